@@ -1,0 +1,45 @@
+# Two commands matter: `make serve` and `make test`. Each creates what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: serve test lint lock load clean
+
+# make serve ARGS="--port 9000"
+serve: $(VENV)/run.stamp
+	@exec $(BIN)/bq-server serve $(ARGS)
+
+# make test ARGS="-k idempotency"
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# make load ARGS="--users 20 --run-time 20s"
+load: $(VENV)/dev.stamp
+	@exec $(BIN)/python -m loadtests.run $(ARGS)
+
+# The pinned files name no host: hashes only, for every platform the packages support.
+lock: $(VENV)/dev.stamp
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP_INSTALL) --require-hashes -r requirements/run.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""The embedded test harness: it knows the server only by its public HTTP API."""
