@@ -1,1 +1,29 @@
-"""Commands: parse, call, print."""
+"""Commands: parse, call, print. What a command needs is imported when it runs, so that every `--help` is quick."""
+
+import typer
+
+from bq_server.cli import doctor, keys, serve
+
+app = typer.Typer(
+    name="bq-server",
+    help="A self-hosted gamification event engine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+app.add_typer(keys.app, name="keys")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from bq_server import __version__
+
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """The executable's entry point."""
+    app()

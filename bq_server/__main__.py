@@ -1,0 +1,5 @@
+"""`python -m bq_server`."""
+
+from bq_server.cli import main
+
+main()

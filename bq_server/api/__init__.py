@@ -1,0 +1,1 @@
+"""HTTP: a request becomes a model, a result becomes a response. One module per resource."""

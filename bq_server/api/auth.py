@@ -1,0 +1,67 @@
+"""API keys at the door: 401 without a valid one, 403 without the scope."""
+
+import asyncio
+import hmac
+
+import structlog
+from starlette.requests import Request
+
+from bq_server.problems import Code, Refusal
+from bq_server.store import keys
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.keys import ApiKey, KeyScope
+
+log = structlog.get_logger("bq_server.api.auth")
+
+REFRESH_SECONDS = 1.0
+"""How old the known keys may be: a new or revoked key is honoured within this and a read."""
+
+
+class Keyring:
+    """The valid keys, read anew every second so that the hot path asks no database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_prefix: dict[str, list[ApiKey]] = {}
+
+    async def refresh(self) -> None:
+        """Read the keys. Raises `StoreUnavailable`."""
+        async with self._database.read() as connection:
+            found = await keys.every(connection)
+        by_prefix: dict[str, list[ApiKey]] = {}
+        for key in found:
+            if key.revoked_at is None:
+                by_prefix.setdefault(key.sha256[:8], []).append(key)
+        self._by_prefix = by_prefix
+
+    async def keep_fresh(self) -> None:
+        """Refresh until cancelled; while the store can't be read, the keys known last stay valid."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except StoreUnavailable as error:
+                log.warning("keys.not_refreshed", reason=str(error))
+
+    def find(self, presented: str) -> ApiKey | None:
+        """The valid key that was presented. Hashes are compared in constant time."""
+        digest = keys.digest(presented)
+        for key in self._by_prefix.get(digest[:8], ()):
+            if hmac.compare_digest(key.sha256, digest):
+                return key
+        return None
+
+
+def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey:
+    """The key of the request. Raises `Refusal`: unauthenticated, without telling why, or forbidden."""
+    presented = request.headers.get("x-api-key")
+    key = None if presented is None else keyring.find(presented)
+    if key is None:
+        detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
+        raise Refusal(Code.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "ApiKey"})
+    request.scope["bq.key_id"] = key.key_id
+    if not key.allows(needed):
+        held = ", ".join(sorted(key.scopes))
+        detail = f"This needs the scope {needed}, and the key has {held}: make one with --scope {needed}."
+        raise Refusal(Code.FORBIDDEN, detail)
+    return key

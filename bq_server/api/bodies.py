@@ -1,0 +1,53 @@
+"""Reading a request's body: of the right type, not too large, and in time."""
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from bq_server.problems import Code, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bytes for single and batch bodies, and the seconds either may take to arrive; see the settings."""
+
+    single: int
+    batch: int
+    seconds: float
+
+
+async def read_json_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body's bytes. Raises `Refusal`: unsupported type, too large, or too slow."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        sent = f"not {media_type}" if media_type else "and the request has none"
+        detail = f"Send the body as Content-Type: application/json, {sent}."
+        raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        detail = f"Send the body without Content-Encoding, not {encoding}."
+        raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        detail = f"The body did not arrive within {seconds:g} s."
+        raise Refusal(Code.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Refusal:
+    detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
+    return Refusal(Code.BODY_TOO_LARGE, detail, headers={"Connection": "close"})

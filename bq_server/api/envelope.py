@@ -1,0 +1,56 @@
+"""What surrounds every request: its id, and one log line when it was refused or failed."""
+
+import re
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bq_server.ids import IdSource
+
+log = structlog.get_logger("bq_server.api")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+"""A request id that is taken over from the caller."""
+
+
+class Envelope:
+    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one."""
+
+    def __init__(self, app: ASGIApp, ids: IdSource) -> None:
+        self._app = app
+        self._ids = ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application inside the envelope."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else self._ids.new("req")
+        scope["bq.request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                if message["status"] >= 400:
+                    _log(scope, request_id, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _log(scope: Scope, request_id: str, status: int) -> None:
+    refusal = scope.get("bq.refusal")
+    write = log.error if status >= 500 else log.warning
+    # The path is logged without its query: nobody should, but somebody will, put a key there.
+    write(
+        "request.failed" if status >= 500 else "request.refused",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        code=refusal.code.value if refusal else None,
+        detail=refusal.detail if refusal else None,
+        key_id=scope.get("bq.key_id"),
+        request_id=request_id,
+    )

@@ -1,0 +1,171 @@
+"""`/api/v1/gamify`: the vendor's dialect of the sync path, and a participant's events."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from bq_server.api.facts import properties_of
+from bq_server.api.ingest import (
+    BATCH_EXAMPLE,
+    EVENT_EXAMPLE,
+    INTAKE_CODES,
+    BatchError,
+    Reading,
+    conflict_error,
+    replayed,
+)
+from bq_server.api.operations import Answer, Call, Operation, Query, json_response
+from bq_server.clock import format_timestamp
+from bq_server.ingest.acceptance import Conflicting, Intake, Made
+from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.store import facts
+from bq_server.store.database import Database
+
+
+class ProcessedAnswer(BaseModel):
+    """The event is a fact."""
+
+    event_id: str
+    fact_id: str
+    status: Literal["processed"] = "processed"
+
+
+class ProcessedBatchAnswer(BaseModel):
+    """What became of each event of a batch."""
+
+    processed: int
+    rejected: int
+    results: list[ProcessedAnswer] = Field(description="Of the processed events, in their order.")
+    errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
+
+
+class ParticipantEvent(BaseModel):
+    """An event of a participant as it is read back."""
+
+    id: str
+    event_name: str
+    properties: dict[str, Any]
+    occurred_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class ParticipantEventsAnswer(BaseModel):
+    """One page of a participant's events, the latest first."""
+
+    participant_id: str
+    events: list[ParticipantEvent]
+    total: int
+    page: int
+    page_size: int
+
+
+class PageQuery(Query):
+    """Which page, of which events."""
+
+    event_name: str | None = None
+    page: int = Field(1, ge=1, le=1_000_000)
+    page_size: int = Field(20, ge=1, le=100)
+
+
+def operations(intake: Intake, database: Database, reading: Reading) -> list[Operation]:
+    """The routes of this resource."""
+
+    async def process_event(call: Call) -> Response:
+        (result,) = await intake.process_now([await reading.one(call)])
+        if isinstance(result, Conflicting):
+            raise result.refusal()
+        return json_response(_processed(result), 200, replayed([result]))
+
+    async def process_batch(call: Call) -> Response:
+        events, errors = await reading.many(call)
+        made: list[Made] = []
+        for index, result in zip(events, await intake.process_now(list(events.values())), strict=True):
+            if isinstance(result, Conflicting):
+                errors.append(conflict_error(index, result))
+            else:
+                made.append(result)
+        errors.sort(key=lambda error: error.index)
+        answer = ProcessedBatchAnswer(
+            processed=len(made),
+            rejected=len({error.index for error in errors}),
+            results=[_processed(result) for result in made],
+            errors=errors,
+        )
+        body = answer.model_dump_json(exclude=None if errors else {"errors"})
+        return Response(body, 200 if made else 422, replayed(made), "application/json")
+
+    async def list_events(call: Call) -> Response:
+        query: PageQuery = call.query
+        participant_id = call.request.path_params["participant_id"]
+        async with database.read() as connection:
+            page, total = await facts.of_participant(
+                connection,
+                call.scope,
+                participant_id,
+                query.event_name,
+                limit=query.page_size,
+                offset=(query.page - 1) * query.page_size,
+            )
+        events = [
+            ParticipantEvent(
+                id=fact.event_id,
+                event_name=fact.event_name,
+                properties=properties_of(fact),
+                occurred_at=format_timestamp(fact.occurred_at),
+            )
+            for fact in page
+        ]
+        answer = ParticipantEventsAnswer(
+            participant_id=participant_id, events=events, total=total, page=query.page, page_size=query.page_size
+        )
+        return json_response(answer)
+
+    prefix, tag = "/api/v1/gamify", "Gamify"
+    processed_example = {"event_id": "evt_abc123", "fact_id": "fact_def456", "status": "processed"}
+    return [
+        Operation(
+            "POST",
+            f"{prefix}/events",
+            tag,
+            "Process an event before answering",
+            process_event,
+            {200: Answer(ProcessedAnswer, "The event is a fact.", processed_example)},
+            scope="ingest",
+            body=EventIn,
+            body_example=EVENT_EXAMPLE,
+            takes_idempotency_key=True,
+            codes=INTAKE_CODES,
+        ),
+        Operation(
+            "POST",
+            f"{prefix}/events/batch",
+            tag,
+            "Process up to 100 events before answering",
+            process_batch,
+            {
+                200: Answer(
+                    ProcessedBatchAnswer,
+                    "At least one event is a fact. With none the same body comes with 422.",
+                    {"processed": 1, "rejected": 0, "results": [processed_example]},
+                )
+            },
+            scope="ingest",
+            body=BatchIn,
+            body_example=BATCH_EXAMPLE,
+            codes=INTAKE_CODES,
+        ),
+        Operation(
+            "GET",
+            f"{prefix}/participants/{{participant_id:path}}/events",
+            tag,
+            "A participant's events, the latest first",
+            list_events,
+            {200: Answer(ParticipantEventsAnswer, "One page; empty for a participant no event named.")},
+            scope="read",
+            query=PageQuery,
+        ),
+    ]
+
+
+def _processed(result: Made) -> ProcessedAnswer:
+    return ProcessedAnswer(event_id=result.fact.event_id, fact_id=result.fact.fact_id)

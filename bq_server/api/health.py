@@ -1,0 +1,57 @@
+"""`/livez` and `/readyz`: alive; and ready, or which part is not."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from bq_server.api.operations import Answer, Call, Operation, json_response
+from bq_server.ingest.acceptance import RETRY_AFTER
+from bq_server.problems import Code, FieldError, Refusal
+
+Check = Callable[[], Awaitable[str | None]]
+"""Answers what is wrong with a part, or None."""
+
+
+class LiveAnswer(BaseModel):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class ReadyAnswer(BaseModel):
+    """Every part works."""
+
+    status: str = "ready"
+    checks: dict[str, str]
+    durability: str = Field(description="What of an accepted event survives, as the stream server is set up.")
+    version: str
+
+
+def operations(checks: Mapping[str, Check], durability: Callable[[], str], version: str) -> list[Operation]:
+    """The routes of this resource."""
+
+    async def live(_: Call) -> Response:
+        return json_response(LiveAnswer())
+
+    async def ready(_: Call) -> Response:
+        found = {name: await check() for name, check in checks.items()}
+        failing = {name: problem for name, problem in found.items() if problem is not None}
+        if failing:
+            detail = "; ".join(f"{name}: {problem}" for name, problem in failing.items())
+            errors = [FieldError(name, "not_ready", problem) for name, problem in failing.items()]
+            raise Refusal(Code.NOT_READY, detail, errors, RETRY_AFTER)
+        return json_response(ReadyAnswer(checks=dict.fromkeys(found, "ok"), durability=durability(), version=version))
+
+    return [
+        Operation("GET", "/livez", "Health", "Whether the process is alive", live, {200: Answer(LiveAnswer, "Alive.")}),
+        Operation(
+            "GET",
+            "/readyz",
+            "Health",
+            "Whether stream, store and consumer work",
+            ready,
+            {200: Answer(ReadyAnswer, "Ready.")},
+            codes=(Code.NOT_READY,),
+        ),
+    ]

@@ -1,0 +1,293 @@
+"""`/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from bq_server.api.bodies import BodyLimits, read_json_body
+from bq_server.api.operations import Answer, Call, Operation, json_response
+from bq_server.clock import format_timestamp
+from bq_server.events import Event
+from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, Made
+from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.messages import Messages
+from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.ingest.validation import Limits, ValidEvent, batch, single
+from bq_server.problems import Code, FieldError, Refusal
+
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+EVENT_EXAMPLE: dict[str, Any] = {
+    "event_name": "purchase_completed",
+    "participant_id": "user_123",
+    "properties": {"amount": 49.99, "currency": "USD", "product_id": "prod_abc"},
+    "timestamp": "2026-04-10T10:30:00Z",
+}
+BATCH_EXAMPLE: dict[str, Any] = {
+    "events": [
+        {"event_name": "page_view", "participant_id": "user_123", "properties": {"page": "/products"}},
+        {
+            "event_name": "add_to_cart",
+            "participant_id": "user_123",
+            "properties": {"product_id": "prod_abc", "quantity": 1},
+        },
+        {
+            "event_name": "purchase_completed",
+            "participant_id": "user_123",
+            "properties": {"amount": 49.99, "currency": "USD"},
+        },
+    ]
+}
+SYNC_EXAMPLE: dict[str, Any] = {
+    "event_name": "level_completed",
+    "participant_id": "user_123",
+    "properties": {"level": 5, "score": 9200, "time_seconds": 120},
+}
+INTAKE_CODES = (
+    Code.IDEMPOTENCY_CONFLICT,
+    Code.STREAM_UNAVAILABLE,
+    Code.OVERLOADED,
+    Code.STOPPING,
+)
+
+
+class AcceptedAnswer(BaseModel):
+    """The event is queued, durably."""
+
+    accepted: Literal[True] = True
+    message_id: str = Field(description="Its id in the stream: `<ms>-<n>`.")
+
+
+class BatchError(BaseModel):
+    """Why one event of a batch was rejected."""
+
+    index: int = Field(description="Its place in `events`, from 0.")
+    field: str
+    code: str
+    detail: str
+
+
+class BatchAnswer(BaseModel):
+    """How many events were accepted, and what was wrong with the others."""
+
+    accepted: int
+    rejected: int
+    message_ids: list[str] = Field(description="Of the accepted events, in their order.")
+    errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
+
+
+class SyncAnswer(BaseModel):
+    """The event is a fact."""
+
+    event_id: str
+    fact_id: str
+    fact_type: str = Field(description="`custom.` and the event's name.")
+    processed_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class MessageAnswer(BaseModel):
+    """Where an accepted event is now."""
+
+    message_id: str
+    status: Literal["queued", "processed", "duplicate", "dead"]
+    event_id: str | None = Field(None, description="Of the fact it became or repeats.")
+    fact_id: str | None = Field(None, description="The fact it became (processed) or repeats (duplicate).")
+    reason: str | None = Field(None, description="Why it can't be processed (dead).")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How events are read off a request."""
+
+    drafter: Drafter
+    limits: Limits
+    bodies: BodyLimits
+
+    async def one(self, call: Call) -> Event:
+        """The event of a single or sync request. Raises `Refusal`."""
+        body = await read_json_body(call.request, self.bodies.single, self.bodies.seconds)
+        return self.drafter.draft(call.scope, single(body, self.limits, _header_key(call)))
+
+    async def many(self, call: Call) -> tuple[dict[int, Event], list[BatchError]]:
+        """The valid events of a batch by their place, and the errors of the others. Raises `Refusal`."""
+        if _header_key(call) is not None:
+            detail = "is for one event: in a batch give each event its own idempotency_key"
+            raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
+        body = await read_json_body(call.request, self.bodies.batch, self.bodies.seconds)
+        events: dict[int, Event] = {}
+        errors: list[BatchError] = []
+        for index, found in enumerate(batch(body, self.limits)):
+            if isinstance(found, ValidEvent):
+                events[index] = self.drafter.draft(call.scope, found)
+            else:
+                errors += [
+                    BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
+                ]
+        return events, errors
+
+
+def conflict_error(index: int, conflict: Conflicting) -> BatchError:
+    """The conflict as an error of one event of a batch."""
+    code = Code.IDEMPOTENCY_CONFLICT.value
+    return BatchError(index=index, field="idempotency_key", code=code, detail=conflict.detail)
+
+
+def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
+    """The header of an answer that only repeats earlier ones."""
+    return REPLAYED if results and all(result.repeated for result in results) else None
+
+
+def _header_key(call: Call) -> str | None:
+    value = call.request.headers.get("idempotency-key")
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value
+
+
+def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Operation]:
+    """The routes of this resource."""
+
+    async def accept_event(call: Call) -> Response:
+        event = await reading.one(call)
+        (result,) = await intake.accept([event])
+        if isinstance(result, Conflicting):
+            raise result.refusal()
+        return json_response(AcceptedAnswer(message_id=result.message_id), 202, replayed([result]))
+
+    async def accept_batch(call: Call) -> Response:
+        events, errors = await reading.many(call)
+        accepted: list[Accepted] = []
+        for index, result in zip(events, await intake.accept(list(events.values())), strict=True):
+            if isinstance(result, Conflicting):
+                errors.append(conflict_error(index, result))
+            else:
+                accepted.append(result)
+        errors.sort(key=lambda error: error.index)
+        answer = BatchAnswer(
+            accepted=len(accepted),
+            rejected=len({error.index for error in errors}),
+            message_ids=[result.message_id for result in accepted],
+            errors=errors,
+        )
+        body = answer.model_dump_json(exclude=None if errors else {"errors"})
+        return Response(body, 202 if accepted else 422, replayed(accepted), "application/json")
+
+    async def process_event(call: Call) -> Response:
+        event = await reading.one(call)
+        (result,) = await intake.process_now([event])
+        if isinstance(result, Conflicting):
+            raise result.refusal()
+        fact = result.fact
+        answer = SyncAnswer(
+            event_id=fact.event_id,
+            fact_id=fact.fact_id,
+            fact_type=fact.fact_type,
+            processed_at=format_timestamp(fact.processed_at),
+        )
+        return json_response(answer, 200, replayed([result]))
+
+    async def get_message(call: Call) -> Response:
+        message_id = call.request.path_params["message_id"]
+        found = await messages.locate(call.scope, message_id)
+        if found is None:
+            detail = f"No message {message_id} was accepted in the {call.scope.environment} environment."
+            raise Refusal(Code.NOT_FOUND, detail)
+        answer = MessageAnswer(
+            message_id=message_id,
+            status=found.status,
+            event_id=found.fact and found.fact.event_id,
+            fact_id=found.fact and found.fact.fact_id,
+            reason=found.reason,
+        )
+        return json_response(answer)
+
+    prefix, tag = "/api/v1/ingest", "Ingest"
+    return [
+        Operation(
+            "POST",
+            f"{prefix}/events",
+            tag,
+            "Queue an event; answers when it is durable",
+            accept_event,
+            {202: Answer(AcceptedAnswer, "Accepted.", {"accepted": True, "message_id": "1707900600000-0"})},
+            scope="ingest",
+            body=EventIn,
+            body_example=EVENT_EXAMPLE,
+            takes_idempotency_key=True,
+            codes=(*INTAKE_CODES, Code.STREAM_FULL),
+        ),
+        Operation(
+            "POST",
+            f"{prefix}/events/batch",
+            tag,
+            "Queue up to 100 events; each is validated by itself",
+            accept_batch,
+            {
+                202: Answer(
+                    BatchAnswer,
+                    "At least one event was accepted. With none accepted the same body comes with 422.",
+                    {
+                        "accepted": 3,
+                        "rejected": 0,
+                        "message_ids": ["1707900600000-0", "1707900600000-1", "1707900600000-2"],
+                    },
+                )
+            },
+            scope="ingest",
+            body=BatchIn,
+            body_example=BATCH_EXAMPLE,
+            codes=(*INTAKE_CODES, Code.STREAM_FULL),
+        ),
+        Operation(
+            "POST",
+            f"{prefix}/events/sync",
+            tag,
+            "Process an event before answering, for testing",
+            process_event,
+            {
+                200: Answer(
+                    SyncAnswer,
+                    "The event is a fact.",
+                    {
+                        "event_id": "evt_abc123",
+                        "fact_id": "fact_def456",
+                        "fact_type": "custom.level_completed",
+                        "processed_at": "2026-04-10T10:30:01Z",
+                    },
+                )
+            },
+            scope="ingest",
+            body=EventIn,
+            body_example=SYNC_EXAMPLE,
+            takes_idempotency_key=True,
+            codes=INTAKE_CODES,
+        ),
+        Operation(
+            "GET",
+            f"{prefix}/messages/{{message_id}}",
+            tag,
+            "Where an accepted event is now",
+            get_message,
+            {
+                200: Answer(
+                    MessageAnswer,
+                    "What became of the message.",
+                    {
+                        "message_id": "1707900600000-0",
+                        "status": "processed",
+                        "event_id": "evt_abc123",
+                        "fact_id": "fact_def456",
+                        "reason": None,
+                    },
+                )
+            },
+            scope="read",
+            codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE),
+        ),
+    ]

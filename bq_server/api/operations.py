@@ -1,0 +1,139 @@
+"""One description of each route, from which both the routing and the OpenAPI document are made."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bq_server.api.auth import Keyring, authenticate
+from bq_server.api.problems import problem_response
+from bq_server.events import Scope
+from bq_server.ingest.acceptance import RETRY_AFTER
+from bq_server.ingest.validation import in_words, path
+from bq_server.problems import Code, FieldError, Refusal
+from bq_server.store.database import StoreUnavailable
+from bq_server.store.keys import KeyScope
+
+log = structlog.get_logger("bq_server.api")
+
+
+class Query(BaseModel):
+    """The query of a route. An unknown parameter is refused: a misspelt filter must not answer with everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that passed the door."""
+
+    request: Request
+    scope: Scope
+    """The environment its key acts on."""
+    query: Any
+    """An instance of the operation's query model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success as the OpenAPI document tells it."""
+
+    model: type[BaseModel]
+    description: str
+    example: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path: who may call it, what it takes, what it answers."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    handle: Callable[[Call], Awaitable[Response]]
+    answers: Mapping[int, Answer]
+    scope: KeyScope | None = None
+    """The scope a key needs; None for a route that needs no key."""
+    query: type[Query] = Query
+    body: type[BaseModel] | None = None
+    body_example: Mapping[str, Any] | None = None
+    takes_idempotency_key: bool = False
+    codes: Sequence[Code] = field(default=())
+    """Refusals beside those that every route of its kind has."""
+
+    @property
+    def every_code(self) -> list[Code]:
+        """All refusals this operation may answer, in the order of their statuses."""
+        codes = set(self.codes)
+        if self.scope is not None:
+            codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.STORE_UNAVAILABLE, Code.VALIDATION_FAILED}
+        if self.body is not None:
+            codes |= {Code.INVALID_JSON, Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE}
+        return [code for code in Code if code in codes]
+
+
+def json_response(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A model as the body."""
+    return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
+
+
+def routes(operations: Sequence[Operation], keyring: Keyring) -> list[Route]:
+    """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(url, _endpoint(methods, keyring), methods=list(methods), include_in_schema=False)
+        for url, methods in by_path.items()
+    ]
+
+
+def _endpoint(methods: Mapping[str, Operation], keyring: Keyring) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        operation = methods["GET" if request.method == "HEAD" else request.method]
+        try:
+            scope = Scope("", "")
+            if operation.scope is not None:
+                scope = authenticate(request, keyring, operation.scope).scope
+            return await operation.handle(Call(request, scope, _query(request, operation.query)))
+        except Refusal as refusal:
+            return problem_response(request, refusal)
+        except StoreUnavailable as error:
+            detail = f"The facts can't be read now ({error}): ask again in a moment."
+            return problem_response(request, Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except Exception:
+            log.exception("request.broke", request_id=request.scope.get("bq.request_id"))
+            detail = "This is a mistake of the server, and its log tells more under the request id."
+            return problem_response(request, Refusal(Code.INTERNAL_ERROR, detail))
+
+    return endpoint
+
+
+def _query(request: Request, model: type[Query]) -> Query:
+    parameters = request.query_params
+    repeated = [name for name in parameters if len(parameters.getlist(name)) > 1]
+    if repeated:
+        raise Refusal.of_fields([FieldError(name, "repeated", "must be given once") for name in repeated])
+    try:
+        return model.model_validate(dict(parameters))
+    except ValidationError as error:
+        known = ", ".join(model.model_fields) or "none"
+        errors = [
+            FieldError(
+                path(item["loc"]),
+                item["type"],
+                f"is not a parameter of this route; it has {known}"
+                if item["type"] == "extra_forbidden"
+                else in_words(item),
+            )
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise Refusal.of_fields(errors) from None

@@ -1,0 +1,242 @@
+"""The composition root: builds every part; the ASGI lifespan starts and stops them all.
+
+Any ASGI server can run it: `hypercorn 'bq_server.asgi:create_app()'`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import aiosqlite
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from bq_server import __version__
+from bq_server.api import catalog, facts, gamify, health, ingest, reference
+from bq_server.api.auth import Keyring
+from bq_server.api.bodies import BodyLimits
+from bq_server.api.envelope import Envelope
+from bq_server.api.operations import Operation, routes
+from bq_server.api.problems import problem_response
+from bq_server.clock import Clock, system_clock
+from bq_server.datadir import DataDirectory
+from bq_server.ids import IdSource
+from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.messages import Messages
+from bq_server.ingest.validation import Limits
+from bq_server.problems import Code, Refusal
+from bq_server.processing.messages import settle
+from bq_server.processing.processor import Processor
+from bq_server.settings import Settings
+from bq_server.store import installation, sqlite
+from bq_server.store import keys as api_keys
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.stream.connection import Durability, connect, inspect, take_ownership
+from bq_server.stream.consumer import Consumer, Entry
+from bq_server.stream.dead_letters import DeadLetters
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.writer import Writer
+
+log = structlog.get_logger("bq_server")
+
+
+@dataclass(slots=True)
+class Running:
+    """What the lifespan found out, for the banner and for whoever started the app. Filled in while it starts."""
+
+    new_key: str | None = None
+    """A key made because there was none at all; shown once and kept nowhere."""
+    durability: Durability | None = None
+    failure: Exception | None = None
+    """Why the start failed."""
+
+    def log(self, directory: DataDirectory) -> None:
+        """Say what this server stands on."""
+        if self.durability is not None:
+            log.info(
+                "server.ready",
+                version=__version__,
+                sqlite=sqlite.VERSION,
+                stream=self.durability.server,
+                durability=self.durability.promise,
+                data_dir=str(directory.path),
+            )
+            if self.durability.may_evict:
+                log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)
+
+
+def create_app(
+    settings: Settings | None = None, *, clock: Clock = system_clock, ids: IdSource | None = None
+) -> Starlette:
+    """The application; its `state.running` is a `Running`. Its routes are there once the lifespan has started."""
+    source = ids or IdSource(clock)
+    running = Running()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                app.router.routes[:] = await _start(stack, settings or Settings.load({}), clock, source, running)
+            except Exception as error:
+                running.failure = error
+                raise
+            yield
+            log.info("server.stopping")
+        log.info("server.stopped")
+
+    app = Starlette(
+        lifespan=lifespan, middleware=[Middleware(Envelope, ids=source)], exception_handlers={HTTPException: _no_route}
+    )
+    app.router.redirect_slashes = False
+    app.state.running = running
+    return app
+
+
+async def _start(
+    stack: AsyncExitStack, settings: Settings, clock: Clock, ids: IdSource, running: Running
+) -> Sequence[BaseRoute]:
+    """Start every part, leave on the stack how each is stopped (the last one first), and answer the routes."""
+    directory = DataDirectory(settings.data_dir)
+    stack.enter_context(directory.locked())
+    database = await stack.enter_async_context(Database.open(directory.database))
+    async with database.transaction() as connection:
+        installation_id = await installation.identify(connection, ids, clock())
+        running.new_key = await _first_key(connection, settings, clock, ids)
+
+    url = await _stream_url(stack, settings, directory)
+    writing = await stack.enter_async_context(connect(url))
+    reading = await stack.enter_async_context(connect(url))
+    names = StreamKeys(settings.redis_prefix)
+    running.durability = await inspect(writing)
+    await take_ownership(writing, names, installation_id)
+
+    processor = Processor(database, ids, clock)
+    consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
+    await stack.enter_async_context(_running(consumer))
+    writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
+    stack.push_async_callback(writer.close)
+    intake = Intake(database, writer, names, processor.process)
+    stack.push_async_callback(intake.close)
+    keyring = Keyring(database)
+    await keyring.refresh()
+    await stack.enter_async_context(_background(keyring.keep_fresh()))
+
+    running.log(directory)
+    operations = _operations(settings, database, intake, Messages(database, DeadLetters(writing, names)), clock, ids)
+    operations += health.operations(
+        _checks(writing, database, consumer),
+        lambda: running.durability.promise if running.durability else "",
+        __version__,
+    )
+    return [*routes(operations, keyring), *reference.routes(operations, __version__)]
+
+
+def _operations(
+    settings: Settings, database: Database, intake: Intake, messages: Messages, clock: Clock, ids: IdSource
+) -> list[Operation]:
+    reading = ingest.Reading(
+        Drafter(ids, clock),
+        Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
+        BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
+    )
+    return [
+        *ingest.operations(intake, messages, reading),
+        *facts.operations(database),
+        *catalog.operations(database),
+        *gamify.operations(intake, database, reading),
+    ]
+
+
+async def _first_key(connection: aiosqlite.Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:
+    """Honour the key that was set; or else make one with every scope, and answer it, where there is none at all."""
+    if settings.dev_key is not None:
+        await api_keys.add(
+            connection, settings.dev_key.get_secret_value(), api_keys.EVERY_SCOPE, "BQ_DEV_KEY", ids, clock()
+        )
+        return None
+    if await api_keys.every(connection):
+        return None
+    key = api_keys.generate("test", secrets.token_bytes)
+    await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())
+    return key
+
+
+async def _stream_url(stack: AsyncExitStack, settings: Settings, directory: DataDirectory) -> str:
+    """Where the stream server is; it is started when none was named."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    valkey = EmbeddedValkey(directory.stream)
+    stack.push_async_callback(valkey.stop)
+    await valkey.start()
+    return valkey.url
+
+
+async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
+    return await settle(processor, [(entry.message_id, entry.payload) for entry in entries])
+
+
+@asynccontextmanager
+async def _running(consumer: Consumer) -> AsyncIterator[None]:
+    """Run the consumer; at the end let it finish its batch."""
+    task = asyncio.create_task(consumer.run(), name="consumer")
+    try:
+        yield
+    finally:
+        consumer.stop()
+        await task
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run what never ends by itself; at the end cancel it."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _checks(client: redis.Redis, database: Database, consumer: Consumer) -> dict[str, health.Check]:
+    async def stream() -> str | None:
+        try:
+            await client.ping()
+        except RedisError as error:
+            return str(error)
+        return None
+
+    async def store() -> str | None:
+        try:
+            async with database.read() as connection:
+                await connection.execute("SELECT 1")
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+
+    async def consuming() -> str | None:
+        return consumer.status.problem(asyncio.get_running_loop().time())
+
+    return {"stream": stream, "store": store, "consumer": consuming}
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.method} is not allowed on {request.url.path}: use {allowed}."
+        return problem_response(request, Refusal(Code.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed}))
+    detail = f"There is nothing at {request.url.path}; /docs lists every route."
+    return problem_response(request, Refusal(Code.NOT_FOUND, detail))

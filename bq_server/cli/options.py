@@ -1,0 +1,83 @@
+"""Options made from the settings, so that a setting is described once."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import Annotated, Any, NoReturn, get_args
+
+import typer
+from pydantic import SecretStr, ValidationError
+
+from bq_server.settings import Settings
+
+CONFIG = Annotated[
+    Path | None, typer.Option("--config", envvar="BQ_CONFIG", help="TOML file with any of these settings.")
+]
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "BQ_" + name.upper()
+
+
+def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[[Settings], None]], Callable[..., None]]:
+    """Turn `command(settings)` into a command with a flag for each named setting (all by default) and `--config`."""
+    chosen = list(Settings.model_fields if names is None else names)
+
+    def decorate(command: Callable[[Settings], None]) -> Callable[..., None]:
+        def run(config: Path | None = None, **flags: Any) -> None:
+            command(load({name: value for name, value in flags.items() if value is not None}, config))
+
+        parameters = [_parameter(name) for name in chosen]
+        parameters.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CONFIG))
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__doc__ = command.__doc__
+        return run
+
+    return decorate
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    field = Settings.model_fields[name]
+    kind = next(member for member in (get_args(field.annotation) or (field.annotation,)) if member is not type(None))
+    plain = kind if kind in (int, float, Path) else str
+    default = f"  [default: {field.default}]" if field.default is not None else ""
+    help_text = f"{field.description} [{variable(name)}]{default}"
+    option = typer.Option(flag(name), help=help_text, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
+    )
+
+
+def load(flags: dict[str, Any], config: Path | None) -> Settings:
+    """The settings, or the end of the program with a sentence for each that is wrong."""
+    try:
+        return Settings.load(flags, config)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            name = str(item["loc"][0])
+            message = item["msg"].removeprefix("Value error, ")
+            if item["type"] == "extra_forbidden":
+                message = f"there is no such setting (in {config})"
+            typer.echo(f"bq-server: {flag(name)} ({variable(name)}): {message}", err=True)
+        raise typer.Exit(2) from None
+    except (OSError, TOMLDecodeError) as error:
+        fail(f"the configuration file {config} can't be read: {error}", code=2)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End the program with a sentence on standard error."""
+    typer.echo(f"bq-server: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """The text of a secret setting."""
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,64 @@
+"""`bq-server serve`."""
+
+from typing import TYPE_CHECKING
+
+from bq_server.cli.options import fail, with_settings
+from bq_server.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+    from bq_server.asgi import Running
+
+
+@with_settings()
+def serve(settings: Settings) -> None:
+    """Run the server until SIGINT or SIGTERM."""
+    from bq_server.logs import configure
+    from bq_server.server import StartFailed, run
+
+    configure(settings.log_format, settings.log_level)
+    try:
+        run(settings, announce)
+    except StartFailed as error:
+        fail(str(error))
+
+
+def announce(settings: Settings, listening: "socket.socket", running: "Running") -> None:
+    """Print the banner: where the server is, what it keeps where, and a first request that works when pasted."""
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    url = f"http://{shown}:{port}"
+    durability = running.durability.promise if running.durability else "unknown"
+    lines = [
+        "",
+        f"  bq-server  {url}/api/v1",
+        f"  docs       {url}/docs",
+        f"  data       {settings.data_dir.resolve()}",
+        f"  durability {durability}",
+        "",
+    ]
+    key = running.new_key
+    if key is not None:
+        lines += [
+            f"  A first key for the test environment, shown only now:  {key}",
+            "  Send a first event with it:",
+        ]
+    elif settings.dev_key is not None:
+        key = "$BQ_DEV_KEY"
+        lines.append("  The test environment honours BQ_DEV_KEY. Send an event with it:")
+    else:
+        key = "$BQ_KEY"
+        lines.append("  Environments: live and test, by key. Send an event with one of `bq-server keys create`:")
+    lines += [
+        "",
+        f"curl -X POST {url}/api/v1/ingest/events/sync \\",
+        f'  -H "X-API-Key: {key}" -H "Content-Type: application/json" \\',
+        """  -d '{"event_name": "level_completed", "participant_id": "user_123", "properties": {"level": 5}}'""",
+        "",
+        "  and read back the fact it became:",
+        "",
+        f'curl {url}/api/v1/facts -H "X-API-Key: {key}"',
+        "",
+    ]
+    print("\n".join(lines), flush=True)  # noqa: T201

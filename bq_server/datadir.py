@@ -1,0 +1,64 @@
+"""The data directory: what is in it, and that one server at a time works in it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataDirectoryUnusable(Exception):
+    """The data directory can't be used. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A directory that only this user may look into."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of facts and keys."""
+        return self.path / "facts.sqlite3"
+
+    @property
+    def stream(self) -> Path:
+        """Where the embedded stream server keeps its append-only file."""
+        return self.path / "stream"
+
+    def create(self) -> None:
+        """Make it where it is not there. Raises `DataDirectoryUnusable`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataDirectoryUnusable(
+                f"the data directory {self.path} can't be made: {error.strerror}; choose another with --data-dir"
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process; the kernel lets go of it however the process ends.
+
+        Raises `DataDirectoryUnusable`, naming the process that holds it.
+        """
+        self.create()
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryUnusable(f"the data directory {self.path} can't be written: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+                raise DataDirectoryUnusable(
+                    f"another bq-server (process {holder}) is using the data directory {self.path}: "
+                    "stop it, or choose another with --data-dir"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,60 @@
+"""The accepted event: the message that travels from ingest, through the stream or not, to processing."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
+
+from pydantic_core import from_json, to_json
+
+
+class Scope(NamedTuple):
+    """What an API key acts on. Every row and every stream key carries both parts."""
+
+    project: str
+    environment: str
+    """`live` or `test`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that passed validation and has its id. Times are microseconds since the epoch, UTC."""
+
+    event_id: str
+    scope: Scope
+    event_name: str
+    participant_id: str
+    properties: str
+    """A JSON object, as compact text."""
+    occurred_at: int
+    received_at: int
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    """Equal for two events exactly when they say the same; only with an idempotency key."""
+    warnings: str = "[]"
+    """A JSON array of `{code, field, detail}`, as compact text."""
+    message_id: str | None = None
+    """Its id in the stream; none for an event that came by the sync path."""
+
+    @property
+    def fact_type(self) -> str:
+        """The type of the fact this event becomes (Events API: `custom.<event_name>`)."""
+        return "custom." + self.event_name
+
+    def with_message_id(self, message_id: str) -> Self:
+        """The same event, known by this message id."""
+        return replace(self, message_id=message_id)
+
+    def to_payload(self) -> bytes:
+        """The event as one stream field: its fields in order, but for the message id, which the stream gives."""
+        return to_json([getattr(self, name) for name in _PAYLOAD_FIELDS])
+
+    @classmethod
+    def from_payload(cls, payload: bytes, message_id: str) -> Self:
+        """Read what `to_payload` wrote. Raises `ValueError` for anything else."""
+        fields = from_json(payload)
+        if not isinstance(fields, list) or len(fields) != len(_PAYLOAD_FIELDS):
+            raise ValueError("the message is not an event of this server")
+        event_id, (project, environment), *rest = fields
+        return cls(event_id, Scope(project, environment), *rest, message_id=message_id)
+
+
+_PAYLOAD_FIELDS = Event.__slots__[:-1]

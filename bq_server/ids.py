@@ -1,0 +1,37 @@
+"""Identifiers: the one id source and the one random source."""
+
+import secrets
+import threading
+from collections.abc import Callable
+
+from bq_server.clock import Clock, system_clock
+
+RandomBytes = Callable[[int], bytes]
+"""Answers that many unpredictable bytes."""
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class IdSource:
+    """Makes `evt_...`, `fact_...` and other ids that sort by the time they were made.
+
+    The part after the prefix is a ULID (github.com/ulid/spec) in lower case: 48 bits of milliseconds, 80 bits of
+    randomness, which count up by one inside a millisecond so that ids made later always sort later.
+    """
+
+    def __init__(self, clock: Clock = system_clock, random_bytes: RandomBytes = secrets.token_bytes) -> None:
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def new(self, prefix: str) -> str:
+        """A fresh id, for example `new("evt")` -> `evt_01jr...` (26 characters after the prefix)."""
+        millisecond = self._clock() // 1000
+        with self._lock:
+            if millisecond > self._last >> 80:
+                self._last = millisecond << 80 | int.from_bytes(self._random_bytes(10))
+            else:
+                self._last += 1
+            value = self._last
+        return prefix + "_" + "".join([_CROCKFORD[value >> shift & 31] for shift in range(125, -5, -5)])

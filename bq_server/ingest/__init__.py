@@ -1,0 +1,1 @@
+"""From a request's body to an accepted event: validation, idempotency, acceptance."""

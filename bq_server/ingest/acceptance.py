@@ -1,0 +1,201 @@
+"""Accepting events: into the stream, or processed at once; the idempotency key decides what is a repeat.
+
+The facts are the authority on keys, for ever. The stream's claims cover what is not yet a fact.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from bq_server.events import Event, Scope
+from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
+from bq_server.problems import Code, Refusal
+from bq_server.processing.processor import Conflict, Outcome, Processed
+from bq_server.store import facts
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.facts import Fact
+from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.writer import Claim, Message, StreamFull, Writer
+
+RETRY_AFTER = {"Retry-After": "1"}
+
+SYNC_GROUP_EVENTS = 200
+SYNC_WAITING_EVENTS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The event is in the stream under this id; `repeated` when an earlier request put it there."""
+
+    message_id: str
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The event is this fact; `repeated` when an earlier request brought it."""
+
+    fact: Fact
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicting:
+    """The event's idempotency key belongs to an event that says something else; nothing was changed."""
+
+    idempotency_key: str
+
+    def refusal(self) -> Refusal:
+        """This, as the answer to a request of one event."""
+        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"idempotency_key: {self.detail}")
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the sender."""
+        return (
+            f"{self.idempotency_key!r} was used for another event (name, participant, properties or timestamp "
+            "differ): send a new key for a new event, or exactly the first event again"
+        )
+
+
+class Intake:
+    """The two ways in. Both raise `Refusal` with a 503 code when the server can't take events now."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        keys: StreamKeys,
+        process: Callable[[Sequence[Event]], Awaitable[Sequence[Outcome]]],
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._keys = keys
+        self._processing: GroupCommit[Event, Outcome] = GroupCommit(
+            process, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS
+        )
+        self._lookups: GroupCommit[tuple[Scope, str], Fact | None] = GroupCommit(
+            self._look_up, group_weight=1_000, waiting_weight=100_000
+        )
+
+    async def accept(self, events: Sequence[Event]) -> list[Accepted | Conflicting]:
+        """Put the events into the stream, all in one step; answer one result for each.
+
+        When this returns they are as durable as the stream is.
+        """
+        with unavailable():
+            results: list[Accepted | Conflicting | None] = []
+            known = await self._known(events)
+            for event, fact in zip(events, known, strict=True):
+                if fact is None:
+                    results.append(None)
+                elif fact.fingerprint != event.fingerprint:
+                    results.append(Conflicting(event.idempotency_key or ""))
+                else:
+                    # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
+                    results.append(Accepted(fact.message_id, repeated=True) if fact.message_id else None)
+            new = [position for position, result in enumerate(results) if result is None]
+            appended = await self._writer.append([self._message(events[position]) for position in new]) if new else []
+            for position, answer in zip(new, appended, strict=True):
+                if answer.status == "conflict":
+                    results[position] = Conflicting(events[position].idempotency_key or "")
+                else:
+                    repeated = answer.status == "repeated" or known[position] is not None
+                    results[position] = Accepted(answer.message_id, repeated)
+            return [result for result in results if result is not None]
+
+    async def process_now(self, events: Sequence[Event]) -> list[Made | Conflicting]:
+        """Make facts of the events before answering; answer one result for each."""
+        with unavailable():
+            results: dict[int, Made | Conflicting] = {}
+            claimed: dict[int, Event] = {}
+            for position, (event, fact) in enumerate(zip(events, await self._known(events), strict=True)):
+                if fact is None:
+                    mine = await self._claim(event)
+                    if isinstance(mine, Conflicting):
+                        results[position] = mine
+                    else:
+                        claimed[position] = mine
+                elif fact.fingerprint == event.fingerprint:
+                    results[position] = Made(fact, repeated=True)
+                else:
+                    results[position] = Conflicting(event.idempotency_key or "")
+            outcomes = await asyncio.gather(*[self._processing.submit(event) for event in claimed.values()])
+            for (position, event), outcome in zip(claimed.items(), outcomes, strict=True):
+                if isinstance(outcome, Conflict):
+                    results[position] = Conflicting(event.idempotency_key or "")
+                else:
+                    fresh = isinstance(outcome, Processed) and outcome.fresh
+                    repeated = not fresh or event.event_id != events[position].event_id
+                    results[position] = Made(outcome.fact, repeated)
+            return [results[position] for position in range(len(events))]
+
+    async def close(self) -> None:
+        """Take no more events and finish those under way."""
+        await self._lookups.close()
+        await self._processing.close()
+
+    async def _known(self, events: Sequence[Event]) -> list[Fact | None]:
+        """The facts that hold the events' idempotency keys."""
+        keyed = [(event.scope, event.idempotency_key) for event in events if event.idempotency_key is not None]
+        if not keyed:
+            return [None] * len(events)
+        found = dict(zip(keyed, await asyncio.gather(*[self._lookups.submit(key) for key in keyed]), strict=True))
+        return [found.get((event.scope, event.idempotency_key or "")) for event in events]
+
+    async def _look_up(self, keys: Sequence[tuple[Scope, str]]) -> list[Fact | None]:
+        async with self._database.read_for_intake() as connection:
+            found = await facts.by_keys(connection, set(keys))
+        return [found.get(key) for key in keys]
+
+    async def _claim(self, event: Event) -> Event | Conflicting:
+        """The event as it may be processed: itself, or the one accepted before under its key and not yet a fact."""
+        mine = self._claim_of(event)
+        if mine is None:
+            return event
+        held = await self._writer.claim(mine)
+        if held.fingerprint != mine.fingerprint:
+            return Conflicting(event.idempotency_key or "")
+        if held.event_id == event.event_id:
+            return event
+        return replace(
+            event,
+            event_id=held.event_id,
+            message_id=held.message_id,
+            received_at=held.received_at,
+            # A time that was not given is the one at which the first request arrived.
+            occurred_at=held.received_at if event.occurred_at == event.received_at else event.occurred_at,
+        )
+
+    def _claim_of(self, event: Event) -> Claim | None:
+        if event.idempotency_key is None or event.fingerprint is None:
+            return None
+        key = self._keys.claim(*event.scope, event.idempotency_key)
+        return Claim(key, event.fingerprint, event.event_id, event.received_at)
+
+    def _message(self, event: Event) -> Message:
+        return Message(event.to_payload(), self._claim_of(event))
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turns what the stream and the store raise into refusals."""
+    try:
+        yield
+    except StreamUnavailable as error:
+        detail = f"Events can't be queued now ({error}). Nothing is known to be lost: send it again in a moment."
+        raise Refusal(Code.STREAM_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
+    except StreamFull:
+        detail = "As many events are queued as may be. Nothing was accepted: send it again when the backlog is smaller."
+        raise Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"}) from None
+    except StoreUnavailable as error:
+        detail = f"The facts can't be read or written now ({error}). Nothing was changed: send it again in a moment."
+        raise Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
+    except GroupFull:
+        detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
+        raise Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER) from None
+    except GroupClosed:
+        detail = "The server is stopping. Nothing was accepted: send it again in a moment."
+        raise Refusal(Code.STOPPING, detail, headers=RETRY_AFTER) from None

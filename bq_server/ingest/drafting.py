@@ -1,0 +1,48 @@
+"""From a valid event to one with an id, a moment, a fingerprint and its warnings."""
+
+from pydantic_core import to_json
+
+from bq_server.clock import HOUR, Clock
+from bq_server.events import Event, Scope
+from bq_server.ids import IdSource
+from bq_server.ingest.idempotency import fingerprint
+from bq_server.ingest.validation import ValidEvent
+
+FAR_AHEAD = 24 * HOUR
+"""A timestamp further ahead than this is accepted with a warning."""
+
+
+class Drafter:
+    """Makes events of what was sent."""
+
+    def __init__(self, ids: IdSource, clock: Clock) -> None:
+        self._ids = ids
+        self._clock = clock
+
+    def draft(self, scope: Scope, valid: ValidEvent) -> Event:
+        """The event, received now."""
+        now = self._clock()
+        sent = valid.sent
+        return Event(
+            event_id=self._ids.new("evt"),
+            scope=scope,
+            event_name=sent.event_name,
+            participant_id=sent.participant_id,
+            properties=valid.properties,
+            occurred_at=now if sent.timestamp is None else sent.timestamp,
+            received_at=now,
+            idempotency_key=sent.idempotency_key,
+            fingerprint=None if sent.idempotency_key is None else fingerprint(sent),
+            warnings=_warnings(valid, now),
+        )
+
+
+def _warnings(valid: ValidEvent, now: int) -> str:
+    warnings = [
+        {"code": "unknown_field", "field": name, "detail": "is not a field of an event and was left out"}
+        for name in valid.sent.model_extra or {}
+    ]
+    if valid.sent.timestamp is not None and valid.sent.timestamp - now > FAR_AHEAD:
+        detail = "is more than 24 hours ahead of the server's clock"
+        warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})
+    return to_json(warnings).decode("utf-8") if warnings else "[]"

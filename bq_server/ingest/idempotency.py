@@ -1,0 +1,28 @@
+"""When two events with one idempotency key are the same event."""
+
+import hashlib
+from typing import Any
+
+from pydantic_core import to_json
+
+from bq_server.ingest.models import EventIn
+
+
+def fingerprint(sent: EventIn) -> str:
+    """Equal for two events exactly when name, participant, properties and given timestamp are equal.
+
+    Equal as JSON values: the order of an object's members and the writing of a number (1 or 1.0) don't matter, and
+    a timestamp counts as the moment it names. 32 hex characters of BLAKE2b.
+    """
+    said = [sent.event_name, sent.participant_id, _canonical(sent.properties or {}), sent.timestamp]
+    return hashlib.blake2b(to_json(said), digest_size=16).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _canonical(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,63 @@
+"""Where an accepted event is now."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bq_server.events import Event, Scope
+from bq_server.ingest.acceptance import unavailable
+from bq_server.store import facts
+from bq_server.store.database import Database
+from bq_server.store.facts import Fact
+from bq_server.stream.dead_letters import DeadLetters
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The state of a message: what became of it, with the fact it became or repeats, or the reason it died."""
+
+    status: Literal["queued", "processed", "duplicate", "dead"]
+    fact: Fact | None = None
+    reason: str | None = None
+
+
+class Messages:
+    """Finds messages of one environment; those of another are not there."""
+
+    def __init__(self, database: Database, dead_letters: DeadLetters) -> None:
+        self._database = database
+        self._dead_letters = dead_letters
+
+    async def locate(self, scope: Scope, message_id: str) -> Whereabouts | None:
+        """Where the message is, or None when this environment has no such message.
+
+        Raises `Refusal` when the stream or the store can't be asked.
+        """
+        with unavailable():
+            return await self._locate(scope, message_id)
+
+    async def _locate(self, scope: Scope, message_id: str) -> Whereabouts | None:
+        if found := await self._in_store(scope, message_id):
+            return found
+        payload = await self._dead_letters.waiting(message_id)
+        if payload is not None and _belongs(payload, message_id, scope):
+            return Whereabouts("queued")
+        letter = await self._dead_letters.find(message_id)
+        if letter is not None and _belongs(letter.payload, message_id, scope):
+            return Whereabouts("dead", reason=letter.reason)
+        # It may have become a fact between the first look and the second.
+        return await self._in_store(scope, message_id)
+
+    async def _in_store(self, scope: Scope, message_id: str) -> Whereabouts | None:
+        async with self._database.read() as connection:
+            if fact := await facts.by_message(connection, scope, message_id):
+                return Whereabouts("processed", fact)
+            if fact := await facts.repeated_by(connection, scope, message_id):
+                return Whereabouts("duplicate", fact)
+        return None
+
+
+def _belongs(payload: bytes, message_id: str, scope: Scope) -> bool:
+    try:
+        return Event.from_payload(payload, message_id).scope == scope
+    except (ValueError, TypeError):
+        return False

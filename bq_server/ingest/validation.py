@@ -1,0 +1,182 @@
+"""From a body's bytes to valid events, or to errors that name the field and say what to do."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from bq_server.ingest.models import EventIn
+from bq_server.problems import Code, FieldError, Refusal
+
+LARGEST_BITS = 1023
+"""A whole number of more bits has no finite double, which is what conditions and formulas see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold; see the settings of the same names."""
+
+    max_properties_bytes: int
+    max_nesting: int
+    max_batch_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValidEvent:
+    """An event that may be accepted, its properties as compact JSON text."""
+
+    sent: EventIn
+    properties: str
+
+
+def parse(body: bytes) -> Any:
+    """Read JSON, as RFC 8259 has it, with what can still be refused by field left in (lone surrogates, NaN).
+
+    Raises `Refusal` with `invalid_json`, or with `validation_failed` for a body nested beyond reading.
+    """
+    try:
+        return from_json(body)
+    except ValueError as quick:
+        # The quick parser refuses some valid JSON (lone surrogates, long numbers): ask the patient one.
+        try:
+            return json.loads(body.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise Refusal(Code.INVALID_JSON, f"The body is not UTF-8: byte {error.start} can't be read.") from None
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise Refusal(Code.INVALID_JSON, f"The body is not JSON: {error.msg} at {where}.") from None
+        except RecursionError:
+            raise Refusal(Code.VALIDATION_FAILED, "The body is nested too deeply to be read.") from None
+        except ValueError:
+            raise Refusal(Code.INVALID_JSON, f"The body can't be read: {quick}.") from None
+
+
+def single(body: bytes, limits: Limits, header_key: str | None) -> ValidEvent:
+    """The one event of a body; `header_key` is the `Idempotency-Key` header. Raises `Refusal`."""
+    found = check(parse(body), limits)
+    if not isinstance(found, ValidEvent):
+        raise Refusal.of_fields(found)
+    if header_key is None:
+        return found
+    if not 1 <= len(header_key) <= 255:
+        raise Refusal.of_fields([FieldError("Idempotency-Key", "string_length", "must have 1 to 255 characters")])
+    if found.sent.idempotency_key not in (None, header_key):
+        detail = "the header and the body's idempotency_key differ: send one of them, or the same in both"
+        raise Refusal.of_fields([FieldError("Idempotency-Key", "keys_differ", detail)])
+    found.sent.idempotency_key = header_key
+    return found
+
+
+def batch(body: bytes, limits: Limits) -> list[ValidEvent | list[FieldError]]:
+    """The events of a batch, each valid or with its own errors. Raises `Refusal` where there is no batch at all."""
+    document = parse(body)
+    if not isinstance(document, dict) or not isinstance(document.get("events"), list):
+        raise Refusal.of_fields([FieldError("events", "list_type", 'must be a list, in a body like {"events": [...]}')])
+    events = document["events"]
+    if not 1 <= len(events) <= limits.max_batch_events:
+        detail = f"must hold 1 to {limits.max_batch_events} events, and holds {len(events)}"
+        raise Refusal.of_fields([FieldError("events", "list_length", detail)])
+    return [check(event, limits) for event in events]
+
+
+def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
+    """Hold one event against the Event Schema and the limits."""
+    try:
+        sent = EventIn.model_validate(document)
+    except ValidationError as error:
+        return [_field_error(item) for item in error.errors(include_url=False, include_input=False)]
+    errors = [
+        FieldError(name, fault, _FAULTS[fault])
+        for name in ("event_name", "participant_id", "idempotency_key")
+        if (fault := _fault_of_text(getattr(sent, name) or ""))
+    ]
+    properties = sent.properties or {}
+    errors += _faults(properties, limits.max_nesting)
+    if errors:
+        return errors
+    text = to_json(properties)
+    if len(text) > limits.max_properties_bytes:
+        detail = f"must not exceed {limits.max_properties_bytes} bytes of compact JSON, and has {len(text)}"
+        return [FieldError("properties", "too_large", detail)]
+    return ValidEvent(sent, text.decode("utf-8"))
+
+
+_FAULTS = {
+    "null_character": "must not hold the character U+0000",
+    "lone_surrogate": "must not hold half of a surrogate pair",
+    "not_finite": "must be a finite number; NaN, Infinity and numbers beyond 1e308 are not",
+}
+
+
+def _fault_of_text(text: str) -> str | None:
+    if "\0" in text:
+        return "null_character"
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            return "lone_surrogate"
+    return None
+
+
+def _fault_of_value(value: Any) -> str | None:
+    kind = type(value)
+    if kind is str:
+        return _fault_of_text(value)
+    if kind is float:
+        return None if isfinite(value) else "not_finite"
+    if kind is int and value.bit_length() > LARGEST_BITS:
+        return "not_finite"
+    return None
+
+
+def _faults(properties: dict[str, Any], max_nesting: int) -> list[FieldError]:
+    """Every fault in the properties, by its path; a level that is too deep is reported once and not entered."""
+    errors: list[FieldError] = []
+    waiting: list[tuple[str, Any, int]] = [("properties", properties, 1)]
+    while waiting:
+        path, container, depth = waiting.pop()
+        if depth > max_nesting:
+            detail = f"must not nest deeper than {max_nesting} levels"
+            return [*errors, FieldError("properties", "too_deep", detail)]
+        for name, value in _members(container):
+            if isinstance(name, str) and (fault := _fault_of_text(name)):
+                errors.append(FieldError(path, fault, f"a name in it {_FAULTS[fault]}"))
+            elif isinstance(value, (dict, list)):
+                waiting.append((f"{path}.{name}", value, depth + 1))
+            elif fault := _fault_of_value(value):
+                errors.append(FieldError(f"{path}.{name}", fault, _FAULTS[fault]))
+    return errors
+
+
+def _members(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
+    return iter(container.items()) if isinstance(container, dict) else enumerate(container)
+
+
+def _field_error(error: Any) -> FieldError:
+    return FieldError(path(error["loc"]) or "body", error["type"], in_words(error))
+
+
+_WORDS = {
+    "missing": "is required",
+    "string_unicode": _FAULTS["lone_surrogate"],
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+}
+
+
+def in_words(error: Any) -> str:
+    """What Pydantic found wrong, as the end of a sentence that begins with the field."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    for start, ours in (("String should", "must"), ("Input should", "must")):
+        message = message.replace(start, ours, 1)
+    return _WORDS.get(error["type"], message[0].lower() + message[1:])
+
+
+def path(location: Sequence[str | int]) -> str:
+    """A location in a document as one dotted path."""
+    return ".".join(str(part) for part in location)

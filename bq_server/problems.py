@@ -1,0 +1,87 @@
+"""Every refusal the server knows: a stable code, its HTTP status, and a sentence a person can act on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
+
+    INVALID_JSON = "invalid_json"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    VALIDATION_FAILED = "validation_failed"
+    INTERNAL_ERROR = "internal_error"
+    NOT_READY = "not_ready"
+    STREAM_UNAVAILABLE = "stream_unavailable"
+    STREAM_FULL = "stream_full"
+    STORE_UNAVAILABLE = "store_unavailable"
+    OVERLOADED = "overloaded"
+    STOPPING = "stopping"
+
+
+STATUS: Mapping[Code, tuple[int, str]] = {
+    Code.INVALID_JSON: (400, "The body is not JSON"),
+    Code.UNAUTHENTICATED: (401, "No valid API key"),
+    Code.FORBIDDEN: (403, "The API key may not do this"),
+    Code.NOT_FOUND: (404, "There is nothing here"),
+    Code.METHOD_NOT_ALLOWED: (405, "This method is not allowed here"),
+    Code.REQUEST_TIMEOUT: (408, "The request took too long to arrive"),
+    Code.IDEMPOTENCY_CONFLICT: (409, "The idempotency key belongs to another event"),
+    Code.BODY_TOO_LARGE: (413, "The body is too large"),
+    Code.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not of a type this server reads"),
+    Code.VALIDATION_FAILED: (422, "The request is not valid"),
+    Code.INTERNAL_ERROR: (500, "The server made a mistake"),
+    Code.NOT_READY: (503, "The server is not ready"),
+    Code.STREAM_UNAVAILABLE: (503, "The stream is not available"),
+    Code.STREAM_FULL: (503, "The stream is full"),
+    Code.STORE_UNAVAILABLE: (503, "The store is not available"),
+    Code.OVERLOADED: (503, "Too much is waiting"),
+    Code.STOPPING: (503, "The server is stopping"),
+}
+"""The HTTP status and the title of each code."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field: its path (`properties.amount`), a code, and a sentence."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Refusal(Exception):
+    """A request this server will not carry out; nothing of it was done. Becomes a problem document (RFC 9457)."""
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """The HTTP status this refusal is answered with."""
+        return STATUS[self.code][0]
+
+    @classmethod
+    def of_fields(cls, errors: Sequence[FieldError]) -> "Refusal":
+        """The refusal of a request whose fields are wrong; its detail names the first of them."""
+        first = errors[0]
+        more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
+        return cls(Code.VALIDATION_FAILED, f"{first.field}: {first.detail}{more}", errors)

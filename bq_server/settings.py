@@ -1,0 +1,90 @@
+"""Every setting once: its flag, its `BQ_*` variable and its TOML key all come from the fields here."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+KiB = 1024
+MiB = 1024 * KiB
+
+
+class Settings(BaseSettings):
+    """Flag over environment over file over default. Raises `pydantic.ValidationError` for a value out of range."""
+
+    model_config = SettingsConfigDict(env_prefix="BQ_", extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
+    data_dir: Path = Field(Path("bq-data"), description="Directory that holds the facts, the keys and the stream.")
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) in place of the embedded one.",
+    )
+    redis_prefix: str = Field(
+        "bq", min_length=1, max_length=100, description="Start of the name of every key kept in the stream server."
+    )
+    dev_key: SecretStr | None = Field(
+        None, description="A bq_test_ key (32 hex characters after the prefix) to honour from the start, every scope."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    max_body_bytes: int = Field(1 * MiB, ge=1 * KiB, description="Largest request body, in bytes.")
+    max_batch_body_bytes: int = Field(8 * MiB, ge=1 * KiB, description="Largest body of a batch request, in bytes.")
+    max_properties_bytes: int = Field(
+        64 * KiB, ge=2, description="Largest properties object of one event, in bytes of compact JSON."
+    )
+    max_nesting: int = Field(32, ge=1, le=100, description="Deepest nesting of objects and arrays in properties.")
+    max_batch_events: int = Field(100, ge=1, le=1000, description="Most events in one batch.")
+    idempotency_window_hours: int = Field(
+        24, ge=24, description="Hours for which the stream remembers an idempotency key; the facts remember for ever."
+    )
+    queue_limit: int = Field(
+        1_000_000, ge=1, description="Events that may wait in the stream; past it the answer is 503 stream_full."
+    )
+    read_timeout_seconds: float = Field(10, gt=0, description="Seconds in which a request body must have arrived.")
+    shutdown_timeout_seconds: float = Field(
+        10, gt=0, description="Seconds that requests under way get to finish after SIGINT or SIGTERM."
+    )
+
+    @field_validator("dev_key")
+    @classmethod
+    def _is_a_test_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"bq_test_[0-9a-f]{32}", value.get_secret_value()):
+            raise ValueError("must be bq_test_ and 32 hex characters")
+        return value
+
+    @classmethod
+    def load(cls, flags: dict[str, Any], config: Path | None = None) -> Self:
+        """The settings of a process: what `flags` holds, then `BQ_*` variables, then the TOML file, then defaults.
+
+        Raises `pydantic.ValidationError` for a wrong value or an unknown TOML key, `FileNotFoundError` and
+        `tomllib.TOMLDecodeError` for the file.
+        """
+        if config is None:
+            return cls(**flags)
+        if not config.is_file():
+            raise FileNotFoundError(f"there is no configuration file {config}")
+
+        class WithFile(cls):  # type: ignore[misc, valid-type]
+            @classmethod
+            def settings_customise_sources(
+                cls,
+                settings_cls: type[BaseSettings],
+                init_settings: PydanticBaseSettingsSource,
+                env_settings: PydanticBaseSettingsSource,
+                **_: PydanticBaseSettingsSource,
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)
+
+        loaded = WithFile(**flags)
+        return cls.model_construct(**{name: getattr(loaded, name) for name in cls.model_fields})

@@ -1,0 +1,1 @@
+"""The only room with SQL: tables, migrations, and queries by aggregate, loaded from `sql/*.sql`."""

@@ -1,0 +1,100 @@
+"""The connections to one SQLite database: one that writes, a few that read beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import aiosqlite
+
+from bq_server.store import sqlite
+from bq_server.store.migrations import migrate
+
+READERS = 2
+
+
+class StoreUnavailable(Exception):
+    """The database can't be read or written now: the disk is full or gone, or another process holds it."""
+
+
+class Database:
+    """One writing connection, used by one transaction at a time, and readers that never wait for it.
+
+    Intake has a reader of its own, so that a long read of the API never delays an event.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stack = AsyncExitStack()
+        self._write_lock = asyncio.Lock()
+        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self._writer: aiosqlite.Connection
+        self._intake: aiosqlite.Connection
+        self._intake_lock = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, *, may_migrate: bool = True) -> AsyncIterator["Database"]:
+        """Open the database, bring its schema up to date, and close it at the end.
+
+        Raises `SchemaTooNew` for a database written by a newer program, `SchemaTooOld` when its schema is out of
+        date and it may not migrate, `StoreUnavailable` when it can't be opened.
+        """
+        database = cls(path)
+        async with database._stack:
+            database._writer = await database._connect()
+            with _unavailable():
+                await migrate(database._writer, allowed=may_migrate)
+            database._intake = await database._connect()
+            for _ in range(READERS):
+                database._readers.put_nowait(await database._connect())
+            yield database
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
+
+        Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
+        """
+        async with self._write_lock:
+            with _unavailable():
+                await self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._writer
+                    await self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        await self._writer.execute("ROLLBACK")
+                    raise
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A reading connection. Raises `StoreUnavailable` when the database can't be read."""
+        connection = await self._readers.get()
+        try:
+            with _unavailable():
+                yield connection
+        finally:
+            self._readers.put_nowait(connection)
+
+    @asynccontextmanager
+    async def read_for_intake(self) -> AsyncIterator[aiosqlite.Connection]:
+        """The reading connection kept for the path of an event on its way in."""
+        async with self._intake_lock:
+            with _unavailable():
+                yield self._intake
+
+    async def _connect(self) -> aiosqlite.Connection:
+        with _unavailable():
+            connection = aiosqlite.Connection(partial(sqlite.connect, str(self.path)), iter_chunk_size=64)
+            return await self._stack.enter_async_context(connection)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turns what the database driver raises into `StoreUnavailable`."""
+    try:
+        yield
+    except sqlite.Error as error:
+        raise StoreUnavailable(str(error)) from error

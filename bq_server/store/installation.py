@@ -1,0 +1,17 @@
+"""The identity of one installation: a database and the stream whose messages become its facts."""
+
+import aiosqlite
+
+from bq_server.ids import IdSource
+from bq_server.store.queries import load
+
+_queries = load("installation")
+
+
+async def identify(connection: aiosqlite.Connection, ids: IdSource, now: int) -> str:
+    """This database's installation id (`inst_...`), made when there is none yet."""
+    found: str | None = await _queries.installation_id(connection)
+    if found is None:
+        found = ids.new("inst")
+        await _queries.insert_installation(connection, installation_id=found, created_at=now)
+    return found

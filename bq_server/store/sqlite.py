@@ -1,0 +1,26 @@
+"""Which SQLite this is. The system's own is often one with the WAL-reset corruption race."""
+
+from typing import Any
+
+from pysqlite3 import dbapi2 as sqlite
+
+OLDEST = (3, 51, 3)
+"""The first release without the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug)."""
+
+Error: type[Exception] = sqlite.Error
+VERSION: str = sqlite.sqlite_version
+VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
+
+
+def connect(path: str) -> Any:
+    """A DB-API connection in autocommit mode. Waits 5 s for a lock.
+
+    Raises `RuntimeError` when this SQLite is older than `OLDEST`.
+    """
+    if VERSION_INFO < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise RuntimeError(f"SQLite {VERSION} can corrupt a database in WAL mode; {needed} or newer is needed")
+    connection = sqlite.connect(path, timeout=5, isolation_level=None)
+    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection

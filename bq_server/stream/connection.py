@@ -1,0 +1,115 @@
+"""Connecting to a stream server, embedded or not, and what it promises."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from bq_server.stream.keys import StreamKeys
+
+CONNECT_TIMEOUT = 0.25
+"""Seconds; an unreachable server must become a 503 in under 300 ms."""
+
+COMMAND_TIMEOUT = 5.0
+"""Seconds; above the longest block of a read, and above a slow disk's fsync."""
+
+OLDEST_VERSION = 7
+
+
+class StreamUnavailable(Exception):
+    """The stream server can't be reached or refuses to work now."""
+
+
+class StreamUnusable(Exception):
+    """The stream server works, but this server must not use it. The message says why and what to do."""
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[redis.Redis]:
+    """A client for one role. It never retries by itself: an append that is sent twice may be made twice.
+
+    A connection is opened when first needed. Leaving the context closes it.
+    """
+    client = redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=COMMAND_TIMEOUT,
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What the stream server is and what of an accepted event survives; `unknown` where it will not say."""
+
+    server: str
+    """For example `Valkey 9.1.2`."""
+    appendonly: str = "unknown"
+    appendfsync: str = "unknown"
+    maxmemory_policy: str = "unknown"
+
+    @property
+    def promise(self) -> str:
+        """In words, what a 202 means with this server."""
+        if "unknown" in (self.appendonly, self.appendfsync):
+            return "unknown: the stream server does not tell its settings"
+        if self.appendonly != "yes":
+            return "none: the stream server keeps no append-only file, a restart of it loses queued events"
+        return {
+            "always": "fsync: an accepted event survives a power cut",
+            "everysec": "process: an accepted event survives a crash; a power cut may lose the last second",
+        }.get(self.appendfsync, "process: an accepted event survives a crash; a power cut may lose more")
+
+    @property
+    def may_evict(self) -> bool:
+        """Whether the server may drop the stream itself when its memory is full."""
+        return self.maxmemory_policy not in ("noeviction", "unknown")
+
+
+async def inspect(client: redis.Redis) -> Durability:
+    """Ask the server for its version and durability settings.
+
+    Raises `StreamUnusable` for a version that lacks what we need, `StreamUnavailable` when it does not answer.
+    """
+    try:
+        info = await client.info("server")
+        name, version = "Redis", str(info.get("redis_version", "0"))
+        if "valkey_version" in info:
+            name, version = "Valkey", str(info["valkey_version"])
+        if int(version.split(".")[0]) < OLDEST_VERSION:
+            raise StreamUnusable(f"{name} {version} is too old: version {OLDEST_VERSION} or newer is needed")
+        try:
+            found = {**await client.config_get("append*"), **await client.config_get("maxmemory-policy")}
+        except (NoPermissionError, ResponseError):
+            found = {}  # managed servers often forbid CONFIG
+    except RedisError as error:
+        raise StreamUnavailable(str(error)) from error
+    known = {name: found[name] for name in ("appendonly", "appendfsync") if name in found}
+    return Durability(f"{name} {version}", **known, maxmemory_policy=found.get("maxmemory-policy", "unknown"))
+
+
+async def take_ownership(client: redis.Redis, keys: StreamKeys, installation_id: str) -> None:
+    """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
+
+    Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
+    """
+    try:
+        await client.set(keys.owner, installation_id, nx=True)
+        owner = await client.get(keys.owner)
+    except RedisError as error:
+        raise StreamUnavailable(str(error)) from error
+    if owner is None or owner.decode() != installation_id:
+        name = owner.decode() if owner else "nobody"
+        raise StreamUnusable(
+            f"the stream under the prefix {keys.prefix!r} belongs to another data directory ({name}, this one is "
+            f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
+            "if that installation is gone and its queued events shall become facts here"
+        )

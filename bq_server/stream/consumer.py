@@ -1,0 +1,187 @@
+"""Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import ResponseError
+
+from bq_server.clock import Clock
+from bq_server.stream.dead_letters import DeadLetter, DeadLetters
+from bq_server.stream.keys import FIELD, GROUP, StreamKeys
+
+log = structlog.get_logger("bq_server.stream.consumer")
+
+BATCH = 100
+"""Messages read at once: a few milliseconds of work, so that ingest latency stays flat while a backlog drains."""
+
+BLOCK_MILLISECONDS = 1000
+
+STALE_SECONDS = 10.0
+"""A consumer that neither finished a batch nor an empty read for so long is stuck."""
+
+BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+SUSPECT_DELIVERIES = 5
+"""A message delivered more often than this is processed alone: it may be what ended the process each time."""
+
+MOST_DELIVERIES = 20
+"""A message delivered more often than this is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message as it was read."""
+
+    message_id: str
+    payload: bytes
+
+
+Handler = Callable[[Sequence[Entry]], Awaitable[Sequence[str | None]]]
+"""Settles a batch: for each entry None, or the reason why it can never be processed. What it raises means «not now»."""
+
+
+@dataclass(slots=True)
+class ConsumerStatus:
+    """What a health check needs to know. Times are of the event loop's clock, in seconds."""
+
+    started: bool = False
+    last_moved: float = 0.0
+    trouble: str | None = None
+
+    def problem(self, now: float) -> str | None:
+        """Why the consumer is not moving, or None when it is."""
+        if not self.started:
+            return "the consumer has not started"
+        if self.trouble is not None:
+            return self.trouble
+        if now - self.last_moved > STALE_SECONDS:
+            return f"the consumer has not finished a batch for {now - self.last_moved:.0f} s"
+        return None
+
+
+class Consumer:
+    """The one reader of a stream. `name` must be new with every start of the server."""
+
+    def __init__(self, client: redis.Redis, keys: StreamKeys, handle: Handler, *, name: str, clock: Clock) -> None:
+        self._client = client
+        self._keys = keys
+        self._handle = handle
+        self._name = name
+        self._clock = clock
+        self._dead_letters = DeadLetters(client, keys)
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.status = ConsumerStatus()
+
+    async def run(self) -> None:
+        """Read and settle until `stop`; whatever fails is tried again, so that this never ends by an exception."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        recovered = False
+        while not self._stopped.done():
+            try:
+                if not recovered:
+                    await self._prepare_group()
+                    await self._recover()
+                    recovered = True
+                if not self.status.started:
+                    self.status.started, self.status.last_moved = True, loop.time()
+                await self._settle(await self._read())
+                self.status.last_moved = loop.time()
+                self.status.trouble = None
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
+                # A reply may have been lost with its messages delivered: take over what is pending before reading on.
+                recovered = False
+                if failures == 0:
+                    log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
+                self.status.trouble = f"the consumer waits: {error}"
+                await self._pause(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                failures += 1
+
+    def stop(self) -> None:
+        """Finish the batch under way, then let `run` return."""
+        if not self._stopped.done():
+            self._stopped.set_result(None)
+
+    async def _prepare_group(self) -> None:
+        try:
+            # From 0: a group that vanished must not skip what waits; facts are unique, so reading twice is harmless.
+            await self._client.xgroup_create(self._keys.events, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _recover(self) -> None:
+        """Settle what was delivered to a consumer that is gone, or to this one before its connection broke."""
+        deliveries: dict[str, int] = {}
+        start = "-"
+        while pending := await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=1000):
+            deliveries |= {item["message_id"].decode(): item["times_delivered"] for item in pending}
+            start = f"({pending[-1]['message_id'].decode()}"
+        cursor: bytes | str = "0-0"
+        while True:
+            cursor, entries, _ = await self._client.xautoclaim(
+                self._keys.events, GROUP, self._name, 0, cursor, count=BATCH
+            )
+            claimed = [self._entry(*entry) for entry in entries]
+            suspects = [entry for entry in claimed if deliveries.get(entry.message_id, 0) > SUSPECT_DELIVERIES]
+            await self._settle([entry for entry in claimed if entry not in suspects])
+            for entry in suspects:
+                count = deliveries[entry.message_id]
+                if count > MOST_DELIVERIES:
+                    await self._bury(entry, f"delivered {count} times without ever being settled")
+                else:
+                    await self._settle([entry])
+            if cursor == b"0-0":
+                break
+        await self._forget_dead_consumers()
+
+    async def _forget_dead_consumers(self) -> None:
+        for consumer in await self._client.xinfo_consumers(self._keys.events, GROUP):
+            name = consumer["name"].decode()
+            if name != self._name and consumer["pending"] == 0:
+                await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
+
+    async def _read(self) -> list[Entry]:
+        """The next batch; empty when nothing came for a while or the consumer is to stop."""
+        read = asyncio.ensure_future(
+            self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=BLOCK_MILLISECONDS)
+        )
+        await asyncio.wait({read, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not read.done():
+            # It may have been answered all the same: its messages stay pending and are taken over at the next start.
+            read.cancel()
+            await asyncio.wait({read})
+            return []
+        reply = read.result()
+        return [self._entry(*entry) for entry in reply[0][1]] if reply else []
+
+    async def _settle(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        reasons = await self._handle(entries)
+        settled = []
+        for entry, reason in zip(entries, reasons, strict=True):
+            if reason is None:
+                settled.append(entry.message_id)
+            else:
+                await self._bury(entry, reason)
+        if settled:
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.xack(self._keys.events, GROUP, *settled)
+                pipe.xdel(self._keys.events, *settled)
+                await pipe.execute()
+
+    async def _bury(self, entry: Entry, reason: str) -> None:
+        log.error("message.dead", message_id=entry.message_id, reason=reason)
+        await self._dead_letters.bury(DeadLetter(entry.message_id, entry.payload, reason, self._clock()))
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.wait({self._stopped}, timeout=seconds)
+
+    @staticmethod
+    def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+        return Entry(message_id.decode(), fields.get(FIELD, b""))

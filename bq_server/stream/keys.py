@@ -1,0 +1,35 @@
+"""The names under which the stream server keeps things."""
+
+from dataclasses import dataclass
+
+GROUP = "bq"
+"""The one consumer group of the stream."""
+
+FIELD = b"e"
+"""The one field of a stream entry: the message's payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKeys:
+    """Key names, all under one prefix, so that a stream server can be shared."""
+
+    prefix: str
+
+    @property
+    def events(self) -> str:
+        """The stream of accepted messages."""
+        return f"{self.prefix}:events"
+
+    @property
+    def dead(self) -> str:
+        """A hash of dead letters by message id."""
+        return f"{self.prefix}:dead"
+
+    @property
+    def owner(self) -> str:
+        """The id of the installation whose facts the stream's messages become."""
+        return f"{self.prefix}:owner"
+
+    def claim(self, project: str, environment: str, idempotency_key: str) -> str:
+        """The claim on an idempotency key."""
+        return f"{self.prefix}:idempotency:{project}:{environment}:{idempotency_key}"

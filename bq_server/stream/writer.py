@@ -1,0 +1,149 @@
+"""Writing to the stream: group commit, backpressure, and a 503 at once while the stream server is away."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from bq_server.grouping import GroupCommit
+from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.scripts import load
+
+GROUP_MESSAGES = 500
+"""Messages in one round trip: a few milliseconds of the stream server's time."""
+
+WAITING_MESSAGES = 20_000
+"""Messages that may wait for a round trip before more are turned away."""
+
+BREAKER_SECONDS = 0.25
+"""After a failure, how long nothing is even tried."""
+
+SYNC_CLAIM_MILLISECONDS = 60_000
+"""How long a sync event's claim lasts: it bridges the moment until the fact is there to be asked."""
+
+
+class StreamFull(Exception):
+    """As many messages wait in the stream as may; none was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An idempotency key taken for an event."""
+
+    key: str
+    """From `StreamKeys.claim`."""
+    fingerprint: str
+    event_id: str
+    received_at: int
+    """Microseconds since the epoch, UTC."""
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be appended."""
+
+    payload: bytes
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a message: newly in the stream, or its key was claimed by an equal or by another event."""
+
+    status: Literal["appended", "repeated", "conflict"]
+    message_id: str
+
+
+_STATUS: tuple[Literal["appended", "repeated", "conflict"], ...] = ("appended", "repeated", "conflict")
+
+
+class Writer:
+    """Appends messages. Those that arrive while a round trip is under way go together in the next one."""
+
+    def __init__(self, client: redis.Redis, keys: StreamKeys, *, queue_limit: int, window_hours: int) -> None:
+        self._keys = keys
+        self._queue_limit = queue_limit
+        self._window_milliseconds = window_hours * 3_600_000
+        self._append = load(client, "append")
+        self._claim = load(client, "claim")
+        self._broken_until = 0.0
+        self._group: GroupCommit[Sequence[Message], Sequence[Appended] | None] = GroupCommit(
+            self._write, group_weight=GROUP_MESSAGES, waiting_weight=WAITING_MESSAGES, weigh=len
+        )
+
+    async def append(self, messages: Sequence[Message]) -> Sequence[Appended]:
+        """Append the messages in one step and answer what became of each.
+
+        Returns after the stream server has answered, which with `appendfsync always` is after they are on disk.
+        Raises `StreamUnavailable` (some of them may be in the stream all the same), `StreamFull` (none is),
+        `GroupFull` (too much waits, none is) and `GroupClosed`.
+        """
+        self._check_breaker()
+        appended = await self._group.submit(messages)
+        if appended is None:
+            raise StreamFull
+        return appended
+
+    async def claim(self, claim: Claim) -> Claim:
+        """Take the key for an event that does not go through the stream; answer the claim that holds now.
+
+        Raises `StreamUnavailable`.
+        """
+        self._check_breaker()
+        try:
+            held: bytes = await self._claim(
+                keys=[claim.key],
+                args=[claim.fingerprint, claim.event_id, claim.received_at, SYNC_CLAIM_MILLISECONDS],
+            )
+        except RedisError as error:
+            raise self._broken(error) from error
+        fingerprint, message_id, event_id, received_at = held.decode().split(" ")
+        return Claim(
+            claim.key, fingerprint, event_id, int(received_at), message_id=None if message_id == "-" else message_id
+        )
+
+    async def close(self) -> None:
+        """Take no more messages and wait until those taken are written."""
+        await self._group.close()
+
+    async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Appended] | None]:
+        self._check_breaker()
+        keys = [self._keys.events]
+        args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds]
+        for messages in group:
+            for message in messages:
+                claim = message.claim
+                keys.append(claim.key if claim else "")
+                args += (
+                    (message.payload, claim.fingerprint, claim.event_id, claim.received_at)
+                    if claim
+                    else (message.payload, "", "", "")
+                )
+        try:
+            answers = iter(await self._append(keys=keys, args=args))
+        except RedisError as error:
+            raise self._broken(error) from error
+        if len(keys) > 1 and (first := next(answers, None)) is None:
+            # The group as a whole is past the limit; the next, smaller one may fit.
+            return [None] * len(group)
+        results = [Appended(_STATUS[first[0]], first[1].decode())]
+        results += [Appended(_STATUS[status], message_id.decode()) for status, message_id in answers]
+        position = 0
+        divided = []
+        for messages in group:
+            divided.append(results[position : position + len(messages)])
+            position += len(messages)
+        return divided
+
+    def _check_breaker(self) -> None:
+        if asyncio.get_running_loop().time() < self._broken_until:
+            raise StreamUnavailable("the stream server did not answer a moment ago")
+
+    def _broken(self, error: RedisError) -> StreamUnavailable:
+        self._broken_until = asyncio.get_running_loop().time() + BREAKER_SECONDS
+        return StreamUnavailable(str(error))
