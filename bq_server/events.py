@@ -1,7 +1,7 @@
 """The accepted event: the message that travels from ingest, through the stream or not, to processing."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
@@ -50,11 +50,11 @@ class Event:
     @classmethod
     def from_payload(cls, payload: bytes, message_id: str) -> Self:
         """Read what `to_payload` wrote. Raises `ValueError` for anything else."""
-        fields = from_json(payload)
+        fields: Any = from_json(payload)
         if not isinstance(fields, list) or len(fields) != len(_PAYLOAD_FIELDS):
             raise ValueError("the message is not an event of this server")
         event_id, (project, environment), *rest = fields
-        return cls(event_id, Scope(project, environment), *rest, message_id=message_id)
+        return cls(*(event_id, Scope(project, environment), *rest, message_id))
 
 
 _PAYLOAD_FIELDS = Event.__slots__[:-1]

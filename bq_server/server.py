@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 import uvloop
@@ -54,10 +55,10 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         listening.listen(BACKLOG)
         announce(settings, listening, running)
 
+    # Hypercorn's own names for the types of an ASGI application are not Starlette's.
+    hooked: Any = _with_start_hook(app, started)
     try:
-        await hypercorn_serve(
-            _with_start_hook(app, started), _config(settings, listening), shutdown_trigger=stopping.wait, mode="asgi"
-        )
+        await hypercorn_serve(hooked, _config(settings, listening), shutdown_trigger=stopping.wait, mode="asgi")
     except LifespanFailureError as error:
         raise StartFailed(str(running.failure or error)) from running.failure
     finally:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def load(cls, flags: dict[str, Any], config: Path | None = None) -> Self:
+    def load(cls, flags: dict[str, Any], config: Path | None = None) -> "Settings":
         """The settings of a process: what `flags` holds, then `BQ_*` variables, then the TOML file, then defaults.
 
         Raises `pydantic.ValidationError` for a wrong value or an unknown TOML key, `FileNotFoundError` and

@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,7 +50,7 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     }
 
 
-def _operation(operation: Operation, references: Json) -> Json:
+def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
     described: Json = {
         "tags": [operation.tag],
         "summary": operation.summary,

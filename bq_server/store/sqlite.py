@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pysqlite3 import dbapi2 as sqlite
+import pysqlite3.dbapi2
+
+sqlite: Any = pysqlite3.dbapi2  # the module's names come from C and have no types
 
 OLDEST = (3, 51, 3)
 """The first release without the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug)."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
@@ -87,7 +88,7 @@ async def inspect(client: redis.Redis) -> Durability:
         if int(version.split(".")[0]) < OLDEST_VERSION:
             raise StreamUnusable(f"{name} {version} is too old: version {OLDEST_VERSION} or newer is needed")
         try:
-            found = {**await client.config_get("append*"), **await client.config_get("maxmemory-policy")}
+            found: Any = await client.config_get("append*", "maxmemory-policy")
         except (NoPermissionError, ResponseError):
             found = {}  # managed servers often forbid CONFIG
     except RedisError as error:
@@ -103,7 +104,7 @@ async def take_ownership(client: redis.Redis, keys: StreamKeys, installation_id:
     """
     try:
         await client.set(keys.owner, installation_id, nx=True)
-        owner = await client.get(keys.owner)
+        owner: Any = await client.get(keys.owner)
     except RedisError as error:
         raise StreamUnavailable(str(error)) from error
     if owner is None or owner.decode() != installation_id:

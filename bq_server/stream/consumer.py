@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 import structlog
@@ -77,7 +78,6 @@ class Consumer:
 
     async def run(self) -> None:
         """Read and settle until `stop`; whatever fails is tried again, so that this never ends by an exception."""
-        loop = asyncio.get_running_loop()
         failures = 0
         recovered = False
         while not self._stopped.done():
@@ -86,19 +86,14 @@ class Consumer:
                     await self._prepare_group()
                     await self._recover()
                     recovered = True
-                if not self.status.started:
-                    self.status.started, self.status.last_moved = True, loop.time()
+                    self._moved()
                 await self._settle(await self._read())
-                self.status.last_moved = loop.time()
-                self.status.trouble = None
+                self._moved()
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
                 # A reply may have been lost with its messages delivered: take over what is pending before reading on.
                 recovered = False
-                if failures == 0:
-                    log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
-                self.status.trouble = f"the consumer waits: {error}"
-                await self._pause(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                await self._wait_after(error, failures)
                 failures += 1
 
     def stop(self) -> None:
@@ -116,41 +111,51 @@ class Consumer:
 
     async def _recover(self) -> None:
         """Settle what was delivered to a consumer that is gone, or to this one before its connection broke."""
-        deliveries: dict[str, int] = {}
         start = "-"
-        while pending := await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=1000):
-            deliveries |= {item["message_id"].decode(): item["times_delivered"] for item in pending}
+        while not self._stopped.done():
+            pending: Any = await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=BATCH)
+            if not pending:
+                break
             start = f"({pending[-1]['message_id'].decode()}"
-        cursor: bytes | str = "0-0"
-        while True:
-            cursor, entries, _ = await self._client.xautoclaim(
-                self._keys.events, GROUP, self._name, 0, cursor, count=BATCH
-            )
-            claimed = [self._entry(*entry) for entry in entries]
-            suspects = [entry for entry in claimed if deliveries.get(entry.message_id, 0) > SUSPECT_DELIVERIES]
-            await self._settle([entry for entry in claimed if entry not in suspects])
+            entries = await self._take_over(pending)
+            # Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
+            deliveries = {item["message_id"].decode(): item["times_delivered"] for item in pending}
+            suspects = [entry for entry in entries if deliveries[entry.message_id] > SUSPECT_DELIVERIES]
+            await self._settle([entry for entry in entries if entry not in suspects])
             for entry in suspects:
-                count = deliveries[entry.message_id]
-                if count > MOST_DELIVERIES:
-                    await self._bury(entry, f"delivered {count} times without ever being settled")
+                if deliveries[entry.message_id] > MOST_DELIVERIES:
+                    await self._bury(entry, f"the server ended {deliveries[entry.message_id]} times while it had it")
                 else:
                     await self._settle([entry])
-            if cursor == b"0-0":
-                break
         await self._forget_dead_consumers()
 
+    async def _take_over(self, pending: Any) -> list[Entry]:
+        """The pending messages, now this consumer's; one that is in the stream no more is acknowledged."""
+        foreign = [item["message_id"] for item in pending if item["consumer"].decode() != self._name]
+        if foreign:
+            await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
+        async with self._client.pipeline(transaction=False) as pipe:
+            for item in pending:
+                pipe.xrange(self._keys.events, item["message_id"], item["message_id"])
+            found: Any = await pipe.execute()
+        gone = [item["message_id"] for item, entries in zip(pending, found, strict=True) if not entries]
+        if gone:
+            await self._client.xack(self._keys.events, GROUP, *gone)
+        return [self._entry(*entries[0]) for entries in found if entries]
+
     async def _forget_dead_consumers(self) -> None:
-        for consumer in await self._client.xinfo_consumers(self._keys.events, GROUP):
+        consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
+        for consumer in consumers:
             name = consumer["name"].decode()
             if name != self._name and consumer["pending"] == 0:
                 await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
 
     async def _read(self) -> list[Entry]:
         """The next batch; empty when nothing came for a while or the consumer is to stop."""
-        read = asyncio.ensure_future(
+        read: asyncio.Future[Any] = asyncio.ensure_future(
             self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=BLOCK_MILLISECONDS)
         )
-        await asyncio.wait({read, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
             # It may have been answered all the same: its messages stay pending and are taken over at the next start.
             read.cancel()
@@ -162,7 +167,9 @@ class Consumer:
     async def _settle(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        reasons = await self._handle(entries)
+        reasons = await self._handled(entries)
+        if reasons is None:
+            return
         settled = []
         for entry, reason in zip(entries, reasons, strict=True):
             if reason is None:
@@ -175,12 +182,32 @@ class Consumer:
                 pipe.xdel(self._keys.events, *settled)
                 await pipe.execute()
 
+    async def _handled(self, entries: Sequence[Entry]) -> Sequence[str | None] | None:
+        """What the handler says, however long the store is away; None when the consumer is stopped meanwhile."""
+        failures = 0
+        while not self._stopped.done() or failures == 0:
+            try:
+                return await self._handle(entries)
+            except Exception as error:  # noqa: BLE001 - the handler tells a bad message by its answer
+                await self._wait_after(error, failures)
+                failures += 1
+        return None
+
     async def _bury(self, entry: Entry, reason: str) -> None:
         log.error("message.dead", message_id=entry.message_id, reason=reason)
         await self._dead_letters.bury(DeadLetter(entry.message_id, entry.payload, reason, self._clock()))
 
-    async def _pause(self, seconds: float) -> None:
-        await asyncio.wait({self._stopped}, timeout=seconds)
+    def _moved(self) -> None:
+        self.status.started = True
+        self.status.trouble = None
+        self.status.last_moved = asyncio.get_running_loop().time()
+
+    async def _wait_after(self, error: Exception, failures: int) -> None:
+        """Wait before the next try, longer with every failure; the first one is logged."""
+        if failures == 0:
+            log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
+        self.status.trouble = f"the consumer waits: {error}"
+        await asyncio.wait({self._stopped}, timeout=BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     @staticmethod
     def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> Entry:

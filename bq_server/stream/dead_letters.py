@@ -1,6 +1,7 @@
 """Messages that can't be processed: set aside with the reason, never in the way of the others."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 from pydantic_core import from_json, to_json
@@ -51,7 +52,10 @@ class DeadLetters:
     async def waiting(self, message_id: str) -> bytes | None:
         """The payload of a message that still waits in the stream. Raises `StreamUnavailable`."""
         try:
-            entries = await self._client.xrange(self._keys.events, message_id, message_id)
+            entries: Any = await self._client.xrange(self._keys.events, message_id, message_id)
         except RedisError as error:
             raise StreamUnavailable(str(error)) from error
-        return entries[0][1].get(FIELD, b"") if entries else None
+        if not entries:
+            return None
+        payload: bytes = entries[0][1].get(FIELD, b"")
+        return payload

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -125,14 +125,13 @@ class Writer:
                     else (message.payload, "", "", "")
                 )
         try:
-            answers = iter(await self._append(keys=keys, args=args))
+            answers: Any = await self._append(keys=keys, args=args)
         except RedisError as error:
             raise self._broken(error) from error
-        if len(keys) > 1 and (first := next(answers, None)) is None:
+        if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
             return [None] * len(group)
-        results = [Appended(_STATUS[first[0]], first[1].decode())]
-        results += [Appended(_STATUS[status], message_id.decode()) for status, message_id in answers]
+        results = [Appended(_STATUS[status], message_id.decode()) for status, message_id in answers]
         position = 0
         divided = []
         for messages in group:
