@@ -49,14 +49,20 @@ def generate(environment: Environment, random_bytes: RandomBytes) -> str:
 
 
 async def add(
-    connection: aiosqlite.Connection, key: str, scopes: tuple[KeyScope, ...], name: str, ids: IdSource, now: int
+    connection: aiosqlite.Connection,
+    key: str,
+    scopes: tuple[KeyScope, ...],
+    name: str,
+    ids: IdSource,
+    now: int,
+    project: str = PROJECT,
 ) -> str:
     """Keep a key and answer its id. A key that is kept already is made valid again, with these scopes."""
     key_id = ids.new("key")
     await _queries.insert_key(
         connection,
         key_id=key_id,
-        project=PROJECT,
+        project=project,
         environment=key.split("_")[1],
         sha256=digest(key),
         scopes=" ".join(scopes),

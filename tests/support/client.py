@@ -1,0 +1,74 @@
+"""A client of one project, which no other test can see."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.support.process import until
+
+Json = dict[str, Any]
+
+
+def event(event_name: str = "purchase_completed", participant_id: str = "user_123", **more: Any) -> Json:
+    """An event to send."""
+    return {"event_name": event_name, "participant_id": participant_id, **more}
+
+
+@dataclass
+class Project:
+    """The keys of a project of the shared server, and the calls most tests make with them."""
+
+    http: httpx.Client
+    keys: Mapping[str, str]
+    """By `environment` or `environment:scope`."""
+    key_name: str = "test"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def using(self, key_name: str) -> Iterator["Project"]:
+        """The same with another key."""
+        yield Project(self.http, self.keys, key_name)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request with the key, under /api/v1."""
+        headers = {"X-API-Key": self.keys[self.key_name], **options.pop("headers", {})}
+        return self.http.request(method, f"/api/v1{path}", headers=headers, **options)
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return self.request("GET", path, params=query)
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return self.request("POST", path, json=body, headers=headers)
+
+    def send(self, body: Json, **headers: str) -> httpx.Response:
+        """By the async path."""
+        return self.post("/ingest/events", body, **headers)
+
+    def send_batch(self, events: Sequence[Any]) -> httpx.Response:
+        return self.post("/ingest/events/batch", {"events": events})
+
+    def send_sync(self, body: Json, **headers: str) -> httpx.Response:
+        return self.post("/ingest/events/sync", body, **headers)
+
+    def facts(self, **query: Any) -> list[Json]:
+        """All facts that pass the filter, over all pages."""
+        found: list[Json] = []
+        while True:
+            page = self.get("/facts", **query).json()
+            found += page["facts"]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    def message(self, message_id: str) -> Json:
+        """Where the message is."""
+        answer: Json = self.get(f"/ingest/messages/{message_id}").json()
+        return answer
+
+    def settled(self, message_id: str) -> Json:
+        """Where the message is when it is queued no more."""
+        until("the message is settled", lambda: self.message(message_id)["status"] != "queued")
+        return self.message(message_id)

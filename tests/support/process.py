@@ -1,0 +1,124 @@
+"""A real server in a process of its own, seen only from outside."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+COMMAND = [sys.executable, "-m", "bq_server"]
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+
+def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | (env or {}),
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+class ServerProcess:
+    """`bq-server serve` on a free port; a context manager that ends it."""
+
+    def __init__(self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self._flags = flags
+        self._env = env or {}
+        self.url = ""
+        self.key = ""
+        self.banner = ""
+        self._errors = data_dir.parent / f"{data_dir.name}.log"
+        self.process: subprocess.Popen[str]
+
+    def start(self) -> Self:
+        with self._errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir), *self._flags],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=os.environ | self._env,
+            )
+        assert self.process.stdout is not None
+        self.banner = ""
+        for line in self.process.stdout:
+            self.banner += line
+            if line.startswith("curl ") and "/facts" in line:
+                break
+        match = re.search(r"(http://\S+)/api/v1\n", self.banner)
+        assert match, f"no banner; the log says: {self.log}"
+        self.url = match[1]
+        if found := re.search(r"bq_test_[0-9a-f]{32}", self.banner):
+            self.key = found[0]
+        until("the server is ready", lambda: httpx.get(f"{self.url}/readyz").status_code == 200)
+        return self
+
+    @property
+    def log(self) -> str:
+        """What it wrote to standard error, over all its starts."""
+        return self._errors.read_text()
+
+    @property
+    def valkey_pids(self) -> list[int]:
+        """The stream servers that work in this data directory."""
+        pids = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    command = (entry / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                if b"valkey-server" in command and str(self.data_dir.resolve()).encode() in command:
+                    pids.append(int(entry.name))
+        return pids
+
+    def client(self, key: str | None = None, **headers: str) -> httpx.Client:
+        """A client that sends the key."""
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": key or self.key, **headers}, timeout=30)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.process.kill()
+        self._reap()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit code."""
+        self.process.send_signal(number)
+        return self._reap()
+
+    def _reap(self) -> int:
+        code = self.process.wait(STOP_SECONDS)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+
+def until(what: str, condition: object, seconds: float = START_SECONDS) -> None:
+    """Wait until the condition, a callable, holds. There is no other way to see into another process."""
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.01)
