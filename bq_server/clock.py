@@ -33,7 +33,7 @@ def parse_timestamp(text: str) -> int:
             raise ValueError("a date alone")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // timedelta(microseconds=1)
+        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
         raise ValueError(
             "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"

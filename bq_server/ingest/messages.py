@@ -1,5 +1,6 @@
 """Where an accepted event is now."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ from bq_server.store import facts
 from bq_server.store.database import Database
 from bq_server.store.facts import Fact
 from bq_server.stream.dead_letters import DeadLetters
+
+
+_MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Messages:
 
         Raises `Refusal` when the stream or the store can't be asked.
         """
+        if not _MESSAGE_ID.fullmatch(message_id):
+            return None
         with unavailable():
             return await self._locate(scope, message_id)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -88,6 +88,11 @@ class ServerProcess:
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
         """A client that sends the key."""
         return httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": key or self.key, **headers}, timeout=30)
+
+    def request(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
+        """One request with the key, on a connection of its own."""
+        headers = {"X-API-Key": key or self.key}
+        return httpx.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=30, **options)
 
     def kill(self) -> None:
         """`kill -9`."""

@@ -1,0 +1,330 @@
+"""Bad input gets an answer: one shape everywhere, and a sentence to act on."""
+
+import json
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from bq_server.problems import STATUS, Code
+from tests.support.client import Json, Project, event
+from tests.support.process import ServerProcess
+
+POSTS = [
+    "/ingest/events",
+    "/ingest/events/batch",
+    "/ingest/events/sync",
+    "/gamify/events",
+    "/gamify/events/batch",
+]
+GETS = [
+    "/facts",
+    "/facts/fact_x",
+    "/ingest/messages/1-0",
+    "/gamify/participants/user_123/events",
+    "/events/catalog",
+    "/events/catalog/login",
+]
+NEEDS = {path: "ingest" for path in POSTS} | {path: "read" for path in GETS}
+
+
+def check(response: httpx.Response, code: Code) -> Json:
+    """Hold the response against the one shape of a refusal."""
+    status, title = STATUS[code]
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem: Json = response.json()
+    assert problem.keys() == {"type", "title", "status", "detail", "code", "errors", "request_id"}
+    assert (problem["code"], problem["status"], problem["title"]) == (code, status, title)
+    assert problem["type"] == "urn:bq-server:problem:" + code.replace("_", "-")
+    assert problem["detail"]
+    assert problem["detail"][-1] == "." or problem["errors"] or code == Code.IDEMPOTENCY_CONFLICT
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    for error in problem["errors"]:
+        assert error.keys() == {"field", "code", "detail"}
+        assert all(error.values())
+    if status == 503:
+        assert int(response.headers["Retry-After"]) >= 1
+    return problem
+
+
+def call(bq: Project, path: str, **options: object) -> httpx.Response:
+    if path in POSTS:
+        return bq.request("POST", path, **{"json": {"events": [event()]} if "batch" in path else event()} | options)
+    return bq.request("GET", path, **options)
+
+
+def test_every_route_of_the_document_is_covered_here(server: ServerProcess) -> None:
+    paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    documented = {path.removeprefix("/api/v1") for path in paths if path.startswith("/api/v1")}
+    tested = {
+        path.replace("fact_x", "{fact_id}")
+        .replace("1-0", "{message_id}")
+        .replace("user_123", "{participant_id}")
+        .replace("catalog/login", "catalog/{event_name}")
+        for path in POSTS + GETS
+    }
+    assert tested == documented
+
+
+@pytest.mark.parametrize("path", POSTS + GETS)
+@pytest.mark.parametrize("key", [None, "", "bq_test_" + "0" * 32, "\xff", "bq_live_" + "0" * 5000])
+def test_401_without_a_valid_key(bq: Project, path: str, key: str | None) -> None:
+    headers = {} if key is None else {"X-API-Key": key.encode("latin-1")}
+    method = "POST" if path in POSTS else "GET"
+    problem = check(bq.http.request(method, f"/api/v1{path}", headers=headers), Code.UNAUTHENTICATED)
+    assert "X-API-Key" in problem["detail"]
+
+
+@pytest.mark.parametrize("path", POSTS + GETS)
+def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, path: str) -> None:
+    lacking = "test:read" if NEEDS[path] == "ingest" else "test:ingest"
+    with bq.using(lacking) as limited:
+        problem = check(call(limited, path), Code.FORBIDDEN)
+        assert NEEDS[path] in problem["detail"]
+    with bq.using("test:admin") as admin:
+        assert call(admin, path).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("path", POSTS + GETS)
+def test_405_names_the_methods_there_are(bq: Project, path: str) -> None:
+    response = bq.request("PUT", path)
+    check(response, Code.METHOD_NOT_ALLOWED)
+    allowed = {method.strip() for method in response.headers["Allow"].split(",")}
+    assert allowed == ({"POST"} if path in POSTS else {"GET", "HEAD"})
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/ingest", "/facts/", "/ingest/events/"])
+def test_404_for_what_is_not_there(bq: Project, path: str) -> None:
+    check(bq.get(path), Code.NOT_FOUND)
+
+
+@pytest.mark.parametrize("path", ["/facts/fact_x", "/ingest/messages/1-0", "/ingest/messages/x", "/ingest/messages/99999999999999999999-0", "/events/catalog/none"])
+def test_404_for_a_thing_that_is_not_there(bq: Project, path: str) -> None:
+    check(bq.get(path), Code.NOT_FOUND)
+
+
+def test_404_for_what_another_environment_has(bq: Project) -> None:
+    with bq.using("live") as live:
+        fact_id = live.send_sync(event()).json()["fact_id"]
+        message_id = live.send(event()).json()["message_id"]
+        live.settled(message_id)
+        assert live.get(f"/facts/{fact_id}").status_code == 200
+        check(bq.get(f"/facts/{fact_id}"), Code.NOT_FOUND)
+        check(bq.get(f"/ingest/messages/{message_id}"), Code.NOT_FOUND)
+        assert bq.facts() == []
+        assert bq.get("/events/catalog").json() == {"events": []}
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"event_name=x", b'{"a": 1,}', b'\xff\xfe{"a":1}', b'\xef\xbb\xbf{"a": 1}', b'{"a": "\xff"}']
+)
+def test_400_for_what_is_not_json(bq: Project, path: str, body: bytes) -> None:
+    check(bq.request("POST", path, content=body, headers={"Content-Type": "application/json"}), Code.INVALID_JSON)
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "json"])
+def test_415_for_another_type(bq: Project, path: str, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    problem = check(bq.request("POST", path, content=b"{}", headers=headers), Code.UNSUPPORTED_MEDIA_TYPE)
+    assert "application/json" in problem["detail"]
+
+
+def test_a_type_with_parameters_and_a_json_dialect_are_json(bq: Project) -> None:
+    for content_type in ("application/json; charset=utf-8", "APPLICATION/JSON", "application/cloudevents+json"):
+        content = json.dumps(event()).encode()
+        answer = bq.request("POST", "/ingest/events", content=content, headers={"Content-Type": content_type})
+        assert answer.status_code == 202
+
+
+def test_415_for_a_compressed_body(bq: Project) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    check(bq.request("POST", "/ingest/events", content=b"x", headers=headers), Code.UNSUPPORTED_MEDIA_TYPE)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_413_for_a_body_past_the_limit_announced_or_not(bq: Project, path: str) -> None:
+    limit = (8 if "batch" in path else 1) * 1024 * 1024
+    headers = {"Content-Type": "application/json"}
+    problem = check(bq.request("POST", path, content=b" " * (limit + 1), headers=headers), Code.BODY_TOO_LARGE)
+    assert str(limit) in problem["detail"]
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(limit // 65536 + 1):
+            yield b" " * 65536
+
+    check(bq.request("POST", path, content=chunks(), headers=headers), Code.BODY_TOO_LARGE)
+    padded = json.dumps({"events": [event()]} if "batch" in path else event()).encode().ljust(limit)
+    assert bq.request("POST", path, content=padded, headers=headers).is_success
+
+
+EVENT_ERRORS: list[tuple[Json, str, str]] = [
+    ({"event_name": None}, "event_name", "string_type"),
+    ({"event_name": 5}, "event_name", "string_type"),
+    ({"event_name": ""}, "event_name", "string_too_short"),
+    ({"event_name": "x" * 101}, "event_name", "string_too_long"),
+    ({"event_name": "a\0b"}, "event_name", "null_character"),
+    ({"event_name": "\ud800"}, "event_name", "string_unicode"),
+    ({"participant_id": ""}, "participant_id", "string_too_short"),
+    ({"participant_id": "x" * 256}, "participant_id", "string_too_long"),
+    ({"participant_id": 7}, "participant_id", "string_type"),
+    ({"properties": []}, "properties", "dict_type"),
+    ({"properties": "x"}, "properties", "dict_type"),
+    ({"properties": {"a": {"b": ["x\0"]}}}, "properties.a.b.0", "null_character"),
+    ({"properties": {"a": ["\udfff"]}}, "properties.a.0", "lone_surrogate"),
+    ({"properties": {"a\0": 1}}, "properties", "null_character"),
+    ({"properties": {"a": float("nan")}}, "properties.a", "not_finite"),
+    ({"properties": {"a": float("-inf")}}, "properties.a", "not_finite"),
+    ({"properties": {"a": 10**400}}, "properties.a", "not_finite"),
+    ({"properties": {"a": "x" * 65536}}, "properties", "too_large"),
+    ({"timestamp": 1707900600}, "timestamp", "string_type"),
+    ({"timestamp": "1707900600"}, "timestamp", "value_error"),
+    ({"timestamp": "yesterday"}, "timestamp", "value_error"),
+    ({"timestamp": "2026-04-10"}, "timestamp", "value_error"),
+    ({"timestamp": "2026-02-30T00:00:00Z"}, "timestamp", "value_error"),
+    ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp", "value_error"),
+    ({"idempotency_key": ""}, "idempotency_key", "string_too_short"),
+    ({"idempotency_key": "x" * 256}, "idempotency_key", "string_too_long"),
+    ({"idempotency_key": 1}, "idempotency_key", "string_type"),
+    ({"idempotency_key": "a\0"}, "idempotency_key", "null_character"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "code"), EVENT_ERRORS, ids=lambda value: str(value)[:40])
+def test_422_names_the_field_on_every_route(bq: Project, change: Json, field: str, code: str) -> None:
+    wrong = event() | change
+    for path in POSTS:
+        sent = {"events": [event("right"), wrong]} if "batch" in path else wrong
+        response = bq.request(
+            "POST", path, content=json.dumps(sent).encode(), headers={"Content-Type": "application/json"}
+        )
+        if "batch" in path:
+            assert response.status_code in (200, 202)
+            found = [(error["index"], error["field"], error["code"]) for error in response.json()["errors"]]
+            assert found == [(1, field, code)]
+        else:
+            problem = check(response, Code.VALIDATION_FAILED)
+            assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
+            assert problem["detail"].startswith(f"{field}: ")
+
+
+def test_422_names_every_field_that_is_wrong(bq: Project) -> None:
+    problem = check(bq.send({"event_name": "", "timestamp": "x"}), Code.VALIDATION_FAILED)
+    assert [error["field"] for error in problem["errors"]] == ["event_name", "participant_id", "timestamp"]
+    assert "2 more" in problem["detail"]
+
+
+@pytest.mark.parametrize("document", [[], "x", 5, None, True])
+def test_422_for_a_body_that_is_no_object(bq: Project, document: object) -> None:
+    for path in POSTS:
+        content = json.dumps(document).encode()
+        response = bq.request("POST", path, content=content, headers={"Content-Type": "application/json"})
+        check(response, Code.VALIDATION_FAILED)
+    assert bq.send_batch([document]).json()["errors"][0]["field"] == "body"
+
+
+@pytest.mark.parametrize("events", [None, {}, [], "x", [event()] * 101])
+def test_422_for_a_batch_that_is_none(bq: Project, events: object) -> None:
+    for path in (path for path in POSTS if "batch" in path):
+        problem = check(bq.post(path, {"events": events}), Code.VALIDATION_FAILED)
+        assert problem["errors"][0]["field"] == "events"
+
+
+def test_a_batch_with_none_accepted_is_422_with_the_same_body(bq: Project) -> None:
+    response = bq.send_batch([{}, event(participant_id="")])
+    assert response.status_code == 422
+    answer = response.json()
+    assert (answer["accepted"], answer["rejected"], answer["message_ids"]) == (0, 2, [])
+    assert [(error["index"], error["field"]) for error in answer["errors"]] == [
+        (0, "event_name"),
+        (0, "participant_id"),
+        (1, "participant_id"),
+    ]
+
+
+def test_properties_nest_32_levels_and_no_more(bq: Project) -> None:
+    def nested(levels: int) -> Json:
+        value: Json = {}
+        for _ in range(levels - 1):
+            value = {"a": value}
+        return value
+
+    assert bq.send(event(properties=nested(32))).status_code == 202
+    problem = check(bq.send(event(properties=nested(33))), Code.VALIDATION_FAILED)
+    assert problem["errors"][0]["code"] == "too_deep"
+
+
+@pytest.mark.parametrize("levels", [150, 250, 900, 5000, 400_000])
+def test_nesting_beyond_any_parser_is_refused(bq: Project, levels: int) -> None:
+    body = b'{"event_name": "a", "participant_id": "b", "properties": {"a": ' + b"[" * levels + b"]" * levels + b"}}"
+    response = bq.request("POST", "/ingest/events", content=body, headers={"Content-Type": "application/json"})
+    check(response, Code.VALIDATION_FAILED)
+
+
+def test_a_number_no_parser_reads_is_refused(bq: Project) -> None:
+    body = b'{"event_name": "a", "participant_id": "b", "properties": {"a": ' + b"9" * 5000 + b"}}"
+    response = bq.request("POST", "/ingest/events", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/facts", {"limit": "0"}),
+        ("/facts", {"limit": "1001"}),
+        ("/facts", {"limit": "x"}),
+        ("/facts", {"cursor": "%%"}),
+        ("/facts", {"cursor": "bm9uZQ"}),
+        ("/facts", {"since": "yesterday"}),
+        ("/facts", {"particpant_id": "u"}),
+        ("/gamify/participants/u/events", {"page": "0"}),
+        ("/gamify/participants/u/events", {"page_size": "1000"}),
+        ("/events/catalog", {"x": "1"}),
+    ],
+)
+def test_422_for_a_wrong_query(bq: Project, path: str, query: dict[str, str]) -> None:
+    problem = check(bq.get(path, **query), Code.VALIDATION_FAILED)
+    assert problem["errors"][0]["field"] in query
+
+
+def test_422_for_a_parameter_given_twice(bq: Project) -> None:
+    check(bq.request("GET", "/facts?limit=1&limit=2"), Code.VALIDATION_FAILED)
+
+
+def test_an_unknown_parameter_on_a_post_is_refused_before_anything_is_done(bq: Project) -> None:
+    check(bq.request("POST", "/ingest/events/sync?dryrun=true", json=event()), Code.VALIDATION_FAILED)
+    assert bq.facts() == []
+
+
+def test_408_for_a_body_that_does_not_arrive(tmp_path_factory: pytest.TempPathFactory) -> None:
+    flags = ("--read-timeout-seconds", "0.2")
+    with ServerProcess(tmp_path_factory.mktemp("slow") / "data", *flags) as server:
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port), timeout=20) as slow:
+            slow.sendall(
+                b"POST /api/v1/ingest/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"X-API-Key: " + server.key.encode() + b"\r\nContent-Length: 100\r\n\r\n{"
+            )
+            assert slow.recv(65536).startswith(b"HTTP/1.1 408")
+
+
+def test_a_callers_request_id_is_kept_where_it_is_a_sane_one(bq: Project) -> None:
+    assert bq.request("GET", "/facts", headers={"X-Request-Id": "trace-1"}).headers["X-Request-Id"] == "trace-1"
+    for insane in ("x" * 65, "a b", '"'):
+        answer = bq.request("GET", "/facts", headers={"X-Request-Id": insane})
+        assert answer.headers["X-Request-Id"].startswith("req_")
+
+
+def test_refusals_are_logged_once_and_keys_never(bq: Project, server: ServerProcess) -> None:
+    key = "bq_test_" + "f" * 32
+    answer = bq.http.get(f"/api/v1/facts?key={key}", headers={"X-API-Key": key, "X-Request-Id": "logged-once"})
+    assert answer.status_code == 401
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    (line,) = [line for line in lines if line.get("request_id") == "logged-once"]
+    assert (line["event"], line["status"], line["code"]) == ("request.refused", 401, "unauthenticated")
+    assert key not in server.log
+    assert not any(secret in server.log for secret in bq.keys.values())
