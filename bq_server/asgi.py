@@ -113,7 +113,6 @@ async def _start(
     database = await stack.enter_async_context(Database.open(directory.database))
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, ids, clock())
-        running.new_key = await _first_key(connection, settings, clock, ids)
 
     url = await _stream_url(stack, settings, directory)
     writing = await stack.enter_async_context(connect(url))
@@ -129,6 +128,9 @@ async def _start(
     stack.push_async_callback(writer.close)
     intake = Intake(database, writer, names, processor.process)
     stack.push_async_callback(intake.close)
+    # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
+    async with database.transaction() as connection:
+        running.new_key = await _first_key(connection, settings, clock, ids)
     keyring = Keyring(database)
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))

@@ -13,7 +13,7 @@ from bq_server.datadir import DataDirectory
 from bq_server.ids import IdSource
 from bq_server.store import keys
 from bq_server.store.database import Database
-from bq_server.store.keys import EVERY_SCOPE, KeyScope
+from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from tests.support.client import Project
 from tests.support.process import ServerProcess
 
@@ -35,7 +35,7 @@ async def _add_projects(directory: DataDirectory) -> list[dict[str, str]]:
         for number in range(PROJECTS):
             made = {}
             for name, scopes in KEYS.items():
-                environment = "live" if name == "live" else "test"
+                environment: Environment = "live" if name == "live" else "test"
                 made[name] = keys.generate(environment, secrets.token_bytes)
                 await keys.add(connection, made[name], scopes, name, ids, system_clock(), project=f"p{number}")
             projects.append(made)

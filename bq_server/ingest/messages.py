@@ -11,7 +11,6 @@ from bq_server.store.database import Database
 from bq_server.store.facts import Fact
 from bq_server.stream.dead_letters import DeadLetters
 
-
 _MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 

@@ -8,7 +8,17 @@ from tests.support.client import Project, event
 
 
 def test_strings_are_kept_as_sent(bq: Project) -> None:
-    texts = ["naïve", "e\u0301", "𝕊𝕢𝕝", "日本語", "\u202eright to left", "a\nb\tc", " ", "'; DROP TABLE facts;--", "\u200b"]
+    texts = [
+        "naïve",
+        "e\u0301",
+        "𝕊𝕢𝕝",
+        "日本語",
+        "\u202eright to left",
+        "a\nb\tc",
+        " ",
+        "'; DROP TABLE facts;--",
+        "\u200b",
+    ]
     for text in texts:
         bq.send_sync(event(text, text, properties={text: text}, idempotency_key=text))
     facts = list(reversed(bq.facts()))

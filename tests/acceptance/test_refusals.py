@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from bq_server.problems import STATUS, Code
+from bq_server.problems import Code
 from tests.support.client import Json, Project, event
+from tests.support.problems import check
 from tests.support.process import ServerProcess
 
 POSTS = [
@@ -27,27 +28,7 @@ GETS = [
     "/events/catalog",
     "/events/catalog/login",
 ]
-NEEDS = {path: "ingest" for path in POSTS} | {path: "read" for path in GETS}
-
-
-def check(response: httpx.Response, code: Code) -> Json:
-    """Hold the response against the one shape of a refusal."""
-    status, title = STATUS[code]
-    assert response.status_code == status
-    assert response.headers["Content-Type"] == "application/problem+json"
-    problem: Json = response.json()
-    assert problem.keys() == {"type", "title", "status", "detail", "code", "errors", "request_id"}
-    assert (problem["code"], problem["status"], problem["title"]) == (code, status, title)
-    assert problem["type"] == "urn:bq-server:problem:" + code.replace("_", "-")
-    assert problem["detail"]
-    assert problem["detail"][-1] == "." or problem["errors"] or code == Code.IDEMPOTENCY_CONFLICT
-    assert problem["request_id"] == response.headers["X-Request-Id"]
-    for error in problem["errors"]:
-        assert error.keys() == {"field", "code", "detail"}
-        assert all(error.values())
-    if status == 503:
-        assert int(response.headers["Retry-After"]) >= 1
-    return problem
+NEEDS = dict.fromkeys(POSTS, "ingest") | dict.fromkeys(GETS, "read")
 
 
 def call(bq: Project, path: str, **options: object) -> httpx.Response:
@@ -72,7 +53,7 @@ def test_every_route_of_the_document_is_covered_here(server: ServerProcess) -> N
 @pytest.mark.parametrize("path", POSTS + GETS)
 @pytest.mark.parametrize("key", [None, "", "bq_test_" + "0" * 32, "\xff", "bq_live_" + "0" * 5000])
 def test_401_without_a_valid_key(bq: Project, path: str, key: str | None) -> None:
-    headers = {} if key is None else {"X-API-Key": key.encode("latin-1")}
+    headers = {} if key is None else {b"X-API-Key": key.encode("latin-1")}
     method = "POST" if path in POSTS else "GET"
     problem = check(bq.http.request(method, f"/api/v1{path}", headers=headers), Code.UNAUTHENTICATED)
     assert "X-API-Key" in problem["detail"]
@@ -101,7 +82,16 @@ def test_404_for_what_is_not_there(bq: Project, path: str) -> None:
     check(bq.get(path), Code.NOT_FOUND)
 
 
-@pytest.mark.parametrize("path", ["/facts/fact_x", "/ingest/messages/1-0", "/ingest/messages/x", "/ingest/messages/99999999999999999999-0", "/events/catalog/none"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/facts/fact_x",
+        "/ingest/messages/1-0",
+        "/ingest/messages/x",
+        "/ingest/messages/99999999999999999999-0",
+        "/events/catalog/none",
+    ],
+)
 def test_404_for_a_thing_that_is_not_there(bq: Project, path: str) -> None:
     check(bq.get(path), Code.NOT_FOUND)
 

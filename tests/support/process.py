@@ -87,7 +87,9 @@ class ServerProcess:
 
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
         """A client that sends the key."""
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": key or self.key, **headers}, timeout=30)
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1", headers={"X-API-Key": key or self.key, **headers}, timeout=30
+        )
 
     def request(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
         """One request with the key, on a connection of its own."""

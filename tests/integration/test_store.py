@@ -1,0 +1,165 @@
+"""The schema's history, and the database under stress."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bq_server.events import Event, Scope
+from bq_server.ids import IdSource
+from bq_server.processing import messages
+from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
+from bq_server.store import facts, sqlite
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.migrations import SchemaTooOld, available
+
+pytestmark = pytest.mark.anyio
+SCOPE = Scope("p", "test")
+
+
+def event(number: int, **more: object) -> Event:
+    fields: dict[str, object] = {
+        "event_id": f"evt_{number}",
+        "scope": SCOPE,
+        "event_name": "e",
+        "participant_id": "u",
+        "properties": "{}",
+        "occurred_at": number,
+        "received_at": number,
+        "message_id": f"{number}-0",
+    }
+    return Event(**(fields | more))  # type: ignore[arg-type]
+
+
+def schema(path: Path) -> list[tuple[str, str]]:
+    connection = sqlite.connect(str(path))
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").fetchall()
+    connection.close()
+    return [tuple(row) for row in rows]
+
+
+async def test_a_fresh_schema_is_all_migrations_applied_in_order(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "fresh"):
+        pass
+    by_hand = sqlite.connect(str(tmp_path / "by_hand"))
+    for number, (version, _, sql) in enumerate(available(), start=1):
+        assert version == number, "the numbers leave no gap"
+        by_hand.executescript(sql)
+    by_hand.close()
+    ours = [row for row in schema(tmp_path / "fresh") if row[0] != "schema_migrations"]
+    assert ours == schema(tmp_path / "by_hand")
+    async with Database.open(tmp_path / "fresh"):
+        pass
+    assert [row for row in schema(tmp_path / "fresh") if row[0] != "schema_migrations"] == ours
+
+
+async def test_a_database_that_needs_migrating_is_left_alone_when_it_may_not(tmp_path: Path) -> None:
+    with pytest.raises(SchemaTooOld):
+        async with Database.open(tmp_path / "old", may_migrate=False):
+            pass
+
+
+def test_this_is_not_the_systems_sqlite() -> None:
+    assert sqlite.VERSION_INFO >= (3, 51, 3)
+    assert sqlite3.sqlite_version_info < sqlite.VERSION_INFO or sqlite3.sqlite_version_info >= (3, 51, 3)
+
+
+async def test_durable_settings_are_in_force(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database, database.read() as connection:
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("busy_timeout", 5000)):
+            async with connection.execute(f"PRAGMA {pragma}") as cursor:
+                assert (await cursor.fetchone())[0] == value  # type: ignore[index]
+
+
+async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        with pytest.raises(RuntimeError):
+            async with database.transaction() as connection:
+                await facts.insert(connection, {"fact_1": event(1)}, 1)
+                raise RuntimeError
+        processor = Processor(database, IdSource(), lambda: 1)
+        (outcome,) = await processor.process([event(1)])
+        assert isinstance(outcome, Processed)
+        assert outcome.fresh
+
+
+async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Processor(database, IdSource(), lambda: 1)
+        batch = [event(1), event(2, idempotency_key="k", fingerprint="f"), event(3), event(1)]
+        first = await processor.process(batch)
+        again = await processor.process([event(4), *batch])
+        assert [outcome.fact.fact_id for outcome in again[1:]] == [outcome.fact.fact_id for outcome in first]
+        assert [outcome.fresh for outcome in again if isinstance(outcome, Processed)] == [True] + [False] * 4
+
+
+async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Processor(database, IdSource(), lambda: 1)
+        keyed = {"idempotency_key": "k", "fingerprint": "f"}
+        made, duplicate, conflict, elsewhere = await processor.process(
+            [
+                event(1, **keyed),
+                event(2, **keyed),
+                event(3, **keyed | {"fingerprint": "g"}),
+                event(4, **keyed, scope=Scope("p", "live")),
+            ]
+        )
+        assert isinstance(made, Processed)
+        assert isinstance(duplicate, Duplicate)
+        assert isinstance(conflict, Conflict)
+        assert isinstance(elsewhere, Processed)
+        assert duplicate.fact == conflict.fact == made.fact
+        async with database.read() as connection:
+            assert await facts.repeated_by(connection, SCOPE, "2-0") == made.fact
+            assert await facts.repeated_by(connection, SCOPE, "3-0") is None
+
+
+async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Processor(database, IdSource(), lambda: 1)
+        batches = [[event(number) for number in range(start, start + 20)] for start in range(0, 60, 5)]
+        outcomes = await asyncio.gather(*[processor.process(batch) for batch in batches])
+        fresh = [
+            outcome.fact.event_id
+            for batch in outcomes
+            for outcome in batch
+            if isinstance(outcome, Processed) and outcome.fresh
+        ]
+        assert sorted(fresh) == sorted({f"evt_{number}" for number in range(75)})
+
+
+class Poisoned(Processor):
+    """Fails on one event, as a bug would."""
+
+    tries = 0
+
+    async def process(self, events: object) -> list[Processed | Duplicate | Conflict]:
+        assert isinstance(events, list)
+        if any(event.event_name == "poison" for event in events):
+            self.tries += 1
+            raise ZeroDivisionError("a bug")
+        return await super().process(events)
+
+
+async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Poisoned(database, IdSource(), lambda: 1)
+        batch = [event(1), event(2, event_name="poison"), event(3)]
+        reasons = await messages.settle(processor, [(f"{n}-0", item.to_payload()) for n, item in enumerate(batch)])
+        assert reasons[0] is None
+        assert reasons[2] is None
+        assert reasons[1] is not None
+        assert "a bug" in reasons[1]
+        assert processor.tries == 1 + messages.TRIES
+
+
+async def test_a_store_that_fails_gives_up_no_message(tmp_path: Path) -> None:
+    class Full(Processor):
+        async def process(self, events: object) -> list[Processed | Duplicate | Conflict]:
+            raise StoreUnavailable("database or disk is full")
+
+    async with Database.open(tmp_path / "db") as database:
+        with pytest.raises(StoreUnavailable):
+            await messages.settle(Full(database, IdSource(), lambda: 1), [("1-0", event(1).to_payload())])

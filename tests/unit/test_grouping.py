@@ -1,0 +1,88 @@
+"""Group commit: nothing waits alone, order is kept, and full is said."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
+
+pytestmark = pytest.mark.anyio
+
+
+class Commits:
+    """Records groups, and lets each finish only when told."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.gate = asyncio.Semaphore(0)
+        self.fail_on: int | None = None
+
+    async def __call__(self, items: Sequence[int]) -> list[int]:
+        self.groups.append(list(items))
+        await self.gate.acquire()
+        if self.fail_on in items:
+            raise ValueError(f"{self.fail_on}")
+        return [item * 10 for item in items]
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_while_a_group_is_under_way_goes_as_the_next_in_order() -> None:
+    commits = Commits()
+    group = GroupCommit(commits, group_weight=3, waiting_weight=100)
+    first = asyncio.create_task(group.submit(0))
+    await settle()
+    rest = [asyncio.create_task(group.submit(number)) for number in range(1, 6)]
+    await settle()
+    for _ in range(3):
+        commits.gate.release()
+    assert await asyncio.gather(first, *rest) == [0, 10, 20, 30, 40, 50]
+    assert commits.groups == [[0], [1, 2, 3], [4, 5]]
+
+
+async def test_a_failure_reaches_those_of_its_group_and_no_others() -> None:
+    commits = Commits()
+    commits.fail_on = 1
+    group = GroupCommit(commits, group_weight=2, waiting_weight=100)
+    tasks = [asyncio.create_task(group.submit(number)) for number in range(4)]
+    await settle()
+    commits.gate.release()
+    commits.gate.release()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(result, ValueError) for result in results] == [True, True, False, False]
+
+
+async def test_full_is_said_and_takes_nothing_but_one_large_item_always_fits() -> None:
+    commits = Commits()
+    group: GroupCommit[int, int] = GroupCommit(commits, group_weight=10, waiting_weight=10, weigh=lambda item: item)
+    large = asyncio.create_task(group.submit(50))
+    await settle()
+    waiting = asyncio.create_task(group.submit(9))
+    await settle()
+    with pytest.raises(GroupFull):
+        await group.submit(2)
+    commits.gate.release()
+    commits.gate.release()
+    assert [await large, await waiting] == [500, 90]
+    assert commits.groups == [[50], [9]]
+
+
+async def test_closing_finishes_what_was_taken_also_for_a_waiter_that_left() -> None:
+    commits = Commits()
+    group = GroupCommit(commits, group_weight=2, waiting_weight=100)
+    left = asyncio.create_task(group.submit(1))
+    stayed = asyncio.create_task(group.submit(2))
+    await settle()
+    left.cancel()
+    closing = asyncio.create_task(group.close())
+    await settle()
+    with pytest.raises(GroupClosed):
+        await group.submit(3)
+    commits.gate.release()
+    await closing
+    assert await stayed == 20
+    assert commits.groups == [[1, 2]]

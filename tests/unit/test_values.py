@@ -1,0 +1,139 @@
+"""Small things with laws: moments, ids, fingerprints, names, payloads."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from bq_server.api.similarity import similar_names
+from bq_server.clock import format_timestamp, parse_timestamp
+from bq_server.events import Event, Scope
+from bq_server.ids import IdSource
+from bq_server.ingest.idempotency import fingerprint
+from bq_server.ingest.models import EventIn
+from bq_server.ingest.validation import Limits, ValidEvent, check
+
+moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))
+zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=12,
+)
+properties = st.dictionaries(text, json_values, max_size=5)
+LIMITS = Limits(max_properties_bytes=1 << 20, max_nesting=32, max_batch_events=100)
+
+
+@given(moments, zones)
+def test_a_moment_is_the_same_in_every_zone(naive: datetime, zone: timezone) -> None:
+    moment = naive.replace(tzinfo=UTC)
+    assert parse_timestamp(moment.isoformat()) == parse_timestamp(moment.astimezone(zone).isoformat())
+    assert parse_timestamp(naive.isoformat()) == parse_timestamp(moment.isoformat())
+
+
+@given(moments)
+def test_a_moment_survives_writing_and_reading(naive: datetime) -> None:
+    written = format_timestamp(parse_timestamp(naive.isoformat()))
+    assert datetime.fromisoformat(written) == naive.replace(tzinfo=UTC)
+    assert written.endswith("Z")
+
+
+@given(moments, moments)
+def test_moments_sort_as_numbers(one: datetime, other: datetime) -> None:
+    assert (one < other) == (parse_timestamp(one.isoformat()) < parse_timestamp(other.isoformat()))
+
+
+@given(st.lists(st.integers(0, 3), max_size=50))
+def test_ids_sort_by_when_they_were_made_even_when_the_clock_stands_or_steps_back(steps: list[int]) -> None:
+    now = 1_700_000_000_000_000
+
+    def clock() -> int:
+        return now
+
+    ids = IdSource(clock, random_bytes=lambda count: b"\xff" * count)
+    made = []
+    for step in steps:
+        now += (step - 1) * 1000
+        made.append(ids.new("evt"))
+    assert made == sorted(set(made))
+    assert all(len(name) == len("evt_") + 26 for name in made)
+
+
+@given(text, text, properties, st.none() | st.integers(-(2**50), 2**50))
+def test_a_payload_is_read_as_it_was_written(name: str, participant: str, sent: dict[str, Any], at: int | None) -> None:
+    event = Event(
+        "evt_1", Scope("p", "live"), name, participant, to_json(sent).decode(), at or 0, 2, name if at else None, None
+    )
+    assert Event.from_payload(event.to_payload(), "1-0") == event.with_message_id("1-0")
+
+
+@given(properties)
+def test_valid_properties_are_kept_exactly(sent: dict[str, Any]) -> None:
+    huge = any(isinstance(item, int) and item.bit_length() > 1023 for item in sent.values())
+    found = check({"event_name": "e", "participant_id": "p", "properties": sent}, LIMITS)
+    if not huge:
+        assert isinstance(found, ValidEvent)
+        assert from_json(found.properties) == sent
+
+
+def shuffled(value: Any) -> Any:
+    """The same JSON value, with members in another order and whole floats written as integers."""
+    if isinstance(value, dict):
+        return {name: shuffled(value[name]) for name in reversed(value)}
+    if isinstance(value, list):
+        return [shuffled(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@given(properties)
+def test_a_fingerprint_looks_through_writing(sent: dict[str, Any]) -> None:
+    one = EventIn(event_name="e", participant_id="p", properties=sent)
+    other = EventIn(event_name="e", participant_id="p", properties=shuffled(sent))
+    assert fingerprint(one) == fingerprint(other)
+
+
+@given(properties, properties)
+def test_a_fingerprint_tells_different_events_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
+    alike = to_json(shuffled(one)) == to_json(shuffled(other)) or _canonical_equal(one, other)
+    prints = [fingerprint(EventIn(event_name="e", participant_id="p", properties=sent)) for sent in (one, other)]
+    assert (prints[0] == prints[1]) == alike
+
+
+def _canonical_equal(one: Any, other: Any) -> bool:
+    """Equal as JSON values: like ==, but true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_canonical_equal(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_canonical_equal, one, other))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "close"),
+    [
+        ("purchase_completed", "purchase_complete", True),
+        ("purchase_completed", "purchaseCompleted", True),
+        ("purchase_completed", "purchase.completed", True),
+        ("purchase_completed", "purchase_compelted", True),
+        ("purchase_completed", "purchase_completedd", True),
+        ("page_view", "page_viewed", True),
+        ("level_1_completed", "level_2_completed", False),
+        ("login", "logout", False),
+        ("a", "b", False),
+        ("purchase_completed", "page_view", False),
+    ],
+)
+def test_names_that_are_likely_one_are_close(one: str, other: str, close: bool) -> None:
+    found = similar_names({one: 1, other: 1})
+    assert found == ({one: [other], other: [one]} if close else {one: [], other: []})
+
+
+def test_many_names_are_compared_without_comparing_their_pairs() -> None:
+    names = {f"{'abcdefghij'[number % 10]}event_{number:06}_happened": number for number in range(3000)}
+    assert similar_names(names)["aevent_000000_happened"] == []
