@@ -70,13 +70,13 @@ class PageQuery(Query):
 def operations(intake: Intake, database: Database, reading: Reading) -> list[Operation]:
     """The routes of this resource."""
 
-    async def process_event(call: Call) -> Response:
+    async def process_gamify_event(call: Call) -> Response:
         (result,) = await intake.process_now([await reading.one(call)])
         if isinstance(result, Conflicting):
             raise result.refusal()
         return json_response(_processed(result), 200, replayed([result]))
 
-    async def process_batch(call: Call) -> Response:
+    async def process_gamify_batch(call: Call) -> Response:
         events, errors = await reading.many(call)
         made: list[Made] = []
         for index, result in zip(events, await intake.process_now(list(events.values())), strict=True):
@@ -128,7 +128,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
             f"{prefix}/events",
             tag,
             "Process an event before answering",
-            process_event,
+            process_gamify_event,
             {200: Answer(ProcessedAnswer, "The event is a fact.", processed_example)},
             scope="ingest",
             body=EventIn,
@@ -141,7 +141,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
             f"{prefix}/events/batch",
             tag,
             "Process up to 100 events before answering",
-            process_batch,
+            process_gamify_batch,
             {
                 200: Answer(
                     ProcessedBatchAnswer,

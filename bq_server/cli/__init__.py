@@ -26,4 +26,4 @@ def version() -> None:
 
 def main() -> None:
     """The executable's entry point."""
-    app()
+    app(prog_name="bq-server")

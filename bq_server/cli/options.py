@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
 import typer
 from pydantic import SecretStr, ValidationError
@@ -46,8 +46,10 @@ def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[[Set
 
 def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
-    kind = next(member for member in (get_args(field.annotation) or (field.annotation,)) if member is not type(None))
-    plain = kind if kind in (int, float, Path) else str
+    choices = get_origin(field.annotation) is Literal
+    members = (field.annotation,) if choices else get_args(field.annotation) or (field.annotation,)
+    kind = next(member for member in members if member is not type(None))
+    plain: Any = kind if choices or kind in (int, float, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
     help_text = f"{field.description} [{variable(name)}]{default}"
     option = typer.Option(flag(name), help=help_text, show_default=False)

@@ -1,0 +1,105 @@
+"""What the documentation lists is what there is."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from bq_server.cli.options import flag, variable
+from bq_server.problems import STATUS, Code
+from bq_server.settings import Settings
+from tests.support.process import ServerProcess, run
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["", "serve", "doctor", "version", "keys", "keys create", "keys list", "keys revoke"]
+
+
+def settings_table() -> str:
+    """The rows of README's configuration table."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{flag(name)}` | `{variable(name)}` | {default} | {field.description} |\n")
+    return "".join(rows)
+
+
+@cache
+def cli_reference() -> str:
+    """The whole of docs/cli.md."""
+    parts = ["# Commands\n\nWhat `--help` says.\n"]
+    for command in COMMANDS:
+        shown = run(*command.split(), "--help", env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
+        text = "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
+        parts.append(f"\n## bq-server {command}".rstrip() + f"\n\n```text\n{text}\n```\n")
+    return "".join(parts)
+
+
+def document(server: ServerProcess) -> dict[str, object]:
+    found: dict[str, object] = httpx.get(f"{server.url}/openapi.json").json()
+    return found
+
+
+def test_the_configuration_table_is_the_settings() -> None:
+    assert settings_table() in (ROOT / "README.md").read_text()
+
+
+def test_the_command_reference_is_what_help_says() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text() == cli_reference()
+
+
+def test_every_command_is_in_the_reference() -> None:
+    listed = set(re.findall(r"^## bq-server ?(.*)$", cli_reference(), re.MULTILINE))
+    for group in ("", "keys"):
+        text = run(*group.split(), "--help", env={"COLUMNS": "100", "TERM": "dumb"}).stdout
+        commands = re.findall(r"^  (\w+) ", text[text.index("Commands") :], re.MULTILINE)
+        assert commands
+        assert {f"{group} {command}".strip() for command in commands} <= listed
+
+
+def test_the_table_of_codes_is_the_codes() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
+    assert [(code, int(status)) for code, status in rows] == [(code.value, STATUS[code][0]) for code in Code]
+
+
+def test_the_openapi_document_is_valid_and_tells_every_refusal(server: ServerProcess) -> None:
+    found = document(server)
+    OpenAPIV31SpecValidator(found).validate()
+    text = json.dumps(found)
+    for code in set(Code) - {Code.NOT_FOUND, Code.METHOD_NOT_ALLOWED, Code.INTERNAL_ERROR}:
+        assert f"`{code}`" in text
+
+
+def test_the_openapi_document_holds_the_contracts_examples(server: ServerProcess) -> None:
+    text = json.dumps(document(server))
+    for word in ("1707900600000-2", "prod_abc", "evt_abc123", "fact_def456", "custom.level_completed", "9200"):
+        assert word in text
+
+
+def test_readme_and_docs_name_only_routes_there_are(server: ServerProcess) -> None:
+    paths = document(server)["paths"]
+    assert isinstance(paths, dict)
+    known = {re.sub(r"\{\w+\}", "{}", path.removeprefix("/api/v1")) for path in paths} | {"/docs", "/openapi.json"}
+    pattern = r"(?<![\w./])(?:/api/v1)?(/(?:ingest|facts|gamify|events|livez|readyz|docs|openapi)[\w/{}.-]*)(?!\w)"
+    for name in ("README.md", "CHANGELOG.md", "docs/errors.md", "docs/operations.md"):
+        text = re.sub(r"\]\([^)]*\)", "]", (ROOT / name).read_text())
+        for route in re.findall(pattern, text):
+            assert re.sub(r"\{\w+\}", "{}", route.rstrip(".")) in known, f"{name} names {route}"
+
+
+def test_the_docs_page_loads_nothing_from_elsewhere(server: ServerProcess) -> None:
+    page = httpx.get(f"{server.url}/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page.text) == []
+    assert "/openapi.json" in page.text
+    assert httpx.get(server.url).headers["Location"] == "/docs"
+
+
+@pytest.mark.parametrize("path", [path for path in ROOT.rglob("*.md") if ".venv" not in path.parts], ids=str)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
