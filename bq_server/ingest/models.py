@@ -18,7 +18,6 @@ def _moment(value: Any) -> int:
 Timestamp = Annotated[
     int,
     BeforeValidator(_moment, json_schema_input_type=datetime),
-    Field(description="ISO 8601. Defaults to the server's time; without an offset it counts as UTC."),
 ]
 """Microseconds since the epoch, read from an ISO 8601 string."""
 
@@ -37,7 +36,9 @@ class EventIn(BaseModel):
     )
     participant_id: str = Field(min_length=1, max_length=255, description="Your identifier of the user.")
     properties: dict[str, Any] | None = Field(None, description="Arbitrary key-value data attached to the event.")
-    timestamp: Timestamp | None = None
+    timestamp: Timestamp | None = Field(
+        None, description="ISO 8601. Defaults to the server's time; without an offset it counts as UTC."
+    )
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="Prevents duplicate processing of the same event."
     )
