@@ -1,1 +1,1 @@
-"""The game: pure. `(definitions, state, facts) -> (state, effects)`; no I/O, no clock, no randomness."""
+"""The game: pure functions from facts to progress, awards and standings. No I/O, no clock, no randomness."""

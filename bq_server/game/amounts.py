@@ -1,0 +1,25 @@
+"""Exact amounts. Adding doubles depends on their order, so sums and maxima are whole numbers of millionths."""
+
+import math
+from fractions import Fraction
+
+MILLIONTHS = 1_000_000
+MAX_AMOUNT = 10**12
+"""Largest amount, either sign, that one fact may bring to a sum or a maximum."""
+
+
+def to_millionths(value: float) -> int:
+    """Round to the nearest millionth, halves to even.
+
+    Raises `ValueError` when the value is not a finite number of at most `MAX_AMOUNT` either way.
+    """
+    if not math.isfinite(value) or abs(value) > MAX_AMOUNT:
+        raise ValueError(f"must be a number between -{MAX_AMOUNT:,} and {MAX_AMOUNT:,}")
+    # The shortest decimal that is this double is what the sender wrote: 0.1 is a tenth, not 0.1000000000000000055.
+    return round(Fraction(repr(value)) * MILLIONTHS)
+
+
+def from_millionths(amount: int) -> int | float:
+    """The number as JSON shows it: an integer where it is one."""
+    whole, rest = divmod(amount, MILLIONTHS)
+    return amount / MILLIONTHS if rest else whole

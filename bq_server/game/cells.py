@@ -1,0 +1,66 @@
+"""The cells that hold a participant's state: what their keys are. A cell's value is JSON.
+
+Codes have no slash, so a key says unambiguously whose it is.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+Cell = Any
+Cells = Mapping[str, Cell]
+"""One participant's cells, by key."""
+
+POINTS = "points"
+"""`{"balance", "earned", "spent"}`."""
+TIERS = "tiers"
+"""`[[code, level, at], ...]`, in the order reached."""
+ZONE = "zone"
+"""`[[at, seq, zone name], ...]`, in order of event time."""
+
+
+def badge(code: str) -> str:
+    """A badge held: `{"at", "fact", "cause"}`. Written once."""
+    return f"badge/{code}"
+
+
+def criteria(code: str) -> str:
+    """The progress towards a badge's criteria."""
+    return f"criteria/{code}"
+
+
+def challenge(code: str) -> str:
+    """A challenge's progress, and under `given` what it has awarded."""
+    return f"challenge/{code}"
+
+
+def streak(code: str) -> str:
+    """A streak's periods, and under `given` the milestones awarded."""
+    return f"streak/{code}"
+
+
+def score(code: str, window: str, period: str) -> str:
+    """A leaderboard score within one period of a window."""
+    return f"score/{code}/{window}/{period}"
+
+
+def scores(code: str) -> str:
+    """The prefix of all score cells of a leaderboard."""
+    return f"score/{code}/"
+
+
+def members(definition: str) -> str:
+    """The prefix of the members of all sets a definition keeps."""
+    return f"seen/{definition}/"
+
+
+def member(definition: str, part: str, value: str | int) -> str:
+    """One member of a set."""
+    return f"seen/{definition}/{part}/{value}"
+
+
+def digest(value: Any) -> str:
+    """A short name for any JSON value; equal for equal values, 96 bits so that no two others meet."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return blake2b(text.encode(), digest_size=12).hexdigest()

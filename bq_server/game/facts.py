@@ -1,0 +1,129 @@
+"""Facts as the game sees them, and the system facts that move state without a client's event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+CUSTOM_PREFIX = "custom."
+CHALLENGE_ENROLLED = "system.challenge_enrolled"
+TIMEZONE_CHANGED = "system.timezone_changed"
+POINTS_AWARDED = "system.points_awarded"
+POINTS_DEDUCTED = "system.points_deducted"
+BADGE_AWARDED = "system.badge_awarded"
+
+MAX_MANUAL_POINTS = 1_000_000
+"""Most points one manual award may give (vendor notes, 1.4)."""
+
+
+class Moment(NamedTuple):
+    """A fact's place in the fold: event time first, ties by order of processing (promise 3)."""
+
+    at: int
+    """Event time, microseconds since the epoch, UTC."""
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The immutable, deduplicated record of an event. Times are microseconds since the epoch, UTC."""
+
+    fact_id: str
+    seq: int
+    """Order of processing, unique; decides between facts of the same event time."""
+    fact_type: str
+    """`custom.<event_name>`, or one of the `system.*` types above."""
+    event_name: str
+    participant_id: str
+    properties: Mapping[str, Any]
+    occurred_at: int
+    received_at: int
+
+    @property
+    def moment(self) -> Moment:
+        """Where the fact stands in its participant's story."""
+        return Moment(self.occurred_at, self.seq)
+
+
+def timezone(name: str) -> ZoneInfo:
+    """The IANA zone of this name. Raises `ValueError`, with a sentence for the sender, when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone such as Europe/Paris") from None
+
+
+def _known_timezone(name: str) -> str:
+    timezone(name)
+    return name
+
+
+TimezoneName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_known_timezone)]
+
+
+class _Properties(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class ChallengeEnrolled(_Properties):
+    """Properties of `system.challenge_enrolled`."""
+
+    challenge_code: str = Field(min_length=1, max_length=50)
+
+
+class TimezoneChanged(_Properties):
+    """Properties of `system.timezone_changed`: the zone that holds from the fact's event time on."""
+
+    timezone: TimezoneName
+
+
+class PointsAwarded(_Properties):
+    """Properties of `system.points_awarded`; `reason` and `metadata` are kept with the fact only."""
+
+    amount: int = Field(gt=0, le=MAX_MANUAL_POINTS)
+    reason: str | None = Field(default=None, max_length=500)
+    metadata: dict[str, Any] = {}
+
+
+class PointsDeducted(PointsAwarded):
+    """Properties of `system.points_deducted`. Whether the balance suffices is asked before it is a fact."""
+
+
+class BadgeAwarded(_Properties):
+    """Properties of `system.badge_awarded`."""
+
+    badge_code: str = Field(min_length=1, max_length=50)
+    metadata: dict[str, Any] = {}
+
+
+SystemFactType = Literal[
+    "system.challenge_enrolled",
+    "system.timezone_changed",
+    "system.points_awarded",
+    "system.points_deducted",
+    "system.badge_awarded",
+]
+
+SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded
+
+SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
+    CHALLENGE_ENROLLED: ChallengeEnrolled,
+    TIMEZONE_CHANGED: TimezoneChanged,
+    POINTS_AWARDED: PointsAwarded,
+    POINTS_DEDUCTED: PointsDeducted,
+    BADGE_AWARDED: BadgeAwarded,
+}
+"""The model of each system fact's properties: what the API validates against and the game reads."""
+
+
+def system_properties(fact: Fact) -> SystemProperties | None:
+    """The properties of a system fact, or none when they are not of its type's shape or it is not one."""
+    model = SYSTEM_PROPERTIES.get(fact.fact_type)
+    if model is None:
+        return None
+    try:
+        return model.model_validate(dict(fact.properties))
+    except ValidationError:
+        return None

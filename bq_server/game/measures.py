@@ -1,0 +1,123 @@
+"""Measures: what one fact brings to an aggregate, before any state is looked at."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.game.amounts import MILLIONTHS, from_millionths, to_millionths
+from bq_server.game.cells import digest
+from bq_server.game.conditions import Failure, Formula, Variables
+from bq_server.game.definitions import Metric
+from bq_server.game.effects import Verdict
+from bq_server.game.facts import CUSTOM_PREFIX, Fact
+from bq_server.game.periods import utc_day
+
+Amount = int | str
+"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A fact as one part of a definition reads it; the amount is there exactly when it matched."""
+
+    part: int
+    verdict: Verdict
+    amount: Amount = 0
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A fact with what the parts of one definition read from it."""
+
+    fact: Fact
+    readings: tuple[Reading, ...]
+
+
+def fact_types(names: list[str]) -> frozenset[str]:
+    """The types of the facts that events of these names become."""
+    return frozenset(CUSTOM_PREFIX + name for name in names)
+
+
+class Condition:
+    """An optional condition: without one, every fact matches."""
+
+    __slots__ = ("_formula",)
+
+    def __init__(self, when: str | None) -> None:
+        self._formula = Formula(when) if when is not None else None
+
+    def refusal(self, part: int, variables: Variables) -> Reading | None:
+        """Why a fact doesn't match, or none when it does."""
+        if self._formula is None:
+            return None
+        holds = self._formula.holds(variables)
+        if isinstance(holds, Failure):
+            return Reading(part, "expression_error", message=holds.message)
+        return None if holds else Reading(part, "condition_false")
+
+
+class Measure:
+    """A compiled metric."""
+
+    __slots__ = ("_condition", "_of", "aggregate", "fact_types", "part")
+
+    def __init__(self, part: int, metric: Metric) -> None:
+        self.part = part
+        self.aggregate = metric.aggregate
+        self.fact_types = fact_types(metric.on)
+        self._condition = Condition(metric.when)
+        self._of = Formula(metric.of) if metric.of is not None else None
+
+    def read(self, fact: Fact, variables: Variables) -> Reading:
+        """What the fact brings: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day."""
+        refusal = self._condition.refusal(self.part, variables)
+        if refusal is not None:
+            return refusal
+        amount: Amount | Failure = 1
+        if self.aggregate == "days":
+            amount = utc_day(fact.occurred_at)
+        elif self._of is not None:
+            amount = _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
+        if isinstance(amount, Failure):
+            return Reading(self.part, "expression_error", message=amount.message)
+        return Reading(self.part, "matched", amount)
+
+    @property
+    def in_millionths(self) -> bool:
+        """Whether values of this measure are millionths."""
+        return self.aggregate in ("sum", "max")
+
+    def scaled(self, target: float) -> int:
+        """A target in the measure's own unit."""
+        return to_millionths(target) if self.in_millionths else int(target)
+
+    def shown(self, value: int | None) -> int | float:
+        """A value as the reader sees it."""
+        return 0 if value is None else from_millionths(value) if self.in_millionths else value
+
+
+def scale(measure: Measure) -> int:
+    """How many of the measure's units make one."""
+    return MILLIONTHS if measure.in_millionths else 1
+
+
+def _amount(of: Formula, variables: Variables) -> int | Failure:
+    number = of.number(variables)
+    if isinstance(number, Failure):
+        return number
+    try:
+        return to_millionths(number)
+    except ValueError as error:
+        return Failure(f"the amount {error}")
+
+
+def _distinct(of: Formula, variables: Variables) -> str | Failure:
+    value: Any = of.value(variables)
+    if isinstance(value, Failure):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    try:
+        return digest(value)
+    except (TypeError, ValueError):
+        return Failure("the expression gave a value that is not JSON")

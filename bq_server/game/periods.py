@@ -1,0 +1,82 @@
+"""Calendar periods: streak periods in a zone, leaderboard windows in UTC."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+
+from bq_server.game.facts import Moment, timezone
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """An aware datetime in microseconds since the epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def local_date(at: int, zone: tzinfo) -> date:
+    """The calendar date in a zone; at the ends of the calendar, the last date there is."""
+    try:
+        return (_EPOCH + timedelta(microseconds=at)).astimezone(zone).date()
+    except OverflowError:
+        return date.min if at < 0 else date.max
+
+
+def utc_day(at: int) -> int:
+    """The UTC date as its ordinal: day 1 is the first of January of the year 1."""
+    return local_date(at, UTC).toordinal()
+
+
+def period_of(at: int, period: str, zone: tzinfo) -> int:
+    """The number of the daily, weekly (from Monday) or monthly period that holds a moment."""
+    day = local_date(at, zone)
+    if period == "daily":
+        return day.toordinal()
+    if period == "weekly":
+        return (day.toordinal() - 1) // 7
+    return day.year * 12 + day.month - 1
+
+
+def period_start(number: int, period: str, zone: tzinfo) -> int:
+    """The first moment of a period, in microseconds: local midnight, or what the clock shows where DST skips it."""
+    try:
+        if period == "monthly":
+            first = date(number // 12, number % 12 + 1, 1)
+        else:
+            first = date.fromordinal(number if period == "daily" else number * 7 + 1)
+        return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        limit = datetime.max if number > 0 else datetime.min
+        return (limit.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+
+def window_period(at: int, window: str) -> str:
+    """Which period of a leaderboard's window holds a moment, in UTC: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
+    if window == "all_time":
+        return window
+    day = local_date(at, UTC)
+    match window:
+        case "daily":
+            return day.isoformat()
+        case "weekly":
+            year, week, _ = day.isocalendar()
+            return f"{year:04}-W{week:02}"
+        case "monthly":
+            return f"{day.year:04}-{day.month:02}"
+        case _:
+            return f"{day.year:04}"
+
+
+def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
+    """The participant's zone at a moment; UTC before the first they told us.
+
+    The timeline holds `[at, seq, zone name]` in order.
+    """
+    for at, seq, name in reversed(timeline):
+        if (at, seq) <= moment:
+            return timezone(name)
+    return UTC

@@ -1,0 +1,278 @@
+"""What badges with criteria and challenges share: keeping a quest in a cell, freely or as a course."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.game import cells as keys
+from bq_server.game.cells import Cell, Cells
+from bq_server.game.conditions import Variables
+from bq_server.game.courses import Course
+from bq_server.game.effects import Verdict
+from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
+from bq_server.game.measures import Amount, Hit, Reading
+from bq_server.game.quests import Progress, Quest, freely
+from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, explain, merge
+
+ENROLMENT = -1
+"""The part of a reading that is an enrolment."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """A quest's state between loading and writing a cell."""
+
+    progress: Progress
+    newest: Moment | None = None
+    """The newest fact that counted, where order is not kept."""
+    course: Course | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        if self.course is not None:
+            return self.course.dump()
+        return {"p": self.progress.dump(), "k": list(self.newest) if self.newest is not None else None}
+
+
+@dataclass(slots=True)
+class QuestRule:
+    """A definition that is a quest. Subclasses say what reaching something means."""
+
+    key: str
+    cell: str
+    quest: Quest
+    bounds: Bounds
+    revision: str
+    fact_types: frozenset[str]
+    rewards: Rewards
+    explicit: bool = False
+    rolling: int | None = None
+    ordered: bool = False
+    """Whether order decides the outcome even without sums that fall."""
+
+    @property
+    def pays_points(self) -> bool:
+        """Whether it may give points."""
+        return self.rewards.points > 0
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[Reading, ...]:
+        """What the parts read; an enrolment counts however early it was."""
+        if fact.fact_type == CHALLENGE_ENROLLED:
+            verdict: Verdict = "matched" if fact.seq > self.bounds.applied_seq else "outside_window"
+            return (Reading(ENROLMENT, verdict),)
+        measures = [measure for measure in self.quest.measures if fact.fact_type in measure.fact_types]
+        if not self.bounds.admits(fact.moment):
+            return tuple(Reading(measure.part, "outside_window") for measure in measures)
+        return tuple(measure.read(fact, variables) for measure in measures)
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
+        """Its own cell, and where sets are kept beside it, the members that these hits name."""
+        yield self.cell
+        if not self.ordered:
+            for hit in hits:
+                for reading in hit.readings:
+                    if reading.verdict == "matched" and self._keeps_set(reading.part):
+                        yield keys.member(self.key, str(reading.part), reading.amount)
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """Whether the cell is of this definition."""
+        cell = cells.get(self.cell)
+        return None if cell is None else cell.get("rev") == self.revision
+
+    def whole(self) -> Replay:
+        """All facts it listens to, and the members of its sets."""
+        from_start = self.explicit or self.rolling is not None
+        return Replay(self._past_types(), None if from_start else self.bounds.starts_at, self._prefixes())
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+        """The past, when a fact comes before what is kept, or makes a sum fall."""
+        standing = self._load(cells.get(self.cell))
+        if standing.course is not None:
+            return self._late_course(hits, standing.course)
+        for hit in hits:
+            for part, amount in _amounts(hit):
+                if self._falls(part, amount) and (
+                    standing.progress.done[part] is None
+                    or (standing.newest is not None and hit.fact.moment < standing.newest)
+                ):
+                    return self.whole()
+        return None
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
+        """Take the hits into the quest."""
+        outcome = Outcome()
+        old = cells.get(self.cell)
+        story = hits if replayed is None else merge(replayed.hits, hits)
+        before = self._load(old)
+        standing = self._load(old)
+        if replayed is not None:
+            falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
+            standing = self._fresh(ordered=self.ordered or falls)
+            outcome.cells.update(dict.fromkeys(replayed.cells))
+            cells = {}
+        verdicts = self._take(story, standing, cells, outcome)
+        for hit in hits:
+            for reading in hit.readings:
+                if reading.part != ENROLMENT:
+                    verdict = verdicts.get((hit.fact.fact_id, reading.part), reading.verdict)
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message))
+                elif reading.verdict != "matched":
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
+        given = dict(old.get("given", {})) if old is not None else {}
+        self._reached(outcome, story, hits, before, standing, given)
+        cell = {"rev": self.revision, **standing.dump()}
+        if given:
+            cell["given"] = given
+        # A replay leaves a cell even where nothing counted: it says that the past has been looked at.
+        if cell != old and (replayed is not None or old is not None or standing.dump() != self._fresh(
+            ordered=standing.course is not None
+        ).dump()):
+            outcome.cells[self.cell] = cell
+        return outcome
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A badge has but one part."""
+        return None
+
+    def open(self, cell: Cell | None) -> Standing:
+        """The state that a cell of this definition holds."""
+        return self._load(cell)
+
+    def _reached(
+        self,
+        outcome: Outcome,
+        story: Sequence[Hit],
+        batch: Sequence[Hit],
+        before: Standing,
+        standing: Standing,
+        given: dict[str, Any],
+    ) -> None:
+        raise NotImplementedError
+
+    def _take(
+        self, story: Sequence[Hit], standing: Standing, cells: Cells, outcome: Outcome
+    ) -> dict[tuple[str, int], Verdict]:
+        if standing.course is not None:
+            return _pushed(story, standing, standing.course)
+        verdicts: dict[tuple[str, int], Verdict] = {}
+
+        def is_new(part: int, member: Amount) -> bool:
+            key = keys.member(self.key, str(part), member)
+            if outcome.cells.get(key) is not None or (key in cells and key not in outcome.cells):
+                return False
+            outcome.cells[key] = 1
+            return True
+
+        for hit in story:
+            amounts = _amounts(hit)
+            counted = freely(self.quest, standing.progress, hit.fact.moment, amounts, is_new)
+            if counted and (standing.newest is None or hit.fact.moment > standing.newest):
+                standing.newest = hit.fact.moment
+            for part, _ in amounts:
+                verdicts[hit.fact.fact_id, part] = "matched" if part in counted else "already_complete"
+        return verdicts
+
+    def _late_course(self, hits: Sequence[Hit], course: Course) -> Replay | None:
+        for hit in hits:
+            moment = hit.fact.moment
+            enrolled = course.enrolled
+            early = enrolled is not None and moment < enrolled
+            if _enrols(hit):
+                if (self.explicit and (enrolled is None or early)) or (early and self.rolling is not None):
+                    return self._since(moment, course)
+                continue
+            amounts = _amounts(hit)
+            if not amounts or enrolled is None or (early and self.explicit):
+                continue
+            if (early and self.rolling is not None) or self._reopens(moment, amounts, course):
+                return self._since(moment, course)
+        return None
+
+    def _reopens(self, moment: Moment, amounts: Sequence[tuple[int, Amount]], course: Course) -> bool:
+        """Whether a fact falls before what the course still keeps, and may change what came of it."""
+        if not course.tip.complete and (course.end is None or moment > course.end):
+            return False
+        for part, amount in amounts:
+            done = course.tip.done[part]
+            if done is not None and self._falls(part, amount):
+                if moment < done:
+                    return True
+            elif course.tip.complete or (done is not None and not self._leads_on(part)):
+                continue
+            elif course.base_end is not None and moment < course.base_end:
+                return True
+        return False
+
+    def _since(self, moment: Moment, course: Course) -> Replay:
+        whole = self.whole()
+        if not self.explicit and self.rolling is None:
+            return whole
+        since = moment.at if course.enrolled is None else min(moment.at, course.enrolled.at)
+        return Replay(whole.fact_types, since, whole.prefixes)
+
+    def _past_types(self) -> frozenset[str]:
+        return self.fact_types
+
+    def _prefixes(self) -> tuple[str, ...]:
+        return (keys.members(self.key),) if any(map(self._keeps_set, range(self.quest.size))) else ()
+
+    def _keeps_set(self, part: int) -> bool:
+        return self.quest.measures[part].aggregate in ("distinct", "days")
+
+    def _leads_on(self, part: int) -> bool:
+        return any(part in each for each in self.quest.prerequisites)
+
+    def _falls(self, part: int, amount: Amount) -> bool:
+        return self.quest.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0
+
+    def _fresh(self, *, ordered: bool) -> Standing:
+        if not ordered:
+            return Standing(Progress.empty(self.quest))
+        course = Course(self.quest, self.explicit, self.rolling)
+        return Standing(course.tip, course=course)
+
+    def _load(self, cell: Cell | None) -> Standing:
+        if cell is None or cell.get("rev") != self.revision:
+            return self._fresh(ordered=self.ordered)
+        if "e" not in cell:
+            newest = Moment(*cell["k"]) if cell["k"] is not None else None
+            return Standing(Progress.load(cell["p"]), newest)
+        course = Course(self.quest, self.explicit, self.rolling)
+        course.load(cell)
+        return Standing(course.tip, course=course)
+
+
+def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tuple[str, int], Verdict]:
+    verdicts: dict[tuple[str, int], Verdict] = {}
+    entries: list[tuple[Moment, Sequence[tuple[int, Amount]], str | None]] = []
+    for hit in story:
+        if _enrols(hit):
+            course.enrol(hit.fact.moment)
+        elif parts := _amounts(hit):
+            entries.append((hit.fact.moment, parts, hit.fact.fact_id))
+    if course.tip.complete:
+        for _, amounts, fact_id in entries:
+            for part, _ in amounts:
+                verdicts[fact_id or "", part] = "already_complete"
+        return verdicts
+    if entries and course.end is not None and entries[0][0] < course.end:
+        entries.extend((moment, kept, None) for moment, kept in course.rewind())
+        entries.sort(key=lambda entry: entry[0])
+    for moment, taken, fact_id in entries:
+        for part, verdict in course.push(moment, taken):
+            if fact_id is not None:
+                verdicts[fact_id, part] = verdict
+    standing.progress = course.tip
+    return verdicts
+
+
+def _amounts(hit: Hit) -> list[tuple[int, Amount]]:
+    return [
+        (reading.part, reading.amount)
+        for reading in hit.readings
+        if reading.verdict == "matched" and reading.part != ENROLMENT
+    ]
+
+
+def _enrols(hit: Hit) -> bool:
+    return any(reading.part == ENROLMENT and reading.verdict == "matched" for reading in hit.readings)

@@ -1,0 +1,271 @@
+"""Streaks: calendar periods in a row, as a set of periods, so that facts may come in any order.
+
+A record in period q continues a streak whose last period is p when it came before the end of p + 1 plus the grace.
+Put the other way round, it reaches back to every period from `reach` on. A streak's runs are then what these reaches
+connect, and more facts only ever connect more.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+
+from bq_server.game import cells as keys
+from bq_server.game.cells import Cell, Cells
+from bq_server.game.conditions import Variables
+from bq_server.game.definitions import Streak
+from bq_server.game.effects import MilestoneReached, StreakChanged
+from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
+from bq_server.game.measures import Condition, Hit, Reading, fact_types
+from bq_server.game.periods import HOUR, period_of, period_start, zone_at
+from bq_server.game.rules import Bounds, Grant, Outcome, Replay, Replayed, Rewards, bounds, explain, merge, revision
+
+KEPT_PERIODS = 128
+"""How far behind the newest period a fact may fall without any history."""
+
+
+@dataclass(slots=True)
+class Runs:
+    """The periods recorded: stretches without a gap as `[first, last, reach]`, and how older ones ended."""
+
+    stretches: list[list[int]] = field(default_factory=list)
+    older: tuple[int, int] | None = None
+    """The last period no longer kept, and the length of the run it belongs to."""
+    longest: int = 0
+    newest: Moment | None = None
+
+    def add(self, period: int, reach: int) -> None:
+        """Record a period."""
+        index = bisect_left(self.stretches, period, key=lambda stretch: stretch[1])
+        if index < len(self.stretches) and self.stretches[index][0] <= period:
+            stretch = self.stretches[index]
+            stretch[2] = min(stretch[2], reach)
+        else:
+            self.stretches.insert(index, [period, period, reach])
+            self._join(index)
+            self._join(index - 1)
+        lengths = self.lengths()
+        self.longest = max(self.longest, *lengths)
+        self._forget(lengths)
+
+    def lengths(self) -> list[int]:
+        """The length, in periods recorded, of the run that each stretch belongs to, up to and with that stretch."""
+        count, linked = self.older[1] if self.older else 0, self._links()
+        lengths = []
+        for (first, last, _), link in zip(self.stretches, linked, strict=True):
+            count = (count if link else 0) + last - first + 1
+            lengths.append(count)
+        return lengths
+
+    @property
+    def current(self) -> int:
+        """The length of the newest run, whether or not it can still be continued."""
+        return self.lengths()[-1] if self.stretches else 0
+
+    def _links(self) -> list[bool]:
+        """Whether each stretch is of one run with the one before it."""
+        links, reach = [], None
+        for index in range(len(self.stretches) - 1, -1, -1):
+            own = self.stretches[index][2]
+            reach = own if reach is None else min(reach, own)
+            before = self.stretches[index - 1][1] if index else self.older[0] if self.older else None
+            linked = before is not None and reach <= before
+            links.append(linked)
+            reach = reach if linked else None
+        return links[::-1]
+
+    def _join(self, index: int) -> None:
+        if 0 <= index < len(self.stretches) - 1 and self.stretches[index][1] + 1 == self.stretches[index + 1][0]:
+            _, last, reach = self.stretches.pop(index + 1)
+            stretch = self.stretches[index]
+            stretch[1], stretch[2] = last, min(stretch[2], reach)
+
+    def _forget(self, lengths: list[int]) -> None:
+        floor = self.stretches[-1][1] - KEPT_PERIODS
+        gone = 0
+        while self.stretches[gone][1] < floor:
+            gone += 1
+        if gone:
+            self.older = (self.stretches[gone - 1][1], lengths[gone - 1])
+            del self.stretches[:gone]
+
+    @classmethod
+    def load(cls, cell: Cell | None) -> "Runs":
+        """Read what `dump` wrote."""
+        if cell is None:
+            return cls()
+        return cls(
+            [list(stretch) for stretch in cell["s"]],
+            tuple(cell["o"]) if cell["o"] is not None else None,
+            cell["l"],
+            Moment(*cell["k"]) if cell["k"] is not None else None,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "s": self.stretches,
+            "o": list(self.older) if self.older is not None else None,
+            "l": self.longest,
+            "k": list(self.newest) if self.newest is not None else None,
+        }
+
+
+@dataclass(slots=True)
+class StreakRule:
+    """A streak."""
+
+    key: str
+    code: str
+    fact_types: frozenset[str]
+    bounds: Bounds
+    revision: str
+    condition: Condition
+    period: str
+    grace: int
+    """In microseconds."""
+    zone: tzinfo | None
+    """None for the participant's own."""
+    milestones: tuple[tuple[int, Rewards], ...]
+    rewards: Rewards
+
+    @property
+    def pays_points(self) -> bool:
+        """Whether a milestone gives points."""
+        return self.rewards.points > 0
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[Reading, ...]:
+        """Whether the fact is a record; a change of zone always is."""
+        if fact.fact_type == TIMEZONE_CHANGED:
+            return (Reading(0, "matched"),)
+        if not self.bounds.admits(fact.moment):
+            return (Reading(0, "outside_window"),)
+        return (self.condition.refusal(0, variables) or Reading(0, "matched"),)
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
+        """Its own cell, and the participant's zones."""
+        yield keys.streak(self.code)
+        if self.zone is None:
+            yield keys.ZONE
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """Whether the cell is of this definition."""
+        cell = cells.get(keys.streak(self.code))
+        return None if cell is None else cell["rev"] == self.revision
+
+    def whole(self) -> Replay:
+        """All records."""
+        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at)
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+        """All records, when a zone changed before some of them, or one belongs to periods no longer kept."""
+        runs = Runs.load(cells.get(keys.streak(self.code)))
+        if runs.newest is None:
+            return None
+        for hit in hits:
+            if hit.fact.fact_type == TIMEZONE_CHANGED:
+                if hit.fact.moment < runs.newest:
+                    return self.whole()
+            elif runs.older is not None and _matched(hit):
+                # One zone is as good as another here: the margin is wider than any two differ.
+                period, reach = self.place(hit.fact.occurred_at, UTC)
+                if min(period - 1, reach) <= runs.older[0] + 1:
+                    return self.whole()
+        return None
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
+        """Record the periods of the hits."""
+        outcome = Outcome()
+        key = keys.streak(self.code)
+        old = cells.get(key)
+        story = hits if replayed is None else merge(replayed.hits, hits)
+        known = Runs.load(old)
+        runs = Runs.load(old if replayed is None else None)
+        timeline = cells.get(keys.ZONE, ())
+        given = dict(old.get("given", {})) if old is not None else {}
+        records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
+        batch = {hit.fact.fact_id for hit in hits}
+        for fact in records:
+            zone = self.zone or zone_at(timeline, fact.moment)
+            runs.add(*self.place(fact.occurred_at, zone))
+            if runs.newest is None or fact.moment > runs.newest:
+                runs.newest = fact.moment
+            self._grant(outcome, runs, fact if fact.fact_id in batch or not hits else hits[-1].fact, fact, given)
+        for hit in hits:
+            if hit.fact.fact_type != TIMEZONE_CHANGED:
+                reading = hit.readings[0]
+                outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
+        if hits and (known.current, known.longest) != (runs.current, runs.longest):
+            fact = hits[-1].fact
+            outcome.effects.append(
+                StreakChanged(
+                    participant_id=fact.participant_id,
+                    fact_id=fact.fact_id,
+                    occurred_at=fact.occurred_at,
+                    code=self.code,
+                    current=runs.current,
+                    longest=runs.longest,
+                )
+            )
+        if records or replayed is not None:
+            cell = {"rev": self.revision, **runs.dump()}
+            if given:
+                cell["given"] = given
+            if cell != old:
+                outcome.cells[key] = cell
+        return outcome
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A streak has but one part."""
+        return None
+
+    def place(self, at: int, zone: tzinfo) -> tuple[int, int]:
+        """The period of a moment, and the oldest last period of a streak that a record at that moment continues."""
+        period = period_of(at, self.period, zone)
+        return period, (period_of(at - self.grace, self.period, zone) if self.grace else period) - 1
+
+    def lost_at(self, last: int, zone: tzinfo) -> int:
+        """When a streak whose last period is this one can no longer be continued, in microseconds."""
+        return period_start(last + 2, self.period, zone) + self.grace
+
+    def _grant(self, outcome: Outcome, runs: Runs, cause: Fact, record: Fact, given: dict[str, Any]) -> None:
+        for at, rewards in self.milestones:
+            if runs.longest < at or str(at) in given:
+                continue
+            given[str(at)] = [record.occurred_at, cause.fact_id]
+            outcome.grants.append(Grant(cause, record.occurred_at, f"streak:{self.code}@{at}", rewards))
+            outcome.effects.append(
+                MilestoneReached(
+                    participant_id=cause.participant_id,
+                    fact_id=cause.fact_id,
+                    occurred_at=record.occurred_at,
+                    of="streak",
+                    code=self.code,
+                    at=at,
+                )
+            )
+
+
+def streak_rule(streak: Streak, applied_seq: int) -> StreakRule:
+    """Compile a streak."""
+    own = streak.timezone == "participant"
+    milestones = sorted(streak.milestones, key=lambda milestone: milestone.at)
+    cosmetic = ("name", "description", "display_order", "milestones")
+    return StreakRule(
+        key=f"streak/{streak.code}",
+        code=streak.code,
+        fact_types=fact_types(streak.on) | ({TIMEZONE_CHANGED} if own else set()),
+        bounds=bounds(streak, applied_seq),
+        revision=revision(streak, applied_seq, *cosmetic, salt=str([each.at for each in milestones])),
+        condition=Condition(streak.when),
+        period=streak.period,
+        grace=streak.grace_period_hours * HOUR,
+        zone=None if own else timezone(streak.timezone),
+        milestones=tuple((each.at, Rewards.of(each.rewards)) for each in milestones),
+        rewards=Rewards.of([reward for each in milestones for reward in each.rewards]),
+    )
+
+
+def _matched(hit: Hit) -> bool:
+    return hit.readings[0].verdict == "matched"
