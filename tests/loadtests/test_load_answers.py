@@ -103,7 +103,7 @@ def test_the_ledger_waits_for_late_facts_and_reads_every_page() -> None:
 
 
 def test_the_ledger_gives_up_in_time_and_tells_what_is_missing() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"events": [], "facts": [], "next_cursor": None})
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://server") as client:

@@ -75,10 +75,22 @@ def test_a_run_with_more_than_a_hundredth_sent_late_is_invalid(late: int, outcom
 
 
 def test_a_run_is_invalid_without_a_request_on_the_promised_route() -> None:
-    for routes in ([BATCH], [replace(ASYNC, requests=0, p99=0.0), BATCH], []):
+    for routes in ([BATCH], [replace(ASYNC, requests=0, p99=0.0), BATCH]):
         judgement = judged(replace(GOOD, routes=routes))
         assert judgement.outcome is Outcome.INVALID
         assert judgement.reasons == ["/async got no request, so its p99 is not known"]
+
+
+def test_a_run_is_invalid_without_any_request() -> None:
+    judgement = judged(replace(GOOD, routes=[]))
+    assert judgement.outcome is Outcome.INVALID
+    assert judgement.reasons == ["no request was made"]
+
+
+def test_a_mix_without_the_promised_route_is_judged_by_its_failures() -> None:
+    run = replace(GOOD, promised=None, routes=[BATCH])
+    assert judged(run).reasons == ["p99 not judged, no request failed"]
+    assert judged(replace(run, routes=[replace(BATCH, failures=1)])).outcome is Outcome.FAILED
 
 
 def test_a_run_is_invalid_when_users_were_still_starting() -> None:
@@ -101,9 +113,9 @@ def test_the_table_has_a_line_for_each_route_and_both_rates() -> None:
     run = replace(GOOD, answered=950, late=3)
     lines = report(run, judged(run), LIMITS).splitlines()
     assert [line.split() for line in lines[:3]] == [
-        "route requests failed events p50 ms p95 ms p99 ms max ms".split(),
-        "/async 900 0 900 2.0 9.0 20.0 80.0".split(),
-        "/batch 100 0 1000 4.0 20.0 300.0 400.0".split(),
+        ["route", "requests", "failed", "events", "p50", "ms", "p95", "ms", "p99", "ms", "max", "ms"],
+        ["/async", "900", "0", "900", "2.0", "9.0", "20.0", "80.0"],
+        ["/batch", "100", "0", "1000", "4.0", "20.0", "300.0", "400.0"],
     ]
     assert len({len(line) for line in lines[:3]}) == 1
     assert lines[4:7] == [

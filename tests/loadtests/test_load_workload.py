@@ -64,11 +64,12 @@ def test_the_mix_is_drawn_by_weight() -> None:
     assert drawn[Route.BATCH] == pytest.approx(1000, rel=0.15)
     assert {Mix.parse("0:0:1").draw(random) for _ in range(100)} == {Route.SYNC}
     assert str(Mix.parse("1:0:2.5")) == "1:0:2.5"
+    assert [route in Mix.parse("1:0:2.5") for route in Route] == [True, False, True]
 
 
 @pytest.mark.parametrize("text", ["", "1:2", "a:b:c", "0:0:0", "1:-1:1", "nan:1:1", "inf:1:1", "1:2:3:4"])
 def test_a_mix_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must hold|isn't three numbers"):
+    with pytest.raises(ValueError, match=r"must hold|isn't three numbers"):
         Mix.parse(text)
 
 

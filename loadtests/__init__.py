@@ -1,0 +1,1 @@
+"""The load test: `python -m loadtests.run`, or `locust -f loadtests/locustfile.py` against a server of yours."""

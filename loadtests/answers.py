@@ -1,0 +1,58 @@
+"""What an answer of the server says about the events of its request."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loadtests.workload import Planned, Route
+
+EXPECTED_STATUS = {Route.ASYNC: 202, Route.BATCH: 202, Route.SYNC: 200}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ids of the events, in their order, when all were accepted; else `problem` says what was wrong.
+
+    `known` is False when the events may have been accepted all the same: there was no answer, or one that doesn't tell.
+    """
+
+    ids: tuple[str, ...] = ()
+    problem: str | None = None
+    known: bool = True
+
+
+def read_answer(
+    route: Route, planned: Sequence[Planned], status: int, content: bytes | None, *, replayed: bool
+) -> Answer:
+    """Judge one answer. `status` is 0 when none came; `replayed` tells of the `Idempotent-Replayed` header."""
+    if status != EXPECTED_STATUS[route]:
+        return Answer(problem=_refusal(status, content), known=400 <= status < 500)
+    try:
+        ids = _ids(route, json.loads(content or b""))
+    except (ValueError, LookupError, TypeError):
+        return Answer(problem=f"{status} with a body of another shape than documented", known=False)
+    if len(ids) != len(planned):
+        return Answer(problem=f"{len(ids)} of {len(planned)} events of a batch accepted", known=False)
+    for event, answered in zip(planned, ids, strict=True):
+        if event.first_id not in (None, answered):
+            return Answer(problem="a repeated key was answered with another id than the first time", known=False)
+    if replayed != all(event.first_id is not None for event in planned):
+        found = "Idempotent-Replayed on new events" if replayed else "no Idempotent-Replayed on a repeat"
+        return Answer(problem=found, known=False)
+    return Answer(ids)
+
+
+def _ids(route: Route, answer: Any) -> tuple[str, ...]:
+    if route is Route.BATCH:
+        return tuple(answer["message_ids"])
+    return (answer["fact_id" if route is Route.SYNC else "message_id"],)
+
+
+def _refusal(status: int, content: bytes | None) -> str:
+    if not status:
+        return "no answer"
+    try:
+        return f"{status} {json.loads(content or b'')['code']}"
+    except (ValueError, LookupError, TypeError):
+        return str(status)

@@ -1,0 +1,258 @@
+"""Load on the three ingest routes, with Poisson arrivals, and a verdict as exit code.
+
+    BQ_KEY=bq_test_... locust -f loadtests/locustfile.py --headless --users 50 --run-time 30s --host http://127.0.0.1:8080
+
+Exit code 0: passed. 1: a request failed, or p99 of the async route passed its limit. 3: the run is invalid, because
+the load that was asked for didn't arrive. 2: wrong usage.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import locust.stats
+from locust import FastHttpUser, events, task
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import WorkerRunner
+
+from loadtests.answers import Answer, read_answer
+from loadtests.arrivals import PoissonArrivals
+from loadtests.judgement import Failure, Judgement, Limits, RouteFigures, RunFigures, judge, report
+from loadtests.options import add_options
+from loadtests.tally import Tally
+from loadtests.workload import Mix, Planned, Route, Workload
+
+ANSWER_TIMEOUT_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = ANSWER_TIMEOUT_SECONDS + 2
+"""Requests under way at the end may finish, so that what was accepted is known to the last event."""
+
+METHOD = "POST"
+TALLY = "bq_tally"
+
+
+@dataclass(slots=True)
+class Run:
+    """What this process knows of the run. Moments are seconds of the monotonic clock."""
+
+    tally: Tally = field(default_factory=Tally)
+    started: float | None = None
+    stopped: float | None = None
+    users: int = 0
+    all_users_started: bool = False
+    summary: str = ""
+
+    def end(self) -> float:
+        """The moment after which nothing is asked for any more."""
+        return time.monotonic() if self.stopped is None else self.stopped
+
+
+current = Run()
+
+
+class EventSender(FastHttpUser):
+    """Sends events at random moments, however long the answers take."""
+
+    host = "http://127.0.0.1:8080"
+    network_timeout = ANSWER_TIMEOUT_SECONDS
+    connection_timeout = ANSWER_TIMEOUT_SECONDS
+
+    def on_start(self) -> None:
+        """Draw the first arrival and wait for it: else all users would begin with a request at once."""
+        options = self.environment.parsed_options
+        self._random = Random()
+        self._arrivals = PoissonArrivals(options.rate_per_user, time.monotonic(), self._random)
+        self._workload = Workload(self._random, lambda: datetime.now(UTC))
+        self._key: str = options.api_key
+        self._mix = Mix.parse(options.mix)
+        self._batch_events: int = options.batch_events
+        self.wait()  # type: ignore[no-untyped-call]
+
+    def on_stop(self) -> None:
+        """Count what should have been sent and was not."""
+        current.tally.due += self._arrivals.take_overdue(current.end())
+
+    def wait_time(self) -> float:
+        """Seconds until the next request is due."""
+        return self._arrivals.wait(time.monotonic())
+
+    @task
+    def send(self) -> None:
+        """Send one request and note what came of it."""
+        if current.stopped is not None:
+            # Locust ends waiting users one after the other; one that wakes meanwhile would be cut off in its request.
+            raise StopUser
+        route = self._mix.draw(self._random)
+        planned = self._workload.plan(route, self._batch_events if route is Route.BATCH else 1)
+        current.tally.due += 1
+        current.tally.late += self._arrivals.take(time.monotonic()) * 1000 > Limits().late_ms
+        current.tally.unknown += len(planned)
+        answer = self._post(route, planned)
+        current.tally.answered += 1
+        if answer.known:
+            current.tally.unknown -= len(planned)
+        if answer.ids:
+            self._note_taken(route, planned, answer)
+
+    def _post(self, route: Route, planned: list[Planned]) -> Answer:
+        body, headers = self._workload.request(route, planned)
+        headers["X-API-Key"] = self._key
+        with self.client.post(route.value, json=body, headers=headers, catch_response=True) as response:
+            replayed = response.headers is not None and response.headers.get("Idempotent-Replayed") == "true"
+            answer = read_answer(route, planned, response.status_code, response.content, replayed=replayed)
+            if answer.problem is not None:
+                error = "" if response.status_code else f": {getattr(response, 'error', '')!r}"
+                response.failure(answer.problem + error)
+        return answer
+
+    def _note_taken(self, route: Route, planned: list[Planned], answer: Answer) -> None:
+        repeated = sum(event.first_id is not None for event in planned)
+        current.tally.accepted += len(planned) - repeated
+        current.tally.repeated += repeated
+        current.tally.events[route.value] += len(planned)
+        for event, answered_id in zip(planned, answer.ids, strict=True):
+            self._workload.remember(route, event, answered_id)
+
+
+def prepare(environment: Environment, **_: Any) -> None:
+    """Set the defaults that make the plain command right."""
+    options = environment.parsed_options
+    if options is None:
+        return
+    if not options.api_key:
+        print("locustfile: there is no key: set BQ_KEY or give --api-key", file=sys.stderr)
+        sys.exit(2)
+    # Locust starts one user a second unless told otherwise: in 30 s it would never have 50.
+    if options.spawn_rate is None:
+        options.spawn_rate = options.num_users
+    if not environment.stop_timeout:
+        environment.stop_timeout = STOP_TIMEOUT_SECONDS
+
+
+def begin(**_: Any) -> None:
+    """Start to measure; a second run from the web page starts anew."""
+    global current
+    current = Run(started=time.monotonic())
+
+
+def all_users_started(user_count: int, **_: Any) -> None:
+    """Note that the load is up."""
+    current.users, current.all_users_started = user_count, True
+
+
+def stop(**_: Any) -> None:
+    """Stop to measure; requests under way finish after this."""
+    current.stopped = time.monotonic()
+
+
+def hand_over(data: dict[str, Any], **_: Any) -> None:
+    """In a worker process: give the master the counts since the last time."""
+    data[TALLY] = current.tally.as_dict()
+    current.tally = Tally()
+
+
+def take_over(data: dict[str, Any], **_: Any) -> None:
+    """In the master process: add the counts of a worker."""
+    if TALLY in data:
+        current.tally.add(Tally.from_dict(data[TALLY]))
+
+
+def conclude(environment: Environment, **_: Any) -> None:
+    """Judge the run and set the exit code."""
+    runner, options = environment.runner, environment.parsed_options
+    if runner is None or options is None or isinstance(runner, WorkerRunner) or current.started is None:
+        return
+    runner.stop()  # on Ctrl-C the users still run
+    limits = Limits(p99_ms=options.p99_limit)
+    figures = figures_of(environment)
+    judgement = judge(figures, limits)
+    environment.process_exit_code = judgement.exit_code
+    current.summary = report(figures, judgement, limits)
+    if options.report is not None:
+        Path(options.report).write_text(json.dumps(as_json(figures, judgement), indent=2), encoding="utf-8")
+
+
+def figures_of(environment: Environment) -> RunFigures:
+    """The figures of the run that just ended."""
+    assert environment.runner is not None
+    assert environment.parsed_options is not None
+    found = environment.stats.entries
+    routes = []
+    for route in Route:
+        entry = found.get((route.value, METHOD))
+        p50, p95, p99 = (entry.get_response_time_percentile(share) if entry else 0 for share in (0.5, 0.95, 0.99))
+        routes.append(
+            RouteFigures(
+                name=route.value,
+                requests=entry.num_requests if entry else 0,
+                failures=entry.num_failures if entry else 0,
+                events=current.tally.events[route.value],
+                p50=p50,
+                p95=p95,
+                p99=p99,
+                slowest=entry.max_response_time if entry else 0,
+            )
+        )
+    return RunFigures(
+        seconds=current.end() - (current.started or 0),
+        users=current.users,
+        rate_per_user=environment.parsed_options.rate_per_user,
+        all_users_started=current.all_users_started,
+        due=current.tally.due,
+        answered=current.tally.answered,
+        late=current.tally.late,
+        promised=Route.ASYNC.value if Route.ASYNC in Mix.parse(environment.parsed_options.mix) else None,
+        routes=routes,
+        failures=[Failure(f"{error.error} on {error.name}", error.occurrences) for error in _errors(environment)],
+        generator_errors=sum(each["count"] for each in environment.runner.exceptions.values()),
+    )
+
+
+def as_json(figures: RunFigures, judgement: Judgement) -> dict[str, Any]:
+    """The report file."""
+    return {
+        "outcome": judgement.outcome,
+        "reasons": judgement.reasons,
+        "counts": current.tally.as_dict(),
+        "figures": asdict(figures),
+    }
+
+
+def show(**_: Any) -> None:
+    """Print the verdict last, below Locust's own tables."""
+    if current.summary:
+        print(f"\n{current.summary}", flush=True)
+
+
+def _errors(environment: Environment) -> list[locust.stats.StatsError]:
+    return list(environment.stats.errors.values())
+
+
+def _tenths_of_ms(response_time: float) -> float:
+    """Finer than Locust's own rounding, by which 50.4 ms would pass for 50, and 104 for 100."""
+    return round(response_time, 1)
+
+
+def _listen() -> None:
+    locust.stats.bucket_response_time = _tenths_of_ms  # type: ignore[assignment]
+    listeners = (
+        (events.init_command_line_parser, add_options),
+        (events.init, prepare),
+        (events.test_start, begin),
+        (events.spawning_complete, all_users_started),
+        (events.test_stopping, stop),
+        (events.report_to_master, hand_over),
+        (events.worker_report, take_over),
+        (events.quitting, conclude),
+        (events.quit, show),
+    )
+    for event, listener in listeners:
+        event.add_listener(listener)  # type: ignore[no-untyped-call]
+
+
+_listen()
