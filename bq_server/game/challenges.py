@@ -13,7 +13,7 @@ from bq_server.game.measures import Hit, Measure
 from bq_server.game.periods import DAY
 from bq_server.game.questing import QuestRule, Standing
 from bq_server.game.quests import COMPLETE, Quest
-from bq_server.game.rules import Bounds, Grant, Outcome, Rewards, bounds, micros, revision, trigger
+from bq_server.game.rules import NO_REWARDS, Bounds, Grant, Outcome, Rewards, bounds, micros, revision, trigger
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class ChallengeRule(QuestRule):
     code: str = ""
     objectives: tuple[str, ...] = ()
     milestones: tuple[tuple[str, Rewards], ...] = ()
-    completion: Rewards = Rewards()
+    completion: Rewards = NO_REWARDS
 
     def part_name(self, part: int) -> str | None:
         """The code of an objective; none for the enrolment."""
@@ -66,17 +66,17 @@ class ChallengeRule(QuestRule):
     def _show(self, outcome: Outcome, fact: Fact, before: Standing, standing: Standing) -> None:
         who, fact_id = fact.participant_id, fact.fact_id
         course, past = standing.course, before.course
-        if (self.explicit or self.rolling is not None) and course is not None and course.enrolled is not None:
-            if past is None or course.enrolled != past.enrolled:
-                outcome.effects.append(
-                    Enrolled(
-                        participant_id=who,
-                        fact_id=fact_id,
-                        occurred_at=course.enrolled.at,
-                        challenge=self.code,
-                        expires_at=course.expires_at,
-                    )
+        entered = course.enrolled if course is not None and (self.explicit or self.rolling is not None) else None
+        if entered is not None and (past is None or entered != past.enrolled):
+            outcome.effects.append(
+                Enrolled(
+                    participant_id=who,
+                    fact_id=fact_id,
+                    occurred_at=entered.at,
+                    challenge=self.code,
+                    expires_at=course.expires_at if course is not None else None,
                 )
+            )
         changed = False
         for part, objective in enumerate(self.objectives):
             value = standing.progress.shown(self.quest, part)

@@ -24,6 +24,8 @@ class CompiledGame:
     listening: Mapping[str, tuple[Rule, ...]]
     """By fact type."""
     treasury: Treasury
+    places: Mapping[str, int]
+    """The place of each rule, by key: rules take turns in the order of the document."""
     pending: frozenset[str]
     """Keys of rules whose past is still being counted: no cell doesn't mean that there is no past."""
 
@@ -50,9 +52,11 @@ def compile_game(
     """
     seqs = applied or {}
     rules: list[Rule] = [points_rule(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
-    for badge in game.badges:
-        if badge.criteria is not None:
-            rules.append(badge_rule(badge, badge.criteria, seqs.get(f"badge/{badge.code}", 0)))
+    rules.extend(
+        badge_rule(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
+        for each in game.badges
+        if each.criteria is not None
+    )
     rules.extend(challenge_rule(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
     rules.extend(streak_rule(each, seqs.get(f"streak/{each.code}", 0)) for each in game.streaks)
     boards: list[PointsBoardRule] = []
@@ -76,6 +80,7 @@ def compile_game(
             tuple(sorted(game.tiers, key=lambda tier: tier.level)),
             tuple(boards),
         ),
+        {rule.key: place for place, rule in enumerate(rules)},
         pending,
     )
 

@@ -12,10 +12,22 @@ import cel
 from bq_server.game.facts import Fact
 
 VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at"})
+_PARTS = (
+    "FullYear",
+    "Month",
+    "Date",
+    "DayOfMonth",
+    "DayOfYear",
+    "DayOfWeek",
+    "Hours",
+    "Minutes",
+    "Seconds",
+    "Milliseconds",
+)
 FUNCTIONS = frozenset(
-    "size contains startsWith endsWith matches int uint double string bytes timestamp duration type dyn "
-    "getFullYear getMonth getDate getDayOfMonth getDayOfYear getDayOfWeek getHours getMinutes getSeconds "
-    "getMilliseconds".split()
+    {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "timestamp"}
+    | {"duration", "type", "dyn"}
+    | {f"get{part}" for part in _PARTS}
 )
 MAX_AWARD = 1_000_000_000
 """Most points a formula may give for one fact."""
@@ -42,7 +54,7 @@ def compile_expression(expression: str) -> cel.Program:
     """Compile a CEL expression. Raises `ExpressionError` for bad syntax or a name that no event has."""
     try:
         program = cel.compile(expression)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever CEL raises means that it doesn't compile
         found = _SYNTAX_ERROR.search(str(error))
         if found is None:
             raise ExpressionError("is not a CEL expression") from None

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from bq_server.game.definitions import MAX_INLINE_MEMBERS, Challenge, Game, Milestone, Objective, Reward, StreakMilestone
+from bq_server.game.definitions import (
+    MAX_INLINE_MEMBERS,
+    Challenge,
+    Game,
+    Milestone,
+    Objective,
+    Reward,
+    StreakMilestone,
+)
 
 Location = tuple[int | str, ...]
 
@@ -96,7 +105,9 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
         place = (*here, "objectives", index)
         for number, code in enumerate(objective.prerequisites):
             if code not in known:
-                yield Inconsistency((*place, "prerequisites", number), f"there is no objective {code} in this challenge")
+                yield Inconsistency(
+                    (*place, "prerequisites", number), f"there is no objective {code} in this challenge"
+                )
         if _leads_to(objective.code, objective.code, known):
             yield Inconsistency((*place, "prerequisites"), f"the objective {objective.code} waits for itself")
         if challenge.depends_on_order and objective.aggregate == "distinct" and objective.target > MAX_INLINE_MEMBERS:
@@ -128,14 +139,15 @@ def _tiers(game: Game) -> Iterator[Inconsistency]:
             yield Inconsistency(("tiers", index, "level"), f"{levels[tier.level]} has the level {tier.level} too")
         if tier.min_points in thresholds:
             yield Inconsistency(
-                ("tiers", index, "min_points"), f"overlaps {thresholds[tier.min_points]}, which starts at the same points"
+                ("tiers", index, "min_points"),
+                f"overlaps {thresholds[tier.min_points]}, which starts at the same points",
             )
         levels.setdefault(tier.level, tier.code)
         thresholds.setdefault(tier.min_points, tier.code)
     ranked = sorted(enumerate(game.tiers), key=lambda entry: entry[1].level)
-    for (_, lower), (index, higher) in zip(ranked, ranked[1:], strict=False):
+    for (_, lower), (index, higher) in pairwise(ranked):
         if higher.level > lower.level and higher.min_points < lower.min_points:
             yield Inconsistency(
                 ("tiers", index, "min_points"),
-                f"is above {lower.code} in level but needs fewer points ({higher.min_points} against {lower.min_points})",
+                f"needs fewer points than {lower.code}, which is a lower level",
             )

@@ -48,9 +48,7 @@ class Course:
         if "t" in cell:
             self.base = Progress.load(cell["b"])
             self.base_end = Moment(*cell["k"]) if cell["k"] is not None else None
-            self.tail = [
-                (Moment(at, seq), [(part, amount) for part, amount in parts]) for at, seq, parts in cell["t"]
-            ]
+            self.tail = [(Moment(at, seq), [(part, amount) for part, amount in parts]) for at, seq, parts in cell["t"]]
 
     def dump(self) -> dict[str, Any]:
         """As JSON. A completed course keeps no tail: only rare facts can still change it, and those replay it whole."""
@@ -81,11 +79,9 @@ class Course:
 
     def push(self, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]]:
         """Take the next fact in order; answers what became of each part it matched."""
-        if self.enrolled is None:
-            if self.explicit:
-                return [(part, "not_enrolled") for part, _ in parts]
-            self.enrolled = moment
-        if self.explicit and moment < self.enrolled:
+        if not self.explicit:
+            self.enrol(moment)
+        if self.enrolled is None or moment < self.enrolled:
             return [(part, "not_enrolled") for part, _ in parts]
         if self.expires_at is not None and moment.at >= self.expires_at:
             return [(part, "outside_window") for part, _ in parts]

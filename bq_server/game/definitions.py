@@ -295,4 +295,7 @@ class Game(_Part):
 
 def game_schema() -> dict[str, Any]:
     """The JSON Schema of the game document, for editors that complete it."""
-    return Game.model_json_schema() | {"title": "bq-server game", "$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return Game.model_json_schema() | {
+        "title": "bq-server game",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    }

@@ -163,7 +163,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the word of the domain; nothing here warns through Python
+class RuleWarning:
     """An expression had no usable value for facts: how many of a batch, and one of them."""
 
     definition: str

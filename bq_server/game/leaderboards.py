@@ -17,7 +17,18 @@ from bq_server.game.effects import LeaderboardScored
 from bq_server.game.facts import Fact, Moment
 from bq_server.game.measures import Hit, Measure, Reading
 from bq_server.game.periods import window_period
-from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, bounds, explain, merge, revision
+from bq_server.game.rules import (
+    NO_REWARDS,
+    Bounds,
+    Outcome,
+    Replay,
+    Replayed,
+    Rewards,
+    bounds,
+    explain,
+    merge,
+    revision,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class LeaderboardRule:
     measure: Measure
     bounds: Bounds
     revision: str
-    rewards: Rewards = Rewards()
+    rewards: Rewards = NO_REWARDS
 
     @property
     def fact_types(self) -> frozenset[str]:
@@ -170,7 +181,7 @@ class PointsBoardRule:
     bounds: Bounds
     revision: str
     fact_types: frozenset[str] = frozenset()
-    rewards: Rewards = Rewards()
+    rewards: Rewards = NO_REWARDS
 
     @property
     def pays_points(self) -> bool:

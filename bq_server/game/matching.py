@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bq_server.game import cells as keys
 from bq_server.game.compiled import HAND_TYPES, CompiledGame
 from bq_server.game.conditions import Variables
-from bq_server.game.effects import Warning
+from bq_server.game.effects import RuleWarning
 from bq_server.game.facts import (
     CHALLENGE_ENROLLED,
     SYSTEM_PROPERTIES,
@@ -37,7 +37,7 @@ class Matches:
 
     game: CompiledGame
     participants: dict[str, ParticipantMatches]
-    warnings: list[Warning]
+    warnings: list[RuleWarning]
 
 
 def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
@@ -47,7 +47,7 @@ def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
     """
     unique = {fact.fact_id: fact for fact in facts}
     participants: dict[str, ParticipantMatches] = {}
-    warnings: dict[tuple[str, str], Warning] = {}
+    warnings: dict[tuple[str, str], RuleWarning] = {}
     for fact in sorted(unique.values(), key=lambda fact: fact.moment):
         own = participants.get(fact.participant_id)
         if own is None:
@@ -122,7 +122,7 @@ def _enrols_in(rule: Rule, fact: Fact) -> bool:
     return fact.fact_type == CHALLENGE_ENROLLED and rule.key == f"challenge/{fact.properties.get('challenge_code')}"
 
 
-def _warn(warnings: dict[tuple[str, str], Warning], definition: str, message: str, fact: Fact) -> None:
+def _warn(warnings: dict[tuple[str, str], RuleWarning], definition: str, message: str, fact: Fact) -> None:
     known = warnings.get((definition, message))
     sample, count = (known.fact_id, known.count + 1) if known is not None else (fact.fact_id, 1)
-    warnings[definition, message] = Warning(definition, message, sample, count)
+    warnings[definition, message] = RuleWarning(definition, message, sample, count)

@@ -11,6 +11,8 @@ DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def to_micros(moment: datetime) -> int:
@@ -50,8 +52,7 @@ def period_start(number: int, period: str, zone: tzinfo) -> int:
             first = date.fromordinal(number if period == "daily" else number * 7 + 1)
         return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
-        limit = datetime.max if number > 0 else datetime.min
-        return (limit.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+        return _LAST if number > 0 else _FIRST
 
 
 def window_period(at: int, window: str) -> str:

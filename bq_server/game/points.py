@@ -1,4 +1,4 @@
-"""Points: rules that give them, and the ledger into which every award goes and from which tiers and standings follow."""
+"""Points: the rules that give them, and the ledger, from which tiers and standings by points follow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.leaderboards import PointsBoardRule, scored
 from bq_server.game.measures import Condition, Hit, Reading, fact_types
 from bq_server.game.periods import window_period
-from bq_server.game.rules import Bounds, Grant, Outcome, Replay, Replayed, Rewards, bounds, explain, merge
+from bq_server.game.rules import NO_REWARDS, Bounds, Grant, Outcome, Replay, Replayed, Rewards, bounds, explain, merge
 from bq_server.game.tiers import climb
 
 
@@ -26,7 +26,7 @@ class PointsRuleCompiled:
     bounds: Bounds
     condition: Condition
     award: Formula
-    rewards: Rewards = Rewards()
+    rewards: Rewards = NO_REWARDS
 
     @property
     def pays_points(self) -> bool:
@@ -69,9 +69,7 @@ class PointsRuleCompiled:
             reading = hit.readings[0]
             cause = f"{self.key}:{hit.fact.fact_id}".replace("/", ":", 1)
             if reading.verdict == "matched" and reading.amount and cause not in paid:
-                outcome.grants.append(
-                    Grant(hit.fact, hit.fact.occurred_at, cause, Rewards(), int(reading.amount))
-                )
+                outcome.grants.append(Grant(hit.fact, hit.fact.occurred_at, cause, Rewards(), int(reading.amount)))
         for hit in hits:
             reading = hit.readings[0]
             outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
@@ -149,9 +147,12 @@ class Payout:
     def _give_badge(self, code: str, grant: Grant) -> None:
         key = keys.badge(code)
         badge = self.treasury.badges.get(code)
-        if key in self.before or key in self.cells or badge is None:
+        if key in self.before or key in self.cells:
             return
         self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
+        if badge is None:
+            # Given by hand before the game knew it: held, and seen once the badge is defined.
+            return
         self.effects.append(
             BadgeEarned(
                 participant_id=grant.fact.participant_id,

@@ -82,7 +82,7 @@ class QuestRule:
     def whole(self) -> Replay:
         """All facts it listens to, and the members of its sets."""
         from_start = self.explicit or self.rolling is not None
-        return Replay(self._past_types(), None if from_start else self.bounds.starts_at, self._prefixes())
+        return Replay(self._past_types(), None if from_start else self.bounds.starts_at, (keys.members(self.key),))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The past, when a fact comes before what is kept, or makes a sum fall."""
@@ -124,9 +124,11 @@ class QuestRule:
         if given:
             cell["given"] = given
         # A replay leaves a cell even where nothing counted: it says that the past has been looked at.
-        if cell != old and (replayed is not None or old is not None or standing.dump() != self._fresh(
-            ordered=standing.course is not None
-        ).dump()):
+        if cell != old and (
+            replayed is not None
+            or old is not None
+            or standing.dump() != self._fresh(ordered=standing.course is not None).dump()
+        ):
             outcome.cells[self.cell] = cell
         return outcome
 
@@ -212,9 +214,6 @@ class QuestRule:
 
     def _past_types(self) -> frozenset[str]:
         return self.fact_types
-
-    def _prefixes(self) -> tuple[str, ...]:
-        return (keys.members(self.key),) if any(map(self._keeps_set, range(self.quest.size))) else ()
 
     def _keeps_set(self, part: int) -> bool:
         return self.quest.measures[part].aggregate in ("distinct", "days")

@@ -1,10 +1,10 @@
 """The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -49,6 +49,9 @@ class Rewards:
             sum(reward.points or 0 for reward in rewards),
             tuple(dict.fromkeys(reward.badge for reward in rewards if reward.badge is not None)),
         )
+
+
+NO_REWARDS = Rewards()
 
 
 @dataclass(frozen=True, slots=True)

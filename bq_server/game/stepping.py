@@ -12,12 +12,11 @@ from bq_server.game.cells import Cell, Cells
 from bq_server.game.challenges import ChallengeRule
 from bq_server.game.compiled import HAND_TYPES, CompiledGame
 from bq_server.game.conditions import Variables
-from bq_server.game.effects import Effect, Explanation, Warning
+from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.facts import (
     TIMEZONE_CHANGED,
     BadgeAwarded,
     Fact,
-    Moment,
     PointsAwarded,
     PointsDeducted,
     TimezoneChanged,
@@ -78,7 +77,7 @@ class StepResult:
     """The cells that changed, by participant; none deletes."""
     effects: list[Effect] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
-    warnings: list[Warning] = field(default_factory=list)
+    warnings: list[RuleWarning] = field(default_factory=list)
 
     @property
     def standings(self) -> Iterator[Standing]:
@@ -134,9 +133,7 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         if cell is None or not isinstance(rule, ChallengeRule):
             return Standing(participant_id, key, "all_time", "all_time", None, None)
         progress = rule.open(cell).progress
-        return Standing(
-            participant_id, key, "all_time", "all_time", float(progress.fraction(rule.quest)), progress.at
-        )
+        return Standing(participant_id, key, "all_time", "all_time", float(progress.fraction(rule.quest)), progress.at)
     return None
 
 
@@ -174,12 +171,12 @@ def _step_participant(
     cells: dict[str, Cell] = {**past.cells, **stored}
     changed: dict[str, Cell | None] = {}
     effects: list[Effect] = []
-    zones = _zones(own.facts, cells.get(keys.ZONE, ()))
-    if zones != cells.get(keys.ZONE, ()):
+    zones = _zones(own.facts, cells.get(keys.ZONE, []))
+    if zones != cells.get(keys.ZONE, []):
         cells[keys.ZONE] = changed[keys.ZONE] = zones
     grants = list(_by_hand(own.facts))
     variables: dict[str, Variables] = {}
-    for key in dict.fromkeys((*own.hits, *replays)):
+    for key in sorted(own.hits.keys() | replays.keys(), key=game.places.__getitem__):
         rule = game.rules[key]
         replay = replays.get(key)
         replayed = None

@@ -1,0 +1,175 @@
+"""Verification: what is kept against what the facts lead to.
+
+Progress must equal the fold of the facts exactly. Awards must include those of the fold; others were given before a
+late fact, or a change of the game, told another story, and are kept (promise 3).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bq_server.game import cells as keys
+from bq_server.game.cells import Cell, Cells
+from bq_server.game.compiled import CompiledGame
+from bq_server.game.effects import PointsChanged
+from bq_server.game.facts import Fact
+from bq_server.game.folding import fold
+from bq_server.game.leaderboards import PointsBoardRule
+from bq_server.game.questing import QuestRule
+from bq_server.game.rules import LedgerEntry, Replayed
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not what the facts lead to."""
+
+    key: str
+    """The cell, or `ledger/<cause>`."""
+    stored: Any
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAward:
+    """An award held that the fold of the facts, as they are known now, doesn't give."""
+
+    key: str
+    """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step it had awarded."""
+
+
+@dataclass(slots=True)
+class Verification:
+    """The outcome for one participant."""
+
+    differences: list[Difference] = field(default_factory=list)
+    kept: list[KeptAward] = field(default_factory=list)
+
+
+def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequence[LedgerEntry] = ()) -> Verification:
+    """Compare everything kept of one participant with the fold of all their facts.
+
+    Definitions still being counted in the background are left out, and so are cells of definitions that are gone.
+    """
+    result = Verification()
+    folded = fold(game, facts)
+    expected = next(iter(folded.cells.values()), {})
+    for key in sorted(expected.keys() | cells.keys()):
+        definition = owner(key)
+        if definition not in game.pending and (definition in game.rules or "/" not in key or key.startswith("badge/")):
+            _compare(result, game, key, cells.get(key), expected.get(key), (cells, expected))
+    paid = {effect.cause: effect.amount for effect in folded.effects if isinstance(effect, PointsChanged)}
+    _compare_ledger(result, game, {entry.cause: entry for entry in ledger}, paid, cells)
+    return result
+
+
+def owner(key: str) -> str:
+    """The key of the definition whose progress a cell holds; the key itself where there is none."""
+    kind, _, rest = key.partition("/")
+    match kind:
+        case "criteria":
+            return f"badge/{rest}"
+        case "score":
+            return f"leaderboard/{rest.split('/')[0]}"
+        case "seen":
+            return "/".join(rest.split("/")[:2])
+        case _:
+            return key
+
+
+def _compare(
+    result: Verification,
+    game: CompiledGame,
+    key: str,
+    stored: Cell | None,
+    expected: Cell | None,
+    all_cells: tuple[Cells, Cells],
+) -> None:
+    kind = key.partition("/")[0]
+    rule = game.rules.get(owner(key))
+    if kind in ("badge", "points", "tiers"):
+        if kind == "badge" and stored is None:
+            result.differences.append(Difference(key, stored, expected))
+        elif kind == "badge" and expected is None:
+            result.kept.append(KeptAward(key))
+        return
+    if isinstance(rule, PointsBoardRule):
+        return
+    if isinstance(rule, QuestRule):
+        if kind == "seen":
+            part = int(key.split("/")[3])
+            if not all(_counts_members(rule, each, part) for each in all_cells):
+                return
+        else:
+            _compare_given(result, key, stored, expected)
+            stored, expected = _essence(rule, stored), _essence(rule, expected)
+    elif kind == "streak":
+        _compare_given(result, key, stored, expected)
+        stored, expected = _recorded(stored), _recorded(expected)
+    if stored != expected:
+        result.differences.append(Difference(key, stored, expected))
+
+
+def _compare_given(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
+    held = set((stored or {}).get("given", {}))
+    due = set((expected or {}).get("given", {}))
+    result.differences.extend(Difference(f"{key}@{step}", None, "given") for step in sorted(due - held))
+    result.kept.extend(KeptAward(f"{key}@{step}") for step in sorted(held - due))
+
+
+def _essence(rule: QuestRule, cell: Cell | None) -> Any:
+    """What a quest's cell says, whatever the order of arrival: not when parts were met, nor what came after."""
+    if cell is not None and cell.get("rev") != rule.revision:
+        return cell
+    state = rule.open(cell)
+    values = [
+        "met" if done else (value or 0) for value, done in zip(state.progress.values, state.progress.done, strict=True)
+    ]
+    enrolled = state.course.enrolled if state.course is not None and (rule.explicit or rule.rolling) else None
+    return {"values": values, "reached": sorted(state.progress.marks), "enrolled": enrolled}
+
+
+def _counts_members(rule: QuestRule, cells: Cells, part: int) -> bool:
+    state = rule.open(cells.get(rule.cell))
+    return state.course is None and state.progress.done[part] is None
+
+
+def _recorded(cell: Cell | None) -> Cell | None:
+    """A streak's periods; a cell without any says the same as none."""
+    return {name: value for name, value in cell.items() if name != "given"} if cell and cell["k"] else None
+
+
+def _compare_ledger(
+    result: Verification,
+    game: CompiledGame,
+    ledger: Mapping[str, LedgerEntry],
+    paid: Mapping[str, int],
+    cells: Cells,
+) -> None:
+    for cause in sorted(ledger.keys() | paid.keys()):
+        entry = ledger.get(cause)
+        if entry is None:
+            result.differences.append(Difference(f"ledger/{cause}", None, paid[cause]))
+        elif cause not in paid or (entry.amount != paid[cause] and not cause.startswith("manual:")):
+            result.kept.append(KeptAward(f"ledger/{cause}"))
+        elif entry.amount != paid[cause]:
+            result.differences.append(Difference(f"ledger/{cause}", entry.amount, paid[cause]))
+    for key, expected in _from_ledger(game, list(ledger.values()), cells):
+        stored = cells.get(key)
+        if stored != expected:
+            result.differences.append(Difference(key, stored, expected))
+    held = {code for code, *_ in cells.get(keys.TIERS, ())}
+    earned = sum(entry.amount for entry in ledger.values() if entry.amount > 0)
+    due = {tier.code for tier in game.treasury.tiers if ledger and earned and tier.min_points <= earned}
+    result.differences.extend(Difference(f"tiers/{code}", None, "reached") for code in sorted(due - held))
+    result.kept.extend(KeptAward(f"tiers/{code}") for code in sorted(held - due))
+
+
+def _from_ledger(game: CompiledGame, ledger: list[LedgerEntry], cells: Cells) -> Iterator[tuple[str, Cell | None]]:
+    earned = sum(entry.amount for entry in ledger if entry.amount > 0)
+    spent = -sum(entry.amount for entry in ledger if entry.amount < 0)
+    if ledger or keys.POINTS in cells:
+        yield keys.POINTS, {"balance": earned - spent, "earned": earned, "spent": spent}
+    for board in game.treasury.boards:
+        if board.key not in game.pending:
+            known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
+            yield from board.step((), cells, Replayed((), known, ledger)).cells.items()

@@ -1,0 +1,174 @@
+"""Games and facts for the property tests: small alphabets, so that definitions and facts meet often."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from bq_server.game.compiled import CompiledGame, compile_game
+from bq_server.game.definitions import Game
+from bq_server.game.facts import Fact
+
+EVENTS = ["a", "b", "c"]
+ZONES = ["UTC", "Asia/Tokyo", "Europe/Paris", "America/New_York", "Pacific/Kiritimati"]
+HOUR = 3_600_000_000
+# Two days before Europe's clocks go forward; New York's went three weeks earlier.
+START = int(datetime(2026, 3, 27, tzinfo=UTC).timestamp()) * 1_000_000
+
+on = st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2, unique=True)
+when = st.sampled_from([None, None, None, "properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)"])
+
+
+@st.composite
+def metrics(draw: st.DrawFn) -> dict[str, Any]:
+    aggregate = draw(st.sampled_from(["count", "sum", "sum", "max", "distinct", "days"]))
+    metric: dict[str, Any] = {"on": draw(on), "when": draw(when), "aggregate": aggregate}
+    if aggregate in ("sum", "max"):
+        metric["of"] = "properties.x"
+    elif aggregate == "distinct":
+        metric["of"] = draw(st.sampled_from(["properties.s", "properties.x"]))
+    return metric
+
+
+@st.composite
+def criteria(draw: st.DrawFn) -> dict[str, Any]:
+    metric = draw(metrics())
+    highest = 12 if metric["aggregate"] in ("sum", "max") else 4
+    return {**metric, "target": draw(st.integers(1, highest))}
+
+
+def moment(hours: int) -> str:
+    return datetime.fromtimestamp((START + hours * HOUR) / 1_000_000, UTC).isoformat()
+
+
+@st.composite
+def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    objectives: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 3))):
+        before = [each["code"] for each in objectives]
+        needs = draw(st.lists(st.sampled_from(before), max_size=1)) if before else []
+        objectives.append({"code": f"o{number}", **draw(criteria()), "prerequisites": needs})
+    first, last = draw(st.tuples(st.integers(0, 60), st.integers(61, 200)))
+    duration = draw(
+        st.sampled_from(
+            [
+                {"type": "perpetual"},
+                {"type": "rolling", "days": 1},
+                {"type": "rolling", "days": 3},
+                {"type": "fixed", "starts_at": moment(first), "ends_at": moment(last)},
+            ]
+        )
+    )
+    return {
+        "code": code,
+        "name": code,
+        "enrolment": draw(st.sampled_from(["automatic", "explicit"])),
+        "duration": duration,
+        "objectives": objectives,
+        "milestones": [
+            {"at": at, "rewards": [{"points": 5}]} for at in draw(st.sets(st.sampled_from([0.3, 0.5, 0.9])))
+        ],
+        "rewards": [{"points": 7}, {"badge": "given"}],
+    }
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A game as drawn: prints shorter than a compiled one."""
+
+    document: dict[str, Any]
+    applied_seq: int
+
+    def compile(self) -> CompiledGame:
+        game = Game.model_validate(self.document)
+        return compile_game(game, dict.fromkeys(compile_game(game).rules, self.applied_seq))
+
+
+@st.composite
+def games(draw: st.DrawFn) -> Rules:
+    document = {
+        "points": [
+            {"code": "p", "on": draw(on), "when": draw(when), "award": draw(st.sampled_from([3, "properties.x"]))}
+        ],
+        "badges": [
+            {"code": "given", "name": "Given"},
+            *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(st.integers(0, 2)))),
+        ],
+        "challenges": [draw(challenges(f"c{number}")) for number in range(draw(st.integers(0, 2)))],
+        "streaks": [
+            {
+                "code": f"s{number}",
+                "on": draw(on),
+                "when": draw(when),
+                "period": draw(st.sampled_from(["daily", "daily", "weekly", "monthly"])),
+                "grace_period_hours": draw(st.sampled_from([0, 6, 24, 60])),
+                "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
+                "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
+            }
+            for number in range(draw(st.integers(0, 2)))
+        ],
+        "tiers": [
+            {"code": "low", "name": "Low", "level": 1, "min_points": 0},
+            {"code": "high", "name": "High", "level": 2, "min_points": 20},
+        ],
+        "leaderboards": [
+            {"code": "pts", "name": "P", "metric": "points", "window": ["daily", "all_time"]},
+            *(
+                {
+                    "code": f"l{number}",
+                    "name": "L",
+                    "metric": draw(metrics()),
+                    "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"]])),
+                }
+                for number in range(draw(st.integers(0, 2)))
+            ),
+        ],
+    }
+    return Rules(document, draw(st.sampled_from([0, 0, 0, 0, 1, 3, 6])))
+
+
+# A property may be missing, of the wrong type, or negative; a time repeats often.
+properties = st.fixed_dictionaries(
+    {},
+    optional={
+        "x": st.sampled_from([1, 2, 3, 5, 0.1, 0.2, 2.5, 0, -1, -4, "many"]),
+        "s": st.sampled_from(["u", "v", "w", "ü"]),
+        "y": st.none(),
+    },
+)
+positive = st.fixed_dictionaries(
+    {"x": st.sampled_from([1, 2, 3, 0.1, 0.2])}, optional={"s": st.sampled_from(["u", "v", "w"])}
+)
+system = st.one_of(
+    st.sampled_from(ZONES).map(lambda zone: ("system.timezone_changed", {"timezone": zone})),
+    st.sampled_from(["c0", "c1"]).map(lambda code: ("system.challenge_enrolled", {"challenge_code": code})),
+    st.integers(1, 15).map(lambda amount: ("system.points_awarded", {"amount": amount})),
+    st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
+    st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
+    st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
+)
+times = st.one_of(
+    st.integers(0, 30).map(lambda steps: START + steps * 7 * HOUR),
+    st.integers(0, 240).map(lambda hours: START + hours * HOUR),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn, participants: int = 2, size: int = 18) -> list[Fact]:
+    """Facts in order of their `seq`."""
+    values = draw(st.sampled_from([properties, positive]))
+    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), values)
+    kinds = st.one_of(custom, custom, custom, custom, system)
+    rows = draw(
+        st.lists(st.tuples(kinds, times, st.integers(0, participants - 1)), max_size=size),
+    )
+    return [
+        Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], f"p{who}", values, at, at)
+        for seq, ((fact_type, values), at, who) in enumerate(rows, 1)
+    ]
+
+
+def renumbered(facts: list[Fact]) -> list[Fact]:
+    """The same facts, processed in this order."""
+    return [replace(fact, seq=seq) for seq, fact in enumerate(facts, 1)]

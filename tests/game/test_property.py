@@ -1,0 +1,86 @@
+"""Promise 3: whatever the order of arrival, duplicates and batches, state equals one fold in order of event time."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bq_server.game import courses, streaks
+from bq_server.game.facts import Fact
+from bq_server.game.folding import InMemoryGame, fold
+from bq_server.game.verification import verify
+from tests.game.strategies import Rules, games, histories
+
+thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+seeds = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_memory() -> object:
+    """Keep little, so that facts fall before what is kept as often as not."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(courses, "TAIL", 3)
+    patch.setattr(streaks, "KEPT_PERIODS", 3)
+    yield
+    patch.undo()
+
+
+def play(game: Rules, facts: list[Fact], seed: int) -> InMemoryGame:
+    """Process facts shuffled, some of them several times, in batches of any size."""
+    chance = random.Random(seed)  # noqa: S311
+    arrivals = facts + chance.sample(facts, chance.randint(0, len(facts)))
+    chance.shuffle(arrivals)
+    memory = InMemoryGame(game.compile())
+    while arrivals:
+        size = chance.choice([1, 1, 2, 5, len(arrivals)])
+        memory.process(arrivals[:size])
+        del arrivals[:size]
+    return memory
+
+
+def assert_equals_fold(memory: InMemoryGame) -> None:
+    for participant in memory.participants:
+        ledger = memory.ledger(participant)
+        causes = [entry.cause for entry in ledger]
+        assert len(causes) == len(set(causes))
+        found = verify(memory.game, memory.facts(participant), memory.cells(participant), ledger)
+        assert found.differences == []
+
+
+@pytest.mark.parametrize("part", range(4))
+@thorough
+@given(game=games(), facts=histories(), seed=seeds)
+def test_any_order_duplicates_and_batches_equal_one_fold(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
+    assert_equals_fold(play(game, facts, seed + part))
+
+
+@settings(thorough, max_examples=300)
+@given(game=games(), facts=histories(participants=1, size=30))
+def test_in_order_one_by_one_equals_one_fold_to_the_letter(game: Rules, facts: list[Fact]) -> None:
+    memory = InMemoryGame(game.compile())
+    for fact in sorted(facts, key=lambda fact: fact.moment):
+        memory.process([fact])
+    assert {each: memory.cells(each) for each in memory.participants} == fold(game.compile(), facts).cells
+
+
+@settings(thorough, max_examples=200)
+@given(game=games(), facts=histories(), seed=seeds)
+def test_refolding_changes_nothing_where_nothing_changed(game: Rules, facts: list[Fact], seed: int) -> None:
+    memory = play(game, facts, seed)
+    before = {each: memory.ledger(each) for each in memory.participants}
+    result = memory.refold(memory.game.rules)
+    assert result.effects == []
+    assert {each: memory.ledger(each) for each in memory.participants} == before
+    assert_equals_fold(memory)
+
+
+@settings(thorough, max_examples=300)
+@given(old=games(), new=games(), facts=histories(), seed=seeds)
+def test_a_changed_game_counts_as_if_it_had_always_been(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
+    half = len(facts) // 2
+    memory = play(old, facts[:half], seed)
+    memory.game = new.compile()
+    memory.refold(memory.game.rules)
+    memory.process(facts[half:])
+    assert_equals_fold(memory)
