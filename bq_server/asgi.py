@@ -36,6 +36,7 @@ from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.problems import Code, Refusal
+from bq_server.processing.games import Games
 from bq_server.processing.messages import settle
 from bq_server.processing.processor import Processor
 from bq_server.settings import Settings
@@ -121,7 +122,8 @@ async def _start(
     running.durability = await inspect(writing)
     await take_ownership(writing, names, installation_id)
 
-    processor = Processor(database, ids, clock)
+    compiled = Games()
+    processor = Processor(database, ids, clock, compiled)
     consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
     await stack.enter_async_context(_running(consumer))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)

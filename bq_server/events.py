@@ -31,13 +31,15 @@ class Event:
     """Equal for two events exactly when they say the same; only with an idempotency key."""
     warnings: str = "[]"
     """A JSON array of `{code, field, detail}`, as compact text."""
+    system_type: str | None = None
+    """The type of the fact when it is one of ours (`system.*`), not a client's event."""
     message_id: str | None = None
     """Its id in the stream; none for an event that came by the sync path."""
 
     @property
     def fact_type(self) -> str:
         """The type of the fact this event becomes (Events API: `custom.<event_name>`)."""
-        return "custom." + self.event_name
+        return self.system_type or "custom." + self.event_name
 
     def with_message_id(self, message_id: str) -> Self:
         """The same event, known by this message id."""

@@ -1,13 +1,17 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bq_server.clock import Clock
-from bq_server.events import Event
+from bq_server.events import Event, Scope
+from bq_server.game.effects import Effect, Explanation
 from bq_server.ids import IdSource
-from bq_server.store import catalog, facts
-from bq_server.store.database import Database
+from bq_server.processing.games import Games
+from bq_server.processing.play import Played, Table, effects_text
+from bq_server.store import catalog, facts, participants, state
+from bq_server.store.database import Connection, Database
 from bq_server.store.facts import Fact
 
 
@@ -35,14 +39,31 @@ class Conflict:
 
 Outcome = Processed | Duplicate | Conflict
 
+Guard = Callable[[Table], Awaitable[None]]
+"""Looks, inside the transaction, whether an event may become a fact; what it raises, the caller gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What would happen. Nothing did."""
+
+    outcome: Outcome
+    effects: list[Effect]
+    explanations: list[Explanation]
+
+
+class _Undo(Exception):
+    """Rolls a rehearsal back."""
+
 
 class Processor:
     """Makes facts of events in one database. Safe to call from several tasks: the database orders them."""
 
-    def __init__(self, database: Database, ids: IdSource, clock: Clock) -> None:
+    def __init__(self, database: Database, ids: IdSource, clock: Clock, games: Games) -> None:
         self._database = database
         self._ids = ids
         self._clock = clock
+        self._games = games
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and answer one outcome for each.
@@ -50,23 +71,77 @@ class Processor:
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
         async with self._database.transaction() as connection:
-            named = {self._ids.new("fact"): event for event in events}
-            made = {fact.event_id: fact for fact in await facts.insert(connection, named, self._clock())}
-            await catalog.add(connection, made.values())
-            outcomes: list[Outcome] = []
-            for event in events:
-                fact = made.get(event.event_id)
-                if fact is not None:
-                    outcomes.append(Processed(fact, fresh=True))
-                    continue
-                fact = await facts.of_event(connection, event)
-                if fact is None:
-                    raise RuntimeError(f"event {event.event_id} neither became a fact nor repeats one")
-                outcome = _outcome_of_repeat(event, fact)
-                if isinstance(outcome, Duplicate) and event.message_id is not None:
-                    await facts.record_duplicate(connection, event, fact)
-                outcomes.append(outcome)
+            outcomes, _ = await self._process(connection, events)
             return outcomes
+
+    async def process_guarded(self, event: Event, guard: Guard) -> Outcome:
+        """Process one event unless it repeats a fact or the guard raises; either way atomically.
+
+        Raises what the guard raises, and `StoreUnavailable`.
+        """
+        async with self._database.transaction() as connection:
+            fact = await facts.of_event(connection, event)
+            if fact is not None:
+                return _outcome_of_repeat(event, fact)
+            await guard(await self._table(connection, event.scope))
+            (outcome,), _ = await self._process(connection, [event])
+            return outcome
+
+    async def rehearse(self, event: Event) -> Rehearsal:
+        """What processing the event now would do, down to its effects; nothing is kept."""
+        rehearsal: Rehearsal | None = None
+        try:
+            async with self._database.transaction() as connection:
+                (outcome,), played = await self._process(connection, [event])
+                effects = played.effects.get(outcome.fact.fact_id, [])
+                rehearsal = Rehearsal(outcome, effects, played.explanations)
+                raise _Undo
+        except _Undo:
+            assert rehearsal is not None  # noqa: S101
+            return rehearsal
+
+    async def _process(self, connection: Connection, events: Sequence[Event]) -> tuple[list[Outcome], Played]:
+        now = self._clock()
+        named = {self._ids.new("fact"): event for event in events}
+        made = {fact.event_id: fact for fact in await facts.insert(connection, named, now)}
+        played = await self._play(connection, list(made.values()), now)
+        outcomes: list[Outcome] = []
+        for event in events:
+            fact = made.get(event.event_id)
+            if fact is not None:
+                outcomes.append(Processed(fact, fresh=True))
+                continue
+            fact = await facts.of_event(connection, event)
+            if fact is None:
+                raise RuntimeError(f"event {event.event_id} neither became a fact nor repeats one")
+            outcome = _outcome_of_repeat(event, fact)
+            if isinstance(outcome, Duplicate) and event.message_id is not None:
+                await facts.record_duplicate(connection, event, fact)
+            outcomes.append(outcome)
+        return outcomes, played
+
+    async def _play(self, connection: Connection, made: Sequence[Fact], now: int) -> Played:
+        """Write everything that follows from new facts."""
+        custom = [fact for fact in made if fact.fact_type.startswith("custom.")]
+        await catalog.add(connection, custom)
+        played = Played()
+        by_scope: dict[Scope, list[Fact]] = {}
+        for fact in made:
+            by_scope.setdefault(Scope(fact.project, fact.environment), []).append(fact)
+        for scope, own in by_scope.items():
+            counts = Counter({fact.participant_id: 0 for fact in own})
+            counts.update(fact.participant_id for fact in own if fact.fact_type.startswith("custom."))
+            await participants.count_events(connection, scope, counts, now)
+            result = await (await self._table(connection, scope)).play(own)
+            played.effects |= result.effects
+            played.explanations += result.explanations
+        await state.put_effects(
+            connection, {fact_id: effects_text(effects) for fact_id, effects in played.effects.items()}
+        )
+        return played
+
+    async def _table(self, connection: Connection, scope: Scope) -> Table:
+        return Table(connection, scope, await self._games.of(connection, scope), self._ids, self._clock())
 
 
 def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:

@@ -14,6 +14,10 @@ from bq_server.store.migrations import migrate
 READERS = 2
 
 
+Connection = aiosqlite.Connection
+"""What the rooms above hand from a transaction to a query, and look into no further."""
+
+
 class StoreUnavailable(Exception):
     """The database can't be read or written now: the disk is full or gone, or another process holds it."""
 

@@ -53,12 +53,18 @@ def _fact(row: Sequence[Any] | None) -> Fact | None:
     return None if row is None else Fact(*row)
 
 
+async def last_seq(connection: aiosqlite.Connection) -> int:
+    """The seq of the newest fact of any environment; 0 when there is none."""
+    found: int = await _queries.last_seq(connection)
+    return found
+
+
 async def insert(connection: aiosqlite.Connection, events: Mapping[str, Event], processed_at: int) -> list[Fact]:
     """Make facts of the events, given by the fact id each would get; answer those that are new, in fact order.
 
     An event whose id or idempotency key already has a fact makes none.
     """
-    before = await _queries.last_seq(connection)
+    before = await last_seq(connection)
     rows = [
         {
             "fact_id": fact_id,

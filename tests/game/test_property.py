@@ -28,7 +28,7 @@ def _short_memory() -> object:
 
 def play(game: Rules, facts: list[Fact], seed: int) -> InMemoryGame:
     """Process facts shuffled, some of them several times, in batches of any size."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     arrivals = facts + chance.sample(facts, chance.randint(0, len(facts)))
     chance.shuffle(arrivals)
     memory = InMemoryGame(game.compile())

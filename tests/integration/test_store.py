@@ -9,6 +9,7 @@ import pytest
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.processing import messages
+from bq_server.processing.games import Games
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
 from bq_server.store import facts, sqlite
 from bq_server.store.database import Database, StoreUnavailable
@@ -78,7 +79,7 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
             async with database.transaction() as connection:
                 await facts.insert(connection, {"fact_1": event(1)}, 1)
                 raise RuntimeError
-        processor = Processor(database, IdSource(), lambda: 1)
+        processor = Processor(database, IdSource(), lambda: 1, Games())
         (outcome,) = await processor.process([event(1)])
         assert isinstance(outcome, Processed)
         assert outcome.fresh
@@ -86,7 +87,7 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1)
+        processor = Processor(database, IdSource(), lambda: 1, Games())
         batch = [event(1), event(2, idempotency_key="k", fingerprint="f"), event(3), event(1)]
         first = await processor.process(batch)
         again = await processor.process([event(4), *batch])
@@ -96,7 +97,7 @@ async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_pa
 
 async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1)
+        processor = Processor(database, IdSource(), lambda: 1, Games())
         keyed = {"idempotency_key": "k", "fingerprint": "f"}
         made, duplicate, conflict, elsewhere = await processor.process(
             [
@@ -118,7 +119,7 @@ async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_p
 
 async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1)
+        processor = Processor(database, IdSource(), lambda: 1, Games())
         batches = [[event(number) for number in range(start, start + 20)] for start in range(0, 60, 5)]
         outcomes = await asyncio.gather(*[processor.process(batch) for batch in batches])
         fresh = [
@@ -145,7 +146,7 @@ class Poisoned(Processor):
 
 async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Poisoned(database, IdSource(), lambda: 1)
+        processor = Poisoned(database, IdSource(), lambda: 1, Games())
         batch = [event(1), event(2, event_name="poison"), event(3)]
         reasons = await messages.settle(processor, [(f"{n}-0", item.to_payload()) for n, item in enumerate(batch)])
         assert reasons[0] is None
@@ -162,4 +163,4 @@ async def test_a_store_that_fails_gives_up_no_message(tmp_path: Path) -> None:
 
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(StoreUnavailable):
-            await messages.settle(Full(database, IdSource(), lambda: 1), [("1-0", event(1).to_payload())])
+            await messages.settle(Full(database, IdSource(), lambda: 1, Games()), [("1-0", event(1).to_payload())])

@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX facts_by_idempotency_key ON facts (project, environment, ide
 WHERE idempotency_key IS NOT NULL;
 CREATE INDEX facts_by_message ON facts (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX facts_by_type ON facts (project, environment, fact_type, seq);
-CREATE INDEX facts_by_participant ON facts (project, environment, participant_id, occurred_at, seq);
+CREATE INDEX facts_by_participant ON facts (project, environment, participant_id, occurred_at, seq, fact_type);
 
 -- Messages that turned out to repeat a fact under its idempotency key, so that their sender can be told.
 CREATE TABLE duplicates (

@@ -1,0 +1,35 @@
+"""The compiled game of each environment, kept until the stored one has another version."""
+
+from collections.abc import Mapping
+
+from bq_server.events import Scope
+from bq_server.game.compiled import CompiledGame, compile_game
+from bq_server.game.definitions import Game
+from bq_server.store import games
+from bq_server.store.database import Connection
+
+
+class Games:
+    """Compiled games by environment. Safe on any connection: each call asks for the version it sees."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[Scope, tuple[int, CompiledGame]] = {}
+
+    async def of(self, connection: Connection, scope: Scope) -> CompiledGame:
+        """The game in force; one without definitions where none was applied."""
+        version = await games.version(connection, scope)
+        known = self._compiled.get(scope)
+        if known is not None and known[0] == version:
+            return known[1]
+        stored = await games.current(connection, scope)
+        document = Game() if stored is None else Game.model_validate_json(stored.document)
+        applied: Mapping[str, int] = await games.applied(connection, scope)
+        pending = frozenset(
+            definition
+            for refold in await games.refolds(connection, scope)
+            if refold.finished_at is None
+            for definition in refold.definitions
+        )
+        compiled = compile_game(document, applied, pending)
+        self._compiled[scope] = (version, compiled)
+        return compiled

@@ -1,0 +1,66 @@
+"""Refolds: a changed definition is computed anew for every participant, in the background, a few at a time."""
+
+import asyncio
+
+import structlog
+
+from bq_server.clock import Clock
+from bq_server.ids import IdSource
+from bq_server.processing.games import Games
+from bq_server.processing.play import Table
+from bq_server.store import games, participants
+from bq_server.store.database import Database
+from bq_server.store.games import Refold
+
+log = structlog.get_logger("bq_server.processing.refolding")
+
+PAGE = 20
+"""Participants in one transaction: a few milliseconds, so that new facts hardly wait."""
+
+RETRY_SECONDS = 1.0
+
+
+class Refolding:
+    """Carries out the refolds there are, the oldest first, from where the last process left off."""
+
+    def __init__(self, database: Database, compiled: Games, ids: IdSource, clock: Clock) -> None:
+        self._database = database
+        self._games = compiled
+        self._ids = ids
+        self._clock = clock
+        self._asked = asyncio.Event()
+        self._asked.set()
+
+    def wake(self) -> None:
+        """Say that there may be a new refold."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Work until cancelled. A page that fails is tried again: it took no effect."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                while refold := await self._next():
+                    await self._page(refold)
+                    await asyncio.sleep(0)
+            except Exception as error:  # noqa: BLE001 - the store may be back in a moment
+                log.warning("refold.stalled", reason=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                self._asked.set()
+
+    async def _next(self) -> Refold | None:
+        async with self._database.read() as connection:
+            return next(iter(await games.open_refolds(connection)), None)
+
+    async def _page(self, refold: Refold) -> None:
+        async with self._database.transaction() as connection:
+            page = await participants.after(connection, refold.scope, refold.after_participant, PAGE)
+            if not page:
+                await games.finish(connection, refold, self._clock())
+                log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
+                return
+            game = await self._games.of(connection, refold.scope)
+            table = Table(connection, refold.scope, game, self._ids, self._clock())
+            await table.refold(page, refold.definitions)
+            await games.advance(connection, refold, page)

@@ -1,0 +1,158 @@
+"""Games: the document of an environment, since when its definitions count, and the refolds under way."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+
+from bq_server.events import Scope
+from bq_server.store.queries import load
+
+_queries = load("games")
+
+MOST_WARNINGS = 20
+"""Different messages kept for one definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGame:
+    """A game as it is kept. `document` is JSON text; times are microseconds since the epoch, UTC."""
+
+    version: int
+    document: str
+    applied_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refold:
+    """The recomputation of definitions for every participant."""
+
+    refold_id: str
+    scope: Scope
+    definitions: tuple[str, ...]
+    after_participant: str
+    """The last participant that is done."""
+    done: int
+    total: int
+    started_at: int
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWarning:
+    """An expression of a definition had no usable value for facts: how many, and one of them."""
+
+    definition: str
+    message: str
+    count: int
+    fact_id: str
+    last_at: int
+
+
+async def current(connection: aiosqlite.Connection, scope: Scope) -> StoredGame | None:
+    """The game of an environment."""
+    row = await _queries.game(connection, **scope._asdict())
+    return None if row is None else StoredGame(*row)
+
+
+async def version(connection: aiosqlite.Connection, scope: Scope) -> int:
+    """The version of the game, which grows whenever facts come to mean something else; 0 without a game."""
+    return await _queries.version(connection, **scope._asdict()) or 0
+
+
+async def bump_version(connection: aiosqlite.Connection, scope: Scope) -> None:
+    """Say that facts now mean something else though the document is the same."""
+    await _queries.bump_version(connection, **scope._asdict())
+
+
+async def applied(connection: aiosqlite.Connection, scope: Scope) -> dict[str, int]:
+    """For each definition the seq after which it counts."""
+    return {row[0]: row[1] async for row in _queries.definitions(connection, **scope._asdict())}
+
+
+async def put(
+    connection: aiosqlite.Connection,
+    scope: Scope,
+    document: str,
+    counts: Mapping[str, int],
+    gone: Iterable[str],
+    now: int,
+) -> None:
+    """Replace the game, with the seq after which each of its definitions counts; forget those that are gone."""
+    names = scope._asdict()
+    await _queries.put_game(connection, **names, document=document, applied_at=now)
+    removed = [{**names, "definition": definition} for definition in gone]
+    await _queries.remove_definitions(connection, removed)
+    await _queries.remove_warnings(connection, removed)
+    rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
+    await _queries.put_definitions(connection, rows)
+
+
+async def forget_warnings(connection: aiosqlite.Connection, scope: Scope, definitions: Iterable[str]) -> None:
+    """Drop the warnings of definitions that were changed."""
+    await _queries.remove_warnings(connection, [{**scope._asdict(), "definition": each} for each in definitions])
+
+
+async def add_refold(
+    connection: aiosqlite.Connection, scope: Scope, refold_id: str, definitions: Sequence[str], total: int, now: int
+) -> None:
+    """Begin a refold; it is carried out in the background."""
+    await _queries.add_refold(
+        connection,
+        refold_id=refold_id,
+        **scope._asdict(),
+        definitions=json.dumps(list(definitions)),
+        total=total,
+        started_at=now,
+    )
+
+
+def _refold(row: Sequence[object]) -> Refold:
+    refold_id, project, environment, definitions, *rest = row
+    return Refold(refold_id, Scope(project, environment), tuple(json.loads(str(definitions))), *rest)  # type: ignore[arg-type]
+
+
+async def open_refolds(connection: aiosqlite.Connection) -> list[Refold]:
+    """The refolds that are not finished, the oldest first."""
+    return [_refold(row) async for row in _queries.open_refolds(connection)]
+
+
+async def refolds(connection: aiosqlite.Connection, scope: Scope) -> list[Refold]:
+    """The refolds of an environment that are under way, then the newest that are finished."""
+    return [_refold(row) async for row in _queries.refolds_of(connection, **scope._asdict())]
+
+
+async def advance(connection: aiosqlite.Connection, refold: Refold, participants: Sequence[str]) -> None:
+    """These participants, the next in order, are done."""
+    await _queries.advance_refold(
+        connection, refold_id=refold.refold_id, after_participant=participants[-1], done=len(participants)
+    )
+
+
+async def finish(connection: aiosqlite.Connection, refold: Refold, now: int) -> None:
+    """Every participant is done."""
+    await _queries.finish_refold(connection, refold_id=refold.refold_id, finished_at=now)
+    await bump_version(connection, refold.scope)
+
+
+async def add_warnings(connection: aiosqlite.Connection, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
+    """Count warnings in."""
+    rows = [
+        {
+            **scope._asdict(),
+            "definition": each.definition,
+            "message": each.message,
+            "count": each.count,
+            "fact_id": each.fact_id,
+            "last_at": each.last_at,
+            "most": MOST_WARNINGS,
+        }
+        for each in warnings
+    ]
+    await _queries.add_warnings(connection, rows)
+
+
+async def warnings(connection: aiosqlite.Connection, scope: Scope) -> list[StoredWarning]:
+    """All warnings of an environment's game."""
+    return [StoredWarning(*row) async for row in _queries.warnings(connection, **scope._asdict())]
