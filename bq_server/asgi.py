@@ -128,7 +128,7 @@ async def _start(
     await stack.enter_async_context(_running(consumer))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
     stack.push_async_callback(writer.close)
-    intake = Intake(database, writer, names, processor.process)
+    intake = Intake(database, writer, names, processor)
     stack.push_async_callback(intake.close)
     # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
     async with database.transaction() as connection:

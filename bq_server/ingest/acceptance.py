@@ -4,14 +4,14 @@ The facts are the authority on keys, for ever. The stream's claims cover what is
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bq_server.events import Event, Scope
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
 from bq_server.problems import Code, Refusal
-from bq_server.processing.processor import Conflict, Outcome, Processed
+from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import Fact
@@ -68,13 +68,14 @@ class Intake:
         database: Database,
         writer: Writer,
         keys: StreamKeys,
-        process: Callable[[Sequence[Event]], Awaitable[Sequence[Outcome]]],
+        processor: Processor,
     ) -> None:
         self._database = database
         self._writer = writer
         self._keys = keys
-        self._processing: GroupCommit[Event, Outcome] = GroupCommit(
-            process, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS
+        self._processor = processor
+        self._processing: GroupCommit[Event, Outcome | Exception] = GroupCommit(
+            processor.process_separately, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS
         )
         self._lookups: GroupCommit[tuple[Scope, str], Fact | None] = GroupCommit(
             self._look_up, group_weight=1_000, waiting_weight=100_000
@@ -122,15 +123,35 @@ class Intake:
                     results[position] = Made(fact, repeated=True)
                 else:
                     results[position] = Conflicting(event.idempotency_key or "")
-            outcomes = await asyncio.gather(*[self._processing.submit(event) for event in claimed.values()])
+            try:
+                outcomes = await asyncio.gather(*[self._processing.submit(event) for event in claimed.values()])
+                for outcome in outcomes:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+            except BaseException:
+                await self._release(claimed.values())
+                raise
             for (position, event), outcome in zip(claimed.items(), outcomes, strict=True):
-                if isinstance(outcome, Conflict):
-                    results[position] = Conflicting(event.idempotency_key or "")
-                else:
-                    fresh = isinstance(outcome, Processed) and outcome.fresh
-                    repeated = not fresh or event.event_id != events[position].event_id
-                    results[position] = Made(outcome.fact, repeated)
+                assert not isinstance(outcome, Exception)  # noqa: S101
+                results[position] = _made(outcome, adopted=event.event_id != events[position].event_id)
             return [results[position] for position in range(len(events))]
+
+    async def record(self, event: Event, guard: Guard) -> Made | Conflicting:
+        """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
+        with unavailable():
+            (fact,) = await self._known([event])
+            if fact is not None:
+                same = fact.fingerprint == event.fingerprint
+                return Made(fact, repeated=True) if same else Conflicting(event.idempotency_key or "")
+            mine = await self._claim(event)
+            if isinstance(mine, Conflicting):
+                return mine
+            try:
+                outcome = await self._processor.process_guarded(mine, guard)
+            except BaseException:
+                await self._release([mine])
+                raise
+            return _made(outcome, adopted=mine.event_id != event.event_id)
 
     async def close(self) -> None:
         """Take no more events and finish those under way."""
@@ -169,6 +190,11 @@ class Intake:
             occurred_at=held.received_at if event.occurred_at == event.received_at else event.occurred_at,
         )
 
+    async def _release(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if claim := self._claim_of(event):
+                await self._writer.release(claim)
+
     def _claim_of(self, event: Event) -> Claim | None:
         if event.idempotency_key is None or event.fingerprint is None:
             return None
@@ -177,6 +203,13 @@ class Intake:
 
     def _message(self, event: Event) -> Message:
         return Message(event.to_payload(), self._claim_of(event))
+
+
+def _made(outcome: Outcome, *, adopted: bool) -> Made | Conflicting:
+    if isinstance(outcome, Conflict):
+        return Conflicting(outcome.fact.idempotency_key or "")
+    fresh = isinstance(outcome, Processed) and outcome.fresh
+    return Made(outcome.fact, repeated=adopted or not fresh)
 
 
 @contextmanager

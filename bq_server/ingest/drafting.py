@@ -1,5 +1,7 @@
 """From a valid event to one with an id, a moment, a fingerprint and its warnings."""
 
+from typing import Any
+
 from pydantic_core import to_json
 
 from bq_server.clock import HOUR, Clock
@@ -23,6 +25,7 @@ class Drafter:
         """The event, received now."""
         now = self._clock()
         sent = valid.sent
+        said = (sent.event_name, sent.participant_id, sent.properties or {}, sent.timestamp)
         return Event(
             event_id=self._ids.new("evt"),
             scope=scope,
@@ -32,8 +35,26 @@ class Drafter:
             occurred_at=now if sent.timestamp is None else sent.timestamp,
             received_at=now,
             idempotency_key=sent.idempotency_key,
-            fingerprint=None if sent.idempotency_key is None else fingerprint(sent),
+            fingerprint=None if sent.idempotency_key is None else fingerprint(*said),
             warnings=_warnings(valid, now),
+        )
+
+    def draft_system(
+        self, scope: Scope, fact_type: str, participant_id: str, properties: dict[str, Any], key: str | None = None
+    ) -> Event:
+        """An event of our own, of a `system.*` type, that happens now."""
+        now = self._clock()
+        return Event(
+            event_id=self._ids.new("evt"),
+            scope=scope,
+            event_name=fact_type,
+            participant_id=participant_id,
+            properties=to_json(properties).decode("utf-8"),
+            occurred_at=now,
+            received_at=now,
+            idempotency_key=key,
+            fingerprint=None if key is None else fingerprint(fact_type, participant_id, properties, None),
+            system_type=fact_type,
         )
 
 

@@ -1,20 +1,19 @@
 """When two events with one idempotency key are the same event."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import to_json
 
-from bq_server.ingest.models import EventIn
 
-
-def fingerprint(sent: EventIn) -> str:
+def fingerprint(name: str, participant_id: str, properties: Mapping[str, Any], timestamp: int | None) -> str:
     """Equal for two events exactly when name, participant, properties and given timestamp are equal.
 
     Equal as JSON values: the order of an object's members and the writing of a number (1 or 1.0) don't matter, and
     a timestamp counts as the moment it names. 32 hex characters of BLAKE2b.
     """
-    said = [sent.event_name, sent.participant_id, _canonical(sent.properties or {}), sent.timestamp]
+    said = [name, participant_id, _canonical(dict(properties)), timestamp]
     return hashlib.blake2b(to_json(said), digest_size=16).hexdigest()
 
 

@@ -6,7 +6,6 @@ import structlog
 
 from bq_server.events import Event
 from bq_server.processing.processor import Conflict, Outcome, Processor
-from bq_server.store.database import StoreUnavailable
 
 log = structlog.get_logger("bq_server.processing.messages")
 
@@ -26,32 +25,18 @@ async def settle(processor: Processor, messages: Sequence[tuple[str, bytes]]) ->
             events[position] = Event.from_payload(payload, message_id)
         except (ValueError, TypeError) as error:
             reasons[position] = f"it can't be read: {error}"
-    try:
-        outcomes = await processor.process(list(events.values()))
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 - one of them fails the batch, so each is tried by itself
-        log.warning("batch.failed", error=repr(error), messages=len(events))
-        for position, event in events.items():
-            reasons[position] = await _settle_alone(processor, event)
-    else:
-        for position, outcome in zip(events, outcomes, strict=True):
+    outcomes = await processor.process_separately(list(events.values()))
+    for (position, event), outcome in zip(events.items(), outcomes, strict=True):
+        tries = 1
+        while isinstance(outcome, Exception) and tries < TRIES:
+            (outcome,) = await processor.process_separately([event])
+            tries += 1
+        if isinstance(outcome, Exception):
+            log.error("message.failed", message_id=event.message_id, exc_info=outcome)
+            reasons[position] = f"it can't be processed: {outcome!r}"
+        else:
             reasons[position] = _reason(outcome)
     return reasons
-
-
-async def _settle_alone(processor: Processor, event: Event) -> str | None:
-    for left in reversed(range(TRIES)):
-        try:
-            (outcome,) = await processor.process([event])
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            log.exception("message.failed", message_id=event.message_id, tries_left=left)
-            reason = f"it can't be processed: {error!r}"
-        else:
-            return _reason(outcome)
-    return reason
 
 
 def _reason(outcome: Outcome) -> str | None:

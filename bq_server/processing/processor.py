@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from bq_server.clock import Clock
 from bq_server.events import Event, Scope
 from bq_server.game.effects import Effect, Explanation
@@ -11,8 +13,10 @@ from bq_server.ids import IdSource
 from bq_server.processing.games import Games
 from bq_server.processing.play import Played, Table, effects_text
 from bq_server.store import catalog, facts, participants, state
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import Fact
+
+log = structlog.get_logger("bq_server.processing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,21 @@ class Processor:
         async with self._database.transaction() as connection:
             outcomes, _ = await self._process(connection, events)
             return outcomes
+
+    async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
+        """Process the events together or, when one of them makes that fail, each by itself.
+
+        Answers the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
+        """
+        try:
+            return [*await self.process(events)]
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them, so each is tried alone
+            if len(events) == 1:
+                return [error]
+            log.warning("batch.failed", error=repr(error), events=len(events))
+            return [outcome for event in events for outcome in await self.process_separately([event])]
 
     async def process_guarded(self, event: Event, guard: Guard) -> Outcome:
         """Process one event unless it repeats a fact or the guard raises; either way atomically.

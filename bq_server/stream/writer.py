@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,6 +72,7 @@ class Writer:
         self._window_milliseconds = window_hours * 3_600_000
         self._append = load(client, "append")
         self._claim = load(client, "claim")
+        self._release = load(client, "release")
         self._broken_until = 0.0
         self._group: GroupCommit[Sequence[Message], Sequence[Appended] | None] = GroupCommit(
             self._write, group_weight=GROUP_MESSAGES, waiting_weight=WAITING_MESSAGES, weigh=len
@@ -106,6 +108,11 @@ class Writer:
         return Claim(
             claim.key, fingerprint, event_id, int(received_at), message_id=None if message_id == "-" else message_id
         )
+
+    async def release(self, claim: Claim) -> None:
+        """Give up a claim whose event came to nothing; one that can't be given up runs out by itself."""
+        with suppress(RedisError):
+            await self._release(keys=[claim.key], args=[claim.event_id])
 
     async def close(self) -> None:
         """Take no more messages and wait until those taken are written."""
