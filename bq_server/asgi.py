@@ -28,6 +28,7 @@ from bq_server.api.bodies import BodyLimits
 from bq_server.api.envelope import Envelope
 from bq_server.api.operations import Operation, routes
 from bq_server.api.problems import problem_response
+from bq_server.api.reading import Reading
 from bq_server.clock import Clock, system_clock
 from bq_server.datadir import DataDirectory
 from bq_server.ids import IdSource
@@ -150,7 +151,7 @@ async def _start(
 def _operations(
     settings: Settings, database: Database, intake: Intake, messages: Messages, clock: Clock, ids: IdSource
 ) -> list[Operation]:
-    reading = ingest.Reading(
+    reading = Reading(
         Drafter(ids, clock),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),

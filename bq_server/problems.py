@@ -9,6 +9,7 @@ class Code(StrEnum):
     """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
 
     INVALID_JSON = "invalid_json"
+    INSUFFICIENT_POINTS = "insufficient_points"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -29,6 +30,7 @@ class Code(StrEnum):
 
 STATUS: Mapping[Code, tuple[int, str]] = {
     Code.INVALID_JSON: (400, "The body is not JSON"),
+    Code.INSUFFICIENT_POINTS: (400, "There are not enough points"),
     Code.UNAUTHENTICATED: (401, "No valid API key"),
     Code.FORBIDDEN: (403, "The API key may not do this"),
     Code.NOT_FOUND: (404, "There is nothing here"),

@@ -17,14 +17,23 @@ class BodyLimits:
     seconds: float
 
 
-async def read_json_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The body's bytes. Raises `Refusal`: unsupported type, too large, or too slow."""
+YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+"""Media types of YAML (RFC 9512) and those in use before it."""
+
+
+async def read_body(request: Request, limit: int, seconds: float, *, yaml: bool = False) -> bytes:
+    """The bytes of a JSON body, or with `yaml` of a YAML one.
+
+    Raises `Refusal`: unsupported type, too large, or too slow.
+    """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json" and not (
+    json = media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
-    ):
+    )
+    if not json and not (yaml and media_type in YAML):
         sent = f"not {media_type}" if media_type else "and the request has none"
-        detail = f"Send the body as Content-Type: application/json, {sent}."
+        wanted = "application/json or application/yaml" if yaml else "application/json"
+        detail = f"Send the body as Content-Type: {wanted}, {sent}."
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):

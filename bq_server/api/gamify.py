@@ -10,12 +10,11 @@ from bq_server.api.ingest import (
     BATCH_EXAMPLE,
     EVENT_EXAMPLE,
     INTAKE_CODES,
-    BatchError,
-    Reading,
     conflict_error,
     replayed,
 )
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
+from bq_server.api.reading import BatchError, Reading
 from bq_server.clock import format_timestamp
 from bq_server.ingest.acceptance import Conflicting, Intake, Made
 from bq_server.ingest.models import BatchIn, EventIn

@@ -1,22 +1,18 @@
 """`/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from bq_server.api.bodies import BodyLimits, read_json_body
 from bq_server.api.operations import Answer, Call, Operation, json_response
+from bq_server.api.reading import BatchError, Reading
 from bq_server.clock import format_timestamp
-from bq_server.events import Event
 from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, Made
-from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
-from bq_server.ingest.validation import Limits, ValidEvent, batch, single
-from bq_server.problems import Code, FieldError, Refusal
+from bq_server.problems import Code, Refusal
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -61,15 +57,6 @@ class AcceptedAnswer(BaseModel):
     message_id: str = Field(description="Its id in the stream: `<ms>-<n>`.")
 
 
-class BatchError(BaseModel):
-    """Why one event of a batch was rejected."""
-
-    index: int = Field(description="Its place in `events`, from 0.")
-    field: str
-    code: str
-    detail: str
-
-
 class BatchAnswer(BaseModel):
     """How many events were accepted, and what was wrong with the others."""
 
@@ -98,37 +85,6 @@ class MessageAnswer(BaseModel):
     reason: str | None = Field(None, description="Why it can't be processed (dead).")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How events are read off a request."""
-
-    drafter: Drafter
-    limits: Limits
-    bodies: BodyLimits
-
-    async def one(self, call: Call) -> Event:
-        """The event of a single or sync request. Raises `Refusal`."""
-        body = await read_json_body(call.request, self.bodies.single, self.bodies.seconds)
-        return self.drafter.draft(call.scope, single(body, self.limits, _header_key(call)))
-
-    async def many(self, call: Call) -> tuple[dict[int, Event], list[BatchError]]:
-        """The valid events of a batch by their place, and the errors of the others. Raises `Refusal`."""
-        if _header_key(call) is not None:
-            detail = "is for one event: in a batch give each event its own idempotency_key"
-            raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
-        body = await read_json_body(call.request, self.bodies.batch, self.bodies.seconds)
-        events: dict[int, Event] = {}
-        errors: list[BatchError] = []
-        for index, found in enumerate(batch(body, self.limits)):
-            if isinstance(found, ValidEvent):
-                events[index] = self.drafter.draft(call.scope, found)
-            else:
-                errors += [
-                    BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
-                ]
-        return events, errors
-
-
 def conflict_error(index: int, conflict: Conflicting) -> BatchError:
     """The conflict as an error of one event of a batch."""
     code = Code.IDEMPOTENCY_CONFLICT.value
@@ -138,16 +94,6 @@ def conflict_error(index: int, conflict: Conflicting) -> BatchError:
 def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
     """The header of an answer that only repeats earlier ones."""
     return REPLAYED if results and all(result.repeated for result in results) else None
-
-
-def _header_key(call: Call) -> str | None:
-    value = call.request.headers.get("idempotency-key")
-    if value is None:
-        return None
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return value
 
 
 def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Operation]:

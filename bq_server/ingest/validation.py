@@ -60,15 +60,20 @@ def single(body: bytes, limits: Limits, header_key: str | None) -> ValidEvent:
     found = check(parse(body), limits)
     if not isinstance(found, ValidEvent):
         raise Refusal.of_fields(found)
-    if header_key is None:
-        return found
-    if not 1 <= len(header_key) <= 255:
+    found.sent.idempotency_key = idempotency_key(header_key, found.sent.idempotency_key)
+    return found
+
+
+def idempotency_key(header: str | None, field: str | None) -> str | None:
+    """The one key of a request, from its header or its body. Raises `Refusal`."""
+    if header is None:
+        return field
+    if not 1 <= len(header) <= 255:
         raise Refusal.of_fields([FieldError("Idempotency-Key", "string_length", "must have 1 to 255 characters")])
-    if found.sent.idempotency_key not in (None, header_key):
+    if field not in (None, header):
         detail = "the header and the body's idempotency_key differ: send one of them, or the same in both"
         raise Refusal.of_fields([FieldError("Idempotency-Key", "keys_differ", detail)])
-    found.sent.idempotency_key = header_key
-    return found
+    return header
 
 
 def batch(body: bytes, limits: Limits) -> list[ValidEvent | list[FieldError]]:
@@ -88,14 +93,14 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
     try:
         sent = EventIn.model_validate(document)
     except ValidationError as error:
-        return [_field_error(item) for item in error.errors(include_url=False, include_input=False)]
+        return field_errors(error)
     errors = [
         FieldError(name, fault, _FAULTS[fault])
         for name in ("event_name", "participant_id", "idempotency_key")
         if (fault := _fault_of_text(getattr(sent, name) or ""))
     ]
     properties = sent.properties or {}
-    errors += _faults(properties, limits.max_nesting)
+    errors += _faults("properties", properties, limits.max_nesting)
     if errors:
         return errors
     text = to_json(properties)
@@ -134,22 +139,23 @@ def _fault_of_value(value: Any) -> str | None:
     return None
 
 
-def _faults(properties: dict[str, Any], max_nesting: int) -> list[FieldError]:
-    """Every fault in the properties, by its path; a level that is too deep is reported once and not entered."""
+def _faults(name: str, document: dict[str, Any], max_nesting: int) -> list[FieldError]:
+    """Every fault in an object, by its path; a level that is too deep is reported once and not entered."""
     errors: list[FieldError] = []
-    waiting: list[tuple[str, Any, int]] = [("properties", properties, 1)]
+    waiting: list[tuple[str, Any, int]] = [(name, document, 1)]
     while waiting:
-        path, container, depth = waiting.pop()
+        here, container, depth = waiting.pop()
         if depth > max_nesting:
             detail = f"must not nest deeper than {max_nesting} levels"
-            return [*errors, FieldError("properties", "too_deep", detail)]
-        for name, value in _members(container):
-            if isinstance(name, str) and (fault := _fault_of_text(name)):
-                errors.append(FieldError(path, fault, f"a name in it {_FAULTS[fault]}"))
+            return [*errors, FieldError(name or "body", "too_deep", detail)]
+        for member, value in _members(container):
+            inside = f"{here}.{member}" if here else str(member)
+            if isinstance(member, str) and (fault := _fault_of_text(member)):
+                errors.append(FieldError(here or "body", fault, f"a name in it {_FAULTS[fault]}"))
             elif isinstance(value, (dict, list)):
-                waiting.append((f"{path}.{name}", value, depth + 1))
+                waiting.append((inside, value, depth + 1))
             elif fault := _fault_of_value(value):
-                errors.append(FieldError(f"{path}.{name}", fault, _FAULTS[fault]))
+                errors.append(FieldError(inside, fault, _FAULTS[fault]))
     return errors
 
 
@@ -157,8 +163,17 @@ def _members(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int,
     return iter(container.items()) if isinstance(container, dict) else enumerate(container)
 
 
-def _field_error(error: Any) -> FieldError:
-    return FieldError(path(error["loc"]) or "body", error["type"], in_words(error))
+def faults_of(document: dict[str, Any], limits: Limits) -> list[FieldError]:
+    """What no text and no number in a document may be, wherever it stands."""
+    return _faults("", document, limits.max_nesting)
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """What Pydantic found, field by field."""
+    return [
+        FieldError(path(item["loc"]) or "body", item["type"], in_words(item))
+        for item in error.errors(include_url=False, include_input=False)
+    ]
 
 
 _WORDS = {

@@ -56,10 +56,6 @@ class Rehearsal:
     explanations: list[Explanation]
 
 
-class _Undo(Exception):
-    """Rolls a rehearsal back."""
-
-
 class Processor:
     """Makes facts of events in one database. Safe to call from several tasks: the database orders them."""
 
@@ -108,16 +104,9 @@ class Processor:
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
-        rehearsal: Rehearsal | None = None
-        try:
-            async with self._database.transaction() as connection:
-                (outcome,), played = await self._process(connection, [event])
-                effects = played.effects.get(outcome.fact.fact_id, [])
-                rehearsal = Rehearsal(outcome, effects, played.explanations)
-                raise _Undo
-        except _Undo:
-            assert rehearsal is not None  # noqa: S101
-            return rehearsal
+        async with self._database.transaction(undo=True) as connection:
+            (outcome,), played = await self._process(connection, [event])
+            return Rehearsal(outcome, played.effects.get(outcome.fact.fact_id, []), played.explanations)
 
     async def _process(self, connection: Connection, events: Sequence[Event]) -> tuple[list[Outcome], Played]:
         now = self._clock()

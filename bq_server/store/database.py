@@ -56,17 +56,17 @@ class Database:
             yield database
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self, *, undo: bool = False) -> AsyncIterator[aiosqlite.Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
-        Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
+        With `undo` it rolls back in any case: a rehearsal. Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
         """
         async with self._write_lock:
             with _unavailable():
                 await self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer
-                    await self._writer.execute("COMMIT")
+                    await self._writer.execute("ROLLBACK" if undo else "COMMIT")
                 except BaseException:
                     if self._writer.in_transaction:
                         await self._writer.execute("ROLLBACK")

@@ -78,8 +78,11 @@ async def put(
     counts: Mapping[str, int],
     gone: Iterable[str],
     now: int,
-) -> None:
-    """Replace the game, with the seq after which each of its definitions counts; forget those that are gone."""
+) -> int:
+    """Replace the game, with the seq after which each of its definitions counts; forget those that are gone.
+
+    Answers the new version.
+    """
     names = scope._asdict()
     await _queries.put_game(connection, **names, document=document, applied_at=now)
     removed = [{**names, "definition": definition} for definition in gone]
@@ -87,6 +90,7 @@ async def put(
     await _queries.remove_warnings(connection, removed)
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
     await _queries.put_definitions(connection, rows)
+    return await version(connection, scope)
 
 
 async def forget_warnings(connection: aiosqlite.Connection, scope: Scope, definitions: Iterable[str]) -> None:

@@ -1,0 +1,153 @@
+"""`/api/v1/gamify/leaderboards`: rankings (vendor notes, 1.8). Among equal scores, who reached it first stands first."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from bq_server.api.operations import Answer, Call, Operation, Query, json_response
+from bq_server.clock import Clock
+from bq_server.game.definitions import Leaderboard
+from bq_server.game.periods import previous_period, window_period
+from bq_server.problems import Code, FieldError, Refusal
+from bq_server.processing.games import Games
+from bq_server.store import state
+from bq_server.store.database import Connection, Database
+
+Window = Literal["all_time", "yearly", "monthly", "weekly", "daily"]
+
+
+class RankingEntry(BaseModel):
+    """A place in a ranking."""
+
+    rank: int
+    participant_id: str
+    score: float | int
+    change: Literal["up", "same", "down", "new"] | None = Field(
+        description="Against the rank in the window before; null where there is no window before."
+    )
+
+
+class RankingAnswer(BaseModel):
+    """The best of a leaderboard."""
+
+    leaderboard_code: str
+    period: Window
+    entries: list[RankingEntry]
+    total_participants: int
+
+
+class RankAnswer(BaseModel):
+    """A participant's place."""
+
+    participant_id: str
+    rank: int
+    score: float | int
+    total_participants: int
+    percentile: float = Field(description="How many of a hundred stand behind, cut to one decimal.")
+
+
+class PeriodQuery(Query):
+    """Which window."""
+
+    period: Window | None = Field(None, description="The leaderboard's own first window when left out.")
+
+
+class RankingQuery(PeriodQuery):
+    """How much of which window."""
+
+    limit: int = Field(20, ge=1, le=100)
+
+
+def operations(database: Database, games: Games, clock: Clock) -> list[Operation]:
+    """The routes of this resource."""
+
+    async def get_leaderboard(call: Call) -> Response:
+        query: RankingQuery = call.query
+        async with database.read() as connection:
+            board = await _board(connection, call)
+            window = _window(board, query.period)
+            period = window_period(clock(), window)
+            key = f"leaderboard/{board.code}"
+            best, total = await state.top(connection, call.scope, key, window, period, query.limit)
+            entries = []
+            for rank, each in enumerate(best, start=1):
+                before = previous_period(clock(), window)
+                change: Literal["up", "same", "down", "new"] | None = None
+                if before is not None:
+                    found = await state.rank(connection, call.scope, key, window, before, each.participant_id)
+                    change = _change(rank, None if found is None else found[1])
+                entries.append(
+                    RankingEntry(rank=rank, participant_id=each.participant_id, score=each.score, change=change)
+                )
+        answer = RankingAnswer(leaderboard_code=board.code, period=window, entries=entries, total_participants=total)
+        return json_response(answer)
+
+    async def get_rank(call: Call) -> Response:
+        query: PeriodQuery = call.query
+        participant_id = call.request.path_params["participant_id"]
+        async with database.read() as connection:
+            board = await _board(connection, call)
+            window = _window(board, query.period)
+            period = window_period(clock(), window)
+            key = f"leaderboard/{board.code}"
+            found = await state.rank(connection, call.scope, key, window, period, participant_id)
+        if found is None:
+            detail = f"{participant_id} has no score on {board.code} in this window."
+            raise Refusal(Code.NOT_FOUND, detail)
+        score, rank, total = found
+        answer = RankAnswer(
+            participant_id=participant_id,
+            rank=rank,
+            score=score.score,
+            total_participants=total,
+            percentile=(total - rank) * 1000 // total / 10,
+        )
+        return json_response(answer)
+
+    async def _board(connection: Connection, call: Call) -> Leaderboard:
+        code = call.request.path_params["code"]
+        game = (await games.of(connection, call.scope)).game
+        board = next((each for each in game.leaderboards if each.code == code), None)
+        if board is None:
+            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no leaderboard {code}.")
+        return board
+
+    prefix, tag = "/api/v1/gamify/leaderboards/{code}", "Leaderboards"
+    return [
+        Operation(
+            "GET",
+            prefix,
+            tag,
+            "The best of a leaderboard",
+            get_leaderboard,
+            {200: Answer(RankingAnswer, "The ranking in the window that is now.")},
+            scope="read",
+            query=RankingQuery,
+            codes=(Code.NOT_FOUND,),
+        ),
+        Operation(
+            "GET",
+            prefix + "/rank/{participant_id:path}",
+            tag,
+            "A participant's place on a leaderboard",
+            get_rank,
+            {200: Answer(RankAnswer, "The place.")},
+            scope="read",
+            query=PeriodQuery,
+            codes=(Code.NOT_FOUND,),
+        ),
+    ]
+
+
+def _window(board: Leaderboard, asked: Window | None) -> Window:
+    if asked is not None and asked not in board.window:
+        detail = f"{board.code} is kept for {', '.join(board.window)}"
+        raise Refusal.of_fields([FieldError("period", "window_not_kept", detail)])
+    return asked or board.window[0]
+
+
+def _change(rank: int, before: int | None) -> Literal["up", "same", "down", "new"]:
+    if before is None:
+        return "new"
+    return "same" if rank == before else "up" if rank < before else "down"

@@ -1,0 +1,86 @@
+"""Reading events and other models off requests: body, limits, validation, idempotency key."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bq_server.api.bodies import BodyLimits, read_body
+from bq_server.api.operations import Call
+from bq_server.events import Event
+from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.validation import (
+    Limits,
+    ValidEvent,
+    batch,
+    faults_of,
+    field_errors,
+    idempotency_key,
+    parse,
+    single,
+)
+from bq_server.problems import FieldError, Refusal
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BatchError(BaseModel):
+    """Why one event of a batch was rejected."""
+
+    index: int = Field(description="Its place in `events`, from 0.")
+    field: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How events are read off a request."""
+
+    drafter: Drafter
+    limits: Limits
+    bodies: BodyLimits
+
+    async def one(self, call: Call) -> Event:
+        """The event of a single or sync request. Raises `Refusal`."""
+        body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
+        return self.drafter.draft(call.scope, single(body, self.limits, _header_key(call)))
+
+    async def many(self, call: Call) -> tuple[dict[int, Event], list[BatchError]]:
+        """The valid events of a batch by their place, and the errors of the others. Raises `Refusal`."""
+        if _header_key(call) is not None:
+            detail = "is for one event: in a batch give each event its own idempotency_key"
+            raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
+        body = await read_body(call.request, self.bodies.batch, self.bodies.seconds)
+        events: dict[int, Event] = {}
+        errors: list[BatchError] = []
+        for index, found in enumerate(batch(body, self.limits)):
+            if isinstance(found, ValidEvent):
+                events[index] = self.drafter.draft(call.scope, found)
+            else:
+                errors += [
+                    BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
+                ]
+        return events, errors
+
+    async def model(self, call: Call, model: type[M]) -> tuple[M, str | None]:
+        """A body of any other shape, and the idempotency key of header or body. Raises `Refusal`."""
+        body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
+        document = parse(body)
+        try:
+            found = model.model_validate(document)
+        except ValidationError as error:
+            raise Refusal.of_fields(field_errors(error)) from None
+        if faults := faults_of(document, self.limits):
+            raise Refusal.of_fields(faults)
+        return found, idempotency_key(_header_key(call), getattr(found, "idempotency_key", None))
+
+
+def _header_key(call: Call) -> str | None:
+    value = call.request.headers.get("idempotency-key")
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value

@@ -1,0 +1,60 @@
+"""What may stand against an event of our own, looked at inside the transaction that would make it a fact."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bq_server.game import cells as keys
+from bq_server.processing.play import Table
+from bq_server.processing.processor import Guard
+from bq_server.store import state
+
+
+class InsufficientPoints(Exception):
+    """The balance is smaller than what is to be deducted."""
+
+    def __init__(self, available: int, requested: int) -> None:
+        super().__init__(f"{available} points are available and {requested} were requested")
+        self.available = available
+        self.requested = requested
+
+
+class AlreadySo(Exception):
+    """What the event would bring about is so already; `cell` says since when."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__("it is so already")
+        self.cell = cell
+
+
+async def no_guard(_: Table) -> None:
+    """Nothing stands against it."""
+
+
+async def _cell(table: Table, participant_id: str, key: str) -> Any:
+    found: Mapping[str, Any] = (await state.cells(table.connection, table.scope, {participant_id: [key]})).get(
+        participant_id, {}
+    )
+    return found.get(key)
+
+
+def enough_points(participant_id: str, amount: int) -> Guard:
+    """The balance covers the amount. Raises `InsufficientPoints`."""
+
+    async def guard(table: Table) -> None:
+        points = await _cell(table, participant_id, keys.POINTS)
+        available = points["balance"] if points else 0
+        if available < amount:
+            raise InsufficientPoints(available, amount)
+
+    return guard
+
+
+def badge_not_held(participant_id: str, code: str) -> Guard:
+    """The participant lacks the badge. Raises `AlreadySo`."""
+
+    async def guard(table: Table) -> None:
+        cell = await _cell(table, participant_id, keys.badge(code))
+        if cell is not None:
+            raise AlreadySo(cell)
+
+    return guard
