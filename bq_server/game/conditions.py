@@ -58,7 +58,7 @@ def compile_expression(expression: str) -> cel.Program:
         found = _SYNTAX_ERROR.search(str(error))
         if found is None:
             raise ExpressionError("is not a CEL expression") from None
-        raise ExpressionError(f"CEL: {found[3].strip()}", int(found[1]), int(found[2])) from None
+        raise ExpressionError(f"CEL: {_plain(found[3])}", int(found[1]), int(found[2])) from None
     names = program.references()
     bound = set(_BOUND.findall(expression))
     for name in names["variables"]:
@@ -85,6 +85,14 @@ def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
         start = match.start(1) if match[1] else match.start(2)
         found.append((*_line_and_column(expression, start), match[1] or match[2]))
     return found
+
+
+def _plain(message: str) -> str:
+    """The parser's message without the list of all that could have come instead."""
+    said = message.partition(" expecting ")[0].strip()
+    if "<EOF>" in said:
+        return "the expression ends too early"
+    return re.sub(r"^(?:mismatched|extraneous) input", "didn't expect", said)
 
 
 def _place(name: str, expression: str) -> tuple[int, int]:

@@ -227,7 +227,11 @@ class StreakRule:
 
     def lost_at(self, last: int, zone: tzinfo) -> int:
         """When a streak whose last period is this one can no longer be continued, in microseconds."""
-        return period_start(last + 2, self.period, zone) + self.grace
+        return self.starts(last + 2, zone) + self.grace
+
+    def starts(self, period: int, zone: tzinfo) -> int:
+        """When a period starts, in microseconds."""
+        return period_start(period, self.period, zone)
 
     def _grant(self, outcome: Outcome, runs: Runs, cause: Fact, record: Fact, given: dict[str, Any]) -> None:
         for at, rewards in self.milestones:

@@ -1,0 +1,60 @@
+"""The fold against a second opinion that shares no code with it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bq_server.game.facts import Fact
+from bq_server.game.folding import InMemoryGame
+from bq_server.game.questing import QuestRule
+from bq_server.game.reading import read_badges, read_challenges, read_points, read_streaks
+from bq_server.game.stepping import standing
+from bq_server.game.streaks import Runs
+from tests.game import oracle
+from tests.game.strategies import Rules, games, histories
+from tests.game.test_property import thorough
+
+
+@pytest.mark.parametrize("part", range(2))
+@thorough
+@given(game=games(), facts=histories(participants=1, size=25), wait=st.integers(0, 10))
+def test_the_fold_means_what_the_document_says(part: int, game: Rules, facts: list[Fact], wait: int) -> None:
+    memory = InMemoryGame(game.compile())
+    story = sorted(facts, key=lambda fact: fact.moment)
+    # Some facts one by one, the rest at once.
+    for fact in story[: wait + part]:
+        memory.process([fact])
+    memory.process(story[wait + part :])
+    expected = oracle.play(game.document, game.applied_seq, facts)
+    assert seen(memory) == expected
+
+
+def seen(memory: InMemoryGame) -> oracle.Outcome:
+    compiled, cells = memory.game, memory.cells("p0")
+    out = oracle.Outcome()
+    points = read_points(cells)
+    out.earned, out.spent = points.total_earned, points.total_spent
+    assert points.balance == out.earned - out.spent
+    out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
+    out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}
+    for state in read_challenges(compiled, cells, now=0):
+        rule = compiled.rules[f"challenge/{state.code}"]
+        assert isinstance(rule, QuestRule)
+        progress = rule.open(cells.get(rule.cell)).progress
+        for part, objective in enumerate(state.objectives):
+            value: Any = rule.quest.measures[part].shown(progress.values[part])
+            out.objectives[state.code, objective.code] = "met" if objective.completed else oracle.Fraction(str(value))
+        if state.completed_at is not None:
+            out.completed.add(state.code)
+        out.milestones |= {(state.code, each.at) for each in state.milestones if each.reached}
+    for streak in read_streaks(compiled, cells, now=0):
+        runs = Runs.load(cells[f"streak/{streak.code}"])
+        out.streaks[streak.code] = (runs.current, streak.longest_count)
+    for key, cell in cells.items():
+        place = standing(compiled, "p0", key, cell) if key.startswith("score/") else None
+        if place is not None and place.board != "leaderboard/pts":
+            code = place.board.removeprefix("leaderboard/")
+            out.scores[code, place.window, place.period] = (oracle.Fraction(str(place.score)), place.reached_at)
+    return out
