@@ -22,24 +22,41 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from bq_server import __version__
-from bq_server.api import catalog, facts, gamify, health, ingest, reference
+from bq_server.api import (
+    awards,
+    catalog,
+    challenges,
+    facts,
+    game,
+    gamify,
+    health,
+    ingest,
+    leaderboards,
+    participants,
+    reference,
+    standings,
+)
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import BodyLimits
 from bq_server.api.envelope import Envelope
-from bq_server.api.operations import Operation, routes
+from bq_server.api.operations import routes
 from bq_server.api.problems import problem_response
 from bq_server.api.reading import Reading
 from bq_server.clock import Clock, system_clock
 from bq_server.datadir import DataDirectory
+from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.problems import Code, Refusal
+from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
 from bq_server.processing.messages import settle
 from bq_server.processing.processor import Processor
+from bq_server.processing.refolding import Refolding
+from bq_server.processing.watching import GameFile
 from bq_server.settings import Settings
 from bq_server.store import installation, sqlite
 from bq_server.store import keys as api_keys
@@ -54,6 +71,10 @@ from bq_server.stream.writer import Writer
 log = structlog.get_logger("bq_server")
 
 
+class GameUnusable(Exception):
+    """The game that the server was to start with can't be applied."""
+
+
 @dataclass(slots=True)
 class Running:
     """What the lifespan found out, for the banner and for whoever started the app. Filled in while it starts."""
@@ -63,6 +84,10 @@ class Running:
     durability: Durability | None = None
     failure: Exception | None = None
     """Why the start failed."""
+
+    def promise(self) -> str:
+        """What a 202 means."""
+        return "unknown" if self.durability is None else self.durability.promise
 
     def log(self, directory: DataDirectory) -> None:
         """Say what this server stands on."""
@@ -123,10 +148,12 @@ async def _start(
     running.durability = await inspect(writing)
     await take_ownership(writing, names, installation_id)
 
-    compiled = Games()
-    processor = Processor(database, ids, clock, compiled)
+    games = Games()
+    processor = Processor(database, ids, clock, games)
     consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
     await stack.enter_async_context(_running(consumer))
+    refolding = Refolding(database, games, ids, clock)
+    await stack.enter_async_context(_background(refolding.run()))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
     stack.push_async_callback(writer.close)
     intake = Intake(database, writer, names, processor)
@@ -139,29 +166,32 @@ async def _start(
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
     running.log(directory)
-    operations = _operations(settings, database, intake, Messages(database, DeadLetters(writing, names)), clock, ids)
-    operations += health.operations(
-        _checks(writing, database, consumer),
-        lambda: running.durability.promise if running.durability else "",
-        __version__,
-    )
-    return [*routes(operations, keyring), *reference.routes(operations, __version__)]
-
-
-def _operations(
-    settings: Settings, database: Database, intake: Intake, messages: Messages, clock: Clock, ids: IdSource
-) -> list[Operation]:
-    reading = Reading(
+    how = Reading(
         Drafter(ids, clock),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
-    return [
-        *ingest.operations(intake, messages, reading),
+    messages = Messages(database, DeadLetters(writing, names))
+    applying = Applying(database, games, refolding, ids, clock)
+    if settings.game is not None:
+        file = GameFile(settings.game, Scope(api_keys.PROJECT, "test"), applying)
+        if not await file.apply():
+            raise GameUnusable(f"the game {settings.game} can't be applied: `bq-server game check` tells why")
+        await stack.enter_async_context(_background(file.watch()))
+    operations = [
+        *ingest.operations(intake, processor, messages, database, how),
         *facts.operations(database),
         *catalog.operations(database),
-        *gamify.operations(intake, database, reading),
+        *gamify.operations(intake, database, how),
+        *standings.operations(database, games, clock),
+        *participants.operations(intake, database, games, how, clock),
+        *challenges.operations(intake, database, games, how, clock),
+        *leaderboards.operations(database, games, clock),
+        *awards.operations(intake, database, games, how),
+        *game.operations(applying, database, how),
+        *health.operations(_checks(writing, database, consumer), running.promise, __version__),
     ]
+    return [*routes(operations, keyring), *reference.routes(operations, __version__)]
 
 
 async def _first_key(connection: aiosqlite.Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     dev_key: SecretStr | None = Field(
         None, description="A bq_test_ key (32 hex characters after the prefix) to honour from the start, every scope."
     )
+    game: Path | None = Field(
+        None, description="Game document applied to the test environment at the start and whenever it changes."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
     )

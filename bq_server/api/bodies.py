@@ -27,9 +27,7 @@ async def read_body(request: Request, limit: int, seconds: float, *, yaml: bool 
     Raises `Refusal`: unsupported type, too large, or too slow.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    json = media_type == "application/json" or (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    )
+    json = media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
     if not json and not (yaml and media_type in YAML):
         sent = f"not {media_type}" if media_type else "and the request has none"
         wanted = "application/json or application/yaml" if yaml else "application/json"

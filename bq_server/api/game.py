@@ -13,7 +13,7 @@ from bq_server.api.reading import Reading
 from bq_server.clock import format_timestamp
 from bq_server.game.checking import Mistake, check
 from bq_server.game.definitions import Game
-from bq_server.problems import Code, FieldError, Refusal
+from bq_server.problems import FieldError, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.store import games
 from bq_server.store.database import Database

@@ -6,13 +6,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from bq_server.api.operations import Answer, Call, Operation, json_response
+from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import BatchError, Reading
 from bq_server.clock import format_timestamp
+from bq_server.events import Event
+from bq_server.game.effects import EFFECTS, Verdict
 from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, Made
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.problems import Code, Refusal
+from bq_server.processing.processor import Conflict, Processed, Processor
+from bq_server.store import state
+from bq_server.store.database import Database
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -75,6 +80,38 @@ class SyncAnswer(BaseModel):
     processed_at: str = Field(json_schema_extra={"format": "date-time"})
 
 
+class SyncEffectsAnswer(SyncAnswer):
+    """The event is a fact, and this is what it caused."""
+
+    effects: list[dict[str, Any]]
+
+
+class Applied(BaseModel):
+    """Why a definition that listens to the event would or wouldn't apply to it."""
+
+    definition: str = Field(description="`<kind>/<code>`.")
+    part: str | None = Field(description="The objective, for a challenge.")
+    verdict: Verdict
+    message: str | None
+
+
+class RehearsalAnswer(BaseModel):
+    """What would happen. Nothing did."""
+
+    dry_run: Literal[True] = True
+    fact_type: str
+    would_be: Literal["processed", "duplicate"]
+    effects: list[dict[str, Any]]
+    definitions: list[Applied] = Field(description="Every definition listening to the event.")
+
+
+class SyncQuery(Query):
+    """What to answer, and whether to do anything."""
+
+    include: Literal["effects"] | None = Field(None, description="Also answer what the event caused.")
+    dry_run: bool = Field(False, description="Write nothing; answer what would happen, and why.")
+
+
 class MessageAnswer(BaseModel):
     """Where an accepted event is now."""
 
@@ -96,7 +133,16 @@ def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
     return REPLAYED if results and all(result.repeated for result in results) else None
 
 
-def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Operation]:
+def _shown(effect: dict[str, Any]) -> dict[str, Any]:
+    """An effect beside the event that caused it, whose participant and fact go without saying."""
+    return {"type": effect["type"]} | {
+        name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
+    }
+
+
+def operations(
+    intake: Intake, processor: Processor, messages: Messages, database: Database, reading: Reading
+) -> list[Operation]:
     """The routes of this resource."""
 
     async def accept_event(call: Call) -> Response:
@@ -125,7 +171,10 @@ def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Ope
         return Response(body, 202 if accepted else 422, replayed(accepted), "application/json")
 
     async def process_event(call: Call) -> Response:
+        query: SyncQuery = call.query
         event = await reading.one(call)
+        if query.dry_run:
+            return json_response(await rehearse(event))
         (result,) = await intake.process_now([event])
         if isinstance(result, Conflicting):
             raise result.refusal()
@@ -136,7 +185,27 @@ def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Ope
             fact_type=fact.fact_type,
             processed_at=format_timestamp(fact.processed_at),
         )
-        return json_response(answer, 200, replayed([result]))
+        if query.include is None:
+            return json_response(answer, 200, replayed([result]))
+        async with database.read() as connection:
+            caused = [_shown(effect) for effect in await state.effects(connection, fact.fact_id)]
+        told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
+        return json_response(told, 200, replayed([result]))
+
+    async def rehearse(event: Event) -> RehearsalAnswer:
+        rehearsal = await processor.rehearse(event)
+        if isinstance(rehearsal.outcome, Conflict):
+            raise Conflicting(event.idempotency_key or "").refusal()
+        fresh = isinstance(rehearsal.outcome, Processed) and rehearsal.outcome.fresh
+        return RehearsalAnswer(
+            fact_type=event.fact_type,
+            would_be="processed" if fresh else "duplicate",
+            effects=[_shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
+            definitions=[
+                Applied(definition=each.definition, part=each.part, verdict=each.verdict, message=each.message)
+                for each in rehearsal.explanations
+            ],
+        )
 
     async def get_message(call: Call) -> Response:
         message_id = call.request.path_params["message_id"]
@@ -211,6 +280,7 @@ def operations(intake: Intake, messages: Messages, reading: Reading) -> list[Ope
             scope="ingest",
             body=EventIn,
             body_example=SYNC_EXAMPLE,
+            query=SyncQuery,
             takes_idempotency_key=True,
             codes=INTAKE_CODES,
         ),

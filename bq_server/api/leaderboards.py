@@ -1,4 +1,4 @@
-"""`/api/v1/gamify/leaderboards`: rankings (vendor notes, 1.8). Among equal scores, who reached it first stands first."""
+"""`/api/v1/gamify/leaderboards`: rankings (vendor notes, 1.8). Ties: who reached the score first."""
 
 from typing import Literal
 

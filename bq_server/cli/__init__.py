@@ -2,7 +2,7 @@
 
 import typer
 
-from bq_server.cli import doctor, keys, serve
+from bq_server.cli import doctor, game, keys, serve
 
 app = typer.Typer(
     name="bq-server",
@@ -14,6 +14,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(game.app, name="game")
 
 
 @app.command()

@@ -29,13 +29,12 @@ def announce(settings: Settings, listening: "socket.socket", running: "Running")
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     url = f"http://{shown}:{port}"
-    durability = running.durability.promise if running.durability else "unknown"
     lines = [
         "",
         f"  bq-server  {url}/api/v1",
         f"  docs       {url}/docs",
         f"  data       {settings.data_dir.resolve()}",
-        f"  durability {durability}",
+        f"  durability {running.promise()}",
         "",
     ]
     key = running.new_key

@@ -81,3 +81,12 @@ def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
         if (at, seq) <= moment:
             return timezone(name)
     return UTC
+
+
+def previous_period(at: int, window: str) -> str | None:
+    """The period before the one that holds a moment; none where the window has only one."""
+    if window == "all_time":
+        return None
+    day = local_date(at, UTC)
+    back = {"daily": 1, "weekly": day.isoweekday(), "monthly": day.day, "yearly": day.timetuple().tm_yday}[window]
+    return window_period(at - back * DAY, window)

@@ -100,4 +100,3 @@ def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) 
     return [
         (fact_type, counts.get(key, 0)) for key in keys if key in game.rules for fact_type in game.rules[key].fact_types
     ]
-

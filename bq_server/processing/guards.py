@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bq_server.game import cells as keys
+from bq_server.game.reading import read_challenge
 from bq_server.processing.play import Table
 from bq_server.processing.processor import Guard
 from bq_server.store import state
@@ -55,6 +56,28 @@ def badge_not_held(participant_id: str, code: str) -> Guard:
     async def guard(table: Table) -> None:
         cell = await _cell(table, participant_id, keys.badge(code))
         if cell is not None:
+            raise AlreadySo(cell)
+
+    return guard
+
+
+def another_zone(participant_id: str, name: str) -> Guard:
+    """The participant's zone is not this one already. Raises `AlreadySo`."""
+
+    async def guard(table: Table) -> None:
+        timeline = await _cell(table, participant_id, keys.ZONE)
+        if timeline and timeline[-1][2] == name:
+            raise AlreadySo(timeline[-1])
+
+    return guard
+
+
+def not_enrolled(participant_id: str, code: str) -> Guard:
+    """The participant has not entered the challenge. Raises `AlreadySo`."""
+
+    async def guard(table: Table) -> None:
+        cell = await _cell(table, participant_id, keys.challenge(code))
+        if cell is not None and read_challenge(table.game, code, {keys.challenge(code): cell}, table.now).enrolled_at:
             raise AlreadySo(cell)
 
     return guard

@@ -59,7 +59,9 @@ class Database:
     async def transaction(self, *, undo: bool = False) -> AsyncIterator[aiosqlite.Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
-        With `undo` it rolls back in any case: a rehearsal. Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
+        With `undo` it rolls back in any case: a rehearsal.
+
+        Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
         """
         async with self._write_lock:
             with _unavailable():
@@ -97,8 +99,10 @@ class Database:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """Turns what the database driver raises into `StoreUnavailable`."""
+    """Turns what the database driver raises into `StoreUnavailable`; a mistake of ours stays what it is."""
     try:
         yield
+    except sqlite.MISTAKES:
+        raise
     except sqlite.Error as error:
         raise StoreUnavailable(str(error)) from error

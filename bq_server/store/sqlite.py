@@ -10,6 +10,13 @@ OLDEST = (3, 51, 3)
 """The first release without the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug)."""
 
 Error: type[Exception] = sqlite.Error
+MISTAKES: tuple[type[Exception], ...] = (
+    sqlite.IntegrityError,
+    sqlite.ProgrammingError,
+    sqlite.InterfaceError,
+    sqlite.DataError,
+)
+"""Errors that say something of the statement, not of the database: trying again doesn't help."""
 VERSION: str = sqlite.sqlite_version
 VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
 

@@ -1,0 +1,121 @@
+"""`bq-server game`: check a game document, and apply it to a running server."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import typer
+
+from bq_server.cli.options import fail
+
+app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help=True)
+
+FILE = Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON.")]
+URL = Annotated[str, typer.Option("--url", envvar="BQ_URL", help="The server.")]
+API_KEY = Annotated[
+    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it names the environment.")
+]
+
+TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.2
+
+
+@app.command()
+def check(file: FILE) -> None:
+    """Tell every mistake in a game document, with its line and column."""
+    from bq_server.game.checking import check as check_text
+
+    checked = check_text(_read(file))
+    for mistake in checked.mistakes:
+        typer.echo(f"{file}:{mistake}", err=mistake.severity == "error")
+    if checked.game is None:
+        raise typer.Exit(1)
+    counts = ", ".join(f"{len(found)} {kind}" for kind, found in checked.game if found)
+    typer.echo(f"{file}: good: {counts or 'no definitions'}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the game document, for editors that complete it."""
+    from bq_server.game.definitions import game_schema
+
+    typer.echo(json.dumps(game_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def apply(
+    file: FILE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would change.")] = False,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Count all facts already stored too.")] = False,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """Show what applying a game would change, then apply it and wait until all is computed."""
+    text = _read(file)
+    backfilling = "true" if backfill else "false"
+    path = f"/api/v1/gamify/admin/game?backfill={backfilling}"
+    plan = _call(url, "PUT", f"{path}&dry_run=true", api_key, text)
+    for warning in plan["warnings"]:
+        typer.echo(f"{file}:{warning}", err=True)
+    for word, mark in (("added", "+"), ("changed", "~"), ("removed", "-")):
+        for definition in plan[word]:
+            typer.echo(f"{mark} {definition}")
+    typer.echo(
+        f"{len(plan['added'])} added, {len(plan['changed'])} changed, {len(plan['removed'])} removed, "
+        f"{plan['unchanged']} unchanged; {plan['participants_affected']} participants affected"
+    )
+    if dry_run:
+        return
+    applied = _call(url, "PUT", path, api_key, text)
+    typer.echo(f"applied as version {applied['version']}")
+    if applied["recomputed"]:
+        _follow(url, api_key)
+
+
+def _follow(url: str, api_key: str) -> None:
+    """Show a background refold until it is finished."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("computing anew", total=None)
+        while True:
+            refolds = _call(url, "GET", "/api/v1/gamify/admin/game", api_key)["refolds"]
+            open_ones = [refold for refold in refolds if refold["finished_at"] is None]
+            if not open_ones:
+                break
+            done, total = (sum(refold[name] for refold in open_ones) for name in ("done", "total"))
+            progress.update(task, completed=done, total=max(total, 1))
+            time.sleep(POLL_SECONDS)
+    typer.echo("computed anew for every participant")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"{file} can't be read: {error.strerror}", code=2)
+
+
+def _call(url: str, method: str, path: str, api_key: str, body: bytes | None = None) -> Any:
+    """A request to a server; ends the program with a sentence when it is refused."""
+    if not url.startswith(("http://", "https://")):
+        fail(f"--url {url} must start with http:// or https://", code=2)
+    headers = {"X-API-Key": api_key, "Content-Type": "application/yaml"}
+    request = Request(url.rstrip("/") + path, data=body, method=method, headers=headers)  # noqa: S310 - see above
+    try:
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - see above
+            return json.load(response)
+    except HTTPError as error:
+        try:
+            problem = json.load(error)
+        except ValueError:
+            fail(f"{url} answered {error.code}: is it a bq-server?")
+        for each in problem.get("errors", []):
+            typer.echo(f"{each['field']}: {each['detail']}", err=True)
+        fail(problem.get("detail", f"{url} answered {error.code}"))
+    except (URLError, OSError, ValueError) as error:
+        fail(f"{url} can't be reached: {getattr(error, 'reason', error)}")
