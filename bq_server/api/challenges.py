@@ -81,8 +81,8 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         return Response(body, media_type="application/json")
 
     async def enrol(call: Call) -> Response:
-        challenge = await _challenge(call)
         sent, _ = await reading.model(call, EnrolmentIn)
+        challenge = await _challenge(call)
         if challenge.enrolment == "automatic" and challenge.duration.type != "rolling":
             return json_response(await _state(call, challenge, sent.participant_id))  # everyone takes part
         properties = {"challenge_code": challenge.code}

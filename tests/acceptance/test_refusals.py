@@ -20,61 +20,94 @@ POSTS = [
     "/gamify/events",
     "/gamify/events/batch",
 ]
-GETS = [
-    "/facts",
-    "/facts/fact_x",
-    "/ingest/messages/1-0",
-    "/gamify/participants/user_123/events",
-    "/events/catalog",
-    "/events/catalog/login",
-]
-NEEDS = dict.fromkeys(POSTS, "ingest") | dict.fromkeys(GETS, "read")
+"""The routes that take events."""
+
+OTHERS: dict[str, tuple[str, str, str]] = {
+    "/facts": ("GET", "read", "/facts"),
+    "/facts/{fact_id}": ("GET", "read", "/facts/fact_x"),
+    "/ingest/messages/{message_id}": ("GET", "read", "/ingest/messages/1-0"),
+    "/events/catalog": ("GET", "read", "/events/catalog"),
+    "/events/catalog/{event_name}": ("GET", "read", "/events/catalog/login"),
+    "/gamify/participants/{participant_id}/events": ("GET", "read", "/gamify/participants/u/events"),
+    "/gamify/participants/{participant_id}/state": ("GET", "read", "/gamify/participants/u/state"),
+    "/gamify/participants/{participant_id}/points": ("GET", "read", "/gamify/participants/u/points"),
+    "/gamify/participants/{participant_id}/points/transactions": (
+        "GET",
+        "read",
+        "/gamify/participants/u/points/transactions",
+    ),
+    "/gamify/participants/{participant_id}/badges": ("GET", "read", "/gamify/participants/u/badges"),
+    "/gamify/participants/{participant_id}/streaks": ("GET", "read", "/gamify/participants/u/streaks"),
+    "/gamify/participants/{participant_id}/tier": ("GET", "read", "/gamify/participants/u/tier"),
+    "/gamify/participants/{participant_id}/challenges": ("GET", "read", "/gamify/participants/u/challenges"),
+    "/gamify/participants/{participant_id}": ("GET", "read", "/gamify/participants/u"),
+    "/gamify/participants": ("POST", "ingest", "/gamify/participants"),
+    "/gamify/points/award": ("POST", "ingest", "/gamify/points/award"),
+    "/gamify/points/deduct": ("POST", "ingest", "/gamify/points/deduct"),
+    "/gamify/badges/award": ("POST", "ingest", "/gamify/badges/award"),
+    "/gamify/challenges": ("GET", "read", "/gamify/challenges"),
+    "/gamify/challenges/{code}": ("GET", "read", "/gamify/challenges/c"),
+    "/gamify/challenges/{code}/leaderboard": ("GET", "read", "/gamify/challenges/c/leaderboard"),
+    "/gamify/challenges/{code}/enrol": ("POST", "ingest", "/gamify/challenges/c/enrol"),
+    "/gamify/leaderboards/{code}": ("GET", "read", "/gamify/leaderboards/c"),
+    "/gamify/leaderboards/{code}/rank/{participant_id}": ("GET", "read", "/gamify/leaderboards/c/rank/u"),
+    "/gamify/admin/game": ("PUT", "admin", "/gamify/admin/game"),
+}
+"""A method of every other route, the scope it needs, and a path of it."""
+
+ROUTES = [("POST", "ingest", path) for path in POSTS] + list(OTHERS.values())
 
 
-def call(bq: Project, path: str, **options: object) -> httpx.Response:
-    if path in POSTS:
-        return bq.request("POST", path, **{"json": {"events": [event()]} if "batch" in path else event()} | options)
-    return bq.request("GET", path, **options)
+def call(bq: Project, method: str, path: str) -> httpx.Response:
+    if method == "GET":
+        return bq.request("GET", path)
+    return bq.request(method, path, json={"events": [event()]} if "batch" in path else event())
 
 
 def test_every_route_of_the_document_is_covered_here(server: ServerProcess) -> None:
     paths = httpx.get(f"{server.url}/openapi.json").json()["paths"]
     documented = {path.removeprefix("/api/v1") for path in paths if path.startswith("/api/v1")}
-    tested = {
-        path.replace("fact_x", "{fact_id}")
-        .replace("1-0", "{message_id}")
-        .replace("user_123", "{participant_id}")
-        .replace("catalog/login", "catalog/{event_name}")
-        for path in POSTS + GETS
-    }
-    assert tested == documented
+    assert documented == {*POSTS, *OTHERS}
 
 
-@pytest.mark.parametrize("path", POSTS + GETS)
+@pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 @pytest.mark.parametrize("key", [None, "", "bq_test_" + "0" * 32, "\xff", "bq_live_" + "0" * 5000])
-def test_401_without_a_valid_key(bq: Project, path: str, key: str | None) -> None:
+def test_401_without_a_valid_key(bq: Project, method: str, scope: str, path: str, key: str | None) -> None:
     headers = {} if key is None else {b"X-API-Key": key.encode("latin-1")}
-    method = "POST" if path in POSTS else "GET"
     problem = check(bq.http.request(method, f"/api/v1{path}", headers=headers), Code.UNAUTHENTICATED)
     assert "X-API-Key" in problem["detail"]
 
 
-@pytest.mark.parametrize("path", POSTS + GETS)
-def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, path: str) -> None:
-    lacking = "test:read" if NEEDS[path] == "ingest" else "test:ingest"
-    with bq.using(lacking) as limited:
-        problem = check(call(limited, path), Code.FORBIDDEN)
-        assert NEEDS[path] in problem["detail"]
+@pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
+def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: str, scope: str, path: str) -> None:
+    for key in {"ingest", "read"} - {scope}:
+        with bq.using(f"test:{key}") as limited:
+            problem = check(call(limited, method, path), Code.FORBIDDEN)
+            assert scope in problem["detail"]
     with bq.using("test:admin") as admin:
-        assert call(admin, path).status_code not in (401, 403)
+        assert call(admin, method, path).status_code not in (401, 403)
 
 
-@pytest.mark.parametrize("path", POSTS + GETS)
-def test_405_names_the_methods_there_are(bq: Project, path: str) -> None:
-    response = bq.request("PUT", path)
+@pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
+def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
+    response = bq.request("DELETE", path)
     check(response, Code.METHOD_NOT_ALLOWED)
-    allowed = {method.strip() for method in response.headers["Allow"].split(",")}
-    assert allowed == ({"POST"} if path in POSTS else {"GET", "HEAD"})
+    allowed = {each.strip() for each in response.headers["Allow"].split(",")}
+    assert method in allowed
+    assert "DELETE" not in allowed
+    assert ("HEAD" in allowed) == ("GET" in allowed)
+
+
+@pytest.mark.parametrize("path", [path for method, scope, path in OTHERS.values() if method != "GET"])
+def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, path: str) -> None:
+    method = "PUT" if path.endswith("game") else "POST"
+    json_type = {"Content-Type": "application/json"}
+    check(bq.request(method, path, content=b"{}", headers={"Content-Type": "text/plain"}), Code.UNSUPPORTED_MEDIA_TYPE)
+    check(bq.request(method, path, content=b" " * (2 << 20), headers=json_type), Code.BODY_TOO_LARGE)
+    broken = bq.request(method, path, content=b"{", headers=json_type)
+    check(broken, Code.VALIDATION_FAILED if path.endswith("game") else Code.INVALID_JSON)
+    wrong = bq.request(method, path, content=b'{"no_such_field": 1, "participant_id": "a\\u0000"}', headers=json_type)
+    assert "no_such_field" in json.dumps(check(wrong, Code.VALIDATION_FAILED)["errors"])
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/ingest", "/facts/", "/ingest/events/"])
