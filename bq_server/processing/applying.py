@@ -81,6 +81,8 @@ class Applying:
             for key in after
             if key in before and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0))
         ]
+        if not changed and list(before.items()) == list(after.items()):
+            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
         counts = {key: 0 if backfill else applied.get(key, newest) for key in after}
         compiled = compile_game(new, counts)
         anew = [key for key in (*changed, *(added if backfill else ())) if key in compiled.rules]

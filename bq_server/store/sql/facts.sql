@@ -57,15 +57,17 @@ WHERE project = :project AND environment = :environment AND participant_id = :pa
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: participant_events(project, environment, participant_id, event_name, limit, offset)
--- One page of a participant's facts, latest in event time first.
+-- One page of the facts that a participant's own events became, latest in event time first.
 SELECT * FROM facts
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id
+    AND substr(fact_type, 1, 7) = 'custom.'
     AND (:event_name IS NULL OR event_name = :event_name)
 ORDER BY occurred_at DESC, seq DESC LIMIT :limit OFFSET :offset;
 
 -- name: count_participant_events(project, environment, participant_id, event_name)$
 SELECT count(*) FROM facts
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id
+    AND substr(fact_type, 1, 7) = 'custom.'
     AND (:event_name IS NULL OR event_name = :event_name);
 
 -- name: insert_duplicate(message_id, project, environment, fact_id)!
