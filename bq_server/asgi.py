@@ -61,11 +61,11 @@ from bq_server.settings import Settings
 from bq_server.store import installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.stream.connection import Durability, connect, inspect, take_ownership
+from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer, Entry
-from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
+from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
 
 log = structlog.get_logger("bq_server")
@@ -136,14 +136,15 @@ async def _start(
 ) -> Sequence[BaseRoute]:
     """Start every part, leave on the stack how each is stopped (the last one first), and answer the routes."""
     directory = DataDirectory(settings.data_dir)
-    stack.enter_context(directory.locked())
+    stack.enter_context(directory.locked(wait_seconds=0.5))
     database = await stack.enter_async_context(Database.open(directory.database))
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, ids, clock())
 
     url = await _stream_url(stack, settings, directory)
     writing = await stack.enter_async_context(connect(url))
-    reading = await stack.enter_async_context(connect(url))
+    reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
+    asking = await stack.enter_async_context(connect(url))
     names = StreamKeys(settings.redis_prefix)
     running.durability = await inspect(writing)
     await take_ownership(writing, names, installation_id)
@@ -171,7 +172,7 @@ async def _start(
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
-    messages = Messages(database, DeadLetters(writing, names))
+    messages = Messages(database, MessageLookup(asking, names))
     applying = Applying(database, games, refolding, ids, clock)
     if settings.game is not None:
         file = GameFile(settings.game, Scope(api_keys.PROJECT, "test"), applying)
@@ -189,7 +190,7 @@ async def _start(
         *leaderboards.operations(database, games, clock),
         *awards.operations(intake, database, games, how),
         *game.operations(applying, database, how),
-        *health.operations(_checks(writing, database, consumer), running.promise, __version__),
+        *health.operations(_checks(asking, database, consumer), running.promise, __version__),
     ]
     return [*routes(operations, keyring), *reference.routes(operations, __version__)]
 
@@ -255,11 +256,11 @@ def _checks(client: redis.Redis, database: Database, consumer: Consumer) -> dict
 
     async def store() -> str | None:
         try:
-            async with database.read() as connection:
+            async with database.read_for_intake() as connection:
                 await connection.execute("SELECT 1")
         except StoreUnavailable as error:
             return str(error)
-        return None
+        return None if database.path.exists() else "the database's file is gone"
 
     async def consuming() -> str | None:
         return consumer.status.problem(asyncio.get_running_loop().time())

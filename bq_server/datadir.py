@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,8 +39,10 @@ class DataDirectory:
             ) from error
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:
         """Hold the directory for this process; the kernel lets go of it however the process ends.
+
+        Waits that long for a command that holds it for a moment.
 
         Raises `DataDirectoryUnusable`, naming the process that holds it.
         """
@@ -49,16 +52,27 @@ class DataDirectory:
         except OSError as error:
             raise DataDirectoryUnusable(f"the data directory {self.path} can't be written: {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor, wait_seconds):
                 holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
                 raise DataDirectoryUnusable(
                     f"another bq-server (process {holder}) is using the data directory {self.path}: "
                     "stop it, or choose another with --data-dir"
-                ) from None
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, wait_seconds: float) -> bool:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True

@@ -70,6 +70,8 @@ class GroupCommit(Generic[T, R]):
             group = self._next_group()
             try:
                 results = await self._commit([item for item, _ in group])
+                if len(results) != len(group):
+                    raise RuntimeError(f"{len(group)} items were committed and {len(results)} answered")
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
                 for _, future in group:
                     if not future.done():

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from hypercorn.utils import LifespanFailureError
+from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bq_server.asgi import Running, create_app
@@ -24,6 +24,9 @@ log = structlog.get_logger("bq_server")
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75.0
 """Above the idle time of common clients and proxies, so that they, not we, close a connection."""
+
+STARTUP_SECONDS = 600.0
+"""Loading a long queue from the stream server's file takes a while."""
 
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
@@ -59,7 +62,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     hooked: Any = _with_start_hook(app, started)
     try:
         await hypercorn_serve(hooked, _config(settings, listening), shutdown_trigger=stopping.wait, mode="asgi")
-    except LifespanFailureError as error:
+    except (LifespanFailureError, LifespanTimeoutError) as error:
         raise StartFailed(str(running.failure or error)) from running.failure
     finally:
         listening.close()
@@ -72,6 +75,7 @@ def _config(settings: Settings, listening: socket.socket) -> Config:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.keep_alive_max_requests = REQUESTS_PER_CONNECTION
     config.graceful_timeout = settings.shutdown_timeout_seconds
+    config.startup_timeout = STARTUP_SECONDS
     config.shutdown_timeout = settings.shutdown_timeout_seconds + 30
     config.include_server_header = False
     errors = logging.getLogger("bq_server.http")

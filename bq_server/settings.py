@@ -19,7 +19,7 @@ MiB = 1024 * KiB
 class Settings(BaseSettings):
     """Flag over environment over file over default. Raises `pydantic.ValidationError` for a value out of range."""
 
-    model_config = SettingsConfigDict(env_prefix="BQ_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="BQ_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")

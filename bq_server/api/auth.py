@@ -26,7 +26,7 @@ class Keyring:
 
     async def refresh(self) -> None:
         """Read the keys. Raises `StoreUnavailable`."""
-        async with self._database.read() as connection:
+        async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
         by_prefix: dict[str, list[ApiKey]] = {}
         for key in found:

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import from_json
 from starlette.responses import Response
 
@@ -51,14 +52,22 @@ class FactsAnswer(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
 
 
+def _unspaced(value: Any) -> Any:
+    return re.sub(r"(T.*) (\d\d:?\d\d)$", r"\1+\2", value) if isinstance(value, str) else value
+
+
+QueryMoment = Annotated[Timestamp, BeforeValidator(_unspaced)]
+"""A moment in a query, where a `+` that was not escaped arrives as a space."""
+
+
 class FactsQuery(Query):
     """Which facts."""
 
     participant_id: str | None = None
     fact_type: str | None = None
     event_name: str | None = None
-    since: Timestamp | None = Field(None, description="Only facts that occurred at this moment or later.")
-    until: Timestamp | None = Field(None, description="Only facts that occurred before this moment.")
+    since: QueryMoment | None = Field(None, description="Only facts that occurred at this moment or later.")
+    until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
     limit: int = Field(100, ge=1, le=1000)
     cursor: str | None = Field(None, description="From `next_cursor` of the page before.")
 
@@ -153,7 +162,10 @@ def _cursor(seq: int) -> str:
 
 def _read_cursor(cursor: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        seq = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not 0 < seq <= LATEST:
+            raise ValueError
+        return seq
     except (ValueError, binascii.Error):
         detail = "is not one this server gave: send the next_cursor of the page before"
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None

@@ -107,7 +107,7 @@ async def _database(data_dir: Path | None, config: Path | None) -> "AsyncIterato
     directory = DataDirectory(settings.data_dir)
     with ExitStack() as stack:
         try:
-            stack.enter_context(directory.locked())
+            stack.enter_context(directory.locked(wait_seconds=1))
             alone = True
         except DataDirectoryUnusable as error:
             if not directory.database.is_file():

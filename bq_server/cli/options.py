@@ -1,6 +1,7 @@
 """Options made from the settings, so that a setting is described once."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tomllib import TOMLDecodeError
@@ -24,6 +25,10 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return "BQ_" + name.upper()
+
+
+KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY", "BQ_KEY"}
+"""Our environment variables; `BQ_KEY` is the one that the examples of the documentation use."""
 
 
 def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[[Settings], None]], Callable[..., None]]:
@@ -60,6 +65,9 @@ def _parameter(name: str) -> inspect.Parameter:
 
 def load(flags: dict[str, Any], config: Path | None) -> Settings:
     """The settings, or the end of the program with a sentence for each that is wrong."""
+    for name in sorted(os.environ):
+        if name.startswith("BQ_") and name not in KNOWN_VARIABLES and not name.startswith("BQ_LOAD_"):
+            typer.echo(f"bq-server: there is no setting {name}; it is ignored", err=True)
     try:
         return Settings.load(flags, config)
     except ValidationError as error:
@@ -67,10 +75,11 @@ def load(flags: dict[str, Any], config: Path | None) -> Settings:
             name = str(item["loc"][0])
             message = item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":
-                message = f"there is no such setting (in {config})"
-            typer.echo(f"bq-server: {flag(name)} ({variable(name)}): {message}", err=True)
+                typer.echo(f"bq-server: {config}: there is no setting {name}", err=True)
+            else:
+                typer.echo(f"bq-server: {flag(name)} ({variable(name)}): {message}", err=True)
         raise typer.Exit(2) from None
-    except (OSError, TOMLDecodeError) as error:
+    except (OSError, TOMLDecodeError, UnicodeDecodeError) as error:
         fail(f"the configuration file {config} can't be read: {error}", code=2)
 
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from bq_server.events import Event, Scope
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
@@ -74,8 +75,8 @@ class Intake:
         self._writer = writer
         self._keys = keys
         self._processor = processor
-        self._processing: GroupCommit[Event, Outcome | Exception] = GroupCommit(
-            processor.process_separately, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS
+        self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
+            self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
         )
         self._lookups: GroupCommit[tuple[Scope, str], Fact | None] = GroupCommit(
             self._look_up, group_weight=1_000, waiting_weight=100_000
@@ -110,39 +111,47 @@ class Intake:
     async def process_now(self, events: Sequence[Event]) -> list[Made | Conflicting]:
         """Make facts of the events before answering; answer one result for each."""
         with unavailable():
-            results: dict[int, Made | Conflicting] = {}
-            claimed: dict[int, Event] = {}
-            for position, (event, fact) in enumerate(zip(events, await self._known(events), strict=True)):
-                if fact is None:
-                    mine = await self._claim(event)
-                    if isinstance(mine, Conflicting):
-                        results[position] = mine
-                    else:
-                        claimed[position] = mine
-                elif fact.fingerprint == event.fingerprint:
-                    results[position] = Made(fact, repeated=True)
+            known = await self._known(events)
+            new = [position for position, fact in enumerate(known) if fact is None]
+            taken = await asyncio.gather(*[self._claim(events[position]) for position in new])
+            mine = {position: each for position, each in zip(new, taken, strict=True) if isinstance(each, Event)}
+            outcomes = dict(zip(mine, await self._process(list(mine.values())) if mine else (), strict=True))
+            conflicts = dict(zip(new, taken, strict=True))
+            results: list[Made | Conflicting] = []
+            for position, (event, fact) in enumerate(zip(events, known, strict=True)):
+                if fact is not None:
+                    results.append(_repeat(event, fact))
+                elif position in outcomes:
+                    adopted = mine[position].event_id != event.event_id
+                    results.append(_made(outcomes[position], adopted=adopted))
                 else:
-                    results[position] = Conflicting(event.idempotency_key or "")
-            try:
-                outcomes = await asyncio.gather(*[self._processing.submit(event) for event in claimed.values()])
-                for outcome in outcomes:
-                    if isinstance(outcome, Exception):
-                        raise outcome
-            except BaseException:
-                await self._release(claimed.values())
-                raise
-            for (position, event), outcome in zip(claimed.items(), outcomes, strict=True):
-                assert not isinstance(outcome, Exception)  # noqa: S101
-                results[position] = _made(outcome, adopted=event.event_id != events[position].event_id)
-            return [results[position] for position in range(len(events))]
+                    conflict = conflicts[position]
+                    assert isinstance(conflict, Conflicting)  # noqa: S101
+                    results.append(conflict)
+            return results
+
+    async def _process(self, events: Sequence[Event]) -> list[Outcome]:
+        """Process claimed events together, and give their claims back when that comes to nothing."""
+        try:
+            outcomes = await self._processing.submit(events)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+        except BaseException:
+            await self._release(events)
+            raise
+        return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+
+    async def _process_groups(self, groups: Sequence[Sequence[Event]]) -> list[list[Outcome | Exception]]:
+        outcomes = iter(await self._processor.process_separately([event for group in groups for event in group]))
+        return [list(islice(outcomes, len(group))) for group in groups]
 
     async def record(self, event: Event, guard: Guard) -> Made | Conflicting:
         """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
-                same = fact.fingerprint == event.fingerprint
-                return Made(fact, repeated=True) if same else Conflicting(event.idempotency_key or "")
+                return _repeat(event, fact)
             mine = await self._claim(event)
             if isinstance(mine, Conflicting):
                 return mine
@@ -205,6 +214,12 @@ class Intake:
         return Message(event.to_payload(), self._claim_of(event))
 
 
+def _repeat(event: Event, fact: Fact) -> Made | Conflicting:
+    if fact.fingerprint == event.fingerprint:
+        return Made(fact, repeated=True)
+    return Conflicting(event.idempotency_key or "")
+
+
 def _made(outcome: Outcome, *, adopted: bool) -> Made | Conflicting:
     if isinstance(outcome, Conflict):
         return Conflicting(outcome.fact.idempotency_key or "")
@@ -213,18 +228,18 @@ def _made(outcome: Outcome, *, adopted: bool) -> Made | Conflicting:
 
 
 @contextmanager
-def unavailable() -> Iterator[None]:
+def unavailable(what: str = "Events can't be taken now") -> Iterator[None]:
     """Turns what the stream and the store raise into refusals."""
     try:
         yield
     except StreamUnavailable as error:
-        detail = f"Events can't be queued now ({error}). Nothing is known to be lost: send it again in a moment."
+        detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
         raise Refusal(Code.STREAM_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
     except StreamFull:
         detail = "As many events are queued as may be. Nothing was accepted: send it again when the backlog is smaller."
         raise Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"}) from None
     except StoreUnavailable as error:
-        detail = f"The facts can't be read or written now ({error}). Nothing was changed: send it again in a moment."
+        detail = f"{what}: the store is not available ({error}). Send it again in a moment."
         raise Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
     except GroupFull:
         detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."

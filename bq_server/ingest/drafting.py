@@ -13,6 +13,10 @@ from bq_server.ingest.validation import ValidEvent
 FAR_AHEAD = 24 * HOUR
 """A timestamp further ahead than this is accepted with a warning."""
 
+MOST_WARNINGS = 20
+MOST_CHARACTERS = 100
+"""How much is kept of what should not have been sent."""
+
 
 class Drafter:
     """Makes events of what was sent."""
@@ -59,10 +63,14 @@ class Drafter:
 
 
 def _warnings(valid: ValidEvent, now: int) -> str:
+    unknown = list(valid.sent.model_extra or {})
     warnings = [
-        {"code": "unknown_field", "field": name, "detail": "is not a field of an event and was left out"}
-        for name in valid.sent.model_extra or {}
+        {"code": "unknown_field", "field": name[:MOST_CHARACTERS], "detail": "is not a field of an event, left out"}
+        for name in unknown[:MOST_WARNINGS]
     ]
+    if len(unknown) > MOST_WARNINGS:
+        detail = f"and {len(unknown) - MOST_WARNINGS} more fields are not of an event, left out"
+        warnings.append({"code": "unknown_field", "field": "", "detail": detail})
     if valid.sent.timestamp is not None and valid.sent.timestamp - now > FAR_AHEAD:
         detail = "is more than 24 hours ahead of the server's clock"
         warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})

@@ -9,7 +9,7 @@ from bq_server.ingest.acceptance import unavailable
 from bq_server.store import facts
 from bq_server.store.database import Database
 from bq_server.store.facts import Fact
-from bq_server.stream.dead_letters import DeadLetters
+from bq_server.stream.lookup import MessageLookup
 
 _MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
@@ -26,9 +26,9 @@ class Whereabouts:
 class Messages:
     """Finds messages of one environment; those of another are not there."""
 
-    def __init__(self, database: Database, dead_letters: DeadLetters) -> None:
+    def __init__(self, database: Database, lookup: MessageLookup) -> None:
         self._database = database
-        self._dead_letters = dead_letters
+        self._lookup = lookup
 
     async def locate(self, scope: Scope, message_id: str) -> Whereabouts | None:
         """Where the message is, or None when this environment has no such message.
@@ -37,16 +37,16 @@ class Messages:
         """
         if not _MESSAGE_ID.fullmatch(message_id):
             return None
-        with unavailable():
+        with unavailable("The message can't be looked up now"):
             return await self._locate(scope, message_id)
 
     async def _locate(self, scope: Scope, message_id: str) -> Whereabouts | None:
         if found := await self._in_store(scope, message_id):
             return found
-        payload = await self._dead_letters.waiting(message_id)
+        payload = await self._lookup.waiting(message_id)
         if payload is not None and _belongs(payload, message_id, scope):
             return Whereabouts("queued")
-        letter = await self._dead_letters.find(message_id)
+        letter = await self._lookup.dead(message_id)
         if letter is not None and _belongs(letter.payload, message_id, scope):
             return Whereabouts("dead", reason=letter.reason)
         # It may have become a fact between the first look and the second.

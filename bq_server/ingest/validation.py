@@ -101,6 +101,7 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
     ]
     properties = sent.properties or {}
     errors += _faults("properties", properties, limits.max_nesting)
+    errors += _faults("", sent.model_extra or {}, limits.max_nesting)
     if errors:
         return errors
     text = to_json(properties)

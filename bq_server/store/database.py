@@ -13,6 +13,9 @@ from bq_server.store.migrations import migrate
 
 READERS = 2
 
+TURN_SECONDS = 3.0
+"""Longest wait for those that write before; SQLite itself then waits for other processes, see `sqlite.connect`."""
+
 
 Connection = aiosqlite.Connection
 """What the rooms above hand from a transaction to a query, and look into no further."""
@@ -63,16 +66,28 @@ class Database:
 
         Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
         """
-        async with self._write_lock:
+        async with self._turn_to_write():
             with _unavailable():
-                await self._writer.execute("BEGIN IMMEDIATE")
                 try:
+                    await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
                     await self._writer.execute("ROLLBACK" if undo else "COMMIT")
                 except BaseException:
                     if self._writer.in_transaction:
                         await self._writer.execute("ROLLBACK")
                     raise
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._write_lock.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("those that write before this one take too long") from None
+        try:
+            yield
+        finally:
+            self._write_lock.release()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -86,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def read_for_intake(self) -> AsyncIterator[aiosqlite.Connection]:
-        """The reading connection kept for the path of an event on its way in."""
+        """The reading connection kept for what must not wait for long reads: events on their way in, keys, health."""
         async with self._intake_lock:
             with _unavailable():
                 yield self._intake

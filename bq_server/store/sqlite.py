@@ -22,14 +22,14 @@ VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
 
 
 def connect(path: str) -> Any:
-    """A DB-API connection in autocommit mode. Waits 5 s for a lock.
+    """A DB-API connection in autocommit mode. Waits 2 s for a lock.
 
     Raises `RuntimeError` when this SQLite is older than `OLDEST`.
     """
     if VERSION_INFO < OLDEST:
         needed = ".".join(map(str, OLDEST))
         raise RuntimeError(f"SQLite {VERSION} can corrupt a database in WAL mode; {needed} or newer is needed")
-    connection = sqlite.connect(path, timeout=5, isolation_level=None)
-    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    connection = sqlite.connect(path, timeout=2, isolation_level=None)
+    for pragma in ("busy_timeout = 2000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -15,8 +15,14 @@ from bq_server.stream.keys import StreamKeys
 CONNECT_TIMEOUT = 0.25
 """Seconds; an unreachable server must become a 503 in under 300 ms."""
 
-COMMAND_TIMEOUT = 5.0
-"""Seconds; above the longest block of a read, and above a slow disk's fsync."""
+READ_TIMEOUT = 5.0
+"""Seconds that the consumer waits for an answer; above the longest block of its reads."""
+
+WRITE_TIMEOUT = 1.0
+"""Seconds that a request waits for an answer; above a slow disk's fsync. The first that waits in vain is the last."""
+
+CONNECTIONS = 16
+"""Most connections of one client; further commands wait for a free one."""
 
 OLDEST_VERSION = 7
 
@@ -30,17 +36,24 @@ class StreamUnusable(Exception):
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[redis.Redis]:
+async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[redis.Redis]:  # noqa: ASYNC109
     """A client for one role. It never retries by itself: an append that is sent twice may be made twice.
 
-    A connection is opened when first needed. Leaving the context closes it.
+    A connection is opened when first needed. Leaving the context closes them. Raises `StreamUnusable` for a URL that
+    is none.
     """
-    client = redis.Redis.from_url(
-        url,
-        retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=COMMAND_TIMEOUT,
-    )
+    try:
+        pool = redis.BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=timeout,
+        )
+        client = redis.Redis.from_pool(pool)
+    except (ValueError, TypeError) as error:
+        raise StreamUnusable(f"--redis-url (BQ_REDIS_URL) is not a Redis URL: {error}") from None
     try:
         yield client
     finally:

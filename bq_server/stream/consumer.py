@@ -73,6 +73,8 @@ class Consumer:
         self._name = name
         self._clock = clock
         self._dead_letters = DeadLetters(client, keys)
+        self._dying: dict[Entry, str] = {}
+        """Messages to be set aside, with the reasons."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
 
@@ -124,7 +126,8 @@ class Consumer:
             await self._settle([entry for entry in entries if entry not in suspects])
             for entry in suspects:
                 if deliveries[entry.message_id] > MOST_DELIVERIES:
-                    await self._bury(entry, f"the server ended {deliveries[entry.message_id]} times while it had it")
+                    self._dying[entry] = f"the server ended {deliveries[entry.message_id]} times while it had it"
+                    await self._bury()
                 else:
                     await self._settle([entry])
         await self._forget_dead_consumers()
@@ -170,17 +173,14 @@ class Consumer:
         reasons = await self._handled(entries)
         if reasons is None:
             return
-        settled = []
-        for entry, reason in zip(entries, reasons, strict=True):
-            if reason is None:
-                settled.append(entry.message_id)
-            else:
-                await self._bury(entry, reason)
+        settled = [entry.message_id for entry, reason in zip(entries, reasons, strict=True) if reason is None]
         if settled:
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.xack(self._keys.events, GROUP, *settled)
                 pipe.xdel(self._keys.events, *settled)
                 await pipe.execute()
+        self._dying |= {entry: reason for entry, reason in zip(entries, reasons, strict=True) if reason is not None}
+        await self._bury()
 
     async def _handled(self, entries: Sequence[Entry]) -> Sequence[str | None] | None:
         """What the handler says, however long the store is away; None when the consumer is stopped meanwhile."""
@@ -189,13 +189,28 @@ class Consumer:
             try:
                 return await self._handle(entries)
             except Exception as error:  # noqa: BLE001 - the handler tells a bad message by its answer
+                if failures == 0:
+                    await self._forgive(entries)
                 await self._wait_after(error, failures)
                 failures += 1
         return None
 
-    async def _bury(self, entry: Entry, reason: str) -> None:
-        log.error("message.dead", message_id=entry.message_id, reason=reason)
-        await self._dead_letters.bury(DeadLetter(entry.message_id, entry.payload, reason, self._clock()))
+    async def _forgive(self, entries: Sequence[Entry]) -> None:
+        """Count their deliveries from nothing: a process that ends while the store is away doesn't end of them."""
+        ids: list[Any] = [entry.message_id for entry in entries]
+        await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
+
+    async def _bury(self) -> None:
+        """Set dying messages aside. A stream server without memory refuses; they are kept, and nothing waits."""
+        for entry, reason in list(self._dying.items()):
+            letter = DeadLetter(entry.message_id, entry.payload, reason, self._clock())
+            try:
+                await self._dead_letters.bury(letter)
+            except ResponseError as error:
+                log.error("message.not_buried", message_id=entry.message_id, reason=str(error))
+                return
+            log.error("message.dead", message_id=entry.message_id, reason=reason)
+            del self._dying[entry]
 
     def _moved(self) -> None:
         self.status.started = True

@@ -1,14 +1,11 @@
 """Messages that can't be processed: set aside with the reason, never in the way of the others."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis.asyncio as redis
-from pydantic_core import from_json, to_json
-from redis.exceptions import RedisError
+from pydantic_core import to_json
 
-from bq_server.stream.connection import StreamUnavailable
-from bq_server.stream.keys import FIELD, GROUP, StreamKeys
+from bq_server.stream.keys import GROUP, StreamKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +34,3 @@ class DeadLetters:
             pipe.xack(self._keys.events, GROUP, letter.message_id)
             pipe.xdel(self._keys.events, letter.message_id)
             await pipe.execute()
-
-    async def find(self, message_id: str) -> DeadLetter | None:
-        """The dead letter of that message id. Raises `StreamUnavailable`."""
-        try:
-            value = await self._client.hget(self._keys.dead, message_id)
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
-        if value is None:
-            return None
-        fields = from_json(value)
-        return DeadLetter(message_id, bytes.fromhex(fields["payload"]), fields["reason"], fields["died_at"])
-
-    async def waiting(self, message_id: str) -> bytes | None:
-        """The payload of a message that still waits in the stream. Raises `StreamUnavailable`."""
-        try:
-            entries: Any = await self._client.xrange(self._keys.events, message_id, message_id)
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
-        if not entries:
-            return None
-        payload: bytes = entries[0][1].get(FIELD, b"")
-        return payload

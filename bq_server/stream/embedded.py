@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 
@@ -22,6 +23,8 @@ START_TIMEOUT = 30.0
 """Seconds in which Valkey must answer, loading a long append-only file included."""
 
 STOP_TIMEOUT = 10.0
+
+ANSWER_TIMEOUT = 1.0
 
 RESTART_BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 
@@ -64,7 +67,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """Where it listens: a Unix socket that only this user may use."""
-        return f"unix://{self._socket}"
+        return f"unix://{quote(str(self._socket))}"
 
     @property
     def pid(self) -> int | None:
@@ -137,8 +140,9 @@ class EmbeddedValkey:
             return False
         try:
             writer.write(b"PING\r\n")
-            return (await reader.readline()).startswith(b"+PONG")
-        except OSError:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return (await reader.readline()).startswith(b"+PONG")
+        except (OSError, TimeoutError):
             return False
         finally:
             writer.close()
@@ -164,8 +168,13 @@ class EmbeddedValkey:
         except OSError:
             return
         writer.write(b"SHUTDOWN NOSAVE\r\n")
-        await reader.read()
-        writer.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await reader.read()
+        except TimeoutError:
+            raise StreamUnusable(f"a stream server left over at {self._socket} does not end: end it by hand") from None
+        finally:
+            writer.close()
 
     def _last_log_line(self) -> str:
         try:

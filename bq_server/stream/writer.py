@@ -1,15 +1,16 @@
 """Writing to the stream: group commit, backpressure, and a 503 at once while the stream server is away."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import redis.asyncio as redis
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from bq_server.grouping import GroupCommit
+from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.scripts import load
@@ -19,9 +20,6 @@ GROUP_MESSAGES = 500
 
 WAITING_MESSAGES = 20_000
 """Messages that may wait for a round trip before more are turned away."""
-
-BREAKER_SECONDS = 0.25
-"""After a failure, how long nothing is even tried."""
 
 SYNC_CLAIM_MILLISECONDS = 60_000
 """How long a sync event's claim lasts: it bridges the moment until the fact is there to be asked."""
@@ -73,9 +71,12 @@ class Writer:
         self._append = load(client, "append")
         self._claim = load(client, "claim")
         self._release = load(client, "release")
-        self._broken_until = 0.0
+        self._breaker = Breaker(client)
         self._group: GroupCommit[Sequence[Message], Sequence[Appended] | None] = GroupCommit(
             self._write, group_weight=GROUP_MESSAGES, waiting_weight=WAITING_MESSAGES, weigh=len
+        )
+        self._claims: GroupCommit[Claim, Claim] = GroupCommit(
+            self._take, group_weight=GROUP_MESSAGES, waiting_weight=WAITING_MESSAGES
         )
 
     async def append(self, messages: Sequence[Message]) -> Sequence[Appended]:
@@ -85,7 +86,7 @@ class Writer:
         Raises `StreamUnavailable` (some of them may be in the stream all the same), `StreamFull` (none is),
         `GroupFull` (too much waits, none is) and `GroupClosed`.
         """
-        self._check_breaker()
+        self._breaker.check()
         appended = await self._group.submit(messages)
         if appended is None:
             raise StreamFull
@@ -94,32 +95,24 @@ class Writer:
     async def claim(self, claim: Claim) -> Claim:
         """Take the key for an event that does not go through the stream; answer the claim that holds now.
 
-        Raises `StreamUnavailable`.
+        Raises `StreamUnavailable`, `GroupFull` and `GroupClosed`.
         """
-        self._check_breaker()
-        try:
-            held: bytes = await self._claim(
-                keys=[claim.key],
-                args=[claim.fingerprint, claim.event_id, claim.received_at, SYNC_CLAIM_MILLISECONDS],
-            )
-        except RedisError as error:
-            raise self._broken(error) from error
-        fingerprint, message_id, event_id, received_at = held.decode().split(" ")
-        return Claim(
-            claim.key, fingerprint, event_id, int(received_at), message_id=None if message_id == "-" else message_id
-        )
+        self._breaker.check()
+        return await self._claims.submit(claim)
 
     async def release(self, claim: Claim) -> None:
         """Give up a claim whose event came to nothing; one that can't be given up runs out by itself."""
-        with suppress(RedisError):
+        with suppress(RedisError, StreamUnavailable):
+            self._breaker.check()
             await self._release(keys=[claim.key], args=[claim.event_id])
 
     async def close(self) -> None:
         """Take no more messages and wait until those taken are written."""
         await self._group.close()
+        await self._claims.close()
+        await self._breaker.close()
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Appended] | None]:
-        self._check_breaker()
         keys = [self._keys.events]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds]
         for messages in group:
@@ -131,10 +124,7 @@ class Writer:
                     if claim
                     else (message.payload, "", "", "")
                 )
-        try:
-            answers: Any = await self._append(keys=keys, args=args)
-        except RedisError as error:
-            raise self._broken(error) from error
+        answers = await self._run(self._append, keys, args)
         if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
             return [None] * len(group)
@@ -146,10 +136,21 @@ class Writer:
             position += len(messages)
         return divided
 
-    def _check_breaker(self) -> None:
-        if asyncio.get_running_loop().time() < self._broken_until:
-            raise StreamUnavailable("the stream server did not answer a moment ago")
+    async def _take(self, group: Sequence[Claim]) -> Sequence[Claim]:
+        args: list[bytes | str | int] = [SYNC_CLAIM_MILLISECONDS]
+        for claim in group:
+            args += (claim.fingerprint, claim.event_id, claim.received_at)
+        held = await self._run(self._claim, [claim.key for claim in group], args)
+        return [_held(claim.key, value.decode()) for claim, value in zip(group, held, strict=True)]
 
-    def _broken(self, error: RedisError) -> StreamUnavailable:
-        self._broken_until = asyncio.get_running_loop().time() + BREAKER_SECONDS
-        return StreamUnavailable(str(error))
+    async def _run(self, script: AsyncScript, keys: list[str], args: list[bytes | str | int]) -> Any:
+        self._breaker.check()
+        try:
+            return await script(keys=keys, args=args)
+        except RedisError as error:
+            raise self._breaker.trip(error) from error
+
+
+def _held(key: str, value: str) -> Claim:
+    fingerprint, message_id, event_id, received_at = value.split(" ")
+    return Claim(key, fingerprint, event_id, int(received_at), None if message_id == "-" else message_id)

@@ -12,9 +12,9 @@ from bq_server.clock import system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream.connection import connect
 from bq_server.stream.consumer import Consumer, Entry
-from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import GROUP, StreamKeys
+from bq_server.stream.lookup import MessageLookup
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
@@ -99,7 +99,7 @@ async def test_a_message_many_processes_died_of_is_tried_alone_then_given_up(cli
     handler = Handler()
     await run_until_drained(client, handler)
     assert handler.batches == [[b"good"], [b"suspect"]]
-    letter = await DeadLetters(client, KEYS).find(ids[2].decode())
+    letter = await MessageLookup(client, KEYS).dead(ids[2].decode())
     assert letter is not None
     assert (letter.payload, "30 times" in letter.reason) == (b"deadly", True)
 

@@ -118,7 +118,7 @@ def test_a_stream_server_that_is_away_means_503_fast_and_readyz_names_it(
     outside.process.kill()
     outside.process.wait()
     problem = check(served.request("POST", "/ingest/events", json=event()), Code.STREAM_UNAVAILABLE)
-    assert "send it again" in problem["detail"]
+    assert "Send it again" in problem["detail"]
     ready = httpx.get(f"{served.url}/readyz")
     assert "stream" in {error["field"] for error in check(ready, Code.NOT_READY)["errors"]}
     assert served.request("POST", "/ingest/events/sync", json=event()).status_code == 200, "sync needs no stream"

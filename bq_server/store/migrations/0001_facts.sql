@@ -23,6 +23,8 @@ CREATE TABLE facts (
 CREATE UNIQUE INDEX facts_by_idempotency_key ON facts (project, environment, idempotency_key)
 WHERE idempotency_key IS NOT NULL;
 CREATE INDEX facts_by_message ON facts (message_id) WHERE message_id IS NOT NULL;
+-- An index ends with the seq, so that the newest of an environment are found without sorting.
+CREATE INDEX facts_by_environment ON facts (project, environment, seq);
 CREATE INDEX facts_by_type ON facts (project, environment, fact_type, seq);
 CREATE INDEX facts_by_participant ON facts (project, environment, participant_id, occurred_at, seq, fact_type);
 

@@ -1,0 +1,48 @@
+"""A circuit breaker: after a failure nothing waits for the stream server until it answers again."""
+
+import asyncio
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from bq_server.stream.connection import StreamUnavailable
+
+PROBE_SECONDS = 0.1
+"""How often a stream server that failed is asked whether it is back."""
+
+
+class Breaker:
+    """Closed while the stream server works. One failure opens it; a PING that is answered closes it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._reason: str | None = None
+        self._probe: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """Raises `StreamUnavailable` while it is open."""
+        if self._reason is not None:
+            raise StreamUnavailable(f"the stream server does not answer: {self._reason}")
+
+    def trip(self, error: Exception) -> StreamUnavailable:
+        """Open it, and answer what to raise."""
+        self._reason = str(error)
+        if self._probe is None:
+            self._probe = asyncio.create_task(self._wait_until_back(), name="breaker-probe")
+        return StreamUnavailable(self._reason)
+
+    async def close(self) -> None:
+        """Stop probing."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait({self._probe})
+
+    async def _wait_until_back(self) -> None:
+        while self._reason is not None:
+            await asyncio.sleep(PROBE_SECONDS)
+            try:
+                await self._client.ping()
+            except (RedisError, OSError):
+                continue
+            self._reason = None
+        self._probe = None

@@ -1,0 +1,41 @@
+"""Looking a message up: does it wait in the stream, or was it given up."""
+
+from typing import Any
+
+import redis.asyncio as redis
+from pydantic_core import from_json
+from redis.exceptions import RedisError
+
+from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.dead_letters import DeadLetter
+from bq_server.stream.keys import FIELD, StreamKeys
+
+
+class MessageLookup:
+    """Finds messages by their id."""
+
+    def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def dead(self, message_id: str) -> DeadLetter | None:
+        """The dead letter of that message id, if it is one. Raises `StreamUnavailable`."""
+        try:
+            value = await self._client.hget(self._keys.dead, message_id)
+        except RedisError as error:
+            raise StreamUnavailable(str(error)) from error
+        if value is None:
+            return None
+        fields = from_json(value)
+        return DeadLetter(message_id, bytes.fromhex(fields["payload"]), fields["reason"], fields["died_at"])
+
+    async def waiting(self, message_id: str) -> bytes | None:
+        """The payload of a message that still waits in the stream. Raises `StreamUnavailable`."""
+        try:
+            entries: Any = await self._client.xrange(self._keys.events, message_id, message_id)
+        except RedisError as error:
+            raise StreamUnavailable(str(error)) from error
+        if not entries:
+            return None
+        payload: bytes = entries[0][1].get(FIELD, b"")
+        return payload
