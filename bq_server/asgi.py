@@ -82,6 +82,8 @@ class Running:
     new_key: str | None = None
     """A key made because there was none at all; shown once and kept nowhere."""
     durability: Durability | None = None
+    stopping: bool = False
+    """Set by whoever is about to end the server."""
     failure: Exception | None = None
     """Why the start failed."""
 
@@ -123,9 +125,8 @@ def create_app(
             log.info("server.stopping")
         log.info("server.stopped")
 
-    app = Starlette(
-        lifespan=lifespan, middleware=[Middleware(Envelope, ids=source)], exception_handlers={HTTPException: _no_route}
-    )
+    envelope = Middleware(Envelope, ids=source, is_stopping=lambda: running.stopping)
+    app = Starlette(lifespan=lifespan, middleware=[envelope], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
     app.state.running = running
     return app

@@ -48,11 +48,11 @@ def run(settings: Settings, announce: Announce) -> None:
 
 
 async def _serve(settings: Settings, announce: Announce) -> None:
-    stopping = asyncio.Event()
-    _handle_signals(stopping)
-    listening = _bind(settings)
     app = create_app(settings)
     running: Running = app.state.running
+    stopping = asyncio.Event()
+    _handle_signals(stopping, running)
+    listening = _bind(settings)
 
     def started() -> None:
         listening.listen(BACKLOG)
@@ -105,13 +105,14 @@ def _bind(settings: Settings) -> socket.socket:
     return bound
 
 
-def _handle_signals(stopping: asyncio.Event) -> None:
+def _handle_signals(stopping: asyncio.Event, running: Running) -> None:
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
         if stopping.is_set():
             os._exit(128 + number)  # the stream server dies with this process; what was accepted is on disk
         log.info("server.signal", signal=number.name, hint="finishing what is under way; once more ends at once")
+        running.stopping = True
         stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

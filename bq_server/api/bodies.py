@@ -1,11 +1,16 @@
 """Reading a request's body: of the right type, not too large, and in time."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from bq_server.problems import Code, Refusal
+
+DISCARD_BYTES = 16 << 20
+DISCARD_SECONDS = 2.0
+"""How much of an unwanted body is read, and for how long, before its request is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,25 @@ async def read_body(request: Request, limit: int, seconds: float, *, yaml: bool 
     except TimeoutError:
         detail = f"The body did not arrive within {seconds:g} s."
         raise Refusal(Code.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None
+    request.scope["bq.body_read"] = True
     return b"".join(chunks)
+
+
+async def discard_body(request: Request) -> None:
+    """Read a body that nobody will use, within bounds, before its request is refused.
+
+    To answer first would cut a client off that still sends, and with HTTP/2 every other stream of its connection.
+    """
+    if request.method in ("GET", "HEAD") or request.scope.get("bq.body_read") or "expect" in request.headers:
+        return
+    size = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while size < DISCARD_BYTES:
+                message = await request.receive()
+                size += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def _too_large(limit: int) -> Refusal:

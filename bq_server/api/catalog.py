@@ -1,5 +1,7 @@
 """`/api/v1/events/catalog`: the event names an environment has seen."""
 
+import asyncio
+
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -44,7 +46,8 @@ def operations(database: Database) -> list[Operation]:
     async def list_catalog(call: Call) -> Response:
         async with database.read() as connection:
             found = await catalog.read(connection, call.scope)
-        similar = similar_names({entry.event_name: entry.count for entry in found})
+        # In a thread: thousands of names take long enough to be felt by others.
+        similar = await asyncio.to_thread(similar_names, {entry.event_name: entry.count for entry in found})
         return json_response(CatalogAnswer(events=[_entry(entry, similar[entry.event_name]) for entry in found]))
 
     async def get_entry(call: Call) -> Response:
@@ -52,7 +55,8 @@ def operations(database: Database) -> list[Operation]:
         async with database.read() as connection:
             found = await catalog.read(connection, call.scope, event_name)
         entry = next((entry for entry in found if entry.event_name == event_name), None)
-        similar = similar_names({entry.event_name: entry.count for entry in found} | {event_name: 0})[event_name]
+        counts = {entry.event_name: entry.count for entry in found}
+        similar = (await asyncio.to_thread(similar_names, counts | {event_name: counts.get(event_name, 0)}))[event_name]
         if entry is None:
             hint = f" Did you mean {similar[0]}?" if similar else ""
             detail = f"The {call.scope.environment} environment has seen no event {event_name}.{hint}"

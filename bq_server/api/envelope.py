@@ -1,6 +1,7 @@
 """What surrounds every request: its id, and one log line when it was refused or failed."""
 
 import re
+from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,11 +16,15 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Envelope:
-    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one."""
+    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one.
 
-    def __init__(self, app: ASGIApp, ids: IdSource) -> None:
+    While the server is stopping, it asks clients to close their connections.
+    """
+
+    def __init__(self, app: ASGIApp, ids: IdSource, is_stopping: Callable[[], bool]) -> None:
         self._app = app
         self._ids = ids
+        self._is_stopping = is_stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application inside the envelope."""
@@ -32,8 +37,13 @@ class Envelope:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
-                if message["status"] >= 400:
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                if scope["http_version"].startswith("2"):
+                    del headers["Connection"]  # HTTP/2 has no such header
+                elif self._is_stopping():
+                    headers["Connection"] = "close"
+                if message["status"] >= 400 and "bq.abandoned" not in scope:
                     _log(scope, request_id, message["status"])
             await send(message)
 

@@ -17,6 +17,9 @@ from bq_server.store import facts
 from bq_server.store.database import Database
 from bq_server.store.facts import EARLIEST, LATEST, Fact, FactFilter
 
+MOST_PAGE_CHARACTERS = 1 << 20
+"""Of properties in one page; a page that would hold more ends early, and the cursor goes on."""
+
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -68,7 +71,7 @@ class FactsQuery(Query):
     event_name: str | None = None
     since: QueryMoment | None = Field(None, description="Only facts that occurred at this moment or later.")
     until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
-    limit: int = Field(100, ge=1, le=1000)
+    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where facts are large.")
     cursor: str | None = Field(None, description="From `next_cursor` of the page before.")
 
 
@@ -98,8 +101,8 @@ def operations(database: Database) -> list[Operation]:
         )
         async with database.read() as connection:
             found = await facts.newest(connection, call.scope, wanted, query.limit + 1)
-        page = found[: query.limit]
-        more = len(found) > query.limit
+        page = found[: _fitting(found[: query.limit])]
+        more = len(found) > len(page)
         answer = FactsAnswer(
             facts=[fact_answer(fact) for fact in page], next_cursor=_cursor(page[-1].seq) if more else None
         )
@@ -136,6 +139,16 @@ def operations(database: Database) -> list[Operation]:
             codes=(Code.NOT_FOUND,),
         ),
     ]
+
+
+def _fitting(found: list[Fact]) -> int:
+    """How many of the facts fit a page: at least one, and no more than are answered in a few milliseconds."""
+    room = MOST_PAGE_CHARACTERS
+    for count, fact in enumerate(found):
+        room -= len(fact.properties) + len(fact.warnings)
+        if room < 0:
+            return max(count, 1)
+    return len(found)
 
 
 def fact_answer(fact: Fact) -> FactAnswer:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bq_server.api.auth import Keyring, authenticate
+from bq_server.api.bodies import discard_body
 from bq_server.api.problems import problem_response
 from bq_server.events import Scope
 from bq_server.ingest.acceptance import RETRY_AFTER
@@ -103,11 +104,14 @@ def _endpoint(methods: Mapping[str, Operation], keyring: Keyring) -> Callable[[R
                 scope = authenticate(request, keyring, operation.scope).scope
             return await operation.handle(Call(request, scope, _query(request, operation.query)))
         except Refusal as refusal:
+            await discard_body(request)
             return problem_response(request, refusal)
         except StoreUnavailable as error:
             detail = f"The facts can't be read now ({error}): ask again in a moment."
             return problem_response(request, Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER))
         except ClientDisconnect:
+            log.info("request.abandoned", request_id=request.scope.get("bq.request_id"))
+            request.scope["bq.abandoned"] = True
             return Response(status_code=400)  # nobody is there to read it
         except Exception:
             log.exception("request.broke", request_id=request.scope.get("bq.request_id"))

@@ -13,6 +13,7 @@ from bq_server.ingest.validation import (
     Limits,
     ValidEvent,
     batch,
+    check,
     faults_of,
     field_errors,
     idempotency_key,
@@ -20,6 +21,7 @@ from bq_server.ingest.validation import (
     single,
 )
 from bq_server.problems import FieldError, Refusal
+from bq_server.slicing import Slices
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -54,7 +56,10 @@ class Reading:
         body = await read_body(call.request, self.bodies.batch, self.bodies.seconds)
         events: dict[int, Event] = {}
         errors: list[BatchError] = []
-        for index, found in enumerate(batch(body, self.limits)):
+        slices = Slices()
+        for index, document in enumerate(batch(body, self.limits)):
+            await slices.give_way()
+            found = check(document, self.limits)
             if isinstance(found, ValidEvent):
                 events[index] = self.drafter.draft(call.scope, found)
             else:

@@ -6,6 +6,7 @@ import structlog
 
 from bq_server.events import Event
 from bq_server.processing.processor import Conflict, Outcome, Processor
+from bq_server.slicing import Slices
 
 log = structlog.get_logger("bq_server.processing.messages")
 
@@ -20,7 +21,9 @@ async def settle(processor: Processor, messages: Sequence[tuple[str, bytes]]) ->
     """
     reasons: list[str | None] = [None] * len(messages)
     events: dict[int, Event] = {}
+    slices = Slices()
     for position, (message_id, payload) in enumerate(messages):
+        await slices.give_way()
         try:
             events[position] = Event.from_payload(payload, message_id)
         except (ValueError, TypeError) as error:

@@ -13,6 +13,7 @@ from bq_server.game.matching import Matches, cells_needed, match, touch
 from bq_server.game.rules import LedgerEntry
 from bq_server.game.stepping import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.ids import IdSource
+from bq_server.slicing import Slices
 from bq_server.store import games, participants, state
 from bq_server.store.database import Connection
 from bq_server.store.facts import Fact
@@ -41,7 +42,12 @@ class Table:
 
     async def play(self, facts: Sequence[Fact]) -> Played:
         """Fold new facts in, and write what they change and cause."""
-        return await self._run(match(self.game, [game_fact(fact) for fact in facts]), {f.fact_id: f.seq for f in facts})
+        seen = []
+        slices = Slices()
+        for fact in facts:
+            await slices.give_way()
+            seen.append(game_fact(fact))
+        return await self._run(match(self.game, seen), {fact.fact_id: fact.seq for fact in facts})
 
     async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str]) -> Played:
         """Compute definitions anew for these participants from their stored facts; nothing is awarded twice."""

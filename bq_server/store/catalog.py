@@ -9,6 +9,7 @@ import aiosqlite
 from pydantic_core import from_json
 
 from bq_server.events import Scope
+from bq_server.slicing import Slices
 from bq_server.store.facts import Fact
 from bq_server.store.queries import load
 
@@ -44,7 +45,9 @@ async def add(connection: aiosqlite.Connection, facts: Iterable[Fact]) -> None:
     """Count new facts into the catalogue."""
     names: dict[tuple[str, str, str], EventName] = {}
     properties: Counter[tuple[str, str, str, str, str]] = Counter()
+    slices = Slices()
     for fact in facts:
+        await slices.give_way()
         key = (fact.project, fact.environment, fact.event_name)
         seen = names.setdefault(key, EventName(fact.event_name, fact.received_at, fact.received_at, 0))
         seen.first_seen_at = min(seen.first_seen_at, fact.received_at)
@@ -88,5 +91,6 @@ async def read(connection: aiosqlite.Connection, scope: Scope, event_name: str |
     wanted: dict[str, Any] = scope._asdict()
     names = {row[0]: EventName(*row) async for row in _queries.event_names(connection, **wanted)}
     async for name, prop, json_type, count in _queries.event_properties(connection, **wanted, event_name=event_name):
-        names[name].properties.setdefault(prop, {})[json_type] = count
+        if name in names:  # it may have been seen first between the two looks
+            names[name].properties.setdefault(prop, {})[json_type] = count
     return list(names.values())

@@ -71,6 +71,30 @@ async def scopes(connection: aiosqlite.Connection) -> list[Scope]:
     return [Scope(*row) async for row in _queries.scopes_with_participants(connection)]
 
 
+async def named_after(connection: aiosqlite.Connection, scope: Scope, participant_id: str, limit: int) -> list[str]:
+    """The next ids that a participant, a fact, a cell or a ledger entry has, in order."""
+    rows = _queries.named_after(connection, **scope._asdict(), after=participant_id, limit=limit)
+    return [row[0] async for row in rows]
+
+
+async def every_scope(connection: aiosqlite.Connection) -> list[Scope]:
+    """The environments that have anything of participants. Looks at every row: not for a path that is hot."""
+    return [Scope(*row) async for row in _queries.every_scope(connection)]
+
+
+async def put_total_events(
+    connection: aiosqlite.Connection, scope: Scope, participant_id: str, total_events: int, created_at: int
+) -> None:
+    """Set the number of events; who was not known is known from now on."""
+    await _queries.put_total_events(
+        connection,
+        **scope._asdict(),
+        participant_id=participant_id,
+        total_events=total_events,
+        created_at=created_at,
+    )
+
+
 async def facts(
     connection: aiosqlite.Connection,
     scope: Scope,

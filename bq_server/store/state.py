@@ -1,7 +1,8 @@
 """What follows from facts: cells of state, the points ledger, standings, and what each fact caused."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,3 +210,75 @@ async def rank(
         connection, **ranking, participant_id=participant_id, score=found.score, reached_at=found.reached_at
     )
     return found, ahead + 1, await _queries.count_standings(connection, **ranking)
+
+
+@asynccontextmanager
+async def snapshot(connection: aiosqlite.Connection) -> AsyncIterator[None]:
+    """All that is read on this reading connection meanwhile is of one moment, whatever is written beside it."""
+    await connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        await connection.execute("ROLLBACK")
+
+
+async def cell_texts(connection: aiosqlite.Connection, scope: Scope, participant_id: str) -> dict[str, str]:
+    """All cells of a participant as they are stored: JSON, unless somebody else wrote there."""
+    rows = _queries.every_cell(connection, **scope._asdict(), participant_id=participant_id)
+    return {cell: value async for cell, value in rows}
+
+
+async def whole_ledger(
+    connection: aiosqlite.Connection, scope: Scope, participant_id: str
+) -> list[tuple[Entry, int]]:
+    """Every entry of a participant with its fact's seq, in the order written."""
+    rows = _queries.whole_ledger(connection, **scope._asdict(), participant_id=participant_id)
+    return [(Entry(*row[:-1]), row[-1]) async for row in rows]
+
+
+async def mend_entries(
+    connection: aiosqlite.Connection, scope: Scope, participant_id: str, entries: Iterable[tuple[Entry, int]]
+) -> None:
+    """Correct what entries of the ledger say, each with its fact's seq: amount, balance and event time, by cause."""
+    rows = [
+        {
+            **scope._asdict(),
+            "participant_id": participant_id,
+            "cause": entry.cause,
+            "amount": entry.amount,
+            "balance": entry.balance,
+            "seq": seq,
+            "occurred_at": entry.occurred_at,
+        }
+        for entry, seq in entries
+    ]
+    if rows:
+        await _queries.mend_entries(connection, rows)
+
+
+async def remove_entries(
+    connection: aiosqlite.Connection, scope: Scope, participant_id: str, causes: Iterable[str]
+) -> None:
+    """Take out entries that no award made."""
+    rows = [{**scope._asdict(), "participant_id": participant_id, "cause": cause} for cause in causes]
+    if rows:
+        await _queries.remove_entries(connection, rows)
+
+
+async def places_of(
+    connection: aiosqlite.Connection, scope: Scope, participant_id: str, rankings: Iterable[tuple[str, str, str]]
+) -> list[Place]:
+    """A participant's places on these rankings, each a (board, window, period)."""
+    wanted = json.dumps([list(ranking) for ranking in rankings])
+    rows = _queries.places_of(connection, **scope._asdict(), participant_id=participant_id, wanted=wanted)
+    return [Place(board, window, period, participant_id, *rest) async for board, window, period, *rest in rows]
+
+
+async def places_after(
+    connection: aiosqlite.Connection, scope: Scope, place: Place | None, limit: int
+) -> list[tuple[Place, str | None]]:
+    """The next places of all rankings, or the first, each with the text of the cell that gives it, if there is one."""
+    after = ("", "", "", "") if place is None else (place.board, place.window, place.period, place.participant_id)
+    names = dict(zip(("board", "time_window", "period", "participant_id"), after, strict=True))
+    rows = _queries.places_after(connection, **scope._asdict(), **names, limit=limit)
+    return [(Place(*row[:-1]), row[-1]) async for row in rows]

@@ -14,6 +14,7 @@ from bq_server.processing.processor import Conflict, Duplicate, Processed, Proce
 from bq_server.store import facts, sqlite
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.migrations import SchemaTooOld, available
+from bq_server.store.queries import load
 
 pytestmark = pytest.mark.anyio
 SCOPE = Scope("p", "test")
@@ -164,3 +165,14 @@ async def test_a_store_that_fails_gives_up_no_message(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(StoreUnavailable):
             await messages.settle(Full(database, IdSource(), lambda: 1, Games()), [("1-0", event(1).to_payload())])
+
+
+async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database, database.read() as connection:
+        for query in ("newest_facts", "newest_facts_of_type"):
+            sql = getattr(load("facts"), query).sql
+            names = ("project", "environment", "fact_type", "before", "since", "until", "limit")
+            async with connection.execute(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(names, 1)) as cursor:
+                plan = " ".join(str(row[3]) for row in await cursor.fetchall())
+            assert "USING INDEX" in plan
+            assert "TEMP B-TREE" not in plan

@@ -40,3 +40,37 @@ ORDER BY occurred_at, seq;
 SELECT count(DISTINCT facts.participant_id) FROM json_each(:listening) AS pair
 JOIN facts ON facts.project = :project AND facts.environment = :environment
     AND facts.fact_type = pair.value ->> 0 AND facts.seq > pair.value ->> 1;
+
+-- name: put_total_events(project, environment, participant_id, total_events, created_at)!
+INSERT INTO participants (project, environment, participant_id, total_events, created_at)
+VALUES (:project, :environment, :participant_id, :total_events, :created_at)
+ON CONFLICT (project, environment, participant_id) DO UPDATE SET total_events = excluded.total_events;
+
+-- name: named_after(project, environment, after, limit)
+-- The next ids that any row of a participant's own names, whether or not the participant is known.
+SELECT participant_id FROM (
+    SELECT participant_id FROM participants
+    WHERE project = :project AND environment = :environment AND participant_id > :after
+    ORDER BY participant_id LIMIT :limit
+) AS known
+UNION SELECT participant_id FROM (
+    SELECT DISTINCT participant_id FROM facts
+    WHERE project = :project AND environment = :environment AND participant_id > :after
+    ORDER BY participant_id LIMIT :limit
+) AS with_facts
+UNION SELECT participant_id FROM (
+    SELECT DISTINCT participant_id FROM cells
+    WHERE project = :project AND environment = :environment AND participant_id > :after
+    ORDER BY participant_id LIMIT :limit
+) AS with_cells
+UNION SELECT participant_id FROM (
+    SELECT DISTINCT participant_id FROM ledger
+    WHERE project = :project AND environment = :environment AND participant_id > :after
+    ORDER BY participant_id LIMIT :limit
+) AS with_points
+ORDER BY participant_id LIMIT :limit;
+
+-- name: every_scope()
+SELECT project, environment FROM participants UNION SELECT project, environment FROM facts
+UNION SELECT project, environment FROM cells UNION SELECT project, environment FROM ledger
+UNION SELECT project, environment FROM standings ORDER BY project, environment;

@@ -90,3 +90,40 @@ INSERT INTO fact_effects (fact_id, effects) VALUES (:fact_id, :effects) ON CONFL
 
 -- name: effects(fact_id)$
 SELECT effects FROM fact_effects WHERE fact_id = :fact_id;
+
+-- name: whole_ledger(project, environment, participant_id)
+-- Every entry of a participant with its fact's seq, in the order written.
+SELECT transaction_id, cause, amount, balance, fact_id, occurred_at, created_at, seq FROM ledger
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id ORDER BY entry;
+
+-- name: mend_entries(project, environment, participant_id, cause, amount, balance, seq, occurred_at)*!
+UPDATE ledger SET amount = :amount, balance = :balance, seq = :seq, occurred_at = :occurred_at
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id AND cause = :cause;
+
+-- name: remove_entries(project, environment, participant_id, cause)*!
+DELETE FROM ledger
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id AND cause = :cause;
+
+-- name: places_of(project, environment, participant_id, wanted)
+-- A participant's places on (board, window, period) rankings, given as JSON arrays in JSON.
+SELECT standings.board, standings.time_window, standings.period, standings.score, standings.reached_at
+FROM json_each(:wanted) AS ranking
+JOIN standings ON standings.project = :project AND standings.environment = :environment
+    AND standings.board = ranking.value ->> 0
+    AND standings.time_window = ranking.value ->> 1
+    AND standings.period = ranking.value ->> 2
+    AND standings.participant_id = :participant_id;
+
+-- name: places_after(project, environment, board, time_window, period, participant_id, limit)
+-- The next places of all rankings, each with the cell that gives it.
+SELECT standings.board, standings.time_window, standings.period, standings.participant_id, standings.score,
+    standings.reached_at, cells.value
+FROM standings LEFT JOIN cells ON cells.project = standings.project AND cells.environment = standings.environment
+    AND cells.participant_id = standings.participant_id
+    AND cells.cell = CASE WHEN standings.board LIKE 'leaderboard/%'
+        THEN 'score/' || substr(standings.board, 13) || '/' || standings.time_window || '/' || standings.period
+        ELSE standings.board END
+WHERE standings.project = :project AND standings.environment = :environment
+    AND (standings.board, standings.time_window, standings.period, standings.participant_id)
+    > (:board, :time_window, :period, :participant_id)
+ORDER BY standings.board, standings.time_window, standings.period, standings.participant_id LIMIT :limit;
