@@ -1,5 +1,6 @@
 """A client of one project, which no other test can see."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +53,44 @@ class Project:
 
     def send_sync(self, body: Json, **headers: str) -> httpx.Response:
         return self.post("/ingest/events/sync", body, **headers)
+
+    def told(self, body: Json, **query: str) -> Json:
+        """By the sync path: what it caused, or with `dry_run` what it would."""
+        answer = self.request("POST", "/ingest/events/sync", json=body, params=query or {"include": "effects"})
+        assert answer.status_code == 200, answer.text
+        told: Json = answer.json()
+        return told
+
+    def put_game(self, game: Json | str, **query: bool) -> httpx.Response:
+        """Apply a game, given as YAML text or as what becomes JSON."""
+        text = game if isinstance(game, str) else json.dumps(game)
+        headers = {"Content-Type": "application/yaml" if isinstance(game, str) else "application/json"}
+        return self.request("PUT", "/gamify/admin/game", content=text.encode(), headers=headers, params=query)
+
+    def apply(self, game: Json | str, **query: bool) -> Json:
+        """Apply a game, and wait until all it recomputes is computed; the plan."""
+        answer = self.put_game(game, **query)
+        assert answer.status_code == 200, answer.text
+        until("every refold is finished", lambda: all(each["finished_at"] for each in self.game()["refolds"]))
+        plan: Json = answer.json()
+        return plan
+
+    def game(self) -> Json:
+        """The game in force, its warnings and its refolds."""
+        answer: Json = self.get("/gamify/admin/game").json()
+        return answer
+
+    def participant(self, participant_id: str, part: str = "", **query: Any) -> Json:
+        """The profile of a participant, or a part such as `/state`."""
+        answer = self.get(f"/gamify/participants/{participant_id}{part}", **query)
+        assert answer.status_code == 200, answer.text
+        found: Json = answer.json()
+        return found
+
+    def balance(self, participant_id: str) -> int:
+        """The points that a participant has."""
+        balance: int = self.participant(participant_id, "/points")["balance"]
+        return balance
 
     def facts(self, **query: Any) -> list[Json]:
         """All facts that pass the filter, over all pages."""
