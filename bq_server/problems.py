@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
 
 
 class Code(StrEnum):
@@ -87,3 +90,37 @@ class Refusal(Exception):
         first = errors[0]
         more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
         return cls(Code.VALIDATION_FAILED, f"{first.field}: {first.detail}{more}", errors)
+
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""The header of a 503 that may be over in a moment."""
+
+LONE_SURROGATE = "must not hold half of a surrogate pair"
+
+_WORDS = {
+    "missing": "is required",
+    "string_unicode": LONE_SURROGATE,
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+}
+
+
+def in_words(error: Any) -> str:
+    """What Pydantic found wrong, as the end of a sentence that begins with the field."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    for start, ours in (("String should", "must"), ("Input should", "must")):
+        message = message.replace(start, ours, 1)
+    return _WORDS.get(error["type"], message[0].lower() + message[1:])
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """What Pydantic found, field by field."""
+    return [
+        FieldError(path(item["loc"]) or "body", item["type"], in_words(item))
+        for item in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def path(location: Sequence[str | int]) -> str:
+    """A location in a document as one dotted path."""
+    return ".".join(str(part) for part in location)

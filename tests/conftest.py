@@ -17,7 +17,7 @@ from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from tests.support.client import Project
 from tests.support.process import ServerProcess
 
-PROJECTS = 250
+PROJECTS = 800
 KEYS: dict[str, tuple[KeyScope, ...]] = {
     "test": EVERY_SCOPE,
     "live": EVERY_SCOPE,

@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from bq_server.api.batches import replayed
 from bq_server.api.facts import Moment
-from bq_server.api.ingest import INTAKE_CODES, replayed
+from bq_server.api.ingest import INTAKE_CODES
 from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.reading import Reading
 from bq_server.clock import format_timestamp

@@ -5,13 +5,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from bq_server.api.batches import replayed, take_batch
 from bq_server.api.facts import properties_of
 from bq_server.api.ingest import (
     BATCH_EXAMPLE,
     EVENT_EXAMPLE,
     INTAKE_CODES,
-    conflict_error,
-    replayed,
 )
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import BatchError, Reading
@@ -76,22 +75,14 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
         return json_response(_processed(result), 200, replayed([result]))
 
     async def process_gamify_batch(call: Call) -> Response:
-        events, errors = await reading.many(call)
-        made: list[Made] = []
-        for index, result in zip(events, await intake.process_now(list(events.values())), strict=True):
-            if isinstance(result, Conflicting):
-                errors.append(conflict_error(index, result))
-            else:
-                made.append(result)
-        errors.sort(key=lambda error: error.index)
+        taken = await take_batch(call, reading, intake.process_now)
         answer = ProcessedBatchAnswer(
-            processed=len(made),
-            rejected=len({error.index for error in errors}),
-            results=[_processed(result) for result in made],
-            errors=errors,
+            processed=len(taken.results),
+            rejected=taken.rejected,
+            results=[_processed(result) for result in taken.results],
+            errors=taken.errors,
         )
-        body = answer.model_dump_json(exclude=None if errors else {"errors"})
-        return Response(body, 200 if made else 422, replayed(made), "application/json")
+        return taken.response(answer, 200)
 
     async def list_events(call: Call) -> Response:
         query: PageQuery = call.query

@@ -6,8 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from bq_server.api.operations import Answer, Call, Operation, json_response
-from bq_server.ingest.acceptance import RETRY_AFTER
-from bq_server.problems import Code, FieldError, Refusal
+from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal
 
 Check = Callable[[], Awaitable[str | None]]
 """Answers what is wrong with a part, or None."""

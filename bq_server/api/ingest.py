@@ -1,25 +1,23 @@
 """`/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from bq_server.api.batches import replayed, take_batch
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import BatchError, Reading
 from bq_server.clock import format_timestamp
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
-from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, Made
+from bq_server.ingest.acceptance import Conflicting, Intake
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.problems import Code, Refusal
 from bq_server.processing.processor import Conflict, Processed, Processor
 from bq_server.store import state
 from bq_server.store.database import Database
-
-REPLAYED = {"Idempotent-Replayed": "true"}
 
 EVENT_EXAMPLE: dict[str, Any] = {
     "event_name": "purchase_completed",
@@ -122,17 +120,6 @@ class MessageAnswer(BaseModel):
     reason: str | None = Field(None, description="Why it can't be processed (dead).")
 
 
-def conflict_error(index: int, conflict: Conflicting) -> BatchError:
-    """The conflict as an error of one event of a batch."""
-    code = Code.IDEMPOTENCY_CONFLICT.value
-    return BatchError(index=index, field="idempotency_key", code=code, detail=conflict.detail)
-
-
-def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
-    """The header of an answer that only repeats earlier ones."""
-    return REPLAYED if results and all(result.repeated for result in results) else None
-
-
 def _shown(effect: dict[str, Any]) -> dict[str, Any]:
     """An effect beside the event that caused it, whose participant and fact go without saying."""
     return {"type": effect["type"]} | {
@@ -153,22 +140,14 @@ def operations(
         return json_response(AcceptedAnswer(message_id=result.message_id), 202, replayed([result]))
 
     async def accept_batch(call: Call) -> Response:
-        events, errors = await reading.many(call)
-        accepted: list[Accepted] = []
-        for index, result in zip(events, await intake.accept(list(events.values())), strict=True):
-            if isinstance(result, Conflicting):
-                errors.append(conflict_error(index, result))
-            else:
-                accepted.append(result)
-        errors.sort(key=lambda error: error.index)
+        taken = await take_batch(call, reading, intake.accept)
         answer = BatchAnswer(
-            accepted=len(accepted),
-            rejected=len({error.index for error in errors}),
-            message_ids=[result.message_id for result in accepted],
-            errors=errors,
+            accepted=len(taken.results),
+            rejected=taken.rejected,
+            message_ids=[result.message_id for result in taken.results],
+            errors=taken.errors,
         )
-        body = answer.model_dump_json(exclude=None if errors else {"errors"})
-        return Response(body, 202 if accepted else 422, replayed(accepted), "application/json")
+        return taken.response(answer, 202)
 
     async def process_event(call: Call) -> Response:
         query: SyncQuery = call.query

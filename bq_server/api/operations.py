@@ -14,9 +14,7 @@ from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
 from bq_server.api.problems import problem_response
 from bq_server.events import Scope
-from bq_server.ingest.acceptance import RETRY_AFTER
-from bq_server.ingest.validation import in_words, path
-from bq_server.problems import Code, FieldError, Refusal
+from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
 from bq_server.store.database import StoreUnavailable
 from bq_server.store.keys import KeyScope
 

@@ -15,12 +15,11 @@ from bq_server.ingest.validation import (
     batch,
     check,
     faults_of,
-    field_errors,
     idempotency_key,
     parse,
     single,
 )
-from bq_server.problems import FieldError, Refusal
+from bq_server.problems import FieldError, Refusal, field_errors
 from bq_server.slicing import Slices
 
 M = TypeVar("M", bound=BaseModel)

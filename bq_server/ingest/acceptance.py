@@ -11,7 +11,7 @@ from itertools import islice
 
 from bq_server.events import Event, Scope
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
-from bq_server.problems import Code, Refusal
+from bq_server.problems import RETRY_AFTER, Code, Refusal
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
@@ -19,8 +19,6 @@ from bq_server.store.facts import Fact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.writer import Claim, Message, StreamFull, Writer
-
-RETRY_AFTER = {"Retry-After": "1"}
 
 SYNC_GROUP_EVENTS = 200
 SYNC_WAITING_EVENTS = 5_000

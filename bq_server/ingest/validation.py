@@ -1,7 +1,7 @@
 """From a body's bytes to valid events, or to errors that name the field and say what to do."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from bq_server.ingest.models import EventIn
-from bq_server.problems import Code, FieldError, Refusal
+from bq_server.problems import LONE_SURROGATE, Code, FieldError, Refusal, field_errors
 
 LARGEST_BITS = 1023
 """A whole number of more bits has no finite double, which is what conditions and formulas see."""
@@ -113,7 +113,7 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
 
 _FAULTS = {
     "null_character": "must not hold the character U+0000",
-    "lone_surrogate": "must not hold half of a surrogate pair",
+    "lone_surrogate": LONE_SURROGATE,
     "not_finite": "must be a finite number; NaN, Infinity and numbers beyond 1e308 are not",
 }
 
@@ -167,32 +167,3 @@ def _members(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int,
 def faults_of(document: dict[str, Any], limits: Limits) -> list[FieldError]:
     """What no text and no number in a document may be, wherever it stands."""
     return _faults("", document, limits.max_nesting)
-
-
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """What Pydantic found, field by field."""
-    return [
-        FieldError(path(item["loc"]) or "body", item["type"], in_words(item))
-        for item in error.errors(include_url=False, include_input=False)
-    ]
-
-
-_WORDS = {
-    "missing": "is required",
-    "string_unicode": _FAULTS["lone_surrogate"],
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-}
-
-
-def in_words(error: Any) -> str:
-    """What Pydantic found wrong, as the end of a sentence that begins with the field."""
-    message = str(error["msg"]).removeprefix("Value error, ")
-    for start, ours in (("String should", "must"), ("Input should", "must")):
-        message = message.replace(start, ours, 1)
-    return _WORDS.get(error["type"], message[0].lower() + message[1:])
-
-
-def path(location: Sequence[str | int]) -> str:
-    """A location in a document as one dotted path."""
-    return ".".join(str(part) for part in location)

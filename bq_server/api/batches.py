@@ -1,0 +1,59 @@
+"""Batches of events: each accepted or rejected by itself, by either path."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from bq_server.api.operations import Call
+from bq_server.api.reading import BatchError, Reading
+from bq_server.events import Event
+from bq_server.ingest.acceptance import Accepted, Conflicting, Made
+from bq_server.problems import Code
+
+R = TypeVar("R", Accepted, Made)
+
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[R]):
+    """What became of the events of a batch."""
+
+    results: list[R]
+    """Of those accepted, in their order."""
+    errors: list[BatchError]
+    """Of the others, in the order of the batch."""
+
+    @property
+    def rejected(self) -> int:
+        """How many events were rejected; one may have several errors."""
+        return len({error.index for error in self.errors})
+
+    def response(self, answer: BaseModel, success: int) -> Response:
+        """The answer: with 422 when nothing was accepted, and with `errors` only when something was rejected."""
+        body = answer.model_dump_json(exclude=None if self.errors else {"errors"})
+        return Response(body, success if self.results else 422, replayed(self.results), "application/json")
+
+
+async def take_batch(
+    call: Call, reading: Reading, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | Conflicting]]]
+) -> Taken[R]:
+    """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
+    events, errors = await reading.many(call)
+    results: list[R] = []
+    for index, result in zip(events, await take(list(events.values())), strict=True):
+        if isinstance(result, Conflicting):
+            code = Code.IDEMPOTENCY_CONFLICT.value
+            errors.append(BatchError(index=index, field="idempotency_key", code=code, detail=result.detail))
+        else:
+            results.append(result)
+    errors.sort(key=lambda error: error.index)
+    return Taken(results, errors)
+
+
+def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
+    """The header of an answer that only repeats earlier ones."""
+    return REPLAYED if results and all(result.repeated for result in results) else None
