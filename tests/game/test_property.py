@@ -12,7 +12,7 @@ from bq_server.game.cells import Cell
 from bq_server.game.facts import Fact
 from bq_server.game.folding import InMemoryGame, fold
 from bq_server.game.verification import verify
-from tests.game.strategies import Rules, games, histories
+from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 
 thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
@@ -54,6 +54,13 @@ def assert_equals_fold(memory: InMemoryGame) -> None:
 @thorough
 @given(game=games(), facts=histories(), seed=seeds)
 def test_any_order_duplicates_and_batches_equal_one_fold(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
+    assert_equals_fold(play(game, facts, seed + part))
+
+
+@pytest.mark.parametrize("part", range(2))
+@settings(thorough, max_examples=400)
+@given(game=ordered_games(), facts=dense_histories(), seed=seeds)
+def test_challenges_whose_outcome_depends_on_order(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
     assert_equals_fold(play(game, facts, seed + part))
 
 
