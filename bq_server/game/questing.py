@@ -109,7 +109,6 @@ class QuestRule:
             falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
             standing = self._fresh(ordered=self.ordered or falls)
             outcome.cells.update(dict.fromkeys(replayed.cells))
-            cells = {}
         verdicts = self._take(story, standing, cells, outcome)
         for hit in hits:
             for reading in hit.readings:
