@@ -1,7 +1,7 @@
 """Exact amounts. Adding doubles depends on their order, so sums and maxima are whole numbers of millionths."""
 
 import math
-from fractions import Fraction
+from decimal import Decimal
 
 MILLIONTHS = 1_000_000
 MAX_AMOUNT = 10**12
@@ -16,7 +16,7 @@ def to_millionths(value: float) -> int:
     if not math.isfinite(value) or abs(value) > MAX_AMOUNT:
         raise ValueError(f"must be a number between -{MAX_AMOUNT:,} and {MAX_AMOUNT:,}")
     # The shortest decimal that is this double is what the sender wrote: 0.1 is a tenth, not 0.1000000000000000055.
-    return round(Fraction(repr(value)) * MILLIONTHS)
+    return int(value) * MILLIONTHS if value == int(value) else round(Decimal(repr(value)) * MILLIONTHS)
 
 
 def from_millionths(amount: int) -> int | float:

@@ -155,7 +155,7 @@ def _definitions(document: Document, kind: str) -> list[Any]:
 
 
 def _doubtful(document: Document) -> Iterator[Mistake]:
-    for path in document.scalars:
+    for path in document.styles:
         if path and path[-1] in ("when", "of", "award"):
             value: Any = document.data
             for part in path:

@@ -17,6 +17,7 @@ MAX_BYTES = 1_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 30
 _MAX_PARSED_DEPTH = 1000
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 Path = tuple[int | str, ...]
 
@@ -49,18 +50,22 @@ class Document:
     """Where each value starts."""
     keys: dict[Path, Place] = field(default_factory=dict)
     """Where the key of each value starts."""
-    scalars: dict[Path, tuple[str | None, int]] = field(default_factory=dict)
-    """How each string is quoted, and how far a block is indented."""
+    styles: dict[Path, str | None] = field(default_factory=dict)
+    """How each string is quoted."""
     problems: list[tuple[Place, str]] = field(default_factory=list)
     """What can be read but mustn't be there."""
+    text: str = ""
 
     def place_in(self, path: Path, line: int, column: int) -> Place:
         """The place of a position within the string at a path."""
         start = self.values.get(path, Place())
-        style, indent = self.scalars.get(path, (None, 0))
+        style = self.styles.get(path)
         if style in ("|", ">"):
+            lines = self.text.splitlines()[start.line :]
+            indent = next((len(each) - len(each.lstrip()) for each in lines if each.strip()), 0)
             return Place(start.line + line, indent + column)
-        return Place(start.line, start.column + (style is not None) + column - 1) if line == 1 else start
+        quoted = style in ("'", '"')
+        return Place(start.line, start.column + quoted + column - 1) if line == 1 else start
 
 
 class _Loader(_Parser):  # type: ignore[misc]
@@ -94,7 +99,7 @@ def read_document(text: str | bytes) -> Document:
         if data is None:
             raise
         return Document(data)
-    document = Document()
+    document = Document(text=text)
     _Reader(document).read(node)
     if data is not None:
         document.data = data
@@ -183,6 +188,8 @@ class _Reader:
         self._budget -= 1
         if self._budget < 0 or len(path) > MAX_DEPTH:
             raise DocumentError(place, "has too many values, or is nested too deeply")
+        if not isinstance(node, ScalarNode) and node.tag not in _COLLECTIONS:
+            document.problems.append((place, f"the tag {node.tag} has no meaning here"))
         if isinstance(node, MappingNode):
             return dict(self._items(node, path))
         if isinstance(node, SequenceNode):
@@ -216,7 +223,7 @@ class _Reader:
             case "float":
                 return float(text)
             case "str":
-                self._document.scalars[path] = (node.style, _indent(node))
+                self._document.styles[path] = node.style
                 return text
             case tag:
                 self._document.problems.append((_start(node), f"the tag {tag} has no meaning here"))
@@ -225,11 +232,3 @@ class _Reader:
 
 def _start(node: Node) -> Place:
     return Place(node.start_mark.line + 1, node.start_mark.column + 1)
-
-
-def _indent(node: ScalarNode) -> int:
-    """How far a block's lines are indented: the mark at its end stands at the next line's start, so it is counted."""
-    if node.style not in ("|", ">") or node.start_mark.buffer is None:
-        return 2 * (node.start_mark.column > 0)
-    lines = node.start_mark.buffer.splitlines()[node.start_mark.line + 1 :]
-    return next((len(line) - len(line.lstrip()) for line in lines if line.strip()), 0)

@@ -109,7 +109,6 @@ class QuestRule:
             falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
             standing = self._fresh(ordered=self.ordered or falls)
             outcome.cells.update(dict.fromkeys(replayed.cells))
-            cells = {}
         verdicts = self._take(story, standing, cells, outcome)
         for hit in hits:
             for reading in hit.readings:
@@ -254,6 +253,10 @@ def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tu
             for part, _ in amounts:
                 verdicts[fact_id or "", part] = "already_complete"
         return verdicts
+    while entries and course.base_end is not None and entries[0][0] < course.base_end:
+        # It belongs to parts already met, on which nothing else waits; any other would have been replayed.
+        _, amounts, fact_id = entries.pop(0)
+        verdicts.update({(fact_id or "", part): "already_complete" for part, _ in amounts})
     if entries and course.end is not None and entries[0][0] < course.end:
         entries.extend((moment, kept, None) for moment, kept in course.rewind())
         entries.sort(key=lambda entry: entry[0])

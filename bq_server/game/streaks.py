@@ -49,6 +49,15 @@ class Runs:
         self.longest = max(self.longest, *lengths)
         self._forget(lengths)
 
+    def forgets(self, period: int, reach: int) -> bool:
+        """Whether a record may touch periods that are no longer kept, or soon won't be.
+
+        The period may be that of any zone: the margin of one is wider than any two differ.
+        """
+        if self.stretches and period - 1 <= self.stretches[-1][1] - KEPT_PERIODS:
+            return True
+        return self.older is not None and min(period - 1, reach) <= self.older[0] + 1
+
     def lengths(self) -> list[int]:
         """The length, in periods recorded, of the run that each stretch belongs to, up to and with that stretch."""
         count, linked = self.older[1] if self.older else 0, self._links()
@@ -167,11 +176,8 @@ class StreakRule:
             if hit.fact.fact_type == TIMEZONE_CHANGED:
                 if hit.fact.moment < runs.newest:
                     return self.whole()
-            elif runs.older is not None and _matched(hit):
-                # One zone is as good as another here: the margin is wider than any two differ.
-                period, reach = self.place(hit.fact.occurred_at, UTC)
-                if min(period - 1, reach) <= runs.older[0] + 1:
-                    return self.whole()
+            elif _matched(hit) and runs.forgets(*self.place(hit.fact.occurred_at, UTC)):
+                return self.whole()
         return None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:

@@ -1,6 +1,6 @@
 """Games and facts for the property tests: small alphabets, so that definitions and facts meet often."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,9 @@ on = st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2, unique=True)
 when = st.sampled_from([None, None, None, "properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)"])
 
 
+few = st.sampled_from([1, 1, 2, 0])
+
+
 @st.composite
 def metrics(draw: st.DrawFn) -> dict[str, Any]:
     aggregate = draw(st.sampled_from(["count", "sum", "sum", "max", "distinct", "days"]))
@@ -34,7 +37,7 @@ def metrics(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def criteria(draw: st.DrawFn) -> dict[str, Any]:
     metric = draw(metrics())
-    highest = 12 if metric["aggregate"] in ("sum", "max") else 4
+    highest = {"sum": 8, "max": 4}.get(metric["aggregate"], 3)
     return {**metric, "target": draw(st.integers(1, highest))}
 
 
@@ -93,9 +96,9 @@ def games(draw: st.DrawFn) -> Rules:
         ],
         "badges": [
             {"code": "given", "name": "Given"},
-            *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(st.integers(0, 2)))),
+            *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(few))),
         ],
-        "challenges": [draw(challenges(f"c{number}")) for number in range(draw(st.integers(0, 2)))],
+        "challenges": [draw(challenges(f"c{number}")) for number in range(draw(few))],
         "streaks": [
             {
                 "code": f"s{number}",
@@ -106,7 +109,7 @@ def games(draw: st.DrawFn) -> Rules:
                 "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
                 "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
             }
-            for number in range(draw(st.integers(0, 2)))
+            for number in range(draw(few))
         ],
         "tiers": [
             {"code": "low", "name": "Low", "level": 1, "min_points": 0},
@@ -121,18 +124,52 @@ def games(draw: st.DrawFn) -> Rules:
                     "metric": draw(metrics()),
                     "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"]])),
                 }
-                for number in range(draw(st.integers(0, 2)))
+                for number in range(draw(few))
             ),
         ],
     }
     return Rules(document, draw(st.sampled_from([0, 0, 0, 0, 1, 3, 6])))
 
 
+@st.composite
+def ordered_games(draw: st.DrawFn) -> Rules:
+    """One challenge whose outcome depends on order, and nothing else."""
+    objectives: list[dict[str, Any]] = []
+    for number in range(3):
+        aggregate = draw(st.sampled_from(["count", "sum", "sum", "distinct", "days", "max"]))
+        before = [each["code"] for each in objectives]
+        metric = {"on": [draw(st.sampled_from(EVENTS))], "when": None, "aggregate": aggregate}
+        if aggregate not in ("count", "days"):
+            metric["of"] = "properties.x"
+        needs = draw(st.lists(st.sampled_from(before), max_size=2, unique=True)) if before else []
+        target = draw(st.integers(1, 6 if aggregate == "sum" else 3))
+        objectives.append({"code": f"o{number}", **metric, "target": target, "prerequisites": needs})
+    document = {
+        "points": [],
+        "badges": [{"code": "given", "name": "Given"}],
+        "challenges": [
+            {
+                "code": "c0",
+                "name": "C",
+                "enrolment": draw(st.sampled_from(["automatic", "automatic", "explicit"])),
+                "duration": draw(st.sampled_from([{"type": "perpetual"}, {"type": "rolling", "days": 4}])),
+                "objectives": objectives,
+                "milestones": [{"at": at, "rewards": [{"points": 5}]} for at in (0.3, 0.7)],
+                "rewards": [{"points": 7}, {"badge": "given"}],
+            }
+        ],
+        "streaks": [],
+        "tiers": [],
+        "leaderboards": [],
+    }
+    return Rules(document, 0)
+
+
 # A property may be missing, of the wrong type, or negative; a time repeats often.
 properties = st.fixed_dictionaries(
     {},
     optional={
-        "x": st.sampled_from([1, 2, 3, 5, 0.1, 0.2, 2.5, 0, -1, -4, "many"]),
+        "x": st.sampled_from([1, 2, 3, 5, 0.1, 0.2, 2.5, 0, -1, -3, -4, 2, 3, "many"]),
         "s": st.sampled_from(["u", "v", "w", "ü"]),
         "y": st.none(),
     },
@@ -148,6 +185,7 @@ system = st.one_of(
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
 )
+amounts = st.fixed_dictionaries({"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])})
 times = st.one_of(
     st.integers(0, 30).map(lambda steps: START + steps * 7 * HOUR),
     st.integers(0, 240).map(lambda hours: START + hours * HOUR),
@@ -159,9 +197,11 @@ def histories(draw: st.DrawFn, participants: int = 2, size: int = 18) -> list[Fa
     """Facts in order of their `seq`."""
     values = draw(st.sampled_from([properties, positive]))
     custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), values)
-    kinds = st.one_of(custom, custom, custom, custom, system)
+    # Spelt out, for `one_of` would weigh each kind of system fact as much as all custom ones.
+    kinds = st.sampled_from([True] * 8 + [False]).flatmap(lambda usual: custom if usual else system)
+    length = draw(st.integers(0, size))
     rows = draw(
-        st.lists(st.tuples(kinds, times, st.integers(0, participants - 1)), max_size=size),
+        st.lists(st.tuples(kinds, times, st.integers(0, participants - 1)), min_size=length, max_size=length),
     )
     return [
         Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], f"p{who}", values, at, at)
@@ -169,6 +209,18 @@ def histories(draw: st.DrawFn, participants: int = 2, size: int = 18) -> list[Fa
     ]
 
 
-def renumbered(facts: list[Fact]) -> list[Fact]:
-    """The same facts, processed in this order."""
-    return [replace(fact, seq=seq) for seq, fact in enumerate(facts, 1)]
+@st.composite
+def dense_histories(draw: st.DrawFn) -> list[Fact]:
+    """Thirty facts of one participant within ten days; one in ten is an enrolment."""
+    custom: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.tuples(
+        st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), amounts
+    )
+    enrolment: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.just(
+        ("system.challenge_enrolled", {"challenge_code": "c0"})
+    )
+    kinds = st.sampled_from([True] * 9 + [False]).flatmap(lambda usual: custom if usual else enrolment)
+    rows = draw(st.lists(st.tuples(kinds, times), min_size=30, max_size=30))
+    return [
+        Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], "p0", values, at, at)
+        for seq, ((fact_type, values), at) in enumerate(rows, 1)
+    ]

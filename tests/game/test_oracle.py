@@ -1,5 +1,6 @@
 """The fold against a second opinion that shares no code with it."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from bq_server.game.reading import read_badges, read_challenges, read_points, re
 from bq_server.game.stepping import standing
 from bq_server.game.streaks import Runs
 from tests.game import oracle
-from tests.game.strategies import Rules, games, histories
+from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 from tests.game.test_property import thorough
 
 
@@ -31,6 +32,14 @@ def test_the_fold_means_what_the_document_says(part: int, game: Rules, facts: li
     assert seen(memory) == expected
 
 
+@thorough
+@given(game=ordered_games(), facts=dense_histories())
+def test_the_order_of_facts_means_what_the_document_says(game: Rules, facts: list[Fact]) -> None:
+    memory = InMemoryGame(game.compile())
+    memory.process(facts)
+    assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
+
+
 def seen(memory: InMemoryGame) -> oracle.Outcome:
     compiled, cells = memory.game, memory.cells("p0")
     out = oracle.Outcome()
@@ -45,7 +54,7 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
         progress = rule.open(cells.get(rule.cell)).progress
         for part, objective in enumerate(state.objectives):
             value: Any = rule.quest.measures[part].shown(progress.values[part])
-            out.objectives[state.code, objective.code] = "met" if objective.completed else oracle.Fraction(str(value))
+            out.objectives[state.code, objective.code] = "met" if objective.completed else Fraction(str(value))
         if state.completed_at is not None:
             out.completed.add(state.code)
         out.milestones |= {(state.code, each.at) for each in state.milestones if each.reached}
@@ -56,5 +65,5 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
         place = standing(compiled, "p0", key, cell) if key.startswith("score/") else None
         if place is not None and place.board != "leaderboard/pts":
             code = place.board.removeprefix("leaderboard/")
-            out.scores[code, place.window, place.period] = (oracle.Fraction(str(place.score)), place.reached_at)
+            out.scores[code, place.window, place.period] = (Fraction(str(place.score)), place.reached_at)
     return out

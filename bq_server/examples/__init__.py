@@ -1,0 +1,1 @@
+"""Games shipped with the server, each with the events that play it."""

@@ -1,0 +1,229 @@
+"""Challenges: objectives, prerequisites, enrolment, durations, milestones, rewards."""
+
+from typing import Any
+
+import pytest
+
+from bq_server.game import courses
+from tests.game.support import Story, at
+
+SPRING = """
+points: [{code: spend, on: purchase, award: properties.amount}]
+badges: [{code: champion, name: Champion}]
+challenges:
+  - code: spring
+    name: Spring
+    duration: {type: fixed, starts_at: 2026-04-01T00:00:00Z, ends_at: 2026-05-01T00:00:00Z}
+    objectives:
+      - {code: visit, on: visit, target: 1}
+      - {code: buy3, on: purchase, when: properties.amount >= 20.0, target: 3, prerequisites: [visit]}
+      - {code: spend100, on: purchase, aggregate: sum, of: properties.amount, target: 100}
+    milestones: [{at: 0.5, rewards: [{points: 50}]}]
+    rewards: [{points: 500}, {badge: champion}]
+"""
+
+
+def challenge(parts: str = "", objectives: str = "[{code: o, on: e, target: 2}]") -> str:
+    return f"challenges: [{{code: c, name: C, {parts} objectives: {objectives}, rewards: [{{points: 5}}]}}]"
+
+
+def enrol(story: Story, when: str) -> Any:
+    return story.send("system.challenge_enrolled", when, {"challenge_code": "c"})
+
+
+def test_the_spring_sale_plays_through() -> None:
+    story = Story(SPRING)
+    story.send("visit", "2026-04-02")
+    for day in (3, 4, 5):
+        result = story.send("purchase", f"2026-04-0{day}", {"amount": 40})
+    assert story.points() == 3 * 40 + 50 + 500
+    assert story.badges() == ["champion"]
+    state = story.challenge("spring")
+    assert (state.status, state.progress, state.completed_at) == ("completed", 1.0, at("2026-04-05"))
+    assert story.objectives("spring") == {"visit": 1, "buy3": 3, "spend100": 100}
+    types = [effect.type for effect in result.effects]
+    assert types == ["objective", "objective", "challenge", "points", "badge", "points"]
+    causes = [entry.cause for entry in story.memory.ledger("ada")]
+    assert causes[-1] == "challenge:spring"
+    assert "challenge:spring@0.5" in causes
+
+
+def test_an_objective_counts_only_what_comes_after_its_prerequisites() -> None:
+    story = Story(SPRING)
+    result = story.send("purchase", "2026-04-02", {"amount": 40})
+    assert [(each.part, each.verdict) for each in result.explanations if each.part] == [
+        ("buy3", "prerequisite_open"),
+        ("spend100", "matched"),
+    ]
+    story.send("visit", "2026-04-03")
+    story.send("purchase", "2026-04-04", {"amount": 40})
+    assert story.objectives("spring") == {"visit": 1, "buy3": 1, "spend100": 80}
+
+
+def test_the_fact_that_meets_a_prerequisite_does_not_count_after_it() -> None:
+    story = Story(
+        challenge(objectives="[{code: a, on: e, target: 1}, {code: b, on: e, target: 1, prerequisites: [a]}]")
+    )
+    story.send("e", "2026-04-01")
+    assert story.objectives("c") == {"a": 1, "b": 0}
+    story.send("e", "2026-04-01")
+    assert story.objectives("c") == {"a": 1, "b": 1}
+
+
+def test_a_late_prerequisite_makes_what_followed_it_count() -> None:
+    story = Story(SPRING)
+    for day in (3, 4, 5):
+        story.send("purchase", f"2026-04-0{day}", {"amount": 40})
+    assert story.objectives("spring") == {"visit": 0, "buy3": 0, "spend100": 100}
+    story.send("visit", "2026-04-03T12:00:00")
+    assert story.objectives("spring") == {"visit": 1, "buy3": 2, "spend100": 100}
+    assert story.memory.requests == 0
+    assert story.differences() == []
+
+
+def test_very_late_facts_ask_for_history_and_ones_a_little_late_do_not() -> None:
+    story = Story(SPRING)
+    for minute in range(courses.TAIL + 20):
+        story.send("purchase", f"2026-04-02T{minute // 60:02}:{minute % 60:02}:00", {"amount": 0.5})
+    story.send("purchase", "2026-04-02T01:10:00.5", {"amount": 0.5})
+    assert story.memory.requests == 0
+    story.send("visit", "2026-04-02T00:00:30")
+    assert story.memory.requests == 1
+    story.send("purchase", "2026-04-03", {"amount": 25})
+    assert story.objectives("spring")["buy3"] == 1
+    assert story.differences() == []
+
+
+def test_fixed_dates_include_the_first_moment_and_not_the_last() -> None:
+    story = Story(SPRING)
+    verdicts = [
+        story.send("visit", when).explanations[0].verdict
+        for when in ("2026-03-31T23:59:59.999999", "2026-05-01", "2026-04-01", "2026-04-30T23:59:59.999999")
+    ]
+    assert verdicts == ["outside_window", "outside_window", "matched", "already_complete"]
+
+
+@pytest.mark.parametrize(
+    ("now", "status"), [("2026-03-31", "upcoming"), ("2026-04-01", "active"), ("2026-05-01", "expired")]
+)
+def test_the_status_follows_the_clock_it_is_given(now: str, status: str) -> None:
+    assert Story(SPRING).challenge("spring", now=now).status == status
+
+
+def test_explicit_enrolment_comes_first() -> None:
+    story = Story(challenge("enrolment: explicit,"))
+    assert story.send("e", "2026-04-01").explanations[0].verdict == "not_enrolled"
+    assert story.challenge("c").status == "not_enrolled"
+    assert story.memory.cells("ada") == {}
+    enrol(story, "2026-04-02")
+    again = enrol(story, "2026-04-03")
+    assert again.effects == []
+    assert story.challenge("c").enrolled_at == at("2026-04-02")
+    assert story.send("e", "2026-04-02").explanations[0].verdict == "matched"
+    assert story.send("e", "2026-04-01T23:00:00").explanations[0].verdict == "not_enrolled"
+    story.send("e", "2026-04-05")
+    assert story.challenge("c").status == "completed"
+    assert story.differences() == []
+
+
+def test_a_late_enrolment_counts_what_followed_it() -> None:
+    story = Story(challenge("enrolment: explicit,"))
+    story.send("e", "2026-04-01")
+    story.send("e", "2026-04-03")
+    story.send("e", "2026-04-04")
+    result = enrol(story, "2026-04-02")
+    assert story.challenge("c").completed_at == at("2026-04-04")
+    assert {effect.fact_id for effect in result.effects} == {"f4"}
+    assert story.differences() == []
+
+
+def test_a_rolling_challenge_runs_from_enrolment_to_the_microsecond() -> None:
+    story = Story(challenge("duration: {type: rolling, days: 14},"))
+    story.send("e", "2026-04-01T10:00:00")
+    assert story.challenge("c").expires_at == at("2026-04-15T10:00:00")
+    assert story.send("e", "2026-04-15T10:00:00").explanations[0].verdict == "outside_window"
+    assert story.challenge("c", now="2026-04-15T10:00:00").status == "expired"
+    assert story.send("e", "2026-04-15T09:59:59.999999").explanations[0].verdict == "matched"
+    assert story.challenge("c", now="2026-06-01").status == "completed"
+
+
+def test_a_late_first_fact_moves_a_rolling_window_and_what_was_awarded_stays() -> None:
+    story = Story(challenge("duration: {type: rolling, days: 1},"))
+    story.send("e", "2026-04-02T00:00:00")
+    story.send("e", "2026-04-02T20:00:00")
+    assert story.points() == 5
+    story.send("e", "2026-04-01T10:00:00")
+    assert story.challenge("c").enrolled_at == at("2026-04-01T10:00:00")
+    assert story.objectives("c") == {"o": 2}
+    story.send("e", "2026-04-01T08:00:00")
+    assert story.points() == 5
+    assert story.challenge("c").status == "completed"
+    assert story.differences() == []
+
+
+def test_a_challenge_un_told_by_a_late_fact_stays_completed_and_is_told_apart() -> None:
+    story = Story(challenge("duration: {type: rolling, days: 1},"))
+    story.send("e", "2026-04-02T00:00:00")
+    story.send("e", "2026-04-02T23:00:00")
+    story.send("e", "2026-04-01T02:00:00")
+    assert story.challenge("c").enrolled_at == at("2026-04-01T02:00:00")
+    assert story.challenge("c").completed_at == at("2026-04-02T23:00:00")
+    story.send("e", "2026-03-31T20:00:00")
+    story.send("e", "2026-03-30T10:00:00")
+    assert story.points() == 5
+    assert story.kept() == ["challenge/c@complete", "ledger/challenge:c"]
+    assert story.differences() == []
+
+
+def test_a_sum_may_fall_before_its_target_and_then_counts_from_there() -> None:
+    story = Story(challenge(objectives="[{code: o, on: e, aggregate: sum, of: properties.x, target: 10}]"))
+    for amount, value in ((6, 6), (-4, 2), (7, 9), (-20, -11), (21, 10), (-10, 10)):
+        story.send("e", "2026-04-01", {"x": amount})
+        assert story.objectives("c") == {"o": value}
+    assert story.points() == 5
+    assert story.differences() == []
+
+
+def test_a_milestone_pays_once_even_when_progress_falls_and_rises() -> None:
+    story = Story(
+        "challenges: [{code: c, name: C, objectives: [{code: o, on: e, aggregate: sum, of: properties.x, target: 10}],"
+        " milestones: [{at: 0.5, rewards: [{points: 3}]}]}]"
+    )
+    for amount in (5, -3, 4, -3, 4):
+        story.send("e", "2026-04-01", {"x": amount})
+    assert story.points() == 3
+    assert [(each.at, each.reached) for each in story.challenge("c").milestones] == [(0.5, True)]
+
+
+def test_a_changed_challenge_counts_anew_when_it_is_met_and_pays_nothing_twice() -> None:
+    story = Story(challenge())
+    story.send("e", "2026-04-01")
+    story.send("e", "2026-04-02")
+    assert story.points() == 5
+    story.change(challenge(objectives="[{code: o, on: e, target: 4}]"))
+    story.send("e", "2026-04-03")
+    assert story.objectives("c") == {"o": 3}
+    story.send("e", "2026-04-04")
+    assert story.points() == 5
+    assert story.differences() == []
+
+
+def test_a_new_name_or_reward_is_no_reason_to_count_anew() -> None:
+    story = Story(challenge())
+    story.send("e", "2026-04-01")
+    story.change(challenge().replace("name: C", "name: Renamed").replace("points: 5", "points: 6"))
+    story.send("e", "2026-04-02")
+    assert story.memory.requests == 0
+    assert story.points() == 6
+
+
+def test_a_definition_still_being_counted_looks_at_the_past_of_whom_it_meets() -> None:
+    from dataclasses import replace
+
+    story = Story("points: [{code: p, on: other, award: 1}]")
+    story.send("e", "2026-04-01")
+    story.change(challenge())
+    story.memory.game = replace(story.memory.game, pending=frozenset({"challenge/c"}))
+    story.send("e", "2026-04-02")
+    assert story.points() == 5
+    assert story.memory.requests == 1
