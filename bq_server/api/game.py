@@ -1,5 +1,6 @@
 """`/api/v1/gamify/admin/game`: the game of an environment."""
 
+import asyncio
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -76,7 +77,7 @@ def operations(applying: Applying, database: Database, reading: Reading) -> list
     async def put_game(call: Call) -> Response:
         query: ApplyQuery = call.query
         body = await read_body(call.request, reading.bodies.single, reading.bodies.seconds, yaml=True)
-        checked = check(body)
+        checked = await asyncio.to_thread(check, body)
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
         applied = await applying.apply(call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run)

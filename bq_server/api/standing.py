@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.api.operations import Call
+from bq_server.game.cells import BADGES
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.reading import state_keys
 from bq_server.problems import Code, Refusal
@@ -37,7 +38,8 @@ async def standing(connection: Connection, call: Call, games: Games, participant
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
     cells = await state.cells(connection, call.scope, {found.participant_id: state_keys(game)})
-    return Standing(found, game, cells.get(found.participant_id, {}))
+    held = await state.cells_under(connection, call.scope, found.participant_id, [BADGES])
+    return Standing(found, game, cells.get(found.participant_id, {}) | held)
 
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:

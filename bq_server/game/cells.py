@@ -16,13 +16,15 @@ POINTS = "points"
 """`{"balance", "earned", "spent"}`."""
 TIERS = "tiers"
 """`[[code, level, at], ...]`, in the order reached."""
+BADGES = "badge/"
+"""The prefix of all badges held."""
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
 
 
 def badge(code: str) -> str:
     """A badge held: `{"at", "fact", "cause"}`. Written once."""
-    return f"badge/{code}"
+    return BADGES + code
 
 
 def criteria(code: str) -> str:

@@ -49,8 +49,8 @@ class ChallengeRule(QuestRule):
                 continue
             fact = trigger(reached, story, batch)
             given[name] = [reached.at, fact.fact_id]
-            suffix = "" if name == COMPLETE else f"@{name}"
-            outcome.grants.append(Grant(fact, reached.at, f"{self.key}{suffix}".replace("/", ":", 1), rewards))
+            suffix = "" if name == COMPLETE else f"/{name}"
+            outcome.grants.append(Grant(fact, reached.at, f"challenge:{self.code}{suffix}", rewards))
             if name != COMPLETE:
                 outcome.effects.append(
                     MilestoneReached(

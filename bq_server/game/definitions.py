@@ -35,7 +35,12 @@ def _utc(value: Any) -> Any:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError("must be an ISO 8601 date and time such as 2026-04-01T00:00:00Z") from None
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+    if not isinstance(value, datetime):
+        return value
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a moment between the years 1 and 9999 in UTC") from None
 
 
 def _one_or_many(value: Any) -> Any:

@@ -14,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 MAX_BYTES = 1_000_000
 """Largest document read."""
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 MAX_DEPTH = 30
 _MAX_PARSED_DEPTH = 1000
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")

@@ -29,6 +29,8 @@ class ParticipantMatches:
     """By the key of the rule, in order."""
     touched: frozenset[str] = frozenset()
     """Keys of rules to compute anew from stored facts."""
+    warn_until: int = 0
+    """Stored facts up to this seq that a touched rule can't read are warned of."""
 
 
 @dataclass(slots=True)
@@ -66,13 +68,19 @@ def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
     return Matches(game, participants, list(warnings.values()))
 
 
-def touch(game: CompiledGame, participant_ids: Iterable[str], definitions: Iterable[str]) -> Matches:
+def touch(
+    game: CompiledGame, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int = 0
+) -> Matches:
     """A batch without facts, in which these definitions are computed anew for these participants.
+
+    Expressions that have no usable value for a stored fact up to the seq `warn_until` are warned of; of later facts
+    they were when those came.
 
     Go through the same phases as with facts; nothing already awarded is awarded again.
     """
     known = frozenset(definitions) & game.rules.keys()
-    return Matches(game, {each: ParticipantMatches(each, touched=known) for each in participant_ids}, [])
+    own = {each: ParticipantMatches(each, touched=known, warn_until=warn_until) for each in participant_ids}
+    return Matches(game, own, [])
 
 
 def rematch(rule: Rule, facts: Sequence[Fact], variables: dict[str, Variables]) -> list[Hit]:
@@ -120,6 +128,16 @@ def _hit(rule: Rule, fact: Fact, variables: Variables) -> Hit:
 
 def _enrols_in(rule: Rule, fact: Fact) -> bool:
     return fact.fact_type == CHALLENGE_ENROLLED and rule.key == f"challenge/{fact.properties.get('challenge_code')}"
+
+
+def warnings_of(rule: Rule, hits: Iterable[Hit], until: int) -> list[RuleWarning]:
+    """The warnings that stored facts up to that seq give a rule."""
+    found: dict[tuple[str, str], RuleWarning] = {}
+    for hit in hits:
+        for reading in hit.readings:
+            if reading.verdict == "expression_error" and hit.fact.seq <= until:
+                _warn(found, rule.key, reading.message or "", hit.fact)
+    return list(found.values())
 
 
 def _warn(warnings: dict[tuple[str, str], RuleWarning], definition: str, message: str, fact: Fact) -> None:

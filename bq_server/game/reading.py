@@ -142,13 +142,12 @@ class TierState:
 
 
 def state_keys(game: CompiledGame) -> list[str]:
-    """The keys of every cell that these read models look at."""
+    """The keys of every cell that these read models look at, beside all those under `cells.BADGES`."""
     document = game.game
     return [
         keys.POINTS,
         keys.TIERS,
         keys.ZONE,
-        *(keys.badge(each.code) for each in document.badges),
         *(keys.criteria(each.code) for each in document.badges if each.criteria is not None),
         *(keys.challenge(each.code) for each in document.challenges),
         *(keys.streak(each.code) for each in document.streaks),
@@ -162,7 +161,9 @@ def read_points(cells: Cells) -> PointsState:
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
-    """Every badge of the game by display order, held or not."""
+    """Every badge of the game by display order, held or not; then those held that the game has no longer."""
+    defined = {keys.badge(badge.code) for badge in game.game.badges}
+    gone = sorted(key for key in cells if key.startswith(keys.BADGES) and key not in defined)
     return [
         BadgeState(
             badge.code,
@@ -176,6 +177,10 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
             progress=_badge_progress(game, badge.code, cells),
         )
         for badge in sorted(game.game.badges, key=lambda badge: badge.display_order)
+    ] + [
+        BadgeState(code, code, None, None, None, "common", earned=True, earned_at=cells[key]["at"], progress=None)
+        for key in gone
+        for code in [key.removeprefix(keys.BADGES)]
     ]
 
 
@@ -304,7 +309,7 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
     for definition in sorted(game.game.streaks, key=lambda streak: streak.display_order):
         rule = game.rules[f"streak/{definition.code}"]
         cell = cells.get(keys.streak(definition.code))
-        if cell is None or not isinstance(rule, StreakRule):
+        if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
             continue
         runs = Runs.load(cell)
         zone = rule.zone or zone_here

@@ -23,7 +23,7 @@ from bq_server.game.facts import (
     system_properties,
 )
 from bq_server.game.leaderboards import LeaderboardRule, Standing
-from bq_server.game.matching import Matches, ParticipantMatches, rematch
+from bq_server.game.matching import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.rules import Grant, LedgerEntry, Replay, Replayed, Rewards
 
 __all__ = ["HistoryRequest", "Past", "Plan", "StepResult", "prepare", "step"]
@@ -186,7 +186,10 @@ def _step_participant(
         if replay is not None:
             facts = [fact for fact in past.facts if replay.since is None or fact.occurred_at >= replay.since]
             under = {name: cell for name, cell in past.cells.items() if name.startswith(replay.prefixes)}
-            replayed = Replayed(rematch(rule, facts, variables), under, past.ledger)
+            hits = rematch(rule, facts, variables)
+            if key in own.touched:
+                result.warnings.extend(warnings_of(rule, hits, own.warn_until))
+            replayed = Replayed(hits, under, past.ledger)
         outcome = rule.step(own.hits.get(key, ()), cells, replayed)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)

@@ -244,7 +244,7 @@ class StreakRule:
             if runs.longest < at or str(at) in given:
                 continue
             given[str(at)] = [record.occurred_at, cause.fact_id]
-            outcome.grants.append(Grant(cause, record.occurred_at, f"streak:{self.code}@{at}", rewards))
+            outcome.grants.append(Grant(cause, record.occurred_at, f"streak:{self.code}/{at}", rewards))
             outcome.effects.append(
                 MilestoneReached(
                     participant_id=cause.participant_id,

@@ -1,5 +1,6 @@
 """Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from bq_server.game.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.games import Games
 from bq_server.processing.refolding import Refolding
-from bq_server.store import facts, games, participants
+from bq_server.store import facts, games, participants, state
 from bq_server.store.database import Connection, Database
+from bq_server.store.games import Refold
 
 KINDS = {
     "points": "points",
@@ -84,16 +86,18 @@ class Applying:
         if not changed and list(before.items()) == list(after.items()):
             return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
         counts = {key: 0 if backfill else applied.get(key, newest) for key in after}
-        compiled = compile_game(new, counts)
+        compiled = await asyncio.to_thread(compile_game, new, counts)
         anew = [key for key in (*changed, *(added if backfill else ())) if key in compiled.rules]
         recomputed = anew if newest else []
         listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
         affected = await participants.count_listeners(connection, scope, listening)
         version = await games.put(connection, scope, new.model_dump_json(exclude_defaults=True), counts, removed, now)
         await games.forget_warnings(connection, scope, changed)
+        await state.remove_boards(connection, scope, removed)
         if recomputed:
             total = await participants.count(connection, scope)
-            await games.add_refold(connection, scope, self._ids.new("refold"), recomputed, total, now)
+            refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
+            await games.add_refold(connection, refold)
         unchanged = len(after) - len(added) - len(changed)
         return ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
 

@@ -1,5 +1,6 @@
 """The compiled game of each environment, kept until the stored one has another version."""
 
+import asyncio
 from collections.abc import Mapping
 
 from bq_server.events import Scope
@@ -22,7 +23,7 @@ class Games:
         if known is not None and known[0] == version:
             return known[1]
         stored = await games.current(connection, scope)
-        document = Game() if stored is None else Game.model_validate_json(stored.document)
+        document = Game() if stored is None else await asyncio.to_thread(Game.model_validate_json, stored.document)
         applied: Mapping[str, int] = await games.applied(connection, scope)
         pending = frozenset(
             definition
@@ -30,6 +31,7 @@ class Games:
             if refold.finished_at is None
             for definition in refold.definitions
         )
-        compiled = compile_game(document, applied, pending)
+        # In a thread: thousands of definitions take long enough to be felt by others.
+        compiled = await asyncio.to_thread(compile_game, document, applied, pending)
         self._compiled[scope] = (version, compiled)
         return compiled

@@ -49,9 +49,14 @@ class Table:
             seen.append(game_fact(fact))
         return await self._run(match(self.game, seen), {fact.fact_id: fact.seq for fact in facts})
 
-    async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str]) -> Played:
-        """Compute definitions anew for these participants from their stored facts; nothing is awarded twice."""
-        return await self._run(touch(self.game, participant_ids, definitions), {})
+    async def refold(
+        self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
+    ) -> Played:
+        """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
+
+        What expressions can't read of facts up to the seq `warn_until` is warned of.
+        """
+        return await self._run(touch(self.game, participant_ids, definitions, warn_until), {})
 
     async def _run(self, matches: Matches, seqs: dict[str, int]) -> Played:
         loaded = await state.cells(self.connection, self.scope, cells_needed(matches))

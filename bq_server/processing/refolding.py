@@ -62,5 +62,5 @@ class Refolding:
                 return
             game = await self._games.of(connection, refold.scope)
             table = Table(connection, refold.scope, game, self._ids, self._clock())
-            await table.refold(page, refold.definitions)
+            await table.refold(page, refold.definitions, warn_until=refold.until_seq)
             await games.advance(connection, refold, page)

@@ -37,7 +37,7 @@ class GameFile:
         if text == self._seen:
             return True
         self._seen = text
-        checked = check(text)
+        checked = await asyncio.to_thread(check, text)
         for mistake in checked.mistakes:
             write = log.error if mistake.severity == "error" else log.warning
             write("game.mistake", file=str(self._path), mistake=str(mistake))

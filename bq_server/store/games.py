@@ -31,6 +31,8 @@ class Refold:
     refold_id: str
     scope: Scope
     definitions: tuple[str, ...]
+    until_seq: int
+    """The newest fact there was when it began."""
     after_participant: str
     """The last participant that is done."""
     done: int
@@ -98,17 +100,16 @@ async def forget_warnings(connection: aiosqlite.Connection, scope: Scope, defini
     await _queries.remove_warnings(connection, [{**scope._asdict(), "definition": each} for each in definitions])
 
 
-async def add_refold(
-    connection: aiosqlite.Connection, scope: Scope, refold_id: str, definitions: Sequence[str], total: int, now: int
-) -> None:
+async def add_refold(connection: aiosqlite.Connection, refold: Refold) -> None:
     """Begin a refold; it is carried out in the background."""
     await _queries.add_refold(
         connection,
-        refold_id=refold_id,
-        **scope._asdict(),
-        definitions=json.dumps(list(definitions)),
-        total=total,
-        started_at=now,
+        refold_id=refold.refold_id,
+        **refold.scope._asdict(),
+        definitions=json.dumps(refold.definitions),
+        until_seq=refold.until_seq,
+        total=refold.total,
+        started_at=refold.started_at,
     )
 
 

@@ -124,6 +124,13 @@ async def put_places(connection: aiosqlite.Connection, scope: Scope, places: Ite
         await _queries.put_standings(connection, written)
 
 
+async def remove_boards(connection: aiosqlite.Connection, scope: Scope, boards: Iterable[str]) -> None:
+    """Clear rankings that are no more."""
+    rows = [{**scope._asdict(), "board": board} for board in boards]
+    if rows:
+        await _queries.remove_boards(connection, rows)
+
+
 async def add_entries(
     connection: aiosqlite.Connection, scope: Scope, entries: Iterable[tuple[str, int, Entry]]
 ) -> None:
@@ -228,9 +235,7 @@ async def cell_texts(connection: aiosqlite.Connection, scope: Scope, participant
     return {cell: value async for cell, value in rows}
 
 
-async def whole_ledger(
-    connection: aiosqlite.Connection, scope: Scope, participant_id: str
-) -> list[tuple[Entry, int]]:
+async def whole_ledger(connection: aiosqlite.Connection, scope: Scope, participant_id: str) -> list[tuple[Entry, int]]:
     """Every entry of a participant with its fact's seq, in the order written."""
     rows = _queries.whole_ledger(connection, **scope._asdict(), participant_id=participant_id)
     return [(Entry(*row[:-1]), row[-1]) async for row in rows]

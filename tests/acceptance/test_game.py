@@ -262,8 +262,8 @@ def test_a_dry_run_tells_what_would_happen_and_writes_nothing(bq: Project) -> No
     send_sync(bq, STORY[:2])
 
     def everything() -> list[Any]:
-        paths = ("/facts", "/events/catalog", "/gamify/participants/ada/state", "/gamify/admin/game")
-        paths += ("/gamify/participants/ada/points/transactions", "/gamify/leaderboards/points_all")
+        paths = ["/facts", "/events/catalog", "/gamify/participants/ada/state", "/gamify/admin/game"]
+        paths += ["/gamify/participants/ada/points/transactions", "/gamify/leaderboards/points_all"]
         return [bq.get(path).json() for path in paths]
 
     before = everything()
@@ -386,6 +386,14 @@ def test_a_fact_that_fails_is_counted_once_however_often_it_is_read(bq: Project)
         bq.send_sync(act("ada", f"2026-03-{day:02}T00:00:00Z", amount=1))
     (warning,) = bq.game()["warnings"]
     assert (warning["definition"], warning["count"]) == ("challenge/roll", 1)
+
+
+def test_a_definition_that_is_computed_anew_warns_of_the_stored_facts_that_fail(bq: Project) -> None:
+    for _ in range(3):
+        bq.send_sync(act())
+    bq.apply({"points": [paying("properties.amount")]}, backfill=True)
+    (warning,) = bq.game()["warnings"]
+    assert (warning["definition"], warning["count"]) == ("points/pay", 3)
 
 
 def test_fractions_of_points_round_down_and_negative_awards_are_no_awards(bq: Project) -> None:
@@ -621,6 +629,29 @@ def test_a_mistake_in_json_is_told_with_its_line_and_column(bq: Project) -> None
     assert error["detail"].startswith("line 2, column ")
     (error,) = put("[]")["errors"]
     assert error["detail"].startswith("line 1, column 1: ")
+    assert bq.game()["version"] == 0
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"points": [{"code": "a", "on": "x", "award": 1, "starts_at": "0001-01-01T00:00:00+23:59"}]}',
+        '{"points": [{"code": "a", "on": "x", "award": 1, "ends_at": "9999-12-31T23:59:59-23:59"}]}',
+        '{"badges": [{"code": "a", "name": "A", "criteria": {"on": "x", "target": NaN}}]}',
+        '{"badges": [{"code": "a", "name": "\\ud800"}]}',
+        '{"tiers": [{"code": "a", "name": "A", "level": 1, "min_points": 1' + "0" * 5000 + "}]}",
+        '{"badges": ' + "[" * 5000 + "]" * 5000 + "}",
+    ],
+    ids=["before time", "after time", "nan", "half a character", "huge", "deep"],
+)
+def test_a_hostile_document_is_a_mistake_as_any_other(bq: Project, document: str) -> None:
+    problem = check(bq.put_game(document), Code.VALIDATION_FAILED)
+    assert all(error["detail"].startswith("line 1, column ") for error in problem["errors"])
+
+
+@pytest.mark.parametrize("query", [{"dry_run": "maybe"}, {"backfil": "true"}], ids=str)
+def test_a_misspelt_parameter_is_refused(bq: Project, query: Json) -> None:
+    check(bq.put_game(SPRING, **query), Code.VALIDATION_FAILED)
     assert bq.game()["version"] == 0
 
 
@@ -1049,7 +1080,7 @@ def test_a_rank_tells_how_it_changed_since_the_window_before(bq: Project) -> Non
     bq.apply(boards("weekly"))
     for who, amount in (("ada", 3), ("bob", 2), ("cid", 1)):
         bq.send_sync(act(who, ago(days=7), amount=amount))
-    for who, amount in (("ada", 1), ("bob", 3), ("cid", 0.5), ("new", 2)):
+    for who, amount in (("ada", 10), ("bob", 30), ("cid", 5), ("new", 20)):
         bq.send_sync(act(who, amount=amount))
     entries = bq.get("/gamify/leaderboards/top").json()["entries"]
     assert [(entry["participant_id"], entry["change"]) for entry in entries] == [
@@ -1058,7 +1089,7 @@ def test_a_rank_tells_how_it_changed_since_the_window_before(bq: Project) -> Non
         ("ada", "down"),
         ("cid", "down"),
     ]
-    bq.send_sync(act("ada", amount=10))
+    bq.send_sync(act("ada", amount=100))
     assert bq.get("/gamify/leaderboards/top", limit=1).json()["entries"][0]["change"] == "same"
 
 

@@ -1,5 +1,6 @@
 """Participants: who they are, and what of them can be read."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -83,6 +84,13 @@ def test_a_patch_is_merged(bq: Project) -> None:
     assert edited["display_name"] == "Ada"
     assert edit(bq, display_name=None)["display_name"] is None
     assert edit(bq) == bq.participant("ada")
+
+
+def test_patches_at_the_same_time_are_all_kept(bq: Project) -> None:
+    create(bq)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: edit(bq, attributes={f"k{number}": number}), range(16)))
+    assert bq.participant("ada")["attributes"] == {f"k{number}": number for number in range(16)}
 
 
 def test_an_event_makes_a_participant_whose_profile_can_be_edited(bq: Project) -> None:

@@ -45,7 +45,7 @@ def test_the_spring_sale_plays_through() -> None:
     assert types == ["objective", "objective", "challenge", "points", "badge", "points"]
     causes = [entry.cause for entry in story.memory.ledger("ada")]
     assert causes[-1] == "challenge:spring"
-    assert "challenge:spring@0.5" in causes
+    assert "challenge:spring/0.5" in causes
 
 
 def test_an_objective_counts_only_what_comes_after_its_prerequisites() -> None:

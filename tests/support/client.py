@@ -61,13 +61,13 @@ class Project:
         told: Json = answer.json()
         return told
 
-    def put_game(self, game: Json | str, **query: bool) -> httpx.Response:
+    def put_game(self, game: Json | str, **query: Any) -> httpx.Response:
         """Apply a game, given as YAML text or as what becomes JSON."""
         text = game if isinstance(game, str) else json.dumps(game)
         headers = {"Content-Type": "application/yaml" if isinstance(game, str) else "application/json"}
         return self.request("PUT", "/gamify/admin/game", content=text.encode(), headers=headers, params=query)
 
-    def apply(self, game: Json | str, **query: bool) -> Json:
+    def apply(self, game: Json | str, **query: Any) -> Json:
         """Apply a game, and wait until all it recomputes is computed; the plan."""
         answer = self.put_game(game, **query)
         assert answer.status_code == 200, answer.text

@@ -26,6 +26,8 @@ CREATE TABLE refolds (
     project TEXT NOT NULL,
     environment TEXT NOT NULL,
     definitions TEXT NOT NULL,
+    -- The newest fact there was when it began: later ones have been looked at when they came.
+    until_seq INTEGER NOT NULL,
     after_participant TEXT NOT NULL,
     done INTEGER NOT NULL,
     total INTEGER NOT NULL,

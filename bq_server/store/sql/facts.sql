@@ -29,13 +29,14 @@ WHERE project = :project AND environment = :environment AND idempotency_key = :i
 -- name: facts_by_keys(triples)
 -- The facts that hold any of these (project, environment, idempotency key) triples, given as JSON arrays in JSON.
 SELECT facts.* FROM json_each(:triples) AS triple
-JOIN facts ON facts.project = triple.value ->> 0
+CROSS JOIN facts WHERE facts.project = triple.value ->> 0
     AND facts.environment = triple.value ->> 1
     AND facts.idempotency_key = triple.value ->> 2;
 
 -- name: fact_by_message(message_id, project, environment)^
+-- A message id is nearly unique; the sums keep the planner from an index of the whole environment.
 SELECT * FROM facts
-WHERE message_id = :message_id AND project = :project AND environment = :environment;
+WHERE message_id = :message_id AND project || '' = :project AND environment || '' = :environment;
 
 -- name: newest_facts(project, environment, before, since, until, limit)
 SELECT * FROM facts

@@ -26,9 +26,10 @@ ON CONFLICT (project, environment, definition) DO UPDATE SET applied_seq = exclu
 -- name: remove_definitions(project, environment, definition)*!
 DELETE FROM definitions WHERE project = :project AND environment = :environment AND definition = :definition;
 
--- name: add_refold(refold_id, project, environment, definitions, total, started_at)!
-INSERT INTO refolds (refold_id, project, environment, definitions, after_participant, done, total, started_at)
-VALUES (:refold_id, :project, :environment, :definitions, '', 0, :total, :started_at);
+-- name: add_refold(refold_id, project, environment, definitions, until_seq, total, started_at)!
+INSERT INTO refolds (
+    refold_id, project, environment, definitions, until_seq, after_participant, done, total, started_at
+) VALUES (:refold_id, :project, :environment, :definitions, :until_seq, '', 0, :total, :started_at);
 
 -- name: refolds_of(project, environment)
 -- Those under way, and the newest that ended; the newest first.

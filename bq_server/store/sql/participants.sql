@@ -38,7 +38,7 @@ ORDER BY occurred_at, seq;
 -- name: count_listeners(project, environment, listening)$
 -- How many participants have a fact of any of these (fact type, after seq) pairs, given as JSON arrays in JSON.
 SELECT count(DISTINCT facts.participant_id) FROM json_each(:listening) AS pair
-JOIN facts ON facts.project = :project AND facts.environment = :environment
+CROSS JOIN facts WHERE facts.project = :project AND facts.environment = :environment
     AND facts.fact_type = pair.value ->> 0 AND facts.seq > pair.value ->> 1;
 
 -- name: put_total_events(project, environment, participant_id, total_events, created_at)!

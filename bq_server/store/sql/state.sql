@@ -1,13 +1,13 @@
 -- name: cells_of(project, environment, wanted)
 -- The cells named by (participant id, cell) pairs, given as JSON arrays in JSON.
 SELECT cells.participant_id, cells.cell, cells.value FROM json_each(:wanted) AS pair
-JOIN cells ON cells.project = :project AND cells.environment = :environment
+CROSS JOIN cells WHERE cells.project = :project AND cells.environment = :environment
     AND cells.participant_id = pair.value ->> 0 AND cells.cell = pair.value ->> 1;
 
 -- name: cells_under(project, environment, participant_id, prefixes)
 -- The cells of a participant whose names start with any of these, given as JSON.
 SELECT cells.cell, cells.value FROM json_each(:prefixes) AS prefix
-JOIN cells ON cells.project = :project AND cells.environment = :environment
+CROSS JOIN cells WHERE cells.project = :project AND cells.environment = :environment
     AND cells.participant_id = :participant_id
     AND cells.cell >= prefix.value AND cells.cell < prefix.value || char(1114111);
 
@@ -35,6 +35,9 @@ ON CONFLICT (project, environment, board, time_window, period, participant_id) D
 DELETE FROM standings
 WHERE project = :project AND environment = :environment AND board = :board AND time_window = :time_window
     AND period = :period AND participant_id = :participant_id;
+
+-- name: remove_boards(project, environment, board)*!
+DELETE FROM standings WHERE project = :project AND environment = :environment AND board = :board;
 
 -- name: top_standings(project, environment, board, time_window, period, limit)
 -- Ties: who reached the score first.
@@ -108,7 +111,7 @@ WHERE project = :project AND environment = :environment AND participant_id = :pa
 -- A participant's places on (board, window, period) rankings, given as JSON arrays in JSON.
 SELECT standings.board, standings.time_window, standings.period, standings.score, standings.reached_at
 FROM json_each(:wanted) AS ranking
-JOIN standings ON standings.project = :project AND standings.environment = :environment
+CROSS JOIN standings WHERE standings.project = :project AND standings.environment = :environment
     AND standings.board = ranking.value ->> 0
     AND standings.time_window = ranking.value ->> 1
     AND standings.period = ranking.value ->> 2

@@ -1,0 +1,1 @@
+"""What processing an event costs, against stored facts, definitions and late events."""
