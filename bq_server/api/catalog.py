@@ -51,7 +51,7 @@ def operations(database: Database) -> list[Operation]:
         return json_response(CatalogAnswer(events=[_entry(entry, similar[entry.event_name]) for entry in found]))
 
     async def get_entry(call: Call) -> Response:
-        event_name = call.request.path_params["event_name"]
+        event_name = call.parameter("event_name")
         async with database.read() as connection:
             found = await catalog.read(connection, call.scope, event_name)
         entry = next((entry for entry in found if entry.event_name == event_name), None)
@@ -84,7 +84,7 @@ def operations(database: Database) -> list[Operation]:
         ),
         Operation(
             "GET",
-            f"{prefix}/{{event_name:path}}",
+            f"{prefix}/{{event_name}}",
             tag,
             "One event name",
             get_entry,

@@ -115,7 +115,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         )
 
     async def _challenge(call: Call) -> Challenge:
-        code = call.request.path_params["code"]
+        code = call.parameter("code")
         async with database.read() as connection:
             game = (await games.of(connection, call.scope)).game
         found = next((each for each in game.challenges if each.code == code), None)

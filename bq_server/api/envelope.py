@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -34,6 +35,7 @@ class Envelope:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else self._ids.new("req")
         scope["bq.request_id"] = request_id
+        keep_escaped_slashes(scope)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -48,6 +50,22 @@ class Envelope:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+ESCAPED_SLASH = "\ufdd0"
+"""Stands for a %2F in a path while it is routed; Unicode keeps this character for such uses inside a program."""
+
+
+def keep_escaped_slashes(scope: Scope) -> None:
+    """Tell an escaped slash, which belongs to a name, from one that divides the path."""
+    raw = scope.get("raw_path", b"").split(b"?")[0]
+    if b"%2f" in raw.lower():
+        scope["path"] = unquote(re.sub("(?i)%2f", ESCAPED_SLASH, raw.decode("latin-1")))
+
+
+def path_parameter(value: str) -> str:
+    """A parameter of the path as it was meant."""
+    return value.replace(ESCAPED_SLASH, "/")
 
 
 def _log(scope: Scope, request_id: str, status: int) -> None:

@@ -109,7 +109,7 @@ def operations(database: Database) -> list[Operation]:
         return json_response(answer)
 
     async def get_fact(call: Call) -> Response:
-        fact_id = call.request.path_params["fact_id"]
+        fact_id = call.parameter("fact_id")
         async with database.read() as connection:
             fact = await facts.by_id(connection, call.scope, fact_id)
         if fact is None:

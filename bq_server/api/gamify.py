@@ -86,7 +86,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
 
     async def list_events(call: Call) -> Response:
         query: PageQuery = call.query
-        participant_id = call.request.path_params["participant_id"]
+        participant_id = call.parameter("participant_id")
         async with database.read() as connection:
             page, total = await facts.of_participant(
                 connection,
@@ -146,7 +146,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
         ),
         Operation(
             "GET",
-            f"{prefix}/participants/{{participant_id:path}}/events",
+            f"{prefix}/participants/{{participant_id}}/events",
             tag,
             "A participant's events, the latest first",
             list_events,

@@ -187,7 +187,7 @@ def operations(
         )
 
     async def get_message(call: Call) -> Response:
-        message_id = call.request.path_params["message_id"]
+        message_id = call.parameter("message_id")
         found = await messages.locate(call.scope, message_id)
         if found is None:
             detail = f"No message {message_id} was accepted in the {call.scope.environment} environment."

@@ -85,7 +85,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
 
     async def get_rank(call: Call) -> Response:
         query: PeriodQuery = call.query
-        participant_id = call.request.path_params["participant_id"]
+        participant_id = call.parameter("participant_id")
         async with database.read() as connection:
             board = await _board(connection, call)
             window = _window(board, query.period)
@@ -106,7 +106,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         return json_response(answer)
 
     async def _board(connection: Connection, call: Call) -> Leaderboard:
-        code = call.request.path_params["code"]
+        code = call.parameter("code")
         game = (await games.of(connection, call.scope)).game
         board = next((each for each in game.leaderboards if each.code == code), None)
         if board is None:
@@ -128,7 +128,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         ),
         Operation(
             "GET",
-            prefix + "/rank/{participant_id:path}",
+            prefix + "/rank/{participant_id}",
             tag,
             "A participant's place on a leaderboard",
             get_rank,

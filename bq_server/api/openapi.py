@@ -26,8 +26,7 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     references, definitions = models_json_schema(list(used), ref_template=_REF)
     paths: dict[str, Json] = {}
     for operation in operations:
-        url = operation.path.replace(":path}", "}")
-        paths.setdefault(url, {})[operation.method.lower()] = _operation(operation, references)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -86,7 +85,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
-    names = [part[1:-1].removesuffix(":path") for part in operation.path.split("/") if part.startswith("{")]
+    names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 

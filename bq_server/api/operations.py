@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
+from bq_server.api.envelope import path_parameter
 from bq_server.api.problems import problem_response
 from bq_server.events import Scope
 from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
@@ -36,6 +37,11 @@ class Call:
     """The environment its key acts on."""
     query: Any
     """An instance of the operation's query model."""
+
+    def parameter(self, name: str) -> str:
+        """A parameter of the path, as it was meant: an escaped slash is one."""
+        value: str = self.request.path_params[name]
+        return path_parameter(value)
 
 
 @dataclass(frozen=True, slots=True)

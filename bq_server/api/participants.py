@@ -82,7 +82,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
 
     async def edit(call: Call) -> Response:
         sent, _ = await reading.model(call, ParticipantPatch)
-        participant_id = call.request.path_params["participant_id"]
+        participant_id = call.parameter("participant_id")
         await _edit(call, participant_id, sent, must_exist=True)
         return json_response(await _profile(call, participant_id))
 
@@ -118,7 +118,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
                 return
 
     async def get_profile(call: Call) -> Response:
-        return json_response(await _profile(call, call.request.path_params["participant_id"]))
+        return json_response(await _profile(call, call.parameter("participant_id")))
 
     async def _profile(call: Call, participant_id: str) -> ProfileAnswer:
         async with database.read() as connection:
@@ -138,7 +138,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         )
 
     prefix, tag = "/api/v1/gamify/participants", "Participants"
-    one = f"{prefix}/{{participant_id:path}}"
+    one = f"{prefix}/{{participant_id}}"
     return [
         Operation(
             "POST",

@@ -26,7 +26,7 @@ class Standing:
 
 async def known_participant(connection: Connection, call: Call, participant_id: str | None = None) -> Participant:
     """The participant of that id, or that the path names. Raises `Refusal` for one that no event ever named."""
-    participant_id = participant_id or call.request.path_params["participant_id"]
+    participant_id = participant_id or call.parameter("participant_id")
     found = await participants.find(connection, call.scope, participant_id)
     if found is None:
         raise unknown_participant(call, participant_id)

@@ -273,7 +273,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
             )
         )
 
-    prefix, tag = "/api/v1/gamify/participants/{participant_id:path}", "Participants"
+    prefix, tag = "/api/v1/gamify/participants/{participant_id}", "Participants"
     reads: list[tuple[str, str, Any, type[BaseModel], type[Query]]] = [
         ("/state", "Everything a participant's facts came to", get_state, StateAnswer, StateQuery),
         ("/points", "A participant's points", get_points, PointsAnswer, Query),

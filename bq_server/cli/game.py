@@ -75,6 +75,59 @@ def apply(
         _follow(url, api_key)
 
 
+@app.command()
+def example(
+    show: Annotated[bool, typer.Option("--show", help="Print the game and its events, and do nothing.")] = False,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """Apply the shipped example game, which uses every mechanic, and play it; tell what each event caused."""
+    from importlib.resources import files
+
+    directory = files("bq_server.examples")
+    document = (directory / "coffee.yaml").read_text("utf-8")
+    events = (directory / "coffee.ndjson").read_text("utf-8")
+    if show:
+        typer.echo(document)
+        typer.echo(events, nl=False)
+        return
+    applied = _call(url, "PUT", "/api/v1/gamify/admin/game", api_key, document.encode())
+    typer.echo(f"the example game is in force as version {applied['version']}")
+    for line in events.splitlines():
+        event = json.loads(line)
+        answer = _call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
+        typer.echo(f"{event['timestamp']}  {event['participant_id']}  {event['event_name']}")
+        for effect in answer["effects"]:
+            typer.echo(f"    {_in_words(effect)}")
+    typer.echo(f"see where she stands: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
+
+
+def _in_words(effect: dict[str, Any]) -> str:
+    """An effect as a line for a person."""
+    match effect["type"]:
+        case "points":
+            return f"{effect['amount']:+} points, {effect['balance']} in all  ({effect['cause']})"
+        case "badge":
+            return f"badge {effect['name']} ({effect['rarity']})"
+        case "objective":
+            done = ", done" if effect["completed"] else ""
+            return f"{effect['challenge']}: {effect['objective']} {effect['value']} of {effect['target']}{done}"
+        case "challenge":
+            return f"{effect['challenge']}: {effect['progress']:.0%}{', completed' if effect['completed'] else ''}"
+        case "milestone":
+            return f"milestone {effect['at']:g} of {effect['of']} {effect['code']}"
+        case "streak":
+            return f"streak {effect['code']}: {effect['current']}, longest {effect['longest']}"
+        case "tier":
+            return f"tier {effect['name']}"
+        case "leaderboard":
+            return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}"
+        case "enrolment":
+            return f"takes part in {effect['challenge']}"
+        case kind:
+            return str(kind)
+
+
 def _follow(url: str, api_key: str) -> None:
     """Show a background refold until it is finished."""
     from rich.console import Console
@@ -104,7 +157,8 @@ def _call(url: str, method: str, path: str, api_key: str, body: bytes | None = N
     """A request to a server; ends the program with a sentence when it is refused."""
     if not url.startswith(("http://", "https://")):
         fail(f"--url {url} must start with http:// or https://", code=2)
-    headers = {"X-API-Key": api_key, "Content-Type": "application/yaml"}
+    media_type = "application/yaml" if method == "PUT" else "application/json"
+    headers = {"X-API-Key": api_key, "Content-Type": media_type}
     request = Request(url.rstrip("/") + path, data=body, method=method, headers=headers)  # noqa: S310 - see above
     try:
         with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - see above
