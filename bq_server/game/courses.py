@@ -15,7 +15,10 @@ from bq_server.game.measures import Amount
 from bq_server.game.quests import Progress, Quest
 
 TAIL = 64
-"""How many of the newest facts a late one may fall between without any history."""
+"""How many of the newest facts a late one may fall between without any history, at least."""
+LATENESS = 10_000_000
+"""How late, in microseconds, a fact may be without any history, whatever came since: up to `MAX_TAIL` facts."""
+MAX_TAIL = 1024
 
 Parts = Sequence[tuple[int, Amount]]
 
@@ -88,7 +91,7 @@ class Course:
         verdicts, kept = _advance(self.quest, self.tip, moment, parts)
         if kept:
             self.tail.append((moment, kept))
-            if len(self.tail) > TAIL:
+            while len(self.tail) > TAIL and (self.tail[0][0].at < moment.at - LATENESS or len(self.tail) > MAX_TAIL):
                 oldest, oldest_parts = self.tail.pop(0)
                 _advance(self.quest, self.base, oldest, oldest_parts)
                 self.base_end = oldest

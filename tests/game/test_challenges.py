@@ -227,3 +227,12 @@ def test_a_definition_still_being_counted_looks_at_the_past_of_whom_it_meets() -
     story.send("e", "2026-04-02")
     assert story.points() == 5
     assert story.memory.requests == 1
+
+
+def test_a_burst_keeps_the_facts_of_its_last_seconds() -> None:
+    story = Story(SPRING)
+    moments = [f"2026-04-02T00:00:{n // 50:02}.{n % 50 * 20_000:06}" for n in range(400)]
+    story.memory.process([story.fact("purchase", moment, {"amount": 0.1}) for moment in moments])
+    story.send("visit", "2026-04-02T00:00:03.5")
+    assert story.memory.requests == 0
+    assert story.differences() == []

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bq_server.game.facts import Fact
@@ -19,7 +19,7 @@ from tests.game.test_property import thorough
 
 
 @pytest.mark.parametrize("part", range(2))
-@thorough
+@settings(thorough, max_examples=250)
 @given(game=games(), facts=histories(participants=1, size=25), wait=st.integers(0, 10))
 def test_the_fold_means_what_the_document_says(part: int, game: Rules, facts: list[Fact], wait: int) -> None:
     memory = InMemoryGame(game.compile())
@@ -32,7 +32,7 @@ def test_the_fold_means_what_the_document_says(part: int, game: Rules, facts: li
     assert seen(memory) == expected
 
 
-@thorough
+@settings(thorough, max_examples=250)
 @given(game=ordered_games(), facts=dense_histories())
 def test_the_order_of_facts_means_what_the_document_says(game: Rules, facts: list[Fact]) -> None:
     memory = InMemoryGame(game.compile())

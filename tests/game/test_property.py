@@ -14,7 +14,7 @@ from bq_server.game.folding import InMemoryGame, fold
 from bq_server.game.verification import verify
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 
-thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 
 
@@ -23,6 +23,7 @@ def _short_memory() -> object:
     """Keep little, so that facts fall before what is kept as often as not."""
     patch = pytest.MonkeyPatch()
     patch.setattr(courses, "TAIL", 3)
+    patch.setattr(courses, "LATENESS", -1)
     patch.setattr(streaks, "KEPT_PERIODS", 3)
     yield
     patch.undo()
@@ -58,13 +59,13 @@ def test_any_order_duplicates_and_batches_equal_one_fold(part: int, game: Rules,
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(thorough, max_examples=400)
+@settings(thorough, max_examples=300)
 @given(game=ordered_games(), facts=dense_histories(), seed=seeds)
 def test_challenges_whose_outcome_depends_on_order(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
     assert_equals_fold(play(game, facts, seed + part))
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=150)
 @given(game=games(), facts=histories(participants=1, size=30))
 def test_in_order_one_by_one_gives_the_awards_of_one_fold_at_the_same_times(game: Rules, facts: list[Fact]) -> None:
     memory = InMemoryGame(game.compile())
@@ -85,7 +86,7 @@ def awards(cells: Mapping[str, Cell]) -> dict[str, Cell]:
     return held | steps
 
 
-@settings(thorough, max_examples=200)
+@settings(thorough, max_examples=100)
 @given(game=games(), facts=histories(), seed=seeds)
 def test_refolding_changes_nothing_where_nothing_changed(game: Rules, facts: list[Fact], seed: int) -> None:
     memory = play(game, facts, seed)
@@ -96,7 +97,7 @@ def test_refolding_changes_nothing_where_nothing_changed(game: Rules, facts: lis
     assert_equals_fold(memory)
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=150)
 @given(old=games(), new=games(), facts=histories(), seed=seeds)
 def test_a_changed_game_counts_as_if_it_had_always_been(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
     half = len(facts) // 2
