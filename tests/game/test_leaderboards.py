@@ -58,6 +58,14 @@ def test_a_score_and_when_it_was_reached_do_not_depend_on_arrival(
     assert story.differences() == []
 
 
+def test_a_value_that_turns_out_older_is_remembered_as_older() -> None:
+    story = Story(board("{on: e, aggregate: distinct, of: properties.x}"))
+    for value, day in ((5, 4), (7, 6), (5, 2), (7, 1), (9, 3)):
+        story.send("e", f"2026-04-0{day}", {"x": value})
+        assert story.differences() == []
+    assert reached(story) == (3, at("2026-04-03"))
+
+
 def test_the_points_metric_follows_points_earned_in_the_window_and_no_spending() -> None:
     story = Story("points: [{code: p, on: e, award: 10}]\n" + board("points", "[daily, all_time]"))
     story.send("e", "2026-04-01")

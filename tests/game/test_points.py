@@ -90,12 +90,13 @@ def test_tiers_go_by_lifetime_points_and_never_fall() -> None:
     story = Story(RULE)
     (change,) = [each for each in buy(story, 150).effects if each.type == "tier"]
     assert (change.code, change.previous_code) == ("silver", None)
-    story.send("system.points_deducted", "2026-04-02", {"amount": 150})
+    assert [each.type for each in buy(story, 1).effects] == ["points"]
+    story.send("system.points_deducted", "2026-04-02", {"amount": 151})
     state = read_tier(story.memory.game, story.memory.cells("ada"))
     assert state.current_tier is not None
     assert state.current_tier.code == "silver"
     assert state.next_tier is not None
-    assert (state.next_tier.code, state.next_tier.points_remaining) == ("gold", 850)
+    assert (state.next_tier.code, state.next_tier.points_remaining) == ("gold", 849)
     assert [held.code for held in state.tier_history] == ["bronze", "silver"]
 
 
