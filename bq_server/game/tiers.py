@@ -1,11 +1,12 @@
 """Tiers: ranks by lifetime points. Lifetime points never fall, and so nobody falls from a tier."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bq_server.game.definitions import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
+from bq_server.game.rules import LedgerEntry
 
 
 def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fact) -> TierChanged | None:
@@ -32,3 +33,20 @@ def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fa
         previous_code=before[0] if before is not None else None,
         previous_level=before[1] if before is not None else None,
     )
+
+
+def catch_up(tiers: Sequence[Tier], history: Sequence[list[Any]], ledger: Iterable[LedgerEntry]) -> list[list[Any]]:
+    """The tiers reached, those of a changed game among them: each at the entry whose points led to it.
+
+    `ledger` is in the order written.
+    """
+    reached = list(history)
+    held = {code for code, _, _ in history}
+    earned = 0
+    for entry in ledger:
+        earned += max(entry.amount, 0)
+        for tier in tiers if entry.amount > 0 else ():
+            if tier.min_points <= earned and tier.code not in held:
+                held.add(tier.code)
+                reached.append([tier.code, tier.level, entry.occurred_at])
+    return reached

@@ -88,14 +88,15 @@ class Applying:
         counts = {key: 0 if backfill else applied.get(key, newest) for key in after}
         compiled = await asyncio.to_thread(compile_game, new, counts)
         anew = [key for key in (*changed, *(added if backfill else ())) if key in compiled.rules]
-        recomputed = anew if newest else []
+        anew += [key for key in (*changed, *added) if key.startswith("tier/")]
+        total = await participants.count(connection, scope)
+        recomputed = anew if total else []
         listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
         affected = await participants.count_listeners(connection, scope, listening)
         version = await games.put(connection, scope, new.model_dump_json(exclude_defaults=True), counts, removed, now)
         await games.forget_warnings(connection, scope, changed)
         await state.remove_boards(connection, scope, removed)
         if recomputed:
-            total = await participants.count(connection, scope)
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)
         unchanged = len(after) - len(added) - len(changed)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pydantic_core import from_json
 
 from bq_server.events import Scope
+from bq_server.game.cells import POINTS, TIERS
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.effects import EFFECTS, Effect, Explanation, PointsChanged
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.matching import Matches, cells_needed, match, touch
 from bq_server.game.rules import LedgerEntry
 from bq_server.game.stepping import HistoryRequest, Past, StepResult, prepare, step
+from bq_server.game.tiers import catch_up
 from bq_server.ids import IdSource
 from bq_server.slicing import Slices
 from bq_server.store import games, participants, state
@@ -56,7 +58,23 @@ class Table:
 
         What expressions can't read of facts up to the seq `warn_until` is warned of.
         """
-        return await self._run(touch(self.game, participant_ids, definitions, warn_until), {})
+        affected, changed = list(participant_ids), list(definitions)
+        played = await self._run(touch(self.game, affected, changed, warn_until), {})
+        if any(key.startswith("tier/") for key in changed):
+            await self._climb(affected)
+        return played
+
+    async def _climb(self, participant_ids: Iterable[str]) -> None:
+        """Give participants the tiers of a changed game that their points have led to."""
+        loaded = await state.cells(self.connection, self.scope, dict.fromkeys(participant_ids, (POINTS, TIERS)))
+        climbed = {}
+        for participant_id, cells in loaded.items():
+            history = cells.get(TIERS, [])
+            ledger = await stored_ledger(self.connection, self.scope, participant_id)
+            reached = catch_up(self.game.treasury.tiers, history, ledger)
+            if reached != history:
+                climbed[participant_id] = {TIERS: reached}
+        await state.put_cells(self.connection, self.scope, climbed)
 
     async def _run(self, matches: Matches, seqs: dict[str, int]) -> Played:
         loaded = await state.cells(self.connection, self.scope, cells_needed(matches))

@@ -16,6 +16,7 @@ from bq_server.game import (
     state_keys,
     step,
 )
+from bq_server.game.cells import BADGES
 from tests.game.support import Story
 
 GAME = """
@@ -112,4 +113,5 @@ def test_reading_needs_a_bounded_set_of_cells() -> None:
         story.send("e", f"2026-04-{number + 1:02}", {"x": number})
     cells = story.memory.cells("ada")
     bounded = {key: cells[key] for key in state_keys(story.memory.game) if key in cells}
+    bounded |= {key: cell for key, cell in cells.items() if key.startswith(BADGES)}
     assert read_badges(story.memory.game, bounded) == read_badges(story.memory.game, cells)

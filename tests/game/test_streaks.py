@@ -148,7 +148,7 @@ def test_milestones_pay_once_for_ever() -> None:
         *("2026-04-01", "2026-04-02", "2026-04-10", "2026-04-11"),
     )
     assert story.points() == 10
-    assert [entry.cause for entry in story.memory.ledger("ada")] == ["streak:s@2"]
+    assert [entry.cause for entry in story.memory.ledger("ada")] == ["streak:s/2"]
 
 
 def test_memory_stays_short_and_a_very_late_record_still_counts() -> None:
