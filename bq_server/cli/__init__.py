@@ -2,7 +2,7 @@
 
 import typer
 
-from bq_server.cli import doctor, game, keys, serve
+from bq_server.cli import doctor, game, keys, serve, verify
 
 app = typer.Typer(
     name="bq-server",
@@ -13,6 +13,8 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
+app.command("replay")(verify.replay)
 app.add_typer(keys.app, name="keys")
 app.add_typer(game.app, name="game")
 

@@ -4,7 +4,7 @@ Progress is the fold of the facts. An award names the fact that brought it and a
 names none of the participant's was never given. Awards that were given stay, with the time they were first given.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -74,7 +74,7 @@ def settled(game: CompiledGame) -> CompiledGame:
 
 def sound(game: CompiledGame, story: Story, cells: Cells) -> dict[str, Cell]:
     """The cells that can be read, without the awards that were never given."""
-    found = {}
+    found: dict[str, Cell] = {}
     for key, cell in cells.items():
         kind = key.partition("/")[0]
         if kind == "badge":
@@ -96,6 +96,8 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     """Whether the rule that owns the cell can make sense of it."""
     rule = game.rules.get(owner(key))
     kind, _, rest = key.partition("/")
+    if rule is None:
+        return True
     try:
         if kind == "score":
             _, _, _ = rest.split("/")
@@ -113,17 +115,18 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     return True
 
 
-def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) -> Iterator[tuple[str, str, list[Any]]]:
-    """The steps that were awarded, going by the ledger and the badges, but whose cell doesn't say so.
+def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) -> Iterator[tuple[str, str]]:
+    """The steps that were awarded, going by the ledger and the badges held, but whose cell doesn't say so.
 
-    Each as the key of the cell, the step, and what `given` should hold. Left alone, they would be awarded again.
+    Each as the key of the cell and the step. Left alone, they would be awarded again.
     """
-    proofs: dict[str, list[Any]] = {entry.cause: [entry.occurred_at, None] for entry in ledger}
-    proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in cells.items() if key.startswith("badge/")}
+    causes = {entry.cause for entry in ledger}
+    causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
     for rule in game.rules.values():
-        for key, step, cause in _steps(rule):
-            if cause in proofs and step not in (cells.get(key) or {}).get("given", {}):
-                yield key, step, proofs[cause]
+        given = (cells.get(rule.key) or {}).get("given", {}) if isinstance(rule, ChallengeRule | StreakRule) else {}
+        for step, cause in _steps(rule):
+            if cause in causes and step not in given:
+                yield rule.key, step
 
 
 def due(game: CompiledGame, facts: Sequence[Fact]) -> dict[str, PointsChanged]:
@@ -171,17 +174,13 @@ def _mark(
     proofs = {entry.cause: [entry.occurred_at, by_seq[entry.seq]] for entry in ledger}
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
     for rule in game.rules.values():
-        proven: dict[str, Any] = {}
-        key = ""
-        for key, step, cause in _steps(rule):  # noqa: B007 - they all have one cell
-            if cause in proofs:
-                proven[step] = proofs[cause]
         if isinstance(rule, ChallengeRule | StreakRule):
-            key = rule.key
-            given = proven | (new.get(key) or {}).get("given", {}) | (cells.get(key) or {}).get("given", {})
+            given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
+            for each in (new.get(rule.key), cells.get(rule.key)):
+                given |= each.get("given", {}) if each is not None else {}
             if given:
-                blank = rule.step((), {}, Replayed((), {}, ())).cells[key] if key not in new else new[key]
-                new[key] = {**blank, "given": given}
+                progress = new.get(rule.key) or rule.step((), {}, Replayed((), {}, ())).cells[rule.key]
+                new[rule.key] = {**(progress or {}), "given": given}
 
 
 def _treasury(
@@ -210,15 +209,15 @@ def _treasury(
     return cells
 
 
-def _steps(rule: object) -> Iterator[tuple[str, str, str]]:
-    """The cell, the step and the cause of everything a challenge or a streak awards."""
+def _steps(rule: object) -> Iterator[tuple[str, str]]:
+    """The step and the cause of everything a challenge or a streak awards."""
     if isinstance(rule, ChallengeRule):
-        yield rule.cell, COMPLETE, f"challenge:{rule.code}"
+        yield COMPLETE, f"challenge:{rule.code}"
         for name, _ in rule.milestones:
-            yield rule.cell, name, f"challenge:{rule.code}@{name}"
+            yield name, f"challenge:{rule.code}/{name}"
     elif isinstance(rule, StreakRule):
         for at, _ in rule.milestones:
-            yield keys.streak(rule.code), str(at), f"streak:{rule.code}@{at}"
+            yield str(at), f"streak:{rule.code}/{at}"
 
 
 def _from_ledger(game: CompiledGame, key: str) -> bool:

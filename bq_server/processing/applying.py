@@ -28,6 +28,10 @@ KINDS = {
 """The sections of the document and the kinds of their definitions."""
 
 
+REMOVED = -1
+"""In place of the seq after which a definition counts: it is in the game no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplyPlan:
     """What applying a game does, definition by definition (`<kind>/<code>`)."""
@@ -85,16 +89,19 @@ class Applying:
         ]
         if not changed and list(before.items()) == list(after.items()):
             return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
-        counts = {key: 0 if backfill else applied.get(key, newest) for key in after}
+        again = [key for key in added if applied.get(key) == REMOVED]
+        counts = {key: 0 if backfill else newest if key in added else applied.get(key, newest) for key in after}
         compiled = await asyncio.to_thread(compile_game, new, counts)
-        anew = [key for key in (*changed, *(added if backfill else ())) if key in compiled.rules]
+        # One that was there before has left cells behind, which say nothing any more.
+        anew = [key for key in (*changed, *(added if backfill else again)) if key in compiled.rules]
         anew += [key for key in (*changed, *added) if key.startswith("tier/")]
         total = await participants.count(connection, scope)
         recomputed = anew if total else []
         listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
         affected = await participants.count_listeners(connection, scope, listening)
-        version = await games.put(connection, scope, new.model_dump_json(exclude_defaults=True), counts, removed, now)
-        await games.forget_warnings(connection, scope, changed)
+        document = new.model_dump_json(exclude_defaults=True)
+        version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
+        await games.forget_warnings(connection, scope, [*changed, *removed])
         await state.remove_boards(connection, scope, removed)
         if recomputed:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)

@@ -78,18 +78,11 @@ async def put(
     scope: Scope,
     document: str,
     counts: Mapping[str, int],
-    gone: Iterable[str],
     now: int,
 ) -> int:
-    """Replace the game, with the seq after which each of its definitions counts; forget those that are gone.
-
-    Answers the new version.
-    """
+    """Replace the game, with the seq after which each of its definitions counts; answer the new version."""
     names = scope._asdict()
     await _queries.put_game(connection, **names, document=document, applied_at=now)
-    removed = [{**names, "definition": definition} for definition in gone]
-    await _queries.remove_definitions(connection, removed)
-    await _queries.remove_warnings(connection, removed)
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
     await _queries.put_definitions(connection, rows)
     return await version(connection, scope)

@@ -23,9 +23,6 @@ INSERT INTO definitions (project, environment, definition, applied_seq)
 VALUES (:project, :environment, :definition, :applied_seq)
 ON CONFLICT (project, environment, definition) DO UPDATE SET applied_seq = excluded.applied_seq;
 
--- name: remove_definitions(project, environment, definition)*!
-DELETE FROM definitions WHERE project = :project AND environment = :environment AND definition = :definition;
-
 -- name: add_refold(refold_id, project, environment, definitions, until_seq, total, started_at)!
 INSERT INTO refolds (
     refold_id, project, environment, definitions, until_seq, after_participant, done, total, started_at

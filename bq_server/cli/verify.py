@@ -1,0 +1,219 @@
+"""`bq-server verify` and `bq-server replay`: state held against facts, and written anew from them."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bq_server.cli.options import CONFIG, fail, load
+
+if TYPE_CHECKING:
+    from bq_server.datadir import DataDirectory
+    from bq_server.events import Scope
+    from bq_server.game.verification import Difference
+    from bq_server.store.database import Database
+
+DATA_DIR = Annotated[Path | None, typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]")]
+
+LINE_EVERY = 10_000
+"""Participants between two lines of progress, where there is no terminal for a bar."""
+SHOWN_CHARACTERS = 200
+"""Most of a value on a line; `--json` has all of it."""
+
+
+def verify(
+    data_dir: DATA_DIR = None,
+    config: CONFIG = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document in place of lines.")] = False,
+) -> None:
+    """Recompute every participant from facts and compare with what is stored, also while a server runs.
+
+    Exits 1 on a difference, 2 when it can't run. Awards given before a late fact or a new game told another story are
+    kept: they are counted apart and are no difference.
+    """
+    directory = _directory(data_dir, config, 2)
+    report = _Report(as_json)
+    asyncio.run(_verify(directory, report))
+    report.end()
+    if report.differences:
+        raise typer.Exit(1)
+
+
+def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
+    """Write everything that follows from facts anew, while no server runs. Awards already given stay.
+
+    Stopped in the middle, it has done what it says it has done; run it again for the rest.
+    """
+    from bq_server.datadir import DataDirectoryUnusable
+
+    directory = _directory(data_dir, config, 1)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(directory.locked())
+        except DataDirectoryUnusable as error:
+            fail(str(error))
+        asyncio.run(_replay(directory))
+
+
+async def _verify(directory: "DataDirectory", report: "_Report") -> None:
+    from bq_server.game.verification import Difference
+    from bq_server.processing.verifying import Verifying
+
+    async with _opened(directory, may_migrate=False, code=2) as database:
+        verifying = Verifying(database)
+        for scope in await verifying.scopes():
+            with _progress(f"{_name(scope)}: verified", await verifying.count(scope)) as advance:
+                async for each in verifying.participants(scope):
+                    report.take(scope, each.participant_id, each.differences)
+                    report.participants += 1
+                    report.kept.update((_name(scope), _award(kept.key)) for kept in each.kept)
+                    report.pending.update((_name(scope), definition) for definition in each.pending)
+                    advance()
+            async for place in verifying.strays(scope):
+                key = "/".join(("standings", place.board, place.window, place.period))
+                stray = Difference(key, [place.score, place.reached_at], None)
+                report.take(scope, place.participant_id, [stray])
+
+
+async def _replay(directory: "DataDirectory") -> None:
+    from bq_server.clock import system_clock
+    from bq_server.ids import IdSource
+    from bq_server.processing.replaying import Replaying
+    from bq_server.processing.verifying import Verifying
+
+    async with _opened(directory, may_migrate=True, code=1) as database:
+        verifying, replaying = Verifying(database), Replaying(database, IdSource(), system_clock)
+        for scope in await verifying.scopes():
+            done = changed = 0
+            with _progress(f"{_name(scope)}: replayed", await verifying.count(scope)) as advance:
+                async for was_changed in replaying.participants(scope):
+                    done, changed = done + 1, changed + was_changed
+                    advance()
+            strays = await replaying.strays(scope)
+            gone = f"; {strays} places taken off rankings" if strays else ""
+            typer.echo(f"{_name(scope)}: {done} participants replayed, {changed} of them changed{gone}")
+
+
+@dataclass(slots=True)
+class _Report:
+    """What was found, printed as it is found: a document is never held in memory."""
+
+    as_json: bool
+    participants: int = 0
+    differences: int = 0
+    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many, by environment and award."""
+    pending: set[tuple[str, str]] = field(default_factory=set)
+
+    def take(self, scope: "Scope", participant_id: str, differences: "list[Difference]") -> None:
+        for each in differences:
+            self.differences += 1
+            if self.as_json:
+                found = {
+                    "project": scope.project,
+                    "environment": scope.environment,
+                    "participant_id": participant_id,
+                    "key": each.key,
+                    "stored": each.stored,
+                    "expected": each.expected,
+                }
+                start = ",\n  " if self.differences > 1 else '{"differences": [\n  '
+                typer.echo(start + json.dumps(found, ensure_ascii=False), nl=False)
+            else:
+                stored, expected = _shown(each.stored), _shown(each.expected)
+                typer.echo(f"{_name(scope)} {participant_id} {each.key}: stored {stored}, expected {expected}")
+
+    def end(self) -> None:
+        if self.as_json:
+            rest = {
+                "kept": [
+                    {"environment": name, "award": award, "count": count}
+                    for (name, award), count in sorted(self.kept.items())
+                ],
+                "left_out": [{"environment": name, "definition": each} for name, each in sorted(self.pending)],
+                "participants": self.participants,
+            }
+            start = "\n], " if self.differences else '{"differences": [], '
+            typer.echo(start + json.dumps(rest, ensure_ascii=False)[1:])
+            return
+        for name, each in sorted(self.pending):
+            typer.echo(f"{name} {each}: left out, it is still being computed anew")
+        for (name, award), count in sorted(self.kept.items()):
+            typer.echo(f"{name} {award}: {count} kept, given before the story changed")
+        found = f"{self.differences} differences" if self.differences else "no difference"
+        typer.echo(f"{self.participants} participants verified: {found}, {self.kept.total()} kept awards")
+
+
+def _directory(data_dir: Path | None, config: Path | None, code: int) -> "DataDirectory":
+    from bq_server.datadir import DataDirectory
+
+    settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
+    directory = DataDirectory(settings.data_dir)
+    if not directory.database.is_file():
+        fail(f"there is no database in {settings.data_dir}: name the server's data directory with --data-dir", code)
+    return directory
+
+
+@asynccontextmanager
+async def _opened(directory: "DataDirectory", *, may_migrate: bool, code: int) -> "AsyncIterator[Database]":
+    from bq_server.store.database import Database, StoreUnavailable
+    from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
+
+    try:
+        async with Database.open(directory.database, may_migrate=may_migrate) as database:
+            yield database
+    except SchemaTooOld:
+        fail("the database is older than this bq-server: start the server once, it brings it up to date", code)
+    except (SchemaTooNew, StoreUnavailable) as error:
+        fail(str(error), code)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> "Iterator[Any]":
+    """Answers what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    if typer.get_text_stream("stderr").isatty():
+        console = Console(stderr=True)
+        with Progress(
+            *Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True
+        ) as progress:
+            task = progress.add_task(what, total=total)
+            yield lambda: progress.advance(task)
+        return
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % LINE_EVERY == 0:
+            typer.echo(f"{what} {done} of {total}", err=True)
+
+    yield advance
+    typer.echo(f"{what} {done} of {max(done, total)}", err=True)
+
+
+def _name(scope: "Scope") -> str:
+    return f"{scope.project}/{scope.environment}"
+
+
+def _award(key: str) -> str:
+    """An award, whichever fact brought it."""
+    kind, _, cause = key.partition("/")
+    if kind == "ledger" and cause.startswith(("points:", "manual:")):
+        return f"{kind}/{cause.rpartition(':')[0]}"
+    return key
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

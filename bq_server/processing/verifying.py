@@ -1,0 +1,267 @@
+"""Verifying: everything kept of every participant, held against what their facts lead to."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from bq_server.events import Scope
+from bq_server.game.compiled import CompiledGame
+from bq_server.game.facts import Fact as GameFact
+from bq_server.game.leaderboards import Standing
+from bq_server.game.rebuilding import Story, due, readable, settled, sound, unmarked
+from bq_server.game.rules import LedgerEntry
+from bq_server.game.stepping import standing
+from bq_server.game.verification import Difference, KeptAward, owner, verify
+from bq_server.processing.games import Games
+from bq_server.processing.play import game_fact
+from bq_server.store import games, participants, state
+from bq_server.store.database import Connection, Database
+from bq_server.store.state import Entry, Place
+
+PAGE = 500
+"""Participant ids, or places in rankings, that are read at a time."""
+
+Ranking = tuple[str, str, str]
+"""A board (`<kind>/<code>`), a window and a period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored of one participant at one moment."""
+
+    participant_id: str
+    game: CompiledGame
+    applied_at: int
+    """When the game was applied, microseconds since the epoch, UTC."""
+    facts: list[GameFact]
+    cells: dict[str, Any]
+    """The text itself of a cell that is not JSON."""
+    entries: list[tuple[Entry, int]]
+    """The ledger, each entry with its fact's seq."""
+    places: dict[Ranking, Place]
+    """Those on the rankings that the cells name."""
+    total_events: int | None
+    """None where the participant is not known."""
+
+    @property
+    def events(self) -> int:
+        """How many events became facts."""
+        return sum(fact.fact_type.startswith("custom.") for fact in self.facts)
+
+    @property
+    def ledger(self) -> list[LedgerEntry]:
+        """The entries that name a fact of the participant, as that fact has it."""
+        known = {fact.fact_id: fact for fact in self.facts}
+        return [
+            LedgerEntry(entry.cause, number(entry.amount), known[entry.fact_id].occurred_at, known[entry.fact_id].seq)
+            for entry, _ in self.entries
+            if entry.fact_id in known
+        ]
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The causes of the entries whose amount is not what their balance adds to the balance before."""
+        balances = [0, *(number(entry.balance) for entry, _ in self.entries)]
+        return frozenset(
+            entry.cause
+            for (entry, _), before in zip(self.entries, balances, strict=False)
+            if entry.balance != before + number(entry.amount) or entry.amount != number(entry.amount)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome for one participant."""
+
+    participant_id: str
+    differences: list[Difference]
+    kept: list[KeptAward]
+    pending: frozenset[str]
+    """Definitions that were left out: their past is still being counted."""
+
+
+class Verifying:
+    """Reads beside whoever writes; each participant as of one moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._games = Games()
+
+    async def scopes(self) -> list[Scope]:
+        """The environments there is anything in. Raises `StoreUnavailable`, as all of these do."""
+        async with self._database.read() as connection:
+            return await participants.every_scope(connection)
+
+    async def count(self, scope: Scope) -> int:
+        """How many participants an environment has, about."""
+        async with self._database.read() as connection:
+            return await participants.count(connection, scope)
+
+    async def participants(self, scope: Scope) -> AsyncIterator[Checked]:
+        """Every participant of an environment, in the order of their ids."""
+        async for participant_id in everyone(self._database, scope):
+            async with self._database.read() as connection, state.snapshot(connection):
+                stored = await load(connection, scope, participant_id, self._games)
+            yield check(stored)
+
+    async def strays(self, scope: Scope) -> AsyncIterator[Place]:
+        """The places in rankings that no cell gives."""
+        place = None
+        while True:
+            async with self._database.read() as connection, state.snapshot(connection):
+                game = await self._games.of(connection, scope)
+                page = await state.places_after(connection, scope, place, PAGE)
+            for place, text in page:
+                if is_stray(settled(game), place, text):
+                    yield place
+            if not page:
+                return
+
+
+async def everyone(database: Database, scope: Scope) -> AsyncIterator[str]:
+    """The id of everyone of whom anything is stored, in order."""
+    after = ""
+    while True:
+        async with database.read() as connection:
+            page = await participants.named_after(connection, scope, after, PAGE)
+        for after in page:
+            yield after
+        if not page:
+            return
+
+
+async def load(connection: Connection, scope: Scope, participant_id: str, compiled: Games) -> Stored:
+    """Everything stored of one participant; be in a transaction, for it to be of one moment."""
+    game = await compiled.of(connection, scope)
+    in_force = await games.current(connection, scope)
+    known = await participants.find(connection, scope, participant_id)
+    facts = [game_fact(fact) for fact in await participants.facts(connection, scope, participant_id)]
+    texts = await state.cell_texts(connection, scope, participant_id)
+    cells = {key: _value(text) for key, text in texts.items()}
+    wanted = rankings(game, participant_id, cells)
+    found = await state.places_of(connection, scope, participant_id, wanted)
+    return Stored(
+        participant_id,
+        game,
+        in_force.applied_at if in_force is not None else 0,
+        facts,
+        cells,
+        await state.whole_ledger(connection, scope, participant_id),
+        {(each.board, each.window, each.period): each for each in found},
+        known.total_events if known is not None else None,
+    )
+
+
+def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) -> dict[Ranking, Standing]:
+    """The places that cells give, or give no longer, on the boards of the game."""
+    found = (
+        standing(game, participant_id, key, cell)
+        for key, cell in cells.items()
+        if owner(key) in game.rules and readable(game, key, cell)
+    )
+    return {(each.board, each.window, each.period): each for each in found if each is not None}
+
+
+def is_stray(game: CompiledGame, place: Place, text: str | None) -> bool:
+    """Whether a place on a board of the game is not one that its cell gives."""
+    if place.board not in game.rules:
+        return False
+    if text is None:
+        return True
+    given = rankings(game, place.participant_id, {_cell(place): _value(text)})
+    if not given:
+        # The cell itself is not readable, which is another difference.
+        return False
+    found = given.get((place.board, place.window, place.period))
+    return found is None or found.score is None
+
+
+def check(stored: Stored) -> Checked:
+    """Compare what is stored with what it should be."""
+    game = settled(stored.game)
+    cells = sound(game, Story.of(stored.facts), stored.cells)
+    ledger = stored.ledger
+    result = verify(game, stored.facts, cells, ledger)
+    # Awards of definitions left out are no kept awards: the facts may well lead to them.
+    kept = result.kept if game is stored.game else verify(stored.game, stored.facts, cells, ledger).kept
+    found: dict[str, Difference] = {}
+    for each in (
+        *_unsound(game, stored, cells),
+        *result.differences,
+        *(Difference(f"{key}@{step}", None, "given") for key, step in unmarked(game, cells, ledger)),
+        *_entries(game, stored),
+        *_places(game, stored),
+        *_total(stored),
+    ):
+        known = found.get(each.key)
+        if known is not None:
+            found[each.key] = Difference(each.key, known.stored, each.expected)
+        elif not (each.key.startswith("tiers/") and _tier_is_new(stored)):
+            found[each.key] = each
+    return Checked(stored.participant_id, list(found.values()), kept, stored.game.pending)
+
+
+def number(found: object) -> int:
+    """An amount as the ledger has it; nothing where somebody wrote what is no whole number."""
+    return found if isinstance(found, int) else 0
+
+
+def _unsound(game: CompiledGame, stored: Stored, cells: Mapping[str, Any]) -> Iterator[Difference]:
+    for key, cell in stored.cells.items():
+        if cells.get(key) != cell and (owner(key) in game.rules or "/" not in key or key.startswith("badge/")):
+            yield Difference(key, cell, cells.get(key))
+
+
+def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    moments = {fact.fact_id: (fact.seq, fact.occurred_at) for fact in stored.facts}
+    doubtful = stored.doubtful
+    paid = due(game, stored.facts) if doubtful else {}
+    before = 0
+    for entry, seq in stored.entries:
+        key = f"ledger/{entry.cause}"
+        moment = moments.get(entry.fact_id)
+        if moment is None:
+            yield Difference(key, entry.amount, None)
+        elif moment != (seq, entry.occurred_at):
+            yield Difference(f"{key}/moment", [seq, entry.occurred_at], list(moment))
+        elif entry.cause in doubtful:
+            effect = paid.get(entry.cause)
+            if effect is not None and effect.amount != entry.amount:
+                yield Difference(key, entry.amount, effect.amount)
+            else:
+                yield Difference(f"{key}/balance", entry.balance, before + number(entry.amount))
+        before = number(entry.balance)
+
+
+def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    for ranking, given in rankings(game, stored.participant_id, stored.cells).items():
+        place = stored.places.get(ranking)
+        told = None if place is None else [place.score, place.reached_at]
+        if given.score is not None and told != [given.score, given.reached_at]:
+            yield Difference("/".join(("standings", *ranking)), told, [given.score, given.reached_at])
+
+
+def _total(stored: Stored) -> Iterable[Difference]:
+    known = stored.total_events is not None or not stored.facts
+    if not known or (stored.total_events or 0) != stored.events:
+        yield Difference("total_events", stored.total_events, stored.events)
+
+
+def _tier_is_new(stored: Stored) -> bool:
+    """Whether the game may know tiers that the participant's newest points were too early to reach."""
+    return all(entry.created_at < stored.applied_at for entry, _ in stored.entries if number(entry.amount) > 0)
+
+
+def _cell(place: Place) -> str:
+    """The key of the cell that gives a place."""
+    kind, _, code = place.board.partition("/")
+    return f"score/{code}/{place.window}/{place.period}" if kind == "leaderboard" else place.board
+
+
+def _value(text: str) -> Any:
+    try:
+        return from_json(text)
+    except (ValueError, TypeError):
+        return text
