@@ -1,6 +1,7 @@
 """The process: Hypercorn on uvloop, signals, and an orderly end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -55,6 +56,8 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     listening = _bind(settings)
 
     def started() -> None:
+        gc.collect()
+        gc.freeze()  # what the start has made lives for ever: the collector need not look at it again, which takes long
         listening.listen(BACKLOG)
         announce(settings, listening, running)
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiosqlite
 
 from bq_server.events import Scope
+from bq_server.slicing import Slices
 from bq_server.store.queries import load
 
 _queries = load("state")
@@ -57,10 +58,12 @@ async def cells(
     """The wanted cells that exist, by participant and name."""
     pairs = [[participant_id, cell] for participant_id, names in wanted.items() for cell in names]
     found: dict[str, dict[str, Any]] = {}
+    slices = Slices()
     if pairs:
         async for participant_id, cell, value in _queries.cells_of(
             connection, **scope._asdict(), wanted=json.dumps(pairs)
         ):
+            await slices.give_way()
             found.setdefault(participant_id, {})[cell] = json.loads(value)
     return found
 
@@ -89,7 +92,9 @@ async def put_cells(
     """Write changed cells, by participant and name; None removes one."""
     names = scope._asdict()
     written, removed = [], []
+    slices = Slices()
     for participant_id, own in changed.items():
+        await slices.give_way()
         for cell, value in own.items():
             row = {**names, "participant_id": participant_id, "cell": cell}
             if value is None:
