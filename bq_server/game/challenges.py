@@ -13,7 +13,7 @@ from bq_server.game.measures import Hit, Measure
 from bq_server.game.periods import DAY
 from bq_server.game.questing import QuestRule, Standing
 from bq_server.game.quests import COMPLETE, Quest
-from bq_server.game.rules import NO_REWARDS, Bounds, Grant, Outcome, Rewards, bounds, micros, revision, trigger
+from bq_server.game.rules import NO_REWARDS, Bounds, Grant, Outcome, Rewards, Step, bounds, micros, revision, trigger
 
 
 @dataclass(slots=True)
@@ -29,6 +29,11 @@ class ChallengeRule(QuestRule):
         """The code of an objective; none for the enrolment."""
         return self.objectives[part] if part >= 0 else None
 
+    def steps(self) -> list[Step]:
+        """Everything there is to reach, the end last."""
+        on_the_way = [(name, f"challenge:{self.code}/{name}", rewards) for name, rewards in self.milestones]
+        return [*on_the_way, (COMPLETE, f"challenge:{self.code}", self.completion)]
+
     def _past_types(self) -> frozenset[str]:
         return self.fact_types | {CHALLENGE_ENROLLED}
 
@@ -43,14 +48,13 @@ class ChallengeRule(QuestRule):
     ) -> None:
         if batch:
             self._show(outcome, batch[-1].fact, before, standing)
-        for name, rewards in (*self.milestones, (COMPLETE, self.completion)):
+        for name, cause, rewards in self.steps():
             reached = standing.progress.marks.get(name)
             if reached is None or name in given:
                 continue
             fact = trigger(reached, story, batch)
             given[name] = [reached.at, fact.fact_id]
-            suffix = "" if name == COMPLETE else f"/{name}"
-            outcome.grants.append(Grant(fact, reached.at, f"challenge:{self.code}{suffix}", rewards))
+            outcome.grants.append(Grant(fact, reached.at, cause, rewards))
             if name != COMPLETE:
                 outcome.effects.append(
                     MilestoneReached(

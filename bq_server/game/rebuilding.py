@@ -17,7 +17,6 @@ from bq_server.game.facts import Fact
 from bq_server.game.folding import fold
 from bq_server.game.leaderboards import PointsBoardRule
 from bq_server.game.questing import QuestRule
-from bq_server.game.quests import COMPLETE
 from bq_server.game.rules import LedgerEntry, Replayed
 from bq_server.game.streaks import Runs, StreakRule
 from bq_server.game.tiers import climb
@@ -211,13 +210,8 @@ def _treasury(
 
 def _steps(rule: object) -> Iterator[tuple[str, str]]:
     """The step and the cause of everything a challenge or a streak awards."""
-    if isinstance(rule, ChallengeRule):
-        yield COMPLETE, f"challenge:{rule.code}"
-        for name, _ in rule.milestones:
-            yield name, f"challenge:{rule.code}/{name}"
-    elif isinstance(rule, StreakRule):
-        for at, _ in rule.milestones:
-            yield str(at), f"streak:{rule.code}/{at}"
+    if isinstance(rule, ChallengeRule | StreakRule):
+        yield from ((name, cause) for name, cause, _ in rule.steps())
 
 
 def _from_ledger(game: CompiledGame, key: str) -> bool:

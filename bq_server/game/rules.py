@@ -1,14 +1,14 @@
 """The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from bq_server.game.cells import Cell, Cells
+from bq_server.game.cells import Cell, Cells, badge
 from bq_server.game.conditions import Variables
 from bq_server.game.definitions import Definition, Reward
 from bq_server.game.effects import Effect, Explanation, Verdict
@@ -207,3 +207,21 @@ def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit]) -> Fact:
             break
         chosen = hit.fact
     return chosen
+
+
+Step = tuple[str, str, Rewards]
+"""Something to reach: its name, the cause of what it pays, and what that is."""
+
+
+def still_due(steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]) -> set[str]:
+    """The steps that were reached before their rewards were in the game, and so were never paid.
+
+    `cells` holds the badges held, `ledger` all that was paid before.
+    """
+    paid = {entry.cause for entry in ledger}
+    return {
+        name
+        for name, cause, rewards in steps
+        if name in given
+        and ((rewards.points and cause not in paid) or any(badge(code) not in cells for code in rewards.badges))
+    }

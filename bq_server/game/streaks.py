@@ -19,7 +19,20 @@ from bq_server.game.effects import MilestoneReached, StreakChanged
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
 from bq_server.game.measures import Condition, Hit, Reading, fact_types
 from bq_server.game.periods import HOUR, period_of, period_start, zone_at
-from bq_server.game.rules import Bounds, Grant, Outcome, Replay, Replayed, Rewards, bounds, explain, merge, revision
+from bq_server.game.rules import (
+    Bounds,
+    Grant,
+    Outcome,
+    Replay,
+    Replayed,
+    Rewards,
+    Step,
+    bounds,
+    explain,
+    merge,
+    revision,
+    still_due,
+)
 
 KEPT_PERIODS = 128
 """How far behind the newest period a fact may fall without any history."""
@@ -165,7 +178,7 @@ class StreakRule:
 
     def whole(self) -> Replay:
         """All records."""
-        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at)
+        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, ledger=self.pays_points)
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """All records, when a zone changed before some of them, or one belongs to periods no longer kept."""
@@ -189,7 +202,9 @@ class StreakRule:
         known = Runs.load(old)
         runs = Runs.load(old if replayed is None else None)
         timeline = cells.get(keys.ZONE, ())
-        given = dict(old.get("given", {})) if old is not None else {}
+        before: dict[str, Any] = old.get("given", {}) if old is not None else {}
+        due = still_due(self.steps(), before, cells, replayed.ledger) if replayed is not None else set()
+        given = {name: each for name, each in before.items() if name not in due}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
         for fact in records:
@@ -216,11 +231,18 @@ class StreakRule:
             )
         if records or replayed is not None:
             cell = {"rev": self.revision, **runs.dump()}
-            if given:
-                cell["given"] = given
+            if given or before:
+                cell["given"] = given | before  # the time first given stays
             if cell != old:
                 outcome.cells[key] = cell
         return outcome
+
+    def steps(self) -> list[Step]:
+        """Everything there is to reach."""
+        return [(str(at), self._cause(at), rewards) for at, rewards in self.milestones]
+
+    def _cause(self, at: int) -> str:
+        return f"streak:{self.code}/{at}"
 
     def part_name(self, part: int) -> str | None:  # noqa: ARG002
         """A streak has but one part."""
@@ -244,7 +266,7 @@ class StreakRule:
             if runs.longest < at or str(at) in given:
                 continue
             given[str(at)] = [record.occurred_at, cause.fact_id]
-            outcome.grants.append(Grant(cause, record.occurred_at, f"streak:{self.code}/{at}", rewards))
+            outcome.grants.append(Grant(cause, record.occurred_at, self._cause(at), rewards))
             outcome.effects.append(
                 MilestoneReached(
                     participant_id=cause.participant_id,
