@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from bq_server.game import cells as keys
@@ -11,7 +12,7 @@ from bq_server.game.courses import Course
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
 from bq_server.game.measures import Amount, Hit, Reading
-from bq_server.game.quests import Progress, Quest, freely
+from bq_server.game.quests import COMPLETE, Progress, Quest, freely
 from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, explain, merge
 
 ENROLMENT = -1
@@ -86,7 +87,10 @@ class QuestRule:
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The past, when a fact comes before what is kept, or makes a sum fall."""
-        standing = self._load(cells.get(self.cell))
+        cell = cells.get(self.cell)
+        if self._in_order(hits, cell):
+            return None
+        standing = self._load(cell)
         if standing.course is not None:
             return self._late_course(hits, standing.course)
         for hit in hits:
@@ -102,12 +106,20 @@ class QuestRule:
         """Take the hits into the quest."""
         outcome = Outcome()
         old = cells.get(self.cell)
-        story = hits if replayed is None else merge(replayed.hits, hits)
+        story = hits
         before = self._load(old)
         standing = self._load(old)
         if replayed is not None:
-            falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
-            standing = self._fresh(ordered=self.ordered or falls)
+            past = replayed.hits
+            course = self._resumed(hits, standing.course)
+            if course is not None:
+                # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
+                past = [hit for hit in past if course.base_end is None or hit.fact.moment > course.base_end]
+                standing = Standing(course.tip, course=course)
+            story = merge(past, hits)
+            if course is None:
+                falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
+                standing = self._fresh(ordered=self.ordered or falls)
             outcome.cells.update(dict.fromkeys(replayed.cells))
         verdicts = self._take(story, standing, cells, outcome)
         for hit in hits:
@@ -136,8 +148,20 @@ class QuestRule:
         return None
 
     def open(self, cell: Cell | None) -> Standing:
-        """The state that a cell of this definition holds."""
-        return self._load(cell)
+        """The state that a cell of this definition holds. Raises when it can't be read."""
+        standing = self._load(cell)
+        if standing.course is not None:
+            standing.course.check()
+        return standing
+
+    def place(self, cell: Cell) -> tuple[Fraction, int | None]:
+        """How far a cell of this definition says one is, and since when: none before anything counted or enrolled."""
+        if cell.get("rev") != self.revision:
+            return Fraction(0), None
+        progress = Progress.load(cell["p"])
+        enrolled = cell.get("e")
+        at = progress.at if progress.at is not None or enrolled is None else enrolled[0]
+        return progress.fraction(self.quest), at
 
     def _reached(
         self,
@@ -173,24 +197,52 @@ class QuestRule:
                 verdicts[hit.fact.fact_id, part] = "matched" if part in counted else "already_complete"
         return verdicts
 
+    def _in_order(self, hits: Sequence[Hit], cell: Cell | None) -> bool:
+        """Whether a cell's surface shows that nothing is late, as with nearly all facts: not parsing it is worth it."""
+        if cell is None or cell.get("rev") != self.revision or not cell.get("e") or COMPLETE in cell["p"].get("m", {}):
+            return False
+        newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
+        return bool(hits) and list(hits[0].fact.moment) > newest
+
     def _late_course(self, hits: Sequence[Hit], course: Course) -> Replay | None:
+        restart = self._restarts(hits, course)
+        if restart is not None:
+            return self._since(restart, course)
+        if not any(self._reopens(hit.fact.moment, _amounts(hit), course) for hit in hits):
+            return None
+        earliest = self._earliest(hits, course)
+        checkpoint = course.checkpoints.before(earliest)
+        return self._since(earliest, course) if checkpoint is None else Replay(self.fact_types, checkpoint.at)
+
+    def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
+        """The first hit with which one enters earlier, where all that follows depends on it."""
+        enrolled = course.enrolled
         for hit in hits:
             moment = hit.fact.moment
-            enrolled = course.enrolled
             early = enrolled is not None and moment < enrolled
             if _enrols(hit):
                 if (self.explicit and (enrolled is None or early)) or (early and self.rolling is not None):
-                    return self._since(moment, course)
-                continue
-            amounts = _amounts(hit)
-            if not amounts or enrolled is None or (early and self.explicit):
-                continue
-            if (early and self.rolling is not None) or self._reopens(moment, amounts, course):
-                return self._since(moment, course)
+                    return moment
+            elif early and not self.explicit and self.rolling is not None and _amounts(hit):
+                return moment
         return None
+
+    def _earliest(self, hits: Sequence[Hit], course: Course) -> Moment:
+        """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
+        return min(hit.fact.moment for hit in hits if _amounts(hit) and not course.is_before_entry(hit.fact.moment))
+
+    def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
+        """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
+        if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None:
+            return None
+        if not any(self._reopens(hit.fact.moment, _amounts(hit), course) for hit in hits):
+            return None
+        return course if course.go_back(self._earliest(hits, course)) else None
 
     def _reopens(self, moment: Moment, amounts: Sequence[tuple[int, Amount]], course: Course) -> bool:
         """Whether a fact falls before what the course still keeps, and may change what came of it."""
+        if course.enrolled is None or course.is_before_entry(moment):
+            return False
         if not course.tip.complete and (course.end is None or moment > course.end):
             return False
         for part, amount in amounts:
@@ -255,8 +307,12 @@ def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tu
         return verdicts
     while entries and course.base_end is not None and entries[0][0] < course.base_end:
         # It belongs to parts already met, on which nothing else waits; any other would have been replayed.
-        _, amounts, fact_id = entries.pop(0)
-        verdicts.update({(fact_id or "", part): "already_complete" for part, _ in amounts})
+        moment, amounts, fact_id = entries.pop(0)
+        early = course.is_before_entry(moment)
+        if not early:
+            course.checkpoints.passed_over(moment, (part for part, _ in amounts))
+        verdict: Verdict = "not_enrolled" if early else "already_complete"
+        verdicts.update({(fact_id or "", part): verdict for part, _ in amounts})
     if entries and course.end is not None and entries[0][0] < course.end:
         entries.extend((moment, kept, None) for moment, kept in course.rewind())
         entries.sort(key=lambda entry: entry[0])

@@ -80,6 +80,11 @@ class Progress:
         """Whether every part is met."""
         return COMPLETE in self.marks
 
+    @property
+    def members(self) -> int:
+        """How many members the sets kept here have."""
+        return sum(len(each) for each in self.seen if isinstance(each, list))
+
     def count(self, quest: Quest, part: int, amount: Amount, moment: Moment, *, new: bool) -> None:
         """Take one amount into a part that is not met yet; `new` says whether a set has no such member yet."""
         value = self.values[part]

@@ -132,10 +132,8 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         rule = game.rules.get(key)
         if cell is None or not isinstance(rule, ChallengeRule):
             return Standing(participant_id, key, "all_time", "all_time", None, None)
-        state = rule.open(cell)
-        enrolled = state.course.enrolled.at if state.course is not None and state.course.enrolled is not None else None
-        reached_at = state.progress.at if state.progress.at is not None else enrolled
-        score = None if reached_at is None else float(state.progress.fraction(rule.quest))
+        fraction, reached_at = rule.place(cell)
+        score = None if reached_at is None else float(fraction)
         return Standing(participant_id, key, "all_time", "all_time", score, reached_at)
     return None
 
