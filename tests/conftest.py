@@ -15,7 +15,7 @@ from bq_server.store import keys
 from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from tests.support.client import Project
-from tests.support.process import ServerProcess
+from tests.support.process import ServerProcess, run
 
 PROJECTS = 800
 KEYS: dict[str, tuple[KeyScope, ...]] = {
@@ -53,6 +53,9 @@ def _projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server
     projects = asyncio.run(_add_projects(DataDirectory(data_dir)))
     with ServerProcess(data_dir) as server:
         yield server, projects
+        # Whatever the tests did, everyone's state is what their facts come to.
+        verified = run("verify", "--data-dir", str(data_dir))
+        assert verified.returncode == 0, verified.stdout + verified.stderr
         assert server.stop() == 0
 
 

@@ -214,7 +214,7 @@ class PointsBoardRule:
         outcome = Outcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
-            for entry in replayed.ledger:
+            for entry in replayed.ledger or ():
                 if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
                     for window in self.windows:
                         key = keys.score(self.code, window, window_period(entry.occurred_at, window))

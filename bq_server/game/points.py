@@ -64,7 +64,7 @@ class PointsRuleCompiled:
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:  # noqa: ARG002
         """Pay the facts that match, but those already paid."""
         outcome = Outcome()
-        paid = {entry.cause for entry in replayed.ledger} if replayed is not None else set()
+        paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
         for hit in hits if replayed is None else merge(replayed.hits, hits):
             reading = hit.readings[0]
             cause = f"{self.key}:{hit.fact.fact_id}".replace("/", ":", 1)

@@ -13,7 +13,7 @@ from bq_server.game.effects import Verdict
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
 from bq_server.game.measures import Amount, Hit, Reading
 from bq_server.game.quests import COMPLETE, Progress, Quest, freely
-from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, explain, merge
+from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, Step, explain, merge, reduced, still_due
 
 ENROLMENT = -1
 """The part of a reading that is an enrolment."""
@@ -81,9 +81,9 @@ class QuestRule:
         return None if cell is None else cell.get("rev") == self.revision
 
     def whole(self) -> Replay:
-        """All facts it listens to, and the members of its sets."""
-        from_start = self.explicit or self.rolling is not None
-        return Replay(self._past_types(), None if from_start else self.bounds.starts_at, (keys.members(self.key),))
+        """All facts it listens to, the members of its sets, and what was paid where something pays."""
+        since = None if self.explicit or self.rolling is not None else self.bounds.starts_at
+        return Replay(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The past, when a fact comes before what is kept, or makes a sum fall."""
@@ -129,11 +129,16 @@ class QuestRule:
                     outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
-        given = dict(old.get("given", {})) if old is not None else {}
+        awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}
+        due: dict[str, Rewards] = {}
+        if replayed is not None and replayed.ledger is not None:
+            due = still_due(self.steps(), awarded, cells, replayed.ledger)
+        given = {name: each for name, each in awarded.items() if name not in due}
         self._reached(outcome, story, hits, before, standing, given)
+        outcome.grants = reduced(outcome.grants, self.steps(), due)
         cell = {"rev": self.revision, **standing.dump()}
-        if given:
-            cell["given"] = given
+        if given or awarded:
+            cell["given"] = given | awarded  # the time first given stays
         # A replay leaves a cell even where nothing counted: it says that the past has been looked at.
         if cell != old and (
             replayed is not None
@@ -142,6 +147,10 @@ class QuestRule:
         ):
             outcome.cells[self.cell] = cell
         return outcome
+
+    def steps(self) -> list[Step]:
+        """Everything there is to reach that pays something."""
+        return []
 
     def part_name(self, part: int) -> str | None:  # noqa: ARG002
         """A badge has but one part."""
@@ -250,7 +259,11 @@ class QuestRule:
             if done is not None and self._falls(part, amount):
                 if moment < done:
                     return True
-            elif course.tip.complete or (done is not None and not self._leads_on(part)):
+            elif course.tip.complete:
+                # An earlier prerequisite lets in what came after it, and that may have been a sum's fall.
+                if done is not None and moment < done and self._leads_to_a_sum(part):
+                    return True
+            elif done is not None and not self._leads_on(part):
                 continue
             elif course.base_end is not None and moment < course.base_end:
                 return True
@@ -271,6 +284,10 @@ class QuestRule:
 
     def _leads_on(self, part: int) -> bool:
         return any(part in each for each in self.quest.prerequisites)
+
+    def _leads_to_a_sum(self, part: int) -> bool:
+        following = [each for each in range(self.quest.size) if part in self.quest.prerequisites[each]]
+        return any(self.quest.measures[each].aggregate == "sum" or self._leads_to_a_sum(each) for each in following)
 
     def _falls(self, part: int, amount: Amount) -> bool:
         return self.quest.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0

@@ -1,7 +1,7 @@
 """The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -100,7 +100,8 @@ class Replayed:
     hits: Sequence[Hit]
     """In order; without the facts of the batch."""
     cells: Cells
-    ledger: Sequence[LedgerEntry]
+    ledger: Sequence[LedgerEntry] | None
+    """None where it was not asked for."""
 
 
 @dataclass(slots=True)
@@ -213,15 +214,25 @@ Step = tuple[str, str, Rewards]
 """Something to reach: its name, the cause of what it pays, and what that is."""
 
 
-def still_due(steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]) -> set[str]:
-    """The steps that were reached before their rewards were in the game, and so were never paid.
+def still_due(
+    steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]
+) -> dict[str, Rewards]:
+    """What steps owe that were reached before their rewards were in the game, by name.
 
     `cells` holds the badges held, `ledger` all that was paid before.
     """
     paid = {entry.cause for entry in ledger}
-    return {
-        name
+    owed = {
+        name: Rewards(
+            0 if cause in paid else rewards.points, tuple(code for code in rewards.badges if badge(code) not in cells)
+        )
         for name, cause, rewards in steps
         if name in given
-        and ((rewards.points and cause not in paid) or any(badge(code) not in cells for code in rewards.badges))
     }
+    return {name: rewards for name, rewards in owed.items() if rewards != NO_REWARDS}
+
+
+def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Mapping[str, Rewards]) -> list[Grant]:
+    """The grants, where a step owes only a part of its rewards with that part."""
+    left = {cause: owed[name] for name, cause, _ in steps if name in owed}
+    return [replace(grant, rewards=left.get(grant.cause, grant.rewards)) for grant in grants]

@@ -187,7 +187,7 @@ def _step_participant(
             hits = rematch(rule, facts, variables)
             if key in own.touched:
                 result.warnings.extend(warnings_of(rule, hits, own.warn_until))
-            replayed = Replayed(hits, under, past.ledger)
+            replayed = Replayed(hits, under, past.ledger if replay.ledger else None)
         outcome = rule.step(own.hits.get(key, ()), cells, replayed)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)

@@ -30,6 +30,7 @@ from bq_server.game.rules import (
     bounds,
     explain,
     merge,
+    reduced,
     revision,
     still_due,
 )
@@ -178,7 +179,7 @@ class StreakRule:
 
     def whole(self) -> Replay:
         """All records."""
-        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, ledger=self.pays_points)
+        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, ledger=bool(self.milestones))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """All records, when a zone changed before some of them, or one belongs to periods no longer kept."""
@@ -203,7 +204,9 @@ class StreakRule:
         runs = Runs.load(old if replayed is None else None)
         timeline = cells.get(keys.ZONE, ())
         before: dict[str, Any] = old.get("given", {}) if old is not None else {}
-        due = still_due(self.steps(), before, cells, replayed.ledger) if replayed is not None else set()
+        due: dict[str, Rewards] = {}
+        if replayed is not None and replayed.ledger is not None:
+            due = still_due(self.steps(), before, cells, replayed.ledger)
         given = {name: each for name, each in before.items() if name not in due}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
@@ -213,6 +216,7 @@ class StreakRule:
             if runs.newest is None or fact.moment > runs.newest:
                 runs.newest = fact.moment
             self._grant(outcome, runs, fact if fact.fact_id in batch or not hits else hits[-1].fact, fact, given)
+        outcome.grants = reduced(outcome.grants, self.steps(), due)
         for hit in hits:
             if hit.fact.fact_type != TIMEZONE_CHANGED:
                 reading = hit.readings[0]

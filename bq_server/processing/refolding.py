@@ -1,6 +1,7 @@
 """Refolds: a changed definition is computed anew for every participant, in the background, a few at a time."""
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
@@ -9,7 +10,7 @@ from bq_server.ids import IdSource
 from bq_server.processing.games import Games
 from bq_server.processing.play import Table
 from bq_server.store import games, participants
-from bq_server.store.database import Database
+from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.games import Refold
 
 log = structlog.get_logger("bq_server.processing.refolding")
@@ -36,22 +37,32 @@ class Refolding:
         self._asked.set()
 
     async def run(self) -> None:
-        """Work until cancelled. A page that fails is tried again: it took no effect."""
+        """Work until cancelled. A page that fails took no effect: it is tried again, after the other refolds."""
         while True:
             await self._asked.wait()
             self._asked.clear()
-            try:
-                while refold := await self._next():
+            failed: set[str] = set()
+            while refold := await self._next(failed):
+                try:
                     await self._page(refold)
-                    await asyncio.sleep(0)
-            except Exception as error:  # noqa: BLE001 - the store may be back in a moment
-                log.warning("refold.stalled", reason=repr(error))
+                except Exception as error:  # noqa: BLE001 - the store may be back in a moment
+                    log.warning("refold.stalled", refold_id=refold.refold_id, reason=repr(error))
+                    failed.add(refold.refold_id)
+                await asyncio.sleep(0)
+            if failed:
                 await asyncio.sleep(RETRY_SECONDS)
                 self._asked.set()
 
-    async def _next(self) -> Refold | None:
-        async with self._database.read() as connection:
-            return next(iter(await games.open_refolds(connection)), None)
+    async def _next(self, but: Collection[str] = ()) -> Refold | None:
+        try:
+            async with self._database.read() as connection:
+                found = await games.open_refolds(connection)
+        except StoreUnavailable as error:
+            log.warning("refold.stalled", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            self._asked.set()
+            return None
+        return next((refold for refold in found if refold.refold_id not in but), None)
 
     async def _page(self, refold: Refold) -> None:
         async with self._database.transaction() as connection:

@@ -1140,3 +1140,28 @@ def test_a_changed_leaderboard_holds_nothing_of_what_it_was(bq: Project) -> None
     assert places(bq) == [(1, "ada", 10), (2, "bob", 2)]
     bq.apply(boards("all_time", when="properties.amount < 5.0"))
     assert places(bq) == [(1, "bob", 3)]
+
+
+def test_rewards_that_are_added_later_are_paid_once_to_those_who_were_there(bq: Project) -> None:
+    def game(*rewards: Json) -> Json:
+        objective = {"code": "one", "on": "act", "target": 1}
+        streak = {"code": "s", "on": "act", "milestones": [{"at": 1, "rewards": [{"points": 1}]}]}
+        if len(rewards) > 1:
+            streak["milestones"] = [{"at": 1, "rewards": [{"points": 1}, {"badge": "extra"}]}]
+        return {
+            "badges": [{"code": "extra", "name": "Extra"}, {"code": "more", "name": "More"}],
+            "challenges": [{"code": "c", "name": "C", "objectives": [objective], "rewards": list(rewards)}],
+            "streaks": [streak],
+        }
+
+    bq.apply(game())
+    bq.send_sync(event("act", "ada", timestamp="2026-03-01T00:00:00Z"))
+    assert bq.balance("ada") == 1
+    for _ in range(2):
+        bq.apply(game({"points": 70}, {"badge": "more"}))
+        assert bq.balance("ada") == 71
+        assert set(badges(bq)) == {"extra", "more"}
+        bq.apply(game({"points": 5}))
+        assert bq.balance("ada") == 71, "what was paid stays paid, and nothing pays twice"
+    completed = bq.participant("ada", "/challenges")["challenges"][0]["completed_at"]
+    assert completed == "2026-03-01T00:00:00Z"

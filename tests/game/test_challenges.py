@@ -236,3 +236,23 @@ def test_a_burst_keeps_the_facts_of_its_last_seconds() -> None:
     story.send("visit", "2026-04-02T00:00:03.5")
     assert story.memory.requests == 0
     assert story.differences() == []
+
+
+def test_an_earlier_prerequisite_lets_in_what_a_finished_sum_had_missed() -> None:
+    story = Story(
+        """
+        challenges:
+          - code: c
+            name: C
+            objectives:
+              - {code: q, on: q, target: 1}
+              - {code: p, on: p, aggregate: sum, of: properties.x, target: 5, prerequisites: [q]}
+        """
+    )
+    story.send("p", "2026-04-01T05:00", {"x": -3})
+    story.send("q", "2026-04-01T10:00")
+    story.send("p", "2026-04-01T20:00", {"x": 5})
+    assert story.challenge("c").status == "completed"
+    story.send("q", "2026-04-01T04:00")
+    assert story.objectives("c") == {"q": 1, "p": 2}
+    assert story.differences("ada") == []
