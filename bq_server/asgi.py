@@ -160,14 +160,6 @@ async def _start(
     stack.push_async_callback(writer.close)
     intake = Intake(database, writer, names, processor)
     stack.push_async_callback(intake.close)
-    # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
-    async with database.transaction() as connection:
-        running.new_key = await _first_key(connection, settings, clock, ids)
-    keyring = Keyring(database)
-    await keyring.refresh()
-    await stack.enter_async_context(_background(keyring.keep_fresh()))
-
-    running.log(directory)
     how = Reading(
         Drafter(ids, clock),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
@@ -180,6 +172,14 @@ async def _start(
         if not await file.apply():
             raise GameUnusable(f"the game {settings.game} can't be applied: `bq-server game check` tells why")
         await stack.enter_async_context(_background(file.watch()))
+    # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
+    async with database.transaction() as connection:
+        running.new_key = await _first_key(connection, settings, clock, ids)
+    keyring = Keyring(database)
+    await keyring.refresh()
+    await stack.enter_async_context(_background(keyring.keep_fresh()))
+
+    running.log(directory)
     operations = [
         *ingest.operations(intake, processor, messages, database, how),
         *facts.operations(database),

@@ -283,3 +283,15 @@ def test_a_server_does_not_start_with_a_game_that_cannot_be_applied(
     ended = run("serve", "--port", "0", "--data-dir", str(data_dir), "--game", str(file))
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
     assert f"the game {file} can't be applied" in ended.stderr
+
+
+def test_a_start_that_fails_for_its_game_does_not_use_up_the_first_key(tmp_path: Path, data_dir: Path) -> None:
+    game = tmp_path / "game.yaml"
+    game.write_text("points: nope")
+    failed = run("serve", "--port", "0", "--data-dir", str(data_dir), "--game", str(game))
+    assert (failed.returncode, "bq_test_" in failed.stdout) == (1, False)
+    game.write_text("points: []")
+    with ServerProcess(data_dir, "--game", str(game)) as server:
+        assert server.key.startswith("bq_test_")
+        assert server.request("GET", "/facts").status_code == 200
+        assert server.stop() == 0
