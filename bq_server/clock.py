@@ -1,48 +1,12 @@
-"""Time: the one clock, and how a moment is read and written.
-
-A moment is an `int`: microseconds since 1970-01-01T00:00:00Z. It sorts, it fits SQL, and no time zone hides in it.
-"""
+"""The one clock."""
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], int]
 """Answers the present moment in microseconds since the epoch, UTC."""
-
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def system_clock() -> int:
     """The operating system's wall clock, in microseconds since the epoch."""
     return time.time_ns() // 1000
-
-
-def parse_timestamp(text: str) -> int:
-    """Read an ISO 8601 date and time; one without an offset counts as UTC (Events API, Event Schema).
-
-    Raises `ValueError` with a sentence for the sender when the text is not a date and time, or not a moment
-    between the years 1 and 9999 in UTC.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-        if len(text) <= len("2026-W15-5"):
-            raise ValueError("a date alone")
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"
-        ) from None
-
-
-def format_timestamp(moment: int) -> str:
-    """Write a moment as ISO 8601 in UTC with `Z`, with as many of 0, 3 or 6 decimals as it needs."""
-    value = _EPOCH + timedelta(microseconds=moment)
-    fraction = moment % SECOND
-    timespec = "seconds" if fraction == 0 else "milliseconds" if fraction % 1000 == 0 else "microseconds"
-    return value.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"

@@ -1,6 +1,6 @@
 """The accepted event: the message that travels from ingest, through the stream or not, to processing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
@@ -40,10 +40,6 @@ class Event:
     def fact_type(self) -> str:
         """The type of the fact this event becomes (Events API: `custom.<event_name>`)."""
         return self.system_type or "custom." + self.event_name
-
-    def with_message_id(self, message_id: str) -> Self:
-        """The same event, known by this message id."""
-        return replace(self, message_id=message_id)
 
     def to_payload(self) -> bytes:
         """The event as one stream field: its fields in order, but for the message id, which the stream gives."""

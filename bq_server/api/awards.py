@@ -10,10 +10,10 @@ from bq_server.api.facts import Moment
 from bq_server.api.ingest import INTAKE_CODES
 from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.reading import Reading
-from bq_server.clock import format_timestamp
 from bq_server.game.definitions import Badge
 from bq_server.game.facts import BADGE_AWARDED, MAX_MANUAL_POINTS, POINTS_AWARDED, POINTS_DEDUCTED
 from bq_server.ingest.acceptance import Conflicting, Intake, Made
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
 from bq_server.processing.games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.similarity import similar_names
-from bq_server.clock import format_timestamp
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code, Refusal
 from bq_server.store import catalog
 from bq_server.store.catalog import EventName

@@ -10,8 +10,8 @@ from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
-from bq_server.clock import format_timestamp
 from bq_server.ingest.models import Timestamp
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
 from bq_server.store import facts
 from bq_server.store.database import Database

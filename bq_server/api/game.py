@@ -11,9 +11,9 @@ from bq_server.api.bodies import read_body
 from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import Reading
-from bq_server.clock import format_timestamp
 from bq_server.game.checking import Mistake, check
 from bq_server.game.definitions import Game
+from bq_server.moments import format_timestamp
 from bq_server.problems import FieldError, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.store import games

@@ -12,11 +12,11 @@ from bq_server.api.ingest import (
     EVENT_EXAMPLE,
     INTAKE_CODES,
 )
-from bq_server.api.operations import Answer, Call, Operation, Query, json_response
+from bq_server.api.operations import Answer, Call, Operation, PageQuery, json_response
 from bq_server.api.reading import BatchError, Reading
-from bq_server.clock import format_timestamp
 from bq_server.ingest.acceptance import Conflicting, Intake, Made
 from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.moments import format_timestamp
 from bq_server.store import facts
 from bq_server.store.database import Database
 
@@ -57,12 +57,10 @@ class ParticipantEventsAnswer(BaseModel):
     page_size: int
 
 
-class PageQuery(Query):
+class EventsQuery(PageQuery):
     """Which page, of which events."""
 
     event_name: str | None = None
-    page: int = Field(1, ge=1, le=1_000_000)
-    page_size: int = Field(20, ge=1, le=100)
 
 
 def operations(intake: Intake, database: Database, reading: Reading) -> list[Operation]:
@@ -85,7 +83,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
         return taken.response(answer, 200)
 
     async def list_events(call: Call) -> Response:
-        query: PageQuery = call.query
+        query: EventsQuery = call.query
         participant_id = call.parameter("participant_id")
         async with database.read() as connection:
             page, total = await facts.of_participant(
@@ -94,7 +92,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
                 participant_id,
                 query.event_name,
                 limit=query.page_size,
-                offset=(query.page - 1) * query.page_size,
+                offset=query.offset,
             )
         events = [
             ParticipantEvent(
@@ -152,7 +150,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
             list_events,
             {200: Answer(ParticipantEventsAnswer, "One page; empty for a participant no event named.")},
             scope="read",
-            query=PageQuery,
+            query=EventsQuery,
         ),
     ]
 

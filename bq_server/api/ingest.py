@@ -8,12 +8,12 @@ from starlette.responses import Response
 from bq_server.api.batches import replayed, take_batch
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import BatchError, Reading
-from bq_server.clock import format_timestamp
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
 from bq_server.ingest.acceptance import Conflicting, Intake
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code, Refusal
 from bq_server.processing.processor import Conflict, Processed, Processor
 from bq_server.store import state

@@ -67,12 +67,12 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         async with database.read() as connection:
             board = await _board(connection, call)
             window = _window(board, query.period)
-            period = window_period(clock(), window)
+            now = clock()
+            period, before = window_period(now, window), previous_period(now, window)
             key = f"leaderboard/{board.code}"
             best, total = await state.top(connection, call.scope, key, window, period, query.limit)
             entries = []
             for rank, each in enumerate(best, start=1):
-                before = previous_period(clock(), window)
                 change: Literal["up", "same", "down", "new"] | None = None
                 if before is not None:
                     found = await state.rank(connection, call.scope, key, window, before, each.participant_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,6 +26,18 @@ class Query(BaseModel):
     """The query of a route. An unknown parameter is refused: a misspelt filter must not answer with everything."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Query):
+    """Which page, of a listing that has pages."""
+
+    page: int = Field(1, ge=1, le=1_000_000)
+    page_size: int = Field(20, ge=1, le=100)
+
+    @property
+    def offset(self) -> int:
+        """How many items come before the page."""
+        return (self.page - 1) * self.page_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.reading import Reading
 from bq_server.api.standing import standing, unknown_participant
-from bq_server.clock import Clock, format_timestamp
+from bq_server.clock import Clock
 from bq_server.game.facts import TIMEZONE_CHANGED, TimezoneName
 from bq_server.game.reading import (
     BadgeState,
@@ -24,6 +24,7 @@ from bq_server.game.reading import (
     read_tier,
 )
 from bq_server.ingest.acceptance import Intake
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
 from bq_server.processing.games import Games
 from bq_server.processing.guards import AlreadySo, another_zone

@@ -6,9 +6,9 @@ from pydantic import BaseModel, Field, field_validator
 from starlette.responses import Response
 
 from bq_server.api.facts import Moment
-from bq_server.api.operations import Answer, Call, Operation, Query, json_response
+from bq_server.api.operations import Answer, Call, Operation, PageQuery, Query, json_response
 from bq_server.api.standing import Standing, known_participant, standing
-from bq_server.clock import Clock, format_timestamp
+from bq_server.clock import Clock
 from bq_server.game.periods import window_period
 from bq_server.game.reading import (
     BadgeState,
@@ -24,6 +24,7 @@ from bq_server.game.reading import (
     read_streaks,
     read_tier,
 )
+from bq_server.moments import format_timestamp
 from bq_server.problems import Code
 from bq_server.processing.games import Games
 from bq_server.store import state
@@ -132,13 +133,6 @@ class StateQuery(Query):
         return value
 
 
-class PagesQuery(Query):
-    """Which page."""
-
-    page: int = Field(1, ge=1, le=1_000_000)
-    page_size: int = Field(20, ge=1, le=100)
-
-
 class BadgesQuery(Query):
     """Which badges."""
 
@@ -197,11 +191,11 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         return json_response(answer)
 
     async def list_transactions(call: Call) -> Response:
-        query: PagesQuery = call.query
+        query: PageQuery = call.query
         async with database.read() as connection:
             known = await known_participant(connection, call)
             page, total = await state.entries(
-                connection, call.scope, known.participant_id, query.page_size, (query.page - 1) * query.page_size
+                connection, call.scope, known.participant_id, query.page_size, query.offset
             )
         transactions = [
             TransactionAnswer(
@@ -277,7 +271,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
     reads: list[tuple[str, str, Any, type[BaseModel], type[Query]]] = [
         ("/state", "Everything a participant's facts came to", get_state, StateAnswer, StateQuery),
         ("/points", "A participant's points", get_points, PointsAnswer, Query),
-        ("/points/transactions", "A participant's points ledger", list_transactions, TransactionsAnswer, PagesQuery),
+        ("/points/transactions", "A participant's points ledger", list_transactions, TransactionsAnswer, PageQuery),
         ("/badges", "The badges, held or not", list_badges, BadgesAnswer, BadgesQuery),
         ("/streaks", "A participant's streaks", list_streaks, StreaksAnswer, Query),
         ("/tier", "A participant's tier, the next, and those before", get_tier, TierAnswer, Query),

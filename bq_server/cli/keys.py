@@ -63,7 +63,7 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bq_server.clock import format_timestamp
+    from bq_server.moments import format_timestamp
     from bq_server.store import keys
 
     async def every() -> list[keys.ApiKey]:

@@ -1,21 +1,13 @@
 """What a fact caused: typed effects for answers and the ledger, explanations, and warnings on definitions."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, TypeAdapter
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from bq_server.moments import format_timestamp
 
-
-def iso(at: int) -> str:
-    """A moment in microseconds as ISO 8601 in UTC, with as many of 0, 3 or 6 decimals as it needs."""
-    timespec = "seconds" if at % 1_000_000 == 0 else "milliseconds" if at % 1000 == 0 else "microseconds"
-    return (_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
-
-
-At = Annotated[int, PlainSerializer(iso, return_type=str, when_used="json")]
+At = Annotated[int, PlainSerializer(format_timestamp, return_type=str, when_used="json")]
 """Microseconds since the epoch, UTC; ISO 8601 in JSON."""
 
 Verdict = Literal[

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.game.amounts import MILLIONTHS, from_millionths, to_millionths
+from bq_server.game.amounts import from_millionths, to_millionths
 from bq_server.game.cells import digest
 from bq_server.game.conditions import Failure, Formula, Variables
 from bq_server.game.definitions import Metric
@@ -94,11 +94,6 @@ class Measure:
     def shown(self, value: int | None) -> int | float:
         """A value as the reader sees it."""
         return 0 if value is None else from_millionths(value) if self.in_millionths else value
-
-
-def scale(measure: Measure) -> int:
-    """How many of the measure's units make one."""
-    return MILLIONTHS if measure.in_millionths else 1
 
 
 def _amount(of: Formula, variables: Variables) -> int | Failure:

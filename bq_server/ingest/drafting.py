@@ -4,11 +4,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from bq_server.clock import HOUR, Clock
+from bq_server.clock import Clock
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import ValidEvent
+from bq_server.moments import HOUR
 
 FAR_AHEAD = 24 * HOUR
 """A timestamp further ahead than this is accepted with a warning."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from bq_server.clock import parse_timestamp
+from bq_server.moments import parse_timestamp
 
 
 def _moment(value: Any) -> int:

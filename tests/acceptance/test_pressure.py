@@ -86,7 +86,7 @@ def test_restarts_while_the_store_is_away_cost_no_message(data_dir: Path) -> Non
                     server.request("GET", f"/ingest/messages/{each}", key=key).json()["status"] == "processed"
                 ),
             )
-        server.stop()
+        assert server.stop() == 0
 
 
 def test_a_locked_store_is_said_within_seconds_and_nothing_is_kept_of_it(data_dir: Path) -> None:

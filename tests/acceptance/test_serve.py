@@ -195,7 +195,7 @@ def test_kill_9_leaves_no_stream_server_and_the_directory_starts_again(data_dir:
                 "the event is a fact",
                 lambda: client.get(f"/ingest/messages/{message_id}").json()["status"] == "processed",
             )
-        server.stop()
+        assert server.stop() == 0
 
 
 def test_a_stream_server_that_dies_is_restarted_with_all_it_accepted(data_dir: Path) -> None:

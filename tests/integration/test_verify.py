@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bq_server.clock import HOUR, parse_timestamp
 from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
 from bq_server.game.definitions import Game
 from bq_server.ids import IdSource
+from bq_server.moments import HOUR, parse_timestamp
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
 from bq_server.processing.processor import Processor

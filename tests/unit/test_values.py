@@ -1,5 +1,6 @@
 """Small things with laws: moments, ids, fingerprints, names, payloads."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from bq_server.api.similarity import similar_names
-from bq_server.clock import format_timestamp, parse_timestamp
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import Limits, ValidEvent, check
+from bq_server.moments import format_timestamp, parse_timestamp
 
 moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -67,7 +68,7 @@ def test_a_payload_is_read_as_it_was_written(name: str, participant: str, sent: 
     event = Event(
         "evt_1", Scope("p", "live"), name, participant, to_json(sent).decode(), at or 0, 2, name if at else None, None
     )
-    assert Event.from_payload(event.to_payload(), "1-0") == event.with_message_id("1-0")
+    assert Event.from_payload(event.to_payload(), "1-0") == replace(event, message_id="1-0")
 
 
 @given(properties)
