@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint lock load clean
+.PHONY: serve test lint lock load binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -24,10 +24,27 @@ lint: $(VENV)/dev.stamp
 load: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m loadtests.run $(ARGS)
 
+# dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
+binary: build/venv.stamp
+	@packaging/build.sh dist
+
+# Builds once more and tells what differs.
+binary-compare: build/venv.stamp
+	@packaging/build.sh build/again
+	build/venv/bin/python packaging/compare.py dist build/again
+
+# Start-up time, size and memory of both forms beside the source.
+binary-report: $(VENV)/dev.stamp
+	@$(BIN)/python packaging/report.py dist $(ARGS)
+
+test-binary: $(VENV)/dev.stamp
+	BINARY_DIST=dist $(BIN)/pytest tests/binary $(ARGS)
+
 # The pinned files name no host: hashes only, for every platform the packages support.
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra binary pyproject.toml -c requirements/run.txt -o requirements/binary.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +56,12 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+build/venv.stamp: requirements/binary.txt
+	rm -rf build/venv
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/binary.txt
 	@touch $@
 
 clean:

@@ -34,6 +34,7 @@ from bq_server.api import (
     leaderboards,
     participants,
     reference,
+    sandbox,
     standings,
 )
 from bq_server.api.auth import Keyring
@@ -42,7 +43,7 @@ from bq_server.api.envelope import Envelope
 from bq_server.api.operations import routes
 from bq_server.api.problems import problem_response
 from bq_server.api.reading import Reading
-from bq_server.clock import Clock, system_clock
+from bq_server.clock import Clock, Clocks, system_clock
 from bq_server.datadir import DataDirectory
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -57,10 +58,16 @@ from bq_server.processing.messages import settle
 from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
 from bq_server.processing.watching import GameFile
+from bq_server.sandbox.exporting import Exporting
+from bq_server.sandbox.importing import Importing
+from bq_server.sandbox.resetting import Resetting
+from bq_server.sandbox.settling import Settling
+from bq_server.sandbox.timekeeping import Timekeeping
 from bq_server.settings import Settings
-from bq_server.store import installation, sqlite
+from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Database, StoreUnavailable
+from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer, Entry
 from bq_server.stream.embedded import EmbeddedValkey
@@ -141,6 +148,9 @@ async def _start(
     database = await stack.enter_async_context(Database.open(directory.database))
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, ids, clock())
+        known = await environments.every(connection)
+    clocks = Clocks(clock, {scope: each.clock for scope, each in known.items() if each.clock is not None})
+    resets = {scope: each.resets for scope, each in known.items()}
 
     url = await _stream_url(stack, settings, directory)
     writing = await stack.enter_async_context(connect(url))
@@ -151,22 +161,25 @@ async def _start(
     await take_ownership(writing, names, installation_id)
 
     games = Games()
-    processor = Processor(database, ids, clock, games)
+    processor = Processor(database, ids, clocks, games)
     consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
     await stack.enter_async_context(_running(consumer))
-    refolding = Refolding(database, games, ids, clock)
+    refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
     stack.push_async_callback(writer.close)
-    intake = Intake(database, writer, names, processor)
+    intake = Intake(database, writer, names, processor, resets)
     stack.push_async_callback(intake.close)
     how = Reading(
-        Drafter(ids, clock),
+        Drafter(ids, clocks),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
     messages = Messages(database, MessageLookup(asking, names))
-    applying = Applying(database, games, refolding, ids, clock)
+    backlog = Backlog(asking, names)
+    settling = Settling(database, backlog, consumer.progress, refolding.progress)
+    resetting = Resetting(database, backlog, settling, clocks, resets)
+    applying = Applying(database, games, refolding, ids, clocks)
     if settings.game is not None:
         file = GameFile(settings.game, Scope(api_keys.PROJECT, "test"), applying)
         if not await file.apply():
@@ -181,19 +194,28 @@ async def _start(
 
     running.log(directory)
     operations = [
-        *ingest.operations(intake, processor, messages, database, how),
+        *ingest.operations(intake, processor, messages, settling, database, how),
         *facts.operations(database),
         *catalog.operations(database),
         *gamify.operations(intake, database, how),
-        *standings.operations(database, games, clock),
-        *participants.operations(intake, database, games, how, clock),
-        *challenges.operations(intake, database, games, how, clock),
-        *leaderboards.operations(database, games, clock),
+        *standings.operations(database, games, clocks),
+        *participants.operations(intake, database, games, how, clocks),
+        *challenges.operations(intake, database, games, how, clocks),
+        *leaderboards.operations(database, games, clocks),
         *awards.operations(intake, database, games, how),
         *game.operations(applying, database, how),
+        *sandbox.operations(
+            settling,
+            Timekeeping(database, clocks),
+            resetting,
+            Exporting(database, clocks, __version__),
+            Importing(database, processor, applying, resetting, ids),
+            clocks,
+            how,
+        ),
         *health.operations(_checks(asking, database, consumer), running.promise, __version__),
     ]
-    return [*routes(operations, keyring), *reference.routes(operations, __version__)]
+    return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
 
 async def _first_key(connection: aiosqlite.Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:

@@ -1,7 +1,10 @@
-"""The one clock."""
+"""The one clock, and the clocks of test environments that have one of their own."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bq_server.events import Scope
 
 Clock = Callable[[], int]
 """Answers the present moment in microseconds since the epoch, UTC."""
@@ -10,3 +13,40 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The operating system's wall clock, in microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClock:
+    """The clock of a test environment: it stands still, or goes with the real one at a distance. Microseconds."""
+
+    frozen: bool
+    at: int
+    """The moment it shows where it stands still, else how far it is ahead of the real clock."""
+
+    def now(self, real: int) -> int:
+        """The moment it shows."""
+        return self.at if self.frozen else real + self.at
+
+
+class Clocks:
+    """What time it is in each environment: the real clock's, unless a test environment was given its own."""
+
+    def __init__(self, real: Clock, own: Mapping[Scope, OwnClock] | None = None) -> None:
+        self.real = real
+        self._own = dict(own or {})
+
+    def now(self, scope: Scope) -> int:
+        """The present moment of the environment, in microseconds since the epoch, UTC."""
+        own = self._own.get(scope)
+        return self.real() if own is None else own.now(self.real())
+
+    def own(self, scope: Scope) -> OwnClock | None:
+        """The environment's own clock; None where it reads the real one."""
+        return self._own.get(scope)
+
+    def put(self, scope: Scope, clock: OwnClock | None) -> None:
+        """Give the environment a clock of its own, or with None the real one again."""
+        if clock is None:
+            self._own.pop(scope, None)
+        else:
+            self._own[scope] = clock

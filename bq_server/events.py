@@ -55,4 +55,12 @@ class Event:
         return cls(*(event_id, Scope(project, environment), *rest, message_id))
 
 
+def scope_of(payload: bytes, message_id: str) -> Scope | None:
+    """The environment that a message belongs to; None for what is no event of this server."""
+    try:
+        return Event.from_payload(payload, message_id).scope
+    except (ValueError, TypeError):
+        return None
+
+
 _PAYLOAD_FIELDS = Event.__slots__[:-1]

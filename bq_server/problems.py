@@ -19,6 +19,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    NOT_EMPTY = "not_empty"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"
@@ -29,6 +30,7 @@ class Code(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
+    NOT_DRAINED = "not_drained"
 
 
 STATUS: Mapping[Code, tuple[int, str]] = {
@@ -40,6 +42,7 @@ STATUS: Mapping[Code, tuple[int, str]] = {
     Code.METHOD_NOT_ALLOWED: (405, "This method is not allowed here"),
     Code.REQUEST_TIMEOUT: (408, "The request took too long to arrive"),
     Code.IDEMPOTENCY_CONFLICT: (409, "The idempotency key belongs to another event"),
+    Code.NOT_EMPTY: (409, "The environment is not empty"),
     Code.BODY_TOO_LARGE: (413, "The body is too large"),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not of a type this server reads"),
     Code.VALIDATION_FAILED: (422, "The request is not valid"),
@@ -50,6 +53,7 @@ STATUS: Mapping[Code, tuple[int, str]] = {
     Code.STORE_UNAVAILABLE: (503, "The store is not available"),
     Code.OVERLOADED: (503, "Too much is waiting"),
     Code.STOPPING: (503, "The server is stopping"),
+    Code.NOT_DRAINED: (504, "Not everything is settled yet"),
 }
 """The HTTP status and the title of each code."""
 

@@ -78,6 +78,12 @@ def bq(_projects: tuple[ServerProcess, list[dict[str, str]]], _http: httpx.Clien
 
 
 @pytest.fixture
+def other_bq(_projects: tuple[ServerProcess, list[dict[str, str]]], _http: httpx.Client) -> Project:
+    """One more such project."""
+    return Project(_http, _projects[1].pop())
+
+
+@pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data directory that is not there yet."""
     return tmp_path / "data"

@@ -1,6 +1,6 @@
 """Batches of events: each accepted or rejected by itself, by either path."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,9 +32,9 @@ class Taken(Generic[R]):
         """How many events were rejected; one may have several errors."""
         return len({error.index for error in self.errors})
 
-    def response(self, answer: BaseModel, success: int) -> Response:
+    def response(self, answer: BaseModel, success: int, *, leave_out: Collection[str] = ()) -> Response:
         """The answer: with 422 when nothing was accepted, and with `errors` only when something was rejected."""
-        body = answer.model_dump_json(exclude=None if self.errors else {"errors"})
+        body = answer.model_dump_json(exclude={*leave_out} | (set() if self.errors else {"errors"}))
         return Response(body, success if self.results else 422, replayed(self.results), "application/json")
 
 

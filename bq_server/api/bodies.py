@@ -26,16 +26,20 @@ YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x
 """Media types of YAML (RFC 9512) and those in use before it."""
 
 
-async def read_body(request: Request, limit: int, seconds: float, *, yaml: bool = False) -> bytes:
-    """The bytes of a JSON body, or with `yaml` of a YAML one.
+NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+"""Media types in use for JSON in lines; none is registered."""
+
+
+async def read_body(request: Request, limit: int, seconds: float, *, also: frozenset[str] = frozenset()) -> bytes:
+    """The bytes of a JSON body, or of one that is of one of the other media types.
 
     Raises `Refusal`: unsupported type, too large, or too slow.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     json = media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
-    if not json and not (yaml and media_type in YAML):
+    if not json and media_type not in also:
         sent = f"not {media_type}" if media_type else "and the request has none"
-        wanted = "application/json or application/yaml" if yaml else "application/json"
+        wanted = " or ".join(["application/json", *sorted(also)[:1]])
         detail = f"Send the body as Content-Type: {wanted}, {sent}."
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from bq_server.api.ingest import INTAKE_CODES
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import Reading
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.game import cells as keys
 from bq_server.game.definitions import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
@@ -66,7 +66,7 @@ class LimitQuery(Query):
     limit: int = Field(20, ge=1, le=100)
 
 
-def operations(intake: Intake, database: Database, games: Games, reading: Reading, clock: Clock) -> list[Operation]:
+def operations(intake: Intake, database: Database, games: Games, reading: Reading, clocks: Clocks) -> list[Operation]:
     """The routes of this resource."""
 
     async def list_definitions(call: Call) -> Response:
@@ -96,7 +96,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             game = await games.of(connection, call.scope)
             key = keys.challenge(challenge.code)
             cells = await state.cells(connection, call.scope, {participant_id: [key]})
-        found = read_challenge(game, challenge.code, cells.get(participant_id, {}), clock())
+        found = read_challenge(game, challenge.code, cells.get(participant_id, {}), clocks.now(call.scope))
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
     async def get_ranking(call: Call) -> Response:

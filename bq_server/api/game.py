@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from bq_server.api.bodies import read_body
+from bq_server.api.bodies import YAML, read_body
 from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import Reading
@@ -76,7 +76,7 @@ def operations(applying: Applying, database: Database, reading: Reading) -> list
 
     async def put_game(call: Call) -> Response:
         query: ApplyQuery = call.query
-        body = await read_body(call.request, reading.bodies.single, reading.bodies.seconds, yaml=True)
+        body = await read_body(call.request, reading.bodies.single, reading.bodies.seconds, also=YAML)
         checked = await asyncio.to_thread(check, body)
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])

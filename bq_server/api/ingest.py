@@ -16,6 +16,7 @@ from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, Refusal
 from bq_server.processing.processor import Conflict, Processed, Processor
+from bq_server.sandbox.settling import Settling
 from bq_server.store import state
 from bq_server.store.database import Database
 
@@ -58,6 +59,8 @@ class AcceptedAnswer(BaseModel):
 
     accepted: Literal[True] = True
     message_id: str = Field(description="Its id in the stream: `<ms>-<n>`.")
+    event_id: str | None = Field(None, description="With `wait=fact`: of the fact it became or repeats.")
+    fact_id: str | None = Field(None, description="With `wait=fact`: the fact; null for a message that was given up.")
 
 
 class BatchAnswer(BaseModel):
@@ -66,6 +69,10 @@ class BatchAnswer(BaseModel):
     accepted: int
     rejected: int
     message_ids: list[str] = Field(description="Of the accepted events, in their order.")
+    event_ids: list[str | None] | None = Field(None, description="With `wait=fact`: of the facts, in that order.")
+    fact_ids: list[str | None] | None = Field(
+        None, description="With `wait=fact`: the facts; null for a message that was given up."
+    )
     errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
 
 
@@ -103,6 +110,14 @@ class RehearsalAnswer(BaseModel):
     definitions: list[Applied] = Field(description="Every definition listening to the event.")
 
 
+class IntakeQuery(Query):
+    """When to answer."""
+
+    wait: Literal["fact"] | None = Field(
+        None, description="Answer only when the events are facts; for test environments."
+    )
+
+
 class SyncQuery(Query):
     """What to answer, and whether to do anything."""
 
@@ -120,6 +135,25 @@ class MessageAnswer(BaseModel):
     reason: str | None = Field(None, description="Why it can't be processed (dead).")
 
 
+WAIT_SECONDS = 30.0
+"""Longest that `wait=fact` waits."""
+
+
+def _waits(call: Call) -> bool:
+    """Whether to answer only when the events are facts. Raises `Refusal` for a live key."""
+    query: IntakeQuery = call.query
+    if query.wait is None:
+        return False
+    call.in_sandbox()
+    return True
+
+
+def _order(message_id: str) -> tuple[int, int]:
+    """The place of a message in the stream."""
+    millisecond, _, number = message_id.partition("-")
+    return int(millisecond), int(number)
+
+
 def _shown(effect: dict[str, Any]) -> dict[str, Any]:
     """An effect beside the event that caused it, whose participant and fact go without saying."""
     return {"type": effect["type"]} | {
@@ -128,18 +162,29 @@ def _shown(effect: dict[str, Any]) -> dict[str, Any]:
 
 
 def operations(
-    intake: Intake, processor: Processor, messages: Messages, database: Database, reading: Reading
+    intake: Intake,
+    processor: Processor,
+    messages: Messages,
+    settling: Settling,
+    database: Database,
+    reading: Reading,
 ) -> list[Operation]:
     """The routes of this resource."""
 
     async def accept_event(call: Call) -> Response:
+        waits = _waits(call)
         event = await reading.one(call)
         (result,) = await intake.accept([event])
         if isinstance(result, Conflicting):
             raise result.refusal()
-        return json_response(AcceptedAnswer(message_id=result.message_id), 202, replayed([result]))
+        answer = AcceptedAnswer(message_id=result.message_id)
+        if waits:
+            ((answer.event_id, answer.fact_id),) = await settled(call, [result.message_id])
+        body = answer.model_dump_json(exclude=None if waits else {"event_id", "fact_id"})
+        return Response(body, 202, replayed([result]), "application/json")
 
     async def accept_batch(call: Call) -> Response:
+        waits = _waits(call)
         taken = await take_batch(call, reading, intake.accept)
         answer = BatchAnswer(
             accepted=len(taken.results),
@@ -147,7 +192,26 @@ def operations(
             message_ids=[result.message_id for result in taken.results],
             errors=taken.errors,
         )
-        return taken.response(answer, 202)
+        if waits:
+            facts = await settled(call, answer.message_ids)
+            answer.event_ids = [event_id for event_id, _ in facts]
+            answer.fact_ids = [fact_id for _, fact_id in facts]
+        return taken.response(answer, 202, leave_out=set() if waits else {"event_ids", "fact_ids"})
+
+    async def settled(call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
+        """Wait for messages; for each the ids of the event and the fact that it became or repeats."""
+        newest = max(message_ids, key=_order, default=None)
+        if newest is not None and not await settling.settle(newest, WAIT_SECONDS):
+            detail = (
+                f"Accepted as {', '.join(message_ids)}, and not all are facts after {WAIT_SECONDS:g} s. Nothing is "
+                "lost: GET /api/v1/ingest/messages/{message_id} tells where each is."
+            )
+            raise Refusal(Code.NOT_DRAINED, detail)
+        found = [await messages.locate(call.scope, message_id) for message_id in message_ids]
+        return [
+            (None, None) if each is None or each.fact is None else (each.fact.event_id, each.fact.fact_id)
+            for each in found
+        ]
 
     async def process_event(call: Call) -> Response:
         query: SyncQuery = call.query
@@ -214,7 +278,8 @@ def operations(
             body=EventIn,
             body_example=EVENT_EXAMPLE,
             takes_idempotency_key=True,
-            codes=(*INTAKE_CODES, Code.STREAM_FULL),
+            query=IntakeQuery,
+            codes=(*INTAKE_CODES, Code.STREAM_FULL, Code.NOT_DRAINED),
         ),
         Operation(
             "POST",
@@ -236,7 +301,8 @@ def operations(
             scope="ingest",
             body=BatchIn,
             body_example=BATCH_EXAMPLE,
-            codes=(*INTAKE_CODES, Code.STREAM_FULL),
+            query=IntakeQuery,
+            codes=(*INTAKE_CODES, Code.STREAM_FULL, Code.NOT_DRAINED),
         ),
         Operation(
             "POST",

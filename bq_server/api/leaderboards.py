@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.game.definitions import Leaderboard
 from bq_server.game.periods import previous_period, window_period
 from bq_server.problems import Code, FieldError, Refusal
@@ -59,7 +59,7 @@ class RankingQuery(PeriodQuery):
     limit: int = Field(20, ge=1, le=100)
 
 
-def operations(database: Database, games: Games, clock: Clock) -> list[Operation]:
+def operations(database: Database, games: Games, clocks: Clocks) -> list[Operation]:
     """The routes of this resource."""
 
     async def get_leaderboard(call: Call) -> Response:
@@ -67,7 +67,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         async with database.read() as connection:
             board = await _board(connection, call)
             window = _window(board, query.period)
-            now = clock()
+            now = clocks.now(call.scope)
             period, before = window_period(now, window), previous_period(now, window)
             key = f"leaderboard/{board.code}"
             best, total = await state.top(connection, call.scope, key, window, period, query.limit)
@@ -89,7 +89,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         async with database.read() as connection:
             board = await _board(connection, call)
             window = _window(board, query.period)
-            period = window_period(clock(), window)
+            period = window_period(clocks.now(call.scope), window)
             key = f"leaderboard/{board.code}"
             found = await state.rank(connection, call.scope, key, window, period, participant_id)
         if found is None:

@@ -64,14 +64,14 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
         content: Json = {"schema": references[(operation.body, "validation")]}
         if operation.body_example is not None:
             content["example"] = operation.body_example
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        described["requestBody"] = {"required": True, "content": {operation.body_media_type: content}}
     for status, answer in operation.answers.items():
         content = {"schema": references[(answer.model, "serialization")]}
         if answer.example is not None:
             content["example"] = answer.example
         described["responses"][str(status)] = {
             "description": answer.description,
-            "content": {"application/json": content},
+            "content": {answer.media_type: content},
         }
     refusals: dict[int, list[str]] = {}
     for code in operation.every_code:

@@ -14,7 +14,9 @@ from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
 from bq_server.api.envelope import path_parameter
 from bq_server.api.problems import problem_response
+from bq_server.clock import Clocks
 from bq_server.events import Scope
+from bq_server.moments import format_timestamp
 from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
 from bq_server.store.database import StoreUnavailable
 from bq_server.store.keys import KeyScope
@@ -50,6 +52,12 @@ class Call:
     query: Any
     """An instance of the operation's query model."""
 
+    def in_sandbox(self) -> None:
+        """Raises `Refusal` for a key of the live environment."""
+        if self.scope.environment != "test":
+            detail = "The sandbox is for test environments, and this key is of the live one: use a bq_test_ key."
+            raise Refusal(Code.FORBIDDEN, detail)
+
     def parameter(self, name: str) -> str:
         """A parameter of the path, as it was meant: an escaped slash is one."""
         value: str = self.request.path_params[name]
@@ -63,6 +71,7 @@ class Answer:
     model: type[BaseModel]
     description: str
     example: Mapping[str, Any] | None = None
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Operation:
     query: type[Query] = Query
     body: type[BaseModel] | None = None
     body_example: Mapping[str, Any] | None = None
+    body_media_type: str = "application/json"
     takes_idempotency_key: bool = False
     codes: Sequence[Code] = field(default=())
     """Refusals beside those that every route of its kind has."""
@@ -100,25 +110,33 @@ def json_response(model: BaseModel, status: int = 200, headers: Mapping[str, str
     return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
 
 
-def routes(operations: Sequence[Operation], keyring: Keyring) -> list[Route]:
-    """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has."""
+def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) -> list[Route]:
+    """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has.
+
+    Answers of an environment that has its own clock carry what it shows.
+    """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
-        Route(url, _endpoint(methods, keyring), methods=list(methods), include_in_schema=False)
+        Route(url, _endpoint(methods, keyring, clocks), methods=list(methods), include_in_schema=False)
         for url, methods in by_path.items()
     ]
 
 
-def _endpoint(methods: Mapping[str, Operation], keyring: Keyring) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    methods: Mapping[str, Operation], keyring: Keyring, clocks: Clocks
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         operation = methods["GET" if request.method == "HEAD" else request.method]
         try:
             scope = Scope("", "")
             if operation.scope is not None:
                 scope = authenticate(request, keyring, operation.scope).scope
-            return await operation.handle(Call(request, scope, _query(request, operation.query)))
+            response = await operation.handle(Call(request, scope, _query(request, operation.query)))
+            if clocks.own(scope) is not None:
+                response.headers["X-Sandbox-Clock"] = format_timestamp(clocks.now(scope))
+            return response
         except Refusal as refusal:
             await discard_body(request)
             return problem_response(request, refusal)

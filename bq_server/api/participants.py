@@ -11,7 +11,7 @@ from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.reading import Reading
 from bq_server.api.standing import standing, unknown_participant
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.game.facts import TIMEZONE_CHANGED, TimezoneName
 from bq_server.game.reading import (
     BadgeState,
@@ -73,7 +73,7 @@ class ProfileAnswer(BaseModel):
     created_at: Moment
 
 
-def operations(intake: Intake, database: Database, games: Games, reading: Reading, clock: Clock) -> list[Operation]:
+def operations(intake: Intake, database: Database, games: Games, reading: Reading, clocks: Clocks) -> list[Operation]:
     """The routes of this resource."""
 
     async def create(call: Call) -> Response:
@@ -93,7 +93,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             if known is None:
                 if must_exist:
                     raise unknown_participant(call, participant_id)
-                known = Participant(participant_id, None, None, "{}", 0, clock())
+                known = Participant(participant_id, None, None, "{}", 0, clocks.now(call.scope))
             given = sent.model_fields_set
             attributes = _merged(from_json(known.attributes), sent.attributes or {})
             text = to_json(attributes).decode()
@@ -124,7 +124,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
     async def _profile(call: Call, participant_id: str) -> ProfileAnswer:
         async with database.read() as connection:
             at = await standing(connection, call, games, participant_id)
-        streaks = [each for each in read_streaks(at.game, at.cells, clock()) if each.current_count]
+        streaks = [each for each in read_streaks(at.game, at.cells, clocks.now(call.scope)) if each.current_count]
         return ProfileAnswer(
             participant_id=participant_id,
             display_name=at.participant.display_name,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from bq_server.api.facts import Moment
 from bq_server.api.operations import Answer, Call, Operation, PageQuery, Query, json_response
 from bq_server.api.standing import Standing, known_participant, standing
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.game.periods import window_period
 from bq_server.game.reading import (
     BadgeState,
@@ -47,6 +47,7 @@ class StateAnswer(BaseModel):
 
     participant_id: str
     total_events: int
+    clock: Moment | None = Field(None, description="Only where the environment has its own clock: what it shows.")
     points: PointsState | None = None
     tier: TierState | None = None
     badges: list[BadgeState] | None = None
@@ -140,7 +141,7 @@ class BadgesQuery(Query):
     badge_codes: str | None = Field(None, description="Codes, with commas between.")
 
 
-def operations(database: Database, games: Games, clock: Clock) -> list[Operation]:
+def operations(database: Database, games: Games, clocks: Clocks) -> list[Operation]:
     """The routes of this resource."""
 
     async def get_state(call: Call) -> Response:
@@ -149,7 +150,7 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         async with database.read() as connection:
             at = await standing(connection, call, games)
             ranks = await _ranks(connection, call, at) if "leaderboards" in chosen else None
-        now = clock()
+        now = clocks.now(call.scope)
         sections: dict[str, Any] = {
             "points": lambda: read_points(at.cells),
             "tier": lambda: read_tier(at.game, at.cells),
@@ -161,16 +162,18 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
         answer = StateAnswer(
             participant_id=at.participant.participant_id,
             total_events=at.participant.total_events,
+            clock=None if clocks.own(call.scope) is None else format_timestamp(now),
             **{name: read() for name, read in sections.items() if name in chosen},
         )
-        body = answer.model_dump_json(include={"participant_id", "total_events", *chosen})
+        always = {"participant_id", "total_events"} | ({"clock"} if answer.clock else set())
+        body = answer.model_dump_json(include=always | chosen)
         return Response(body, media_type="application/json")
 
     async def _ranks(connection: Connection, call: Call, at: Standing) -> list[RankState]:
         found = []
         for board in at.game.game.leaderboards:
             window = board.window[0]
-            period = window_period(clock(), window)
+            period = window_period(clocks.now(call.scope), window)
             key = f"leaderboard/{board.code}"
             place = await state.rank(connection, call.scope, key, window, period, at.participant.participant_id)
             if place is not None:
@@ -242,7 +245,8 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
             at = await standing(connection, call, games)
         return json_response(
             StreaksAnswer(
-                participant_id=at.participant.participant_id, streaks=read_streaks(at.game, at.cells, clock())
+                participant_id=at.participant.participant_id,
+                streaks=read_streaks(at.game, at.cells, clocks.now(call.scope)),
             )
         )
 
@@ -263,7 +267,8 @@ def operations(database: Database, games: Games, clock: Clock) -> list[Operation
             at = await standing(connection, call, games)
         return json_response(
             ChallengesAnswer(
-                participant_id=at.participant.participant_id, challenges=read_challenges(at.game, at.cells, clock())
+                participant_id=at.participant.participant_id,
+                challenges=read_challenges(at.game, at.cells, clocks.now(call.scope)),
             )
         )
 

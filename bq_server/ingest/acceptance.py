@@ -4,7 +4,7 @@ The facts are the authority on keys, for ever. The stream's claims cover what is
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -68,11 +68,14 @@ class Intake:
         writer: Writer,
         keys: StreamKeys,
         processor: Processor,
+        resets: Mapping[Scope, int],
     ) -> None:
+        """`resets`: how often each environment was emptied; whoever empties one counts it up."""
         self._database = database
         self._writer = writer
         self._keys = keys
         self._processor = processor
+        self._resets = resets
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
             self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
         )
@@ -205,7 +208,7 @@ class Intake:
     def _claim_of(self, event: Event) -> Claim | None:
         if event.idempotency_key is None or event.fingerprint is None:
             return None
-        key = self._keys.claim(*event.scope, event.idempotency_key)
+        key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
         return Claim(key, event.fingerprint, event.event_id, event.received_at)
 
     def _message(self, event: Event) -> Message:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
@@ -22,13 +22,13 @@ MOST_CHARACTERS = 100
 class Drafter:
     """Makes events of what was sent."""
 
-    def __init__(self, ids: IdSource, clock: Clock) -> None:
+    def __init__(self, ids: IdSource, clocks: Clocks) -> None:
         self._ids = ids
-        self._clock = clock
+        self._clocks = clocks
 
     def draft(self, scope: Scope, valid: ValidEvent) -> Event:
         """The event, received now."""
-        now = self._clock()
+        now = self._clocks.now(scope)
         sent = valid.sent
         said = (sent.event_name, sent.participant_id, sent.properties or {}, sent.timestamp)
         return Event(
@@ -48,7 +48,7 @@ class Drafter:
         self, scope: Scope, fact_type: str, participant_id: str, properties: dict[str, Any], key: str | None = None
     ) -> Event:
         """An event of our own, of a `system.*` type, that happens now."""
-        now = self._clock()
+        now = self._clocks.now(scope)
         return Event(
             event_id=self._ids.new("evt"),
             scope=scope,
@@ -73,6 +73,6 @@ def _warnings(valid: ValidEvent, now: int) -> str:
         detail = f"and {len(unknown) - MOST_WARNINGS} more fields are not of an event, left out"
         warnings.append({"code": "unknown_field", "field": "", "detail": detail})
     if valid.sent.timestamp is not None and valid.sent.timestamp - now > FAR_AHEAD:
-        detail = "is more than 24 hours ahead of the server's clock"
+        detail = "is more than 24 hours ahead of the clock"
         warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})
     return to_json(warnings).decode("utf-8") if warnings else "[]"

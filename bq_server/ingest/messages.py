@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from bq_server.events import Event, Scope
+from bq_server.events import Scope, scope_of
 from bq_server.ingest.acceptance import unavailable
 from bq_server.store import facts
 from bq_server.store.database import Database
@@ -44,10 +44,10 @@ class Messages:
         if found := await self._in_store(scope, message_id):
             return found
         payload = await self._lookup.waiting(message_id)
-        if payload is not None and _belongs(payload, message_id, scope):
+        if payload is not None and scope_of(payload, message_id) == scope:
             return Whereabouts("queued")
         letter = await self._lookup.dead(message_id)
-        if letter is not None and _belongs(letter.payload, message_id, scope):
+        if letter is not None and scope_of(letter.payload, message_id) == scope:
             return Whereabouts("dead", reason=letter.reason)
         # It may have become a fact between the first look and the second.
         return await self._in_store(scope, message_id)
@@ -59,10 +59,3 @@ class Messages:
             if fact := await facts.repeated_by(connection, scope, message_id):
                 return Whereabouts("duplicate", fact)
         return None
-
-
-def _belongs(payload: bytes, message_id: str, scope: Scope) -> bool:
-    try:
-        return Event.from_payload(payload, message_id).scope == scope
-    except (ValueError, TypeError):
-        return False

@@ -1,12 +1,12 @@
 """Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.compiled import CompiledGame, compile_game
 from bq_server.game.definitions import Game
@@ -27,6 +27,9 @@ KINDS = {
 }
 """The sections of the document and the kinds of their definitions."""
 
+
+NEVER = 2**62
+"""In place of the seq after which a definition counts: it counts no fact yet."""
 
 REMOVED = -1
 """In place of the seq after which a definition counts: it is in the game no more."""
@@ -56,12 +59,14 @@ def definitions_of(game: Game) -> dict[str, BaseModel]:
 class Applying:
     """Puts games in force."""
 
-    def __init__(self, database: Database, compiled: Games, refolding: Refolding, ids: IdSource, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, compiled: Games, refolding: Refolding, ids: IdSource, clocks: Clocks
+    ) -> None:
         self._database = database
         self._games = compiled
         self._refolding = refolding
         self._ids = ids
-        self._clock = clock
+        self._clocks = clocks
 
     async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
         """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
@@ -74,8 +79,23 @@ class Applying:
         self._refolding.wake()
         return plan
 
+    async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:
+        """Put a game in force of which some definitions don't count facts yet; call it again as they begin to.
+
+        For an environment whose story is played anew, so that nothing needs a refold. Raises `StoreUnavailable`.
+        """
+        async with self._database.transaction() as connection:
+            applied = await games.applied(connection, scope)
+            newest = await facts.last_seq(connection)
+            counts = {
+                key: NEVER if key in not_yet else newest if applied.get(key, NEVER) == NEVER else applied[key]
+                for key in definitions_of(game)
+            }
+            document = game.model_dump_json(exclude_defaults=True)
+            await games.put(connection, scope, document, counts, self._clocks.now(scope))
+
     async def _apply(self, connection: Connection, scope: Scope, new: Game, *, backfill: bool) -> ApplyPlan:
-        now = self._clock()
+        now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
         applied = await games.applied(connection, scope)
         newest = await facts.last_seq(connection)

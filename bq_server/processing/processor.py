@@ -1,12 +1,12 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.effects import Effect, Explanation
 from bq_server.ids import IdSource
@@ -59,10 +59,10 @@ class Rehearsal:
 class Processor:
     """Makes facts of events in one database. Safe to call from several tasks: the database orders them."""
 
-    def __init__(self, database: Database, ids: IdSource, clock: Clock, games: Games) -> None:
+    def __init__(self, database: Database, ids: IdSource, clocks: Clocks, games: Games) -> None:
         self._database = database
         self._ids = ids
-        self._clock = clock
+        self._clocks = clocks
         self._games = games
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
@@ -109,7 +109,7 @@ class Processor:
             return Rehearsal(outcome, played.effects.get(outcome.fact.fact_id, []), played.explanations)
 
     async def _process(self, connection: Connection, events: Sequence[Event]) -> tuple[list[Outcome], Played]:
-        now = self._clock()
+        now = {scope: self._clocks.now(scope) for scope in {event.scope for event in events}}
         named = {self._ids.new("fact"): event for event in events}
         made = {fact.event_id: fact for fact in await facts.insert(connection, named, now)}
         played = await self._play(connection, list(made.values()), now)
@@ -128,7 +128,7 @@ class Processor:
             outcomes.append(outcome)
         return outcomes, played
 
-    async def _play(self, connection: Connection, made: Sequence[Fact], now: int) -> Played:
+    async def _play(self, connection: Connection, made: Sequence[Fact], now: Mapping[Scope, int]) -> Played:
         """Write everything that follows from new facts."""
         custom = [fact for fact in made if fact.fact_type.startswith("custom.")]
         await catalog.add(connection, custom)
@@ -139,7 +139,7 @@ class Processor:
         for scope, own in by_scope.items():
             counts = Counter({fact.participant_id: 0 for fact in own})
             counts.update(fact.participant_id for fact in own if fact.fact_type.startswith("custom."))
-            await participants.count_events(connection, scope, counts, now)
+            await participants.count_events(connection, scope, counts, now[scope])
             result = await (await self._table(connection, scope)).play(own)
             played.effects |= result.effects
             played.explanations += result.explanations
@@ -149,7 +149,7 @@ class Processor:
         return played
 
     async def _table(self, connection: Connection, scope: Scope) -> Table:
-        return Table(connection, scope, await self._games.of(connection, scope), self._ids, self._clock())
+        return Table(connection, scope, await self._games.of(connection, scope), self._ids, self._clocks.now(scope))
 
 
 def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:

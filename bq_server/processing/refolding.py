@@ -5,10 +5,11 @@ from collections.abc import Collection
 
 import structlog
 
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
 from bq_server.ids import IdSource
 from bq_server.processing.games import Games
 from bq_server.processing.play import Table
+from bq_server.pulse import Pulse
 from bq_server.store import games, participants
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.games import Refold
@@ -24,13 +25,15 @@ RETRY_SECONDS = 1.0
 class Refolding:
     """Carries out the refolds there are, the oldest first, from where the last process left off."""
 
-    def __init__(self, database: Database, compiled: Games, ids: IdSource, clock: Clock) -> None:
+    def __init__(self, database: Database, compiled: Games, ids: IdSource, clocks: Clocks) -> None:
         self._database = database
         self._games = compiled
         self._ids = ids
-        self._clock = clock
+        self._clocks = clocks
         self._asked = asyncio.Event()
         self._asked.set()
+        self.progress = Pulse()
+        """Beats after every page."""
 
     def wake(self) -> None:
         """Say that there may be a new refold."""
@@ -48,6 +51,7 @@ class Refolding:
                 except Exception as error:  # noqa: BLE001 - the store may be back in a moment
                     log.warning("refold.stalled", refold_id=refold.refold_id, reason=repr(error))
                     failed.add(refold.refold_id)
+                self.progress.beat()
                 await asyncio.sleep(0)
             if failed:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -68,10 +72,10 @@ class Refolding:
         async with self._database.transaction() as connection:
             page = await participants.after(connection, refold.scope, refold.after_participant, PAGE)
             if not page:
-                await games.finish(connection, refold, self._clock())
+                await games.finish(connection, refold, self._clocks.now(refold.scope))
                 log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
                 return
             game = await self._games.of(connection, refold.scope)
-            table = Table(connection, refold.scope, game, self._ids, self._clock())
+            table = Table(connection, refold.scope, game, self._ids, self._clocks.now(refold.scope))
             await table.refold(page, refold.definitions, warn_until=refold.until_seq)
             await games.advance(connection, refold, page)

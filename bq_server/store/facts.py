@@ -59,8 +59,12 @@ async def last_seq(connection: aiosqlite.Connection) -> int:
     return found
 
 
-async def insert(connection: aiosqlite.Connection, events: Mapping[str, Event], processed_at: int) -> list[Fact]:
+async def insert(
+    connection: aiosqlite.Connection, events: Mapping[str, Event], processed_at: Mapping[Scope, int]
+) -> list[Fact]:
     """Make facts of the events, given by the fact id each would get; answer those that are new, in fact order.
+
+    `processed_at` is the present moment of each environment, in microseconds since the epoch.
 
     An event whose id or idempotency key already has a fact makes none.
     """
@@ -78,7 +82,7 @@ async def insert(connection: aiosqlite.Connection, events: Mapping[str, Event], 
             "properties": event.properties,
             "occurred_at": event.occurred_at,
             "received_at": event.received_at,
-            "processed_at": processed_at,
+            "processed_at": processed_at[event.scope],
             "idempotency_key": event.idempotency_key,
             "fingerprint": event.fingerprint,
             "warnings": event.warnings,
@@ -102,6 +106,11 @@ async def by_keys(connection: aiosqlite.Connection, keys: Iterable[tuple[Scope, 
     triples = json.dumps([[*scope, key] for scope, key in keys])
     found = [Fact(*row) async for row in _queries.facts_by_keys(connection, triples=triples)]
     return {(Scope(fact.project, fact.environment), fact.idempotency_key or ""): fact for fact in found}
+
+
+async def taken(connection: aiosqlite.Connection, event_ids: Sequence[str]) -> set[str]:
+    """Those event ids that have a fact, in any environment."""
+    return {row[0] async for row in _queries.taken_event_ids(connection, event_ids=json.dumps(event_ids))}
 
 
 async def by_id(connection: aiosqlite.Connection, scope: Scope, fact_id: str) -> Fact | None:

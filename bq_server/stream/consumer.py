@@ -10,6 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
+from bq_server.pulse import Pulse
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 from bq_server.stream.keys import FIELD, GROUP, StreamKeys
 
@@ -77,6 +78,8 @@ class Consumer:
         """Messages to be set aside, with the reasons."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
+        self.progress = Pulse()
+        """Beats after every batch."""
 
     async def run(self) -> None:
         """Read and settle until `stop`; whatever fails is tried again, so that this never ends by an exception."""
@@ -216,6 +219,7 @@ class Consumer:
         self.status.started = True
         self.status.trouble = None
         self.status.last_moved = asyncio.get_running_loop().time()
+        self.progress.beat()
 
     async def _wait_after(self, error: Exception, failures: int) -> None:
         """Wait before the next try, longer with every failure; the first one is logged."""

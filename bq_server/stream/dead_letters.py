@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import redis.asyncio as redis
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from bq_server.stream.keys import GROUP, StreamKeys
 
@@ -17,6 +17,12 @@ class DeadLetter:
     reason: str
     died_at: int
     """Microseconds since the epoch, UTC."""
+
+
+def read_letter(message_id: str, value: bytes | str) -> DeadLetter:
+    """A dead letter as it is kept."""
+    fields = from_json(value)
+    return DeadLetter(message_id, bytes.fromhex(fields["payload"]), fields["reason"], fields["died_at"])
 
 
 class DeadLetters:

@@ -30,6 +30,7 @@ class StreamKeys:
         """The id of the installation whose facts the stream's messages become."""
         return f"{self.prefix}:owner"
 
-    def claim(self, project: str, environment: str, idempotency_key: str) -> str:
-        """The claim on an idempotency key."""
-        return f"{self.prefix}:idempotency:{project}:{environment}:{idempotency_key}"
+    def claim(self, project: str, environment: str, idempotency_key: str, resets: int = 0) -> str:
+        """The claim on an idempotency key in an environment that was emptied so often."""
+        era = f"~{resets}" if resets else ""
+        return f"{self.prefix}:idempotency:{project}:{environment}{era}:{idempotency_key}"

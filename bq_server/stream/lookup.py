@@ -3,11 +3,10 @@
 from typing import Any
 
 import redis.asyncio as redis
-from pydantic_core import from_json
 from redis.exceptions import RedisError
 
 from bq_server.stream.connection import StreamUnavailable
-from bq_server.stream.dead_letters import DeadLetter
+from bq_server.stream.dead_letters import DeadLetter, read_letter
 from bq_server.stream.keys import FIELD, StreamKeys
 
 
@@ -24,10 +23,7 @@ class MessageLookup:
             value = await self._client.hget(self._keys.dead, message_id)
         except RedisError as error:
             raise StreamUnavailable(str(error)) from error
-        if value is None:
-            return None
-        fields = from_json(value)
-        return DeadLetter(message_id, bytes.fromhex(fields["payload"]), fields["reason"], fields["died_at"])
+        return None if value is None else read_letter(message_id, value)
 
     async def waiting(self, message_id: str) -> bytes | None:
         """The payload of a message that still waits in the stream. Raises `StreamUnavailable`."""

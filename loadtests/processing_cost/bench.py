@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
-from bq_server.clock import Clock
+from bq_server.clock import Clock, Clocks
 from bq_server.events import Event
 from bq_server.game.definitions import Game
 from bq_server.game.stepping import standing
@@ -50,9 +50,9 @@ class Bench:
     def __init__(self, database: Database, ids: IdSource, clock: Clock) -> None:
         self.database = database
         self.ids = ids
-        self._clock = clock
+        self._clocks = Clocks(clock)
         self._games = Games()
-        self.processor = Processor(database, ids, clock, self._games)
+        self.processor = Processor(database, ids, self._clocks, self._games)
 
     @classmethod
     @asynccontextmanager
@@ -63,8 +63,8 @@ class Bench:
 
     async def apply(self, game: Game, *, backfill: bool = False) -> None:
         """Put the game in force and, with `backfill`, fold all stored facts through it, as the server does."""
-        refolding = Refolding(self.database, self._games, self.ids, self._clock)
-        applying = Applying(self.database, self._games, refolding, self.ids, self._clock)
+        refolding = Refolding(self.database, self._games, self.ids, self._clocks)
+        applying = Applying(self.database, self._games, refolding, self.ids, self._clocks)
         await applying.apply(SCOPE, game, backfill=backfill)
         work = asyncio.create_task(refolding.run())
         while await self._refolds():  # noqa: ASYNC110 - a client asks in the same way
@@ -116,7 +116,7 @@ class Bench:
     async def _clone(self, connection: Connection, past: Past, random: Random, participant_id: str, each: int) -> None:
         own = past.facts[-each:]
         events = {self.ids.new("fact"): event(self.ids, random, participant_id, fact.occurred_at) for fact in own}
-        made = await facts.insert(connection, events, self._clock())
+        made = await facts.insert(connection, events, {SCOPE: self._clocks.now(SCOPE)})
         instead = {old.fact_id: new for old, new in zip(own, made, strict=True)}
         entries = [
             (
@@ -132,7 +132,7 @@ class Bench:
             for entry in past.entries
             if entry.fact_id in instead
         ]
-        await participants.count_events(connection, SCOPE, {participant_id: len(made)}, self._clock())
+        await participants.count_events(connection, SCOPE, {participant_id: len(made)}, self._clocks.now(SCOPE))
         await state.add_entries(connection, SCOPE, entries)
         await state.put_cells(connection, SCOPE, {participant_id: past.cells})
         game = await self._games.of(connection, SCOPE)
@@ -151,9 +151,9 @@ class Bench:
         for start in range(0, len(events), BULK):
             some = {self.ids.new("fact"): each for each in events[start : start + BULK]}
             async with self.database.transaction() as connection:
-                made = await facts.insert(connection, some, self._clock())
+                made = await facts.insert(connection, some, {SCOPE: self._clocks.now(SCOPE)})
                 counts = {made[0].participant_id: len(made)}
-                await participants.count_events(connection, SCOPE, counts, self._clock())
+                await participants.count_events(connection, SCOPE, counts, self._clocks.now(SCOPE))
 
     async def _refolds(self) -> int:
         async with self.database.read() as connection:

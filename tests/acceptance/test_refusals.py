@@ -52,6 +52,12 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/gamify/leaderboards/{code}": ("GET", "read", "/gamify/leaderboards/c"),
     "/gamify/leaderboards/{code}/rank/{participant_id}": ("GET", "read", "/gamify/leaderboards/c/rank/u"),
     "/gamify/admin/game": ("PUT", "admin", "/gamify/admin/game"),
+    "/sandbox/drain": ("POST", "read", "/sandbox/drain"),
+    "/sandbox/clock": ("PUT", "admin", "/sandbox/clock"),
+    "/sandbox/clock/advance": ("POST", "admin", "/sandbox/clock/advance"),
+    "/sandbox/reset": ("POST", "admin", "/sandbox/reset"),
+    "/sandbox/export": ("GET", "read", "/sandbox/export"),
+    "/sandbox/import": ("POST", "admin", "/sandbox/import"),
 }
 """A method of every other route, the scope it needs, and a path of it."""
 
@@ -90,17 +96,20 @@ def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: st
 
 @pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
-    response = bq.request("DELETE", path)
+    other = "PATCH" if path == "/sandbox/clock" else "DELETE"
+    response = bq.request(other, path)
     check(response, Code.METHOD_NOT_ALLOWED)
     allowed = {each.strip() for each in response.headers["Allow"].split(",")}
     assert method in allowed
-    assert "DELETE" not in allowed
+    assert other not in allowed
     assert ("HEAD" in allowed) == ("GET" in allowed)
 
 
-@pytest.mark.parametrize("path", [path for method, scope, path in OTHERS.values() if method != "GET"])
-def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, path: str) -> None:
-    method = "PUT" if path.endswith("game") else "POST"
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path) for method, _, path in OTHERS.values() if method != "GET" and not path.endswith("/import")],
+)
+def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, method: str, path: str) -> None:
     json_type = {"Content-Type": "application/json"}
     check(bq.request(method, path, content=b"{}", headers={"Content-Type": "text/plain"}), Code.UNSUPPORTED_MEDIA_TYPE)
     check(bq.request(method, path, content=b" " * (2 << 20), headers=json_type), Code.BODY_TOO_LARGE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.processing import messages
@@ -78,9 +79,9 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(RuntimeError):
             async with database.transaction() as connection:
-                await facts.insert(connection, {"fact_1": event(1)}, 1)
+                await facts.insert(connection, {"fact_1": event(1)}, {event(1).scope: 1})
                 raise RuntimeError
-        processor = Processor(database, IdSource(), lambda: 1, Games())
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         (outcome,) = await processor.process([event(1)])
         assert isinstance(outcome, Processed)
         assert outcome.fresh
@@ -88,7 +89,7 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1, Games())
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         batch = [event(1), event(2, idempotency_key="k", fingerprint="f"), event(3), event(1)]
         first = await processor.process(batch)
         again = await processor.process([event(4), *batch])
@@ -98,7 +99,7 @@ async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_pa
 
 async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1, Games())
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         keyed = {"idempotency_key": "k", "fingerprint": "f"}
         made, duplicate, conflict, elsewhere = await processor.process(
             [
@@ -120,7 +121,7 @@ async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_p
 
 async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Processor(database, IdSource(), lambda: 1, Games())
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         batches = [[event(number) for number in range(start, start + 20)] for start in range(0, 60, 5)]
         outcomes = await asyncio.gather(*[processor.process(batch) for batch in batches])
         fresh = [
@@ -147,7 +148,7 @@ class Poisoned(Processor):
 
 async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
-        processor = Poisoned(database, IdSource(), lambda: 1, Games())
+        processor = Poisoned(database, IdSource(), Clocks(lambda: 1), Games())
         batch = [event(1), event(2, event_name="poison"), event(3)]
         reasons = await messages.settle(processor, [(f"{n}-0", item.to_payload()) for n, item in enumerate(batch)])
         assert reasons[0] is None
@@ -164,7 +165,9 @@ async def test_a_store_that_fails_gives_up_no_message(tmp_path: Path) -> None:
 
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(StoreUnavailable):
-            await messages.settle(Full(database, IdSource(), lambda: 1, Games()), [("1-0", event(1).to_payload())])
+            await messages.settle(
+                Full(database, IdSource(), Clocks(lambda: 1), Games()), [("1-0", event(1).to_payload())]
+            )
 
 
 async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> None:

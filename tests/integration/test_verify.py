@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bq_server.clock import Clocks
 from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
 from bq_server.game.definitions import Game
@@ -107,9 +108,9 @@ class World:
         self._numbers = count()
         games = Games()
         self.ids = IdSource()
-        self.processor = Processor(database, self.ids, self.clock, games)
-        self.refolding = Refolding(database, games, self.ids, self.clock)
-        self.applying = Applying(database, games, self.refolding, self.ids, self.clock)
+        self.processor = Processor(database, self.ids, Clocks(self.clock), games)
+        self.refolding = Refolding(database, games, self.ids, Clocks(self.clock))
+        self.applying = Applying(database, games, self.refolding, self.ids, Clocks(self.clock))
 
     def clock(self) -> int:
         return next(self._moments)

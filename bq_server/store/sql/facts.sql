@@ -33,6 +33,10 @@ CROSS JOIN facts WHERE facts.project = triple.value ->> 0
     AND facts.environment = triple.value ->> 1
     AND facts.idempotency_key = triple.value ->> 2;
 
+-- name: taken_event_ids(event_ids)
+-- Those of these event ids, given as JSON, that have a fact.
+SELECT event_id FROM facts WHERE event_id IN (SELECT value FROM json_each(:event_ids));
+
 -- name: fact_by_message(message_id, project, environment)^
 -- A message id is nearly unique; the sums keep the planner from an index of the whole environment.
 SELECT * FROM facts

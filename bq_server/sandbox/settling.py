@@ -1,0 +1,108 @@
+"""Waiting until what was accepted is settled: a fact, a duplicate or a dead letter."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bq_server.events import Scope, scope_of
+from bq_server.ingest.acceptance import unavailable
+from bq_server.problems import Code, FieldError, Refusal
+from bq_server.pulse import Pulse
+from bq_server.slicing import Slices
+from bq_server.store import environments, games
+from bq_server.store.database import Database
+from bq_server.stream.backlog import Backlog
+
+LOOK_SECONDS = 0.25
+"""Longest wait for a beat before looking again, should one not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an environment holds when nothing waits: facts, messages that repeated one, messages given up."""
+
+    facts: int
+    duplicates: int
+    dead: int
+
+
+class Settling:
+    """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
+
+    def __init__(self, database: Database, backlog: Backlog, consumed: Pulse, refolded: Pulse) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._consumed = consumed
+        self._refolded = refolded
+
+    async def drain(self, scope: Scope, seconds: float) -> Settled:
+        """Wait until everything accepted before is settled and no definition of the environment is recomputed."""
+        with unavailable("It can't be told now what still waits"):
+            newest = await self._backlog.newest()
+            deadline = asyncio.get_running_loop().time() + seconds
+            if not (await self._consumes(newest, deadline) and await self._refolds(scope, deadline)):
+                raise await self._not_drained(scope, newest, seconds)
+            async with self._database.read() as connection:
+                facts, duplicates = await environments.count(connection, scope)
+            return Settled(facts, duplicates, len(await self.dead(scope)))
+
+    async def settle(self, message_id: str, seconds: float) -> bool:
+        """Wait until this message and those before it are settled; whether they are in time."""
+        with unavailable("It can't be told now what still waits"):
+            return await self._consumes(message_id, asyncio.get_running_loop().time() + seconds)
+
+    async def dead(self, scope: Scope) -> list[str]:
+        """The ids of the environment's messages that were given up."""
+        with unavailable("It can't be told now what was given up"):
+            slices = Slices()
+            found = []
+            async for message_id, payload in self._backlog.dead():
+                await slices.give_way()
+                if scope_of(payload, message_id) == scope:
+                    found.append(message_id)
+            return found
+
+    async def _consumes(self, up_to: str, deadline: float) -> bool:
+        while True:
+            beat = self._consumed.next()
+            if not await self._backlog.waits(up_to):
+                return True
+            if not await _wait(beat, deadline):
+                return False
+
+    async def _refolds(self, scope: Scope, deadline: float) -> bool:
+        while True:
+            beat = self._refolded.next()
+            if not await self._open_refolds(scope):
+                return True
+            if not await _wait(beat, deadline):
+                return False
+
+    async def _open_refolds(self, scope: Scope) -> int:
+        async with self._database.read() as connection:
+            return sum(refold.scope == scope for refold in await games.open_refolds(connection))
+
+    async def _not_drained(self, scope: Scope, up_to: str, seconds: float) -> Refusal:
+        queued = 0
+        slices = Slices()
+        async for message_id, payload in self._backlog.payloads(up_to):
+            await slices.give_way()
+            queued += scope_of(payload, message_id) == scope
+        recomputing = await self._open_refolds(scope)
+        still = [
+            FieldError("queued", "still_queued", f"{queued} accepted events of this environment are not settled yet"),
+            FieldError("recomputing", "still_recomputing", f"{recomputing} changes of the game are still computed"),
+        ]
+        detail = (
+            f"After {seconds:g} s {queued} accepted events of this environment still wait, and {recomputing} changes "
+            "of its game are still computed. Nothing is lost: ask again, /readyz tells whether the server is well."
+        )
+        return Refusal(Code.NOT_DRAINED, detail, [each for each in still if not each.detail.startswith("0 ")])
+
+
+async def _wait(beat: asyncio.Future[None], deadline: float) -> bool:
+    """Wait for a beat, or a while; whether there is time to look again."""
+    left = deadline - asyncio.get_running_loop().time()
+    if left <= 0:
+        return False
+    await asyncio.wait([beat], timeout=min(left, LOOK_SECONDS))
+    return True

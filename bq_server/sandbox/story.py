@@ -1,0 +1,149 @@
+"""Reading an exported environment: every wrong line is told, and nothing is done before all are right."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from bq_server.game.checking import check
+from bq_server.game.definitions import Game
+from bq_server.game.facts import SYSTEM_PROPERTIES
+from bq_server.ingest.models import Timestamp
+from bq_server.ingest.validation import Limits, faults_of
+from bq_server.problems import FieldError, Refusal, field_errors
+from bq_server.sandbox.exporting import FORMAT
+from bq_server.slicing import Slices
+
+MOST_ERRORS = 20
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class HeaderLine(_Line):
+    """What the lines are."""
+
+    bq_export: int
+    bq_server: str
+    exported_at: Timestamp
+
+
+class ParticipantLine(_Line):
+    """What is known of a participant beside their facts."""
+
+    participant_id: str = Field(min_length=1, max_length=255)
+    display_name: str | None = Field(None, max_length=255)
+    avatar_url: str | None = Field(None, max_length=500)
+    attributes: dict[str, Any] = {}
+    created_at: Timestamp
+
+
+def _known_type(value: Any) -> Any:
+    if isinstance(value, str) and (value in SYSTEM_PROPERTIES or re.fullmatch(r"custom\.(?s:.){1,100}", value)):
+        return value
+    raise ValueError(f"must be custom.<event name> or one of {', '.join(SYSTEM_PROPERTIES)}")
+
+
+class FactLine(_Line):
+    """A fact."""
+
+    fact_id: str
+    event_id: str = Field(pattern=r"^evt_[0-9a-z]{26}$")
+    fact_type: Annotated[str, BeforeValidator(_known_type)]
+    participant_id: str = Field(min_length=1, max_length=255)
+    properties: dict[str, Any]
+    occurred_at: Timestamp
+    received_at: Timestamp
+    processed_at: Timestamp
+    idempotency_key: str | None = Field(None, min_length=1, max_length=255)
+    fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    warnings: list[dict[str, Any]] = []
+
+
+@dataclass(slots=True)
+class Story:
+    """What the lines hold."""
+
+    game: Game | None = None
+    counts_after: dict[str, int] = field(default_factory=dict)
+    """For each definition how many of the facts come before the first that it counts."""
+    participants: list[ParticipantLine] = field(default_factory=list)
+    facts: list[FactLine] = field(default_factory=list)
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The line of each event id and idempotency key."""
+
+
+async def read_story(body: bytes, limits: Limits) -> Story:
+    """Read exported lines. Raises `Refusal`, naming each wrong line, and has then done nothing."""
+    story = Story()
+    errors: list[FieldError] = []
+    slices = Slices()
+    for number, line in enumerate(body.splitlines(), start=1):
+        await slices.give_way()
+        if not line.strip():
+            continue
+        try:
+            document = from_json(line)
+        except ValueError as error:
+            errors.append(FieldError(f"line {number}", "json_invalid", f"is not JSON: {error}"))
+            continue
+        found = _read_line(document, number, story, limits)
+        errors += [FieldError(f"line {number}: {each.field}", each.code, each.detail) for each in found]
+        if len(errors) >= MOST_ERRORS:
+            break
+    if not body.strip():
+        errors.append(FieldError("body", "empty", "holds no line: send what GET /sandbox/export answered"))
+    if errors:
+        raise Refusal.of_fields(errors)
+    return story
+
+
+def _read_line(document: Any, number: int, story: Story, limits: Limits) -> list[FieldError]:
+    """Take one line into the story; what is wrong with it."""
+    kinds = ("bq_export", "game", "participant", "fact")
+    kind = next((kind for kind in kinds if isinstance(document, dict) and kind in document), None)
+    try:
+        match kind:
+            case "bq_export":
+                header = HeaderLine.model_validate(document)
+                if header.bq_export > FORMAT:
+                    detail = f"is format {header.bq_export}, and this bq-server reads formats up to {FORMAT}"
+                    return [FieldError("bq_export", "too_new", detail)]
+            case "game":
+                return _read_game(document, story)
+            case "participant":
+                story.participants.append(ParticipantLine.model_validate(document["participant"]))
+                return faults_of(document, limits)
+            case "fact":
+                story.facts.append(FactLine.model_validate(document["fact"]))
+                return [*faults_of(document, limits), *_repeats(story.facts[-1], number, story.seen)]
+            case _:
+                return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(kinds)}")]
+    except ValidationError as error:
+        return field_errors(error)
+    return [] if number == 1 else [FieldError("bq_export", "misplaced", "is the first line's")]
+
+
+def _read_game(document: dict[str, Any], story: Story) -> list[FieldError]:
+    checked = check(to_json(document["game"]))
+    if checked.game is None:
+        return [FieldError(mistake.path or "game", "game_mistake", mistake.message) for mistake in checked.errors]
+    if story.game is not None or story.facts:
+        return [FieldError("game", "misplaced", "comes once, and before the facts")]
+    counts = document.get("counts_after", {})
+    if not isinstance(counts, dict) or not all(type(each) is int and each >= 0 for each in counts.values()):
+        return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
+    story.game, story.counts_after = checked.game, counts
+    return []
+
+
+def _repeats(fact: FactLine, number: int, seen: dict[tuple[str, str], int]) -> list[FieldError]:
+    """Remember the fact's unique names; those that an earlier line has already."""
+    errors = []
+    for name, value in (("event_id", fact.event_id), ("idempotency_key", fact.idempotency_key)):
+        if value is not None and (first := seen.setdefault((name, value), number)) != number:
+            errors.append(FieldError(name, "repeated", f"is that of line {first}"))
+    return errors

@@ -1,0 +1,81 @@
+"""The clocks of test environments: set, moved ahead, given back."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from bq_server.clock import Clocks, OwnClock
+from bq_server.events import Scope
+from bq_server.ingest.acceptance import unavailable
+from bq_server.moments import parse_timestamp
+from bq_server.store import environments
+from bq_server.store.database import Database
+
+EARLIEST = parse_timestamp("1970-01-01T00:00:00Z")
+LATEST = parse_timestamp("9000-01-01T00:00:00Z")
+"""What a clock may show. Beyond, the windows and periods around a moment would leave the calendar."""
+
+_DURATION = re.compile(r"P(?=[0-9T])([0-9.]+W)?([0-9.]+D)?(T(?=[0-9])([0-9.]+H)?([0-9.]+M)?([0-9.]+S)?)?")
+
+
+class BeyondTheCalendar(Exception):
+    """The clock would show a moment that it may not."""
+
+
+def _checked(value: object) -> object:
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError(
+            "must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P1D, PT90S or P1DT12H "
+            "(months and years have no fixed length: set the clock to a moment instead)"
+        )
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing: a clock is set back with PUT")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_positive)]
+"""A length of time that a clock can be moved ahead by; a day is 24 hours."""
+
+
+class Timekeeping:
+    """Sets clocks, and keeps them over a restart. Every method raises `Refusal` when the store is unavailable."""
+
+    def __init__(self, database: Database, clocks: Clocks) -> None:
+        self._database = database
+        self._clocks = clocks
+
+    async def set(self, scope: Scope, moment: int, *, frozen: bool) -> None:
+        """Let the environment's clock show this moment, standing still or going on from it.
+
+        Raises `BeyondTheCalendar`.
+        """
+        if not EARLIEST <= moment <= LATEST:
+            raise BeyondTheCalendar
+        await self._put(scope, OwnClock(frozen, moment if frozen else moment - self._clocks.real()))
+
+    async def advance(self, scope: Scope, by: timedelta) -> None:
+        """Move the environment's clock ahead; the real one becomes its own, that much ahead and going on.
+
+        Raises `BeyondTheCalendar`.
+        """
+        distance = by // timedelta(microseconds=1)
+        own = self._clocks.own(scope) or OwnClock(frozen=False, at=0)
+        if self._clocks.now(scope) + distance > LATEST:
+            raise BeyondTheCalendar
+        await self._put(scope, OwnClock(own.frozen, own.at + distance))
+
+    async def give_back(self, scope: Scope) -> None:
+        """Let the environment read the real clock again."""
+        await self._put(scope, None)
+
+    async def _put(self, scope: Scope, clock: OwnClock | None) -> None:
+        with unavailable("The clock can't be set now"):
+            async with self._database.transaction() as connection:
+                await environments.put_clock(connection, scope, clock)
+            self._clocks.put(scope, clock)

@@ -1,0 +1,84 @@
+"""Environments as a whole: their clocks, how much they hold, and emptying them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiosqlite
+
+from bq_server.clock import OwnClock
+from bq_server.events import Scope
+from bq_server.store.facts import Fact
+from bq_server.store.queries import load
+
+_queries = load("environments")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What is particular to an environment."""
+
+    resets: int
+    clock: OwnClock | None
+
+
+async def every(connection: aiosqlite.Connection) -> Mapping[Scope, Environment]:
+    """The environments that were ever reset or given a clock."""
+    return {
+        Scope(project, environment): Environment(
+            resets, None if clock_at is None else OwnClock(bool(clock_frozen), clock_at)
+        )
+        async for project, environment, resets, clock_frozen, clock_at in _queries.environments(connection)
+    }
+
+
+async def put_clock(connection: aiosqlite.Connection, scope: Scope, clock: OwnClock | None) -> None:
+    """Keep the environment's own clock, or that it has none."""
+    await _queries.put_clock(
+        connection,
+        **scope._asdict(),
+        clock_frozen=None if clock is None else clock.frozen,
+        clock_at=None if clock is None else clock.at,
+    )
+
+
+async def count(connection: aiosqlite.Connection, scope: Scope) -> tuple[int, int]:
+    """How many facts the environment has, and how many messages that only repeated one."""
+    facts: int = await _queries.count_facts(connection, **scope._asdict())
+    duplicates: int = await _queries.count_duplicates(connection, **scope._asdict())
+    return facts, duplicates
+
+
+async def facts_after(connection: aiosqlite.Connection, scope: Scope, seq: int, limit: int) -> list[Fact]:
+    """The next facts of the environment, in the order they were made."""
+    return [Fact(*row) async for row in _queries.facts_after(connection, **scope._asdict(), seq=seq, limit=limit)]
+
+
+async def count_facts_until(connection: aiosqlite.Connection, scope: Scope, seq: int) -> int:
+    """How many facts the environment has up to this one."""
+    found: int = await _queries.count_facts_until(connection, **scope._asdict(), seq=seq)
+    return found
+
+
+async def remove_oldest_facts(connection: aiosqlite.Connection, scope: Scope, limit: int) -> int:
+    """Remove facts with what they caused; answer how many, which is less than `limit` when none is left."""
+    await _queries.remove_oldest_effects(connection, **scope._asdict(), limit=limit)
+    removed: int = await _queries.remove_oldest_facts(connection, **scope._asdict(), limit=limit)
+    return removed
+
+
+async def empty(connection: aiosqlite.Connection, scope: Scope, *, game: bool) -> None:
+    """Remove all that follows from facts, and with `game` since when its definitions count; one more reset."""
+    for remove in (
+        _queries.remove_duplicates,
+        _queries.remove_event_names,
+        _queries.remove_event_properties,
+        _queries.remove_refolds,
+        _queries.remove_game_warnings,
+        _queries.remove_participants,
+        _queries.remove_cells,
+        _queries.remove_ledger,
+        _queries.remove_standings,
+        _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
+    ):
+        await remove(connection, **scope._asdict())
+    await _queries.count_reset(connection, **scope._asdict())

@@ -1,0 +1,69 @@
+-- name: environments()
+SELECT project, environment, resets, clock_frozen, clock_at FROM environments;
+
+-- name: put_clock(project, environment, clock_frozen, clock_at)!
+INSERT INTO environments (project, environment, clock_frozen, clock_at)
+VALUES (:project, :environment, :clock_frozen, :clock_at)
+ON CONFLICT (project, environment) DO UPDATE SET
+    clock_frozen = excluded.clock_frozen,
+    clock_at = excluded.clock_at;
+
+-- name: count_reset(project, environment)!
+INSERT INTO environments (project, environment, resets) VALUES (:project, :environment, 1)
+ON CONFLICT (project, environment) DO UPDATE SET resets = environments.resets + 1;
+
+-- name: count_facts(project, environment)$
+SELECT count(*) FROM facts WHERE project = :project AND environment = :environment;
+
+-- name: count_duplicates(project, environment)$
+SELECT count(*) FROM duplicates WHERE project = :project AND environment = :environment;
+
+-- name: facts_after(project, environment, seq, limit)
+SELECT * FROM facts WHERE project = :project AND environment = :environment AND seq > :seq ORDER BY seq LIMIT :limit;
+
+-- name: count_facts_until(project, environment, seq)$
+SELECT count(*) FROM facts WHERE project = :project AND environment = :environment AND seq <= :seq;
+
+-- name: remove_oldest_effects(project, environment, limit)!
+DELETE FROM fact_effects WHERE fact_id IN (
+    SELECT fact_id FROM facts WHERE project = :project AND environment = :environment ORDER BY seq LIMIT :limit
+);
+
+-- name: remove_oldest_facts(project, environment, limit)!
+DELETE FROM facts WHERE seq IN (
+    SELECT seq FROM facts WHERE project = :project AND environment = :environment ORDER BY seq LIMIT :limit
+);
+
+-- name: remove_duplicates(project, environment)!
+DELETE FROM duplicates WHERE project = :project AND environment = :environment;
+
+-- name: remove_event_names(project, environment)!
+DELETE FROM event_names WHERE project = :project AND environment = :environment;
+
+-- name: remove_event_properties(project, environment)!
+DELETE FROM event_properties WHERE project = :project AND environment = :environment;
+
+-- name: remove_refolds(project, environment)!
+DELETE FROM refolds WHERE project = :project AND environment = :environment;
+
+-- name: remove_game_warnings(project, environment)!
+DELETE FROM game_warnings WHERE project = :project AND environment = :environment;
+
+-- name: remove_participants(project, environment)!
+DELETE FROM participants WHERE project = :project AND environment = :environment;
+
+-- name: remove_cells(project, environment)!
+DELETE FROM cells WHERE project = :project AND environment = :environment;
+
+-- name: remove_ledger(project, environment)!
+DELETE FROM ledger WHERE project = :project AND environment = :environment;
+
+-- name: remove_standings(project, environment)!
+DELETE FROM standings WHERE project = :project AND environment = :environment;
+
+-- name: remove_definitions(project, environment)!
+DELETE FROM definitions WHERE project = :project AND environment = :environment;
+
+-- name: remove_forgotten_definitions(project, environment)!
+-- Those the game has no longer: without facts there is nothing left of them that could come back.
+DELETE FROM definitions WHERE project = :project AND environment = :environment AND applied_seq < 0;
