@@ -1,1 +1,4 @@
-"""The embedded test harness: it knows the server only by its public HTTP API."""
+"""The harness: scenarios, conformance and chaos, played against a real server over its public HTTP API.
+
+Of the server's own code it uses the pure game, as an oracle, and what starts this program once more.
+"""

@@ -6,20 +6,21 @@ The server and the generator are processes of their own; this one imports neithe
 import argparse
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
 
+from harness.private_server import PrivateServer, ServerFailed, end
+from loadtests.cores import on_cores, split_cores
 from loadtests.ledger import settle
-from loadtests.private_server import PrivateServer, ServerFailed, end, on_cores, private_server, split_cores
 from loadtests.tally import Tally
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -50,14 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the test; answer the exit code."""
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _exit_on_signal)
-    key = "bq_test_" + secrets.token_hex(16)
     server_cores, generator_cores = split_cores() if options.pin else (set[int](), set[int]())
     with tempfile.TemporaryDirectory(prefix="bq-load-") as name:
         directory = Path(name)
         try:
-            with private_server(directory, key, server_cores) as server:
+            with ExitStack() as stack:
+                with on_cores(server_cores):
+                    server = stack.enter_context(PrivateServer(directory))
                 _introduce(server, options, server_cores, generator_cores)
-                return _measure(server, key, options, directory, generator_cores)
+                return _measure(server, options, directory, generator_cores)
         except ServerFailed as error:
             print(f"loadtests: {error}", file=sys.stderr)
             return 2
@@ -109,19 +111,19 @@ def _introduce(server: PrivateServer, options: argparse.Namespace, cores: set[in
     )
 
 
-def _measure(
-    server: PrivateServer, key: str, options: argparse.Namespace, directory: Path, cores: Collection[int]
-) -> int:
+def _measure(server: PrivateServer, options: argparse.Namespace, directory: Path, cores: Collection[int]) -> int:
     report_file = (options.report or directory / "report.json").resolve()
     report_file.unlink(missing_ok=True)
-    code = _generate(server, key, options, report_file, cores)
+    code = _generate(server, options, report_file, cores)
     if not report_file.is_file():
         print("loadtests: Locust gave no figures (see above)", file=sys.stderr)
         return code or 1
     report = json.loads(report_file.read_text(encoding="utf-8"))
     asked = time.monotonic()
     try:
-        with httpx.Client(base_url=server.url, headers={"X-API-Key": key}, timeout=30, trust_env=False) as client:
+        with httpx.Client(
+            base_url=server.url, headers={"X-API-Key": server.key}, timeout=30, trust_env=False
+        ) as client:
             ledger = settle(client, Tally.from_dict(report["counts"]), options.settle)
     except httpx.HTTPError as error:
         print(f"LEDGER: the facts can't be read: {error!r}", flush=True)
@@ -131,9 +133,7 @@ def _measure(
     return code or int(not ledger.balanced)
 
 
-def _generate(
-    server: PrivateServer, key: str, options: argparse.Namespace, report_file: Path, cores: Collection[int]
-) -> int:
+def _generate(server: PrivateServer, options: argparse.Namespace, report_file: Path, cores: Collection[int]) -> int:
     given: dict[str, Any] = {
         "--host": server.url,
         "--users": options.users,
@@ -151,7 +151,7 @@ def _generate(
     with on_cores(cores):
         process = subprocess.Popen(  # noqa: S603
             [*command, *flags, *options.locust],
-            env={**os.environ, "BQ_KEY": key, "PYTHONPATH": path},
+            env={**os.environ, "BQ_KEY": server.key, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
         )
     try:

@@ -1,0 +1,53 @@
+"""The program as an executable of its own: what differs there from a run out of the source tree."""
+
+import os
+import sys
+from pathlib import Path
+
+LIBRARY_PATHS = ("LD_LIBRARY_PATH", "LIBPATH")
+"""Variables that the executable's bootloader points at the bundle, each kept as it was in `..._ORIG`."""
+
+
+def is_frozen() -> bool:
+    """Whether this is the executable, not Python with our source."""
+    return bool(getattr(sys, "frozen", False))
+
+
+def bundle() -> Path:
+    """The directory that holds what is packed into the executable. Only where `is_frozen`."""
+    return Path(sys._MEIPASS)  # type: ignore[attr-defined]  # noqa: SLF001 - documented for programs under PyInstaller
+
+
+def built_from() -> str:
+    """What is running: `source`, `onefile` or `onedir`."""
+    if not is_frozen():
+        return "source"
+    return "onedir" if bundle().is_relative_to(Path(sys.executable).parent) else "onefile"
+
+
+def own_command() -> list[str]:
+    """What starts this very program again, before its arguments; see `own_environment`."""
+    # -P: whatever lies in the current directory is not the program.
+    return [sys.executable] if is_frozen() else [sys.executable, "-P", "-m", "bq_server"]
+
+
+def own_environment() -> dict[str, str]:
+    """The environment for `own_command`: the child works in what this program has unpacked, and is one process."""
+    return dict(os.environ)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment for another program: its own libraries, not the bundle's, and nothing of the bootloader's.
+
+    This program, started with it, is independent: it unpacks itself anew.
+    """
+    environment = dict(os.environ)
+    if is_frozen():
+        for name in [name for name in environment if name.startswith("_PYI_")]:
+            del environment[name]
+        for name in LIBRARY_PATHS:
+            environment.pop(name, None)
+            original = environment.pop(f"{name}_ORIG", None)
+            if original is not None:
+                environment[name] = original
+    return environment

@@ -1,0 +1,201 @@
+"""A client of one environment, for tests: send, drain, move the clock, and see what it came to."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+Json = dict[str, Any]
+
+TIMEOUT_SECONDS = 60.0
+
+
+class Refused(Exception):
+    """The server's refusal: its status, stable code, sentence, and what is wrong field by field."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.problem = dict(problem)
+        self.code: str = problem.get("code", "")
+        self.detail: str = problem.get("detail", "")
+        self.fields: list[str] = [each["field"] for each in problem.get("errors") or [] if "field" in each]
+        super().__init__(f"{status} {self.code}: {self.detail}")
+
+
+class Unreachable(Exception):
+    """Nothing that speaks like a bq-server answers there."""
+
+
+class Clock:
+    """The clock of the client's test environment. Times are ISO 8601, durations too (`P1D`, `PT90S`)."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def now(self) -> str:
+        """The moment it shows."""
+        now: str = self._client.call("GET", "/sandbox/clock")["now"]
+        return now
+
+    def set(self, moment: str, *, frozen: bool = True) -> None:
+        """Let it show this moment, and stand still unless told otherwise."""
+        self._client.call("PUT", "/sandbox/clock", {"now": moment, "frozen": frozen})
+
+    def advance(self, by: str) -> None:
+        """Move it ahead; everything sent before has then happened, and everything that follows from it."""
+        self._client.call("POST", "/sandbox/clock/advance", {"by": by})
+
+    def reset(self) -> None:
+        """Let the environment read the real clock again."""
+        self._client.call("DELETE", "/sandbox/clock")
+
+
+class Client:
+    """Requests with one API key. Every method raises `Refused` for a refusal and `Unreachable` for no answer."""
+
+    def __init__(self, url: str, key: str) -> None:
+        # Certificates take longer to load than most scenarios take; a plain URL needs none.
+        verify = url.startswith("https://")
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/v1",
+            headers={"X-API-Key": key},
+            timeout=TIMEOUT_SECONDS,
+            verify=verify,
+            trust_env=verify,
+        )
+        self.clock = Clock(self)
+
+    def send(
+        self,
+        event: str | Mapping[str, Any],
+        participant_id: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Json:
+        """Send an event by the stream, given whole or as name, participant, properties and further fields."""
+        return self.call("POST", "/ingest/events", _event(event, participant_id, properties, more))
+
+    def send_sync(
+        self,
+        event: str | Mapping[str, Any],
+        participant_id: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Json:
+        """Send an event by the sync path; answers its fact and the effects it had."""
+        body = _event(event, participant_id, properties, more)
+        return self.call("POST", "/ingest/events/sync", body, include="effects")
+
+    def send_batch(self, events: Sequence[Mapping[str, Any]]) -> Json:
+        """Send events by the stream in one request. Some may be rejected: see `errors` in the answer."""
+        answer = self.request("POST", "/ingest/events/batch", {"events": list(events)})
+        if answer.status_code == 422 and "accepted" in (found := _json(answer)):
+            return found
+        return _success(answer)
+
+    def drain(self, timeout_ms: int = 30_000) -> Json:
+        """Wait until everything sent before is a fact, a duplicate or a dead letter; answers how many there are."""
+        return self.call("POST", "/sandbox/drain", {"timeout_ms": timeout_ms})
+
+    def reset(self, *, game: bool = False) -> None:
+        """Empty the environment; its game too if told."""
+        self.call("POST", "/sandbox/reset", {"game": game})
+
+    def apply(self, game: str | Path | Mapping[str, Any]) -> Json:
+        """Put a game in force: a file, the text of one, or a mapping; wait until all it changes is computed."""
+        if isinstance(game, Mapping):
+            content, media_type = json.dumps(game).encode(), "application/json"
+        else:
+            text = game if isinstance(game, str) and ("\n" in game or "{" in game) else Path(game).read_text("utf-8")
+            content, media_type = text.encode(), "application/yaml"
+        headers = {"Content-Type": media_type}
+        plan = _success(self._request("PUT", "/gamify/admin/game", content=content, headers=headers))
+        if plan["recomputed"]:
+            self.drain()
+        return plan
+
+    def state(self, participant_id: str, **query: Any) -> Json:
+        """Everything that the facts of a participant came to."""
+        return self.call("GET", f"/gamify/participants/{quote(participant_id, safe='')}/state", **query)
+
+    def facts(self, **query: Any) -> list[Json]:
+        """The facts that pass the filter, the newest first, over all pages."""
+        found: list[Json] = []
+        while True:
+            page = self.call("GET", "/facts", **query)
+            found += page["facts"]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
+        """A request under /api/v1, and the JSON of a success."""
+        return _success(self.request(method, path, body, **query))
+
+    def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        """A request under /api/v1, and its response whatever it is."""
+        return self._request(method, path, json=body, params=query)
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Unreachable(f"{self._http.base_url} can't be reached: {error or type(error).__name__}") from error
+
+    def export(self) -> Iterator[str]:
+        """The lines of the environment's facts and game, as NDJSON."""
+        with self._http.stream("GET", "/sandbox/export") as answer:
+            if answer.status_code != 200:
+                answer.read()
+                raise Refused(answer.status_code, _json(answer))
+            yield from answer.iter_lines()
+
+    def import_lines(self, lines: Iterable[str]) -> Json:
+        """Lay exported lines into the environment, which must have no facts."""
+        content = "\n".join(lines).encode()
+        headers = {"Content-Type": "application/x-ndjson"}
+        return _success(self._request("POST", "/sandbox/import", content=content, headers=headers))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _event(
+    event: str | Mapping[str, Any],
+    participant_id: str | None,
+    properties: Mapping[str, Any] | None,
+    more: Mapping[str, Any],
+) -> Json:
+    given = {"event_name": event} if isinstance(event, str) else dict(event)
+    named = {"participant_id": participant_id, "properties": properties}
+    return given | {name: value for name, value in named.items() if value is not None} | dict(more)
+
+
+def _success(response: httpx.Response) -> Json:
+    found = _json(response)
+    if response.is_success:
+        return found
+    raise Refused(response.status_code, found)
+
+
+def _json(response: httpx.Response) -> Json:
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(f"{response.url} answered {response.status_code} without JSON: is it a bq-server?")
+    return found
