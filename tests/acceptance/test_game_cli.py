@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bq_server.game.document import read_document
-from tests.acceptance.test_game import SPRING
 from tests.support.client import Json, event
+from tests.support.game import SPRING
 from tests.support.process import ServerProcess, run, until
 from tests.support.valkey import free_port
 

@@ -486,7 +486,7 @@ class TestExportAndImport:
         with self._story(bq) as lines:
             bq.post("/sandbox/reset", {})
             fact = next(line for line in lines if "fact" in line)
-            wrong = [
+            wrong: list[Json] = [
                 {"bq_export": 99, "bq_server": "9", "exported_at": "2026-04-10T12:00:00Z"},
                 {"nothing": 1},
                 fact,
