@@ -9,6 +9,8 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def parse_timestamp(text: str) -> int:
@@ -31,7 +33,11 @@ def parse_timestamp(text: str) -> int:
 
 
 def format_timestamp(moment: int) -> str:
-    """Write a moment as ISO 8601 in UTC with `Z`, with as many of 0, 3 or 6 decimals as it needs."""
+    """Write a moment as ISO 8601 in UTC with `Z`, with as many of 0, 3 or 6 decimals as it needs.
+
+    What lies outside the years 1 to 9999, as the end of a period may, is written as their first or last moment.
+    """
+    moment = max(_FIRST, min(moment, _LAST))
     value = _EPOCH + timedelta(microseconds=moment)
     fraction = moment % SECOND
     timespec = "seconds" if fraction == 0 else "milliseconds" if fraction % 1000 == 0 else "microseconds"

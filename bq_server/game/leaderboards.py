@@ -30,6 +30,9 @@ from bq_server.game.rules import (
     revision,
 )
 
+NEVER_REACHED = 2**63 - 1
+"""In place of the moment at which a score was reached that nothing ever changed: it stands last among equals."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -22,7 +22,7 @@ from bq_server.game.facts import (
     TimezoneChanged,
     system_properties,
 )
-from bq_server.game.leaderboards import LeaderboardRule, Standing
+from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule, Standing
 from bq_server.game.matching import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.rules import Grant, LedgerEntry, Replay, Replayed, Rewards
 
@@ -127,7 +127,8 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
             return Standing(participant_id, board, window, period, None, None)
         rule = game.rules.get(board)
         score = rule.shown(cell["score"]) if isinstance(rule, LeaderboardRule) else cell["score"]
-        return Standing(participant_id, board, window, period, score, cell["at"])
+        reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
+        return Standing(participant_id, board, window, period, score, reached_at)
     if kind == "challenge":
         rule = game.rules.get(key)
         if cell is None or not isinstance(rule, ChallengeRule):
