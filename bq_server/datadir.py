@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,15 @@ class DataDirectory:
                 f"the data directory {self.path} can't be made: {error.strerror}; choose another with --data-dir"
             ) from error
 
+    def require_owner(self) -> None:
+        """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would be of no use to him."""
+        status = self.path.stat()
+        if status.st_uid != os.geteuid():
+            raise DataDirectoryUnusable(
+                f"the data directory {self.path} belongs to {_user(status.st_uid)}: run this as that user, or the "
+                "server can't use what is made there"
+            )
+
     @contextmanager
     def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:
         """Hold the directory for this process; the kernel lets go of it however the process ends.
@@ -63,6 +73,13 @@ class DataDirectory:
             yield
         finally:
             os.close(descriptor)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def _lock(descriptor: int, wait_seconds: float) -> bool:

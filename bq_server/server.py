@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bq_server.asgi import Running, create_app
 from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+from bq_server.frozen import built_from
+from bq_server.notifying import notify
 from bq_server.settings import Settings
 
 log = structlog.get_logger("bq_server")
@@ -31,6 +33,9 @@ STARTUP_SECONDS = 600.0
 
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
+
+ECHO_SECONDS = 0.5
+"""The one-file executable's bootloader hands on each signal, also one that whoever sent it sent to the program too."""
 
 Announce = Callable[[Settings, socket.socket, Running], None]
 
@@ -60,6 +65,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         gc.freeze()  # what the start has made lives for ever: the collector need not look at it again, which takes long
         listening.listen(BACKLOG)
         announce(settings, listening, running)
+        notify("READY=1")
 
     # Hypercorn's own names for the types of an ASGI application are not Starlette's.
     hooked: Any = _with_start_hook(app, started)
@@ -110,13 +116,20 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _handle_signals(stopping: asyncio.Event, running: Running) -> None:
     loop = asyncio.get_running_loop()
+    echo_seconds = ECHO_SECONDS if built_from() == "onefile" else 0.0
+    first = 0.0
 
     def stop(number: signal.Signals) -> None:
+        nonlocal first
         if stopping.is_set():
+            if loop.time() - first < echo_seconds:
+                return
             os._exit(128 + number)  # the stream server dies with this process; what was accepted is on disk
         log.info("server.signal", signal=number.name, hint="finishing what is under way; once more ends at once")
         running.stopping = True
+        first = loop.time()
         stopping.set()
+        notify("STOPPING=1")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)

@@ -2,7 +2,7 @@
 
 import typer
 
-from bq_server.cli import doctor, game, keys, serve, verify
+from bq_server.cli import about, backup, doctor, game, harness, health, keys, serve, verify
 
 app = typer.Typer(
     name="bq-server",
@@ -13,18 +13,16 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
 app.command("verify")(verify.verify)
 app.command("replay")(verify.replay)
+app.command("version")(about.version)
+app.command("licenses")(about.licenses)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(game.app, name="game")
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    from bq_server import __version__
-
-    typer.echo(__version__)
+app.add_typer(harness.app, name="harness")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""`bq-server doctor`: what this machine and this data directory give the server."""
+"""`bq-server doctor`: what this machine and this data directory give the server, and what is wrong with them."""
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,51 +13,117 @@ from bq_server.cli.options import reveal, with_settings
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
+    from bq_server.datadir import DataDirectory
+    from bq_server.diagnosis import Finding
     from bq_server.stream.connection import Durability
 
 
-@with_settings(["data_dir", "redis_url"])
+@with_settings(["host", "port", "data_dir", "redis_url"])
 def doctor(settings: Settings) -> None:
-    """Name the SQLite, the stream server, the durability and the data directory in use; exit 1 if one is unfit."""
+    """Say what this machine gives the server and what is wrong with it, each in a line with what to do.
+
+    Exits 1 when there is a problem; a warning is none yet. Give it the settings of `serve`.
+    """
     from bq_server import __version__
-    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+
+    typer.echo(f"bq-server {__version__}")
+    problems = 0
+    for finding in _findings(settings):
+        typer.echo(f"{finding.level:<8} {finding.what:<11} {finding.said}")
+        problems += finding.level == "problem"
+    if problems:
+        typer.echo(f"bq-server: {problems} problem{'s' if problems > 1 else ''}, see above", err=True)
+        raise typer.Exit(1)
+
+
+def _findings(settings: Settings) -> "Iterator[Finding]":
+    import platform
+
+    from bq_server import diagnosis
+    from bq_server.datadir import DataDirectory
+    from bq_server.diagnosis import Finding
+    from bq_server.frozen import built_from, is_frozen
     from bq_server.store import sqlite
+
+    newest_enough = sqlite.VERSION_INFO >= sqlite.OLDEST
+    said = sqlite.VERSION + ("" if newest_enough else " is too old: it can corrupt a database; install bq-server anew")
+    yield Finding("ok" if newest_enough else "problem", "SQLite", said)
+    yield diagnosis.glibc(platform.libc_ver(), frozen=is_frozen())
+    yield diagnosis.temporary(one_file=built_from() == "onefile")
+    yield diagnosis.files(diagnosis.open_files())
+    directory = DataDirectory(settings.data_dir)
+    state, served = _state(directory)
+    yield state
+    yield diagnosis.disk(settings.data_dir)
+    if state.level == "ok":
+        yield from _moments(directory)
+    yield diagnosis.port(settings.host, settings.port, served=served)
+    yield from _stream(settings, directory.stream if served else None)
+
+
+def _state(directory: "DataDirectory") -> "tuple[Finding, bool]":
+    """Whether the data directory is new, ready or of no use, and whether a server works in it."""
+    from bq_server.datadir import DataDirectoryUnusable
+    from bq_server.diagnosis import Finding, writable
+
+    where = directory.path.resolve()
+    if (reason := writable(directory.path)) is not None:
+        advice = "give it to the user who runs this, or choose another with --data-dir"
+        return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
+    if not directory.path.exists():
+        return Finding("ok", "data", f"{where} (new)"), False
+    try:
+        with directory.locked():
+            return Finding("ok", "data", f"{where} (ready)"), False
+    except DataDirectoryUnusable as error:
+        if "another bq-server" in str(error):
+            return Finding("ok", "data", f"{where} (in use by a running server)"), True
+        return Finding("problem", "data", str(error)), False
+
+
+def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
+    """The database, if there is one, and the clock, held against all that was written here."""
+    import sys
+
+    from bq_server import diagnosis
+    from bq_server.clock import system_clock
+    from bq_server.frozen import is_frozen
+    from bq_server.store.copying import newest_processing
+    from bq_server.store.database import StoreUnavailable
+
+    newest = None
+    # Before the database is looked into, which may write to it.
+    written = diagnosis.last_written([*directory.path.glob("facts.sqlite3*"), *directory.path.glob("stream/**/*")])
+    if directory.database.exists():
+        try:
+            newest = newest_processing(directory.database)
+        except StoreUnavailable as error:
+            said = f"{directory.database} can't be read ({error}): restore a backup"
+            yield diagnosis.Finding("problem", "database", said)
+    program = diagnosis.last_written([Path(sys.executable if is_frozen() else __file__)])
+    yield diagnosis.clock(system_clock(), newest, written, program)
+
+
+def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
+    from bq_server.diagnosis import Finding
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 
-    unfit = False
-    typer.echo(f"bq-server    {__version__}")
-    newest_enough = sqlite.VERSION_INFO >= sqlite.OLDEST
-    unfit |= not newest_enough
-    typer.echo(f"SQLite       {sqlite.VERSION}" + ("" if newest_enough else " (too old: it can corrupt a database)"))
-    directory = DataDirectory(settings.data_dir)
-    in_use = False
-    state = "new"
-    if settings.data_dir.exists():
-        try:
-            with directory.locked():
-                state = "ready"
-        except DataDirectoryUnusable as error:
-            in_use = "another bq-server" in str(error)
-            state = "in use by a running server" if in_use else str(error)
-            unfit |= not in_use
-    typer.echo(f"data         {settings.data_dir.resolve()} ({state})")
     try:
-        durability = asyncio.run(_durability(reveal(settings.redis_url), directory.stream if in_use else None))
-    except (StreamUnavailable, StreamUnusable) as error:
-        typer.echo(f"stream       {error}")
-        raise typer.Exit(1) from None
-    typer.echo(f"stream       {durability.server}{'' if settings.redis_url else ' (embedded)'}")
-    typer.echo(f"durability   {durability.promise}")
+        durability = asyncio.run(_durability(reveal(settings.redis_url), running))
+    except (StreamUnavailable, StreamUnusable, OSError) as error:
+        yield Finding("problem", "stream", str(error))
+        return
+    yield Finding("ok", "stream", durability.server + ("" if settings.redis_url else " (embedded)"))
     if durability.may_evict:
-        typer.echo(f"             maxmemory-policy {durability.maxmemory_policy} may drop the stream: set noeviction")
-        unfit = True
-    if unfit:
-        raise typer.Exit(1)
+        said = f"maxmemory-policy {durability.maxmemory_policy} may drop the stream: set noeviction there"
+        yield Finding("problem", "memory", said)
+    weak = durability.promise.startswith("none")
+    yield Finding("warning" if weak else "ok", "durability", durability.promise)
 
 
 async def _durability(url: str | None, running: Path | None) -> "Durability":
     """Ask the server that is named, or the one that runs in that directory, or one started for the question."""
-    from bq_server.stream.connection import connect, inspect
+    from bq_server.stream.connection import READ_TIMEOUT, connect, inspect
     from bq_server.stream.embedded import EmbeddedValkey
 
     async with AsyncExitStack() as stack:
@@ -68,4 +135,4 @@ async def _durability(url: str | None, running: Path | None) -> "Durability":
             stack.push_async_callback(valkey.stop)
             await valkey.start()
             url = valkey.url
-        return await inspect(await stack.enter_async_context(connect(url)))
+        return await inspect(await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)))

@@ -31,15 +31,22 @@ KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONF
 """Our environment variables; `BQ_KEY` is the one that the examples of the documentation use."""
 
 
-def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[[Settings], None]], Callable[..., None]]:
-    """Turn `command(settings)` into a command with a flag for each named setting (all by default) and `--config`."""
+def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn `command(settings, ...)` into a command with a flag for each named setting (all by default) and `--config`.
+
+    Its own parameters come before those.
+    """
     chosen = list(Settings.model_fields if names is None else names)
 
-    def decorate(command: Callable[[Settings], None]) -> Callable[..., None]:
-        def run(config: Path | None = None, **flags: Any) -> None:
-            command(load({name: value for name, value in flags.items() if value is not None}, config))
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command).parameters.values())[1:]
 
-        parameters = [_parameter(name) for name in chosen]
+        def run(config: Path | None = None, **given: Any) -> None:
+            mine = {parameter.name: given.pop(parameter.name) for parameter in own}
+            command(load({name: value for name, value in given.items() if value is not None}, config), **mine)
+
+        parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        parameters += [_parameter(name) for name in chosen]
         parameters.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CONFIG))
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -11,6 +11,7 @@ from bq_server.slicing import Slices
 from bq_server.store import environments, games
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
+from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
 """Longest wait for a beat before looking again, should one not come."""
@@ -55,10 +56,11 @@ class Settling:
         with unavailable("It can't be told now what was given up"):
             slices = Slices()
             found = []
-            async for message_id, payload in self._backlog.dead():
+            async for kept in self._backlog.dead():
                 await slices.give_way()
-                if scope_of(payload, message_id) == scope:
-                    found.append(message_id)
+                letter = read_letter(kept.message_id, kept.content)
+                if scope_of(letter.payload, letter.message_id) == scope:
+                    found.append(letter.message_id)
             return found
 
     async def _consumes(self, up_to: str, deadline: float) -> bool:
@@ -84,9 +86,9 @@ class Settling:
     async def _not_drained(self, scope: Scope, up_to: str, seconds: float) -> Refusal:
         queued = 0
         slices = Slices()
-        async for message_id, payload in self._backlog.payloads(up_to):
+        async for message in self._backlog.queued(up_to):
             await slices.give_way()
-            queued += scope_of(payload, message_id) == scope
+            queued += scope_of(message.content, message.message_id) == scope
         recomputing = await self._open_refolds(scope)
         still = [
             FieldError("queued", "still_queued", f"{queued} accepted events of this environment are not settled yet"),

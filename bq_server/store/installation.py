@@ -15,3 +15,9 @@ async def identify(connection: aiosqlite.Connection, ids: IdSource, now: int) ->
         found = ids.new("inst")
         await _queries.insert_installation(connection, installation_id=found, created_at=now)
     return found
+
+
+async def renew(connection: aiosqlite.Connection, ids: IdSource, now: int) -> str:
+    """Give this database another installation id: it is a copy, and the stream of the original is not its own."""
+    await _queries.delete_installation(connection)
+    return await identify(connection, ids, now)

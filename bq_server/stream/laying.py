@@ -1,0 +1,86 @@
+"""Laying messages and dead letters into a stream that nobody has used yet."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from bq_server.stream.backlog import NO_MESSAGE, Kept
+from bq_server.stream.connection import StreamUnavailable, StreamUnusable
+from bq_server.stream.keys import FIELD, GROUP, StreamKeys
+from bq_server.stream.writer import Claim
+
+PAGE = 100
+"""Messages in one round trip: a few milliseconds of a stream server's time, and at most a few MB."""
+
+
+async def lay(
+    client: redis.Redis,
+    keys: StreamKeys,
+    dead_letters: Iterable[tuple[Kept, Claim | None]],
+    messages: Iterable[tuple[Kept, Claim | None]],
+    *,
+    newest: str,
+    owner: str,
+    window_hours: int,
+) -> None:
+    """Fill an unused stream: dead letters and messages, oldest first, each with its claim; the owner at the very end.
+
+    Ids given later are above `newest`. A message that is also a dead letter is laid as that alone. What fails leaves
+    the stream unused, but for claims, which run out. Raises `StreamUnusable` when it is used already, and
+    `StreamUnavailable`.
+    """
+    with _unavailable():
+        if await client.exists(keys.events, keys.dead, keys.owner):
+            raise StreamUnusable(
+                f"the stream under the prefix {keys.prefix!r} is in use: choose another with --redis-prefix, or "
+                "restore without --redis-url (docs/deploy.md tells how to come back to that stream)"
+            )
+        try:
+            buried: set[str] = set()
+            await client.xgroup_create(keys.events, GROUP, id="0", mkstream=True)
+            for page in _pages(dead_letters):
+                buried.update(letter.message_id for letter, _ in page)
+                async with client.pipeline(transaction=False) as pipe:
+                    for letter, claim in page:
+                        pipe.hset(keys.dead, letter.message_id, letter.content)
+                        _claim(pipe, claim, window_hours)
+                    await pipe.execute()
+            for page in _pages(messages):
+                async with client.pipeline(transaction=False) as pipe:
+                    for message, claim in page:
+                        if message.message_id not in buried:
+                            pipe.xadd(keys.events, {FIELD: message.content}, id=message.message_id)
+                            _claim(pipe, claim, window_hours)
+                    await pipe.execute()
+            if newest != NO_MESSAGE:
+                command: Any = client.execute_command
+                await command("XSETID", keys.events, newest)
+            await client.set(keys.owner, owner)
+        except BaseException:
+            await client.delete(keys.events, keys.dead, keys.owner)
+            raise
+
+
+def _claim(pipe: Any, claim: Claim | None, window_hours: int) -> None:
+    """Set a claim with the value that `append.lua` gives it."""
+    if claim is not None:
+        value = f"{claim.fingerprint} {claim.message_id or '-'} {claim.event_id} {claim.received_at}"
+        pipe.set(claim.key, value, px=window_hours * 3_600_000)
+
+
+def _pages(items: Iterable[tuple[Kept, Claim | None]]) -> Iterator[list[tuple[Kept, Claim | None]]]:
+    iterator = iter(items)
+    while page := list(islice(iterator, PAGE)):
+        yield page
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error)) from error

@@ -1,0 +1,109 @@
+"""What differs in an executable, as far as it can be told without one; tests/binary has the rest."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bq_server import __version__, about, frozen, unpacked
+
+BUNDLE = "/tmp/_MEI00000001abcdef"
+
+
+@pytest.fixture
+def in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "_MEIPASS", BUNDLE, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/bq-server")
+
+
+def test_from_source_children_get_the_environment_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/own")
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/opt/other")
+    assert frozen.child_environment() == dict(os.environ)
+    assert frozen.built_from() == "source"
+
+
+def test_from_source_the_program_starts_itself_whatever_lies_around(tmp_path: Path) -> None:
+    (tmp_path / "bq_server.py").write_text("raise SystemExit(3)\n")
+    told = subprocess.run([*frozen.own_command(), "version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (0, f"{__version__}\n"), told.stderr
+
+
+@pytest.mark.parametrize("own", [None, "/opt/own"])
+def test_children_of_the_executable_get_the_users_library_path(
+    monkeypatch: pytest.MonkeyPatch, in_one_file: None, own: str | None
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", BUNDLE if own is None else f"{BUNDLE}:{own}")
+    if own is None:
+        monkeypatch.delenv("LD_LIBRARY_PATH_ORIG", raising=False)
+    else:
+        monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", own)
+    monkeypatch.setenv("_PYI_ARCHIVE_FILE", "/opt/bq-server")
+    environment = frozen.child_environment()
+    assert environment.get("LD_LIBRARY_PATH") == own
+    assert [name for name in environment if name.endswith("_ORIG") or name.startswith("_PYI_")] == []
+    assert frozen.own_environment()["LD_LIBRARY_PATH"].startswith(BUNDLE), "it would not find its own libraries"
+
+
+def test_the_forms_of_the_executable(monkeypatch: pytest.MonkeyPatch, in_one_file: None) -> None:
+    assert frozen.built_from() == "onefile"
+    assert frozen.own_command() == ["/opt/bq-server"]
+    monkeypatch.setattr(sys, "_MEIPASS", "/opt/_internal")
+    assert frozen.built_from() == "onedir"
+
+
+def test_a_directory_that_is_held_is_not_stale(tmp_path: Path) -> None:
+    held, own = (tmp_path / f"_MEI0000000{number}abcdef" for number in (1, 2))
+    held.mkdir()
+    own.mkdir()
+    descriptor = unpacked.hold(held)
+    unpacked.remove_stale(own)
+    assert held.is_dir(), "the directory of a program that runs was removed"
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+    unpacked.remove_stale(own)
+    assert not held.exists(), "the directory of a program that is dead was kept"
+    assert own.is_dir()
+
+
+def test_a_directory_without_our_stamp_is_not_ours(tmp_path: Path) -> None:
+    for name in ("_MEI00000001abcdef", "_MEI00000002abcdef", "_MEI00000003abcdef"):
+        (tmp_path / name).mkdir()
+    stamped = tmp_path / "_MEI00000001abcdef" / unpacked.STAMP
+    stamped.parent.mkdir()
+    stamped.touch()
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - 2 * unpacked.UNPACKING_SECONDS,) * 2)
+    unpacked.remove_stale(tmp_path / "_MEI00000003abcdef")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_MEI00000002abcdef", "_MEI00000003abcdef"]
+
+
+def test_version_as_json() -> None:
+    command = [*frozen.own_command(), "version", "--json"]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert told["version"] == __version__
+    assert told["built_from"] == "source"
+    assert told["commit"] == about.commit()
+
+
+def test_no_commit_is_known_outside_a_checkout(tmp_path: Path) -> None:
+    assert about.commit_of(tmp_path) is None
+
+
+def test_licences_from_source() -> None:
+    command = [*frozen.own_command(), "licenses", "--full"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for words in (
+        "\nValkey ",
+        "\nPython ",
+        "\nstarlette ",
+        "Valkey contributors",
+        "PYTHON SOFTWARE FOUNDATION LICENSE",
+    ):
+        assert words in told
