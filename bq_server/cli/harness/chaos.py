@@ -1,0 +1,68 @@
+"""`bq-server harness chaos`."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bq_server.cli.options import fail
+
+EXIT_INTERRUPTED = 130
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# As `harness.chaos.options.FAULTS` has them, which would take its time to load for a --help.
+FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
+
+
+def chaos(
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events are sent.")] = 60,
+    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Events a second, about.")] = 300,
+    clients: Annotated[int, typer.Option(min=1, max=64, help="Clients that send at the same time.")] = 16,
+    faults: Annotated[str, typer.Option(help="Which faults, with commas between.")] = FAULTS,
+    seed: Annotated[int | None, typer.Option(min=0, help="Repeat the run of this seed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document in place of the report.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="An empty directory where data, log and ledger stay.", file_okay=False)
+    ] = None,
+) -> None:
+    """Break a server of its own while clients send to it, then compare facts and state with what was sent.
+
+    Exits 1 when an acknowledged event was lost, a fact is doubled or altered, a state differs, or a fault never
+    struck; 2 when it can't run. Everything stays on this machine.
+    """
+    from harness.chaos import report
+    from harness.chaos.options import Options, named
+    from harness.chaos.running import run
+    from harness.client import Refused, Unreachable
+    from harness.private_server import ServerFailed
+
+    try:
+        chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
+        options = Options(seconds, rate, clients, named(faults), keep=keep, **chosen)
+    except ValueError as error:
+        fail(str(error), code=2)
+    typer.echo(f"seed {options.seed}", err=True)
+    for number in ENDING:
+        signal.signal(number, _interrupt)
+    try:
+        ledger = run(options, tell=lambda line: typer.echo(line, err=True))
+    except (ServerFailed, Refused, Unreachable, RuntimeError, OSError) as error:
+        fail(str(error), code=2)
+    except KeyboardInterrupt:
+        fail("broken off, and the server ended", code=EXIT_INTERRUPTED)
+    if as_json:
+        typer.echo(json.dumps(ledger.as_json(), ensure_ascii=False, indent=2))
+    else:
+        for line in report.lines(ledger):
+            typer.echo(line)
+    if not ledger.passed:
+        raise typer.Exit(1)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # Once: a second Ctrl-C must not interrupt the ending of the server.
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,184 @@
+"""`bq-server harness run` and `bq-server harness schema`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bq_server.cli.options import fail
+
+if TYPE_CHECKING:
+    from harness.private_server import PrivateServer
+    from harness.reporting import Report
+    from harness.running import Target
+    from harness.scenario import Scenario
+
+INTERRUPTED = 130
+
+
+class _Mode(StrEnum):
+    STREAM = "stream"
+    SYNC = "sync"
+    BOTH = "both"
+    SHUFFLED = "shuffled"
+
+
+PATHS = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH]...", help="Scenario files, and directories of them; by default the shipped set."),
+]
+MODE = Annotated[
+    _Mode,
+    typer.Option(
+        help="How events are sent: through the stream; through sync; both, comparing where they end; "
+        "shuffled and repeated, comparing with the ordered story."
+    ),
+]
+URL = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="BQ_URL",
+        help="A server that runs; its test environment is emptied. By default: one of its own.",
+    ),
+]
+API_KEYS = Annotated[
+    list[str] | None,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A bq_test_ key with every scope; one for each of -j."),
+]
+SELECT = Annotated[
+    str | None,
+    typer.Option("-k", metavar="EXPR", help="Only those whose name or path holds these words: and, or, not, ( )."),
+]
+WORKERS = Annotated[
+    int, typer.Option("-j", metavar="N", min=1, max=64, help="Scenarios at a time, each on its own server.")
+]
+JUNIT = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit's XML.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of lines.")]
+SEED = Annotated[int | None, typer.Option("--seed", metavar="N", help="Shuffle as the run that told this seed.")]
+
+
+def run(
+    paths: PATHS = None,
+    mode: MODE = _Mode.STREAM,
+    url: URL = None,
+    api_key: API_KEYS = None,
+    k: SELECT = None,
+    j: WORKERS = 1,
+    junit: JUNIT = None,
+    as_json: AS_JSON = False,
+    seed: SEED = None,
+) -> None:
+    """Play scenarios: stories of events, and what is expected to come of them."""
+    import secrets
+    import time
+    from contextlib import closing
+
+    from harness.private_server import ServerFailed
+    from harness.reporting import Report, telling
+    from harness.running import run as play_all
+
+    scenarios = _scenarios(paths, k)
+    if junit is not None and not junit.absolute().parent.is_dir():
+        fail(f"--junit {junit}: there is no such directory", code=2)
+    targets = _targets(url, api_key or [], min(j, len(scenarios)), asked=j)
+    report = Report(mode.value, secrets.randbits(32) if seed is None else seed, len(scenarios))
+    start = time.perf_counter()
+    code = 0
+    try:
+        with (
+            telling(len(scenarios), silent=as_json) as tell,
+            closing(play_all(scenarios, targets, report.mode, report.seed)) as outcomes,
+        ):
+            for outcome in outcomes:
+                report.outcomes.append(outcome)
+                tell(outcome)
+    except ServerFailed as error:
+        fail(str(error), code=2)
+    except KeyboardInterrupt:
+        typer.echo("bq-server: interrupted", err=True)
+        code = INTERRUPTED
+    report.seconds = time.perf_counter() - start
+    _conclude(report, junit, as_json=as_json)
+    raise typer.Exit(code or (1 if report.failed else 0))
+
+
+def schema() -> None:
+    """Print the JSON Schema of the scenario document, for editors that complete it."""
+    from harness.scenario import scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
+
+
+def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
+    """The scenarios to play; ends the program when there is none, or a mistake in any."""
+    from harness.documents import find, shipped
+    from harness.selecting import selector
+
+    try:
+        chosen = selector(expression) if expression is not None else lambda _: True
+    except ValueError as error:
+        fail(f"-k {expression!r}: {error}", code=2)
+    places = paths or [shipped()]
+    found, mistakes = find(places)
+    for mistake in mistakes:
+        typer.echo(str(mistake), err=True)
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        fail(f"{count}; nothing was played", code=2)
+    scenarios = [each for each in found if chosen(f"{_within(each.path, places)} {each.name}")]
+    if not found:
+        fail(f"there is no scenario in {', '.join(map(str, places))}", code=2)
+    if not scenarios:
+        fail(f"none of {len(found)} scenarios is selected by -k {expression!r}", code=2)
+    return scenarios
+
+
+def _within(path: Path, places: list[Path]) -> Path:
+    """The path as it is below the directory that was given; where that is, says nothing about the scenario."""
+    return next((path.relative_to(place) for place in places if place in path.parents), path)
+
+
+def _targets(url: str | None, keys: list[str], count: int, *, asked: int) -> "list[Target | PrivateServer]":
+    """Where to play; ends the program when a server that was named isn't there, or doesn't let us."""
+    from harness.client import Client, Refused, Unreachable
+    from harness.private_server import PrivateServer
+    from harness.running import Target
+
+    if url is None:
+        return [PrivateServer() for _ in range(count)]
+    if not url.startswith(("http://", "https://")):
+        fail(f"--url {url} must start with http:// or https://", code=2)
+    if not keys:
+        fail(f"{url} needs a key: give --api-key, or set BQ_API_KEY, to a bq_test_ key with every scope", code=2)
+    if len(set(keys)) < asked:
+        fail(
+            f"-j {asked} with --url needs {asked} environments: give --api-key {asked} times, "
+            "with keys of different projects",
+            code=2,
+        )
+    targets: list[Target | PrivateServer] = []
+    for key in keys[:count]:
+        with Client(url, key) as client:
+            try:
+                client.reset(game=True)
+            except Refused as refused:
+                fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
+            except Unreachable as error:
+                fail(str(error), code=2)
+        targets.append(Target(url, key))
+    return targets
+
+
+def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:
+    from harness.reporting import as_json as in_json
+    from harness.reporting import write_junit
+
+    typer.echo(in_json(report) if as_json else report.summary)
+    if junit is not None:
+        try:
+            write_junit(report, junit)
+        except OSError as error:
+            fail(f"{junit} can't be written: {error.strerror}", code=2)

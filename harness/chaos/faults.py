@@ -1,0 +1,249 @@
+"""The faults that strike the server, each seen to its end: afterwards everything runs again.
+
+`slow-disk` is what a process without privileges can do to a disk: hold the database's write lock from outside for a
+while, again and again. To the server it looks like a commit that doesn't return, and past its patience of two seconds
+like a database that refuses. It doesn't simulate a slow fsync of the stream, nor a disk that is full or broken.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.chaos.clients import Traffic
+from harness.chaos.processes import stream_server
+from harness.chaos.schedule import Strike
+from harness.private_server import PrivateServer, ServerFailed
+
+RECOVERY_SECONDS = 60.0
+"""How long the server may take to be ready again after a fault."""
+
+CATCH_UP_SECONDS = 0.5
+"""How long clients are then given to send what they held; it still counts as the fault's time."""
+
+STARTS = 6
+"""How often a killed server is started, as its supervisor would: while it starts other faults strike, too.
+
+Of a one-file executable, moreover, the real process ends a moment after its parent and holds the port until then.
+"""
+
+MOST_CHARACTERS = 200
+"""Of the server's log, in a line of progress."""
+
+POLL_SECONDS = 0.02
+ACKNOWLEDGEMENT_SECONDS = 0.5
+UNDER_WAY_SECONDS = 0.05
+DATABASE = "facts.sqlite3"
+OLDEST_SQLITE = (3, 51, 3)
+"""An older library, as second connection beside the server's, can corrupt a database in WAL mode."""
+
+
+class NotRecovered(Exception):
+    """The server was not ready again within its time after a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A fault that was injected, from its beginning until the server was ready again: seconds from the start."""
+
+    kind: str
+    started: float
+    ready: float
+
+    @property
+    def ended(self) -> float:
+        """With the time in which clients catch up."""
+        return self.ready + CATCH_UP_SECONDS
+
+    @property
+    def ready_after(self) -> float:
+        """Seconds from the beginning until the server was ready again."""
+        return self.ready - self.started
+
+    def overlaps(self, started: float, ended: float) -> bool:
+        """Whether any of it lies between these times."""
+        return started <= self.ended and ended >= self.started
+
+
+@dataclass(slots=True)
+class Injector:
+    """Strikes one server on a schedule."""
+
+    server: PrivateServer
+    traffic: Traffic
+    tell: Callable[[str], None]
+    windows: list[Window] = field(default_factory=list)
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the server is killed and started, which nothing else may do at the same time."""
+    _let_go: threading.Event = field(default_factory=threading.Event)
+    """Set when a run is broken off: whoever holds the database lets go of it."""
+
+    async def run(self, strikes: Sequence[Strike]) -> None:
+        """Let each strike happen at its time; returns when all are over. Raises `NotRecovered`."""
+        try:
+            async with asyncio.TaskGroup() as under_way:
+                for strike in strikes:
+                    under_way.create_task(self._strike(strike))
+        finally:
+            self._let_go.set()
+
+    async def _strike(self, strike: Strike) -> None:
+        await asyncio.sleep(max(0.0, strike.at - self.traffic.now))
+        started = await self._faults[strike.kind](strike)
+        if started is not None:
+            await self._until_ready()
+            window = Window(strike.kind, started, self.traffic.now)
+            self.windows.append(window)
+            self.tell(f"{started:6.1f} s  {strike.kind}, ready again after {window.ready_after:.1f} s")
+
+    @property
+    def _faults(self) -> dict[str, Callable[[Strike], Awaitable[float | None]]]:
+        """What does each kind; answers when it began, if it could be done."""
+        return {
+            "kill-server": self._kill_server,
+            "kill-stream": self._kill_stream,
+            "pause-stream": self._pause_stream,
+            "slow-disk": self._slow_disk,
+        }
+
+    async def _kill_server(self, strike: Strike) -> float:
+        async with self._alone:
+            started = self.traffic.now
+            if not self.server.running:
+                raise NotRecovered("it had ended before it was killed: its log, in the directory kept, tells more")
+            if strike.lengths:
+                with _continued(await self._strike_stream(signal.SIGSTOP)):
+                    # What was in the stream before is acknowledged meanwhile.
+                    await asyncio.sleep(UNDER_WAY_SECONDS)
+                    await self._acknowledgement(strike, *strike.lengths)
+                    os.kill(self.server.pid, signal.SIGKILL)
+            else:
+                await self._acknowledgement(strike)
+                # At once, before the loop can hand another acknowledgement to a client.
+                os.kill(self.server.pid, signal.SIGKILL)
+            await asyncio.to_thread(self.server.kill)
+            await self._start()
+        return started
+
+    async def _acknowledgement(self, strike: Strike, seconds: float = ACKNOWLEDGEMENT_SECONDS) -> None:
+        if strike.on_acknowledgement is not None:
+            await self.traffic.next_acknowledgement(strike.on_acknowledgement, seconds)
+
+    async def _start(self) -> None:
+        for attempt in range(1, STARTS + 1):
+            try:
+                await asyncio.to_thread(self.server.start)
+            except ServerFailed as error:
+                if attempt == STARTS:
+                    raise NotRecovered(f"killed, the server didn't start again {STARTS} times: {error}") from error
+                said = str(error).strip().splitlines()[-1][:MOST_CHARACTERS]
+                self.tell(f"{self.traffic.now:6.1f} s  the server didn't start, once more: {said}")
+                await asyncio.sleep(POLL_SECONDS * 2**attempt)
+            else:
+                return
+
+    async def _kill_stream(self, strike: Strike) -> float:
+        await self._acknowledgement(strike)
+        started = self.traffic.now
+        pid = await self._strike_stream(signal.SIGKILL)
+
+        async def started_again() -> bool:
+            return stream_server(self.server.pid) not in (pid, None)
+
+        await _until(started_again, "its stream server was not started again after it had been killed")
+        return started
+
+    async def _pause_stream(self, strike: Strike) -> float:
+        started = self.traffic.now
+        with _continued(await self._strike_stream(signal.SIGSTOP)):
+            await asyncio.sleep(strike.lengths[0])
+        return started
+
+    async def _slow_disk(self, strike: Strike) -> float | None:
+        started = self.traffic.now
+        held = await asyncio.to_thread(hold, self.server.data_dir / DATABASE, strike.lengths, self._let_go)
+        return started if held else None
+
+    async def _strike_stream(self, number: signal.Signals) -> int:
+        """Send a signal to the stream server, which may just be starting; answers which process got it."""
+        struck: list[int] = []
+
+        async def is_struck() -> bool:
+            if (pid := stream_server(self.server.pid)) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                    struck.append(pid)
+            return bool(struck)
+
+        await _until(is_struck, "it had no stream server")
+        return struck[0]
+
+    async def _until_ready(self) -> None:
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
+
+            async def ready() -> bool:
+                with suppress(httpx.TransportError):
+                    return (await http.get(f"{self.server.url}/readyz")).status_code == 200
+                return False
+
+            await _until(ready, "it was not ready again after a fault")
+
+
+@contextmanager
+def _continued(pid: int) -> Iterator[None]:
+    """Let a process that stands still go on at the end; it may have been killed meanwhile, alone or with the server."""
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> bool:
+    """Hold the write lock of a database for so many seconds, so often; answers whether it was held at all.
+
+    Setting `let_go` ends it at once. Blocks: run it in a thread.
+    """
+    held = False
+    # Autocommit, and never creating a database; it waits for the lock as any other writer does.
+    with closing(sqlite().connect(f"file:{database}?mode=rw", uri=True, timeout=5, isolation_level=None)) as connection:
+        for seconds in lengths:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite().OperationalError:
+                continue
+            held = True
+            ended = let_go.wait(seconds)
+            connection.execute("ROLLBACK")
+            if ended:
+                break
+    return held
+
+
+def sqlite() -> Any:
+    """The SQLite library that the server uses. Raises `RuntimeError` when it is one that must not be used so."""
+    from pysqlite3 import dbapi2
+
+    library: dict[str, Any] = vars(dbapi2)  # the names come from C and have no types
+    if library["sqlite_version_info"] < OLDEST_SQLITE:
+        raise RuntimeError(f"SQLite {library['sqlite_version']} can corrupt a database that two connections write")
+    return dbapi2
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    """Wait until something holds that only asking can tell. Raises `NotRecovered` when it takes too long."""
+    try:
+        async with asyncio.timeout(RECOVERY_SECONDS):
+            while True:
+                if await condition():
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise NotRecovered(f"after {RECOVERY_SECONDS:g} s: {otherwise}") from None

@@ -1,0 +1,57 @@
+"""What a chaos run is asked for."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STRIKES = ("kill-server", "kill-stream", "pause-stream", "slow-disk")
+"""Faults that strike the server at moments of a schedule."""
+
+HABITS = ("duplicate", "reorder", "late")
+"""Faults that are in how the clients send, all the time."""
+
+FAULTS = (*STRIKES, *HABITS)
+
+FEWEST_EVENTS = 200
+MOST_EVENTS = 500_000
+MOST_CLIENTS = 64
+SEEDS = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A run of so many seconds of sending, at so many events a second. Raises `ValueError` with a sentence."""
+
+    seconds: float = 60.0
+    rate: float = 300.0
+    clients: int = 16
+    faults: tuple[str, ...] = FAULTS
+    seed: int = field(default_factory=lambda: secrets.randbelow(SEEDS))
+    keep: Path | None = None
+    """Where the server's directory, its log and the ledger stay; nothing stays without it."""
+
+    def __post_init__(self) -> None:
+        if unknown := [each for each in self.faults if each not in FAULTS]:
+            raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
+        if not FEWEST_EVENTS <= self.seconds * self.rate <= MOST_EVENTS:
+            raise ValueError(
+                f"{self.seconds:g} s at {self.rate:g} events/s are {self.seconds * self.rate:.0f} events: "
+                f"it takes {FEWEST_EVENTS} to show anything, and {MOST_EVENTS} are the most"
+            )
+        if not 1 <= self.clients <= MOST_CLIENTS:
+            raise ValueError(f"there can be 1 to {MOST_CLIENTS} clients, not {self.clients}")
+        if self.keep is not None and self.keep.exists() and any(self.keep.iterdir()):
+            raise ValueError(f"{self.keep} is not empty: events of an earlier run would count as facts nobody sent")
+
+
+def named(text: str) -> tuple[str, ...]:
+    """Faults given as names with commas between; each once, in the order of `FAULTS`. Raises `ValueError`."""
+    names = _stripped(text.split(","))
+    if unknown := [name for name in names if name not in FAULTS]:
+        raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
+    return tuple(name for name in FAULTS if name in names)
+
+
+def _stripped(names: Iterable[str]) -> list[str]:
+    return [name.strip() for name in names if name.strip()]

@@ -1,0 +1,189 @@
+"""What must follow from the events that were sent, worked out without the server and its store.
+
+The pure game folds them, each participant's in order of event time, whatever the order in which they arrived. Left out
+of the comparison is what may depend on that order: when an award was given.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from bq_server.game import (
+    Fact,
+    Game,
+    InMemoryGame,
+    Standing,
+    compile_game,
+    read_badges,
+    read_challenges,
+    read_points,
+    read_streaks,
+    read_tier,
+)
+from bq_server.game.periods import window_period
+from bq_server.game.reading import BadgeState, ChallengeState, PointsState, StreakState, TierState
+from bq_server.moments import parse_timestamp
+from harness.chaos.history import Event
+
+Json = Any
+
+TIMES_OF_AWARDS = frozenset({"earned_at", "achieved_at", "reached_at", "completed_at"})
+NOT_COMPARED = TIMES_OF_AWARDS | {"clock"}
+
+
+class State(BaseModel):
+    """What `/state` answers."""
+
+    participant_id: str
+    total_events: int
+    points: PointsState
+    tier: TierState
+    badges: list[BadgeState]
+    streaks: list[StreakState]
+    challenges: list[ChallengeState]
+    leaderboards: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that isn't what it must be. `path` says where it stands."""
+
+    path: str
+    expected: Json
+    actual: Json
+
+    def __str__(self) -> str:
+        return f"{self.path}: expected {self.expected!r}, found {self.actual!r}"
+
+
+class Oracle:
+    """The state that follows from facts, at any moment."""
+
+    def __init__(self, game: Game, facts: Iterable[Fact]) -> None:
+        self._game = compile_game(game)
+        self._memory = InMemoryGame(self._game)
+        own: dict[str, list[Fact]] = defaultdict(list)
+        for fact in facts:
+            own[fact.participant_id].append(fact)
+        self._custom = {each: sum(not is_system(fact) for fact in facts) for each, facts in own.items()}
+        self._places: dict[tuple[str, str, str], list[Standing]] = defaultdict(list)
+        for story in own.values():
+            for place in self._memory.process(sorted(story, key=lambda fact: fact.moment)).standings:
+                if place.score is not None:
+                    self._places[place.board, place.window, place.period].append(place)
+        for places in self._places.values():
+            places.sort(key=_rank)
+
+    @property
+    def participants(self) -> list[str]:
+        """Everyone a fact names."""
+        return sorted(self._custom)
+
+    def state(self, participant_id: str, now: int) -> dict[str, Json]:
+        """What `/state` must answer at a moment, in microseconds."""
+        cells = self._memory.cells(participant_id)
+        found = State(
+            participant_id=participant_id,
+            total_events=self._custom[participant_id],
+            points=read_points(cells),
+            tier=read_tier(self._game, cells),
+            badges=read_badges(self._game, cells),
+            streaks=read_streaks(self._game, cells, now),
+            challenges=read_challenges(self._game, cells, now),
+            leaderboards=list(self._ranks(participant_id, now)),
+        )
+        return found.model_dump(mode="json")
+
+    def ranking(self, code: str, window: str, now: int) -> list[dict[str, Json]]:
+        """The entries of a leaderboard in the window that holds a moment."""
+        places = self._places.get((f"leaderboard/{code}", window, window_period(now, window)), [])
+        return [
+            {"rank": rank, "participant_id": place.participant_id, "score": place.score}
+            for rank, place in enumerate(places, start=1)
+        ]
+
+    def progress(self, challenge: str) -> dict[str, float | int | None]:
+        """How far everyone is who stands in the ranking of a challenge."""
+        places = self._places.get((f"challenge/{challenge}", "all_time", "all_time"), [])
+        return {place.participant_id: place.score for place in places}
+
+    def _ranks(self, participant_id: str, now: int) -> Iterator[dict[str, Json]]:
+        for board in self._game.game.leaderboards:
+            for entry in self.ranking(board.code, board.window[0], now):
+                if entry["participant_id"] == participant_id:
+                    yield {
+                        "leaderboard_code": board.code,
+                        "period": board.window[0],
+                        "score": entry["score"],
+                        "rank": entry["rank"],
+                    }
+
+
+def _rank(place: Standing) -> tuple[float, float, str]:
+    """The highest score first; among equals who reached it first; a score that was never reached last."""
+    reached = float("inf") if place.reached_at is None else place.reached_at
+    return -(place.score or 0), reached, place.participant_id
+
+
+def is_system(fact: Fact) -> bool:
+    """Whether no client's event made it."""
+    return fact.fact_type.startswith("system.")
+
+
+def fact_of_event(event: Event, occurred_at: int, order: int) -> Fact:
+    """The fact that an event must become."""
+    return Fact(
+        f"sent-{event.number}",
+        order,
+        f"custom.{event.event_name}",
+        event.event_name,
+        event.participant_id,
+        event.properties,
+        occurred_at,
+        occurred_at,
+    )
+
+
+def fact_as_told(told: Mapping[str, Any], order: int) -> Fact:
+    """A fact as the server tells it: for those that were there before the first event."""
+    return Fact(
+        told["fact_id"],
+        order,
+        told["fact_type"],
+        told["event_name"],
+        told["participant_id"],
+        told["properties"],
+        parse_timestamp(told["occurred_at"]),
+        parse_timestamp(told["received_at"]),
+    )
+
+
+def compare(expected: Json, actual: Json, path: str = "") -> Iterator[Difference]:
+    """Where two states say something else, times of awards aside."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for name in sorted((expected.keys() | actual.keys()) - NOT_COMPARED):
+            inner = f"{path}.{name}" if path else name
+            both = (expected.get(name), actual.get(name))
+            if name == "tier_history":
+                both = (_by_code(both[0]), _by_code(both[1]))
+            yield from compare(*both, inner)
+    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        for place, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            yield from compare(one, other, f"{path}[{_name(one, place)}]")
+    elif expected != actual:
+        yield Difference(path, expected, actual)
+
+
+def _by_code(tiers: Sequence[Mapping[str, Any]] | None) -> Json:
+    """Tiers reached, whatever the order: two may be reached with one fact."""
+    return sorted(tiers or (), key=lambda tier: tier["code"])
+
+
+def _name(item: Json, place: int) -> str:
+    """What to call an item of a list."""
+    if isinstance(item, dict):
+        return str(item.get("code") or item.get("leaderboard_code") or place)
+    return str(place)

@@ -1,0 +1,259 @@
+"""A chaos run from its beginning to its ledger."""
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bq_server.frozen import child_environment, own_command
+from bq_server.game import Fact, Game, check
+from bq_server.moments import SECOND, format_timestamp, parse_timestamp
+from harness.chaos import clients, game, history, oracle, schedule
+from harness.chaos.clients import Traffic
+from harness.chaos.faults import Injector, NotRecovered, Window, sqlite
+from harness.chaos.game import DAY, EXPLICIT
+from harness.chaos.history import MOST_PARTICIPANTS
+from harness.chaos.judging import Evidence, Judged, count, judge
+from harness.chaos.ledger import Kind, Ledger
+from harness.chaos.options import Options
+from harness.client import Client, Refused, Unreachable
+from harness.private_server import PrivateServer
+
+GIVE_UP_SECONDS = 60.0
+"""How long after the sending should be over clients go on trying."""
+
+DRAIN_MILLISECONDS = 50_000
+DRAINS = 3
+VERIFY_SECONDS = 300.0
+
+MOST_MESSAGES = 100
+"""Acknowledged messages whose fate is asked for."""
+
+LOG_CHARACTERS = 2000
+
+MOST_DIFFERENCES = 12
+"""Values that are shown of one participant."""
+
+EARLIER = (0, 3 * DAY, 16 * DAY)
+"""How long before the end of the run leaderboards are looked at, too: late events stand in windows that are over."""
+
+ZONES = ("Asia/Tokyo", "America/New_York", "Australia/Lord_Howe")
+
+Tell = Callable[[str], None]
+
+
+def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = lambda _: None) -> Ledger:
+    """Start a server, send it a history while it is broken again and again, and hold what is left against that.
+
+    `command` starts another program in place of this one, to see whether its mistakes are found; `tell` gets a line
+    now and then. Raises `ServerFailed` when the server doesn't start at all, and `RuntimeError` when this machine's
+    SQLite must not be used.
+    """
+    if "slow-disk" in options.faults:
+        sqlite()
+    with PrivateServer(options.keep, command=command) as server:
+        ledger = _Run(options, server, tell).to_its_end()
+    if options.keep is not None:
+        (options.keep / "ledger.json").write_text(json.dumps(ledger.as_json(), indent=2, ensure_ascii=False), "utf-8")
+    return ledger
+
+
+@dataclass(frozen=True, slots=True)
+class _Storm:
+    """What happened while the history was sent."""
+
+    started: int
+    attempts: list[clients.Attempt]
+    windows: list[Window]
+    broken_off: str = ""
+
+
+class _Run:
+    def __init__(self, options: Options, server: PrivateServer, tell: Tell) -> None:
+        self._options = options
+        self._server = server
+        self._tell = tell
+        self._ledger = Ledger(options)
+        start = _now()
+        self._document = game.document(start, options.seconds)
+        self._history = history.make(options, start)
+
+    def to_its_end(self) -> Ledger:
+        """Prepare, send, wait until all is settled, and compare."""
+        ledger = self._ledger
+        with Client(self._server.url, self._server.key) as client:
+            prepared = self._prepare(client)
+            storm = asyncio.run(self._storm())
+            ledger.broken_off = storm.broken_off
+            ledger.recovery_seconds = max((each.ready_after for each in storm.windows), default=0.0)
+            try:
+                if not ledger.broken_off:
+                    self._drain(client)
+                if not ledger.broken_off:
+                    self._compare(client, storm, prepared)
+                else:
+                    count(Evidence(self._history, storm.attempts, storm.windows, ()), ledger)
+            except (Refused, Unreachable) as error:
+                ledger.broken_off = f"the server could not be read when the faults were over: {error}"
+        if ledger.broken_off:
+            ledger.broken_off += f"\nThe server's log ends with:\n{self._server.log[-LOG_CHARACTERS:]}"
+        else:
+            self._tell("verifying")
+            ledger.verified = verify(self._server.data_dir)
+        return ledger
+
+    def _prepare(self, client: Client) -> list[dict[str, Any]]:
+        """Put the game in force, and tell the time zones and enrolments; answers the facts that these are."""
+        client.apply(self._document)
+        for number, participant_id in enumerate(history.participants(self._options)):
+            if number % 2 == 0:
+                client.call("POST", f"/gamify/challenges/{EXPLICIT}/enrol", {"participant_id": participant_id})
+            if number % 3 == 0:
+                zone = ZONES[number // 3 % len(ZONES)]
+                client.call("POST", "/gamify/participants", {"participant_id": participant_id, "timezone": zone})
+        return client.facts(limit=1000)
+
+    async def _storm(self) -> _Storm:
+        options = self._options
+        started, traffic = _now(), Traffic()
+        injector = Injector(self._server, traffic, self._tell)
+        until = options.seconds + GIVE_UP_SECONDS
+        broken_off = ""
+        url, key = self._server.url, self._server.key
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(clients.send(self._history, traffic, url, key, seed=options.seed, until=until))
+                both.create_task(injector.run(schedule.plan(options)))
+        except* NotRecovered as errors:
+            broken_off = str(_first(errors))
+        return _Storm(started, traffic.attempts, injector.windows, broken_off)
+
+    def _drain(self, client: Client) -> None:
+        self._tell("waiting until everything accepted is a fact")
+        for _ in range(DRAINS):
+            try:
+                drained = client.drain(DRAIN_MILLISECONDS)
+            except Refused as error:
+                self._ledger.broken_off = f"what was accepted did not become facts: {error}"
+            else:
+                self._ledger.broken_off = ""
+                self._ledger.dead = drained["dead"]
+                return
+
+    def _compare(self, client: Client, storm: _Storm, prepared: list[dict[str, Any]]) -> None:
+        facts = client.facts(limit=1000)
+        evidence = Evidence(
+            self._history, storm.attempts, storm.windows, facts, prepared, started=storm.started, ended=_now()
+        )
+        judged = judge(evidence, self._ledger)
+        self._compare_messages(client, judged)
+        self._tell("folding what was sent, and comparing")
+        expected = oracle.Oracle(_game(self._document), _facts(judged, prepared))
+        now = _now() // SECOND * SECOND
+        client.clock.set(format_timestamp(now))
+        self._compare_states(client, expected, now)
+        for earlier in EARLIER:
+            client.clock.set(format_timestamp(now - earlier))
+            self._compare_rankings(client, expected, now - earlier)
+        client.clock.reset()
+
+    def _compare_messages(self, client: Client, judged: Judged) -> None:
+        """Ask what became of some of the messages that were acknowledged."""
+        chosen = Random(f"{self._options.seed}:messages")  # noqa: S311 - not for secrets
+        for message_id, event, fact in chosen.sample(judged.messages, min(MOST_MESSAGES, len(judged.messages))):
+            answer = client.request("GET", f"/ingest/messages/{message_id}")
+            said = answer.json()
+            if said.get("status") not in ("processed", "duplicate") or said.get("fact_id") != fact["fact_id"]:
+                self._ledger.find(
+                    Kind.ALTERED,
+                    f"message {message_id} of event {event.number}",
+                    [f"the event is {fact['fact_id']}, its message is said to be: {answer.text}"],
+                )
+
+    def _compare_states(self, client: Client, expected: oracle.Oracle, now: int) -> None:
+        for participant_id in expected.participants:
+            self._ledger.participants += 1
+            try:
+                actual: dict[str, Any] = client.state(participant_id)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+                actual = {}
+            found = list(oracle.compare(expected.state(participant_id, now), actual))
+            self._differ(participant_id, found)
+
+    def _compare_rankings(self, client: Client, expected: oracle.Oracle, now: int) -> None:
+        for board in self._document["leaderboards"]:
+            for window in board["window"]:
+                self._ledger.rankings += 1
+                path = f"/gamify/leaderboards/{board['code']}"
+                told = client.call("GET", path, period=window, limit=MOST_PARTICIPANTS)
+                actual = [{key: entry[key] for key in ("rank", "participant_id", "score")} for entry in told["entries"]]
+                wanted = expected.ranking(board["code"], window, now)
+                where = f"leaderboard {board['code']}, {window}, at {format_timestamp(now)}"
+                self._differ(where, list(oracle.compare(wanted, actual, "entries")))
+        for challenge in self._document["challenges"]:
+            self._ledger.rankings += 1
+            told = client.call("GET", f"/gamify/challenges/{challenge['code']}/leaderboard", limit=MOST_PARTICIPANTS)
+            # Among equals stands first who was known first, which is of the order of arrival: ranks are not compared.
+            progress = {entry["participant_id"]: entry["progress"] for entry in told["entries"]}
+            found = list(oracle.compare(expected.progress(challenge["code"]), progress))
+            self._differ(f"ranking of challenge {challenge['code']}", found)
+
+    def _differ(self, subject: str, found: Sequence[oracle.Difference]) -> None:
+        if found:
+            lines = [str(each) for each in found[:MOST_DIFFERENCES]]
+            more = len(found) - len(lines)
+            self._ledger.find(Kind.DIFFERENCE, subject, [*lines, *([f"and {more} more values"] if more else [])])
+
+
+def verify(data_dir: Path) -> str:
+    """What `bq-server verify` finds in a data directory, in short; empty when it finds no difference."""
+    environment = {name: value for name, value in child_environment().items() if not name.startswith("BQ_")}
+    command = [*own_command(), "verify", "--data-dir", str(data_dir)]
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own program
+            command, env=environment, capture_output=True, text=True, timeout=VERIFY_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took more than {VERIFY_SECONDS:g} s"
+    if ended.returncode == 0:
+        return ""
+    lines = [*ended.stdout.strip().splitlines(), *ended.stderr.strip().splitlines()]
+    return f"exit code {ended.returncode}: " + " | ".join([*lines[:3], *lines[-1:]])
+
+
+def _facts(judged: Judged, prepared: Sequence[dict[str, Any]]) -> list[Fact]:
+    """What the oracle folds: the facts from before the run, and the events as they were sent.
+
+    Only the time of an event that was sent without one is the server's; an event without a fact has none either.
+    """
+    before = [oracle.fact_as_told(fact, order) for order, fact in enumerate(reversed(prepared), start=1)]
+    sent = []
+    for event, fact in judged.accepted:
+        occurred_at = event.timestamp
+        if occurred_at is None and fact is not None:
+            occurred_at = parse_timestamp(fact["occurred_at"])
+        if occurred_at is not None:
+            sent.append(oracle.fact_of_event(event, occurred_at, len(before) + 1 + event.number))
+    return before + sent
+
+
+def _game(document: dict[str, Any]) -> Game:
+    checked = check(json.dumps(document))
+    assert checked.game is not None, checked.mistakes  # noqa: S101
+    return checked.game
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

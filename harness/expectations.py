@@ -1,0 +1,115 @@
+"""The expectations of a scenario: what must be so by now."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
+
+Count = Annotated[int, Field(ge=0)]
+Number = float | int
+
+
+class Part(BaseModel):
+    """A part of the document: nothing in it but what is named, and of the right type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Points(Part):
+    """Figures of the ledger."""
+
+    balance: int | None = None
+    total_earned: int | None = None
+    total_spent: int | None = None
+
+
+class Challenge(Part):
+    """A way through a challenge."""
+
+    status: Literal["not_enrolled", "upcoming", "active", "completed", "expired"] | None = None
+    progress: Number | None = None
+    objectives: dict[str, Number] = Field({}, description="The values of objectives, by code")
+    milestones: list[Number] | None = Field(None, description="Exactly these are reached")
+
+
+class Streak(Part):
+    """A streak as it stands; one never recorded counts nothing."""
+
+    current: int | None = None
+    longest: int | None = None
+    at_risk: StrictBool | None = None
+
+
+class Place(Part):
+    """A place on a leaderboard, in its first window that is now. None of both: no place."""
+
+    rank: int | None = None
+    score: Number | None = None
+
+
+class Participant(Part):
+    """Where a participant stands. What is left out may be anything."""
+
+    participant: str
+    exists: StrictBool | None = Field(None, description="false: no event ever named this participant")
+    facts: Count | None = Field(None, description="Facts of the participant's own events")
+    points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
+    badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
+    tier: str | None = None
+    challenges: dict[str, Challenge] = {}
+    streaks: dict[str, Streak] = {}
+    leaderboards: dict[str, Place | None] = Field({}, description="null: no place")
+    timezone: str | None = None
+
+    @model_validator(mode="after")
+    def _there(self) -> Self:
+        if self.exists is False and len(self.model_fields_set) > 2:
+            raise ValueError("nothing else can be expected of a participant who isn't there")
+        return self
+
+
+class Entry(Part):
+    """A place in a ranking."""
+
+    participant: str
+    rank: int | None = None
+    score: Number | None = None
+
+
+class Ranking(Part):
+    """A leaderboard, from the top."""
+
+    code: str
+    window: Literal["daily", "weekly", "monthly", "yearly", "all_time"] | None = None
+    entries: list[Entry] = Field(description="Exactly these, in this order")
+
+
+class Environment(Part):
+    """How the whole environment stands. What is left out may be anything."""
+
+    facts: Count | None = None
+    duplicates: Count | None = None
+    dead: Count | None = None
+    leaderboard: Ranking | None = None
+    warnings: list[str] | None = Field(None, description="Exactly these definitions have warnings")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("expects nothing")
+        return self
+
+
+# Tags stand in the locations of errors, where they must not be taken for keys of the document.
+def _of_whom(value: Any) -> str:
+    named = isinstance(value, Participant) or (isinstance(value, Mapping) and "participant" in value)
+    return "of a participant" if named else "of the environment"
+
+
+class Expect(Part):
+    """What must be so by now."""
+
+    expect: Annotated[
+        Annotated[Participant, Tag("of a participant")] | Annotated[Environment, Tag("of the environment")],
+        Discriminator(_of_whom),
+    ]

@@ -1,0 +1,157 @@
+"""Expectations: where the state of a participant, or of the environment, is not as a story tells."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from bq_server.game import TIMEZONE_CHANGED
+from bq_server.moments import parse_timestamp
+from harness.client import Client, Refused
+from harness.differences import Difference, differ, holds, same
+from harness.expectations import Environment, Participant, Points, Ranking
+from harness.routes import Rejected
+from harness.scenario import Refusal, Rejection
+
+Json = dict[str, Any]
+
+MOST_ENTRIES = 100
+
+
+def of_participant(client: Client, expected: Participant) -> list[Difference]:
+    """Where a participant doesn't stand as expected."""
+    try:
+        state = client.state(expected.participant)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return list(differ("exists", expected.exists is not False, False))
+    if expected.exists is False:
+        return [Difference("exists", False, True)]
+    found = list(state_differences(expected, state))
+    if expected.timezone is not None:
+        found += differ("timezone", expected.timezone, timezone_of(client, expected.participant))
+    return found
+
+
+def state_differences(expected: Participant, state: Mapping[str, Any]) -> Iterator[Difference]:
+    """Where a state is not as expected."""
+    if expected.facts is not None:
+        yield from differ("facts", expected.facts, state["total_events"])
+    if expected.points is not None:
+        points = expected.points if isinstance(expected.points, Points) else Points(balance=expected.points)
+        yield from _figures("points", points.model_dump(exclude_none=True), state["points"])
+    if expected.badges is not None:
+        held = sorted(badge["code"] for badge in state["badges"] if badge["earned"])
+        yield from differ("badges", sorted(expected.badges), held)
+    if "tier" in expected.model_fields_set:
+        tier = state["tier"]["current_tier"]
+        yield from differ("tier", expected.tier, tier and tier["code"])
+    yield from _challenges(expected, {each["code"]: each for each in state["challenges"]})
+    streaks = {each["code"]: each for each in state["streaks"]}
+    for code, streak in expected.streaks.items():
+        yield from _figures(f"streaks.{code}", streak.model_dump(exclude_none=True), _streak(streaks.get(code)))
+    places = {each["leaderboard_code"]: each for each in state["leaderboards"]}
+    for code, place in expected.leaderboards.items():
+        given = None if place is None else place.model_dump(exclude_none=True)
+        if not given or code not in places:
+            actual = {key: places[code][key] for key in ("rank", "score")} if code in places else None
+            yield from differ(f"leaderboards.{code}", given or None, actual)
+        else:
+            yield from _figures(f"leaderboards.{code}", given, places[code])
+
+
+def of_environment(client: Client, expected: Environment, totals: Mapping[str, Any]) -> Iterator[Difference]:
+    """Where the environment is not as expected. `totals` is the answer of a drain."""
+    for name in ("facts", "duplicates", "dead"):
+        count = getattr(expected, name)
+        if count is not None:
+            yield from differ(name, count, totals[name])
+    if expected.leaderboard is not None:
+        yield from _ranking(client, expected.leaderboard)
+    if expected.warnings is not None:
+        warned = {each["definition"] for each in client.call("GET", "/gamify/admin/game")["warnings"]}
+        yield from differ("warnings", sorted(expected.warnings), sorted(warned))
+
+
+def of_refusal(expected: Refusal, refused: Refused) -> Iterator[Difference]:
+    """Where a refusal is another than expected."""
+    if expected.status is not None:
+        yield from differ("status", expected.status, refused.status)
+    if expected.code is not None:
+        yield from differ("code", expected.code, refused.code)
+    if expected.field is not None and expected.field not in refused.fields:
+        yield Difference("field", expected.field, refused.fields)
+
+
+def of_rejections(expected: Iterable[Rejection], rejected: Rejected) -> Iterator[Difference]:
+    """Where not exactly those events of a batch were rejected, or for other reasons."""
+    wanted = {each.index: each for each in expected}
+    for index in sorted({*wanted, *rejected}):
+        if index not in rejected:
+            yield Difference(f"batch[{index}]", "rejected", "accepted")
+        elif index not in wanted:
+            yield Difference(f"batch[{index}]", "accepted", f"rejected: {_errors(rejected[index])}")
+        else:
+            told = wanted[index].model_dump(exclude_none=True, exclude={"index"})
+            if not any(holds(told, error) for error in rejected[index]):
+                yield Difference(f"batch[{index}]", told, _errors(rejected[index]))
+
+
+def timezone_of(client: Client, participant_id: str) -> str:
+    """The zone that is a participant's now: the newest that they told, or else UTC."""
+    told = client.facts(participant_id=participant_id, fact_type=TIMEZONE_CHANGED)
+    newest = max(told, key=lambda fact: parse_timestamp(fact["occurred_at"]), default=None)
+    return "UTC" if newest is None else str(newest["properties"]["timezone"])
+
+
+def _figures(what: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[Difference]:
+    for name, value in expected.items():
+        yield from differ(f"{what}.{name}", value, actual[name])
+
+
+def _challenges(expected: Participant, actual: Mapping[str, Any]) -> Iterator[Difference]:
+    for code, challenge in expected.challenges.items():
+        what = f"challenges.{code}"
+        if code not in actual:
+            yield Difference(what, challenge.model_dump(exclude_unset=True), None)
+            continue
+        found = actual[code]
+        figures = challenge.model_dump(include={"status", "progress"}, exclude_none=True)
+        yield from _figures(what, figures, found)
+        values = {each["code"]: each["value"] for each in found["objectives"]}
+        for objective, value in challenge.objectives.items():
+            yield from differ(f"{what}.objectives.{objective}", value, values.get(objective))
+        if challenge.milestones is not None:
+            reached = [each["at"] for each in found["milestones"] if each["reached"]]
+            yield from differ(f"{what}.milestones", sorted(challenge.milestones), sorted(reached))
+
+
+def _streak(state: Mapping[str, Any] | None) -> Json:
+    if state is None:
+        return {"current": 0, "longest": 0, "at_risk": False}
+    return {
+        "current": state["current_count"],
+        "longest": state["longest_count"],
+        "at_risk": state["is_at_risk"],
+    }
+
+
+def _ranking(client: Client, expected: Ranking) -> Iterator[Difference]:
+    asked = {"limit": MOST_ENTRIES} | ({} if expected.window is None else {"period": expected.window})
+    answer = client.call("GET", f"/gamify/leaderboards/{quote(expected.code, safe='')}", **asked)
+    told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
+    actual = [
+        {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}
+        for entry in answer["entries"]
+    ]
+    for place in range(max(len(told), len(actual))):
+        wanted = told[place] if place < len(told) else None
+        found = actual[place] if place < len(actual) else None
+        if wanted is not None and found is not None:
+            found = {name: found[name] for name in wanted}
+        if not same(wanted, found):
+            yield Difference(f"leaderboard.{expected.code}[{place}]", wanted, found)
+
+
+def _errors(errors: Iterable[Json]) -> str:
+    return "; ".join(f"{each.get('field')} {each.get('code')}: {each.get('detail')}" for each in errors)

@@ -1,0 +1,54 @@
+"""Steps that are no events: what is done by hand, each as the request that it is."""
+
+from typing import Any
+from urllib.parse import quote
+
+from harness.client import Client
+from harness.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
+
+Json = dict[str, Any]
+
+ByHand = Enroll | PutProfile | Give | Take
+Manual = ByHand | PutGame
+
+
+def participant_of(step: Manual) -> str | None:
+    """Whom such a step is about; none for a game."""
+    match step:
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+            return about.participant
+    return None
+
+
+def act(client: Client, step: ByHand) -> None:
+    """Do what the step says. Raises `Refused` and `Unreachable`."""
+    match step:
+        case Enroll(enroll=enrolment):
+            path = f"/gamify/challenges/{quote(enrolment.challenge, safe='')}/enrol"
+            client.call("POST", path, {"participant_id": enrolment.participant})
+        case PutProfile(profile=profile):
+            given = profile.model_dump(exclude_unset=True, exclude={"participant"})
+            client.call("POST", "/gamify/participants", {"participant_id": profile.participant, **given})
+        case Give(give=gift) if gift.badge is not None:
+            body: Json = {"participant_id": gift.participant, "badge_code": gift.badge}
+            if gift.reason is not None:
+                body["metadata"] = {"reason": gift.reason}
+            client.call("POST", "/gamify/badges/award", body)
+        case Give(give=gift):
+            client.call("POST", "/gamify/points/award", _points(gift.participant, gift.points, gift.reason))
+        case Take(take=deduction):
+            body = _points(deduction.participant, deduction.points, deduction.reason)
+            client.call("POST", "/gamify/points/deduct", body)
+
+
+def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
+    """Put a game in force, and wait until all it changes is computed. Raises `Refused` and `Unreachable`."""
+    if not backfill:
+        client.apply(game.document)
+    elif client.call("PUT", "/gamify/admin/game", game.document, backfill="true")["recomputed"]:
+        client.drain()
+
+
+def _points(participant: str, amount: int | None, reason: str | None) -> Json:
+    body: Json = {"participant_id": participant, "amount": amount}
+    return body if reason is None else body | {"reason": reason}

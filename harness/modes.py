@@ -1,0 +1,89 @@
+"""The four ways to play a scenario; each answers what was not as the story tells."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from bq_server.moments import format_timestamp
+from harness.client import Client, Refused, Unreachable
+from harness.differences import table
+from harness.outcomes import Failure, Mode
+from harness.playing import Player, Stopped
+from harness.routes import ByStream, BySync
+from harness.scenario import Scenario
+from harness.shuffling import Recorder, play_shuffled
+from harness.snapshots import Snapshot, compare_snapshots, take_snapshot
+
+
+def by_stream(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+    """Events through the stream."""
+    return Player(scenario, client, ByStream(client)).play()
+
+
+def by_sync(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+    """Events through the sync path."""
+    return Player(scenario, client, BySync(client)).play()
+
+
+def by_both(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+    """Through the stream, then through sync; both must come to the same."""
+    clock = _clock(scenario)
+    streamed = Player(scenario, client, ByStream(client), way="stream", clock=clock)
+    failures = list(streamed.play())
+    first = None if failures else take_snapshot(client)
+    synced = Player(scenario, client, BySync(client), way="sync", clock=clock)
+    failures += synced.play()
+    if first is None or failures:
+        return failures
+    # What comes late in a batch by the stream is late for itself by sync, and an award keeps the time first given.
+    any_order = not first.was_in_order
+    return _compared(synced, first, take_snapshot(client), ("stream", "sync"), any_order=any_order)
+
+
+def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[Failure]:
+    """In order, then with repeats in random order; both must come to the same."""
+    clock = _clock(scenario)
+    recorder = Recorder(client, clock)
+    ordered = Player(scenario, client, recorder, way="in order", clock=clock, watcher=recorder)
+    failures = ordered.play()
+    if failures:
+        return failures
+    script = recorder.finish()
+    first = take_snapshot(client)
+    player = Player(scenario, client, ByStream(client), way=f"shuffled, seed {seed}", clock=clock)
+    play_shuffled(player, client, script, random.Random(f"{seed} {scenario.name}"))  # noqa: S311 - no secret
+    if player.failures:
+        return player.failures
+    return _compared(player, first, take_snapshot(client), ("in order", "shuffled"), any_order=True)
+
+
+PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[Failure]]] = {
+    "stream": by_stream,
+    "sync": by_sync,
+    "both": by_both,
+    "shuffled": by_shuffled,
+}
+
+
+def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[Failure]:
+    """Play a scenario by one of the modes. What the server refuses or doesn't answer is a failure, too."""
+    try:
+        return PLAYS[mode](scenario, client, seed)
+    except Stopped as stopped:
+        return [stopped.failure]
+    except (Refused, Unreachable) as error:
+        return [Failure(f"{scenario.path} [{mode}]: {error}")]
+
+
+def _clock(scenario: Scenario) -> str:
+    """Where the clock stands still in both plays: at the story's moment, or at what is now."""
+    return scenario.story.clock or format_timestamp(time.time_ns() // 1000)
+
+
+def _compared(
+    player: Player, one: Snapshot, other: Snapshot, names: tuple[str, str], *, any_order: bool
+) -> list[Failure]:
+    differences = list(compare_snapshots(one, other, any_order=any_order))
+    if not differences:
+        return []
+    return [player.failure(None, "the two plays did not come to the same", table(differences, *names))]

@@ -1,0 +1,38 @@
+"""What became of a scenario."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+Mode = Literal["stream", "sync", "both", "shuffled"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that was not as the story tells."""
+
+    text: str
+    """Ready to be printed, in one or more lines; the first says where and what."""
+    line: int | None = None
+    """The line of its step in the file, from 1; none where no step is to blame."""
+    step: int | None = None
+    """The number of the step, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A scenario, played."""
+
+    name: str
+    path: Path
+    mode: Mode
+    seed: int
+    failures: Sequence[Failure] = field(default_factory=tuple)
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as the story tells."""
+        return not self.failures

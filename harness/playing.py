@@ -1,0 +1,227 @@
+"""Playing a story: each step becomes requests, and what is not as the story tells becomes a failure."""
+
+from typing import Any, Protocol
+
+from harness import expecting
+from harness.client import Client, Refused, Unreachable
+from harness.differences import holds, table, written
+from harness.expectations import Environment, Expect, Participant
+from harness.explaining import explain
+from harness.exported import read_export
+from harness.manual import Manual, act, apply
+from harness.outcomes import Failure
+from harness.routes import Rejected, Route
+from harness.scenario import STEPS, Advance, Batch, PutGame, Refusal, Scenario, Send, SetClock, Step
+
+Json = dict[str, Any]
+
+
+class Watcher(Protocol):
+    """What is told of the steps that are not events."""
+
+    def before(self, index: int, step: Manual) -> None:
+        """Such a step is next; everything sent before it has happened."""
+
+    def moved(self) -> None:
+        """The clock was moved."""
+
+
+class Stopped(Exception):
+    """The story can't go on: the step was refused, or nobody answered."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class Player:
+    """Plays one story, once."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        client: Client,
+        route: Route,
+        *,
+        way: str = "",
+        clock: str | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """`way` names this play in failures, `clock` is where it stands still, in place of the story's own moment."""
+        self.scenario = scenario
+        self.client = client
+        self.failures: list[Failure] = []
+        self._route = route
+        self._way = f" [{way}]" if way else ""
+        self._clock = clock or scenario.story.clock
+        self._watcher = watcher
+        self._totals: Json | None = None
+        self._explained: set[str] = set()
+
+    def play(self) -> list[Failure]:
+        """Play from an empty environment to the end, or to the first step that can't be taken."""
+        try:
+            self.set_up()
+            for index, step in enumerate(self.scenario.steps):
+                self._take(index, step)
+            self._look_for_dead()
+        except Stopped as stopped:
+            self.failures.append(stopped.failure)
+        except (Refused, Unreachable) as error:
+            self.failures.append(self.failure(None, str(error)))
+        return self.failures
+
+    def set_up(self) -> None:
+        """Empty the environment, set its clock, and put the story's first game in force."""
+        self.client.reset(game=True)
+        if self._clock is not None:
+            self.client.clock.set(self._clock)
+        if self.scenario.game is not None:
+            apply(self.client, self.scenario.game)
+
+    def settle(self) -> Json:
+        """Wait until everything sent is settled; answers the totals of the environment."""
+        if self._totals is None:
+            self._totals = self.client.drain()
+        return self._totals
+
+    def act(self, index: int, step: Manual) -> None:
+        """Take a step that is not an event. Raises `Stopped`."""
+        self._guarded(index, step.refused, lambda: self._act(index, step))
+
+    def failure(self, index: int | None, what: str, lines: list[str] | None = None) -> Failure:
+        """A failure of a step, or of the whole."""
+        details = "".join("\n" + f"    {line}".rstrip() for line in lines or ())
+        path = self.scenario.path
+        if index is None:
+            return Failure(f"{path}{self._way}: {what}{details}")
+        line = self.scenario.lines[index]
+        return Failure(
+            f"{path}:{line}: step {index + 1}, {self._told(index)}{self._way}: {what}{details}", line, index + 1
+        )
+
+    def _told(self, index: int) -> str:
+        step = self.scenario.steps[index]
+        kind = next(key for key, model in STEPS.items() if isinstance(step, model))
+        match step:
+            case Expect(expect=Participant(participant=participant)):
+                return f"expect of {participant}"
+            case Send(send={"event_name": str(name)}):
+                return f"send {name}"
+        return kind
+
+    def _take(self, index: int, step: Step) -> None:
+        match step:
+            case Send():
+                self._totals = None
+                self._send(index, step)
+            case Batch():
+                self._totals = None
+                self._batch(index, step)
+            case Advance() | SetClock():
+                self._guarded(index, None, lambda: self._move(step))
+            case Expect():
+                self._guarded(index, None, lambda: self._expect(index, step))
+            case _:
+                # What comes by hand comes at once: let it not overtake the events before it.
+                self._guarded(index, None, self.settle)
+                if self._watcher is not None:
+                    self._watcher.before(index, step)
+                self.act(index, step)
+
+    def _send(self, index: int, step: Send) -> None:
+        if step.refused is not None:
+            for _ in range(step.times):
+                self._guarded(index, step.refused, lambda: self._route.send_wrong(step.send))
+            return
+        sent: list[Json] = []
+        for _ in range(step.times):
+            event = step.send if step.caused is None else self._route.keyed(step.send)
+            self._guarded(index, None, lambda event=event: sent.append(self._route.send(event)))
+        if step.caused is not None:
+            self._guarded(index, None, lambda: self._caused(index, step.caused or [], sent))
+
+    def _caused(self, index: int, expected: list[Json], sent: list[Json]) -> None:
+        self.settle()
+        effects = [effect for event in sent for effect in self._route.effects(event)]
+        missing = [each for each in expected if not any(holds(each, effect) for effect in effects)]
+        if missing or (not expected and effects):
+            lines = [f"missing  {written(each)}" for each in missing]
+            lines += [f"caused   {written(each)}" for each in effects] or ["it caused nothing"]
+            self.failures.append(self.failure(index, "it didn't cause what was expected", lines))
+
+    def _batch(self, index: int, step: Batch) -> None:
+        if step.refused is not None:
+            # Only as a batch can a batch be refused, whatever the route: singly its events may be good.
+            self._guarded(
+                index, step.refused, lambda: self.client.call("POST", "/ingest/events/batch", {"events": step.batch})
+            )
+            return
+        wrong = frozenset(each.index for each in step.rejected)
+        found: list[Rejected] = []
+        self._guarded(index, None, lambda: found.append(self._route.send_batch(step.batch, wrong)))
+        if found:
+            differences = list(expecting.of_rejections(step.rejected, found[0]))
+            if differences:
+                self.failures.append(self.failure(index, "not the events expected were rejected", table(differences)))
+
+    def _move(self, step: Advance | SetClock) -> None:
+        self._totals = None
+        if isinstance(step, Advance):
+            self.client.clock.advance(step.advance)
+        else:
+            self.client.clock.set(step.clock)
+        if self._watcher is not None:
+            self._watcher.moved()
+
+    def _act(self, index: int, step: Manual) -> None:
+        self._totals = None
+        if isinstance(step, PutGame):
+            apply(self.client, self.scenario.games[index], backfill=step.backfill)
+        else:
+            act(self.client, step)
+
+    def _look_for_dead(self) -> None:
+        """No story means an accepted event to come to nothing, unless it says so."""
+        dead = self.settle()["dead"]
+        expected = (step.expect for step in self.scenario.steps if isinstance(step, Expect))
+        if dead and not any(isinstance(each, Environment) and each.dead for each in expected):
+            self.failures.append(
+                self.failure(None, f"accepted events that could not be processed, dead letters: {dead}")
+            )
+
+    def _expect(self, index: int, step: Expect) -> None:
+        totals, expected = self.settle(), step.expect
+        if isinstance(expected, Participant):
+            differences = expecting.of_participant(self.client, expected)
+        else:
+            differences = list(expecting.of_environment(self.client, expected, totals))
+        if differences:
+            lines = table(differences)
+            if isinstance(expected, Participant) and expected.participant not in self._explained:
+                self._explained.add(expected.participant)
+                lines += ["", *self._why(expected.participant)]
+            self.failures.append(self.failure(index, "not as expected", lines))
+
+    def _why(self, participant: str) -> list[str]:
+        try:
+            return explain(read_export(self.client), participant)
+        except (Refused, Unreachable) as error:
+            return [f"why can't be told: {error}"]
+
+    def _guarded(self, index: int, refused: Refusal | None, request: Any) -> None:
+        """Make a request that must succeed, or be refused so. Raises `Stopped` when it did neither."""
+        try:
+            request()
+        except Refused as error:
+            if refused is None:
+                raise Stopped(self.failure(index, f"was refused: {error}")) from None
+            differences = list(expecting.of_refusal(refused, error))
+            if differences:
+                self.failures.append(self.failure(index, f"was refused otherwise: {error}", table(differences)))
+        except Unreachable as error:
+            raise Stopped(self.failure(index, str(error))) from None
+        else:
+            if refused is not None:
+                told = written(refused.model_dump(exclude_none=True))
+                self.failures.append(self.failure(index, f"was accepted, and had to be refused: {told}"))

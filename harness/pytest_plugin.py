@@ -1,0 +1,199 @@
+"""pytest plugin: a private server, a client on a clean environment, and `*.bq.yaml` scenarios as tests.
+
+pytest loads this in every project of a Python that has the package, so nothing is imported or started before it is
+used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.client import Client
+    from harness.outcomes import Mode, Outcome
+    from harness.private_server import PrivateServer
+    from harness.scenario import Scenario
+
+SUFFIXES = (".bq.yaml", ".bq.yml")
+MODES = ("stream", "sync", "both", "shuffled")
+KEY_VARIABLE = "BQ_API_KEY"
+"""The environment variable that stands in for `--bq-api-key`, so that a key need not be on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """The server that `--bq-url` names, and a key of its test environment."""
+
+    url: str
+    key: str
+
+
+class Connection:
+    """The server of this test process, started when it is first asked for, and a client of it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._url: str | None = config.getoption("--bq-url")
+        self._key: str | None = config.getoption("--bq-api-key") or os.environ.get(KEY_VARIABLE)
+        self._private: PrivateServer | None = None
+        self._client: Client | None = None
+        self._failure: str | None = None
+
+    def server(self) -> PrivateServer | RunningServer:
+        """The server, ready. Raises `ServerFailed`; at once when it failed before."""
+        if self._url is not None:
+            return RunningServer(self._url, self._key or "")
+        if self._private is None:
+            from harness.private_server import PrivateServer, ServerFailed
+
+            if self._failure is not None:
+                raise ServerFailed(self._failure)
+            private = PrivateServer()
+            try:
+                self._private = private.__enter__()
+            except ServerFailed as error:
+                self._failure = str(error)
+                raise
+        return self._private
+
+    def client(self) -> Client:
+        """A client of it, its environment as the last user left it."""
+        if self._client is None:
+            from harness.client import Client
+
+            server = self.server()
+            self._client = Client(server.url, server.key)
+        return self._client
+
+    def close(self) -> None:
+        """End what was started."""
+        if self._client is not None:
+            self._client.close()
+        if self._private is not None:
+            self._private.close()
+
+
+CONNECTION = pytest.StashKey[Connection]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, each beginning with `--bq`."""
+    group = parser.getgroup("bq-server", "bq-server: scenarios and clients")
+    group.addoption("--bq-mode", choices=MODES, default="stream", help="How *.bq.yaml scenarios are played.")
+    group.addoption("--bq-seed", type=int, metavar="N", help="Shuffle as in the run that told this seed.")
+    group.addoption("--bq-url", metavar="URL", help="Test against this running server, not a private one.")
+    group.addoption(
+        "--bq-api-key",
+        metavar="KEY",
+        help="A bq_test_ key of it with every scope; its environment is emptied before each test. "
+        f"Or set {KEY_VARIABLE}.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what can't be meant."""
+    url, key = config.getoption("--bq-url"), config.getoption("--bq-api-key")
+    if key is not None and url is None:
+        raise pytest.UsageError("--bq-api-key needs --bq-url: a private server has a key of its own")
+    if url is not None:
+        key = key or os.environ.get(KEY_VARIABLE)
+        if not (key or "").startswith("bq_test_"):
+            raise pytest.UsageError(
+                f"--bq-url needs a key of a test environment, bq_test_..., by --bq-api-key or {KEY_VARIABLE}"
+            )
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError(
+                "--bq-url can't be used with -n: every test empties the environment, which the others would be using"
+            )
+    connection = Connection(config)
+    config.stash[CONNECTION] = connection
+    config.add_cleanup(connection.close)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
+    """Collect scenarios."""
+    return ScenarioFile.from_parent(parent, path=file_path) if file_path.name.endswith(SUFFIXES) else None
+
+
+class ScenarioFile(pytest.File):
+    """A `*.bq.yaml` file: one scenario."""
+
+    def collect(self) -> Iterable[ScenarioItem]:
+        """The scenario. Raises `CollectError` with the line and column of every mistake."""
+        from harness.documents import ScenarioMistakes, load
+
+        try:
+            scenario = load(self.path)
+        except ScenarioMistakes as found:
+            raise self.CollectError(str(found)) from None
+        yield ScenarioItem.from_parent(self, name=scenario.name, scenario=scenario)
+
+
+class ScenarioFailed(Exception):
+    """The scenario was not as it tells."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.name)
+
+
+class ScenarioItem(pytest.Item):
+    """A scenario to be played."""
+
+    def __init__(self, *, scenario: Scenario, **more: Any) -> None:
+        super().__init__(**more)
+        self._scenario = scenario
+
+    def runtest(self) -> None:
+        """Play it on a clean environment. Raises `ScenarioFailed`."""
+        from harness.running import play
+
+        mode: Mode = self.config.getoption("--bq-mode")
+        outcome = play(self._scenario, self.config.stash[CONNECTION].client(), mode, self.config.getoption("--bq-seed"))
+        if not outcome.passed:
+            raise ScenarioFailed(outcome)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What the runner says, and no traceback: that would tell nothing of the story."""
+        from harness.private_server import ServerFailed
+
+        if isinstance(excinfo.value, ScenarioFailed):
+            return told(excinfo.value.outcome)
+        if isinstance(excinfo.value, ServerFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the scenario stands."""
+        return self.path, 0, self.name
+
+
+def told(outcome: Outcome) -> str:
+    """The failures of an outcome, each of which begins with its file and line."""
+    seed = f"; --bq-seed {outcome.seed} repeats it" if outcome.mode == "shuffled" else ""
+    return "\n\n".join([*(failure.text for failure in outcome.failures), f"played by --bq-mode {outcome.mode}{seed}"])
+
+
+@pytest.fixture(scope="session")
+def bq_server(pytestconfig: pytest.Config) -> PrivateServer | RunningServer:
+    """The server of this test process, ready: `url`, and the `key` of its test environment."""
+    from harness.private_server import ServerFailed
+
+    try:
+        return pytestconfig.stash[CONNECTION].server()
+    except ServerFailed as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def bq(bq_server: PrivateServer | RunningServer, pytestconfig: pytest.Config) -> Client:  # noqa: ARG001
+    """A client on a clean test environment: no facts, no game, the real clock."""
+    client = pytestconfig.stash[CONNECTION].client()
+    client.reset(game=True)
+    return client

@@ -1,0 +1,65 @@
+"""What a story names and no game of it has: a misspelt code would else be expected to be nothing, and pass."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from bq_server.game import Game
+from bq_server.game.document import Path as Location
+from harness.expectations import Environment, Expect, Participant
+from harness.scenario import Enroll, Give, Story
+
+Dangling = tuple[Location, str]
+
+
+def dangling(story: Story, games: Sequence[Game]) -> Iterator[Dangling]:
+    """Each code that no game of the story has, and where it stands. What is to be refused may name anything."""
+    for index, step in enumerate(story.steps):
+        here: Location = ("steps", index)
+        match step:
+            case Enroll(enroll=enrolment, refused=None):
+                yield from _unknown(games, "challenges", [((*here, "enroll", "challenge"), enrolment.challenge)])
+            case Give(give=gift, refused=None) if gift.badge is not None:
+                yield from _unknown(games, "badges", [((*here, "give", "badge"), gift.badge)])
+            case Expect(expect=Participant() as expected):
+                yield from _of_participant((*here, "expect"), expected, games)
+            case Expect(expect=Environment() as expected):
+                yield from _of_environment((*here, "expect"), expected, games)
+
+
+def _of_participant(here: Location, expected: Participant, games: Sequence[Game]) -> Iterator[Dangling]:
+    badges = [((*here, "badges", place), code) for place, code in enumerate(expected.badges or ())]
+    yield from _unknown(games, "badges", badges)
+    if expected.tier is not None:
+        yield from _unknown(games, "tiers", [((*here, "tier"), expected.tier)])
+    for kind in ("challenges", "streaks", "leaderboards"):
+        yield from _unknown(games, kind, [((*here, kind, code), code) for code in getattr(expected, kind)])
+    for code, challenge in expected.challenges.items():
+        known = {
+            objective.code
+            for game in games
+            for each in game.challenges
+            if each.code == code
+            for objective in each.objectives
+        }
+        within = (*here, "challenges", code, "objectives")
+        if known:
+            yield from _missing(
+                f"the challenge {code}", "objective", known, [((*within, o), o) for o in challenge.objectives]
+            )
+
+
+def _of_environment(here: Location, expected: Environment, games: Sequence[Game]) -> Iterator[Dangling]:
+    if expected.leaderboard is not None:
+        yield from _unknown(games, "leaderboards", [((*here, "leaderboard", "code"), expected.leaderboard.code)])
+
+
+def _unknown(games: Sequence[Game], kind: str, named: Iterable[tuple[Location, str]]) -> Iterator[Dangling]:
+    known = {each.code for game in games for each in getattr(game, kind)}
+    yield from _missing("the game", kind.removesuffix("s"), known, named)
+
+
+def _missing(owner: str, what: str, known: set[str], named: Iterable[tuple[Location, str]]) -> Iterator[Dangling]:
+    for where, code in named:
+        if code not in known:
+            close = get_close_matches(code, known, 1)
+            yield where, f"{owner} has no {what} {code}" + (f"; did you mean {close[0]}?" if close else "")

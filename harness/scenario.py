@@ -1,0 +1,292 @@
+"""The scenario document: a story of events, and what is expected to have come of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from bq_server.game import Game
+from bq_server.moments import parse_timestamp
+from harness.expectations import Count, Expect, Part
+
+Json = dict[str, Any]
+
+_DURATION = re.compile(
+    r"P(?=[\dT])(?:\d+(?:\.\d+)?W)?(?:\d+(?:\.\d+)?D)?"
+    r"(?:T(?=\d)(?:\d+(?:\.\d+)?H)?(?:\d+(?:\.\d+)?M)?(?:\d+(?:\.\d+)?S)?)?"
+)
+
+
+def _moment(text: str) -> str:
+    parse_timestamp(text)
+    return text
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P1D or PT90S")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
+Duration = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"format": "duration"})]
+# What is wrong with an event is the server's to find: a story may send it on purpose.
+Event = Annotated[
+    Json,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "An event, sent as it stands here, right or wrong",
+            "properties": {
+                "event_name": {"type": "string"},
+                "participant_id": {"type": "string"},
+                "properties": {"type": "object"},
+                "timestamp": {"type": "string", "format": "date-time"},
+                "idempotency_key": {"type": "string"},
+            },
+        }
+    ),
+]
+GameSource = Annotated[
+    str | Json,
+    WithJsonSchema(
+        {"type": ["string", "object"], "description": "A path relative to this file, or the game document itself"}
+    ),
+]
+
+
+class Refusal(Part):
+    """How a request must be refused; what is left out may be anything."""
+
+    status: int | None = None
+    code: str | None = None
+    field: str | None = Field(None, description="One of the fields that are wrong")
+
+
+class Rejection(Part):
+    """An event of a batch that must be rejected."""
+
+    index: Count = Field(description="Its place in the batch, from 0")
+    field: str | None = None
+    code: str | None = None
+
+
+class _Refusable(Part):
+    refused: Refusal | None = Field(None, description="The request is refused, so")
+
+
+class Send(_Refusable):
+    """An event to send, by the path that the mode says."""
+
+    send: Event
+    times: int = Field(1, ge=1, le=1000, description="The very same request so often")
+    caused: list[Json] | None = Field(
+        None, description="Effects among those it had, with any of their fields; an empty list: it had none"
+    )
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if self.refused is not None and self.caused is not None:
+            raise ValueError("what is refused causes nothing: give either refused or caused")
+        return self
+
+
+class Batch(_Refusable):
+    """Events to send in one request; singly in the modes that need it."""
+
+    batch: list[Event]
+    rejected: list[Rejection] = Field([], description="Exactly these events are rejected")
+
+    @model_validator(mode="after")
+    def _in_the_batch(self) -> Self:
+        if self.refused is not None and self.rejected:
+            raise ValueError("give refused, for the whole batch, or rejected, for events of it")
+        for each in self.rejected:
+            if each.index >= len(self.batch):
+                raise ValueError(f"the batch has no event {each.index}: the last one is {len(self.batch) - 1}")
+        return self
+
+
+class Advance(Part):
+    """Move the clock ahead."""
+
+    advance: Duration
+
+
+class SetClock(Part):
+    """Let the frozen clock show this moment."""
+
+    clock: Moment
+
+
+class Enrolment(Part):
+    """Who enters which challenge."""
+
+    participant: str
+    challenge: str
+
+
+class Enroll(_Refusable):
+    """Enter a challenge."""
+
+    enroll: Enrolment
+
+
+class Profile(Part):
+    """Who, and what to know of them."""
+
+    participant: str
+    timezone: str | None = None
+    display_name: str | None = None
+    avatar_url: str | None = None
+    attributes: Json | None = None
+
+
+class PutProfile(_Refusable):
+    """Create a participant, or edit one."""
+
+    profile: Profile
+
+
+class Gift(Part):
+    """A badge, or points, by hand."""
+
+    participant: str
+    badge: str | None = None
+    points: int | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.badge is None) == (self.points is None):
+            raise ValueError("give either points or a badge")
+        return self
+
+
+class Give(_Refusable):
+    """Give points or a badge."""
+
+    give: Gift
+
+
+class Deduction(Part):
+    """Points, by hand."""
+
+    participant: str
+    points: int
+    reason: str | None = None
+
+
+class Take(_Refusable):
+    """Take points, if there are enough."""
+
+    take: Deduction
+
+
+class PutGame(_Refusable):
+    """Put another game in force."""
+
+    game: GameSource
+    backfill: StrictBool = Field(False, description="Count all facts already made too")
+
+
+Step = Send | Batch | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
+
+STEPS: Mapping[str, type[Step]] = {
+    "send": Send,
+    "batch": Batch,
+    "advance": Advance,
+    "clock": SetClock,
+    "enroll": Enroll,
+    "profile": PutProfile,
+    "give": Give,
+    "take": Take,
+    "game": PutGame,
+    "expect": Expect,
+}
+"""The kinds of steps, by the key that tells them."""
+
+
+def _kind(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return None
+    return next((f"{key} step" for key in STEPS if key in value), None)
+
+
+TaggedStep = Annotated[
+    Annotated[Send, Tag("send step")]
+    | Annotated[Batch, Tag("batch step")]
+    | Annotated[Advance, Tag("advance step")]
+    | Annotated[SetClock, Tag("clock step")]
+    | Annotated[Enroll, Tag("enroll step")]
+    | Annotated[PutProfile, Tag("profile step")]
+    | Annotated[Give, Tag("give step")]
+    | Annotated[Take, Tag("take step")]
+    | Annotated[PutGame, Tag("game step")]
+    | Annotated[Expect, Tag("expect step")],
+    Discriminator(_kind),
+]
+
+
+class Story(Part):
+    """A scenario as it is written."""
+
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = None
+    game: GameSource | None = None
+    clock: Moment | None = Field(None, description="The clock stands still here; without it the real one runs")
+    in_order: str | None = Field(
+        None, min_length=1, description="Why the order of sending decides here: shuffled, the story is only duplicated"
+    )
+    steps: list[TaggedStep] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedGame:
+    """A game of a scenario: as it is sent, and as it is understood."""
+
+    document: Json
+    game: Game
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A story without mistakes, ready to be played."""
+
+    path: Path
+    story: Story
+    lines: Sequence[int]
+    """The line of each step, from 1."""
+    game: LoadedGame | None = None
+    """In force from the start."""
+    games: Mapping[int, LoadedGame] = field(default_factory=dict)
+    """Those put in force on the way, by the index of the step."""
+
+    @property
+    def name(self) -> str:
+        """What the story tells, in a line."""
+        return self.story.name
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """What happens, in order."""
+        return self.story.steps
+
+
+def scenario_schema() -> Json:
+    """The JSON Schema of the scenario document, for editors that complete it."""
+    return Story.model_json_schema() | {
+        "title": "bq-server scenario",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    }

@@ -1,0 +1,148 @@
+"""The shuffled mode: what a story came to must not depend on how often and in which order its events were sent."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bq_server.moments import format_timestamp, parse_timestamp
+from harness.client import Client
+from harness.manual import Manual, participant_of
+from harness.playing import Player
+from harness.routes import ByStream, Rejected
+
+Json = dict[str, Any]
+
+MOST_IN_A_BATCH = 20
+MOST_COPIES = 3
+
+
+@dataclass(slots=True)
+class Chapter:
+    """Events whose order of sending doesn't count, and the step that ends them."""
+
+    events: list[Json]
+    moment: int
+    """What the clock showed at its end, in microseconds."""
+    index: int | None = None
+    step: Manual | None = None
+
+
+@dataclass(slots=True)
+class Script:
+    """A story as it was played, ready to be played otherwise."""
+
+    chapters: list[Chapter] = field(default_factory=list)
+
+
+class Recorder(ByStream):
+    """Sends events through the stream under timestamps and keys of their own, and writes down what was sent.
+
+    A participant's events at one moment of the clock keep their order by timestamps a microsecond apart; a step that
+    is no event comes after theirs because the clock is moved as far.
+    """
+
+    def __init__(self, client: Client, moment: str) -> None:
+        super().__init__(client)
+        self.script = Script()
+        self._events: list[Json] = []
+        self._clock = client.clock
+        self._shows = parse_timestamp(moment)
+        self._next: dict[Any, int] = {}
+        self._stamped: dict[str, str] = {}
+        self._count = 0
+
+    def send(self, event: Json) -> Json:
+        """Queue an event."""
+        told = super().send(self._told(event))
+        self._events.append(told)
+        return told
+
+    def send_batch(self, events: Sequence[Json], wrong: frozenset[int]) -> Rejected:
+        """Queue events in one request."""
+        told = [event if index in wrong else self._told(event) for index, event in enumerate(events)]
+        rejected = super().send_batch(told, wrong)
+        self._events += [event for index, event in enumerate(told) if index not in rejected]
+        return rejected
+
+    def before(self, index: int, step: Manual) -> None:
+        """End a chapter."""
+        participant = participant_of(step)
+        earliest = self._next.get(participant, self._shows)
+        if earliest > self._shows:
+            self._shows = earliest
+            self._clock.set(format_timestamp(earliest))
+        self._next[participant] = self._shows + 1
+        self._end(index, step)
+
+    def moved(self) -> None:
+        """Read the clock anew."""
+        self._shows = parse_timestamp(self._clock.now())
+        self._next = {}
+
+    def finish(self) -> Script:
+        """End the last chapter; answers all."""
+        self._end()
+        return self.script
+
+    def _end(self, index: int | None = None, step: Manual | None = None) -> None:
+        self.script.chapters.append(Chapter(self._events, self._shows, index, step))
+        self._events = []
+
+    def _told(self, event: Json) -> Json:
+        told = dict(event)
+        key = told.get("idempotency_key")
+        if key is None:
+            self._count += 1
+            key = told["idempotency_key"] = f"harness-{self._count}"
+        if told.get("timestamp") is None:
+            # A repeat under the same key is the very same event.
+            if key not in self._stamped:
+                participant = told.get("participant_id")
+                moment = max(self._shows, self._next.get(participant, self._shows))
+                self._stamped[key] = format_timestamp(moment)
+                self._next[participant] = moment + 1
+            told["timestamp"] = self._stamped[key]
+        return told
+
+
+def play_shuffled(player: Player, client: Client, script: Script, randomness: random.Random) -> None:
+    """Play a recorded story again, every event at least once, in an order that is only kept between chapters.
+
+    Where the story says `in_order`, events are only repeated. Raises `Refused` and `Unreachable`, and `Stopped`.
+    """
+    player.set_up()
+    ordered = player.scenario.story.in_order is not None
+    for chapter in script.chapters:
+        # An event may be late, but not ahead of the clock.
+        client.clock.set(format_timestamp(chapter.moment))
+        _send(client, _repeated(chapter.events, randomness, ordered=ordered), randomness)
+        if chapter.step is not None and chapter.index is not None:
+            player.act(chapter.index, chapter.step)
+
+
+def _repeated(events: Sequence[Json], randomness: random.Random, *, ordered: bool) -> list[Json]:
+    places = [
+        (place if copy == 0 else randomness.uniform(place, len(events)), event)
+        for place, event in enumerate(events)
+        for copy in range(randomness.randint(1, MOST_COPIES))
+    ]
+    if ordered:
+        return [event for _, event in sorted(places, key=lambda each: each[0])]
+    randomness.shuffle(places)
+    return [event for _, event in places]
+
+
+def _send(client: Client, events: Sequence[Json], randomness: random.Random) -> None:
+    position = 0
+    most = max(2, min(MOST_IN_A_BATCH, len(events) // 2))
+    while position < len(events):
+        size = randomness.choice((1, randomness.randint(2, most)))
+        some = events[position : position + size]
+        if size == 1:
+            client.send(some[0])
+        else:
+            client.send_batch(some)
+        position += size
+        # What comes next is then late, not only sent later; and the same seed leads to the same end.
+        client.drain()

@@ -1,0 +1,130 @@
+"""The end of a story: its facts, everyone's state and all rankings, so that two ends can be compared."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from bq_server.game import Game
+from bq_server.moments import parse_timestamp
+from harness.client import Client
+from harness.differences import Difference, compare
+from harness.exported import Exported, read_export
+
+Json = dict[str, Any]
+
+AWARDED_AT = frozenset({"earned_at", "completed_at", "reached_at", "achieved_at"})
+"""Moments of awards, which keep the time first given: it is another when facts came in another order."""
+
+_TOLD = ("fact_type", "participant_id", "properties", "occurred_at")
+_NAMES = ("code", "leaderboard_code", "at")
+_MOST_ENTRIES = 100
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Where everyone stands."""
+
+    exported: Exported
+    states: dict[str, Json] = field(default_factory=dict)
+    """By participant."""
+    rankings: dict[str, list[Json]] = field(default_factory=dict)
+    """By leaderboard and window, or challenge."""
+
+    @property
+    def was_in_order(self) -> bool:
+        """Whether the facts of each participant were made in order of their event times."""
+        newest: dict[str, int] = {}
+        for fact in self.exported.facts:
+            at, participant_id = parse_timestamp(fact["occurred_at"]), fact["participant_id"]
+            if at < newest.setdefault(participant_id, at):
+                return False
+            newest[participant_id] = at
+        return True
+
+
+def take_snapshot(client: Client) -> Snapshot:
+    """What the environment came to. Raises `Refused` and `Unreachable`."""
+    snapshot = Snapshot(read_export(client))
+    game = Game.model_validate(snapshot.exported.game or {})
+    for participant_id in snapshot.exported.participant_ids:
+        snapshot.states[participant_id] = client.state(participant_id)
+    for board in game.leaderboards:
+        path = f"/gamify/leaderboards/{quote(board.code, safe='')}"
+        for window in board.window:
+            answer = client.call("GET", path, period=window, limit=_MOST_ENTRIES)
+            snapshot.rankings[f"leaderboard {board.code}, {window}"] = answer["entries"]
+    for challenge in game.challenges:
+        path = f"/gamify/challenges/{quote(challenge.code, safe='')}/leaderboard"
+        snapshot.rankings[f"challenge {challenge.code}"] = client.call("GET", path, limit=_MOST_ENTRIES)["entries"]
+    return snapshot
+
+
+def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Iterator[Difference]:
+    """Where two ends differ, ids and moments of processing aside: `expected` is in the first, `actual` in the other.
+
+    With `any_order`, the moments of awards may differ, and who of equals stands first where awards decide it.
+    """
+    facts, others = (Counter(_facts(each.exported, any_order=any_order)) for each in (one, other))
+    for fact, count in sorted((facts - others).items()):
+        yield Difference("facts", f"{count} x {fact}", "missing")
+    for fact, count in sorted((others - facts).items()):
+        yield Difference("facts", "missing", f"{count} x {fact}")
+    yield from compare("", _states(one, any_order=any_order), _states(other, any_order=any_order))
+    yield from compare("", _rankings(one, any_order=any_order), _rankings(other, any_order=any_order))
+
+
+def _facts(exported: Exported, *, any_order: bool) -> Iterator[str]:
+    for fact in exported.facts:
+        told = {name: fact[name] for name in _TOLD}
+        # Whether a timestamp is ahead depends on when it was sent.
+        told["warnings"] = [each for each in fact["warnings"] if not any_order or each["code"] != "timestamp_ahead"]
+        yield json.dumps(told, sort_keys=True, ensure_ascii=False)
+
+
+def _states(snapshot: Snapshot, *, any_order: bool) -> Json:
+    without = AWARDED_AT | {"clock", "participant_id"} if any_order else frozenset({"clock", "participant_id"})
+    states: Json = _told(snapshot.states, without)
+    for state in states.values() if any_order else ():
+        for code in _points_boards(snapshot) & set(state["leaderboards"] or ()):
+            state["leaderboards"][code].pop("rank")
+    return states
+
+
+def _rankings(snapshot: Snapshot, *, any_order: bool) -> Json:
+    loose = _points_boards(snapshot)
+    return {
+        name: _loosely(entries)
+        if any_order
+        and (name.startswith("challenge ") or name.partition(", ")[0].removeprefix("leaderboard ") in loose)
+        else entries
+        for name, entries in snapshot.rankings.items()
+    }
+
+
+def _points_boards(snapshot: Snapshot) -> set[str]:
+    """Leaderboards on which equals stand by when their points came."""
+    game = Game.model_validate(snapshot.exported.game or {})
+    return {board.code for board in game.leaderboards if board.metric == "points"}
+
+
+def _told(value: Any, without: frozenset[str]) -> Any:
+    """The same, with lists of things that have a code as mappings by it: their order says nothing."""
+    if isinstance(value, dict):
+        return {key: _told(each, without) for key, each in value.items() if key not in without}
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        for name in _NAMES:
+            if all(name in each for each in value):
+                return {str(each[name]): _told(each, without) for each in value}
+    return [_told(each, without) for each in value] if isinstance(value, list) else value
+
+
+def _loosely(entries: list[Json]) -> list[Json]:
+    """A ranking in which it says nothing who of equals stands first."""
+    told = [{name: value for name, value in entry.items() if name not in ("rank", "change")} for entry in entries]
+    return sorted(
+        told,
+        key=lambda entry: (-float(entry["score"] if "score" in entry else entry["progress"]), entry["participant_id"]),
+    )

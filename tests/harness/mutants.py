@@ -1,0 +1,215 @@
+"""Servers with one mistake each: `python -m tests.harness.mutants NAME serve ...` is `bq-server serve ...`, but wrong.
+
+The harness must see every one of them. A mutant is the real server with a part of it replaced, in its process only.
+"""
+
+import asyncio
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timezone as fixed
+from typing import Any
+
+Mutant = Callable[[], None]
+"""Puts the mistake in."""
+
+IN_BETWEEN_SECONDS = 0.4
+"""From the commit to the acknowledgement, or the other way round: so long that every kill falls between some."""
+
+_UNIQUE = {
+    "event_id TEXT NOT NULL UNIQUE": "event_id TEXT NOT NULL",
+    "CREATE UNIQUE INDEX facts_by_idempotency_key": "CREATE INDEX facts_by_idempotency_key",
+}
+"""The keys of the facts in the schema, and what stands there without them."""
+
+
+def drops_the_unique_key() -> None:
+    """Nothing tells a repeat: no unique key, no look at the facts before, no claim in the stream."""
+    from bq_server.ingest.acceptance import Intake
+    from bq_server.store import facts
+
+    async def nothing(*_: object) -> dict[Any, Any]:
+        return {}
+
+    _drop_unique_keys()
+    replace(facts, "by_keys", nothing)
+    replace(Intake, "_claim_of", lambda *_: None)
+
+
+def doubles_what_is_delivered_twice() -> None:
+    """The unique keys of the facts are gone: only a kill after the commit, before the acknowledgement, shows it."""
+    from bq_server.stream.consumer import Consumer
+
+    handle = Consumer._handled
+
+    async def handled(self: Any, entries: Sequence[Any]) -> Any:
+        reasons = await handle(self, entries)
+        await asyncio.sleep(IN_BETWEEN_SECONDS)
+        return reasons
+
+    _drop_unique_keys()
+    replace(Consumer, "_handled", handled)
+
+
+def acknowledges_before_commit() -> None:
+    """A message is out of the stream before it is a fact: only a kill in between shows it."""
+    from bq_server.stream.consumer import Consumer
+    from bq_server.stream.keys import GROUP
+
+    async def settle(self: Any, entries: Sequence[Any]) -> None:
+        if entries:
+            ids = [entry.message_id for entry in entries]
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.xack(self._keys.events, GROUP, *ids)
+                pipe.xdel(self._keys.events, *ids)
+                await pipe.execute()
+            await asyncio.sleep(IN_BETWEEN_SECONDS)
+            await self._handled(entries)
+
+    replace(Consumer, "_settle", settle)
+
+
+def folds_in_order_of_arrival() -> None:
+    """Where order decides, the order in which facts arrived decides: nothing is folded again for a late one."""
+    from bq_server.game.courses import Course
+    from bq_server.game.questing import QuestRule
+
+    replace(QuestRule, "late", lambda *_: None)
+    replace(Course, "end", property(lambda _: None))
+
+
+def reads_the_real_clock() -> None:
+    """Streaks are read as of the real present, whatever the environment's clock shows."""
+    from bq_server.api import standings
+    from bq_server.clock import system_clock
+
+    read = vars(standings)["read_streaks"]
+    replace(standings, "read_streaks", lambda game, cells, _: read(game, cells, system_clock()))
+
+
+def ignores_time_zones() -> None:
+    """All streaks go by the days of UTC."""
+    _streaks_in(lambda _: UTC)
+
+
+def ignores_summer_time() -> None:
+    """All streaks go by the time that zones have in winter."""
+    _streaks_in(lambda zone: fixed(datetime(2026, 1, 15, tzinfo=zone).utcoffset() or timedelta(0)))
+
+
+def drops_the_last_of_a_batch() -> None:
+    """The last event of a batch is accepted and forgotten."""
+    from bq_server.stream.writer import Writer
+
+    append = Writer.append
+
+    async def short(self: Any, messages: Sequence[Any]) -> Any:
+        if len(messages) < 2:
+            return await append(self, messages)
+        answers = await append(self, messages[:-1])
+        return [*answers, answers[-1]]
+
+    replace(Writer, "append", short)
+
+
+def rounds_points_up() -> None:
+    """A fraction of a point is a whole one."""
+    from bq_server.game import conditions
+
+    number = conditions.Formula.number
+
+    def points(self: Any, variables: Any) -> Any:
+        found = number(self, variables)
+        return found if isinstance(found, conditions.Failure) else math.ceil(found)
+
+    replace(conditions.Formula, "points", points)
+
+
+def forgets_timestamps_in_the_stream() -> None:
+    """By the stream, everything happens when it is received."""
+    from bq_server.events import Event
+
+    read = Event.from_payload.__func__  # type: ignore[attr-defined]
+
+    def late(cls: Any, payload: bytes, message_id: str) -> Any:
+        event = read(cls, payload, message_id)
+        return dataclasses.replace(event, occurred_at=event.received_at)
+
+    replace(Event, "from_payload", classmethod(late))
+
+
+def takes_badges_back() -> None:
+    """A badge is held only while the facts, as they are known now, lead to it."""
+    from bq_server.game import badges
+
+    reached = badges.BadgeRule._reached
+
+    def lost_too(
+        self: Any, outcome: Any, story: Any, batch: Any, before: Any, standing: Any, given: dict[str, Any]
+    ) -> None:
+        reached(self, outcome, story, batch, before, standing, given)
+        if before.progress.complete and not standing.progress.complete:
+            outcome.cells[f"badge/{self.key.partition('/')[2]}"] = None
+
+    replace(badges.BadgeRule, "_reached", lost_too)
+
+
+MUTANTS: dict[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        drops_the_unique_key,
+        doubles_what_is_delivered_twice,
+        acknowledges_before_commit,
+        folds_in_order_of_arrival,
+        reads_the_real_clock,
+        ignores_time_zones,
+        ignores_summer_time,
+        drops_the_last_of_a_batch,
+        rounds_points_up,
+        forgets_timestamps_in_the_stream,
+        takes_badges_back,
+    )
+}
+
+
+def replace(owner: Any, name: str, by: Any) -> None:
+    """Put something else in the place of a part, which must be there: a mutant of what is gone changes nothing."""
+    assert name in vars(owner), f"{owner} has no {name} any more: mend this mutant"
+    setattr(owner, name, by)
+
+
+def _drop_unique_keys() -> None:
+    from bq_server.store import migrations
+
+    scripts = migrations.available()
+    whole = "\n".join(sql for _, _, sql in scripts)
+    assert all(each in whole for each in _UNIQUE), "the schema has its keys elsewhere: mend this mutant"
+
+    def available() -> list[tuple[int, str, str]]:
+        return [(number, name, _without_unique_keys(sql)) for number, name, sql in scripts]
+
+    replace(migrations, "available", available)
+
+
+def _without_unique_keys(sql: str) -> str:
+    for key, none in _UNIQUE.items():
+        sql = sql.replace(key, none)
+    return sql
+
+
+def _streaks_in(zone_of: Callable[[Any], tzinfo]) -> None:
+    from bq_server.game.streaks import StreakRule
+
+    place, starts = StreakRule.place, StreakRule.starts
+    replace(StreakRule, "place", lambda self, at, zone: place(self, at, zone_of(zone)))
+    replace(StreakRule, "starts", lambda self, period, zone: starts(self, period, zone_of(zone)))
+
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv.pop(1)]()
+
+    from bq_server.cli import main
+
+    main()

@@ -1,0 +1,130 @@
+"""The chaos run as a whole, against a real server: a short one passes, and none leaves anything behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from bq_server.frozen import own_command
+from harness.chaos import faults, report
+from harness.chaos.options import HABITS, STRIKES, Options
+from harness.chaos.processes import descendants, running, stream_server
+from harness.chaos.running import run
+from harness.private_server import PrivateServer, ServerFailed
+from tests.support.process import run as command
+from tests.support.process import until
+
+SEED = 20260402
+
+
+def test_a_short_run_with_every_fault_passes(tmp_path: Path) -> None:
+    told: list[str] = []
+    options = Options(seconds=4, rate=120, clients=8, seed=SEED, keep=tmp_path / "kept")
+    ledger = run(options, tell=told.append)
+    shown = "\n".join([*told, *report.lines(ledger)])
+    assert ledger.passed, shown
+    assert (ledger.lost, ledger.doubled, ledger.altered, ledger.foreign, ledger.differences) == (0, 0, 0, 0, 0)
+    assert all(ledger.faults[fault] for fault in (*STRIKES, *HABITS)), shown
+    assert ledger.acknowledged > 300, shown
+    assert ledger.facts >= ledger.acknowledged, shown
+    assert min(ledger.duplicates_refused, ledger.participants, ledger.rankings, ledger.retries) > 0, shown
+    kept = json.loads((tmp_path / "kept" / "ledger.json").read_text())
+    assert (kept["seed"], kept["passed"]) == (SEED, True)
+    found = subprocess.run(["ps", "-axo", "args="], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in found
+
+
+def test_a_server_that_does_not_come_back_fails_the_run(tmp_path: Path) -> None:
+    once = f'test -e {tmp_path}/started && exit 1; touch {tmp_path}/started; exec "$0" "$@"'
+    options = Options(seconds=2, rate=120, clients=2, seed=SEED, faults=("kill-server",))
+    ledger = run(options, command=["sh", "-c", once, *own_command()])
+    assert not ledger.passed
+    assert "didn't start again" in ledger.problems[0]
+    assert ledger.acknowledged > 0
+
+
+def test_a_server_that_never_starts_is_no_run() -> None:
+    with pytest.raises(ServerFailed):
+        run(Options(seconds=2, rate=120, faults=()), command=[sys.executable, "-c", "raise SystemExit(7)"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_breaking_off_ends_every_process(tmp_path: Path, number: signal.Signals) -> None:
+    kept = tmp_path / "kept"
+    arguments = ["--seconds", "6", "--rate", "50", "--seed", "3", "--faults", "pause-stream", "--keep", str(kept)]
+    started: dict[int, str] = {}
+
+    def stands_still() -> bool:
+        found = descendants(process.pid)
+        started.update({each.pid: each.program for each in found})
+        return any(each.program == "valkey-server" and each.state.startswith("T") for each in found)
+
+    with subprocess.Popen(
+        [*own_command(), "harness", "chaos", *arguments], stderr=subprocess.PIPE, text=True
+    ) as process:
+        # Then there is most to clean up.
+        until("the stream stands still", stands_still)
+        process.send_signal(number)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "broken off" in said
+    assert len(started) >= 3
+    assert [each for each in running() if each.pid in started] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--faults", "earthquake"], "there is no fault earthquake"),
+        (["--seconds", "1", "--rate", "1"], "it takes 200"),
+        (["--keep", "."], "is not empty"),
+        (["--clients", "0"], "--clients"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(arguments: list[str], reason: str) -> None:
+    ended = command("harness", "chaos", *arguments)
+    assert ended.returncode == 2
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_stream_server_is_found_among_the_servers_descendants() -> None:
+    with PrivateServer() as server:
+        pid = stream_server(server.pid)
+        assert pid is not None
+        found = next(process for process in running() if process.pid == pid)
+        assert found.program == "valkey-server"
+        assert stream_server(pid) == pid
+        assert stream_server(os.getpid()) == pid
+        os.kill(pid, signal.SIGKILL)
+        until("another one runs", lambda: stream_server(server.pid) not in (pid, None))
+
+
+def test_a_held_database_lets_nobody_else_write_until_it_is_let_go(tmp_path: Path) -> None:
+    database = tmp_path / "some.sqlite3"
+    sqlite = faults.sqlite()
+    with sqlite.connect(database, isolation_level=None, timeout=0) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+        let_go = threading.Event()
+        holding = threading.Thread(target=faults.hold, args=(database, [60.0, 60.0], let_go))
+        holding.start()
+
+        def is_held() -> bool:
+            try:
+                connection.execute("INSERT INTO t VALUES (1)")
+            except sqlite.OperationalError:
+                return True
+            return False
+
+        until("it is held", is_held)
+        let_go.set()
+        holding.join(10)
+        assert not is_held()
+    connection.close()

@@ -1,0 +1,89 @@
+"""The harness sees: for every mistake in `mutants`, shipped scenarios or a chaos run fail that pass without it.
+
+That a chaos run passes without is held by `test_chaos`.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.chaos import running
+from harness.chaos.options import Options
+from harness.client import Client
+from harness.documents import load
+from harness.outcomes import Mode
+from harness.private_server import PrivateServer
+from harness.running import play
+from tests.harness.mutants import MUTANTS
+
+REPOSITORY = Path(__file__).parents[2]
+SHIPPED = REPOSITORY / "harness" / "scenarios"
+
+SEEN: list[tuple[str, Mode, Sequence[str]]] = [
+    ("drops_the_unique_key", "stream", ["promises/same_key_one_fact", "promises/key_conflict"]),
+    ("drops_the_unique_key", "sync", ["promises/same_key_one_fact"]),
+    ("drops_the_unique_key", "shuffled", ["promises/late_events"]),
+    ("folds_in_order_of_arrival", "stream", ["challenges/late_prerequisite", "challenges/rolling_earlier_start"]),
+    ("reads_the_real_clock", "stream", ["streaks/at_risk_and_lost", "streaks/dst_berlin"]),
+    ("ignores_time_zones", "sync", ["streaks/tokyo", "streaks/dst_berlin", "streaks/zone_change"]),
+    ("ignores_summer_time", "sync", ["streaks/dst_berlin", "streaks/midnight_that_does_not_exist"]),
+    ("drops_the_last_of_a_batch", "both", ["promises/participants_never_mix"]),
+    ("rounds_points_up", "stream", ["points/fractions_round_down"]),
+    ("forgets_timestamps_in_the_stream", "both", ["promises/late_events"]),
+    ("takes_badges_back", "stream", ["badges/late_refund"]),
+]
+"""Mutant, mode, and the shipped scenarios that must each fail."""
+
+SEED = 7
+STORM = Options(seconds=2, rate=100, clients=4, faults=("kill-server",), seed=SEED)
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+def command(mutant: str) -> list[str]:
+    return [sys.executable, "-m", "tests.harness.mutants", mutant]
+
+
+def failing(client: Client, mode: Mode, names: Sequence[str]) -> list[str]:
+    """Those of the scenarios that fail."""
+    stories = {name: load(SHIPPED / f"{name}.yaml") for name in names}
+    return [name for name, story in stories.items() if not play(story, client, mode, SEED).passed]
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[Client]:
+    """The server as it is."""
+    with PrivateServer() as server, Client(server.url, server.key) as client:
+        yield client
+
+
+@pytest.mark.parametrize(("mode", "names"), sorted({(mode, tuple(names)) for _, mode, names in SEEN}))
+def test_without_a_mutant_they_pass(sound: Client, mode: Mode, names: Sequence[str]) -> None:
+    assert failing(sound, mode, names) == []
+
+
+@pytest.mark.parametrize("mutant", dict.fromkeys(mutant for mutant, _, _ in SEEN))
+def test_every_mutant_is_seen(mutant: str) -> None:
+    with PrivateServer(command=command(mutant)) as server, Client(server.url, server.key) as client:
+        for each, mode, names in SEEN:
+            if each == mutant:
+                assert failing(client, mode, names) == list(names), f"not seen in mode {mode}; {server.log}"
+
+
+@pytest.mark.parametrize(
+    ("mutant", "mistake"), [("acknowledges_before_commit", "lost"), ("doubles_what_is_delivered_twice", "doubled")]
+)
+def test_a_mutant_that_only_a_kill_shows_is_seen_by_chaos(mutant: str, mistake: str) -> None:
+    ledger = running.run(STORM, command=command(mutant))
+    assert not ledger.passed
+    assert getattr(ledger, mistake) > 0
+
+
+def test_no_mutant_is_forgotten() -> None:
+    by_chaos = {"acknowledges_before_commit", "doubles_what_is_delivered_twice"}
+    assert MUTANTS.keys() == by_chaos | {mutant for mutant, _, _ in SEEN}

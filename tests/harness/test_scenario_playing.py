@@ -1,0 +1,515 @@
+"""Playing stories against a real server: every step, every expectation, holding and not, in every mode."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import running
+from harness.client import Client, Clock, Unreachable
+from harness.documents import load
+from harness.outcomes import MODES, Mode, Outcome
+from harness.private_server import PrivateServer
+from harness.running import play
+
+GAME = """\
+  points:
+    - {code: spend, on: buy, when: properties.currency == "EUR", award: properties.amount}
+  badges:
+    - {code: first, name: First, criteria: {on: buy, target: 1}}
+    - {code: champion, name: Champion}
+    - {code: friend, name: Friend}
+  challenges:
+    - code: spring
+      name: Spring
+      duration: {type: fixed, starts_at: 2026-04-01T00:00:00Z, ends_at: 2026-05-01T00:00:00Z}
+      objectives:
+        - {code: visit, on: visit, target: 1}
+        - {code: buy2, on: buy, target: 2, prerequisites: [visit]}
+      milestones: [{at: 0.5, rewards: [{points: 50}]}]
+      rewards: [{points: 500}, {badge: champion}]
+    - {code: marathon, name: Marathon, enrolment: explicit, objectives: [{code: run, on: buy, target: 10}]}
+  streaks:
+    - {code: daily, on: buy, grace_period_hours: 0}
+  tiers:
+    - {code: bronze, name: Bronze, level: 1, min_points: 10}
+    - {code: silver, name: Silver, level: 2, min_points: 600}
+  leaderboards:
+    - code: spenders
+      name: Spenders
+      metric: {on: buy, aggregate: sum, of: properties.amount}
+      window: [weekly, all_time]
+    - {code: points, name: Points, metric: points}
+"""
+
+STORY = f"""\
+name: Every kind of step
+clock: 2026-04-02T09:00:00Z
+game:
+{GAME}
+steps:
+  - profile: {{participant: ada, timezone: Asia/Tokyo, display_name: Ada}}
+  - send: {{event_name: visit, participant_id: ada}}
+  - send: {{event_name: buy, participant_id: ada, properties: {{amount: 40, currency: EUR}}, idempotency_key: o-1}}
+    times: 3
+    caused: [{{type: badge, code: first}}, {{type: points, amount: 40}}]
+  - send: {{event_name: look, participant_id: eve}}
+    caused: []
+  - send: {{event_name: buy, participant_id: ada, properties: {{amount: 41, currency: EUR}}, idempotency_key: o-1}}
+    refused: {{status: 409, code: idempotency_conflict}}
+  - send: {{event_name: buy}}
+    refused: {{status: 422, code: validation_failed, field: participant_id}}
+  - enroll: {{participant: ada, challenge: marathon}}
+  - advance: P1D
+  - batch:
+      - {{event_name: buy, participant_id: ada, properties: {{amount: 2.5, currency: USD}}}}
+      - {{event_name: buy}}
+      - {{event_name: buy, participant_id: bob, properties: {{amount: 42.5, currency: EUR}}}}
+    rejected: [{{index: 1, field: participant_id, code: missing}}]
+  - {{batch: [], refused: {{status: 422, field: events}}}}
+  - give: {{participant: bob, badge: friend, reason: helped}}
+  - give: {{participant: bob, points: 20, reason: welcome}}
+  - take: {{participant: bob, points: 12}}
+  - take: {{participant: bob, points: 1000}}
+    refused: {{status: 400, code: insufficient_points}}
+  - give: {{participant: bob, badge: ghost}}
+    refused: {{status: 404}}
+"""
+
+EXPECTATIONS = """\
+  - expect:
+      participant: ada
+      exists: true
+      facts: 3
+      points: {balance: 590, total_earned: 590, total_spent: 0}
+      badges: [champion, first]
+      tier: bronze
+      challenges:
+        spring: {status: completed, progress: 1, objectives: {visit: 1, buy2: 2}, milestones: [0.5]}
+        marathon: {status: active, progress: 0.1, objectives: {run: 1}}
+      streaks: {daily: {current: 2, longest: 2, at_risk: false}}
+      leaderboards: {spenders: {rank: 1, score: 42.5}, points: {rank: 1}}
+      timezone: Asia/Tokyo
+  - expect: {participant: bob, facts: 1, points: 50, badges: [friend, first], tier: bronze, timezone: UTC}
+  - expect: {participant: zoe, exists: false}
+  - expect:
+      facts: 10
+      dead: 0
+      leaderboard:
+        code: spenders
+        window: all_time
+        entries: [{participant: ada, rank: 1, score: 42.5}, {participant: bob, rank: 2, score: 42.5}]
+      warnings: []
+"""
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with PrivateServer() as server, Client(server.url, server.key) as client:
+        yield client
+
+
+@pytest.fixture
+def told(client: Client, tmp_path: Path) -> "Teller":
+    return Teller(client, tmp_path / "story.yaml")
+
+
+class Teller:
+    """Plays a text."""
+
+    def __init__(self, client: Client, path: Path) -> None:
+        self.client = client
+        self.path = path
+
+    def __call__(self, text: str, mode: Mode = "stream", seed: int | None = 1) -> Outcome:
+        self.path.write_text(text, "utf-8")
+        return play(load(self.path), self.client, mode, seed)
+
+    def failures(self, text: str, mode: Mode = "stream") -> list[str]:
+        """Their texts, without the path of the file."""
+        return [failure.text.replace(f"{self.path}", "") for failure in self(text, mode).failures]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_story_of_every_step_and_expectation_holds(told: Teller, mode: Mode) -> None:
+    assert told.failures(STORY + EXPECTATIONS, mode) == []
+
+
+@pytest.mark.parametrize(
+    ("expectation", "rows"),
+    [
+        ("participant: zoe, facts: 1", ["exists  true  false"]),
+        ("participant: ada, exists: false", ["exists  false  true"]),
+        ("participant: ada, facts: 4", ["facts  4  3"]),
+        ("participant: ada, points: 670", ["points.balance  670  590"]),
+        (
+            "participant: bob, points: {balance: 1, total_earned: 112, total_spent: 3}",
+            ["points.balance  1  50", "points.total_earned  112  62", "points.total_spent  3  12"],
+        ),
+        ("participant: ada, badges: [first, friend]", ['badges  ["first", "friend"]  ["champion", "first"]']),
+        ("participant: ada, tier: null", ["tier  null  bronze"]),
+        ("participant: ada, tier: silver", ["tier  silver  bronze"]),
+        (
+            "participant: ada, challenges: {marathon: {status: completed, progress: 0.2, objectives: {run: 2}}}",
+            [
+                "challenges.marathon.status  completed  active",
+                "challenges.marathon.progress  0.2  0.1",
+                "challenges.marathon.objectives.run  2  1",
+            ],
+        ),
+        (
+            "participant: bob, challenges: {spring: {milestones: [0.5]}, marathon: {status: active}}",
+            ["challenges.spring.milestones  [0.5]  []", "challenges.marathon.status  active  not_enrolled"],
+        ),
+        (
+            "participant: ada, streaks: {daily: {current: 1, longest: 3, at_risk: true}}",
+            [
+                "streaks.daily.current  1  2",
+                "streaks.daily.longest  3  2",
+                "streaks.daily.at_risk  true  false",
+            ],
+        ),
+        ("participant: eve, streaks: {daily: {current: 1}}", ["streaks.daily.current  1  0"]),
+        (
+            "participant: ada, leaderboards: {spenders: {rank: 2, score: 3}, points: null}",
+            [
+                "leaderboards.spenders.rank  2  1",
+                "leaderboards.spenders.score  3  42.5",
+                'leaderboards.points  null  {"rank": 1, "score": 590}',
+            ],
+        ),
+        ("participant: eve, leaderboards: {points: {rank: 3}}", ['leaderboards.points  {"rank": 3}  null']),
+        ("participant: ada, timezone: Europe/Paris", ["timezone  Europe/Paris  Asia/Tokyo"]),
+        ("facts: 11, dead: 1", ["facts  11  10", "dead  1  0"]),
+        ("duplicates: 9", ["duplicates  9  0"]),
+        ("warnings: [points/spend]", ['warnings  ["points/spend"]  []']),
+        (
+            "leaderboard: {code: spenders, entries: [{participant: bob, rank: 1}]}",
+            [
+                'leaderboard.spenders[0]  {"participant": "bob", "rank": 1}  {"participant": "ada", "rank": 1}',
+                'leaderboard.spenders[1]  null  {"participant": "bob", "rank": 2, "score": 42.5}',
+            ],
+        ),
+    ],
+)
+def test_an_expectation_that_does_not_hold(told: Teller, expectation: str, rows: list[str]) -> None:
+    (text,) = told.failures(STORY + f"  - expect: {{{expectation}}}\n")
+    first, heading, *rest = text.splitlines()
+    assert first.startswith(":59: step 16, expect")
+    assert first.endswith(": not as expected")
+    assert heading.split() == ["expected", "actual"]
+    table, explained = rest, []
+    if "" in rest:
+        table, explained = rest[: rest.index("")], rest[rest.index("") + 1 :]
+    assert [" ".join(line.split()) for line in table] == [" ".join(row.split()) for row in rows]
+    # The values of the rows stand under their headings.
+    assert rest[0].index(rows[0].split("  ")[1]) == heading.index("expected")
+    assert bool(explained) == expectation.startswith("participant:")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_fails_is_told_in_every_mode(told: Teller, mode: Mode) -> None:
+    outcome = told(STORY + "  - expect: {participant: ada, points: 1}\n", mode)
+    assert not outcome.passed
+    assert {(failure.step, failure.line) for failure in outcome.failures} == {(16, 59)}
+    assert len(outcome.failures) == (2 if mode == "both" else 1)
+
+
+def test_why_a_participant_stands_there(told: Teller) -> None:
+    (text,) = told.failures(STORY + "  - expect: {participant: ada, points: 1}\n")
+    _, explanation = text.split("\n\n")
+    assert [line.strip() for line in explanation.splitlines()] == [
+        "what the facts of ada meant to the rules:",
+        '2026-04-02T09:00:00Z  system.timezone_changed  {"timezone": "Asia/Tokyo"}',
+        "2026-04-02T09:00:00Z  visit",
+        "applied: challenge/spring:visit",
+        '2026-04-02T09:00:00Z  buy  {"amount": 40, "currency": "EUR"}',
+        "applied: points/spend, badge/first, challenge/spring:buy2, streak/daily, leaderboard/spenders",
+        "didn't apply: challenge/marathon:run: not enrolled by then",
+        '2026-04-02T09:00:00Z  system.challenge_enrolled  {"challenge_code": "marathon"}',
+        '2026-04-03T09:00:00Z  buy  {"amount": 2.5, "currency": "USD"}',
+        "applied: challenge/spring:buy2, challenge/marathon:run, streak/daily, leaderboard/spenders",
+        'didn\'t apply: points/spend: its condition is false: properties.currency == "EUR"',
+        "didn't apply: badge/first: it was complete already",
+    ]
+
+
+STEPS_THAT_FAIL = [
+    ("send: {event_name: buy}", "send buy: was refused: 422 validation_failed: participant_id: is required"),
+    ("batch: [{event_name: buy}]", "batch: not the events expected were rejected"),
+    ("batch: []", "batch: was refused: 422"),
+    ("enroll: {participant: ada, challenge: marathon}", None),
+    ("advance: P9999999D", "advance: was refused: 422"),
+    ("clock: 0001-01-01T00:00:00Z", "clock: was refused: 422"),
+    ("take: {participant: ada, points: 1}", "take: was refused: 400 insufficient_points"),
+    ("give: {participant: ada, points: -1}", "give: was refused: 422"),
+    ("profile: {participant: ada, timezone: Mars/Olympus}", "profile: was refused: 422"),
+]
+
+
+@pytest.mark.parametrize(("step", "failure"), STEPS_THAT_FAIL)
+def test_a_step_that_is_refused(told: Teller, step: str, failure: str | None) -> None:
+    story = f"name: x\nclock: 2026-04-02T09:00:00Z\ngame:\n{GAME}\nsteps:\n  - {step}\n  - expect: {{facts: 9}}\n"
+    line = story[: story.index("  - " + step)].count("\n") + 1
+    failures = told.failures(story)
+    if failure is None:
+        assert len(failures) == 1
+        assert "expect" in failures[0]
+    else:
+        assert failures[0].startswith(f":{line}: step 1, {failure}")
+        # A story goes on after batches that were taken in part, and else ends with what could not be done.
+        assert len(failures) == (2 if "rejected" in failure else 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "rows"),
+    [
+        ("{send: {event_name: buy, participant_id: ada}, refused: {status: 422}}", None),
+        ("{send: {event_name: buy}, refused: {status: 409}}", ["status 409 422"]),
+        ("{send: {event_name: buy}, refused: {code: not_found}}", ["code not_found validation_failed"]),
+        ("{send: {event_name: buy}, refused: {field: event_name}}", ['field event_name ["participant_id"]']),
+        ("{take: {participant: ada, points: 5}, refused: {status: 422}}", ["status 422 400"]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["stream", "sync"])
+def test_a_refusal_that_does_not_come_or_is_another(
+    told: Teller, mode: Mode, step: str, rows: list[str] | None
+) -> None:
+    (text,) = told.failures(f"name: x\nsteps:\n  - {step}\n", mode)
+    first, *rest = text.splitlines()
+    if rows is None:
+        assert first == ':3: step 1, send buy: was accepted, and had to be refused: {"status": 422}'
+    else:
+        assert "was refused otherwise" in first
+        assert [" ".join(line.split()) for line in rest[1:]] == rows
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync"])
+@pytest.mark.parametrize(
+    ("rejected", "rows"),
+    [
+        ("[{index: 1}]", []),
+        ("[{index: 1, field: participant_id, code: missing}]", []),
+        ("[]", ["batch[1] accepted rejected: participant_id missing: is required"]),
+        ("[{index: 0}, {index: 1}]", ["batch[0] rejected accepted"]),
+        ("[{index: 1, code: odd}]", ['batch[1] {"code": "odd"} participant_id missing: is required']),
+    ],
+)
+def test_exactly_those_events_of_a_batch_are_rejected(told: Teller, mode: Mode, rejected: str, rows: list[str]) -> None:
+    batch = "[{event_name: buy, participant_id: ada}, {event_name: buy}]"
+    found = told.failures(f"name: x\nsteps:\n  - {{batch: {batch}, rejected: {rejected}}}\n", mode)
+    assert [" ".join(line.split()) for text in found for line in text.splitlines()[2:]] == rows
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_batch_of_which_nothing_is_accepted(told: Teller, mode: Mode) -> None:
+    for told_so in ("refused: {status: 422}", "rejected: [{index: 0, field: participant_id}]"):
+        assert told.failures(f"name: x\nsteps:\n  - batch: [{{event_name: buy}}]\n    {told_so}\n", mode) == []
+
+
+@pytest.mark.parametrize("mode", ["stream", "sync"])
+def test_what_an_event_caused_is_looked_up(told: Teller, mode: Mode) -> None:
+    story = f"name: x\ngame:\n{GAME}\nsteps:\n  - send: {{event_name: buy, participant_id: ada}}\n    caused: %s\n"
+    assert told.failures(story % "[{type: badge, code: first}]", mode) == []
+    (text,) = told.failures(story % "[{type: badge, code: champion}]", mode)
+    assert 'missing  {"type": "badge", "code": "champion"}' in text
+    assert '"code": "first"' in text
+    (text,) = told.failures(story % "[]", mode)
+    assert "it didn't cause what was expected" in text
+
+
+def test_a_game_in_the_middle_counts_from_there(told: Teller) -> None:
+    story = """\
+name: x
+game: {points: [{code: a, on: buy, award: 1}]}
+steps:
+  - {send: {event_name: buy, participant_id: ada}, times: 2}
+  - game: {points: [{code: a, on: buy, award: 1}, {code: b, on: buy, award: 100}]}
+    backfill: BACKFILL
+  - send: {event_name: buy, participant_id: ada}
+  - expect: {participant: ada, points: POINTS}
+"""
+    for mode in MODES:
+        assert told.failures(story.replace("BACKFILL", "false").replace("POINTS", "103"), mode) == []
+        assert told.failures(story.replace("BACKFILL", "true").replace("POINTS", "303"), mode) == []
+    (text,) = told.failures(story.replace("BACKFILL", "false").replace("POINTS", "303"))
+    assert text.count("didn't apply: points/b: outside its time") == 2
+
+
+def test_stories_do_not_see_each_other(told: Teller) -> None:
+    assert told.failures(STORY + EXPECTATIONS) == []
+    empty = (
+        "  - expect: {facts: 0, duplicates: 0, dead: 0, warnings: []}\n  - expect: {participant: ada, exists: false}"
+    )
+    assert told.failures(f"name: x\nsteps:\n{empty}\n") == []
+    assert told.client.clock.now() > "2026-06"
+    assert told.client.call("GET", "/gamify/admin/game")["game"] == {}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_that_is_gone_fails_the_story(told: Teller, monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
+    story = "name: x\nsteps: [{send: {event_name: buy, participant_id: ada}}, {advance: P1D}]\n"
+    told.path.write_text(story, "utf-8")
+    with Client("http://127.0.0.1:9", "bq_test_") as nobody:
+        outcome = play(load(told.path), nobody, mode)
+    assert "can't be reached" in outcome.failures[0].text
+
+    def gone(*_: object) -> None:
+        raise Unreachable("the server is gone")
+
+    monkeypatch.setattr(Clock, "advance", gone)
+    outcome = told(story, mode)
+    assert outcome.failures[0].text.startswith(f"{told.path}:2: step 2, advance")
+    assert outcome.failures[0].text.endswith("the server is gone")
+
+
+def test_both_sees_paths_that_mean_different_things(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    send_sync = Client.send_sync
+
+    def changed(client: Client, event: dict[str, object], **more: Any) -> object:
+        return send_sync(client, event | {"properties": {"amount": 7, "currency": "EUR"}}, **more)
+
+    story = f"name: x\ngame:\n{GAME}\nsteps:\n  - send: {{event_name: buy, participant_id: ada}}\n"
+    assert told.failures(story, "both") == []
+    monkeypatch.setattr(Client, "send_sync", changed)
+    (text,) = told.failures(story, "both")
+    assert "the two plays did not come to the same" in text
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "ada.points.balance 0 7" in rows
+    assert any(row.startswith("leaderboard points, all_time") for row in rows), rows
+
+
+def test_what_comes_by_hand_does_not_overtake_events(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
+    request = Client.request
+
+    def noted(client: Client, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        requests.append(path.rpartition("/")[2])
+        return request(client, method, path, *rest, **more)
+
+    monkeypatch.setattr(Client, "request", noted)
+    story = f"""\
+name: x
+game:
+{GAME}
+steps:
+  - {{batch: [{{event_name: buy, participant_id: ada, properties: {{amount: 9, currency: EUR}}}}]}}
+  - take: {{participant: ada, points: 9}}
+  - expect: {{participant: ada, points: 0}}
+"""
+    assert told.failures(story) == []
+    assert requests == ["reset", "batch", "drain", "deduct", "drain", "state"]
+
+
+def test_a_run_that_is_closed_plays_no_further(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.path.write_text("name: x\nsteps: [{advance: P1D}]\n", "utf-8")
+    scenario = load(told.path)
+    played = []
+
+    def slow(*_: object) -> Outcome:
+        played.append(1)
+        threading.Event().wait(0.01)  # as long as a play takes
+        return Outcome(scenario.name, scenario.path, "stream", 1)
+
+    monkeypatch.setattr(running, "play", slow)
+    outcomes = running.run([scenario] * 1000, [running.Target("http://127.0.0.1:9", "bq_test_")])
+    assert next(outcomes).passed
+    outcomes.close()
+    assert len(played) < 1000
+
+
+def test_no_event_may_come_to_nothing(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    drain = Client.drain
+    monkeypatch.setattr(Client, "drain", lambda client: drain(client) | {"dead": 2})
+    story = "name: x\nsteps:\n  - send: {event_name: buy, participant_id: ada}\n"
+    assert told.failures(story) == [": accepted events that could not be processed, dead letters: 2"]
+    assert told.failures(story + "  - expect: {dead: 2}\n") == []
+    assert len(told.failures(story + "  - expect: {dead: 0}\n")) == 2
+
+
+def test_the_newest_zone_is_the_participants(told: Teller) -> None:
+    story = """\
+name: x
+clock: 2026-04-02T09:00:00Z
+steps:
+  - profile: {participant: ada, timezone: Asia/Tokyo}
+  - clock: 2026-04-02T09:00:00.5Z
+  - profile: {participant: ada, timezone: Europe/Paris}
+  - profile: {participant: ada, timezone: UTC}
+  - profile: {participant: ada, timezone: Europe/Lisbon}
+  - expect: {participant: ada, timezone: Europe/Lisbon, facts: 0}
+"""
+    assert [told(story, mode).failures for mode in MODES] == [()] * 4
+
+
+def test_both_allows_that_an_award_keeps_the_time_first_given(told: Teller) -> None:
+    # By the stream the batch is folded in order; by sync the earlier event comes after the badge was given.
+    story = f"""\
+name: x
+clock: 2026-04-12T09:00:00Z
+game:
+{GAME}
+steps:
+  - batch:
+      - {{event_name: buy, participant_id: ada, timestamp: 2026-04-10T09:00:00Z}}
+      - {{event_name: buy, participant_id: ada, timestamp: 2026-04-09T09:00:00Z}}
+  - expect: {{participant: ada, badges: [first], streaks: {{daily: {{longest: 2}}}}}}
+"""
+    assert told.failures(story, "both") == []
+    ends = []
+    for mode in ("stream", "sync"):
+        assert told.failures(story, mode) == []
+        ends.append(told.client.state("ada")["badges"][0]["earned_at"])
+    assert ends == ["2026-04-09T09:00:00Z", "2026-04-10T09:00:00Z"]
+
+
+ORDERED = """\
+name: The story's end depends on the order of sending
+IN_ORDER
+game:
+  challenges:
+    - code: once
+      name: Once
+      duration: {type: rolling, days: 1}
+      objectives: [{code: buys, on: buy, target: 2}]
+steps:
+  - send: {event_name: buy, participant_id: ada, timestamp: 2026-04-01T00:00:00Z}
+  - send: {event_name: buy, participant_id: ada, timestamp: 2026-04-03T00:00:00Z}
+  - send: {event_name: buy, participant_id: ada, timestamp: 2026-04-03T01:00:00Z}
+  - expect: {participant: ada, challenges: {once: {progress: 0.5}}}
+"""
+
+
+def test_shuffled_sees_what_depends_on_the_order(told: Teller) -> None:
+    story = ORDERED.replace("IN_ORDER\n", "")
+    outcomes = [told(story, "shuffled", seed) for seed in range(12)]
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    assert failed
+    assert "ada.challenges.once.status" in failed[0].failures[0].text
+    assert f"shuffled, seed {failed[0].seed}" in failed[0].failures[0].text
+    again = told(story, "shuffled", failed[0].seed)
+    assert [failure.text for failure in again.failures] == [failure.text for failure in failed[0].failures]
+    kept = ORDERED.replace("IN_ORDER", "in_order: a window that was completed stays so")
+    assert [told(kept, "shuffled", seed).failures for seed in range(12)] == [()] * 12
+
+
+def test_shuffled_keeps_what_came_by_hand_in_its_place(told: Teller) -> None:
+    story = f"""\
+name: Only the events between are shuffled
+clock: 2026-04-02T09:00:00Z
+game:
+{GAME}
+steps:
+  - send: {{event_name: buy, participant_id: ada}}
+  - send: {{event_name: buy, participant_id: ada}}
+  - enroll: {{participant: ada, challenge: marathon}}
+  - send: {{event_name: buy, participant_id: ada}}
+  - {{give: {{participant: ada, points: 30}}}}
+  - take: {{participant: ada, points: 25}}
+  - advance: P2D
+  - {{send: {{event_name: buy, participant_id: ada, idempotency_key: k}}, times: 5}}
+  - expect: {{participant: ada, facts: 4, points: 5, challenges: {{marathon: {{objectives: {{run: 2}}}}}}}}
+"""
+    assert [told(story, "shuffled", seed).failures for seed in range(3)] == [()] * 3

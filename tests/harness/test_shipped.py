@@ -1,0 +1,94 @@
+"""The scenarios that come with the harness pass, and between them use everything there is.
+
+`python -m tests.harness.test_shipped` tells how long a hundred of them take on a warm private server.
+"""
+
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from bq_server.game.definitions import Aggregate, Game, Period, Window
+from harness.client import Client
+from harness.documents import find
+from harness.expectations import Environment, Expect, Participant
+from harness.outcomes import Mode
+from harness.private_server import PrivateServer
+from harness.running import play
+from harness.scenario import STEPS, Scenario, Story
+
+SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
+SCENARIOS, MISTAKES = find([SHIPPED])
+SEED = 20260402
+HUNDRED = 100
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with PrivateServer() as server, Client(server.url, server.key) as client:
+        yield client
+
+
+def test_none_has_a_mistake() -> None:
+    assert MISTAKES == []
+    assert len(SCENARIOS) >= 60
+
+
+# `both` plays each by the stream and by sync, with all its expectations.
+@pytest.mark.parametrize("mode", ["both", "shuffled"])
+def test_they_pass(client: Client, mode: Mode) -> None:
+    outcomes = [play(scenario, client, mode, SEED) for scenario in SCENARIOS]
+    failures = [failure.text for outcome in outcomes for failure in outcome.failures]
+    assert not failures, "\n\n".join(failures)
+
+
+def test_each_has_a_name_of_its_own_and_only_those_that_must_are_in_order() -> None:
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+    in_order = {scenario.path.stem for scenario in SCENARIOS if scenario.story.in_order is not None}
+    assert in_order == {"late_refund", "rolling", "same_event_written_differently"}
+
+
+def test_they_use_every_kind_of_step_and_expectation() -> None:
+    used: set[str] = set()
+    expected: set[str] = set()
+    for scenario in SCENARIOS:
+        used |= scenario.story.model_fields_set
+        for step in scenario.steps:
+            used |= step.model_fields_set
+            if isinstance(step, Expect):
+                expected |= {f"{type(step.expect).__name__}.{each}" for each in step.expect.model_fields_set}
+    models = (Story, *STEPS.values())
+    assert {name for model in models for name in model.model_fields} - used == set()
+    every = {f"{model.__name__}.{name}" for model in (Participant, Environment) for name in model.model_fields}
+    assert every - expected == set()
+
+
+def test_they_use_every_mechanic() -> None:
+    games = [game.game for scenario in SCENARIOS for game in _games(scenario)]
+    assert {name for game in games for name in game.model_fields_set} == set(Game.model_fields)
+    challenges = [each for game in games for each in game.challenges]
+    assert {each.enrolment for each in challenges} == {"automatic", "explicit"}
+    assert {each.duration.type for each in challenges} == {"fixed", "rolling", "perpetual"}
+    objectives = [each for challenge in challenges for each in challenge.objectives]
+    metrics = [board.metric for game in games for board in game.leaderboards]
+    aggregates = set(get_args(Aggregate))
+    assert {badge.criteria.aggregate for game in games for badge in game.badges if badge.criteria} == aggregates
+    assert {each.aggregate for each in objectives} == aggregates
+    assert {"points" if isinstance(each, str) else each.aggregate for each in metrics} == aggregates | {"points"}
+    assert {each.period for game in games for each in game.streaks} == set(get_args(Period))
+    assert {window for game in games for board in game.leaderboards for window in board.window} == set(get_args(Window))
+
+
+def _games(scenario: Scenario) -> list[Any]:
+    return [*([scenario.game] if scenario.game else []), *scenario.games.values()]
+
+
+if __name__ == "__main__":
+    with PrivateServer() as server, Client(server.url, server.key) as warm:
+        play(SCENARIOS[0], warm)
+        start = time.perf_counter()
+        failed = [each.name for each in islice(cycle(SCENARIOS), HUNDRED) if not play(each, warm).passed]
+        print(f"{HUNDRED} scenarios: {time.perf_counter() - start:.1f} s; failed: {failed or 'none'}")  # noqa: T201
