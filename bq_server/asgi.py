@@ -192,6 +192,7 @@ async def _start(
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
+    await database.serve()
     running.log(directory)
     operations = [
         *ingest.operations(intake, processor, messages, settling, database, how),

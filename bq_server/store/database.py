@@ -14,7 +14,13 @@ from bq_server.store.migrations import migrate
 READERS = 2
 
 TURN_SECONDS = 3.0
-"""Longest wait for those that write before; SQLite itself then waits for other processes, see `sqlite.connect`."""
+"""Longest wait for those that write before; SQLite itself then waits for other processes."""
+
+PATIENCE_SECONDS = 15.0
+"""Longest wait for other processes while starting, and of commands: nobody else waits for these."""
+
+SERVING_SECONDS = 2.0
+"""Longest wait for other processes while serving: then a request is refused, and may be repeated."""
 
 
 Connection = aiosqlite.Connection
@@ -50,13 +56,17 @@ class Database:
         """
         database = cls(path)
         async with database._stack:
-            database._writer = await database._connect()
+            database._writer = await database._connect(PATIENCE_SECONDS)
             with _unavailable():
                 await migrate(database._writer, allowed=may_migrate)
             database._intake = await database._connect()
             for _ in range(READERS):
                 database._readers.put_nowait(await database._connect())
             yield database
+
+    async def serve(self) -> None:
+        """From now on wait for other processes only as long as a request may."""
+        await self._writer.execute(f"PRAGMA {sqlite.busy_timeout(SERVING_SECONDS)}")
 
     @asynccontextmanager
     async def transaction(self, *, undo: bool = False) -> AsyncIterator[aiosqlite.Connection]:
@@ -106,9 +116,11 @@ class Database:
             with _unavailable():
                 yield self._intake
 
-    async def _connect(self) -> aiosqlite.Connection:
+    async def _connect(self, patience: float = SERVING_SECONDS) -> aiosqlite.Connection:
         with _unavailable():
-            connection = aiosqlite.Connection(partial(sqlite.connect, str(self.path)), iter_chunk_size=64)
+            connection = aiosqlite.Connection(
+                partial(sqlite.connect, str(self.path), patience=patience), iter_chunk_size=64
+            )
             return await self._stack.enter_async_context(connection)
 
 

@@ -21,15 +21,20 @@ VERSION: str = sqlite.sqlite_version
 VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
 
 
-def connect(path: str) -> Any:
-    """A DB-API connection in autocommit mode. Waits 2 s for a lock.
+def busy_timeout(seconds: float) -> str:
+    """The pragma that sets how long a connection waits for a lock."""
+    return f"busy_timeout = {round(seconds * 1000)}"
+
+
+def connect(path: str, *, patience: float = 2.0) -> Any:
+    """A DB-API connection in autocommit mode, which waits so many seconds for a lock that another process holds.
 
     Raises `RuntimeError` when this SQLite is older than `OLDEST`.
     """
     if VERSION_INFO < OLDEST:
         needed = ".".join(map(str, OLDEST))
         raise RuntimeError(f"SQLite {VERSION} can corrupt a database in WAL mode; {needed} or newer is needed")
-    connection = sqlite.connect(path, timeout=2, isolation_level=None)
-    for pragma in ("busy_timeout = 2000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    connection = sqlite.connect(path, timeout=patience, isolation_level=None)
+    for pragma in (busy_timeout(patience), "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection

@@ -24,6 +24,8 @@ log = structlog.get_logger("bq_server.stream.embedded")
 START_TIMEOUT = 30.0
 """Seconds in which Valkey must answer, loading a long append-only file included."""
 
+START_TRIES = 3
+
 STOP_TIMEOUT = 10.0
 
 ANSWER_TIMEOUT = 1.0
@@ -54,6 +56,10 @@ def binary() -> Path:
     )
 
 
+class Killed(StreamUnusable):
+    """Somebody ended the stream server while it started; it may well start the next time."""
+
+
 class EmbeddedValkey:
     """Starts Valkey in a directory of its own, restarts it when it dies, and stops it with the server.
 
@@ -81,8 +87,15 @@ class EmbeddedValkey:
         """Start it and return when it answers. Raises `StreamUnusable` when it does not."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._end_orphan()
-        self._spawn()
-        await self._wait_until_ready()
+        for left in reversed(range(START_TRIES)):
+            self._spawn()
+            try:
+                await self._wait_until_ready()
+                break
+            except Killed as error:
+                if not left:
+                    raise
+                log.warning("valkey.killed_while_starting", reason=str(error))
         self._supervisor = asyncio.create_task(self._supervise(), name="valkey-supervisor")
 
     async def stop(self) -> None:
@@ -134,6 +147,8 @@ class EmbeddedValkey:
         deadline = loop.time() + START_TIMEOUT
         while not await self._answers():
             if (code := self._process.poll()) is not None:
+                if code < 0:
+                    raise Killed(f"the embedded stream server was ended by signal {-code} while it started")
                 raise StreamUnusable(f"the embedded stream server ended with code {code}: {self._last_log_line()}")
             if loop.time() > deadline:
                 raise StreamUnusable(f"the embedded stream server did not answer within {START_TIMEOUT:.0f} s")

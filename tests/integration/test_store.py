@@ -75,6 +75,19 @@ async def test_durable_settings_are_in_force(tmp_path: Path) -> None:
                 assert (await cursor.fetchone())[0] == value  # type: ignore[index]
 
 
+async def test_a_start_waits_longer_for_another_process_than_a_request_does(tmp_path: Path) -> None:
+    async def milliseconds(database: Database) -> int:
+        async with database.transaction() as connection, connection.execute("PRAGMA busy_timeout") as cursor:
+            found = await cursor.fetchone()
+        assert found is not None
+        return int(found[0])
+
+    async with Database.open(tmp_path / "db") as database:
+        assert await milliseconds(database) == 15_000
+        await database.serve()
+        assert await milliseconds(database) == 2_000
+
+
 async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(RuntimeError):

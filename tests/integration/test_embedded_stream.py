@@ -1,0 +1,46 @@
+"""The embedded stream server as it starts."""
+
+from pathlib import Path
+
+import pytest
+
+from bq_server.stream import embedded
+from bq_server.stream.connection import StreamUnusable, connect
+from bq_server.stream.embedded import EmbeddedValkey
+
+pytestmark = pytest.mark.anyio
+
+
+def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let a script start in place of Valkey; `$VALKEY` in it is the real one."""
+    path = tmp_path / "instead"
+    path.write_text(f"#!/bin/sh\nVALKEY={embedded.binary()}\n{script}\n")
+    path.chmod(0o700)
+    monkeypatch.setattr(embedded, "binary", lambda: path)
+
+
+async def test_it_is_started_again_when_somebody_kills_it_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(tmp_path, monkeypatch, f'if mkdir {tmp_path}/once 2>/dev/null; then kill -9 $$; fi\nexec $VALKEY "$@"')
+    valkey = EmbeddedValkey(tmp_path / "stream")
+    await valkey.start()
+    try:
+        async with connect(valkey.url) as client:
+            assert await client.ping()
+    finally:
+        await valkey.stop()
+
+
+async def test_it_gives_up_when_it_is_killed_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instead(tmp_path, monkeypatch, "kill -9 $$")
+    with pytest.raises(StreamUnusable, match="ended by signal 9"):
+        await EmbeddedValkey(tmp_path / "stream").start()
+
+
+async def test_what_ends_by_itself_is_not_tried_again_and_its_log_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead(tmp_path, monkeypatch, f"mkdir {tmp_path}/once && echo 'no memory' > {tmp_path}/stream/valkey.log\nexit 3")
+    with pytest.raises(StreamUnusable, match="ended with code 3: no memory"):
+        await EmbeddedValkey(tmp_path / "stream").start()
