@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint lock load binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint lock load binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -12,7 +12,11 @@ serve: $(VENV)/run.stamp
 
 # make test ARGS="-k idempotency"
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --ignore tests/harness $(ARGS)
+
+# The tests of the harness's own tools, which start many servers and break some.
+test-harness: $(VENV)/dev.stamp
+	$(BIN)/pytest -n auto tests/harness $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -38,7 +42,7 @@ binary-report: $(VENV)/dev.stamp
 	@$(BIN)/python packaging/report.py dist $(ARGS)
 
 test-binary: $(VENV)/dev.stamp
-	BINARY_DIST=dist $(BIN)/pytest tests/binary $(ARGS)
+	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support.
 lock: $(VENV)/dev.stamp
@@ -58,10 +62,11 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-build/venv.stamp: requirements/binary.txt
+build/venv.stamp: requirements/binary.txt packaging/bootloader.sh
 	rm -rf build/venv
 	$(PYTHON) -m venv build/venv
 	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/binary.txt
+	packaging/bootloader.sh
 	@touch $@
 
 clean:

@@ -22,7 +22,8 @@ def built_from() -> str:
     """What is running: `source`, `onefile` or `onedir`."""
     if not is_frozen():
         return "source"
-    return "onedir" if bundle().is_relative_to(Path(sys.executable).parent) else "onefile"
+    # The bootloader's name for what it unpacks; where that lies says nothing, since TMPDIR may be anywhere.
+    return "onefile" if bundle().name.startswith("_MEI") else "onedir"
 
 
 def own_command() -> list[str]:

@@ -16,7 +16,7 @@ from typing import Self
 
 import httpx
 
-from bq_server.frozen import child_environment, own_command
+from bq_server.frozen import own_command, own_environment
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
@@ -84,7 +84,7 @@ class PrivateServer:
         self._directory.mkdir(parents=True, exist_ok=True)
         banner = self._directory / "banner.txt"
         # Settings of the caller's own server, such as BQ_REDIS_URL, are not meant for this one.
-        inherited = {name: value for name, value in child_environment().items() if not name.startswith("BQ_")}
+        inherited = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
         with banner.open("wb") as stdout, (self._directory / "server.log").open("ab") as stderr:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [

@@ -1,6 +1,5 @@
 """`/api/v1/gamify/challenges`: what there is to win, who is ahead, and entering."""
 
-from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +16,7 @@ from bq_server.game.reading import ChallengeState, read_challenge
 from bq_server.ingest.acceptance import Intake
 from bq_server.problems import Code, Refusal
 from bq_server.processing.games import Games
-from bq_server.processing.guards import AlreadySo, not_enrolled
+from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.store import state
 from bq_server.store.database import Database
 
@@ -87,8 +86,12 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             return json_response(await _state(call, challenge, sent.participant_id))  # everyone takes part
         properties = {"challenge_code": challenge.code}
         event = reading.drafter.draft_system(call.scope, CHALLENGE_ENROLLED, sent.participant_id, properties)
-        with suppress(AlreadySo):
+        try:
             await intake.record(event, not_enrolled(sent.participant_id, challenge.code))
+        except AlreadySo:
+            pass
+        except NoSuchChallenge:
+            raise _unknown(call, challenge.code) from None
         return json_response(await _state(call, challenge, sent.participant_id))
 
     async def _state(call: Call, challenge: Challenge, participant_id: str) -> EnrolmentAnswer:
@@ -96,6 +99,8 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             game = await games.of(connection, call.scope)
             key = keys.challenge(challenge.code)
             cells = await state.cells(connection, call.scope, {participant_id: [key]})
+        if f"challenge/{challenge.code}" not in game.rules:
+            raise _unknown(call, challenge.code)
         found = read_challenge(game, challenge.code, cells.get(participant_id, {}), clocks.now(call.scope))
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
@@ -120,7 +125,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             game = (await games.of(connection, call.scope)).game
         found = next((each for each in game.challenges if each.code == code), None)
         if found is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no challenge {code}.")
+            raise _unknown(call, code)
         return found
 
     prefix, tag = "/api/v1/gamify/challenges", "Challenges"
@@ -169,3 +174,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             codes=(*INTAKE_CODES, Code.NOT_FOUND),
         ),
     ]
+
+
+def _unknown(call: Call, code: str) -> Refusal:
+    return Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no challenge {code}.")

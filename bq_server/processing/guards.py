@@ -27,6 +27,10 @@ class AlreadySo(Exception):
         self.cell = cell
 
 
+class NoSuchChallenge(Exception):
+    """The game in force has no challenge of that code: it was replaced meanwhile."""
+
+
 async def no_guard(_: Table) -> None:
     """Nothing stands against it."""
 
@@ -65,19 +69,26 @@ def another_zone(participant_id: str, name: str) -> Guard:
     """The participant's zone is not this one already. Raises `AlreadySo`."""
 
     async def guard(table: Table) -> None:
-        timeline = await _cell(table, participant_id, keys.ZONE)
-        if timeline and timeline[-1][2] == name:
-            raise AlreadySo(timeline[-1])
+        timeline = await _cell(table, participant_id, keys.ZONE) or ()
+        # A clock that was set back stands before zones that were told later.
+        in_force = next((entry for entry in reversed(timeline) if entry[0] <= table.now), None)
+        if in_force is not None and in_force[2] == name:
+            raise AlreadySo(in_force)
 
     return guard
 
 
 def not_enrolled(participant_id: str, code: str) -> Guard:
-    """The participant has not entered the challenge. Raises `AlreadySo`."""
+    """The participant has not entered the challenge by now. Raises `AlreadySo` and `NoSuchChallenge`."""
 
     async def guard(table: Table) -> None:
         cell = await _cell(table, participant_id, keys.challenge(code))
-        if cell is not None and read_challenge(table.game, code, {keys.challenge(code): cell}, table.now).enrolled_at:
+        if f"challenge/{code}" not in table.game.rules:
+            raise NoSuchChallenge(code)
+        if cell is None:
+            return
+        enrolled_at = read_challenge(table.game, code, {keys.challenge(code): cell}, table.now).enrolled_at
+        if enrolled_at is not None and enrolled_at <= table.now:
             raise AlreadySo(cell)
 
     return guard

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bq_server.frozen import child_environment, own_command
+from bq_server.frozen import own_command, own_environment
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.chaos import clients, game, history, oracle, schedule
@@ -214,7 +214,7 @@ class _Run:
 
 def verify(data_dir: Path) -> str:
     """What `bq-server verify` finds in a data directory, in short; empty when it finds no difference."""
-    environment = {name: value for name, value in child_environment().items() if not name.startswith("BQ_")}
+    environment = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
     command = [*own_command(), "verify", "--data-dir", str(data_dir)]
     try:
         ended = subprocess.run(  # noqa: S603 - our own program

@@ -284,6 +284,18 @@ class TestTheClock:
         bq.send_sync(buy(timestamp="2020-01-03T00:00:00Z"))
         assert [bool(fact["warnings"]) for fact in bq.facts()] == [True, False]
 
+    def test_what_was_told_later_does_not_stand_against_what_is_told_now(self, bq: Project) -> None:
+        bq.apply(GAME)
+        for now in ("2026-05-01T00:00:00Z", "2026-04-01T00:00:00Z"):
+            set_clock(bq, now)
+            for _ in range(2):
+                bq.post("/gamify/participants", {"participant_id": "user_123", "timezone": "Asia/Tokyo"})
+                enrolled = bq.post("/gamify/challenges/club/enrol", {"participant_id": "user_123"}).json()
+                assert enrolled["challenge"]["enrolled_at"] == now
+        told = [(fact["fact_type"], fact["occurred_at"][:7]) for fact in bq.facts()]
+        kinds = ("system.challenge_enrolled", "system.timezone_changed")
+        assert told == [(kind, month) for month in ("2026-04", "2026-05") for kind in kinds]
+
     def test_it_is_one_environments_own(self, bq: Project) -> None:
         set_clock(bq, "2026-04-02T09:00:00Z")
         with bq.using("live") as live:

@@ -1,6 +1,7 @@
 """The pytest plugin, seen as a team sees it: a directory of tests, and what pytest prints."""
 
 import importlib.metadata
+import os
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ steps:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An empty project in which the package can be imported."""
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
     monkeypatch.delenv("BQ_API_KEY", raising=False)
     return pytester
 

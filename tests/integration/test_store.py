@@ -11,6 +11,7 @@ from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.processing import messages
 from bq_server.processing.games import Games
+from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
 from bq_server.store import facts, sqlite
 from bq_server.store.database import Database, StoreUnavailable
@@ -130,6 +131,15 @@ async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_p
         async with database.read() as connection:
             assert await facts.repeated_by(connection, SCOPE, "2-0") == made.fact
             assert await facts.repeated_by(connection, SCOPE, "3-0") is None
+
+
+async def test_a_challenge_that_went_meanwhile_can_not_be_entered(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
+        with pytest.raises(NoSuchChallenge):
+            await processor.process_guarded(event(1), not_enrolled("u", "gone"))
+        async with database.read() as connection:
+            assert await facts.last_seq(connection) == 0
 
 
 async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_children_of_the_executable_get_the_users_library_path(
 def test_the_forms_of_the_executable(monkeypatch: pytest.MonkeyPatch, in_one_file: None) -> None:
     assert frozen.built_from() == "onefile"
     assert frozen.own_command() == ["/opt/bq-server"]
-    monkeypatch.setattr(sys, "_MEIPASS", "/opt/_internal")
+    monkeypatch.setattr(sys, "executable", "/tmp/bq-server")
+    assert frozen.built_from() == "onefile", "it unpacks below the directory that it lies in"
+    monkeypatch.setattr(sys, "_MEIPASS", "/tmp/_internal")
     assert frozen.built_from() == "onedir"
 
 

@@ -1,0 +1,19 @@
+"""What the executable runs."""
+
+import sys
+from types import ModuleType
+
+from bq_server.unpacked import enter
+
+enter()  # first: a killed bootloader must not be noticed only after slow imports
+
+import pysqlite3  # noqa: E402
+
+# There is one SQLite in the executable. aiosqlite takes names from the standard library's module, which is not packed.
+sys.modules["sqlite3"] = pysqlite3
+# The package cel imports its own command line, and with it a toolkit for terminals that nothing here needs.
+sys.modules["cel.cli"] = ModuleType("cel.cli")
+
+from bq_server.cli import main  # noqa: E402
+
+main()

@@ -1,0 +1,78 @@
+"""What is in the executable beside the code: its stamp, and the licences of everything that was packed."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import distribution, distributions, packages_distributions
+from pathlib import Path
+
+from bq_server.about import STAMP, commit_of
+from bq_server.licenses import COLLECTED, Part, from_distribution, ordered, python_itself, within_wheels
+
+LIBRARIES = {
+    "libssl": ("OpenSSL", "Apache-2.0"),
+    "libcrypto": ("OpenSSL", "Apache-2.0"),
+    "libffi": ("libffi", "MIT"),
+    "libz": ("zlib", "Zlib"),
+    "libbz2": ("bzip2", "bzip2-1.0.6"),
+    "liblzma": ("XZ Utils (liblzma)", "0BSD AND public domain"),
+    "libuuid": ("libuuid", "BSD-3-Clause"),
+    "libgcc_s": ("GCC runtime library", "GPL-3.0-or-later WITH GCC-exception-3.1"),
+    "libstdc++": ("GCC runtime library", "GPL-3.0-or-later WITH GCC-exception-3.1"),
+}
+"""The machine's own libraries that may be packed. Another one fails the build until somebody has read its terms."""
+
+OURS = ("bq_server", "harness")
+
+Entries = Iterable[tuple[str, str, str]]
+"""Name inside, file outside, kind: what the build tool calls a table of contents."""
+
+
+def write_stamp(directory: Path, source: Path) -> Path:
+    """Write down the commit of `source`."""
+    file = directory / STAMP
+    file.write_text(json.dumps({"commit": commit_of(source)}) + "\n", "utf-8")
+    return file
+
+
+def write_licenses(directory: Path, entries: Entries) -> Path:
+    """Write down the licences of everything in `entries`. Ends the build where one can't be told."""
+    found = [python_itself(), *within_wheels(), _bootloader()]
+    sites = {str(Path(str(each.locate_file(""))).resolve()) for each in distributions()}
+    tops = {name.replace("\\", "/").partition("/")[0].partition(".")[0] for name, _, _ in entries}
+    owners = packages_distributions()
+    names = {owner for top in tops for owner in owners.get(top, ())} | {"bq-server"}
+    found += [from_distribution(distribution(name)) for name in sorted(names)]
+    for name, origin, kind in entries:
+        library = re.match(r"lib[^/.-]*(?=[.-])", Path(name).name)
+        outside = not any(str(Path(origin).resolve()).startswith(site) for site in sites)
+        if kind == "BINARY" and outside and library and not library[0].startswith("libpython"):
+            found.append(_library(library[0], Path(origin)))
+    without = [part.name for part in found if not part.text and part.name != "bq-server"]
+    if without:
+        raise SystemExit(f"no licence text was found for {', '.join(without)}")
+    file = directory / COLLECTED
+    file.write_text(json.dumps([asdict(part) for part in ordered(found)], indent=1) + "\n", "utf-8")
+    return file
+
+
+def _bootloader() -> Part:
+    tool = from_distribution(distribution("pyinstaller"))
+    return Part("PyInstaller bootloader", tool.version, "GPL-2.0-or-later WITH Bootloader-exception", tool.text)
+
+
+def _library(name: str, file: Path) -> Part:
+    if name not in LIBRARIES:
+        raise SystemExit(f"{file} would be packed, and its licence is not known: exclude it or add it to LIBRARIES")
+    title, identifier = LIBRARIES[name]
+    for path in (file, file.resolve(), Path(str(file.resolve()).removeprefix("/usr"))):
+        answer = subprocess.run(["dpkg", "-S", str(path)], capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            package = answer.stdout.partition(":")[0]
+            ask = ["dpkg-query", "-W", "-f=${Version}", package]
+            release = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+            text = Path("/usr/share/doc", package, "copyright")
+            return Part(title, release, identifier, text.read_text("utf-8").strip() if text.is_file() else "")
+    return Part(title, "", identifier, "")
