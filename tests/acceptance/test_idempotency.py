@@ -16,23 +16,18 @@ def body(route: str, sent: Json) -> Json:
     return {"events": [sent]} if route.endswith("batch") else sent
 
 
-def settle_all(bq: Project) -> None:
-    """The stream is read in order: once a later message is a fact, all before it are settled."""
-    bq.settled(bq.send(event("last")).json()["message_id"])
-
-
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_repeat_gets_the_first_answer_and_makes_no_second_fact(bq: Project, route: str) -> None:
     first = bq.post(route, body(route, PURCHASE))
     again = bq.post(route, body(route, PURCHASE))
-    settle_all(bq)
+    bq.drain()
     later = bq.post(route, body(route, PURCHASE))
     assert first.is_success
     assert "Idempotent-Replayed" not in first.headers
     for repeat in (again, later):
         assert repeat.headers["Idempotent-Replayed"] == "true"
         assert (repeat.status_code, repeat.json()) == (first.status_code, first.json())
-    settle_all(bq)
+    bq.drain()
     assert len(bq.facts(event_name="purchase_completed")) == 1
 
 
@@ -42,7 +37,7 @@ def test_a_repeat_by_any_route_makes_no_second_fact(bq: Project, first: str, sec
     repeat = bq.post(second, body(second, PURCHASE))
     assert repeat.is_success
     assert repeat.headers["Idempotent-Replayed"] == "true"
-    settle_all(bq)
+    bq.drain()
     (fact,) = bq.facts(event_name="purchase_completed")
     if "event_id" in (answer := repeat.json()):
         assert answer["event_id"] == fact["event_id"]
@@ -68,7 +63,7 @@ def test_the_same_key_with_another_event_is_refused(bq: Project, first: str, sec
     else:
         assert refused.status_code == 409
         assert refused.json()["code"] == "idempotency_conflict"
-    settle_all(bq)
+    bq.drain()
     assert [fact["properties"] for fact in bq.facts() if fact["event_name"] != "last"] == [{"amount": 1}]
 
 
@@ -89,7 +84,7 @@ def test_repeats_inside_one_batch_follow_the_same_rule(bq: Project) -> None:
     assert (answer["accepted"], answer["rejected"]) == (3, 1)
     assert answer["message_ids"][0] == answer["message_ids"][1]
     assert answer["errors"][0]["index"] == 2
-    settle_all(bq)
+    bq.drain()
     assert len(bq.facts(event_name="purchase_completed")) == 1
 
 
@@ -101,7 +96,7 @@ def test_the_header_is_the_same_as_the_field(bq: Project, route: str) -> None:
     differing = bq.post(route, event(idempotency_key="k-1"), **{"Idempotency-Key": "k-2"})
     assert differing.status_code == 422
     assert differing.json()["errors"][0]["field"] == "Idempotency-Key"
-    settle_all(bq)
+    bq.drain()
     assert [fact["idempotency_key"] for fact in bq.facts() if fact["event_name"] != "last"] == ["k-1"]
 
 
@@ -131,7 +126,7 @@ def test_a_sync_repeat_of_a_queued_event_makes_the_fact_of_that_message(bq: Proj
     message_id = bq.send(PURCHASE).json()["message_id"]
     answer = bq.send_sync(PURCHASE)
     assert answer.headers["Idempotent-Replayed"] == "true"
-    settle_all(bq)
+    bq.drain()
     (fact,) = bq.facts(event_name="purchase_completed")
     assert fact["message_id"] == message_id
     assert answer.json()["fact_id"] == fact["fact_id"]
@@ -143,7 +138,7 @@ def test_racing_requests_with_one_key_make_one_fact(bq: Project, routes: tuple[s
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda number: bq.post(routes[number % len(routes)], PURCHASE), range(24)))
     assert all(answer.is_success for answer in answers)
-    settle_all(bq)
+    bq.drain()
     (fact,) = bq.facts(event_name="purchase_completed")
     assert {answer.json()["event_id"] for answer in answers if "event_id" in answer.json()} <= {fact["event_id"]}
 
@@ -154,7 +149,7 @@ def test_racing_requests_with_one_key_and_two_events_make_one_fact(bq: Project) 
         answers = list(
             pool.map(lambda number: bq.post(SINGLE[number % len(SINGLE)], (PURCHASE, other)[number % 2]), range(24))
         )
-    settle_all(bq)
+    bq.drain()
     (fact,) = bq.facts(event_name="purchase_completed")
     winner = 0 if fact["properties"] == {"amount": 1} else 1
     assert [answer.is_success for answer in answers] == [number % 2 == winner for number in range(24)]

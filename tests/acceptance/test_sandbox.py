@@ -65,13 +65,6 @@ def buy(amount: float = 10, **more: Any) -> Json:
     return event(properties={"amount": amount}, **more)
 
 
-def drain(bq: Project, timeout_ms: int = 30_000) -> Json:
-    answer = bq.post("/sandbox/drain", {"timeout_ms": timeout_ms})
-    assert answer.status_code == 200, answer.text
-    drained: Json = answer.json()
-    return drained
-
-
 def set_clock(bq: Project, now: str, *, frozen: bool = True) -> None:
     answer = bq.request("PUT", "/sandbox/clock", json={"now": now, "frozen": frozen})
     assert answer.status_code == 200, answer.text
@@ -117,7 +110,7 @@ class TestDraining:
     def test_everything_accepted_before_is_a_fact(self, bq: Project) -> None:
         for _ in range(3):
             bq.send_batch([buy()] * 100)
-        drained = drain(bq)
+        drained = bq.drain()
         assert drained.keys() == {"drained", "facts", "duplicates", "dead", "waited_ms"}
         assert (drained["drained"], drained["facts"], drained["duplicates"], drained["dead"]) == (True, 300, 0, 0)
         assert len(bq.facts()) == 300
@@ -125,14 +118,14 @@ class TestDraining:
     def test_a_message_that_only_repeats_is_a_duplicate(self, bq: Project) -> None:
         bq.send_sync(buy(idempotency_key="k"))
         bq.send(buy(idempotency_key="k"))
-        drained = drain(bq)
+        drained = bq.drain()
         assert (drained["facts"], drained["duplicates"]) == (1, 1)
 
     def test_it_waits_for_what_a_changed_game_makes_of_the_past(self, bq: Project) -> None:
         bq.send_batch([buy(participant_id=f"u{number}") for number in range(100)])
-        drain(bq)
+        bq.drain()
         assert bq.put_game(GAME, backfill=True).status_code == 200
-        drain(bq)
+        bq.drain()
         assert all(refold["finished_at"] for refold in bq.game()["refolds"])
         assert bq.balance("u99") == 10
 
@@ -154,7 +147,7 @@ class TestDraining:
         with bq.using("live") as live:
             live.send_batch([buy()] * 7)
         bq.send(buy())
-        assert drain(bq)["facts"] == 1
+        assert bq.drain()["facts"] == 1
 
     @pytest.mark.parametrize("timeout", [-1, 600_001, "1", 1.5, None, True])
     def test_a_wrong_time_is_refused(self, bq: Project, timeout: object) -> None:
@@ -203,7 +196,7 @@ class TestTheClock:
         set_clock(bq, "2026-04-02T09:00:00Z")
         bq.apply(GAME)
         bq.send(buy())
-        drain(bq)
+        bq.drain()
         (fact,) = bq.facts()
         moments = {fact[name] for name in ("occurred_at", "received_at", "processed_at")}
         assert moments == {"2026-04-02T09:00:00Z"}
@@ -354,7 +347,13 @@ class TestResetting:
         bq.send_sync(buy(idempotency_key="s"))
         bq.post("/gamify/points/award", {"participant_id": "user_123", "amount": 5})
         assert bq.post("/sandbox/reset", {}).json() == {"reset": True, "game_kept": True}
-        assert drain(bq) | {"waited_ms": 0} == {"drained": True, "facts": 0, "duplicates": 0, "dead": 0, "waited_ms": 0}
+        assert bq.drain() | {"waited_ms": 0} == {
+            "drained": True,
+            "facts": 0,
+            "duplicates": 0,
+            "dead": 0,
+            "waited_ms": 0,
+        }
         assert bq.facts() == []
         check(bq.get("/gamify/participants/user_123"), Code.NOT_FOUND)
         assert bq.get("/events/catalog").json()["events"] == []
@@ -367,11 +366,11 @@ class TestResetting:
     def test_its_idempotency_keys_are_free_again(self, bq: Project) -> None:
         for send in (bq.send, bq.send_sync):
             send(buy(idempotency_key="k"))
-            drain(bq)
+            bq.drain()
             bq.post("/sandbox/reset", {})
         for amount in (1, 2):
             assert bq.send(buy(amount, idempotency_key="k")).status_code == 202
-            drain(bq)
+            bq.drain()
             assert [fact["properties"] for fact in bq.facts()] == [{"amount": amount}]
             bq.post("/sandbox/reset", {})
 
@@ -379,7 +378,7 @@ class TestResetting:
         for _ in range(5):
             bq.send_batch([buy()] * 100)
         bq.post("/sandbox/reset", {})
-        drain(bq)
+        bq.drain()
         assert bq.facts() == []
 
     def test_the_game_goes_too_when_told(self, bq: Project) -> None:
@@ -396,7 +395,7 @@ class TestResetting:
 
     def test_definitions_count_all_that_comes_after_it(self, bq: Project) -> None:
         bq.send_batch([buy()] * 50)
-        drain(bq)
+        bq.drain()
         bq.apply(GAME)
         bq.post("/sandbox/reset", {})
         bq.send_sync(buy())
@@ -429,9 +428,9 @@ class TestResetting:
     def test_more_facts_than_one_transaction_removes(self, bq: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(105):
             bq.send_batch([event("tick")] * 100)
-        assert drain(bq, 60_000)["facts"] == 10_500
+        assert bq.drain(60_000)["facts"] == 10_500
         bq.post("/sandbox/reset", {})
-        assert drain(bq)["facts"] == 0
+        assert bq.drain()["facts"] == 0
         assert bq.get("/events/catalog").json()["events"] == []
 
 
@@ -457,7 +456,7 @@ class TestExportAndImport:
             "/gamify/participants", {"participant_id": "user_123", "display_name": "Ada ✨", "timezone": "Asia/Tokyo"}
         )
         bq.post("/gamify/participants", {"participant_id": "idle", "attributes": {"team": "blue"}})
-        drain(bq)
+        bq.drain()
         bq.apply(GAME)
         bq.post("/gamify/challenges/club/enrol", {"participant_id": "user_123"})
         bq.post("/gamify/points/award", {"participant_id": "user_123", "amount": 3, "reason": "thanks"})

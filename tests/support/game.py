@@ -73,19 +73,16 @@ STORY = [
 AWARD_TIMES = ("achieved_at", "earned_at", "reached_at", "completed_at")
 
 
-def settle_all(bq: Project) -> None:
-    bq.settled(bq.send(event("last", "nobody")).json()["message_id"])
-
-
 def send_async(bq: Project, events: Sequence[Json]) -> None:
-    for each in events:
-        assert bq.send(each).status_code == 202
-    settle_all(bq)
+    answers = [bq.send(each) for each in events]
+    assert {answer.status_code for answer in answers} == {202}
+    bq.settled(answers[-1].json()["message_id"])
 
 
 def send_batch(bq: Project, events: Sequence[Json]) -> None:
-    assert bq.send_batch(events).json()["accepted"] == len(events)
-    settle_all(bq)
+    answer = bq.send_batch(events).json()
+    assert answer["accepted"] == len(events)
+    bq.settled(answer["message_ids"][-1])
 
 
 def send_sync(bq: Project, events: Sequence[Json]) -> None:
