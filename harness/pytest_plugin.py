@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.client import Client
-    from harness.outcomes import Mode, Outcome
     from harness.private_server import PrivateServer
-    from harness.scenario import Scenario
+    from harness.stories.outcomes import Mode, Outcome
+    from harness.stories.scenario import Scenario
 
 SUFFIXES = (".bq.yaml", ".bq.yml")
 MODES = ("stream", "sync", "both", "shuffled")
@@ -126,7 +126,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterable[ScenarioItem]:
         """The scenario. Raises `CollectError` with the line and column of every mistake."""
-        from harness.documents import ScenarioMistakes, load
+        from harness.stories.documents import ScenarioMistakes, load
 
         try:
             scenario = load(self.path)
@@ -152,7 +152,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play it on a clean environment. Raises `ScenarioFailed`."""
-        from harness.running import play
+        from harness.stories.running import play
 
         mode: Mode = self.config.getoption("--bq-mode")
         outcome = play(self._scenario, self.config.stash[CONNECTION].client(), mode, self.config.getoption("--bq-seed"))

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from bq_server.game import check
 from harness import pytest_plugin
 from harness.client import Client
-from harness.expectations import Environment, Participant
-from harness.outcomes import MODES
-from harness.scenario import STEPS, Story
+from harness.stories.expectations import Environment, Participant
+from harness.stories.outcomes import MODES
+from harness.stories.scenario import STEPS, Story
 from tests.harness.test_pytest_plugin import project, run  # noqa: F401 - a fixture
 
 pytest_plugins = ["pytester"]

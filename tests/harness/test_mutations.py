@@ -12,10 +12,10 @@ import pytest
 from harness.chaos import running
 from harness.chaos.options import Options
 from harness.client import Client
-from harness.documents import load
-from harness.outcomes import Mode
 from harness.private_server import PrivateServer
-from harness.running import play
+from harness.stories.documents import load
+from harness.stories.outcomes import Mode
+from harness.stories.running import play
 from tests.harness.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.differences import Difference, compare, holds, same, table
-from harness.explaining import MOST_FACTS, explain
-from harness.exported import Exported
+from harness.stories.differences import Difference, compare, holds, same, table
+from harness.stories.explaining import MOST_FACTS, explain
+from harness.stories.exported import Exported
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.documents import NoScenario, ScenarioMistakes, find, load, shipped
-from harness.expectations import Environment, Expect, Participant
-from harness.scenario import Send, scenario_schema
+from harness.stories.documents import NoScenario, ScenarioMistakes, find, load, shipped
+from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.scenario import Send, scenario_schema
 
 GAME = "points: [{code: spend, on: buy, award: properties.amount}]\n"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness import running
 from harness.client import Client, Clock, Unreachable
-from harness.documents import load
-from harness.outcomes import MODES, Mode, Outcome
 from harness.private_server import PrivateServer
-from harness.running import play
+from harness.stories import running
+from harness.stories.documents import load
+from harness.stories.outcomes import MODES, Mode, Outcome
+from harness.stories.running import play
 
 GAME = """\
   points:

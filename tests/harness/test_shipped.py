@@ -13,12 +13,12 @@ import pytest
 
 from bq_server.game.definitions import Aggregate, Game, Period, Window
 from harness.client import Client
-from harness.documents import find
-from harness.expectations import Environment, Expect, Participant
-from harness.outcomes import Mode
 from harness.private_server import PrivateServer
-from harness.running import play
-from harness.scenario import STEPS, Scenario, Story
+from harness.stories.documents import find
+from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.outcomes import Mode
+from harness.stories.running import play
+from harness.stories.scenario import STEPS, Scenario, Story
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
 SCENARIOS, MISTAKES = find([SHIPPED])

@@ -11,9 +11,9 @@ from bq_server.cli.options import fail
 
 if TYPE_CHECKING:
     from harness.private_server import PrivateServer
-    from harness.reporting import Report
-    from harness.running import Target
-    from harness.scenario import Scenario
+    from harness.stories.reporting import Report
+    from harness.stories.running import Target
+    from harness.stories.scenario import Scenario
 
 INTERRUPTED = 130
 
@@ -77,8 +77,8 @@ def run(
     from contextlib import closing
 
     from harness.private_server import ServerFailed
-    from harness.reporting import Report, telling
-    from harness.running import run as play_all
+    from harness.stories.reporting import Report, telling
+    from harness.stories.running import run as play_all
 
     scenarios = _scenarios(paths, k)
     if junit is not None and not junit.absolute().parent.is_dir():
@@ -107,15 +107,15 @@ def run(
 
 def schema() -> None:
     """Print the JSON Schema of the scenario document, for editors that complete it."""
-    from harness.scenario import scenario_schema
+    from harness.stories.scenario import scenario_schema
 
     typer.echo(json.dumps(scenario_schema(), indent=2, ensure_ascii=False))
 
 
 def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
     """The scenarios to play; ends the program when there is none, or a mistake in any."""
-    from harness.documents import find, shipped
     from harness.selecting import selector
+    from harness.stories.documents import find, shipped
 
     try:
         chosen = selector(expression) if expression is not None else lambda _: True
@@ -145,7 +145,7 @@ def _targets(url: str | None, keys: list[str], count: int, *, asked: int) -> "li
     """Where to play; ends the program when a server that was named isn't there, or doesn't let us."""
     from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
-    from harness.running import Target
+    from harness.stories.running import Target
 
     if url is None:
         return [PrivateServer() for _ in range(count)]
@@ -173,8 +173,8 @@ def _targets(url: str | None, keys: list[str], count: int, *, asked: int) -> "li
 
 
 def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:
-    from harness.reporting import as_json as in_json
-    from harness.reporting import write_junit
+    from harness.stories.reporting import as_json as in_json
+    from harness.stories.reporting import write_junit
 
     typer.echo(in_json(report) if as_json else report.summary)
     if junit is not None:

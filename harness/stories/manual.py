@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.client import Client
-from harness.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
+from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
 
 Json = dict[str, Any]
 

@@ -2,16 +2,16 @@
 
 from typing import Any, Protocol
 
-from harness import expecting
 from harness.client import Client, Refused, Unreachable
-from harness.differences import holds, table, written
-from harness.expectations import Environment, Expect, Participant
-from harness.explaining import explain
-from harness.exported import read_export
-from harness.manual import Manual, act, apply
-from harness.outcomes import Failure
-from harness.routes import Rejected, Route
-from harness.scenario import STEPS, Advance, Batch, PutGame, Refusal, Scenario, Send, SetClock, Step
+from harness.stories import expecting
+from harness.stories.differences import holds, table, written
+from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.explaining import explain
+from harness.stories.exported import read_export
+from harness.stories.manual import Manual, act, apply
+from harness.stories.outcomes import Failure
+from harness.stories.routes import Rejected, Route
+from harness.stories.scenario import STEPS, Advance, Batch, PutGame, Refusal, Scenario, Send, SetClock, Step
 
 Json = dict[str, Any]
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
-from harness.expectations import Count, Expect, Part
+from harness.stories.expectations import Count, Expect, Part
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
-from harness.outcomes import Mode, Outcome
+from harness.stories.outcomes import Mode, Outcome
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

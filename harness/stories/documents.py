@@ -18,10 +18,10 @@ from bq_server.game import Mistake as GameMistake
 from bq_server.game import check
 from bq_server.game.document import Document, DocumentError, Place, read_document
 from bq_server.game.document import Path as Location
-from harness import expectations
-from harness import scenario as steps
-from harness.references import dangling
-from harness.scenario import STEPS, LoadedGame, PutGame, Scenario, Story
+from harness.stories import expectations
+from harness.stories import scenario as steps
+from harness.stories.references import dangling
+from harness.stories.scenario import STEPS, LoadedGame, PutGame, Scenario, Story
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from harness.client import Client
-from harness.modes import play_by
-from harness.outcomes import Mode, Outcome
 from harness.private_server import PrivateServer
-from harness.scenario import Scenario
+from harness.stories.modes import play_by
+from harness.stories.outcomes import Mode, Outcome
+from harness.stories.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

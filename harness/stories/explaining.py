@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server.game import CompiledGame, Explanation, Fact, InMemoryGame
 from bq_server.moments import format_timestamp
-from harness.exported import Exported
+from harness.stories.exported import Exported
 
 MOST_FACTS = 20
 _WIDEST_PROPERTIES = 100

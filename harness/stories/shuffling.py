@@ -7,9 +7,9 @@ from typing import Any
 
 from bq_server.moments import format_timestamp, parse_timestamp
 from harness.client import Client
-from harness.manual import Manual, participant_of
-from harness.playing import Player
-from harness.routes import ByStream, Rejected
+from harness.stories.manual import Manual, participant_of
+from harness.stories.playing import Player
+from harness.stories.routes import ByStream, Rejected
 
 Json = dict[str, Any]
 

@@ -7,10 +7,10 @@ from urllib.parse import quote
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
 from harness.client import Client, Refused
-from harness.differences import Difference, differ, holds, same
-from harness.expectations import Environment, Participant, Points, Ranking
-from harness.routes import Rejected
-from harness.scenario import Refusal, Rejection
+from harness.stories.differences import Difference, differ, holds, same
+from harness.stories.expectations import Environment, Participant, Points, Ranking
+from harness.stories.routes import Rejected
+from harness.stories.scenario import Refusal, Rejection
 
 Json = dict[str, Any]
 

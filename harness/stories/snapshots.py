@@ -10,8 +10,8 @@ from urllib.parse import quote
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
 from harness.client import Client
-from harness.differences import Difference, compare
-from harness.exported import Exported, read_export
+from harness.stories.differences import Difference, compare
+from harness.stories.exported import Exported, read_export
 
 Json = dict[str, Any]
 

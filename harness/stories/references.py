@@ -5,8 +5,8 @@ from difflib import get_close_matches
 
 from bq_server.game import Game
 from bq_server.game.document import Path as Location
-from harness.expectations import Environment, Expect, Participant
-from harness.scenario import Enroll, Give, Story
+from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.scenario import Enroll, Give, Story
 
 Dangling = tuple[Location, str]
 

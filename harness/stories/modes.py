@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 from bq_server.moments import format_timestamp
 from harness.client import Client, Refused, Unreachable
-from harness.differences import table
-from harness.outcomes import Failure, Mode
-from harness.playing import Player, Stopped
-from harness.routes import ByStream, BySync
-from harness.scenario import Scenario
-from harness.shuffling import Recorder, play_shuffled
-from harness.snapshots import Snapshot, compare_snapshots, take_snapshot
+from harness.stories.differences import table
+from harness.stories.outcomes import Failure, Mode
+from harness.stories.playing import Player, Stopped
+from harness.stories.routes import ByStream, BySync
+from harness.stories.scenario import Scenario
+from harness.stories.shuffling import Recorder, play_shuffled
+from harness.stories.snapshots import Snapshot, compare_snapshots, take_snapshot
 
 
 def by_stream(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random

@@ -1,0 +1,1 @@
+"""Scenarios: read, played in four ways, compared, and told."""
