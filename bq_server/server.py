@@ -4,12 +4,10 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -18,11 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bq_server.asgi import Running, create_app
 from bq_server.datadir import DataDirectory, DataDirectoryUnusable
-from bq_server.frozen import built_from
 from bq_server.notifying import notify
 from bq_server.settings import Settings
-
-log = structlog.get_logger("bq_server")
+from bq_server.stopping import Stopping
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75.0
@@ -34,9 +30,6 @@ STARTUP_SECONDS = 600.0
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
 
-ECHO_SECONDS = 0.5
-"""The one-file executable's bootloader hands on each signal, also one that whoever sent it sent to the program too."""
-
 Announce = Callable[[Settings, socket.socket, Running], None]
 
 
@@ -45,7 +38,9 @@ class StartFailed(Exception):
 
 
 def run(settings: Settings, announce: Announce) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is under way. `announce` is called when requests are taken.
+    """Serve until SIGINT, SIGTERM or what the settings add, then finish what is under way.
+
+    `announce` is called when requests are taken.
 
     A second signal ends the process at once. Raises `StartFailed`.
     """
@@ -56,8 +51,10 @@ def run(settings: Settings, announce: Announce) -> None:
 async def _serve(settings: Settings, announce: Announce) -> None:
     app = create_app(settings)
     running: Running = app.state.running
-    stopping = asyncio.Event()
-    _handle_signals(stopping, running)
+    stopping = Stopping(running)
+    stopping.heed_signals()
+    if settings.stop_with_stdin:
+        stopping.heed_stdin()
     listening = _bind(settings)
 
     def started() -> None:
@@ -112,27 +109,6 @@ def _bind(settings: Settings) -> socket.socket:
             f"can't listen on {settings.host} port {settings.port}: {error.strerror}; choose another with --port"
         ) from error
     return bound
-
-
-def _handle_signals(stopping: asyncio.Event, running: Running) -> None:
-    loop = asyncio.get_running_loop()
-    echo_seconds = ECHO_SECONDS if built_from() == "onefile" else 0.0
-    first = 0.0
-
-    def stop(number: signal.Signals) -> None:
-        nonlocal first
-        if stopping.is_set():
-            if loop.time() - first < echo_seconds:
-                return
-            os._exit(128 + number)  # the stream server dies with this process; what was accepted is on disk
-        log.info("server.signal", signal=number.name, hint="finishing what is under way; once more ends at once")
-        running.stopping = True
-        first = loop.time()
-        stopping.set()
-        notify("STOPPING=1")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
 
 
 def _with_start_hook(app: ASGIApp, started: Callable[[], None]) -> ASGIApp:

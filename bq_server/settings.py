@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         1_000_000, ge=1, description="Events that may wait in the stream; past it the answer is 503 stream_full."
     )
     read_timeout_seconds: float = Field(10, gt=0, description="Seconds in which a request body must have arrived.")
+    stop_with_stdin: bool = Field(
+        False, description="Stop when standard input ends, as it does when whoever started the server is gone."
+    )
     shutdown_timeout_seconds: float = Field(
         10, gt=0, description="Seconds that requests under way get to finish after SIGINT or SIGTERM."
     )

@@ -89,10 +89,11 @@ class PrivateServer:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [
                     *(*self._command, "serve", "--host", "127.0.0.1", "--port", str(self._port)),
-                    *("--data-dir", str(self.data_dir), *self._flags),
+                    *("--data-dir", str(self.data_dir), "--stop-with-stdin", *self._flags),
                 ],
                 env={**inherited, "BQ_DEV_KEY": self.key, **self._environment},
-                stdin=subprocess.DEVNULL,
+                # Never written to: it ends when this process does, however it does, and the server with it.
+                stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,
                 # Ctrl-C is for the harness, which then ends the server itself.
@@ -155,6 +156,8 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
     return process.wait()
 
 

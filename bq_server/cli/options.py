@@ -61,7 +61,7 @@ def _parameter(name: str) -> inspect.Parameter:
     choices = get_origin(field.annotation) is Literal
     members = (field.annotation,) if choices else get_args(field.annotation) or (field.annotation,)
     kind = next(member for member in members if member is not type(None))
-    plain: Any = kind if choices or kind in (int, float, Path) else str
+    plain: Any = kind if choices or kind in (int, float, bool, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
     help_text = f"{field.description} [{variable(name)}]{default}"
     option = typer.Option(flag(name), help=help_text, show_default=False)
