@@ -207,21 +207,34 @@ class EmbeddedValkey:
 
 
 def _socket_path(directory: Path) -> Path:
-    """Where to listen: in the data directory, or under the temporary one when that path is too long for a socket.
+    """Where to listen: in the data directory, or under a temporary one when that path is too long for a socket.
 
-    Raises `StreamUnusable` when the place under the temporary directory belongs to somebody else.
+    Raises `StreamUnusable` when there is no place, or when it belongs to somebody else.
     """
     path = directory.resolve() / "valkey.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+    if _fits(path):
         return path
     # The same name at every start, so that a Valkey that outlived its server is found again.
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"bq-{os.getuid()}-{name}"
-    short.mkdir(mode=0o700, exist_ok=True)
+    name = f"bq-{os.getuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+    shorter = (Path(parent) / name for parent in (tempfile.gettempdir(), "/tmp"))  # noqa: S108 - checked below
+    short = next((each for each in shorter if _fits(each / path.name)), None)
+    if short is None:
+        raise StreamUnusable(f"the path {path} is too long for a socket: choose a shorter --data-dir")
+    try:
+        short.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StreamUnusable(
+            f"the path {path} is too long for a socket, and {short} can't be made ({error.strerror}): choose a "
+            "shorter --data-dir"
+        ) from error
     status = short.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise StreamUnusable(f"{short} belongs to somebody else or is open to others: remove it, or set TMPDIR")
-    return short / "valkey.sock"
+    return short / path.name
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= LONGEST_SOCKET_PATH
 
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -182,7 +182,8 @@ def test_ctrl_c_tells_what_was_played_and_leaves_nothing(tmp_path: Path) -> None
         env=CLEAN | {"TMPDIR": str(temporary)},
     )
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("passed  ")
+    first = process.stdout.readline()
+    assert first.startswith("passed  "), first + process.communicate()[1]
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -1,5 +1,6 @@
 """The embedded stream server as it starts."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,21 @@ async def test_what_ends_by_itself_is_not_tried_again_and_its_log_is_told(
     instead(tmp_path, monkeypatch, f"mkdir {tmp_path}/once && echo 'no memory' > {tmp_path}/stream/valkey.log\nexit 3")
     with pytest.raises(StreamUnusable, match="ended with code 3: no memory"):
         await EmbeddedValkey(tmp_path / "stream").start()
+
+
+@pytest.mark.parametrize("long_temporary", [False, True])
+async def test_a_path_too_long_for_a_socket_gets_a_shorter_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long_temporary: bool
+) -> None:
+    temporary = tmp_path.joinpath(*["temporary"] * 12) if long_temporary else Path("/tmp")
+    temporary.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    valkey = EmbeddedValkey(tmp_path.joinpath(*["directory"] * 12))
+    await valkey.start()
+    try:
+        assert valkey.url.startswith("unix:///tmp/bq-")
+        async with connect(valkey.url) as client:
+            assert await client.ping()
+    finally:
+        await valkey.stop()
+    assert not Path(valkey.url.removeprefix("unix://")).parent.exists()
