@@ -8,11 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from typer.testing import CliRunner
 
+from bq_server.cli import app
 from bq_server.cli.options import flag, variable
 from bq_server.problems import STATUS, Code
 from bq_server.settings import Settings
-from tests.support.process import ServerProcess, run
+from tests.support.process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -30,7 +32,8 @@ def settings_table() -> str:
 
 @cache
 def help_of(command: str) -> str:
-    shown = run(*command.split(), "--help", env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
+    environment = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="bq-server", env=environment)
     return "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
 
 
