@@ -145,6 +145,7 @@ async def _start(
     """Start every part, leave on the stack how each is stopped (the last one first), and answer the routes."""
     directory = DataDirectory(settings.data_dir)
     stack.enter_context(directory.locked(wait_seconds=0.5))
+    directory.require_finished()
     database = await stack.enter_async_context(Database.open(directory.database))
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, ids, clock())

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+RESTORING = ".restoring-"
+"""How the directory is called in which a restore makes everything ready."""
+
 
 class DataDirectoryUnusable(Exception):
     """The data directory can't be used. The message says why and what to do."""
@@ -30,6 +33,18 @@ class DataDirectory:
         """Where the embedded stream server keeps its append-only file."""
         return self.path / "stream"
 
+    @property
+    def unfinished(self) -> list[Path]:
+        """What a restore that was killed left behind."""
+        return sorted(self.path.glob(f"{RESTORING}*"))
+
+    def require_finished(self) -> None:
+        """Raises `DataDirectoryUnusable` where a restore was killed: a server would begin with nothing there."""
+        if unfinished := self.unfinished:
+            raise DataDirectoryUnusable(
+                f"a restore into {self.path} was not finished: run `bq-server restore` again, or remove {unfinished[0]}"
+            )
+
     def create(self) -> None:
         """Make it where it is not there. Raises `DataDirectoryUnusable`."""
         try:
@@ -39,8 +54,8 @@ class DataDirectory:
                 f"the data directory {self.path} can't be made: {error.strerror}; choose another with --data-dir"
             ) from error
 
-    def require_owner(self) -> None:
-        """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would be of no use to him."""
+    def _require_owner(self) -> None:
+        """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""
         status = self.path.stat()
         if status.st_uid != os.geteuid():
             raise DataDirectoryUnusable(
@@ -54,9 +69,11 @@ class DataDirectory:
 
         Waits that long for a command that holds it for a moment.
 
-        Raises `DataDirectoryUnusable`, naming the process that holds it.
+        Raises `DataDirectoryUnusable`, naming the process that holds it, or the user to whom it belongs; what belongs
+        to somebody else is left untouched.
         """
         self.create()
+        self._require_owner()
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

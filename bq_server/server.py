@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import anyio._backends._asyncio  # noqa: F401 - see below
 import uvloop
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -19,6 +20,9 @@ from bq_server.datadir import DataDirectory, DataDirectoryUnusable
 from bq_server.notifying import notify
 from bq_server.settings import Settings
 from bq_server.stopping import Stopping
+
+# What is imported only when it is first used would be looked for in an executable that may have been replaced by then:
+# anyio's backend, which answers that are streamed need, is imported with this module.
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75.0

@@ -33,8 +33,10 @@ class Stopping:
         await self._asked.wait()
 
     def heed_signals(self) -> None:
-        """Let SIGINT and SIGTERM begin the end."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Let SIGINT, SIGTERM and, unless it was to be ignored, SIGHUP begin the end."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
             self._loop.add_signal_handler(number, self._on_signal, number)
 
     def heed_stdin(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PyInstaller.archive.readers import CArchiveReader, ZlibArchiveReader
 
-OURS = ("bq_server/", "harness/", "entry", "PYZ.pyz/bq_server", "PYZ.pyz/harness")
+OURS = ("0bq-server", "bq_server/", "harness/", "entry", "PYZ.pyz/bq_server", "PYZ.pyz/harness")
 """What we wrote, by how its name begins inside."""
 
 

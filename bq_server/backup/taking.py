@@ -76,10 +76,17 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
             advice = "" if url else ": a server that was started with --redis-url needs it here too"
             raise BackupError(f"the stream server of {directory.path} does not answer ({error}){advice}") from error
         backlog = Backlog(client, keys)
-        newest = await backlog.newest()
-        queued = await _write(backlog.queued(newest), parts / archive.QUEUE)
-        dead = await _write(backlog.dead(), parts / archive.DEAD)
-        copying.copy(directory.database, parts / archive.DATABASE)
+        while True:
+            before = copying.resets(directory.database)
+            newest = await backlog.newest()
+            queued = await _write(backlog.queued(newest), parts / archive.QUEUE)
+            dead = await _write(backlog.dead(), parts / archive.DEAD)
+            copying.copy(directory.database, parts / archive.DATABASE)
+            if copying.resets(parts / archive.DATABASE) == before:
+                break
+            # An environment was emptied meanwhile: what was queued before must not come back.
+            for name in archive.MEMBERS:
+                (parts / name).unlink()
     contents = copying.examine(parts / archive.DATABASE)
     if owner != contents.installation_id:
         raise BackupError(
@@ -106,7 +113,6 @@ async def _stream_url(stack: AsyncExitStack, directory: DataDirectory) -> str:
         stack.enter_context(directory.locked(wait_seconds=0.5))
     except DataDirectoryUnusable:
         return valkey.url  # a server runs, and its stream server with it
-    directory.require_owner()
     stack.push_async_callback(valkey.stop)
     await valkey.start()
     return valkey.url

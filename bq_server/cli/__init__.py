@@ -1,5 +1,8 @@
 """Commands: parse, call, print. What a command needs is imported when it runs, so that every `--help` is quick."""
 
+import signal
+from typing import NoReturn
+
 import typer
 
 from bq_server.cli import about, backup, doctor, game, harness, health, keys, serve, verify
@@ -27,4 +30,12 @@ app.add_typer(harness.app, name="harness")
 
 def main() -> None:
     """The executable's entry point."""
+    # As Ctrl-C does, so that a command cleans up behind itself; what was told to outlive its terminal still does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     app(prog_name="bq-server")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

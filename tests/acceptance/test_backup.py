@@ -334,3 +334,11 @@ def test_a_backup_has_its_name_when_it_is_whole_and_replaces_only_by_force(data_
     assert "can't be made" in refused("restore", file, tmp_path / "file" / "data")
     assert "can't be made" in refused("restore", file, tmp_path / "file")
     assert "can't be made" in refused("restore", file, Path("/proc/none/data"))
+
+
+def test_a_server_does_not_begin_where_a_restore_was_not_finished(data_dir: Path) -> None:
+    (data_dir / ".restoring-x").mkdir(parents=True)
+    ended = run("serve", "--port", "0", "--data-dir", str(data_dir))
+    assert ended.returncode == 1
+    assert "a restore into" in ended.stderr
+    assert not (data_dir / "facts.sqlite3").exists()

@@ -1,5 +1,6 @@
 """`bq-server keys`, before, while and after a server runs."""
 
+import os
 import re
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def test_a_key_is_kept_as_a_hash_only(data_dir: Path) -> None:
         (["create", "--env", "prod", "--scope", "read"], "prod"),
         (["create", "--env", "test", "--scope", "write"], "write"),
         (["create", "--env", "test"], "--scope"),
-        (["revoke", "key_none"], "key_none"),
+        (["revoke", "key_none"], "there is no database"),
+        (["list"], "there is no database"),
     ],
 )
 def test_a_wrong_call_ends_with_a_sentence(data_dir: Path, arguments: list[str], said: str) -> None:
@@ -73,6 +75,23 @@ def test_a_wrong_call_ends_with_a_sentence(data_dir: Path, arguments: list[str],
     assert ended.returncode != 0
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert not data_dir.exists(), "a call that fails, or only reads, makes nothing"
+
+
+def test_a_key_that_is_not_there_can_not_be_revoked(data_dir: Path) -> None:
+    create(data_dir, "--env", "test", "--scope", "read")
+    ended = run("keys", "revoke", "key_none", "--data-dir", str(data_dir))
+    assert (ended.returncode, "key_none" in ended.stderr) == (1, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to own a directory as somebody else takes root")
+@pytest.mark.parametrize("command", ["doctor", "serve", "keys list"])
+def test_a_directory_of_somebody_else_is_left_untouched(data_dir: Path, command: str) -> None:
+    data_dir.mkdir()
+    os.chown(data_dir, 65534, 65534)
+    ended = run(*command.split(), "--data-dir", str(data_dir), env={"BQ_PORT": "0"})
+    assert ended.returncode != 0
+    assert list(data_dir.iterdir()) == []
 
 
 def test_doctor_names_what_is_in_use(data_dir: Path) -> None:

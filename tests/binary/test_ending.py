@@ -5,12 +5,14 @@ import os
 import pty
 import shutil
 import signal
+import subprocess
 import termios
 import time
 from pathlib import Path
 
 import pytest
 
+from bq_server.unpacked import LOCK, QUIET_SECONDS, STAMP
 from tests.binary.program import Program, Serving, running, until
 
 
@@ -108,6 +110,79 @@ def test_ctrl_c_on_a_terminal_is_one_signal(program: Program, tmp_path: Path) ->
         os.close(slave)
 
 
+def _unpacking(program: Program, seconds: float) -> tuple[subprocess.Popen[bytes], list[Path]]:
+    """Start it and stop it where it is after so long. Answers it and the directory that it unpacks into."""
+    before = _unpacked(program)
+    started = subprocess.Popen([*program.command, "version"], env=program.variables(""), stdout=subprocess.DEVNULL)
+    time.sleep(seconds)
+    started.send_signal(signal.SIGSTOP)
+    return started, [path for path in _unpacked(program) if path not in before]
+
+
+def _age(directory: Path, seconds: float) -> None:
+    for path in [directory, *directory.rglob("*")]:
+        os.utime(path, (time.time() - seconds,) * 2, follow_symlinks=False)
+
+
+def test_what_a_bootloader_killed_while_unpacking_left_is_removed(onefile: Program) -> None:
+    halves = 0
+    for seconds in (0.0, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5):
+        started, made = _unpacking(onefile, seconds)
+        started.kill()
+        started.wait()
+        for directory in made:
+            time.sleep(0.1)  # for the program, where there was one, to die with it
+            left = list(directory.rglob("*"))
+            halves += bool(left) and not (directory / LOCK).exists() and not (directory / "base_library.zip").exists()
+            _age(directory, QUIET_SECONDS + 1)
+    assert halves >= 2, "hardly any was killed while it unpacked: this test is blind"
+    assert onefile.run("version").returncode == 0
+    # Killed before its first file, it left an empty directory, which tells nobody whose it is.
+    assert [path for directory in _unpacked(onefile) for path in directory.rglob("*")] == []
+
+
+def test_what_a_bootloader_unpacks_right_now_stays(onefile: Program) -> None:
+    for seconds in (0.02, 0.04, 0.06, 0.08, 0.1, 0.03, 0.05):
+        started, made = _unpacking(onefile, seconds)
+        try:
+            half = [each for each in made if (each / STAMP).exists() and not (each / "base_library.zip").exists()]
+            if half:
+                _age(half[0], 10 * QUIET_SECONDS)
+                assert onefile.run("version").returncode == 0
+                assert half[0].is_dir(), "it was removed while a live bootloader unpacked into it"
+        finally:
+            started.send_signal(signal.SIGCONT)
+        assert started.wait(30) == 0
+        if half:
+            return
+    pytest.fail("it was never caught while it unpacked: this test is blind")
+
+
+def test_a_cleaner_of_temporary_files_leaves_a_running_server_alone(onefile: Program, tmp_path: Path) -> None:
+    cleaner = shutil.which("systemd-tmpfiles")
+    with onefile.serving(tmp_path / "data") as serving:
+        (directory,) = _unpacked(onefile)
+        itself = os.open(directory, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(itself)
+        if cleaner is None:
+            pytest.skip("the lock is held; there is no systemd-tmpfiles to try it with")
+        other = onefile.temporary / "other"
+        other.mkdir()
+        (other / "file").touch()
+        rule = tmp_path / "rule.conf"
+        # By modification alone: the program's files are being read, and nobody can set their status times.
+        rule.write_text(f"d {onefile.temporary} - - - mM:1s\n")
+        for place in (directory, other):
+            _age(place, 30 * 86400)
+        subprocess.run([cleaner, "--clean", rule], check=True)
+        assert not (other / "file").exists(), "it cleaned nothing: this test is blind"
+        assert (directory / "base_library.zip").is_file(), "it removed the files of a running server"
+        serving.send("ada")
+        assert serving.end(signal.SIGTERM) == 0, serving.log.read_text()
+
+
 def test_only_dead_directories_of_our_own_are_removed(onefile: Program, tmp_path: Path) -> None:
     def made(name: str, *files: str, age: float = 3600) -> Path:
         directory = onefile.temporary / name
@@ -118,15 +193,13 @@ def test_only_dead_directories_of_our_own_are_removed(onefile: Program, tmp_path
         os.utime(directory, (time.time() - age,) * 2)
         return directory
 
-    stale = made("_MEI00000001ours01", "bq-server.lock", "bq_server/build.json")
-    half = made("_MEI00000002ours02", "bq_server/build.json")
+    stale = made("_MEI00000001ours01", LOCK, STAMP)
     kept = [
-        made("_MEI00000003ours03", "bq_server/build.json", age=5),  # may be unpacking right now
         made("_MEI00000004other4", "other/program.txt"),
         made("_MEI_not_of_this_kind"),
     ]
     if os.geteuid() == 0:
-        kept.append(made("_MEI00000005other5", "bq-server.lock", "bq_server/build.json"))
+        kept.append(made("_MEI00000005other5", LOCK, STAMP))
         os.chown(kept[-1], 65534, 65534)
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "bq_server").mkdir(parents=True)
@@ -136,7 +209,6 @@ def test_only_dead_directories_of_our_own_are_removed(onefile: Program, tmp_path
 
     with onefile.serving(tmp_path / "data") as serving:
         assert not stale.exists(), "a directory whose program is dead is still there"
-        assert not half.exists(), "a directory left by a bootloader killed while unpacking is still there"
         live = [each for each in _unpacked(onefile) if each not in [*kept, link]]
         assert len(live) == 1, live
         assert onefile.run("version").returncode == 0

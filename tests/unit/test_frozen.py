@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bq_server import __version__, about, frozen, unpacked
+from bq_server.stream import embedded
+from bq_server.stream.connection import StreamUnusable
 
 BUNDLE = "/tmp/_MEI00000001abcdef"
 
@@ -77,13 +79,55 @@ def test_a_directory_that_is_held_is_not_stale(tmp_path: Path) -> None:
 def test_a_directory_without_our_stamp_is_not_ours(tmp_path: Path) -> None:
     for name in ("_MEI00000001abcdef", "_MEI00000002abcdef", "_MEI00000003abcdef"):
         (tmp_path / name).mkdir()
-    stamped = tmp_path / "_MEI00000001abcdef" / unpacked.STAMP
-    stamped.parent.mkdir()
-    stamped.touch()
-    for path in tmp_path.iterdir():
+    (tmp_path / "_MEI00000001abcdef" / unpacked.STAMP).touch()
+    for path in tmp_path.rglob("*"):
         os.utime(path, (time.time() - 2 * unpacked.UNPACKING_SECONDS,) * 2)
     unpacked.remove_stale(tmp_path / "_MEI00000003abcdef")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["_MEI00000002abcdef", "_MEI00000003abcdef"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "age", "stays"),
+    [
+        (False, unpacked.QUIET_SECONDS / 2, True),  # its process may be in another container
+        (False, unpacked.QUIET_SECONDS * 2, False),
+        (True, unpacked.UNPACKING_SECONDS / 2, True),
+        (True, unpacked.UNPACKING_SECONDS * 2, False),  # the number is another process's by now
+    ],
+)
+def test_a_half_unpacked_directory_stays_while_it_may_be_unpacked_into(
+    tmp_path: Path, runs: bool, age: float, stays: bool
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    half = tmp_path / f"_MEI{os.getpid() if runs else ended.pid:08x}abcdef"
+    deep = half / "library" / "file"
+    deep.parent.mkdir(parents=True)
+    for path in (half / unpacked.STAMP, deep):
+        path.touch()
+    for path in (half, *half.rglob("*")):
+        os.utime(path, (time.time() - 10 * unpacked.UNPACKING_SECONDS,) * 2)
+    os.utime(deep, (time.time() - age,) * 2)
+    unpacked.remove_stale(tmp_path / "_MEI00000003abcdef")
+    assert half.exists() == stays
+
+
+def test_what_is_held_is_locked_itself(tmp_path: Path) -> None:
+    """That is what systemd-tmpfiles leaves alone."""
+    held = unpacked.hold(tmp_path)
+    itself = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(itself, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(itself)
+        os.close(held)
+
+
+def test_the_executable_says_when_its_own_files_are_gone(monkeypatch: pytest.MonkeyPatch, in_one_file: None) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(StreamUnusable, match=f"files are gone from {BUNDLE}.*[Ss]tart it anew"):
+        embedded.binary()
 
 
 def test_version_as_json() -> None:

@@ -12,3 +12,9 @@ SELECT count(*) FROM facts;
 -- When the newest live fact was made, if it is among the newest of all: a test environment may have a clock of its own.
 SELECT max(processed_at) FROM (SELECT environment, processed_at FROM facts ORDER BY seq DESC LIMIT 1000)
 WHERE environment = 'live';
+
+-- name: has_environments()$
+SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'environments';
+
+-- name: resets()
+SELECT project, environment, resets FROM environments WHERE resets > 0;
