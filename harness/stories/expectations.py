@@ -1,9 +1,19 @@
 """The expectations of a scenario: what must be so by now."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Count = Annotated[int, Field(ge=0)]
 Number = float | int
@@ -13,6 +23,16 @@ class Part(BaseModel):
     """A part of the document: nothing in it but what is named, and of the right type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    MAY_BE_NULL: ClassVar[frozenset[str]] = frozenset()
+    """Keys of which null says something. Of any other it would say nothing, and look as if it did."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in cls.MAY_BE_NULL:
+            raise ValueError("has no value: say what it is, or leave it out")
+        return value
 
 
 class Points(Part):
@@ -49,6 +69,8 @@ class Place(Part):
 
 class Participant(Part):
     """Where a participant stands. What is left out may be anything."""
+
+    MAY_BE_NULL = frozenset({"tier", "timezone"})
 
     participant: str
     exists: StrictBool | None = Field(None, description="false: no event ever named this participant")

@@ -144,7 +144,9 @@ class Enroll(_Refusable):
 
 
 class Profile(Part):
-    """Who, and what to know of them."""
+    """Who, and what to know of them; null takes away what was known."""
+
+    MAY_BE_NULL = frozenset({"display_name", "avatar_url", "attributes"})
 
     participant: str
     timezone: str | None = None

@@ -193,3 +193,15 @@ def test_the_schema_knows_every_step() -> None:
     assert schema["additionalProperties"] is False
     kinds = {key for step in schema["$defs"].values() for key in step.get("required", [])}
     assert {"send", "batch", "advance", "clock", "enroll", "profile", "give", "take", "game", "expect"} <= kinds
+
+
+@pytest.mark.parametrize("expected", ["badges:", "points: null", "facts: ~", "challenges: {c: {status: null}}"])
+def test_an_expectation_without_a_value_is_a_mistake_and_no_silent_pass(tmp_path: Path, expected: str) -> None:
+    path = tmp_path / "story.yaml"
+    story = (
+        "name: Nothing said\nsteps:\n  - send: {event_name: x, participant_id: a}\n  - expect:\n      participant: a\n"
+    )
+    path.write_text(f"{story}      {expected}\n")
+    with pytest.raises(ScenarioMistakes) as wrong:
+        load(path)
+    assert any(":6:" in str(mistake) and "say what it is" in str(mistake) for mistake in wrong.value.mistakes)
