@@ -82,6 +82,8 @@ class PrivateServer:
     def start(self) -> Self:
         """Start it, again if need be, and wait until it is ready. Raises `ServerFailed`."""
         self._directory.mkdir(parents=True, exist_ok=True)
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()  # of a server that ended by itself, or was killed by somebody else
         banner = self._directory / "banner.txt"
         # Settings of the caller's own server, such as BQ_REDIS_URL, are not meant for this one.
         inherited = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
@@ -145,6 +147,8 @@ class PrivateServer:
         if ended is None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
         raise ServerFailed(f"the server {what}\n{self.log[-2000:]}")
 
 
