@@ -86,7 +86,7 @@ def test_commands_and_options_are_completed(shell: str) -> None:
 
 
 def test_bash_completes_with_the_script_it_is_given(path: str) -> None:
-    script = run("--show-completion", "bash").stdout
+    script = run(env={"_BQ_SERVER_COMPLETE": "source_bash"}).stdout
     typing = "COMP_WORDS=(bq-server resto); COMP_CWORD=1; _bq_server_completion bq-server"
     ended = subprocess.run(
         ["bash", "--norc", "-c", f'{script}\n{typing}\necho "${{COMPREPLY[@]}}"'],
