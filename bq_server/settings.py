@@ -4,22 +4,16 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 KiB = 1024
 MiB = 1024 * KiB
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Flag over environment over file over default. Raises `pydantic.ValidationError` for a value out of range."""
 
-    model_config = SettingsConfigDict(env_prefix="BQ_", env_ignore_empty=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
@@ -76,21 +70,29 @@ class Settings(BaseSettings):
         Raises `pydantic.ValidationError` for a wrong value or an unknown TOML key, `FileNotFoundError` and
         `tomllib.TOMLDecodeError` for the file.
         """
-        if config is None:
-            return cls(**flags)
-        if not config.is_file():
+        if config is not None and not config.is_file():
             raise FileNotFoundError(f"there is no configuration file {config}")
+        from pydantic_settings import (  # takes as long as all that a --help needs
+            BaseSettings,
+            PydanticBaseSettingsSource,
+            SettingsConfigDict,
+            TomlConfigSettingsSource,
+        )
 
-        class WithFile(cls):  # type: ignore[misc, valid-type]
+        class Loaded(cls, BaseSettings):  # type: ignore[misc, valid-type]
+            model_config = SettingsConfigDict(env_prefix="BQ_", env_ignore_empty=True)
+
             @classmethod
             def settings_customise_sources(
                 cls,
                 settings_cls: type[BaseSettings],
                 init_settings: PydanticBaseSettingsSource,
                 env_settings: PydanticBaseSettingsSource,
-                **_: PydanticBaseSettingsSource,
+                dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
+                file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
             ) -> tuple[PydanticBaseSettingsSource, ...]:
-                return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)
+                file = () if config is None else (TomlConfigSettingsSource(settings_cls, config),)
+                return init_settings, env_settings, *file
 
-        loaded = WithFile(**flags)
+        loaded = Loaded(**flags)
         return cls.model_construct(**{name: getattr(loaded, name) for name in cls.model_fields})

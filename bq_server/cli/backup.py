@@ -1,6 +1,5 @@
 """`bq-server backup` and `bq-server restore`."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bq_server.cli.options import fail, reveal, with_settings
+from bq_server.cli.options import complete, fail, reveal, with_settings
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def backup(
         StreamKeys(settings.redis_prefix),
     )
     with _ending():
-        manifest = asyncio.run(take(directory, url, keys, file, replace=force, clock=system_clock))
+        manifest = complete(take(directory, url, keys, file, replace=force, clock=system_clock))
     typer.echo(f"{file}: {_told(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
 
 
@@ -68,7 +67,7 @@ def restore(
     window = settings.idempotency_window_hours
     restoring = Restoring(file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock)
     with _ending():
-        manifest = asyncio.run(restoring.run())
+        manifest = complete(restoring.run())
     typer.echo(f"{directory.path}: {_told(manifest)}")
 
 

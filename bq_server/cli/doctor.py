@@ -1,6 +1,5 @@
 """`bq-server doctor`: what this machine and this data directory give the server, and what is wrong with them."""
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bq_server.cli.options import reveal, with_settings
+from bq_server.cli.options import complete, reveal, with_settings
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 
     try:
-        durability = asyncio.run(_durability(reveal(settings.redis_url), running))
+        durability = complete(_durability(reveal(settings.redis_url), running))
     except (StreamUnavailable, StreamUnusable, OSError) as error:
         yield Finding("problem", "stream", str(error))
         return

@@ -4,8 +4,6 @@ import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import typer
 
@@ -155,6 +153,9 @@ def _read(file: Path) -> bytes:
 
 def _call(url: str, method: str, path: str, api_key: str, body: bytes | None = None) -> Any:
     """A request to a server; ends the program with a sentence when it is refused."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
     if not url.startswith(("http://", "https://")):
         fail(f"--url {url} must start with http:// or https://", code=2)
     media_type = "application/yaml" if method == "PUT" else "application/json"

@@ -1,6 +1,5 @@
 """`bq-server keys`: API keys, also while a server runs."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from enum import StrEnum
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bq_server.cli.options import CONFIG, fail, load
+from bq_server.cli.options import CONFIG, complete, fail, load
 
 if TYPE_CHECKING:
     from bq_server.store.database import Database
@@ -54,7 +53,7 @@ def create(
             )
         return key
 
-    typer.echo(asyncio.run(add()))
+    typer.echo(complete(add()))
 
 
 @app.command("list")
@@ -71,7 +70,7 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
             return await keys.every(connection)
 
     table = Table("id", "environment", "scopes", "name", "created", "revoked", box=None)
-    for key in asyncio.run(every()):
+    for key in complete(every()):
         revoked = format_timestamp(key.revoked_at) if key.revoked_at is not None else ""
         scopes = " ".join(sorted(key.scopes))
         table.add_row(key.key_id, key.scope.environment, scopes, key.name, format_timestamp(key.created_at), revoked)
@@ -92,7 +91,7 @@ def revoke(
         async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
             return await keys.revoke(connection, key_id, system_clock())
 
-    if not asyncio.run(end()):
+    if not complete(end()):
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
 
 

@@ -2,15 +2,17 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import SecretStr, ValidationError
 
 from bq_server.settings import Settings
+
+T = TypeVar("T")
 
 CONFIG = Annotated[
     Path | None, typer.Option("--config", envvar="BQ_CONFIG", help="TOML file with any of these settings.")
@@ -94,6 +96,13 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """End the program with a sentence on standard error."""
     typer.echo(f"bq-server: {message}", err=True)
     raise typer.Exit(code)
+
+
+def complete(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` answers."""
+    import asyncio
+
+    return asyncio.run(work)
 
 
 def reveal(secret: SecretStr | None) -> str | None:

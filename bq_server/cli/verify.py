@@ -1,6 +1,5 @@
 """`bq-server verify` and `bq-server replay`: state held against facts, and written anew from them."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bq_server.cli.options import CONFIG, fail, load
+from bq_server.cli.options import CONFIG, complete, fail, load
 
 if TYPE_CHECKING:
     from bq_server.datadir import DataDirectory
@@ -39,7 +38,7 @@ def verify(
     """
     directory = _directory(data_dir, config, 2)
     report = _Report(as_json)
-    asyncio.run(_verify(directory, report))
+    complete(_verify(directory, report))
     report.end()
     if report.differences:
         raise typer.Exit(1)
@@ -58,7 +57,7 @@ def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
             stack.enter_context(directory.locked())
         except DataDirectoryUnusable as error:
             fail(str(error))
-        asyncio.run(_replay(directory))
+        complete(_replay(directory))
 
 
 async def _verify(directory: "DataDirectory", report: "_Report") -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -74,6 +76,14 @@ def test_the_command_reference_is_what_help_says() -> None:
 def test_every_group_of_commands_is_known_here() -> None:
     groups = [command for command in commands() if "COMMAND [ARGS]" in help_of(command)]
     assert set(groups) == set(GROUPS)
+
+
+def test_help_needs_nothing_that_only_running_a_command_needs() -> None:
+    """It is what keeps every `--help` quick; `make binary-report` measures how quick."""
+    script = "import sys, bq_server.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "bq_server.cli" in loaded
+    assert {"asyncio", "ssl", "pydantic_settings", "hypercorn", "pysqlite3", "redis", "yaml"}.isdisjoint(loaded)
 
 
 def test_the_table_of_codes_is_the_codes() -> None:

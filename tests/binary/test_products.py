@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import resource
 import socket
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from tests.binary.program import Program
 
 HERE = Path(__file__).parents[2]
 MOST_BYTES = 45_000_000
-HELP_SECONDS = 0.5
 GLIBC = (2, 35)
 """The oldest that the documentation promises to work with."""
 
@@ -220,15 +218,10 @@ def test_only_what_is_needed_is_inside(unpacked: Path, dist: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_is_quick(onedir: Program, command: tuple[str, ...]) -> None:
-    """Counted in the processor's time, which is the same whatever else this machine is doing."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_every_command_tells_how_to_use_it(onedir: Program, command: tuple[str, ...]) -> None:
     told = onedir.run(*command, "--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert told.returncode == 0, told.stderr
-    assert "Usage:" in told.stdout
-    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert took < HELP_SECONDS, f"bq-server {' '.join(command)} --help took {took:.2f} s"
+    assert told.stdout.startswith(" ".join(["Usage: bq-server", *command]))
 
 
 def test_no_file_needs_a_library_that_is_not_inside(unpacked: Path, dist: Path) -> None:
