@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,22 @@ def holds(part: Any, whole: Any) -> bool:
     if isinstance(part, Mapping) and isinstance(whole, Mapping):
         return all(key in whole and holds(value, whole[key]) for key, value in part.items())
     return same(part, whole)
+
+
+def unmatched(parts: Sequence[Any], wholes: Sequence[Any]) -> list[Any]:
+    """The parts for which no whole is left that holds them, when every whole serves one part and as many as can are."""
+    served: dict[int, int] = {}
+
+    def serve(part: int, tried: set[int]) -> bool:
+        for whole, candidate in enumerate(wholes):
+            if whole not in tried and holds(parts[part], candidate):
+                tried.add(whole)
+                if whole not in served or serve(served[whole], tried):
+                    served[whole] = part
+                    return True
+        return False
+
+    return [each for part, each in enumerate(parts) if not serve(part, set())]
 
 
 def differ(what: str, expected: Any, actual: Any) -> Iterator[Difference]:

@@ -35,7 +35,17 @@ class Part(BaseModel):
         return value
 
 
-class Points(Part):
+class Figures(Part):
+    """What is expected of one thing. Empty, it would expect nothing, and look as if it did."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("expects nothing")
+        return self
+
+
+class Points(Figures):
     """Figures of the ledger."""
 
     balance: int | None = None
@@ -43,7 +53,7 @@ class Points(Part):
     total_spent: int | None = None
 
 
-class Challenge(Part):
+class Challenge(Figures):
     """A way through a challenge."""
 
     status: Literal["not_enrolled", "upcoming", "active", "completed", "expired"] | None = None
@@ -52,7 +62,7 @@ class Challenge(Part):
     milestones: list[Number] | None = Field(None, description="Exactly these are reached")
 
 
-class Streak(Part):
+class Streak(Figures):
     """A streak as it stands; one never recorded counts nothing."""
 
     current: int | None = None
@@ -60,8 +70,8 @@ class Streak(Part):
     at_risk: StrictBool | None = None
 
 
-class Place(Part):
-    """A place on a leaderboard, in its first window that is now. None of both: no place."""
+class Place(Figures):
+    """A place on a leaderboard, in its first window that is now."""
 
     rank: int | None = None
     score: Number | None = None
@@ -106,7 +116,7 @@ class Ranking(Part):
     entries: list[Entry] = Field(description="Exactly these, in this order")
 
 
-class Environment(Part):
+class Environment(Figures):
     """How the whole environment stands. What is left out may be anything."""
 
     facts: Count | None = None
@@ -114,12 +124,6 @@ class Environment(Part):
     dead: Count | None = None
     leaderboard: Ranking | None = None
     warnings: list[str] | None = Field(None, description="Exactly these definitions have warnings")
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("expects nothing")
-        return self
 
 
 # Tags stand in the locations of errors, where they must not be taken for keys of the document.

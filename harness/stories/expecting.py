@@ -7,7 +7,7 @@ from urllib.parse import quote
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
 from harness.client import Client, Refused
-from harness.stories.differences import Difference, differ, holds, same
+from harness.stories.differences import Difference, differ, same, unmatched
 from harness.stories.expectations import Environment, Participant, Points, Ranking
 from harness.stories.routes import Rejected
 from harness.stories.scenario import Refusal, Rejection
@@ -53,9 +53,9 @@ def state_differences(expected: Participant, state: Mapping[str, Any]) -> Iterat
     places = {each["leaderboard_code"]: each for each in state["leaderboards"]}
     for code, place in expected.leaderboards.items():
         given = None if place is None else place.model_dump(exclude_none=True)
-        if not given or code not in places:
+        if given is None or code not in places:
             actual = {key: places[code][key] for key in ("rank", "score")} if code in places else None
-            yield from differ(f"leaderboards.{code}", given or None, actual)
+            yield from differ(f"leaderboards.{code}", given, actual)
         else:
             yield from _figures(f"leaderboards.{code}", given, places[code])
 
@@ -85,15 +85,16 @@ def of_refusal(expected: Refusal, refused: Refused) -> Iterator[Difference]:
 
 def of_rejections(expected: Iterable[Rejection], rejected: Rejected) -> Iterator[Difference]:
     """Where not exactly those events of a batch were rejected, or for other reasons."""
-    wanted = {each.index: each for each in expected}
+    wanted: dict[int, list[Json]] = {}
+    for each in expected:
+        wanted.setdefault(each.index, []).append(each.model_dump(exclude_none=True, exclude={"index"}))
     for index in sorted({*wanted, *rejected}):
         if index not in rejected:
             yield Difference(f"batch[{index}]", "rejected", "accepted")
         elif index not in wanted:
             yield Difference(f"batch[{index}]", "accepted", f"rejected: {_errors(rejected[index])}")
         else:
-            told = wanted[index].model_dump(exclude_none=True, exclude={"index"})
-            if not any(holds(told, error) for error in rejected[index]):
+            for told in unmatched(wanted[index], rejected[index]):
                 yield Difference(f"batch[{index}]", told, _errors(rejected[index]))
 
 

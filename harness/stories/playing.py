@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from harness.client import Client, Refused, Unreachable
 from harness.stories import expecting
-from harness.stories.differences import holds, table, written
+from harness.stories.differences import table, unmatched, written
 from harness.stories.expectations import Environment, Expect, Participant
 from harness.stories.explaining import explain
 from harness.stories.exported import read_export
@@ -144,7 +144,7 @@ class Player:
     def _caused(self, index: int, expected: list[Json], sent: list[Json]) -> None:
         self.settle()
         effects = [effect for event in sent for effect in self._route.effects(event)]
-        missing = [each for each in expected if not any(holds(each, effect) for effect in effects)]
+        missing = unmatched(expected, effects)
         if missing or (not expected and effects):
             lines = [f"missing  {written(each)}" for each in missing]
             lines += [f"caused   {written(each)}" for each in effects] or ["it caused nothing"]

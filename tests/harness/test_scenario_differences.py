@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.stories.differences import Difference, compare, holds, same, table
+from harness.stories.differences import Difference, compare, holds, same, table, unmatched
 from harness.stories.explaining import MOST_FACTS, explain
 from harness.stories.exported import Exported
 
@@ -30,6 +30,21 @@ from harness.stories.exported import Exported
 def test_what_is_the_same(one: Any, other: Any, equal: bool) -> None:
     assert same(one, other) is equal
     assert same(other, one) is equal
+
+
+@pytest.mark.parametrize(
+    ("parts", "wholes", "left"),
+    [
+        ([], [], []),
+        ([{"a": 1}], [{"a": 1, "b": 2}], []),
+        ([{"a": 1}, {"a": 1}], [{"a": 1, "b": 2}], [{"a": 1}]),
+        ([{"a": 1}, {"a": 1, "b": 2}], [{"a": 1, "b": 2}, {"a": 1, "b": 3}], []),
+        ([{"b": 2}, {"a": 1}, {}], [{"a": 1, "b": 2}, {"a": 1}, {"c": 3}], []),
+        ([{"c": 1}], [], [{"c": 1}]),
+    ],
+)
+def test_every_whole_serves_one_part(parts: list[Any], wholes: list[Any], left: list[Any]) -> None:
+    assert unmatched(parts, wholes) == left
 
 
 def test_a_part_holds_in_the_whole() -> None:

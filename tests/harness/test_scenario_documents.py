@@ -43,6 +43,9 @@ steps:
   - expect: {participant: ada, points: lots}  # "lots" integer
   - expect: {participant: ada, exists: false, facts: 3}  # "{participant" isn't
   - expect: {participant: ada, streaks: {daily: {at_risk: 1}}}  # "1}" boolean
+  - expect: {participant: ada, points: {}}  # "{}" nothing
+  - expect: {participant: ada, challenges: {spring: {}}}  # "{}" nothing
+  - expect: {participant: ada, leaderboards: {spenders: {}}}  # "{}" nothing
   - expect: {facts: -1}  # "-1" greater
   - expect: {facts: 1, facts: 1}  # "facts: 1}" twice
 """
@@ -60,7 +63,7 @@ steps:
   - expect: {participant: ada, badges: [champion, champian]}  # "champian" champion
   - expect: {participant: ada, tier: gold}  # "gold" tier
   - expect: {participant: ada, streaks: {daily: {current: 1}}}  # "daily" streak
-  - expect: {participant: ada, challenges: {sprung: {}}}  # "sprung" spring
+  - expect: {participant: ada, challenges: {sprung: {status: active}}}  # "sprung" spring
   - expect: {participant: ada, challenges: {spring: {objectives: {buy2: 1}}}}  # "buy2" buy3
   - expect: {participant: ada, leaderboards: {spender: null}}  # "spender" spenders
   - expect: {leaderboard: {code: spendings, entries: []}}  # "spendings" spenders

@@ -294,6 +294,8 @@ def test_a_refusal_that_does_not_come_or_is_another(
         ("[{index: 1, field: participant_id, code: missing}]", []),
         ("[]", ["batch[1] accepted rejected: participant_id missing: is required"]),
         ("[{index: 0}, {index: 1}]", ["batch[0] rejected accepted"]),
+        ("[{index: 1, code: odd}, {index: 1}]", ['batch[1] {"code": "odd"} participant_id missing: is required']),
+        ("[{index: 1, code: missing}, {index: 1}]", ["batch[1] {} participant_id missing: is required"]),
         ("[{index: 1, code: odd}]", ['batch[1] {"code": "odd"} participant_id missing: is required']),
     ],
 )
@@ -316,6 +318,8 @@ def test_what_an_event_caused_is_looked_up(told: Teller, mode: Mode) -> None:
     (text,) = told.failures(story % "[{type: badge, code: champion}]", mode)
     assert 'missing  {"type": "badge", "code": "champion"}' in text
     assert '"code": "first"' in text
+    (text,) = told.failures(story % "[{type: badge}, {type: badge, code: first}]", mode)
+    assert 'missing  {"type": "badge", "code": "first"}' in text
     (text,) = told.failures(story % "[]", mode)
     assert "it didn't cause what was expected" in text
 
