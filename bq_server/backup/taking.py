@@ -5,9 +5,12 @@ accepted before the first step is in one of them, whatever the server does meanw
 since a fact is unique by its event id.
 """
 
+import fcntl
+import glob
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,8 +38,7 @@ async def take(
         raise BackupError(f"there is no database in {directory.path}: name the server's data directory with --data-dir")
     _require_free(target, replace=replace)
     try:
-        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
-            parts = Path(name)
+        with _workplace(target) as parts:
             manifest = await _collect(directory, url, keys, parts, clock)
             made = parts / "backup"
             archive.write(made, manifest, parts)
@@ -48,6 +50,30 @@ async def take(
     except OSError as error:
         raise BackupError(f"the backup can't be written to {target.parent}: {error.strerror}") from error
     return manifest
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A directory beside `target`, removed at the end; what a killed backup to the same target left goes first."""
+    prefix = f".{target.name}.bq-backup-"
+    for left in target.parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError), _held(left):
+            shutil.rmtree(left)
+    with TemporaryDirectory(prefix=prefix, dir=target.parent) as name, ExitStack() as stack:
+        with suppress(OSError):  # some file systems lock no directories: there nothing is ever taken for left
+            stack.enter_context(_held(Path(name)))
+        yield Path(name)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Lock the directory, at the latest until this process ends. Raises `OSError` where somebody else has."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _require_free(target: Path, *, replace: bool) -> None:

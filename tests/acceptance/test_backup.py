@@ -1,21 +1,29 @@
 """Backup and restore: promises 1 and 2 hold through both, under load and in every state a server can be in."""
 
+import asyncio
+import fcntl
 import json
+import os
 import stat
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import redis
 
+from bq_server.backup.taking import take
+from bq_server.clock import system_clock
+from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
+from bq_server.store import copying
 from bq_server.store.sqlite import connect
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.process import COMMAND, ServerProcess, run, until
 from tests.support.valkey import valkey
@@ -334,6 +342,50 @@ def test_a_backup_has_its_name_when_it_is_whole_and_replaces_only_by_force(data_
     assert "can't be made" in refused("restore", file, tmp_path / "file" / "data")
     assert "can't be made" in refused("restore", file, tmp_path / "file")
     assert "can't be made" in refused("restore", file, Path("/proc/none/data"))
+
+
+def test_a_backup_removes_what_a_killed_one_to_the_same_file_left_and_nothing_else(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    aside = tmp_path / "aside"
+    kept = [aside / name for name in (".b[1].old", ".b1.bq-backup-x", ".b[1].bq-backup-held", ".b[1].bq-backup-file")]
+    left = aside / ".b[1].bq-backup-left"
+    for directory in (*kept[:3], left):
+        directory.mkdir(parents=True)
+        (directory / "facts.sqlite3").write_bytes(b"half")
+    kept[3].touch()
+    with ServerProcess(data_dir) as server:
+        server.request("POST", "/ingest/events/sync", json=event())
+        assert server.stop() == 0
+    held = os.open(kept[2], os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    taken(data_dir, aside / "b[1]")
+    os.close(held)
+    assert set(aside.iterdir()) == {*kept, aside / "b[1]"}
+
+
+def test_what_was_queued_when_its_environment_was_emptied_does_not_come_back(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[Path] = []
+    copy = copying.copy
+    with ServerProcess(data_dir) as server, ExitStack() as waiting:
+        waiting.enter_context(no_new_facts(data_dir))
+        for number in range(3):
+            assert server.request("POST", "/ingest/events", json=numbered(number)).status_code == 202
+
+        def emptied_before(source: Path, target: Path) -> None:
+            copies.append(target)
+            if len(copies) == 1:
+                waiting.close()
+                assert server.request("POST", "/sandbox/reset", json={}).status_code == 200
+            copy(source, target)
+
+        monkeypatch.setattr(copying, "copy", emptied_before)
+        directory, file = DataDirectory(data_dir), tmp_path / "backup"
+        manifest = asyncio.run(take(directory, None, StreamKeys("bq"), file, replace=False, clock=system_clock))
+        assert (len(copies), manifest.queued, manifest.facts) == (2, 0, 0)
+        assert server.stop() == 0
 
 
 def test_a_server_does_not_begin_where_a_restore_was_not_finished(data_dir: Path) -> None:
