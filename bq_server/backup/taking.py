@@ -6,7 +6,6 @@ since a fact is unique by its event id.
 """
 
 import fcntl
-import glob
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,9 @@ from bq_server.stream.backlog import Backlog, Kept
 from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, connect, owner_of
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
+
+WORKPLACE = ".bq-backup-"
+"""How the names of the directories begin in which backups are put together."""
 
 
 async def take(
@@ -54,12 +56,11 @@ async def take(
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """A directory beside `target`, removed at the end; what a killed backup to the same target left goes first."""
-    prefix = f".{target.name}.bq-backup-"
-    for left in target.parent.glob(f"{glob.escape(prefix)}*"):
+    """A directory beside `target`, removed at the end; what killed backups left there goes first."""
+    for left in target.parent.glob(f"{WORKPLACE}*"):
         with suppress(OSError), _held(left):
             shutil.rmtree(left)
-    with TemporaryDirectory(prefix=prefix, dir=target.parent) as name, ExitStack() as stack:
+    with TemporaryDirectory(prefix=WORKPLACE, dir=target.parent) as name, ExitStack() as stack:
         with suppress(OSError):  # some file systems lock no directories: there nothing is ever taken for left
             stack.enter_context(_held(Path(name)))
         yield Path(name)

@@ -344,12 +344,10 @@ def test_a_backup_has_its_name_when_it_is_whole_and_replaces_only_by_force(data_
     assert "can't be made" in refused("restore", file, Path("/proc/none/data"))
 
 
-def test_a_backup_removes_what_a_killed_one_to_the_same_file_left_and_nothing_else(
-    data_dir: Path, tmp_path: Path
-) -> None:
+def test_a_backup_removes_what_a_killed_one_left_and_nothing_else(data_dir: Path, tmp_path: Path) -> None:
     aside = tmp_path / "aside"
-    kept = [aside / name for name in (".b[1].old", ".b1.bq-backup-x", ".b[1].bq-backup-held", ".b[1].bq-backup-file")]
-    left = aside / ".b[1].bq-backup-left"
+    kept = [aside / name for name in (".bq", "bq-backup-x", ".bq-backup-held", ".bq-backup-file")]
+    left = aside / ".bq-backup-left"
     for directory in (*kept[:3], left):
         directory.mkdir(parents=True)
         (directory / "facts.sqlite3").write_bytes(b"half")
@@ -359,9 +357,9 @@ def test_a_backup_removes_what_a_killed_one_to_the_same_file_left_and_nothing_el
         assert server.stop() == 0
     held = os.open(kept[2], os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    taken(data_dir, aside / "b[1]")
+    taken(data_dir, aside / "b")
     os.close(held)
-    assert set(aside.iterdir()) == {*kept, aside / "b[1]"}
+    assert set(aside.iterdir()) == {*kept, aside / "b"}
 
 
 def test_what_was_queued_when_its_environment_was_emptied_does_not_come_back(
