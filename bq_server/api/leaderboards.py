@@ -71,15 +71,19 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
             period, before = window_period(now, window), previous_period(now, window)
             key = f"leaderboard/{board.code}"
             best, total = await state.top(connection, call.scope, key, window, period, query.limit)
-            entries = []
-            for rank, each in enumerate(best, start=1):
-                change: Literal["up", "same", "down", "new"] | None = None
-                if before is not None:
-                    found = await state.rank(connection, call.scope, key, window, before, each.participant_id)
-                    change = _change(rank, None if found is None else found[1])
-                entries.append(
-                    RankingEntry(rank=rank, participant_id=each.participant_id, score=each.score, change=change)
-                )
+            ranks: dict[str, int] = {}
+            if before is not None:
+                named = [each.participant_id for each in best]
+                ranks = await state.ranks(connection, call.scope, key, window, before, named)
+        entries = [
+            RankingEntry(
+                rank=rank,
+                participant_id=each.participant_id,
+                score=each.score,
+                change=None if before is None else _change(rank, ranks.get(each.participant_id)),
+            )
+            for rank, each in enumerate(best, start=1)
+        ]
         answer = RankingAnswer(leaderboard_code=board.code, period=window, entries=entries, total_participants=total)
         return json_response(answer)
 
@@ -92,10 +96,11 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
             period = window_period(clocks.now(call.scope), window)
             key = f"leaderboard/{board.code}"
             found = await state.rank(connection, call.scope, key, window, period, participant_id)
+            total = await state.count_ranked(connection, call.scope, key, window, period)
         if found is None:
             detail = f"{participant_id} has no score on {board.code} in this window."
             raise Refusal(Code.NOT_FOUND, detail)
-        score, rank, total = found
+        score, rank = found
         answer = RankAnswer(
             participant_id=participant_id,
             rank=rank,

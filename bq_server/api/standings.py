@@ -177,7 +177,7 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
             key = f"leaderboard/{board.code}"
             place = await state.rank(connection, call.scope, key, window, period, at.participant.participant_id)
             if place is not None:
-                score, rank, _ = place
+                score, rank = place
                 found.append(RankState(leaderboard_code=board.code, period=window, score=score.score, rank=rank))
         return found
 

@@ -206,13 +206,13 @@ async def top(
     """The best of a ranking, and how many participants are on it."""
     ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
     best = [Score(*row) async for row in _queries.top_standings(connection, **ranking, limit=limit)]
-    return best, await _queries.count_standings(connection, **ranking)
+    return best, await count_ranked(connection, scope, board, window, period)
 
 
 async def rank(
     connection: aiosqlite.Connection, scope: Scope, board: str, window: str, period: str, participant_id: str
-) -> tuple[Score, int, int] | None:
-    """A participant's score, rank (from 1), and how many are on the ranking; None for one who is not."""
+) -> tuple[Score, int] | None:
+    """A participant's score and rank (from 1); None for one who is not on the ranking."""
     ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
     row = await _queries.standing(connection, **ranking, participant_id=participant_id)
     if row is None:
@@ -221,7 +221,28 @@ async def rank(
     ahead = await _queries.count_ahead(
         connection, **ranking, participant_id=participant_id, score=found.score, reached_at=found.reached_at
     )
-    return found, ahead + 1, await _queries.count_standings(connection, **ranking)
+    return found, ahead + 1
+
+
+async def ranks(
+    connection: aiosqlite.Connection,
+    scope: Scope,
+    board: str,
+    window: str,
+    period: str,
+    participant_ids: Iterable[str],
+) -> dict[str, int]:
+    """The ranks (from 1) of those of the participants who are on the ranking."""
+    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
+    rows = _queries.ranks(connection, **ranking, participants=json.dumps(list(participant_ids)))
+    return {participant_id: place async for participant_id, place in rows}
+
+
+async def count_ranked(connection: aiosqlite.Connection, scope: Scope, board: str, window: str, period: str) -> int:
+    """How many participants are on the ranking."""
+    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
+    count: int = await _queries.count_standings(connection, **ranking)
+    return count
 
 
 @asynccontextmanager

@@ -57,10 +57,24 @@ WHERE project = :project AND environment = :environment AND board = :board AND t
     AND period = :period AND participant_id = :participant_id;
 
 -- name: count_ahead(project, environment, board, time_window, period, participant_id, score, reached_at)$
-SELECT count(*) FROM standings
-WHERE project = :project AND environment = :environment AND board = :board AND time_window = :time_window
-    AND period = :period
-    AND (score > :score OR (score = :score AND (reached_at, participant_id) < (:reached_at, :participant_id)));
+-- Two counts, because each is a range of the index; with OR between them, SQLite reads the whole ranking.
+SELECT (
+    SELECT count(*) FROM standings
+    WHERE project = :project AND environment = :environment AND board = :board AND time_window = :time_window
+        AND period = :period AND score > :score
+) + (
+    SELECT count(*) FROM standings
+    WHERE project = :project AND environment = :environment AND board = :board AND time_window = :time_window
+        AND period = :period AND score = :score AND (reached_at, participant_id) < (:reached_at, :participant_id)
+);
+
+-- name: ranks(project, environment, board, time_window, period, participants)
+-- Where participants, given as a JSON array, stand: one pass over the ranking, however many they are.
+SELECT participant_id, place FROM (
+    SELECT participant_id, row_number() OVER (ORDER BY score DESC, reached_at, participant_id) AS place FROM standings
+    WHERE project = :project AND environment = :environment AND board = :board AND time_window = :time_window
+        AND period = :period
+) WHERE participant_id IN (SELECT value FROM json_each(:participants));
 
 -- name: add_entries(transaction_id, project, environment, participant_id, cause, amount, balance, fact_id, seq, occurred_at, created_at)*!
 INSERT INTO ledger (
