@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
-from bq_server.ingest.models import Timestamp
+from bq_server.ingest.models import FactWarning, Timestamp
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
 from bq_server.store import facts
@@ -21,14 +21,6 @@ MOST_PAGE_CHARACTERS = 1 << 20
 """Of properties in one page; a page that would hold more ends early, and the cursor goes on."""
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-
-
-class FactWarning(BaseModel):
-    """Something odd about an event that was accepted all the same."""
-
-    code: str
-    field: str
-    detail: str
 
 
 class FactAnswer(BaseModel):

@@ -201,7 +201,7 @@ def operations(
     async def settled(call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
         """Wait for messages; for each the ids of the event and the fact that it became or repeats."""
         newest = max(message_ids, key=_order, default=None)
-        if newest is not None and not await settling.settle(newest, WAIT_SECONDS):
+        if newest is not None and not await settling.settle(call.scope, newest, WAIT_SECONDS):
             detail = (
                 f"Accepted as {', '.join(message_ids)}, and not all are facts after {WAIT_SECONDS:g} s. Nothing is "
                 "lost: GET /api/v1/ingest/messages/{message_id} tells where each is."

@@ -129,28 +129,28 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         operation = methods["GET" if request.method == "HEAD" else request.method]
+        scope = Scope("", "")
         try:
-            scope = Scope("", "")
             if operation.scope is not None:
                 scope = authenticate(request, keyring, operation.scope).scope
             response = await operation.handle(Call(request, scope, _query(request, operation.query)))
-            if clocks.own(scope) is not None:
-                response.headers["X-Sandbox-Clock"] = format_timestamp(clocks.now(scope))
-            return response
         except Refusal as refusal:
             await discard_body(request)
-            return problem_response(request, refusal)
+            response = problem_response(request, refusal)
         except StoreUnavailable as error:
             detail = f"The facts can't be read now ({error}): ask again in a moment."
-            return problem_response(request, Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER))
+            response = problem_response(request, Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER))
         except ClientDisconnect:
             log.info("request.abandoned", request_id=request.scope.get("bq.request_id"))
             request.scope["bq.abandoned"] = True
-            return Response(status_code=400)  # nobody is there to read it
+            response = Response(status_code=400)  # nobody is there to read it
         except Exception:
             log.exception("request.broke", request_id=request.scope.get("bq.request_id"))
             detail = "This is a mistake of the server, and its log tells more under the request id."
-            return problem_response(request, Refusal(Code.INTERNAL_ERROR, detail))
+            response = problem_response(request, Refusal(Code.INTERNAL_ERROR, detail))
+        if clocks.own(scope) is not None:
+            response.headers["X-Sandbox-Clock"] = format_timestamp(clocks.now(scope))
+        return response
 
     return endpoint
 

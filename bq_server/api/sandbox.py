@@ -1,5 +1,8 @@
 """`/api/v1/sandbox`: what only test environments may do."""
 
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from tempfile import SpooledTemporaryFile
 from time import monotonic
 from typing import Annotated, Any, Literal
 
@@ -20,9 +23,14 @@ from bq_server.sandbox.resetting import Resetting
 from bq_server.sandbox.settling import Settling
 from bq_server.sandbox.story import read_story
 from bq_server.sandbox.timekeeping import EARLIEST, LATEST, BeyondTheCalendar, Duration, Timekeeping
+from bq_server.sandbox.turns import Turns
 
 SETTLE_SECONDS = 30.0
 """Longest that a move of the clock, an export or an import waits for what was accepted before."""
+
+MOST_EXPORT_BYTES_IN_MEMORY = 8 << 20
+PIECE_BYTES = 64 << 10
+"""What of an export is kept in memory before a temporary file takes it, and what is sent at once."""
 
 MOST_IMPORT_BYTES = 64 << 20
 IMPORT_SECONDS = 60.0
@@ -113,6 +121,14 @@ def operations(
     reading: Reading,
 ) -> list[Operation]:
     """The routes of this resource."""
+    turns = Turns()
+
+    @asynccontextmanager
+    async def settled(call: Call) -> AsyncIterator[None]:
+        """The environment, with everything settled that was accepted before, and nobody else at it."""
+        async with turns.take(call.scope, SETTLE_SECONDS):
+            await settling.drain(call.scope, SETTLE_SECONDS)
+            yield
 
     async def drain(call: Call) -> Response:
         call.in_sandbox()
@@ -131,28 +147,28 @@ def operations(
     async def put_clock(call: Call) -> Response:
         call.in_sandbox()
         sent, _ = await reading.model(call, ClockIn)
-        await settling.drain(call.scope, SETTLE_SECONDS)
-        try:
-            await timekeeping.set(call.scope, sent.now, frozen=sent.frozen)
-        except BeyondTheCalendar:
-            raise _beyond("now") from None
-        return _clock(call)
+        async with settled(call):
+            try:
+                await timekeeping.set(call.scope, sent.now, frozen=sent.frozen)
+            except BeyondTheCalendar:
+                raise _beyond("now") from None
+            return _clock(call)
 
     async def delete_clock(call: Call) -> Response:
         call.in_sandbox()
-        await settling.drain(call.scope, SETTLE_SECONDS)
-        await timekeeping.give_back(call.scope)
-        return _clock(call)
+        async with settled(call):
+            await timekeeping.give_back(call.scope)
+            return _clock(call)
 
     async def advance_clock(call: Call) -> Response:
         call.in_sandbox()
         sent, _ = await reading.model(call, AdvanceIn)
-        await settling.drain(call.scope, SETTLE_SECONDS)
-        try:
-            await timekeeping.advance(call.scope, sent.by)
-        except BeyondTheCalendar:
-            raise _beyond("by") from None
-        return _clock(call)
+        async with settled(call):
+            try:
+                await timekeeping.advance(call.scope, sent.by)
+            except BeyondTheCalendar:
+                raise _beyond("by") from None
+            return _clock(call)
 
     def _clock(call: Call) -> Response:
         own = clocks.own(call.scope)
@@ -162,19 +178,27 @@ def operations(
     async def reset(call: Call) -> Response:
         call.in_sandbox()
         sent, _ = await reading.model(call, ResetIn)
-        await resetting.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
+        async with turns.take(call.scope, sent.timeout_ms / 1000):
+            await resetting.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     async def export(call: Call) -> Response:
         call.in_sandbox()
-        await settling.drain(call.scope, SETTLE_SECONDS)
-        return StreamingResponse(exporting.lines(call.scope), media_type="application/x-ndjson")
+        # Whole before the first byte is sent: a slow reader must neither hold the environment nor see it emptied.
+        with ExitStack() as stack:
+            file = stack.enter_context(SpooledTemporaryFile(MOST_EXPORT_BYTES_IN_MEMORY))
+            async with settled(call):
+                async for line in exporting.lines(call.scope):
+                    file.write(line)
+            stack.pop_all()
+        return StreamingResponse(_pieces(file), media_type="application/x-ndjson")
 
     async def import_(call: Call) -> Response:
         call.in_sandbox()
         body = await read_body(call.request, MOST_IMPORT_BYTES, IMPORT_SECONDS, also=NDJSON)
         story = await read_story(body, reading.limits)
-        laid = await importing.lay(call.scope, story, SETTLE_SECONDS)
+        async with turns.take(call.scope, SETTLE_SECONDS):
+            laid = await importing.lay(call.scope, story, SETTLE_SECONDS)
         return json_response(ImportAnswer(facts=laid.facts, participants=laid.participants, game=laid.game))
 
     path, tag = "/api/v1/sandbox", "Sandbox"
@@ -272,6 +296,14 @@ def operations(
             codes=(*waits, Code.NOT_EMPTY),
         ),
     ]
+
+
+async def _pieces(file: "SpooledTemporaryFile[bytes]") -> AsyncIterator[bytes]:
+    """The whole file, which is closed then."""
+    with file:
+        file.seek(0)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def _beyond(name: str) -> Refusal:

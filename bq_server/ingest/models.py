@@ -44,6 +44,14 @@ class EventIn(BaseModel):
     )
 
 
+class FactWarning(BaseModel):
+    """Something odd about an event that was accepted all the same."""
+
+    code: str
+    field: str
+    detail: str
+
+
 class BatchIn(BaseModel):
     """A batch, of at most `max_batch_events` events. Each is validated and queued by itself."""
 

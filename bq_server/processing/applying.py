@@ -105,12 +105,14 @@ class Applying:
         changed = [
             key
             for key in after
-            if key in before and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0))
+            if key in before
+            and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
         if not changed and list(before.items()) == list(after.items()):
             return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
         again = [key for key in added if applied.get(key) == REMOVED]
-        counts = {key: 0 if backfill else newest if key in added else applied.get(key, newest) for key in after}
+        since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
+        counts = {key: 0 if backfill else since.get(key, newest) for key in after}
         compiled = await asyncio.to_thread(compile_game, new, counts)
         # One that was there before has left cells behind, which say nothing any more.
         anew = [key for key in (*changed, *(added if backfill else again)) if key in compiled.rules]

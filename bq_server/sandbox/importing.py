@@ -67,13 +67,18 @@ class Importing:
     async def _play(self, scope: Scope, game: Game, story: Story) -> None:
         """Process the facts while each definition begins to count where it did."""
         done = 0
-        for boundary in sorted({0, *story.counts_after.values()}):
-            upto = min(boundary, len(story.facts))
-            await self._process(scope, story.facts[done:upto])
-            done = upto
-            later = {key for key, count in story.counts_after.items() if count > boundary}
-            await self._applying.begin(scope, game, not_yet=later)
-        await self._process(scope, story.facts[done:])
+        try:
+            for boundary in sorted({0, *story.counts_after.values()}):
+                upto = min(boundary, len(story.facts))
+                await self._process(scope, story.facts[done:upto])
+                done = upto
+                later = {key for key, count in story.counts_after.items() if count > boundary}
+                await self._applying.begin(scope, game, not_yet=later)
+            await self._process(scope, story.facts[done:])
+        except BaseException:
+            # No definition may wait for facts that never come.
+            await self._applying.begin(scope, game, not_yet=())
+            raise
 
     async def _put_participants(self, scope: Scope, lines: Sequence[ParticipantLine]) -> None:
         for start in range(0, len(lines), BATCH):

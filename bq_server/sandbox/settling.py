@@ -40,16 +40,16 @@ class Settling:
         with unavailable("It can't be told now what still waits"):
             newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
-            if not (await self._consumes(newest, deadline) and await self._refolds(scope, deadline)):
+            if not (await self._consumes(scope, newest, deadline) and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
             async with self._database.read() as connection:
                 facts, duplicates = await environments.count(connection, scope)
             return Settled(facts, duplicates, len(await self.dead(scope)))
 
-    async def settle(self, message_id: str, seconds: float) -> bool:
-        """Wait until this message and those before it are settled; whether they are in time."""
+    async def settle(self, scope: Scope, message_id: str, seconds: float) -> bool:
+        """Wait until the environment's messages up to this one are settled; whether they are in time."""
         with unavailable("It can't be told now what still waits"):
-            return await self._consumes(message_id, asyncio.get_running_loop().time() + seconds)
+            return await self._consumes(scope, message_id, asyncio.get_running_loop().time() + seconds)
 
     async def dead(self, scope: Scope) -> list[str]:
         """The ids of the environment's messages that were given up."""
@@ -63,13 +63,24 @@ class Settling:
                     found.append(letter.message_id)
             return found
 
-    async def _consumes(self, up_to: str, deadline: float) -> bool:
+    async def _consumes(self, scope: Scope, up_to: str, deadline: float) -> bool:
         while True:
             beat = self._consumed.next()
-            if not await self._backlog.waits(up_to):
+            newest = await self._newest(scope, up_to)
+            if newest is None:
                 return True
+            up_to = newest
             if not await _wait(beat, deadline):
                 return False
+
+    async def _newest(self, scope: Scope, up_to: str) -> str | None:
+        """The environment's newest message up to this one that waits: other environments may have a long queue."""
+        slices = Slices()
+        async for message in self._backlog.queued_latest_first(up_to):
+            await slices.give_way()
+            if scope_of(message.content, message.message_id) == scope:
+                return message.message_id
+        return None
 
     async def _refolds(self, scope: Scope, deadline: float) -> bool:
         while True:

@@ -1,7 +1,7 @@
 """Reading an exported environment: every wrong line is told, and nothing is done before all are right."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,13 +10,19 @@ from pydantic_core import from_json, to_json
 from bq_server.game.checking import check
 from bq_server.game.definitions import Game
 from bq_server.game.facts import SYSTEM_PROPERTIES
-from bq_server.ingest.models import Timestamp
+from bq_server.ingest.models import FactWarning, Timestamp
 from bq_server.ingest.validation import Limits, faults_of
 from bq_server.problems import FieldError, Refusal, field_errors
 from bq_server.sandbox.exporting import FORMAT
 from bq_server.slicing import Slices
 
 MOST_ERRORS = 20
+
+LINE_LEVELS = 3
+"""What a line puts around what a request may nest: the line itself, the fact, and the properties of a system fact."""
+
+KINDS = {"bq_export": {"bq_server", "exported_at"}, "game": {"counts_after"}, "participant": set(), "fact": set()}
+"""What a line may be, and what else belongs to it."""
 
 
 class _Line(BaseModel):
@@ -26,7 +32,7 @@ class _Line(BaseModel):
 class HeaderLine(_Line):
     """What the lines are."""
 
-    bq_export: int
+    bq_export: int = Field(ge=1)
     bq_server: str
     exported_at: Timestamp
 
@@ -60,7 +66,7 @@ class FactLine(_Line):
     processed_at: Timestamp
     idempotency_key: str | None = Field(None, min_length=1, max_length=255)
     fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
-    warnings: list[dict[str, Any]] = []
+    warnings: list[FactWarning] = []
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ async def read_story(body: bytes, limits: Limits) -> Story:
     story = Story()
     errors: list[FieldError] = []
     slices = Slices()
+    first = True
     for number, line in enumerate(body.splitlines(), start=1):
         await slices.give_way()
         if not line.strip():
@@ -90,7 +97,8 @@ async def read_story(body: bytes, limits: Limits) -> Story:
         except ValueError as error:
             errors.append(FieldError(f"line {number}", "json_invalid", f"is not JSON: {error}"))
             continue
-        found = _read_line(document, number, story, limits)
+        found = _read_line(document, number, story, limits, first=first)
+        first = False
         errors += [FieldError(f"line {number}: {each.field}", each.code, each.detail) for each in found]
         if len(errors) >= MOST_ERRORS:
             break
@@ -101,10 +109,12 @@ async def read_story(body: bytes, limits: Limits) -> Story:
     return story
 
 
-def _read_line(document: Any, number: int, story: Story, limits: Limits) -> list[FieldError]:
+def _read_line(document: Any, number: int, story: Story, limits: Limits, *, first: bool) -> list[FieldError]:
     """Take one line into the story; what is wrong with it."""
-    kinds = ("bq_export", "game", "participant", "fact")
-    kind = next((kind for kind in kinds if isinstance(document, dict) and kind in document), None)
+    kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
+    if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
+        return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
+    within = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
     try:
         match kind:
             case "bq_export":
@@ -116,15 +126,16 @@ def _read_line(document: Any, number: int, story: Story, limits: Limits) -> list
                 return _read_game(document, story)
             case "participant":
                 story.participants.append(ParticipantLine.model_validate(document["participant"]))
-                return faults_of(document, limits)
+                return faults_of(document, within)
             case "fact":
                 story.facts.append(FactLine.model_validate(document["fact"]))
-                return [*faults_of(document, limits), *_repeats(story.facts[-1], number, story.seen)]
+                fact = story.facts[-1]
+                return [*faults_of(document, within), *_misshapen(fact), *_repeats(fact, number, story.seen)]
             case _:
-                return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(kinds)}")]
+                return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
     except ValidationError as error:
         return field_errors(error)
-    return [] if number == 1 else [FieldError("bq_export", "misplaced", "is the first line's")]
+    return [] if first else [FieldError("bq_export", "misplaced", "is the first line's")]
 
 
 def _read_game(document: dict[str, Any], story: Story) -> list[FieldError]:
@@ -137,6 +148,16 @@ def _read_game(document: dict[str, Any], story: Story) -> list[FieldError]:
     if not isinstance(counts, dict) or not all(type(each) is int and each >= 0 for each in counts.values()):
         return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
     story.game, story.counts_after = checked.game, counts
+    return []
+
+
+def _misshapen(fact: FactLine) -> list[FieldError]:
+    """What is wrong with the properties of a system fact."""
+    try:
+        if model := SYSTEM_PROPERTIES.get(fact.fact_type):
+            model.model_validate(fact.properties)
+    except ValidationError as error:
+        return [FieldError(f"properties.{each.field}", each.code, each.detail) for each in field_errors(error)]
     return []
 
 

@@ -79,6 +79,7 @@ async def empty(connection: aiosqlite.Connection, scope: Scope, *, game: bool) -
         _queries.remove_ledger,
         _queries.remove_standings,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
+        _queries.count_from_the_first,
     ):
         await remove(connection, **scope._asdict())
     await _queries.count_reset(connection, **scope._asdict())

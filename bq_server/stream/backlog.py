@@ -52,11 +52,6 @@ class Backlog:
             newest: bytes = about["last-generated-id"]
             return newest.decode()
 
-    async def waits(self, up_to: str) -> bool:
-        """Whether a message with this id or an older one is not settled."""
-        with _unavailable():
-            return bool(await self._client.xrange(self._keys.events, "-", up_to, count=1))
-
     async def queued(self, up_to: str) -> AsyncIterator[Kept]:
         """The messages that wait, the oldest first, none above this id: new ones may come faster than they are read."""
         start = "-"
@@ -68,6 +63,18 @@ class Backlog:
             if len(page) < PAGE:
                 return
             start = f"({page[-1][0].decode()}"
+
+    async def queued_latest_first(self, up_to: str) -> AsyncIterator[Kept]:
+        """The messages that wait from this id down to the oldest."""
+        end = up_to
+        while True:
+            with _unavailable():
+                page: Any = await self._client.xrevrange(self._keys.events, end, "-", count=PAGE)
+            for message_id, fields in page:
+                yield Kept(message_id.decode(), fields.get(FIELD, b""))
+            if len(page) < PAGE:
+                return
+            end = f"({page[-1][0].decode()}"
 
     async def dead(self) -> AsyncIterator[Kept]:
         """The dead letters, each once; one that comes meanwhile may be among them."""

@@ -67,3 +67,7 @@ DELETE FROM definitions WHERE project = :project AND environment = :environment;
 -- name: remove_forgotten_definitions(project, environment)!
 -- Those the game has no longer: without facts there is nothing left of them that could come back.
 DELETE FROM definitions WHERE project = :project AND environment = :environment AND applied_seq < 0;
+
+-- name: count_from_the_first(project, environment)!
+-- Without facts every definition counts from the first to come, also one that an import which was killed left waiting.
+UPDATE definitions SET applied_seq = 0 WHERE project = :project AND environment = :environment AND applied_seq > 0;
