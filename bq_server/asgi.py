@@ -5,6 +5,7 @@ Any ASGI server can run it: `hypercorn 'bq_server.asgi:create_app()'`.
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -78,6 +79,10 @@ from bq_server.stream.writer import Writer
 log = structlog.get_logger("bq_server")
 
 
+FULL_BYTES = 4 << 20
+"""With less room than that on its disk the server may refuse any event."""
+
+
 class GameUnusable(Exception):
     """The game that the server was to start with can't be applied."""
 
@@ -146,6 +151,8 @@ async def _start(
     directory = DataDirectory(settings.data_dir)
     stack.enter_context(directory.locked(wait_seconds=0.5))
     directory.require_finished()
+    if settings.redis_url is None:
+        directory.require_facts_of_stream()
     database = await stack.enter_async_context(Database.open(directory.database))
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, ids, clock())
@@ -153,13 +160,18 @@ async def _start(
     clocks = Clocks(clock, {scope: each.clock for scope, each in known.items() if each.clock is not None})
     resets = {scope: each.resets for scope, each in known.items()}
 
-    url = await _stream_url(stack, settings, directory)
+    chosen = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+    valkey = EmbeddedValkey(directory.stream) if chosen is None else None
+    if valkey is not None:
+        stack.push_async_callback(valkey.stop)
+        await valkey.start()
+    url = valkey.url if valkey is not None else str(chosen)
     writing = await stack.enter_async_context(connect(url))
     reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
     asking = await stack.enter_async_context(connect(url))
     names = StreamKeys(settings.redis_prefix)
-    running.durability = await inspect(writing)
-    await take_ownership(writing, names, installation_id)
+    running.durability = await inspect(writing, chosen)
+    await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
@@ -215,7 +227,7 @@ async def _start(
             clocks,
             how,
         ),
-        *health.operations(_checks(asking, database, consumer), running.promise, __version__),
+        *health.operations(_checks(asking, database, consumer, valkey), running.promise, __version__),
     ]
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
@@ -232,16 +244,6 @@ async def _first_key(connection: aiosqlite.Connection, settings: Settings, clock
     key = api_keys.generate("test", secrets.token_bytes)
     await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())
     return key
-
-
-async def _stream_url(stack: AsyncExitStack, settings: Settings, directory: DataDirectory) -> str:
-    """Where the stream server is; it is started when none was named."""
-    if settings.redis_url is not None:
-        return settings.redis_url.get_secret_value()
-    valkey = EmbeddedValkey(directory.stream)
-    stack.push_async_callback(valkey.stop)
-    await valkey.start()
-    return valkey.url
 
 
 async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
@@ -271,8 +273,16 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             await task
 
 
-def _checks(client: redis.Redis, database: Database, consumer: Consumer) -> dict[str, health.Check]:
+def _checks(
+    client: redis.Redis, database: Database, consumer: Consumer, valkey: EmbeddedValkey | None
+) -> dict[str, health.Check]:
+    async def disk() -> str | None:
+        free = shutil.disk_usage(database.path.parent).free
+        return f"the disk of the data directory is full, {free} bytes are free" if free < FULL_BYTES else None
+
     async def stream() -> str | None:
+        if valkey is not None and valkey.trouble is not None:
+            return valkey.trouble
         try:
             await client.ping()
         except RedisError as error:
@@ -290,7 +300,7 @@ def _checks(client: redis.Redis, database: Database, consumer: Consumer) -> dict
     async def consuming() -> str | None:
         return consumer.status.problem(asyncio.get_running_loop().time())
 
-    return {"stream": stream, "store": store, "consumer": consuming}
+    return {"disk": disk, "stream": stream, "store": store, "consumer": consuming}
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -38,6 +38,29 @@ class DataDirectory:
         """What a restore that was killed left behind."""
         return sorted(self.path.glob(f"{RESTORING}*"))
 
+    def require_database(self) -> None:
+        """Raises `DataDirectoryUnusable` where no server was ever started, or whose files are somebody else's."""
+        try:
+            if not self.database.is_file():
+                raise DataDirectoryUnusable(
+                    f"there is no database in {self.path}: name the server's data directory with --data-dir"
+                )
+        except PermissionError:
+            self._require_owner()
+            raise DataDirectoryUnusable(f"the data directory {self.path} can't be read by its own owner") from None
+
+    def require_facts_of_stream(self) -> None:
+        """Raises `DataDirectoryUnusable` where a stream is without the database that its events belong to."""
+        if not self.database.exists() and (self.stream / "appendonlydir").exists():
+            raise DataDirectoryUnusable(self.lost_facts())
+
+    def lost_facts(self) -> str:
+        """What to do where the database is gone, or is not the one to which the stream's events belong."""
+        return (
+            f"{self.database} is missing or not the one that the queue in {self.stream} belongs to: restore a backup "
+            f"into a new directory, or move {self.stream} away to begin without what is queued"
+        )
+
     def require_finished(self) -> None:
         """Raises `DataDirectoryUnusable` where a restore was killed: a server would begin with nothing there."""
         if unfinished := self.unfinished:
@@ -50,8 +73,9 @@ class DataDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
+            reason = "it is a file" if self.path.is_file() else error.strerror
             raise DataDirectoryUnusable(
-                f"the data directory {self.path} can't be made: {error.strerror}; choose another with --data-dir"
+                f"the data directory {self.path} can't be made: {reason}; choose another with --data-dir"
             ) from error
 
     def _require_owner(self) -> None:
@@ -85,8 +109,13 @@ class DataDirectory:
                     f"another bq-server (process {holder}) is using the data directory {self.path}: "
                     "stop it, or choose another with --data-dir"
                 )
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            except OSError as error:
+                raise DataDirectoryUnusable(
+                    f"the data directory {self.path} can't be written: {error.strerror}"
+                ) from error
             yield
         finally:
             os.close(descriptor)

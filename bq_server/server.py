@@ -1,6 +1,7 @@
 """The process: Hypercorn on uvloop, signals, and an orderly end."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -109,8 +110,9 @@ def _bind(settings: Settings) -> socket.socket:
                 pass
         except DataDirectoryUnusable as unusable:
             raise StartFailed(str(unusable)) from error
+        other = "port with --port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "address with --host"
         raise StartFailed(
-            f"can't listen on {settings.host} port {settings.port}: {error.strerror}; choose another with --port"
+            f"can't listen on {settings.host} port {settings.port}: {error.strerror}; choose another {other}"
         ) from error
     return bound
 

@@ -36,8 +36,7 @@ async def take(
     `url` names the stream server where it is not the embedded one. Raises `BackupError`, `DataDirectoryUnusable`,
     and what the stream and the store raise.
     """
-    if not directory.database.is_file():
-        raise BackupError(f"there is no database in {directory.path}: name the server's data directory with --data-dir")
+    directory.require_database()
     _require_free(target, replace=replace)
     try:
         with _workplace(target) as parts:

@@ -1,5 +1,7 @@
 """`bq-server doctor`: what this machine and this data directory give the server, and what is wrong with them."""
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -51,7 +53,7 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     yield diagnosis.temporary(one_file=built_from() == "onefile")
     yield diagnosis.files(diagnosis.open_files())
     directory = DataDirectory(settings.data_dir)
-    state, served = _state(directory)
+    state, served = _state(directory, embedded=settings.redis_url is None)
     yield state
     yield diagnosis.disk(settings.data_dir)
     if state.level == "ok":
@@ -60,24 +62,28 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     yield from _stream(settings, directory.stream if served else None)
 
 
-def _state(directory: "DataDirectory") -> "tuple[Finding, bool]":
+def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, bool]":
     """Whether the data directory is new, ready or of no use, and whether a server works in it."""
     from bq_server.datadir import DataDirectoryUnusable
     from bq_server.diagnosis import Finding, writable
 
     where = directory.path.resolve()
-    if (reason := writable(directory.path)) is not None:
-        advice = "give it to the user who runs this, or choose another with --data-dir"
-        return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
-    if not directory.path.exists():
-        return Finding("ok", "data", f"{where} (new)"), False
+    new = not directory.path.exists()
     try:
-        with directory.locked():
-            return Finding("ok", "data", f"{where} (ready)"), False
+        if directory.path.is_dir():
+            with directory.locked():
+                if embedded:
+                    directory.require_facts_of_stream()
     except DataDirectoryUnusable as error:
         if "another bq-server" in str(error):
             return Finding("ok", "data", f"{where} (in use by a running server)"), True
         return Finding("problem", "data", str(error)), False
+    if (reason := writable(directory.path)) is not None:
+        advice = "give it to the user who runs this, or choose another with --data-dir"
+        if reason == os.strerror(errno.ENOSPC):
+            advice = "make room on its disk"
+        return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
+    return Finding("ok", "data", f"{where} ({'new' if new else 'ready'})"), False
 
 
 def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
@@ -97,8 +103,7 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
         try:
             newest = newest_processing(directory.database)
         except StoreUnavailable as error:
-            said = f"{directory.database} can't be read ({error}): restore a backup"
-            yield diagnosis.Finding("problem", "database", said)
+            yield diagnosis.Finding("problem", "database", str(error))
     program = diagnosis.last_written([Path(sys.executable if is_frozen() else __file__)])
     yield diagnosis.clock(system_clock(), newest, written, program)
 
@@ -125,6 +130,7 @@ async def _durability(url: str | None, running: Path | None) -> "Durability":
     from bq_server.stream.connection import READ_TIMEOUT, connect, inspect
     from bq_server.stream.embedded import EmbeddedValkey
 
+    chosen = url
     async with AsyncExitStack() as stack:
         if url is None and running is not None:
             url = EmbeddedValkey(running).url
@@ -134,4 +140,4 @@ async def _durability(url: str | None, running: Path | None) -> "Durability":
             stack.push_async_callback(valkey.stop)
             await valkey.start()
             url = valkey.url
-        return await inspect(await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)))
+        return await inspect(await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)), chosen)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bq_server.cli.options import CONFIG, complete, fail, load
+from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 
 if TYPE_CHECKING:
+    from bq_server.datadir import DataDirectory
     from bq_server.store.database import Database
 
 
@@ -23,8 +24,6 @@ class KeyScope(StrEnum):
 
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
-
-DATA_DIR = Annotated[Path | None, typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]")]
 
 
 @app.command()
@@ -107,18 +106,30 @@ async def _database(data_dir: Path | None, config: Path | None, *, make: bool = 
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     directory = DataDirectory(settings.data_dir)
-    if not make and not directory.database.is_file():
-        fail(f"there is no database in {settings.data_dir}: name the server's data directory with --data-dir")
     with ExitStack() as stack:
         try:
-            stack.enter_context(directory.locked(wait_seconds=1))
-            alone = True
+            if not make:
+                directory.require_database()
+            alone = _locked(stack, directory)
         except DataDirectoryUnusable as error:
-            if not directory.database.is_file():
-                fail(str(error))
-            alone = False
+            fail(str(error))
         try:
             async with Database.open(directory.database, may_migrate=alone) as database:
                 yield database
         except (SchemaTooNew, SchemaTooOld, StoreUnavailable) as error:
             fail(str(error))
+
+
+def _locked(stack: ExitStack, directory: "DataDirectory") -> bool:
+    """Hold the directory if nobody else does; whether it is held. Raises `DataDirectoryUnusable`."""
+    from bq_server.datadir import DataDirectoryUnusable
+
+    try:
+        stack.enter_context(directory.locked(wait_seconds=1))
+    except DataDirectoryUnusable as error:
+        try:
+            directory.require_database()  # with one, a server runs there
+        except DataDirectoryUnusable:
+            raise error from None
+        return False
+    return True

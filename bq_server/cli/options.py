@@ -29,6 +29,12 @@ def variable(name: str) -> str:
     return "BQ_" + name.upper()
 
 
+# Whether it can be read is ours to say, with what to do.
+DATA_DIR = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", readable=False),
+]
+
 KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY", "BQ_KEY"}
 """Our environment variables; `BQ_KEY` is the one that the examples of the documentation use."""
 
@@ -66,7 +72,7 @@ def _parameter(name: str) -> inspect.Parameter:
     plain: Any = kind if choices or kind in (int, float, bool, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
     help_text = f"{field.description} [{variable(name)}]{default}"
-    option = typer.Option(flag(name), help=help_text, show_default=False)
+    option = typer.Option(flag(name), help=help_text, show_default=False, readable=False)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )

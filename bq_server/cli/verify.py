@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bq_server.cli.options import CONFIG, complete, fail, load
+from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 
 if TYPE_CHECKING:
     from bq_server.datadir import DataDirectory
     from bq_server.events import Scope
     from bq_server.game.verification import Difference
     from bq_server.store.database import Database
-
-DATA_DIR = Annotated[Path | None, typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]")]
 
 LINE_EVERY = 10_000
 """Participants between two lines of progress, where there is no terminal for a bar."""
@@ -150,12 +148,14 @@ class _Report:
 
 
 def _directory(data_dir: Path | None, config: Path | None, code: int) -> "DataDirectory":
-    from bq_server.datadir import DataDirectory
+    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     directory = DataDirectory(settings.data_dir)
-    if not directory.database.is_file():
-        fail(f"there is no database in {settings.data_dir}: name the server's data directory with --data-dir", code)
+    try:
+        directory.require_database()
+    except DataDirectoryUnusable as error:
+        fail(str(error), code)
     return directory
 
 

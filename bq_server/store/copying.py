@@ -11,7 +11,7 @@ from typing import Any
 
 from bq_server.events import Scope
 from bq_server.store import sqlite
-from bq_server.store.database import StoreUnavailable
+from bq_server.store.database import explained
 from bq_server.store.queries import load
 
 _copying = load("copying", "sqlite3")
@@ -82,4 +82,4 @@ def _opened(path: Path) -> Iterator[Any]:
         with closing(sqlite.connect(str(path))) as connection:
             yield connection
     except sqlite.Error as error:
-        raise StoreUnavailable(str(error)) from error
+        raise explained(path, error) from error

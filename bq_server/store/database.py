@@ -31,6 +31,21 @@ class StoreUnavailable(Exception):
     """The database can't be read or written now: the disk is full or gone, or another process holds it."""
 
 
+_ADVICE = {
+    "readonly": "make it and its directory writable for the user who runs this",
+    "not a database": "restore a backup",
+    "malformed": "restore a backup",
+    "full": "make room on its disk",
+    "disk I/O error": "see whether its disk is full or failing",
+}
+
+
+def explained(path: Path, error: Exception) -> StoreUnavailable:
+    """What the driver said of the file, which it doesn't name, with what to do about it."""
+    advice = next((f": {each}" for word, each in _ADVICE.items() if word in str(error)), "")
+    return StoreUnavailable(f"{path}: {error}{advice}")
+
+
 class Database:
     """One writing connection, used by one transaction at a time, and readers that never wait for it.
 
@@ -55,9 +70,12 @@ class Database:
         date and it may not migrate, `StoreUnavailable` when it can't be opened.
         """
         database = cls(path)
+        with _unavailable(path):
+            # aiosqlite's thread outlives a connection that can't be opened, and then complains of the loop's end.
+            await asyncio.to_thread(lambda: sqlite.connect(str(path), patience=PATIENCE_SECONDS).close())
         async with database._stack:
             database._writer = await database._connect(PATIENCE_SECONDS)
-            with _unavailable():
+            with _unavailable(path):
                 await migrate(database._writer, allowed=may_migrate)
             database._intake = await database._connect()
             for _ in range(READERS):
@@ -117,7 +135,7 @@ class Database:
                 yield self._intake
 
     async def _connect(self, patience: float = SERVING_SECONDS) -> aiosqlite.Connection:
-        with _unavailable():
+        with _unavailable(self.path):
             connection = aiosqlite.Connection(
                 partial(sqlite.connect, str(self.path), patience=patience), iter_chunk_size=64
             )
@@ -125,11 +143,14 @@ class Database:
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
-    """Turns what the database driver raises into `StoreUnavailable`; a mistake of ours stays what it is."""
+def _unavailable(path: Path | None = None) -> Iterator[None]:
+    """Turns what the database driver raises into `StoreUnavailable`; a mistake of ours stays what it is.
+
+    With the path it is explained, as a command does; a client of the API has nothing to do with files.
+    """
     try:
         yield
     except sqlite.MISTAKES:
         raise
     except sqlite.Error as error:
-        raise StoreUnavailable(str(error)) from error
+        raise (StoreUnavailable(str(error)) if path is None else explained(path, error)) from error

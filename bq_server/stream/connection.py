@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from bq_server.stream.keys import StreamKeys
 
@@ -29,6 +30,9 @@ OLDEST_VERSION = 7
 
 class StreamUnavailable(Exception):
     """The stream server can't be reached or refuses to work now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason.rstrip("."))  # it stands within a sentence
 
 
 class StreamUnusable(Exception):
@@ -88,8 +92,8 @@ class Durability:
         return self.maxmemory_policy not in ("noeviction", "unknown")
 
 
-async def inspect(client: redis.Redis) -> Durability:
-    """Ask the server for its version and durability settings.
+async def inspect(client: redis.Redis, url: str | None = None) -> Durability:
+    """Ask the server for its version and durability settings. `url` names the one that the user chose.
 
     Raises `StreamUnusable` for a version that lacks what we need, `StreamUnavailable` when it does not answer.
     """
@@ -104,10 +108,22 @@ async def inspect(client: redis.Redis) -> Durability:
             found: Any = await client.config_get("append*", "maxmemory-policy")
         except (NoPermissionError, ResponseError):
             found = {}  # managed servers often forbid CONFIG
-    except RedisError as error:
-        raise StreamUnavailable(str(error)) from error
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error) if url is None else _unusable(url, error)) from error
     known = {name: found[name] for name in ("appendonly", "appendfsync") if name in found}
     return Durability(f"{name} {version}", **known, maxmemory_policy=found.get("maxmemory-policy", "unknown"))
+
+
+def _unusable(url: str, error: Exception) -> str:
+    """Why the server of this URL can't be used, without the password in it, and what to do."""
+    parts = urlsplit(url)
+    where = parts.path if parts.scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+    advice = "is it running there?"
+    if isinstance(error, AuthenticationError) or "HELLO" in str(error):
+        advice = f"give its user and password in the URL: {parts.scheme}://user:password@{where}"
+    elif parts.scheme == "rediss":
+        advice = "is it running there, with TLS and a certificate that is trusted here?"
+    return f"the stream server at {where} (--redis-url, BQ_REDIS_URL) can't be used: {str(error).rstrip('.')}; {advice}"
 
 
 async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
@@ -119,9 +135,12 @@ async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
     return found.decode() if found else None
 
 
-async def take_ownership(client: redis.Redis, keys: StreamKeys, installation_id: str) -> None:
+async def take_ownership(
+    client: redis.Redis, keys: StreamKeys, installation_id: str, advice: str | None = None
+) -> None:
     """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
 
+    `advice` is what to say where it is bound to another one, for a stream that nobody else can reach.
     Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
     """
     try:
@@ -132,7 +151,8 @@ async def take_ownership(client: redis.Redis, keys: StreamKeys, installation_id:
     if owner is None or owner.decode() != installation_id:
         name = owner.decode() if owner else "nobody"
         raise StreamUnusable(
-            f"the stream under the prefix {keys.prefix!r} belongs to another data directory ({name}, this one is "
+            advice
+            or f"the stream under the prefix {keys.prefix!r} belongs to another data directory ({name}, this one is "
             f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
             "if that installation is gone and its queued events shall become facts here"
         )

@@ -76,6 +76,8 @@ class EmbeddedValkey:
         self._process: subprocess.Popen[bytes] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self.restarts = 0
+        self.trouble: str | None = None
+        """Why it could not be started again, as long as it could not."""
 
     @property
     def url(self) -> str:
@@ -153,10 +155,19 @@ class EmbeddedValkey:
             if (code := self._process.poll()) is not None:
                 if code < 0:
                     raise Killed(f"the embedded stream server was ended by signal {-code} while it started")
-                raise StreamUnusable(f"the embedded stream server ended with code {code}: {self._last_log_line()}")
+                raise StreamUnusable(self._why_ended(code))
             if loop.time() > deadline:
                 raise StreamUnusable(f"the embedded stream server did not answer within {START_TIMEOUT:.0f} s")
             await asyncio.sleep(0.005)
+
+    def _why_ended(self, code: int) -> str:
+        said = self._last_log_line()
+        if "Bad file format" in said:
+            return (
+                f"the queue in {self._directory} is damaged, the facts are not: restore a backup into a new directory, "
+                f"or move {self._directory} away and lose what was queued ({said})"
+            )
+        return f"the embedded stream server ended with code {code}: {said}"
 
     async def _answers(self) -> bool:
         """Whether it takes commands: while it loads its file it answers PING with -LOADING."""
@@ -185,7 +196,10 @@ class EmbeddedValkey:
                 self._spawn()
                 await self._wait_until_ready()
             except (OSError, StreamUnusable) as error:
-                log.error("valkey.not_restarted", reason=str(error))
+                self.trouble = str(error)
+                log.error("valkey.not_restarted", reason=self.trouble)
+            else:
+                self.trouble = None
 
     async def _end_orphan(self) -> None:
         """End a Valkey that outlived an earlier server of this directory (where the kernel doesn't see to it)."""
