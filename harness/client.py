@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,12 @@ import httpx
 Json = dict[str, Any]
 
 TIMEOUT_SECONDS = 60.0
+
+NOT_FOUND = "not_found"
+"""The code with which a server says that something isn't there; a 404 without it is of somebody on the way."""
+
+GAME_FILES = (".yaml", ".yml", ".json")
+"""How text ends that names a game's file."""
 
 
 class Refused(Exception):
@@ -68,6 +75,8 @@ class Client:
             trust_env=verify,
         )
         self.clock = Clock(self)
+        self.directory = Path()
+        """Where game files are looked for, before the working directory."""
 
     def send(
         self,
@@ -106,12 +115,16 @@ class Client:
         self.call("POST", "/sandbox/reset", {"game": game})
 
     def apply(self, game: str | Path | Mapping[str, Any]) -> Json:
-        """Put a game in force: a file, the text of one, or a mapping; wait until all it changes is computed."""
+        """Put a game in force, and wait until all it changes is computed.
+
+        A `Path`, or a string that ends in .yaml, .yml or .json, names a file; any other string is the game's text.
+        """
         if isinstance(game, Mapping):
             content, media_type = json.dumps(game).encode(), "application/json"
         else:
-            text = game if isinstance(game, str) and ("\n" in game or "{" in game) else Path(game).read_text("utf-8")
-            content, media_type = text.encode(), "application/yaml"
+            is_file = isinstance(game, Path) or ("\n" not in game and game.endswith(GAME_FILES))
+            content = self._found(Path(game)).read_bytes() if is_file else str(game).encode()
+            media_type = "application/yaml"
         headers = {"Content-Type": media_type}
         plan = _success(self._request("PUT", "/gamify/admin/game", content=content, headers=headers))
         if plan["recomputed"]:
@@ -120,7 +133,7 @@ class Client:
 
     def state(self, participant_id: str, **query: Any) -> Json:
         """Everything that the facts of a participant came to."""
-        return self.call("GET", f"/gamify/participants/{quote(participant_id, safe='')}/state", **query)
+        return self.call("GET", f"/gamify/participants/{segment(participant_id)}/state", **query)
 
     def facts(self, **query: Any) -> list[Json]:
         """The facts that pass the filter, the newest first, over all pages."""
@@ -140,19 +153,19 @@ class Client:
         """A request under /api/v1, and its response whatever it is."""
         return self._request(method, path, json=body, params=query)
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **options)
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Unreachable(f"{self._http.base_url} can't be reached: {error or type(error).__name__}") from error
-
     def export(self) -> Iterator[str]:
         """The lines of the environment's facts and game, as NDJSON."""
-        with self._http.stream("GET", "/sandbox/export") as answer:
+        with self._reaching(), self._http.stream("GET", "/sandbox/export") as answer:
             if answer.status_code != 200:
                 answer.read()
                 raise Refused(answer.status_code, _json(answer))
-            yield from answer.iter_lines()
+            # Not `iter_lines`: it also ends lines at U+2028 and others, which JSON leaves as they are within a string.
+            rest = b""
+            for chunk in answer.iter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode() for line in lines)
+            if rest:
+                yield rest.decode()
 
     def import_lines(self, lines: Iterable[str]) -> Json:
         """Lay exported lines into the environment, which must have no facts."""
@@ -164,6 +177,21 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._reaching():
+            return self._http.request(method, path, **options)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Unreachable(f"{self._http.base_url} can't be reached: {error or type(error).__name__}") from error
+
+    def _found(self, file: Path) -> Path:
+        beside = self.directory / file
+        return beside if beside.exists() else file
+
     def __enter__(self) -> Self:
         return self
 
@@ -171,6 +199,11 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def segment(name: str) -> str:
+    """A name, as a part of a path of its own. Dots alone would be taken for steps of the path."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def _event(

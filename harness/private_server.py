@@ -129,7 +129,11 @@ class PrivateServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except KeyboardInterrupt:
+            self.close()  # broken off while it ends, it leaves nothing behind either
+            raise
 
     def _end(self, number: signal.Signals) -> int:
         return 0 if self._process is None else end(self._process, number, STOP_SECONDS)

@@ -192,8 +192,9 @@ def bq_server(pytestconfig: pytest.Config) -> PrivateServer | RunningServer:
 
 
 @pytest.fixture
-def bq(bq_server: PrivateServer | RunningServer, pytestconfig: pytest.Config) -> Client:  # noqa: ARG001
-    """A client on a clean test environment: no facts, no game, the real clock."""
-    client = pytestconfig.stash[CONNECTION].client()
+def bq(bq_server: PrivateServer | RunningServer, request: pytest.FixtureRequest) -> Client:  # noqa: ARG001
+    """A client on a clean test environment: no facts, no game, the real clock. It finds games beside the test."""
+    client = request.config.stash[CONNECTION].client()
+    client.directory = request.path.parent
     client.reset(game=True)
     return client

@@ -14,6 +14,7 @@ from bq_server.frozen import own_command, own_environment
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.chaos import clients, game, history, oracle, schedule
+from harness.chaos.breaking_off import complete
 from harness.chaos.clients import Traffic
 from harness.chaos.faults import Injector, NotRecovered, Window, sqlite
 from harness.chaos.game import DAY, EXPLICIT
@@ -21,7 +22,7 @@ from harness.chaos.history import MOST_PARTICIPANTS
 from harness.chaos.judging import Evidence, Judged, count, judge
 from harness.chaos.ledger import Kind, Ledger
 from harness.chaos.options import Options
-from harness.client import Client, Refused, Unreachable
+from harness.client import NOT_FOUND, Client, Refused, Unreachable
 from harness.private_server import PrivateServer
 
 GIVE_UP_SECONDS = 60.0
@@ -88,7 +89,7 @@ class _Run:
         ledger = self._ledger
         with Client(self._server.url, self._server.key) as client:
             prepared = self._prepare(client)
-            storm = asyncio.run(self._storm())
+            storm = complete(self._storm())
             ledger.broken_off = storm.broken_off
             ledger.recovery_seconds = max((each.ready_after for each in storm.windows), default=0.0)
             try:
@@ -181,7 +182,7 @@ class _Run:
             try:
                 actual: dict[str, Any] = client.state(participant_id)
             except Refused as error:
-                if error.status != 404:
+                if error.code != NOT_FOUND:
                     raise
                 actual = {}
             found = list(oracle.compare(expected.state(participant_id, now), actual))

@@ -1,9 +1,10 @@
 """The expectations of a scenario: what must be so by now."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -17,6 +18,18 @@ from pydantic import (
 
 Count = Annotated[int, Field(ge=0)]
 Number = float | int
+
+T = TypeVar("T")
+
+
+def _something(value: dict[str, T]) -> dict[str, T]:
+    if not value:
+        raise ValueError("expects nothing")
+    return value
+
+
+ByCode = Annotated[dict[str, T], AfterValidator(_something), Field(json_schema_extra={"minProperties": 1})]
+"""What is expected of things, by their codes. Empty, it would expect nothing, and look as if it did."""
 
 
 class Part(BaseModel):
@@ -58,7 +71,7 @@ class Challenge(Figures):
 
     status: Literal["not_enrolled", "upcoming", "active", "completed", "expired"] | None = None
     progress: Number | None = None
-    objectives: dict[str, Number] = Field({}, description="The values of objectives, by code")
+    objectives: ByCode[Number] = Field({}, description="The values of objectives, by code")
     milestones: list[Number] | None = Field(None, description="Exactly these are reached")
 
 
@@ -80,17 +93,17 @@ class Place(Figures):
 class Participant(Part):
     """Where a participant stands. What is left out may be anything."""
 
-    MAY_BE_NULL = frozenset({"tier", "timezone"})
+    MAY_BE_NULL = frozenset({"tier"})
 
-    participant: str
+    participant: str = Field(min_length=1)
     exists: StrictBool | None = Field(None, description="false: no event ever named this participant")
     facts: Count | None = Field(None, description="Facts of the participant's own events")
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
     tier: str | None = None
-    challenges: dict[str, Challenge] = {}
-    streaks: dict[str, Streak] = {}
-    leaderboards: dict[str, Place | None] = Field({}, description="null: no place")
+    challenges: ByCode[Challenge] = {}
+    streaks: ByCode[Streak] = {}
+    leaderboards: ByCode[Place | None] = Field({}, description="null: no place")
     timezone: str | None = None
 
     @model_validator(mode="after")

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
-from harness.client import Client, Refused
+from harness.client import NOT_FOUND, Client, Refused, segment
 from harness.stories.differences import Difference, differ, same, unmatched
 from harness.stories.expectations import Environment, Participant, Points, Ranking
 from harness.stories.routes import Rejected
@@ -22,7 +21,7 @@ def of_participant(client: Client, expected: Participant) -> list[Difference]:
     try:
         state = client.state(expected.participant)
     except Refused as refused:
-        if refused.status != 404:
+        if refused.code != NOT_FOUND:
             raise
         return list(differ("exists", expected.exists is not False, False))
     if expected.exists is False:
@@ -139,7 +138,7 @@ def _streak(state: Mapping[str, Any] | None) -> Json:
 
 def _ranking(client: Client, expected: Ranking) -> Iterator[Difference]:
     asked = {"limit": MOST_ENTRIES} | ({} if expected.window is None else {"period": expected.window})
-    answer = client.call("GET", f"/gamify/leaderboards/{quote(expected.code, safe='')}", **asked)
+    answer = client.call("GET", f"/gamify/leaderboards/{segment(expected.code)}", **asked)
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
     actual = [
         {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}

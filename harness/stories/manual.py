@@ -1,9 +1,8 @@
 """Steps that are no events: what is done by hand, each as the request that it is."""
 
 from typing import Any
-from urllib.parse import quote
 
-from harness.client import Client
+from harness.client import Client, segment
 from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
 
 Json = dict[str, Any]
@@ -24,7 +23,7 @@ def act(client: Client, step: ByHand) -> None:
     """Do what the step says. Raises `Refused` and `Unreachable`."""
     match step:
         case Enroll(enroll=enrolment):
-            path = f"/gamify/challenges/{quote(enrolment.challenge, safe='')}/enrol"
+            path = f"/gamify/challenges/{segment(enrolment.challenge)}/enrol"
             client.call("POST", path, {"participant_id": enrolment.participant})
         case PutProfile(profile=profile):
             given = profile.model_dump(exclude_unset=True, exclude={"participant"})

@@ -43,7 +43,7 @@ def by_both(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # 
 def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[Failure]:
     """In order, then with repeats in random order; both must come to the same."""
     clock = _clock(scenario)
-    recorder = Recorder(client, clock)
+    recorder = Recorder(client, clock, scenario.steps)
     ordered = Player(scenario, client, recorder, way="in order", clock=clock, watcher=recorder)
     failures = ordered.play()
     if failures:
@@ -66,13 +66,18 @@ PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[Failure]]] = {
 
 
 def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[Failure]:
-    """Play a scenario by one of the modes. What the server refuses or doesn't answer is a failure, too."""
+    """Play a scenario by one of the modes. What the server refuses or doesn't answer is a failure, too.
+
+    So is a mistake of the harness itself: it must not keep the other scenarios from being played.
+    """
     try:
         return PLAYS[mode](scenario, client, seed)
     except Stopped as stopped:
         return [stopped.failure]
     except (Refused, Unreachable) as error:
         return [Failure(f"{scenario.path} [{mode}]: {error}")]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this scenario's
+        return [Failure(f"{scenario.path} [{mode}]: the harness failed: {type(error).__name__}: {error}")]
 
 
 def _clock(scenario: Scenario) -> str:

@@ -143,7 +143,11 @@ class Player:
 
     def _caused(self, index: int, expected: list[Json], sent: list[Json]) -> None:
         self.settle()
-        effects = [effect for event in sent for effect in self._route.effects(event)]
+        # A repeat is answered with the effects of the first, which happened once.
+        once: dict[str | int, Json] = {}
+        for place, event in enumerate(sent):
+            once.setdefault(event.get("idempotency_key") or place, event)
+        effects = [effect for event in once.values() for effect in self._route.effects(event)]
         missing = unmatched(expected, effects)
         if missing or (not expected and effects):
             lines = [f"missing  {written(each)}" for each in missing]

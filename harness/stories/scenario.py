@@ -110,6 +110,8 @@ class Batch(_Refusable):
 
     @model_validator(mode="after")
     def _in_the_batch(self) -> Self:
+        if not self.batch and self.refused is None:
+            raise ValueError("the batch has no event: only one that is refused may be empty")
         if self.refused is not None and self.rejected:
             raise ValueError("give refused, for the whole batch, or rejected, for events of it")
         for each in self.rejected:

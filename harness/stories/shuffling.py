@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bq_server.moments import format_timestamp, parse_timestamp
+from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.client import Client
 from harness.stories.manual import Manual, participant_of
 from harness.stories.playing import Player
 from harness.stories.routes import ByStream, Rejected
+from harness.stories.scenario import Batch, Send, Step
 
 Json = dict[str, Any]
 
@@ -39,16 +40,18 @@ class Recorder(ByStream):
     """Sends events through the stream under timestamps and keys of their own, and writes down what was sent.
 
     A participant's events at one moment of the clock keep their order by timestamps a microsecond apart; a step that
-    is no event comes after theirs because the clock is moved as far.
+    is no event comes after theirs because the clock is moved as far. All stay within the second that the clock shows,
+    with which a day may end: near its end they begin so much earlier that the whole story has room.
     """
 
-    def __init__(self, client: Client, moment: str) -> None:
+    def __init__(self, client: Client, moment: str, steps: Sequence[Step]) -> None:
         super().__init__(client)
         self.script = Script()
         self._events: list[Json] = []
         self._clock = client.clock
         self._shows = parse_timestamp(moment)
-        self._next: dict[Any, int] = {}
+        self._room = sum(map(_moments, steps))
+        self._next: dict[str | None, int] = {}
         self._stamped: dict[str, str] = {}
         self._count = 0
 
@@ -68,7 +71,7 @@ class Recorder(ByStream):
     def before(self, index: int, step: Manual) -> None:
         """End a chapter."""
         participant = participant_of(step)
-        earliest = self._next.get(participant, self._shows)
+        earliest = self._free(participant)
         if earliest > self._shows:
             self._shows = earliest
             self._clock.set(format_timestamp(earliest))
@@ -77,8 +80,10 @@ class Recorder(ByStream):
 
     def moved(self) -> None:
         """Read the clock anew."""
-        self._shows = parse_timestamp(self._clock.now())
-        self._next = {}
+        shows = parse_timestamp(self._clock.now())
+        if shows < self._shows:
+            self._next = {}
+        self._shows = shows
 
     def finish(self) -> Script:
         """End the last chapter; answers all."""
@@ -89,21 +94,38 @@ class Recorder(ByStream):
         self.script.chapters.append(Chapter(self._events, self._shows, index, step))
         self._events = []
 
+    def _free(self, participant: str | None) -> int:
+        """The first moment that nothing of the participant has, or else the last of the second."""
+        end = self._shows - self._shows % SECOND + SECOND
+        start = min(self._shows, end - self._room)
+        return min(max(start, self._next.get(participant, start)), end - 1)
+
     def _told(self, event: Json) -> Json:
         told = dict(event)
-        key = told.get("idempotency_key")
+        key, participant = told.get("idempotency_key"), told.get("participant_id")
+        if not isinstance(key, str | None) or not isinstance(participant, str):
+            return told  # to be refused as it stands
         if key is None:
             self._count += 1
             key = told["idempotency_key"] = f"harness-{self._count}"
         if told.get("timestamp") is None:
             # A repeat under the same key is the very same event.
             if key not in self._stamped:
-                participant = told.get("participant_id")
-                moment = max(self._shows, self._next.get(participant, self._shows))
+                moment = self._free(participant)
                 self._stamped[key] = format_timestamp(moment)
                 self._next[participant] = moment + 1
             told["timestamp"] = self._stamped[key]
         return told
+
+
+def _moments(step: Step) -> int:
+    """How many moments a step may need."""
+    match step:
+        case Send():
+            return step.times
+        case Batch():
+            return len(step.batch)
+    return 1
 
 
 def play_shuffled(player: Player, client: Client, script: Script, randomness: random.Random) -> None:

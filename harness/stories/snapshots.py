@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
-from harness.client import Client
+from harness.client import Client, segment
 from harness.stories.differences import Difference, compare
 from harness.stories.exported import Exported, read_export
 
@@ -52,12 +51,12 @@ def take_snapshot(client: Client) -> Snapshot:
     for participant_id in snapshot.exported.participant_ids:
         snapshot.states[participant_id] = client.state(participant_id)
     for board in game.leaderboards:
-        path = f"/gamify/leaderboards/{quote(board.code, safe='')}"
+        path = f"/gamify/leaderboards/{segment(board.code)}"
         for window in board.window:
             answer = client.call("GET", path, period=window, limit=_MOST_ENTRIES)
             snapshot.rankings[f"leaderboard {board.code}, {window}"] = answer["entries"]
     for challenge in game.challenges:
-        path = f"/gamify/challenges/{quote(challenge.code, safe='')}/leaderboard"
+        path = f"/gamify/challenges/{segment(challenge.code)}/leaderboard"
         snapshot.rankings[f"challenge {challenge.code}"] = client.call("GET", path, limit=_MOST_ENTRIES)["entries"]
     return snapshot
 

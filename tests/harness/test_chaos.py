@@ -1,5 +1,6 @@
 """The chaos run as a whole, against a real server: a short one passes, and none leaves anything behind."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from bq_server.frozen import own_command
 from harness.chaos import faults, report
+from harness.chaos.breaking_off import ENDING, complete
 from harness.chaos.options import HABITS, STRIKES, Options
 from harness.chaos.processes import descendants, running, stream_server
 from harness.chaos.running import run
@@ -76,6 +78,59 @@ def test_breaking_off_ends_every_process(tmp_path: Path, number: signal.Signals)
     assert "broken off" in said
     assert len(started) >= 3
     assert [each for each in running() if each.pid in started] == []
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_breaking_off_never_strikes_within_a_task(number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    async def struck() -> None:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("struck")
+
+    async def other() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("other")
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(other())
+            both.create_task(struck())
+
+    def interrupt(*_: object) -> None:
+        assert sorted(ended) == ["other", "struck"]
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            complete(work())
+        assert signal.getsignal(number) is interrupt
+    finally:
+        signal.signal(number, before)
+    assert caplog.records == []
+
+
+def test_a_signal_after_the_work_is_not_lost() -> None:
+    async def late() -> None:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            complete(late())
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize(

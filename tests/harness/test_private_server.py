@@ -4,9 +4,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness import private_server
+from harness.private_server import PrivateServer
 from tests.support.process import until
 
 HARNESS = """
@@ -17,6 +20,22 @@ with PrivateServer(Path(sys.argv[1])) as server:
     print(server.pid, flush=True)
     sys.stdin.read()
 """
+
+
+def test_broken_off_while_it_ends_it_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = [KeyboardInterrupt]
+
+    def end(*arguments: Any) -> int:
+        if ends:
+            raise ends.pop()
+        return private_server_end(*arguments)
+
+    private_server_end = private_server.end
+    monkeypatch.setattr(private_server, "end", end)
+    with pytest.raises(KeyboardInterrupt), PrivateServer() as server:
+        pass
+    assert not server.running
+    assert not server.data_dir.parent.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])

@@ -65,6 +65,41 @@ def test_a_client_on_a_clean_environment_and_scenarios_as_tests(project: pytest.
     result.stdout.fnmatch_lines(["login.bq.yaml::Two logins are two facts PASSED*"])
 
 
+def test_a_game_is_a_file_beside_the_test_or_in_the_working_directory_or_a_text(project: pytest.Pytester) -> None:
+    game = "points: [{code: login, on: login, award: %d}]"
+    deep = project.mkdir("deep")
+    (deep / "game.yaml").write_text(game % 1)
+    (project.path / "game.yaml").write_text(game % 2)
+    (project.path / "other.yml").write_text(game % 3)
+    (deep / "test_games.py").write_text(f"""
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize(
+    ("game", "points"),
+    [
+        ("game.yaml", 1),
+        (Path("game.yaml"), 1),
+        ("../game.yaml", 2),
+        ("other.yml", 3),
+        (Path(__file__).with_name("game.yaml"), 1),
+        ("{game % 4}", 4),
+        ("{game % 5}\\n# not game.yaml", 5),
+        ("points: []", 0),
+    ],
+)
+def test_it(bq, game, points):
+    bq.apply(game)
+    bq.send_sync("login", "ada")
+    assert bq.state("ada")["points"]["balance"] == points
+
+def test_nothing_is_there(bq):
+    with pytest.raises(FileNotFoundError, match="nothere.yaml"):
+        bq.apply("nothere.yaml")
+""")
+    run(project).assert_outcomes(passed=9)
+
+
 def test_a_failing_scenario_tells_its_story_and_no_traceback(project: pytest.Pytester) -> None:
     project.path.joinpath("login.bq.yaml").write_text(STORY.replace("points: 20}", "points: 30}"))
     result = run(project, "--bq-mode", "shuffled", "--bq-seed", "7")

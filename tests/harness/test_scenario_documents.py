@@ -46,6 +46,14 @@ steps:
   - expect: {participant: ada, points: {}}  # "{}" nothing
   - expect: {participant: ada, challenges: {spring: {}}}  # "{}" nothing
   - expect: {participant: ada, leaderboards: {spenders: {}}}  # "{}" nothing
+  - expect: {participant: ada, challenges: {spring: {objectives: {}}}}  # "{}" nothing
+  - expect: {participant: ada, challenges: {}}  # "{}" nothing
+  - expect: {participant: ada, streaks: {}, facts: 1}  # "{}" nothing
+  - expect: {participant: ada, leaderboards: {}}  # "{}" nothing
+  - expect: {participant: '', exists: false}  # "''" least
+  - {batch: []}  # "{batch" empty
+  - {batch: [], rejected: []}  # "{batch" empty
+  - {batch: [], refused: {}}
   - expect: {facts: -1}  # "-1" greater
   - expect: {facts: 1, facts: 1}  # "facts: 1}" twice
 """
@@ -198,7 +206,9 @@ def test_the_schema_knows_every_step() -> None:
     assert {"send", "batch", "advance", "clock", "enroll", "profile", "give", "take", "game", "expect"} <= kinds
 
 
-@pytest.mark.parametrize("expected", ["badges:", "points: null", "facts: ~", "challenges: {c: {status: null}}"])
+@pytest.mark.parametrize(
+    "expected", ["badges:", "points: null", "facts: ~", "challenges: {c: {status: null}}", "timezone: null"]
+)
 def test_an_expectation_without_a_value_is_a_mistake_and_no_silent_pass(tmp_path: Path, expected: str) -> None:
     path = tmp_path / "story.yaml"
     story = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.client import Client, Clock, Unreachable
+from harness.client import Client, Clock, Refused, Unreachable
 from harness.private_server import PrivateServer
 from harness.stories import running
 from harness.stories.documents import load
@@ -239,7 +239,6 @@ def test_why_a_participant_stands_there(told: Teller) -> None:
 STEPS_THAT_FAIL = [
     ("send: {event_name: buy}", "send buy: was refused: 422 validation_failed: participant_id: is required"),
     ("batch: [{event_name: buy}]", "batch: not the events expected were rejected"),
-    ("batch: []", "batch: was refused: 422"),
     ("enroll: {participant: ada, challenge: marathon}", None),
     ("advance: P9999999D", "advance: was refused: 422"),
     ("clock: 0001-01-01T00:00:00Z", "clock: was refused: 422"),
@@ -322,6 +321,99 @@ def test_what_an_event_caused_is_looked_up(told: Teller, mode: Mode) -> None:
     assert 'missing  {"type": "badge", "code": "first"}' in text
     (text,) = told.failures(story % "[]", mode)
     assert "it didn't cause what was expected" in text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_repeated_under_one_key_has_its_effects_once(told: Teller, mode: Mode) -> None:
+    story = """\
+name: x
+game: {points: [{code: p, on: buy, award: 20}]}
+steps:
+  - send: {event_name: buy, participant_id: ada, idempotency_key: KEY}
+    times: 2
+    caused: EFFECTS
+"""
+    one, two = "[{type: points, amount: 20}]", "[{type: points, amount: 20}, {type: points, amount: 20}]"
+    once, twice = story.replace("KEY", "k"), story.replace(", idempotency_key: KEY", "")
+    assert told.failures(once.replace("EFFECTS", one), mode) == []
+    failures = told.failures(once.replace("EFFECTS", two), mode)
+    assert len(failures) == (2 if mode == "both" else 1)
+    assert all(text.count("caused   ") == 1 and text.count("missing  ") == 1 for text in failures)
+    assert told.failures(twice.replace("EFFECTS", two), mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mistake_of_the_harness_is_a_failure_of_the_scenario(
+    told: Teller, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("total_events")
+
+    monkeypatch.setattr(Client, "drain", broken)
+    story = "name: x\nsteps: [{send: {event_name: buy, participant_id: ada}}, {expect: {facts: 1}}]\n"
+    assert told.failures(story, mode) == [f" [{mode}]: the harness failed: KeyError: 'total_events'"]
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ("{event_name: buy, participant_id: [a]}", "participant_id"),
+        ("{event_name: buy, participant_id: a, idempotency_key: {a: 1}}", "idempotency_key"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_is_none_is_refused_in_every_mode(told: Teller, mode: Mode, event: str, field: str) -> None:
+    failures = told.failures(f"name: x\nsteps:\n  - send: {event}\n", mode)
+    assert failures
+    assert all(f"was refused: 422 validation_failed: {field}: " in text for text in failures)
+    assert told.failures(f"name: x\nsteps:\n  - {{batch: [{event}], rejected: [{{index: 0}}]}}\n", mode) == []
+
+
+SEPARATORS = "".join(map(chr, (0x85, 0x2028, 0x2029, 0x1C, 0x1D, 0x1E, 0x0B, 0x0C)))
+
+
+def test_lines_of_an_export_end_where_json_says(client: Client) -> None:
+    said = f"a{SEPARATORS}é" * 300
+    client.reset(game=True)
+    client.send_batch([{"event_name": "buy", "participant_id": "ada", "properties": {"said": said}}] * 100)
+    client.drain()
+    exported = list(client.export())
+    assert len("".join(exported).encode()) > 2**19  # which comes in many pieces
+    assert sum('"said"' in line for line in exported) == 100
+    assert all(line.startswith("{") and line.endswith("}") for line in exported)
+    client.reset(game=True)
+    client.import_lines(exported)
+    assert [fact["properties"] for fact in client.facts()] == [{"said": said}] * 100
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_may_hold_what_ends_a_line_elsewhere(told: Teller, mode: Mode) -> None:
+    story = """\
+name: x
+steps:
+  - send: {event_name: buy, participant_id: ada, properties: {said: "a\\N\\L\\Pb"}}
+  - expect: {participant: ada, facts: FACTS}
+"""
+    assert told.failures(story.replace("FACTS", "1"), mode) == []
+    assert all("not as expected" in text for text in told.failures(story.replace("FACTS", "2"), mode))
+
+
+@pytest.mark.parametrize("participant", [".", "..", "a/b", "a.b", "%2E", "é ?#"])
+def test_a_participant_may_be_called_anything(told: Teller, participant: str) -> None:
+    there, gone = (f"  - expect: {{participant: '{participant}', exists: {exists}}}\n" for exists in ("true", "false"))
+    story = f"name: x\nsteps:\n  - send: {{event_name: buy, participant_id: '{participant}'}}\n"
+    assert told.failures(f"name: x\nsteps:\n{gone}") == []
+    assert told.failures(story + there, "both") == []
+    assert len(told.failures(story + gone)) == 1
+
+
+def test_only_the_server_says_that_nobody_is_there(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise Refused(404, {"detail": "no such page"})
+
+    monkeypatch.setattr(Client, "state", lost)
+    (text,) = told.failures("name: x\nsteps: [{expect: {participant: ada, exists: false}}]\n")
+    assert text.endswith("was refused: 404 : no such page")
 
 
 def test_a_game_in_the_middle_counts_from_there(told: Teller) -> None:
@@ -517,3 +609,31 @@ steps:
   - expect: {{participant: ada, facts: 4, points: 5, challenges: {{marathon: {{objectives: {{run: 2}}}}}}}}
 """
     assert [told(story, "shuffled", seed).failures for seed in range(3)] == [()] * 3
+
+
+def test_shuffled_stays_within_the_second_that_the_clock_shows(told: Teller) -> None:
+    # In the last microsecond of a day there is room only before it.
+    story = """\
+name: The day is not over yet
+clock: 2026-04-02T23:59:59.999999Z
+game:
+  streaks: [{code: daily, on: buy, grace_period_hours: 0}]
+  challenges:
+    - code: first_look
+      name: First look, then buy
+      objectives: [{code: look, on: look, target: 1}, {code: buy, on: buy, target: 2, prerequisites: [look]}]
+steps:
+  - send: {event_name: buy, participant_id: ada}
+  - send: {event_name: look, participant_id: ada}
+  - send: {event_name: buy, participant_id: ada}
+  - profile: {participant: ada, display_name: Ada}
+  - send: {event_name: look, participant_id: ada}
+  - expect:
+      participant: ada
+      streaks: {daily: {current: 1}}
+      challenges: {first_look: {objectives: {buy: 1}}}
+  - advance: PT0.000001S
+  - send: {event_name: buy, participant_id: ada}
+  - expect: {participant: ada, streaks: {daily: {current: 2}}, challenges: {first_look: {status: completed}}}
+"""
+    assert [told(story, "shuffled", seed).failures for seed in range(6)] == [()] * 6

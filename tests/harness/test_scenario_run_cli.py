@@ -5,8 +5,10 @@ import os
 import pty
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -151,7 +153,7 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
         ([one, "--url", server.url, "--api-key", live], "doesn't let scenarios run with this key"),
         ([one, "--url", server.url, "--api-key", reader], "doesn't let scenarios run with this key"),
         ([one, "--url", server.url, "--api-key", "bq_test_"], "doesn't let scenarios run with this key"),
-        ([one, "--url", server.url, "--api-key", server.key, "-j", "2"], "give --api-key 2 times"),
+        ([one, "--url", server.url, "--api-key", server.key, "-j", "2"], "-j 2 can't be used with --url"),
         ([one, "--mode", "backwards"], "'backwards' is not one of"),
     ):
         ended = run("harness", "run", *arguments, env={"TMPDIR": str(tmp_path / "tmp")})
@@ -168,14 +170,58 @@ def test_a_running_server_is_named_by_variables(stories: Path, server: PrivateSe
         assert client.state("ada")["points"]["balance"] == 1
 
 
-def test_ctrl_c_tells_what_was_played_and_leaves_nothing(tmp_path: Path) -> None:
-    directory, temporary = tmp_path / "stories", tmp_path / "tmp"
+def test_a_scenario_that_breaks_the_harness_is_one_that_fails(stories: Path, tmp_path: Path) -> None:
+    # A server that answers without saying anything, as no bq-server does.
+    class Empty(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_PUT = do_POST  # noqa: N815 - its name is given
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    junit = tmp_path / "junit.xml"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as nobody:
+        threading.Thread(target=nobody.serve_forever).start()
+        url = f"http://127.0.0.1:{nobody.server_port}"
+        ended = run("harness", "run", str(stories), "--url", url, "--api-key", "k", "--json", "--junit", str(junit))
+        nobody.shutdown()
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["passed"], told["failed"]) == (0, 2)
+    assert all("the harness failed: KeyError: " in each["failures"][0]["text"] for each in told["scenarios"])
+    assert len(list(ET.parse(junit).iter("failure"))) == 2  # noqa: S314 - written by ourselves
+
+
+def test_a_server_that_does_not_start_is_reported_too(stories: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "python" / "sitecustomize.py"
+    broken.parent.mkdir()
+    broken.write_text("import os, sys\nif 'serve' in sys.orig_argv: os._exit(7)\n")
+    junit = tmp_path / "junit.xml"
+    arguments = ("harness", "run", str(stories), "--json", "--junit", str(junit))
+    path = os.pathsep.join([str(broken.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ended = run(*arguments, env={"PYTHONPATH": path})
+    assert ended.returncode == 2, ended.stderr
+    assert "bq-server: the server ended with 7" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["total"], told["scenarios"]) == (2, [])
+    assert len(list(ET.parse(junit).iter("testcase"))) == 0  # noqa: S314 - written by ourselves
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_broken_off_tells_what_was_played_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    directory, temporary, junit = tmp_path / "stories", tmp_path / "tmp", tmp_path / "junit.xml"
     directory.mkdir()
     temporary.mkdir()
-    for number in range(400):
-        (directory / f"{number:03}.yaml").write_text(GOOD)
+    for story in range(400):
+        (directory / f"{story:03}.yaml").write_text(GOOD)
     process = subprocess.Popen(
-        [*COMMAND, "harness", "run", str(directory)],
+        [*COMMAND, "harness", "run", str(directory), "--junit", str(junit)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -184,7 +230,7 @@ def test_ctrl_c_tells_what_was_played_and_leaves_nothing(tmp_path: Path) -> None
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("passed  "), first + process.communicate()[1]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "bq-server: interrupted" in errors
@@ -192,6 +238,7 @@ def test_ctrl_c_tells_what_was_played_and_leaves_nothing(tmp_path: Path) -> None
     summary = output.splitlines()[-1]
     assert summary.startswith("400 scenarios, mode stream: ")
     assert " not played in " in summary
+    assert len(list(ET.parse(junit).iter("testcase"))) > 0  # noqa: S314 - written by ourselves
     assert list(temporary.glob("bq-harness-*")) == []
     assert processes_of(temporary) == []
 

@@ -10,7 +10,6 @@ import typer
 from bq_server.cli.options import fail
 
 EXIT_INTERRUPTED = 130
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # As `harness.chaos.options.FAULTS` has them, which would take its time to load for a --help.
 FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
@@ -33,6 +32,7 @@ def chaos(
     struck; 2 when it can't run. Everything stays on this machine.
     """
     from harness.chaos import report
+    from harness.chaos.breaking_off import ENDING
     from harness.chaos.options import Options, named
     from harness.chaos.running import run
     from harness.client import Refused, Unreachable
@@ -44,10 +44,21 @@ def chaos(
     except ValueError as error:
         fail(str(error), code=2)
     typer.echo(f"seed {options.seed}", err=True)
-    for number in ENDING:
-        signal.signal(number, _interrupt)
+    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+
+    def handle(handler: Any) -> None:
+        for number in ending:
+            signal.signal(number, handler)
+
+    def interrupt(*_: object) -> NoReturn:
+        # Once: a second Ctrl-C must not interrupt the ending of the server.
+        handle(signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     try:
+        handle(interrupt)
         ledger = run(options, tell=lambda line: typer.echo(line, err=True))
+        handle(signal.SIG_DFL)  # nothing is left that has to be ended in order
     except (ServerFailed, Refused, Unreachable, RuntimeError, OSError) as error:
         fail(str(error), code=2)
     except KeyboardInterrupt:
@@ -59,10 +70,3 @@ def chaos(
             typer.echo(line)
     if not ledger.passed:
         raise typer.Exit(1)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    # Once: a second Ctrl-C must not interrupt the ending of the server.
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

@@ -44,16 +44,16 @@ URL = Annotated[
         help="A server that runs; its test environment is emptied. By default: one of its own.",
     ),
 ]
-API_KEYS = Annotated[
-    list[str] | None,
-    typer.Option("--api-key", envvar="BQ_API_KEY", help="A bq_test_ key with every scope; one for each of -j."),
+API_KEY = Annotated[
+    str | None, typer.Option("--api-key", envvar="BQ_API_KEY", help="A bq_test_ key of that server, with every scope.")
 ]
 SELECT = Annotated[
     str | None,
     typer.Option("-k", metavar="EXPR", help="Only those whose name or path holds these words: and, or, not, ( )."),
 ]
 WORKERS = Annotated[
-    int, typer.Option("-j", metavar="N", min=1, max=64, help="Scenarios at a time, each on its own server.")
+    int,
+    typer.Option("-j", metavar="N", min=1, max=64, help="Scenarios at a time, each on its own server; not with --url."),
 ]
 JUNIT = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit's XML.")]
 AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of lines.")]
@@ -64,7 +64,7 @@ def run(
     paths: PATHS = None,
     mode: MODE = _Mode.STREAM,
     url: URL = None,
-    api_key: API_KEYS = None,
+    api_key: API_KEY = None,
     k: SELECT = None,
     j: WORKERS = 1,
     junit: JUNIT = None,
@@ -83,7 +83,7 @@ def run(
     scenarios = _scenarios(paths, k)
     if junit is not None and not junit.absolute().parent.is_dir():
         fail(f"--junit {junit}: there is no such directory", code=2)
-    targets = _targets(url, api_key or [], min(j, len(scenarios)), asked=j)
+    targets = _targets(url, api_key, min(j, len(scenarios)), asked=j)
     report = Report(mode.value, secrets.randbits(32) if seed is None else seed, len(scenarios))
     start = time.perf_counter()
     code = 0
@@ -96,12 +96,14 @@ def run(
                 report.outcomes.append(outcome)
                 tell(outcome)
     except ServerFailed as error:
-        fail(str(error), code=2)
+        typer.echo(f"bq-server: {error}", err=True)
+        code = 2
     except KeyboardInterrupt:
         typer.echo("bq-server: interrupted", err=True)
         code = INTERRUPTED
-    report.seconds = time.perf_counter() - start
-    _conclude(report, junit, as_json=as_json)
+    finally:
+        report.seconds = time.perf_counter() - start
+        _conclude(report, junit, as_json=as_json)
     raise typer.Exit(code or (1 if report.failed else 0))
 
 
@@ -141,7 +143,7 @@ def _within(path: Path, places: list[Path]) -> Path:
     return next((path.relative_to(place) for place in places if place in path.parents), path)
 
 
-def _targets(url: str | None, keys: list[str], count: int, *, asked: int) -> "list[Target | PrivateServer]":
+def _targets(url: str | None, key: str | None, count: int, *, asked: int) -> "list[Target] | list[PrivateServer]":
     """Where to play; ends the program when a server that was named isn't there, or doesn't let us."""
     from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
@@ -151,34 +153,33 @@ def _targets(url: str | None, keys: list[str], count: int, *, asked: int) -> "li
         return [PrivateServer() for _ in range(count)]
     if not url.startswith(("http://", "https://")):
         fail(f"--url {url} must start with http:// or https://", code=2)
-    if not keys:
-        fail(f"{url} needs a key: give --api-key, or set BQ_API_KEY, to a bq_test_ key with every scope", code=2)
-    if len(set(keys)) < asked:
+    if asked > 1:
         fail(
-            f"-j {asked} with --url needs {asked} environments: give --api-key {asked} times, "
-            "with keys of different projects",
+            f"-j {asked} can't be used with --url: every scenario empties the environment, "
+            "which the others would be using",
             code=2,
         )
-    targets: list[Target | PrivateServer] = []
-    for key in keys[:count]:
-        with Client(url, key) as client:
-            try:
-                client.reset(game=True)
-            except Refused as refused:
-                fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
-            except Unreachable as error:
-                fail(str(error), code=2)
-        targets.append(Target(url, key))
-    return targets
+    if not key:
+        fail(f"{url} needs a key: give --api-key, or set BQ_API_KEY, to a bq_test_ key with every scope", code=2)
+    with Client(url, key) as client:
+        try:
+            client.reset(game=True)
+        except Refused as refused:
+            fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
+        except Unreachable as error:
+            fail(str(error), code=2)
+    return [Target(url, key)]
 
 
 def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:
     from harness.stories.reporting import as_json as in_json
     from harness.stories.reporting import write_junit
 
-    typer.echo(in_json(report) if as_json else report.summary)
-    if junit is not None:
-        try:
-            write_junit(report, junit)
-        except OSError as error:
-            fail(f"{junit} can't be written: {error.strerror}", code=2)
+    try:
+        typer.echo(in_json(report) if as_json else report.summary)
+    finally:  # nobody may be reading any more
+        if junit is not None:
+            try:
+                write_junit(report, junit)
+            except OSError as error:
+                fail(f"{junit} can't be written: {error.strerror}", code=2)
