@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bq_server.game.facts import Fact
 from bq_server.game.folding import InMemoryGame
+from bq_server.game.leaderboards import NEVER_REACHED
 from bq_server.game.questing import QuestRule
 from bq_server.game.reading import read_badges, read_challenges, read_points, read_streaks
 from bq_server.game.stepping import standing
@@ -65,5 +66,6 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
         place = standing(compiled, "p0", key, cell) if key.startswith("score/") else None
         if place is not None and place.board != "leaderboard/pts":
             code = place.board.removeprefix("leaderboard/")
-            out.scores[code, place.window, place.period] = (Fraction(str(place.score)), place.reached_at)
+            reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
+            out.scores[code, place.window, place.period] = (Fraction(str(place.score)), reached_at)
     return out
