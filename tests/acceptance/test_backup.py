@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,27 +21,15 @@ from bq_server.clock import system_clock
 from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
 from bq_server.store import copying
-from bq_server.store.sqlite import connect
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.process import COMMAND, ServerProcess, run, until
+from tests.support.store import no_new_facts
 from tests.support.valkey import valkey
 
 BATCH = 50
 BACKUPS = 2
-
-
-@contextmanager
-def no_new_facts(data_dir: Path) -> Iterator[None]:
-    """Keep whoever writes facts waiting, so that accepted events stay in the stream."""
-    blocker = connect(str(data_dir / "facts.sqlite3"))
-    blocker.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        blocker.execute("ROLLBACK")
-        blocker.close()
 
 
 def stream_of(data_dir: Path) -> "redis.Redis":

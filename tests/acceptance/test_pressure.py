@@ -15,10 +15,10 @@ import structlog
 
 from bq_server.logs import configure
 from bq_server.problems import Code
-from bq_server.store.sqlite import connect
 from tests.support.client import Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, until
+from tests.support.store import no_new_facts
 
 
 def test_hundreds_of_keyed_sync_events_at_once_are_all_facts(bq: Project, server: ServerProcess) -> None:
@@ -65,20 +65,16 @@ def test_a_frozen_stream_server_costs_one_request_a_second_and_then_nobody(data_
 def test_restarts_while_the_store_is_away_cost_no_message(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
         key = server.key
-        blocker = connect(str(data_dir / "facts.sqlite3"))
-        blocker.execute("BEGIN IMMEDIATE")
-        accepted = [server.request("POST", "/ingest/events", json=event()).json()["message_id"] for _ in range(5)]
-        blocker.execute("COMMIT")
+        with no_new_facts(data_dir):
+            accepted = [server.request("POST", "/ingest/events", json=event()).json()["message_id"] for _ in range(5)]
         # As if so many starts had each been ended in order while the disk was full: the store is locked at each.
         for _ in range(3):
-            blocker.execute("BEGIN IMMEDIATE")
-            late = server.request("POST", "/ingest/events", key=key, json=event()).json()["message_id"]
-            accepted.append(late)
-            until("the consumer waits", lambda: "consumer.stalled" in server.log, seconds=30)
-            server.stop()
-            blocker.execute("COMMIT")
+            with no_new_facts(data_dir):
+                late = server.request("POST", "/ingest/events", key=key, json=event()).json()["message_id"]
+                accepted.append(late)
+                until("the consumer waits", lambda: "consumer.stalled" in server.log, seconds=30)
+                server.stop()
             server.start()
-        blocker.close()
         for message_id in accepted:
             until(
                 "the event is a fact",
@@ -91,17 +87,14 @@ def test_restarts_while_the_store_is_away_cost_no_message(data_dir: Path) -> Non
 
 def test_a_locked_store_is_said_within_seconds_and_nothing_is_kept_of_it(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
-        blocker = connect(str(data_dir / "facts.sqlite3"))
-        blocker.execute("BEGIN IMMEDIATE")
-        sent = event(idempotency_key="k")
-        with ThreadPoolExecutor(6) as pool:
-            started = time.monotonic()
-            refused = list(pool.map(lambda _: server.request("POST", "/ingest/events/sync", json=sent), range(6)))
-            assert time.monotonic() - started < 20
-        for answer in refused:
-            check(answer, Code.STORE_UNAVAILABLE)
-        blocker.execute("COMMIT")
-        blocker.close()
+        with no_new_facts(data_dir):
+            sent = event(idempotency_key="k")
+            with ThreadPoolExecutor(6) as pool:
+                started = time.monotonic()
+                refused = list(pool.map(lambda _: server.request("POST", "/ingest/events/sync", json=sent), range(6)))
+                assert time.monotonic() - started < 20
+            for answer in refused:
+                check(answer, Code.STORE_UNAVAILABLE)
         other = server.request("POST", "/ingest/events/sync", json=sent | {"participant_id": "another"})
         assert other.status_code == 200, "a refused event has no claim on its key"
         server.stop()

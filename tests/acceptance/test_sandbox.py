@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from bq_server.problems import Code
-from bq_server.store.sqlite import connect
 from tests.support.client import Json, Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
+from tests.support.store import no_new_facts
 
 GAME = {
     "points": [{"code": "spend", "on": "purchase_completed", "award": "properties.amount"}],
@@ -131,16 +131,13 @@ class TestDraining:
 
     def test_what_still_waits_is_told_when_the_time_is_over(self, data_dir: Path) -> None:
         with ServerProcess(data_dir) as server, server.client() as client:
-            blocker = connect(str(data_dir / "facts.sqlite3"))
-            blocker.execute("BEGIN IMMEDIATE")
-            for _ in range(3):
-                assert client.post("/ingest/events", json=event()).status_code == 202
-            problem = check(client.post("/sandbox/drain", json={"timeout_ms": 200}), Code.NOT_DRAINED)
-            assert "3 accepted events" in problem["detail"]
-            assert [each["field"] for each in problem["errors"]] == ["queued"]
-            check(client.post("/sandbox/reset", json={"timeout_ms": 0}), Code.NOT_DRAINED)
-            blocker.rollback()
-            blocker.close()
+            with no_new_facts(data_dir):
+                for _ in range(3):
+                    assert client.post("/ingest/events", json=event()).status_code == 202
+                problem = check(client.post("/sandbox/drain", json={"timeout_ms": 200}), Code.NOT_DRAINED)
+                assert "3 accepted events" in problem["detail"]
+                assert [each["field"] for each in problem["errors"]] == ["queued"]
+                check(client.post("/sandbox/reset", json={"timeout_ms": 0}), Code.NOT_DRAINED)
             assert client.post("/sandbox/drain", json={}).json()["facts"] == 3
 
     def test_it_waits_for_its_own_environment_and_counts_only_that(self, bq: Project) -> None:

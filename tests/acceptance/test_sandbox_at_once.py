@@ -1,17 +1,19 @@
 """Calls of the sandbox that meet each other, or the end of the server."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from bq_server.problems import Code
-from tests.acceptance.test_backup import no_new_facts
 from tests.support.client import Json, Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
+from tests.support.store import no_new_facts
 
 FACTS = 1500
 LATER = {
@@ -94,7 +96,9 @@ def test_definitions_count_again_after_an_import_that_met_other_events(data_dir:
         assert balance_after_one_more(client) == 11
 
 
-def test_definitions_count_again_after_an_import_that_was_killed(data_dir: Path, story: bytes) -> None:
+@contextmanager
+def killed_amid_an_import(data_dir: Path, story: bytes) -> Iterator[httpx.Client]:
+    """A client of a server that was killed while an import was laid, and runs again."""
     with ServerProcess(data_dir) as server:
         with server.client() as client, ThreadPoolExecutor(1) as pool:
             laid = laying(pool, client, story)
@@ -102,23 +106,22 @@ def test_definitions_count_again_after_an_import_that_was_killed(data_dir: Path,
             laid.exception()
         server.start()
         with server.client() as client:
-            client.put("/gamify/admin/game", json=LATER)
-            assert balance_after_one_more(client) == 11
-            client.post("/sandbox/reset", json={})
-            assert balance_after_one_more(client) == 11
+            yield client
+
+
+def test_definitions_count_again_after_an_import_that_was_killed(data_dir: Path, story: bytes) -> None:
+    with killed_amid_an_import(data_dir, story) as client:
+        client.put("/gamify/admin/game", json=LATER)
+        assert balance_after_one_more(client) == 11
+        client.post("/sandbox/reset", json={})
+        assert balance_after_one_more(client) == 11
         assert run("verify", "--data-dir", str(data_dir)).returncode == 0
 
 
 def test_a_reset_alone_ends_what_a_killed_import_left_waiting(data_dir: Path, story: bytes) -> None:
-    with ServerProcess(data_dir) as server:
-        with server.client() as client, ThreadPoolExecutor(1) as pool:
-            laid = laying(pool, client, story)
-            server.kill()
-            laid.exception()
-        server.start()
-        with server.client() as client:
-            client.post("/sandbox/reset", json={})
-            assert balance_after_one_more(client) == 11
+    with killed_amid_an_import(data_dir, story) as client:
+        client.post("/sandbox/reset", json={})
+        assert balance_after_one_more(client) == 11
 
 
 def test_nobody_waits_for_another_environments_queue(data_dir: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from bq_server.events import Event, Scope
 from bq_server.problems import Code
-from bq_server.store.sqlite import connect
 from tests.support.client import event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
+from tests.support.store import no_new_facts
 from tests.support.valkey import Valkey, free_port, valkey
 
 
@@ -93,19 +93,16 @@ def test_past_the_streams_window_a_repeat_is_still_a_repeat(served: ServerProces
 
 def test_a_stream_that_is_full_says_so_and_loses_nothing(outside: Valkey, data_dir: Path) -> None:
     with ServerProcess(data_dir, "--redis-url", outside.url, "--queue-limit", "150") as server:
-        blocker = connect(str(data_dir / "facts.sqlite3"))
-        blocker.execute("BEGIN IMMEDIATE")  # whoever else writes has to wait
-        batch = {"events": [event()] * 100}
-        accepted = server.request("POST", "/ingest/events/batch", json=batch).json()["message_ids"]
-        problem = check(server.request("POST", "/ingest/events/batch", json=batch), Code.STREAM_FULL)
-        assert "Nothing was accepted" in problem["detail"]
-        accepted += server.request("POST", "/ingest/events/batch", json={"events": [event()] * 50}).json()[
-            "message_ids"
-        ]
-        check(server.request("POST", "/ingest/events", json=event()), Code.STREAM_FULL)
-        assert status_of(server, accepted[0]) == "queued"
-        blocker.execute("COMMIT")
-        blocker.close()
+        with no_new_facts(data_dir):
+            batch = {"events": [event()] * 100}
+            accepted = server.request("POST", "/ingest/events/batch", json=batch).json()["message_ids"]
+            problem = check(server.request("POST", "/ingest/events/batch", json=batch), Code.STREAM_FULL)
+            assert "Nothing was accepted" in problem["detail"]
+            accepted += server.request("POST", "/ingest/events/batch", json={"events": [event()] * 50}).json()[
+                "message_ids"
+            ]
+            check(server.request("POST", "/ingest/events", json=event()), Code.STREAM_FULL)
+            assert status_of(server, accepted[0]) == "queued"
         until("every event is a fact", lambda: status_of(server, accepted[-1]) == "processed")
         assert server.request("POST", "/ingest/events", json=event()).status_code == 202
         until("there is room", lambda: server.request("GET", "/events/catalog").json()["events"][0]["count"] == 151)
