@@ -96,10 +96,10 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
             period = window_period(clocks.now(call.scope), window)
             key = f"leaderboard/{board.code}"
             found = await state.rank(connection, call.scope, key, window, period, participant_id)
+            if found is None:
+                detail = f"{participant_id} has no score on {board.code} in this window."
+                raise Refusal(Code.NOT_FOUND, detail)
             total = await state.count_ranked(connection, call.scope, key, window, period)
-        if found is None:
-            detail = f"{participant_id} has no score on {board.code} in this window."
-            raise Refusal(Code.NOT_FOUND, detail)
         score, rank = found
         answer = RankAnswer(
             participant_id=participant_id,

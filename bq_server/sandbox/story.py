@@ -84,6 +84,7 @@ class Story:
 
 async def read_story(body: bytes, limits: Limits) -> Story:
     """Read exported lines. Raises `Refusal`, naming each wrong line, and has then done nothing."""
+    limits = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
     story = Story()
     errors: list[FieldError] = []
     slices = Slices()
@@ -114,7 +115,6 @@ def _read_line(document: Any, number: int, story: Story, limits: Limits, *, firs
     kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
     if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
         return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
-    within = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
     try:
         match kind:
             case "bq_export":
@@ -126,11 +126,11 @@ def _read_line(document: Any, number: int, story: Story, limits: Limits, *, firs
                 return _read_game(document, story)
             case "participant":
                 story.participants.append(ParticipantLine.model_validate(document["participant"]))
-                return faults_of(document, within)
+                return faults_of(document, limits)
             case "fact":
                 story.facts.append(FactLine.model_validate(document["fact"]))
                 fact = story.facts[-1]
-                return [*faults_of(document, within), *_misshapen(fact), *_repeats(fact, number, story.seen)]
+                return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, story.seen)]
             case _:
                 return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
     except ValidationError as error:

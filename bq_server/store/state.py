@@ -204,7 +204,7 @@ async def top(
     connection: aiosqlite.Connection, scope: Scope, board: str, window: str, period: str, limit: int
 ) -> tuple[list[Score], int]:
     """The best of a ranking, and how many participants are on it."""
-    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
+    ranking = _ranking(scope, board, window, period)
     best = [Score(*row) async for row in _queries.top_standings(connection, **ranking, limit=limit)]
     return best, await count_ranked(connection, scope, board, window, period)
 
@@ -213,7 +213,7 @@ async def rank(
     connection: aiosqlite.Connection, scope: Scope, board: str, window: str, period: str, participant_id: str
 ) -> tuple[Score, int] | None:
     """A participant's score and rank (from 1); None for one who is not on the ranking."""
-    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
+    ranking = _ranking(scope, board, window, period)
     row = await _queries.standing(connection, **ranking, participant_id=participant_id)
     if row is None:
         return None
@@ -233,16 +233,19 @@ async def ranks(
     participant_ids: Iterable[str],
 ) -> dict[str, int]:
     """The ranks (from 1) of those of the participants who are on the ranking."""
-    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
+    ranking = _ranking(scope, board, window, period)
     rows = _queries.ranks(connection, **ranking, participants=json.dumps(list(participant_ids)))
     return {participant_id: place async for participant_id, place in rows}
 
 
 async def count_ranked(connection: aiosqlite.Connection, scope: Scope, board: str, window: str, period: str) -> int:
     """How many participants are on the ranking."""
-    ranking = {**scope._asdict(), "board": board, "time_window": window, "period": period}
-    count: int = await _queries.count_standings(connection, **ranking)
+    count: int = await _queries.count_standings(connection, **_ranking(scope, board, window, period))
     return count
+
+
+def _ranking(scope: Scope, board: str, window: str, period: str) -> dict[str, str]:
+    return {**scope._asdict(), "board": board, "time_window": window, "period": period}
 
 
 @asynccontextmanager

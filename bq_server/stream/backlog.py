@@ -5,7 +5,7 @@ committed, or in the same step in which it becomes a dead letter: whoever reads 
 and the facts last finds each message in at least one of them.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,29 +52,23 @@ class Backlog:
             newest: bytes = about["last-generated-id"]
             return newest.decode()
 
-    async def queued(self, up_to: str) -> AsyncIterator[Kept]:
+    def queued(self, up_to: str) -> AsyncIterator[Kept]:
         """The messages that wait, the oldest first, none above this id: new ones may come faster than they are read."""
-        start = "-"
+        return self._read(self._client.xrange, "-", up_to)
+
+    def queued_latest_first(self, up_to: str) -> AsyncIterator[Kept]:
+        """The messages that wait from this id down to the oldest."""
+        return self._read(self._client.xrevrange, up_to, "-")
+
+    async def _read(self, command: Callable[..., Any], start: str, end: str) -> AsyncIterator[Kept]:
         while True:
             with _unavailable():
-                page: Any = await self._client.xrange(self._keys.events, start, up_to, count=PAGE)
+                page: Any = await command(self._keys.events, start, end, count=PAGE)
             for message_id, fields in page:
                 yield Kept(message_id.decode(), fields.get(FIELD, b""))
             if len(page) < PAGE:
                 return
             start = f"({page[-1][0].decode()}"
-
-    async def queued_latest_first(self, up_to: str) -> AsyncIterator[Kept]:
-        """The messages that wait from this id down to the oldest."""
-        end = up_to
-        while True:
-            with _unavailable():
-                page: Any = await self._client.xrevrange(self._keys.events, end, "-", count=PAGE)
-            for message_id, fields in page:
-                yield Kept(message_id.decode(), fields.get(FIELD, b""))
-            if len(page) < PAGE:
-                return
-            end = f"({page[-1][0].decode()}"
 
     async def dead(self) -> AsyncIterator[Kept]:
         """The dead letters, each once; one that comes meanwhile may be among them."""
