@@ -1,6 +1,6 @@
 """A game, its story, and the small steps that tests of a game take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,13 +76,19 @@ AWARD_TIMES = ("achieved_at", "earned_at", "reached_at", "completed_at")
 def send_async(bq: Project, events: Sequence[Json]) -> None:
     answers = [bq.send(each) for each in events]
     assert {answer.status_code for answer in answers} == {202}
-    bq.settled(answers[-1].json()["message_id"])
+    _settled(bq, [answer.json()["message_id"] for answer in answers])
 
 
 def send_batch(bq: Project, events: Sequence[Json]) -> None:
     answer = bq.send_batch(events).json()
     assert answer["accepted"] == len(events)
-    bq.settled(answer["message_ids"][-1])
+    _settled(bq, answer["message_ids"])
+
+
+def _settled(bq: Project, message_ids: Iterable[str]) -> None:
+    """Wait for each: the last may be a repeat, which has the id of an early one."""
+    for message_id in dict.fromkeys(message_ids):
+        bq.settled(message_id)
 
 
 def send_sync(bq: Project, events: Sequence[Json]) -> None:
