@@ -79,7 +79,7 @@ def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
     found = []
     for match in _MIXED.finditer(plain):
         start = match.start(1) if match[1] else match.start(2)
-        found.append((*_line_and_column(expression, start), match[1] or match[2]))
+        found.append((*line_and_column(expression, start), match[1] or match[2]))
     return found
 
 
@@ -93,10 +93,11 @@ def _plain(message: str) -> str:
 
 def _place(name: str, expression: str) -> tuple[int, int]:
     match = re.search(rf"(?<![\w.]){re.escape(name)}\b", expression) or re.search(rf"\b{re.escape(name)}\b", expression)
-    return _line_and_column(expression, match.start()) if match else (1, 1)
+    return line_and_column(expression, match.start()) if match else (1, 1)
 
 
-def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """The place of an offset, from line 1 and column 1."""
     line = text.count("\n", 0, offset) + 1
     return line, offset - text.rfind("\n", 0, offset)
 

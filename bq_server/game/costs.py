@@ -40,8 +40,9 @@ _OVERHEAD = 1_500
 _NODE = 3
 _ROUND = 8
 """One round of a macro, beside its body."""
-_HANDED = 60
-"""Handing a number, a text, a list, a map or a key to the engine, which tries one type after the other."""
+_HANDED = 75
+"""Handing a text, a list, a map or a key to the engine, which tries one type after the other."""
+_HANDED_NUMBER = 45
 _TAKEN = 6
 """Taking a value back."""
 _BYTES = 32
@@ -57,8 +58,21 @@ class _Known:
         self.value = value
 
 
-_Size = int | _Known
-"""What is known of a value: the value, or the most steps it takes to copy it. Nothing has more members than that."""
+class _Gathered:
+    """A list that the expression makes: the steps of copying it, how many items it has, and those of the largest."""
+
+    __slots__ = ("item", "length", "weight")
+
+    def __init__(self, length: int, item: int) -> None:
+        self.weight = min(2 + length * item, _UNBOUNDED)
+        self.length = length
+        self.item = item
+
+
+_Size = int | _Known | _Gathered
+"""What is known of a value: itself, or the most steps it takes to copy it. Nothing has more items than that."""
+_NOTHING = _Known(None)
+"""What stands where the engine gives an error: what follows takes no longer with it."""
 
 
 class _Meter:
@@ -158,7 +172,7 @@ def _handing(value: Any) -> int:
             waiting.extend(here)
             waiting.extend(here.values())
         else:
-            total += _HANDED
+            total += _HANDED_NUMBER
     return total
 
 
@@ -185,13 +199,17 @@ def _text(text: str) -> int:
 
 
 def _weight(size: _Size) -> int:
-    return size if isinstance(size, int) else weight(size.value)
+    if isinstance(size, int):
+        return size
+    return size.weight if isinstance(size, _Gathered) else weight(size.value)
 
 
 def _length(size: _Size) -> int:
     """Most rounds of a macro over a value."""
     if isinstance(size, int):
         return size
+    if isinstance(size, _Gathered):
+        return size.length
     return len(size.value) if isinstance(size.value, list | Mapping) else 0
 
 
@@ -199,6 +217,8 @@ def _item(size: _Size) -> int:
     """The largest of what a macro goes through: the items of a list, the keys of a map."""
     if isinstance(size, int):
         return size
+    if isinstance(size, _Gathered):
+        return size.item
     if isinstance(size.value, list):
         return max(map(weight, size.value), default=0)
     return max(map(_text, size.value), default=0) if isinstance(size.value, Mapping) else 0
@@ -210,7 +230,7 @@ def _estimate(node: Node) -> _Estimate:
         case Literal(value=value):
             return _constant(value)
         case Name(name=name):
-            return lambda meter: _spent(meter, _NODE, meter.names.get(name, 1))
+            return lambda meter: _spent(meter, _NODE, meter.names.get(name, _NOTHING))
         case Member(operand=operand, field=field, test=test):
             return _member(_estimate(operand), field, test=test)
         case Index(operand=operand, key=Literal(kind="string", value=str(field))):
@@ -221,7 +241,9 @@ def _estimate(node: Node) -> _Estimate:
             return _sum([_estimate(each) for each in children(node)], result=1 if operator == "+" else 0)
         case Logic() | Unary():
             return _sum([_estimate(each) for each in children(node)], result=0)
-        case ListOf() | MapOf():
+        case ListOf(items=items):
+            return _list([_estimate(each) for each in items])
+        case MapOf():
             return _sum([_estimate(each) for each in children(node)], result=1, each=5)
         case Choice(condition=condition, positive=positive, negative=negative):
             return _choice(_estimate(condition), _estimate(positive), _estimate(negative))
@@ -243,7 +265,7 @@ def _spent(meter: _Meter, steps: int, size: _Size) -> _Size:
 
 def _constant(value: Any) -> _Estimate:
     known = _Known(value) if isinstance(value, str) else 2 + len(value) // _BYTES if isinstance(value, bytes) else 1
-    steps = _NODE + _weight(known)
+    steps = _NODE + _weight(known) - 1
     return lambda meter: _spent(meter, steps, known)
 
 
@@ -253,23 +275,35 @@ def _member(operand: _Estimate, field: str, *, test: bool) -> _Estimate:
         meter.steps += _NODE
         if test:
             return 1
-        if not isinstance(size, int):
+        if isinstance(size, _Known):
             held = size.value
-            size = _Known(held[field]) if isinstance(held, Mapping) and field in held else 1
+            size = _Known(held[field]) if isinstance(held, Mapping) and field in held else _NOTHING
         # The engine copies what it selects.
         meter.steps += 2 * _weight(size)
-        return size
+        return size if isinstance(size, _Known) else _weight(size)
 
     return estimate
 
 
 def _sum(parts: list[_Estimate], *, result: int, each: int = 0, copies: int = 2) -> _Estimate:
-    """A node that looks at the whole of its parts `copies` times, and gives `result` times as much, or but a number."""
+    """A node that looks at the whole of its parts `copies` times, and gives `result` times as much, or but a number.
+
+    Looking at a number, or a truth, is in the price of the node.
+    """
 
     def estimate(meter: _Meter) -> _Size:
-        size = sum([_weight(part(meter)) + each for part in parts])
-        meter.steps += _NODE * (1 + len(parts)) + copies * size
-        return 2 + result * size
+        size = sum([_weight(part(meter)) - 1 + each for part in parts])
+        meter.steps += _NODE + copies * size
+        return 1 + result * size
+
+    return estimate
+
+
+def _list(parts: list[_Estimate]) -> _Estimate:
+    def estimate(meter: _Meter) -> _Size:
+        weights = [_weight(part(meter)) for part in parts]
+        meter.steps += _NODE + 2 * sum(weights) + 2 * len(weights)
+        return _Gathered(len(weights), max(weights, default=0))
 
     return estimate
 
@@ -295,7 +329,7 @@ def _match(target: _Estimate | None, args: list[_Estimate]) -> _Estimate:
         if isinstance(pattern, int):
             # One that is computed says nothing of itself, unless it is no text at all.
             meter.steps += _UNBOUNDED if pattern > 1 else _NODE
-        elif isinstance(pattern.value, str):
+        elif isinstance(pattern, _Known) and isinstance(pattern.value, str):
             cost = pattern_cost(pattern.value)
             meter.steps += cost.compiling + cost.each_character * _BYTES * _weight(text)
         return 1
@@ -329,6 +363,6 @@ def _macro(macro: Macro) -> _Estimate:
             size = item
         # What was gathered is copied in every round.
         meter.steps = min(meter.steps + rounds * (rounds + 1) * (size + 1), _UNBOUNDED)
-        return min(2 + rounds * size, _UNBOUNDED)
+        return _Gathered(rounds, size)
 
     return estimate
