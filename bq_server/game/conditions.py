@@ -10,6 +10,7 @@ from typing import Any
 
 import cel
 
+from bq_server.game.amounts import MILLIONTHS, to_millionths
 from bq_server.game.costs import MAX_STEPS, Cost, only, said
 from bq_server.game.facts import Fact
 from bq_server.game.moments import ACCESSORS, zoned
@@ -214,13 +215,15 @@ class Formula:
         return Failure(f"the condition gave {_kind(value)}, not true or false")
 
     def points(self, variables: Variables) -> int | Failure:
-        """A whole, non-negative number of points; fractions round down."""
+        """A whole, non-negative number of points; fractions round down, after rounding to a millionth."""
         number = self.number(variables)
         if isinstance(number, Failure):
             return number
         if not 0 <= number <= MAX_AWARD:
-            return Failure(f"the formula gave {number:g} points; it may give 0 to {MAX_AWARD:,}")
-        return math.floor(number)
+            return Failure(f"the formula gave {_counted(number)} points; it may give 0 to {MAX_AWARD:,}")
+        whole = math.floor(number)
+        # A product of doubles may miss a whole number by a hair: 19.99 * 100.0 is 1998.9999999999998.
+        return whole if number - whole < 0.9999 else to_millionths(number) // MILLIONTHS
 
     def number(self, variables: Variables) -> float | Failure:
         """A finite number, or a `Failure`."""
@@ -234,6 +237,13 @@ class Formula:
         if not math.isfinite(value):
             return Failure("the expression gave a number without a finite value")
         return value
+
+
+def _counted(number: float) -> str:
+    """A number as people write it, as long as it can be read."""
+    if abs(number) >= 10**15:
+        return f"{number:g}"
+    return f"{int(number):,}" if number == int(number) else f"{number:,}"
 
 
 def _never_simple(fact: Fact) -> Any:  # noqa: ARG001

@@ -95,7 +95,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(source=expressions, held=properties)
 @example("properties.a && properties.b", {})
 @example("properties.a || properties.b || false", {})
@@ -154,3 +154,21 @@ def test_the_engine_sees_only_what_an_expression_reads() -> None:
     variables = Variables(fact_with({**crowd, "l": [1, 2]}))
     assert Formula("properties.l.exists(each, each == 2.0)").holds(variables) is True
     assert isinstance(Formula("size(properties) > 1").holds(variables), Failure)
+
+
+@pytest.mark.parametrize(
+    ("amount", "points"), [(19.99, 1999), (0.29, 29), (4.35, 435), (8.2, 820), (0.999999, 99), (0, 0), (25, 2500)]
+)
+def test_points_lose_no_cents(amount: float, points: int) -> None:
+    variables = Variables(fact_with({"amount": amount, "rates": [100]}))
+    assert Formula("properties.amount * 100.0").points(variables) == points
+    assert Formula("properties.amount * properties.rates[0]").points(variables) == points
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1_000_000_001, "1,000,000,001"), (-0.5, "-0.5"), (1e300, "1e+300"), (1_000_000_000.5, "1,000,000,000.5")],
+)
+def test_a_number_of_points_that_is_none_is_said_in_full(value: float, said: str) -> None:
+    found = Formula("properties.x").points(Variables(fact_with({"x": value})))
+    assert found == Failure(f"the formula gave {said} points; it may give 0 to 1,000,000,000")
