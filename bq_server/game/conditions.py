@@ -15,7 +15,8 @@ from bq_server.game.costs import MAX_STEPS, Cost, only, said
 from bq_server.game.facts import Fact
 from bq_server.game.moments import ACCESSORS, zoned
 from bq_server.game.simple import Simple, UnsureError, double, simple
-from bq_server.game.syntax import Call, Node, UnreadableError, read, walk
+from bq_server.game.syntax import UnreadableError, read
+from bq_server.game.tree import Call, Node, walk
 
 VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at"})
 FUNCTIONS = frozenset(

@@ -10,7 +10,7 @@ from math import floor, log10
 from typing import Any
 
 from bq_server.game.patterns import pattern_cost
-from bq_server.game.syntax import (
+from bq_server.game.tree import (
     Binary,
     Call,
     Choice,

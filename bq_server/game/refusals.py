@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bq_server.game.costs import MAX_NESTING, MAX_STEPS, Cost, nesting
 from bq_server.game.moments import ACCESSORS, zone
-from bq_server.game.syntax import Call, Index, Literal, Member, Message, Name, Node, UnreadableError, read, walk
+from bq_server.game.syntax import UnreadableError, read
+from bq_server.game.tree import Call, Index, Literal, Member, Message, Name, Node, walk
 
 _GLOBAL = frozenset({"size", "int", "uint", "double", "string", "bytes", "timestamp", "duration", "type", "dyn"})
 _METHODS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from bq_server.game.facts import Fact
 from bq_server.game.moments import ACCESSORS, accessor
-from bq_server.game.syntax import (
+from bq_server.game.tree import (
     Binary,
     Call,
     Choice,

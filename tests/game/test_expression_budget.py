@@ -6,7 +6,7 @@ from typing import Any
 
 import cel
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bq_server.game.checking import check
@@ -90,6 +90,7 @@ def test_the_warning_names_the_budget_and_is_the_same_for_events_of_like_size() 
     assert "over this event's values" in said.pop()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=5))
 def test_a_longer_list_never_costs_less(lengths: list[int]) -> None:
     for source in (QUADRATIC, "properties.l.map(a, [a, a])", "properties.l.filter(a, a > 1.0)", "size(properties.l)"):
@@ -100,6 +101,7 @@ def test_a_longer_list_never_costs_less(lengths: list[int]) -> None:
 rounds = st.integers(0, 12)
 
 
+@settings(deadline=None)
 @given(outer=rounds, inner=rounds, body=st.sampled_from(["true", "b >= a", "size([a, b]) == 2"]))
 def test_the_cost_is_no_less_than_what_is_gone_through(outer: int, inner: int, body: str) -> None:
     """Counted by a function that is called in every round of the innermost macro, and by each value that is built."""
@@ -196,6 +198,7 @@ def test_what_the_engine_compiles_is_read(source: str) -> None:
     read(source)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab1.\"'()[]{},?:+-*/%<>=!&| \nruxe\\", max_size=30))
 def test_no_text_that_the_engine_compiles_is_unreadable(source: str) -> None:
     try:

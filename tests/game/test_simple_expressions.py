@@ -95,7 +95,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(source=expressions, held=properties)
 @example("properties.a && properties.b", {})
 @example("properties.a || properties.b || false", {})
