@@ -50,12 +50,45 @@ _BYTES = 32
 
 
 class _Known:
-    """A value of the fact itself."""
+    """A value of the fact itself. Going through it is done once, however often the expression names it."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_item", "_members", "_weight", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
+        self._weight: int | None = None
+        self._item: int | None = None
+        self._members: dict[str, _Known] = {}
+
+    @property
+    def weight(self) -> int:
+        if self._weight is None:
+            self._weight = weight(self.value)
+        return self._weight
+
+    @property
+    def length(self) -> int:
+        return len(self.value) if isinstance(self.value, list | Mapping) else 0
+
+    @property
+    def item(self) -> int:
+        if self._item is None:
+            match self.value:
+                case list():
+                    self._item = max(map(weight, self.value), default=0)
+                case Mapping():
+                    self._item = max(map(_text, self.value), default=0)
+                case _:
+                    self._item = 0
+        return self._item
+
+    def member(self, field: str) -> "_Known":
+        known = self._members.get(field)
+        if known is None:
+            if not isinstance(self.value, Mapping) or field not in self.value:
+                return _NOTHING
+            known = self._members[field] = _Known(self.value[field])
+        return known
 
 
 class _Gathered:
@@ -99,10 +132,15 @@ class Cost:
         """The properties that the expression reads, or none where it may read any."""
 
     def steps(self, properties: Mapping[str, Any], **texts: str) -> int:
-        """At most so many steps over a fact with these properties, event name and participant."""
+        """At most so many steps over a fact with these properties, event name and participant.
+
+        Or some number beyond `MAX_STEPS`, where handing over what is read is too much already.
+        """
+        handed = _handing(only(properties, self.names))
+        if handed > MAX_STEPS:
+            return handed
         meter = _Meter({"properties": _Known(properties), **{name: _text(text) for name, text in texts.items()}})
         size = _weight(self._estimate(meter))
-        handed = _handing(only(properties, self.names))
         return min(_OVERHEAD + meter.steps + handed + _TAKEN * size, _UNBOUNDED)
 
     def least(self) -> int:
@@ -199,29 +237,17 @@ def _text(text: str) -> int:
 
 
 def _weight(size: _Size) -> int:
-    if isinstance(size, int):
-        return size
-    return size.weight if isinstance(size, _Gathered) else weight(size.value)
+    return size if isinstance(size, int) else size.weight
 
 
 def _length(size: _Size) -> int:
     """Most rounds of a macro over a value."""
-    if isinstance(size, int):
-        return size
-    if isinstance(size, _Gathered):
-        return size.length
-    return len(size.value) if isinstance(size.value, list | Mapping) else 0
+    return size if isinstance(size, int) else size.length
 
 
 def _item(size: _Size) -> int:
     """The largest of what a macro goes through: the items of a list, the keys of a map."""
-    if isinstance(size, int):
-        return size
-    if isinstance(size, _Gathered):
-        return size.item
-    if isinstance(size.value, list):
-        return max(map(weight, size.value), default=0)
-    return max(map(_text, size.value), default=0) if isinstance(size.value, Mapping) else 0
+    return size if isinstance(size, int) else size.item
 
 
 def _estimate(node: Node) -> _Estimate:
@@ -275,12 +301,10 @@ def _member(operand: _Estimate, field: str, *, test: bool) -> _Estimate:
         meter.steps += _NODE
         if test:
             return 1
-        if isinstance(size, _Known):
-            held = size.value
-            size = _Known(held[field]) if isinstance(held, Mapping) and field in held else _NOTHING
+        found = size.member(field) if isinstance(size, _Known) else _weight(size)
         # The engine copies what it selects.
-        meter.steps += 2 * _weight(size)
-        return size if isinstance(size, _Known) else _weight(size)
+        meter.steps += 2 * _weight(found)
+        return found
 
     return estimate
 
