@@ -29,7 +29,7 @@ from bq_server.game.tree import (
 )
 
 MAX_STEPS = 300_000
-"""Most steps that one evaluation may take. Where this was measured a step took 55 ns at worst: 16 ms, of a slice of 20."""
+"""Most steps that one evaluation may take. A step was measured to take 55 ns at worst: 16 ms, of a slice of 20."""
 MAX_NESTING = 4
 """Most macros over lists (`all`, `exists`, `map`, ...) within one another."""
 
