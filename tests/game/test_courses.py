@@ -87,7 +87,8 @@ def test_a_late_fact_asks_for_little_more_than_what_came_after_it(
     for start in range(0, 2000, 25):
         story.memory.process(facts[start : start + 25])
     asked = Asked(monkeypatch)
-    late = story.fact("buy", "2026-04-01", {"amount": 7})
+    # It reaches a milestone, and only the past knows when.
+    late = story.fact("buy", "2026-04-01", {"amount": 9000})
     late = replace(late, occurred_at=facts[-1].occurred_at - minutes * 60_000_000 - 1)
     story.memory.process([late])
     assert minutes <= asked.facts[0] <= most
@@ -109,11 +110,13 @@ def test_a_second_late_fact_finds_the_checkpoints_that_the_first_one_rebuilt(mon
     story, facts = long_story(2000)
     story.memory.process(facts)
     asked = Asked(monkeypatch)
-    for minutes in (1500, 200, 1000, 200):
-        late = story.fact("buy", "2026-04-01", {"amount": 7})
+    # A milestone, the end, back from there, the end again.
+    for minutes, amount in ((1500, 9000), (200, 90_000), (1000, -50_000), (200, 50_000)):
+        late = story.fact("buy", "2026-04-01", {"amount": amount})
         story.memory.process([replace(late, occurred_at=facts[-1].occurred_at - minutes * 60_000_000 - 1)])
     assert asked.facts[1] < 450
     assert asked.facts[3] < 450
+    assert len(asked.facts) == 4
     assert_equals_fold(story.memory)
 
 
