@@ -7,6 +7,8 @@ kept (`insertions`), or where these don't tell what comes of it, replayed from a
 A cell is read and written with each fact, and its tail is long: it stays JSON until a late fact needs it.
 """
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +106,11 @@ class Course:
     def final(self) -> bool:
         """Whether no other fact can change what came of it."""
         return self.tip.complete and not self.quest.has_sums
+
+    def may_fall(self, entries: Iterable[Parts]) -> bool:
+        """Whether a sum falls among these facts and those of the tail."""
+        parts = itertools.chain(*entries, *(each for _, _, each in self.tail))
+        return self.quest.has_sums and any(self.quest.falls(part, amount) for part, amount in parts)
 
     @property
     def end(self) -> Moment | None:

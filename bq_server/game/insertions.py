@@ -6,6 +6,8 @@ added in the same way. This holds as long as nothing else is met by it. Whether 
 since sums only rise, or where one has fallen, its height is kept; where they can't tell, the course must be replayed.
 """
 
+from collections.abc import Sequence
+
 from bq_server.game.courses import Course
 from bq_server.game.days import has_day
 from bq_server.game.effects import Verdict
@@ -27,6 +29,12 @@ def insert(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verd
     if not course.explicit:
         course.enrol(moment)
     return verdicts
+
+
+def met_later(before: Sequence[Moment | None], after: Sequence[Moment | None]) -> bool:
+    """Whether a part that was met is met later or no more: what came after it was not kept."""
+    pairs = zip(before, after, strict=True)
+    return any(old is not None and (new is None or new > old) for old, new in pairs)
 
 
 class _Insertion:
@@ -81,7 +89,7 @@ class _Insertion:
             _, kept = in_order(self.quest, course.tip, Moment(at, seq), parts)
             if kept:
                 course.tail.append([at, seq, [list(part) for part in kept]])
-        return True
+        return not met_later(self.met, course.tip.done)
 
     def _is_met_before(self, moment: Moment, part: int) -> bool:
         done = self.met[part]
@@ -123,8 +131,10 @@ class _Insertion:
             changed.entries.append([*self.moment, self.kept])
             changed.entries.sort(key=lambda entry: (entry[0], entry[1]))
         after, counting = changed.run(self.quest)
+        if met_later(before.done, after.done):
+            return None
         for part, (old, new) in enumerate(zip(before.done, after.done, strict=True)):
-            if (old is None) != (new is None) and (new is None or not self._was_met_anyway(part)):
+            if old is None and new is not None and not self._was_met_anyway(part):
                 return None
         for (moment, part), amount in counting.items():
             if (moment, part) not in counted and not self._add(moment, part, amount):

@@ -11,7 +11,7 @@ from bq_server.game.conditions import Variables
 from bq_server.game.courses import Course
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
-from bq_server.game.insertions import insert
+from bq_server.game.insertions import insert, met_later
 from bq_server.game.measures import Amount, Hit, Reading
 from bq_server.game.quests import COMPLETE, Parts, Progress, Quest, freely
 from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, Step, explain, merge, reduced, still_due
@@ -104,13 +104,7 @@ class QuestRule:
         restart = self._restarts(hits, course)
         if restart is not None:
             return None if self._starts_alone(restart, course) else self._since(restart, course)
-        if _fits(hits, course):
-            return None
-        earliest = _earliest(hits, course)
-        checkpoint = course.checkpoints.before(earliest)
-        if checkpoint is None:
-            return self._since(earliest, course)
-        return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
+        return None if _fits(hits, course) else self._past_of(hits, cell)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
         """Take the hits into the quest."""
@@ -212,6 +206,15 @@ class QuestRule:
         newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
         return bool(hits) and list(hits[0].fact.moment) > newest
 
+    def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
+        """What follows the newest checkpoint before the hits."""
+        course = self._load(cell).course
+        earliest = _earliest(hits, course)
+        checkpoint = None if course is None else course.checkpoints.before(earliest)
+        if course is None or checkpoint is None:
+            return self._since(earliest, course)
+        return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
+
     def _opened(
         self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
     ) -> tuple[Standing, Sequence[Hit]]:
@@ -263,11 +266,11 @@ class QuestRule:
             return None
         return course if course.go_back(_earliest(hits, course)) else None
 
-    def _since(self, moment: Moment, course: Course) -> Replay:
+    def _since(self, moment: Moment, course: Course | None) -> Replay:
         whole = self.whole()
         if not self.explicit and self.rolling is None:
             return whole
-        since = moment if course.enrolled is None else min(moment, course.enrolled)
+        since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
         until = None if self.rolling is None else since.at + self.rolling
         return Replay(whole.fact_types, since.at, whole.prefixes, until=until)
 
@@ -336,31 +339,28 @@ class QuestRule:
 
 def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tuple[str, int], Verdict]:
     verdicts: dict[tuple[str, int], Verdict] = {}
-    entries: list[tuple[Moment, Parts, str | None]] = []
+    entries: list[tuple[Moment, Parts]] = []
+    fact_ids: dict[Moment, str] = {}
     for hit in story:
         if _enrols(hit):
             course.enrol(hit.fact.moment)
-        elif parts := _amounts(hit):
-            entries.append((hit.fact.moment, parts, hit.fact.fact_id))
-    while entries and course.base_end is not None and entries[0][0] < course.base_end and not course.final:
-        moment, amounts, fact_id = entries.pop(0)
-        found = _inserted(course, moment, amounts)
+        elif amounts := _amounts(hit):
+            entries.append((hit.fact.moment, amounts))
+            fact_ids[hit.fact.moment] = hit.fact.fact_id
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        moment, parts = entries.pop(0)
+        found = _inserted(course, moment, parts)
         if found is None:
             raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
-        verdicts.update({(fact_id or "", part): verdict for part, verdict in found})
-    standing.progress = course.tip
+        verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
     if course.tip.complete:
-        for _, amounts, fact_id in entries:
-            for part, _ in amounts:
-                verdicts[fact_id or "", part] = "already_complete"
-        return verdicts
-    if entries and course.end is not None and entries[0][0] < course.end:
-        entries.extend((moment, kept, None) for moment, kept in course.rewind())
-        entries.sort(key=lambda entry: entry[0])
-    for moment, taken, fact_id in entries:
-        for part, verdict in course.push(moment, taken):
-            if fact_id is not None:
-                verdicts[fact_id, part] = verdict
+        verdicts.update(
+            {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
+        )
+    else:
+        for moment, part, verdict in _push(course, entries):
+            if moment in fact_ids:
+                verdicts[fact_ids[moment], part] = verdict
     standing.progress = course.tip
     return verdicts
 
@@ -373,18 +373,29 @@ def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, V
 
 def _fits(hits: Sequence[Hit], course: Course) -> bool:
     """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
-    for hit in hits:
-        moment, amounts = hit.fact.moment, _amounts(hit)
-        if course.base_end is None or moment > course.base_end or course.final:
-            break
-        if amounts and _inserted(course, moment, amounts) is None:
+    entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := _amounts(hit))]
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        if _inserted(course, *entries.pop(0)) is None:
             return False
-    return True
+    if not entries or course.tip.complete or not course.may_fall(parts for _, parts in entries):
+        return True
+    before = list(course.tip.done)
+    _push(course, entries)
+    return not met_later(before, course.tip.done)
 
 
-def _earliest(hits: Sequence[Hit], course: Course) -> Moment:
+def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
+    """Take facts from after the base, in order, among those of the tail."""
+    entries = list(entries)
+    if entries and course.end is not None and entries[0][0] < course.end:
+        entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
+    return [(moment, part, verdict) for moment, parts in entries for part, verdict in course.push(moment, parts)]
+
+
+def _earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
     """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
-    return min(hit.fact.moment for hit in hits if _amounts(hit) and not course.is_before_entry(hit.fact.moment))
+    moments = [hit.fact.moment for hit in hits if _amounts(hit)]
+    return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
 
 
 def _is_late(hits: Sequence[Hit], standing: Standing) -> bool:

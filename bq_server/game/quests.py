@@ -121,9 +121,10 @@ class Progress:
         value = self.values[part]
         match quest.measures[part].aggregate:
             case "sum":
+                value = value or 0
                 high = self.highs.pop(part, value)
-                value = (value or 0) + int(amount)
-                if high is not None and high > value:
+                value += int(amount)
+                if high > value:
                     self.highs[part] = high
             case "max":
                 value = int(amount) if value is None else max(value, int(amount))
