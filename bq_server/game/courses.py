@@ -126,6 +126,10 @@ class Course:
         """Whether one who had to enrol hadn't yet."""
         return self.explicit and (self.enrolled is None or moment < self.enrolled)
 
+    def would_lose(self, entry: Moment) -> bool:
+        """Whether a rolling course that began at an earlier moment would end before what it keeps."""
+        return self.rolling is not None and self.end is not None and self.end.at >= entry.at + self.rolling
+
     def enrol(self, moment: Moment) -> None:
         """Enter the course; the earliest entry counts."""
         if self.enrolled is None or moment < self.enrolled:

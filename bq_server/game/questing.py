@@ -242,15 +242,15 @@ class QuestRule:
         return self._fresh(ordered=self.ordered or falls), story
 
     def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
-        """The first hit with which one enters earlier, where all that follows depends on it."""
+        """The first hit with which one enters earlier, where that changes which known facts count."""
         enrolled = course.enrolled
         for hit in hits:
             moment = hit.fact.moment
             early = enrolled is not None and moment < enrolled
-            if _enrols(hit):
-                if (self.explicit and (enrolled is None or early)) or (early and self.rolling is not None):
+            if self.explicit:
+                if _enrols(hit) and (enrolled is None or early):
                     return moment
-            elif early and not self.explicit and self.rolling is not None and _amounts(hit):
+            elif early and (_enrols(hit) or _amounts(hit)) and course.would_lose(moment):
                 return moment
         return None
 
@@ -354,6 +354,8 @@ def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tu
             raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
         verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
     if course.tip.complete:
+        if entries and course.rolling is not None and not course.explicit:
+            course.enrol(entries[0][0])
         verdicts.update(
             {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
         )
