@@ -63,7 +63,8 @@ class Course:
         """Read what `dump` wrote."""
         self.enrolled = Moment(*cell["e"]) if cell["e"] is not None else None
         self.tip = Progress.load(cell["p"])
-        self.insertable = "w" in cell
+        # Where nothing has left the tail, all is known, whoever wrote the cell.
+        self.insertable = "w" in cell or ("t" in cell and cell["k"] is None)
         if "t" in cell:
             self.base = Progress.load(cell["b"])
             self.base_end = Moment(*cell["k"]) if cell["k"] is not None else None

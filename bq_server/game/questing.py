@@ -280,12 +280,9 @@ class QuestRule:
 
     def _first_fall(self, hits: Sequence[Hit], standing: Standing) -> bool:
         """Whether an amount makes order decide that didn't before. One after its part was met never counts."""
+        late = _is_late(hits, standing)
         return any(
-            self.quest.falls(part, amount)
-            and (
-                standing.progress.done[part] is None
-                or (standing.newest is not None and hit.fact.moment < standing.newest)
-            )
+            self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
             for hit in hits
             for part, amount in _amounts(hit)
         )
@@ -401,6 +398,7 @@ def _earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
 
 
 def _is_late(hits: Sequence[Hit], standing: Standing) -> bool:
+    """Whether one of the hits comes before what has counted; no two facts share a moment."""
     return standing.newest is not None and hits[0].fact.moment < standing.newest
 
 
