@@ -72,7 +72,7 @@ class Course:
         else:
             self.base, self.base_end = self.tip.copy(), self.tip.marks.get(COMPLETE)
         if self.insertable:
-            self.turns = [Turn.load(row) for row in cell["w"]]
+            self.turns = [Turn.load(row) for row in cell.get("w", ())]
             self.days = {int(part): [list(each) for each in days] for part, days in cell.get("y", {}).items()}
             if "c" in cell:
                 self.checkpoints.load(cell["c"])

@@ -255,6 +255,20 @@ def test_a_course_of_an_earlier_release_replays_once(monkeypatch: pytest.MonkeyP
     assert_equals_fold(game, "p")
 
 
+def test_a_course_of_which_all_is_at_hand_has_no_past_to_ask_for() -> None:
+    """Whoever wrote the cell: an earlier release, or what takes facts on time without this."""
+    game = CountedGame(GAMES["prerequisite"])
+    for each in history("prerequisite", 60):
+        game.process([each])
+    cells = game._participants["p"].cells
+    cells["challenge/c"] = json.dumps(as_first_release(json.loads(cells["challenge/c"])))
+    for number in range(60, 200):
+        game.process([fact(number + 2, START + number * MINUTE, {"x": 1})])
+    game.process([fact(900, START + 10 * MINUTE + 1, {"x": 1})])
+    assert game.facts_read == 0
+    assert_equals_fold(game, "p")
+
+
 def test_a_late_appearance_asks_for_its_set_and_no_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story(
         "leaderboards: [{code: l, name: L, window: [all_time, monthly],"
