@@ -168,6 +168,46 @@ def test_a_fall_before_a_sum_was_met_counts_from_nothing() -> None:
     assert story.differences() == []
 
 
+def chain(second: str, target: int = 2) -> CountedGame:
+    """Objective `o1` counts `v`, and `o2` waits for it."""
+    return CountedGame(
+        f"challenges: [{{code: c, name: C, objectives: [{{code: o1, on: v, target: {target}}},"
+        f" {{code: o2, on: b, prerequisites: [o1], {second}}}]}}]"
+    )
+
+
+def send(game: CountedGame, name: str, at: int, x: int = 0) -> None:
+    seq = len(game.facts("p")) + 1
+    game.process([fact(seq, at, {"x": x}, f"custom.{name}")])
+
+
+def test_a_fall_that_is_let_in_may_leave_unmet_what_was_met_after_it() -> None:
+    """What came after `o2` was met is not kept, so that only stored facts know what meets it now."""
+    game = chain("aggregate: sum, of: properties.x, target: 5", target=3)
+    story = [("v", 0, 0), *(("b", number, 0) for number in range(1, 69))]
+    story += [("v", 69, 0), ("b", 70, -3), ("v", 71, 0), *(("b", number, 0) for number in range(72, 112))]
+    for name, number, x in [*story, ("b", 112, 5), ("b", 113, 4)]:
+        send(game, name, START + number * MINUTE, x)
+    assert game.cells("p")["challenge/c"]["w"]
+    send(game, "v", START + 1)
+    assert game.facts_read > 0
+    assert_equals_fold(game, "p")
+
+
+def test_two_facts_of_one_day_that_are_let_in_count_one_day() -> None:
+    game = chain("aggregate: days, target: 1000")
+    send(game, "v", START)
+    for hour in (10, 11):
+        send(game, "b", START + hour * HOUR)
+    send(game, "v", START + 12 * HOUR)
+    for day in range(2, 100):
+        send(game, "b", START + day * DAY)
+    send(game, "v", START + HOUR)
+    assert game.facts_read == 0
+    assert game.cells("p")["challenge/c"]["p"]["v"] == [2, 99]
+    assert_equals_fold(game, "p")
+
+
 ROLLING = """
 challenges:
   - code: c
