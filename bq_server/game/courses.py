@@ -218,6 +218,5 @@ class Course:
         for part, done in enumerate(self.tip.done):
             if done is None or self.base.done[part] is not None or part in known or not self.quest.leads_on(part):
                 continue
-            for place, (at, seq, _) in enumerate(self.tail[:oldest]):
-                if (at, seq) == done:
-                    self.turns.append(turn(part, self.quest, self.base_end, self.base, self.tail[: place + 1]))
+            if any((at, seq) == done for at, seq, _ in self.tail[:oldest]):
+                self.turns.append(turn(part, self.quest, done, self.base_end, self.base, self.tail))

@@ -143,7 +143,7 @@ class _Insertion:
         if met is None:
             return None
         self.moved[turn.part] = met
-        changed.cut(met)
+        changed.cut(self.quest, met)
         return changed
 
     def _was_met_anyway(self, part: int) -> bool:

@@ -56,16 +56,17 @@ class Turn:
                     counted[moment, part] = amounts[part]
         return progress, counted
 
-    def cut(self, met: Moment) -> None:
-        """Keep what led to this moment, at which the part is met now."""
+    def cut(self, quest: Quest, met: Moment) -> None:
+        """Keep what led to this moment, at which the part is met now, and of that the newest."""
         self.entries = [entry for entry in self.entries if (entry[0], entry[1]) <= met]
+        while len(self.entries) > KEPT_ENTRIES:
+            at, seq, parts = self.entries.pop(0)
+            self.start = Moment(at, seq)
+            in_order(quest, self.base, self.start, parts)
 
 
-def turn(part: int, quest: Quest, start: Moment | None, base: Progress, entries: list[list[Any]]) -> Turn:
-    """The turn at the end of these facts, of which it keeps the newest."""
+def turn(part: int, quest: Quest, met: Moment, start: Moment | None, base: Progress, entries: list[list[Any]]) -> Turn:
+    """The turn at which a part was met, of which it keeps the newest of these facts that led there."""
     found = Turn(part, start, base.copy(), list(entries))
-    while len(found.entries) > KEPT_ENTRIES:
-        at, seq, parts = found.entries.pop(0)
-        found.start = Moment(at, seq)
-        in_order(quest, found.base, found.start, parts)
+    found.cut(quest, met)
     return found

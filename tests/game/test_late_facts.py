@@ -169,10 +169,10 @@ def test_a_fall_before_a_sum_was_met_counts_from_nothing() -> None:
 
 
 def chain(second: str, target: int = 2) -> CountedGame:
-    """Objective `o1` counts `v`, and `o2` waits for it."""
+    """Objective `o1` counts `v`, `o2` waits for it, and `o3` is never met."""
     return CountedGame(
         f"challenges: [{{code: c, name: C, objectives: [{{code: o1, on: v, target: {target}}},"
-        f" {{code: o2, on: b, prerequisites: [o1], {second}}}]}}]"
+        f" {{code: o2, on: b, prerequisites: [o1], {second}}}, {{code: o3, on: z, target: 1000}}]}}]"
     )
 
 
@@ -184,13 +184,46 @@ def send(game: CountedGame, name: str, at: int, x: int = 0) -> None:
 def test_a_fall_that_is_let_in_may_leave_unmet_what_was_met_after_it() -> None:
     """What came after `o2` was met is not kept, so that only stored facts know what meets it now."""
     game = chain("aggregate: sum, of: properties.x, target: 5", target=3)
-    story = [("v", 0, 0), *(("b", number, 0) for number in range(1, 69))]
-    story += [("v", 69, 0), ("b", 70, -3), ("v", 71, 0), *(("b", number, 0) for number in range(72, 112))]
-    for name, number, x in [*story, ("b", 112, 5), ("b", 113, 4)]:
+    story = [("v", 0, 0), *(("b", number, 0) for number in range(1, 45)), ("v", 45, 0)]
+    story += [("b", 46, -3), ("v", 47, 0), ("b", 48, 5), ("b", 49, 4), *(("z", number, 0) for number in range(50, 70))]
+    for name, number, x in story:
         send(game, name, START + number * MINUTE, x)
-    assert game.cells("p")["challenge/c"]["w"]
+    assert game.cells("p")["challenge/c"]["w"] == []
+    assert game.cells("p")["challenge/c"]["k"] is not None
     send(game, "v", START + 1)
     assert game.facts_read > 0
+    assert game.cells("p")["challenge/c"]["p"]["v"][1] == 6_000_000
+    assert_equals_fold(game, "p")
+
+
+def test_a_late_fall_takes_a_milestone_out_of_the_story() -> None:
+    game = CountedGame(
+        "challenges: [{code: c, name: C, milestones: [{at: 0.5, rewards: [{points: 5}]}],"
+        " objectives: [{code: o, on: a, aggregate: sum, of: properties.x, target: 100}]}]"
+    )
+    for number in range(300):
+        send(game, "a", START + number * MINUTE, -1 if number == 3 else 1 if number < 70 else 0)
+    send(game, "a", START + 10 * MINUTE + 1, -5)
+    assert game.facts_read == 0
+    assert_equals_fold(game, "p")
+    send(game, "a", START + 11 * MINUTE + 1, -20)
+    assert game.facts_read > 0
+    assert game.cells("p")["challenge/c"]["p"].get("m", {}) == {}
+    assert_equals_fold(game, "p")
+
+
+def test_facts_before_a_turn_do_not_swell_it() -> None:
+    game = chain("target: 1000")
+    send(game, "v", START)
+    send(game, "v", START + DAY)
+    for number in range(200):
+        send(game, "b", START + 2 * DAY + number)
+    size = len(json.dumps(game.cells("p")["challenge/c"]))
+    for number in range(300):
+        send(game, "b", START + HOUR + number)
+    assert len(json.dumps(game.cells("p")["challenge/c"])) < size + 2000
+    send(game, "v", START + 1)
+    assert game.cells("p")["challenge/c"]["p"]["v"][1] == 500
     assert_equals_fold(game, "p")
 
 
@@ -204,7 +237,7 @@ def test_two_facts_of_one_day_that_are_let_in_count_one_day() -> None:
         send(game, "b", START + day * DAY)
     send(game, "v", START + HOUR)
     assert game.facts_read == 0
-    assert game.cells("p")["challenge/c"]["p"]["v"] == [2, 99]
+    assert game.cells("p")["challenge/c"]["p"]["v"][1] == 99
     assert_equals_fold(game, "p")
 
 
@@ -250,6 +283,8 @@ def test_a_late_record_of_a_streak_asks_for_its_old_periods_and_no_facts(monkeyp
     assert asked.facts == [0] * 4
     assert {request.fact_types for request in asked.requests} == {frozenset()}
     assert story.streak("2030-01-01").longest_count == 7
+    story.memory.process([replace(story.fact("e", "2025-01-01"), occurred_at=START + day * DAY) for day in (7, 11)])
+    assert story.streak("2030-01-01").longest_count == 9
     assert story.differences() == []
 
 
