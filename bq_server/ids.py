@@ -10,6 +10,8 @@ RandomBytes = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+"""Two characters at a time: an id is made for every event."""
 
 
 class IdSource:
@@ -34,4 +36,4 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-        return prefix + "_" + "".join([_CROCKFORD[value >> shift & 31] for shift in range(125, -5, -5)])
+        return prefix + "_" + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -10, -10)])
