@@ -27,7 +27,7 @@ class Lease:
     def take(self, count: int) -> bool:
         """Hold so many bytes more, unless others leave no room for them; whether it does."""
         others = self._budget.used - self.held
-        if others and self._budget.used + count > self._budget.limit:
+        if count > 0 and others and self._budget.used + count > self._budget.limit:
             return False
         self.add(count)
         return True

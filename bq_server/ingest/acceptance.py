@@ -99,7 +99,7 @@ class Intake:
             new = [position for position, result in enumerate(results) if result is None]
             appended = await self._append([events[position] for position in new]) if new else []
             for position, answer in zip(new, appended, strict=True):
-                if isinstance(answer, Accepted):
+                if isinstance(answer, Appended):
                     repeated = answer.repeated or known[position] is not None
                     results[position] = Accepted(answer.message_id, repeated)
                 else:
