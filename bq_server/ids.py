@@ -13,6 +13,9 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 """Two characters at a time: an id is made for every event."""
 
+_TIME = range(40, -10, -10)
+_REST = range(70, -10, -10)
+
 
 class IdSource:
     """Makes `evt_...`, `fact_...` and other ids that sort by the time they were made.
@@ -25,6 +28,9 @@ class IdSource:
         self._clock = clock
         self._random_bytes = random_bytes
         self._last = 0
+        self._millisecond = 0
+        self._time = _characters(0, _TIME)
+        """The characters of the millisecond, which many ids share."""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -36,4 +42,12 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-        return prefix + "_" + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -10, -10)])
+            if value >> 80 != self._millisecond:
+                self._millisecond = value >> 80
+                self._time = _characters(self._millisecond, _TIME)
+            time = self._time
+        return f"{prefix}_{time}{_characters(value, _REST)}"
+
+
+def _characters(value: int, shifts: range) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])

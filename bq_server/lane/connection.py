@@ -133,7 +133,7 @@ class LaneConnection(asyncio.Protocol):
             self._head = None
             exchange = Exchange(self._lane, head, key, self._answered)
             self._exchanges.append(exchange)
-            exchange.begin(bytes(data[start + size : end]))
+            self._lane.queue.put(exchange, bytes(data[start + size : end]))
             start = end
             if head.closes:
                 start = len(data)  # what comes after it is nobody's

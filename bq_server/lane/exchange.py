@@ -40,8 +40,6 @@ class Exchange:
         """Take the events of a body, or refuse them."""
         lane, head = self._lane, self._head
         try:
-            if lane.budget.spent or lane.pressure.is_high():
-                raise overloaded()
             if head.route is Route.EVENT:
                 header_key = None if head.idempotency_key is None else text_of_header(head.idempotency_key)
                 events = [lane.reading.event(self._key.scope, body, header_key)]
@@ -55,6 +53,10 @@ class Exchange:
                 self._reply(self._taken(()))
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             self._refuse(error)
+
+    def turn_away(self) -> None:
+        """Refuse it: there is too much."""
+        self._reply(problem_reply(overloaded(), self._request_id))
 
     def _accepted(self, future: "asyncio.Future[Results]") -> None:
         try:
@@ -75,7 +77,7 @@ class Exchange:
     def _refuse(self, error: BaseException) -> None:
         refusal = refusal_of(error) or as_refusal(error, self._request_id)
         if refusal.code is Code.OVERLOADED:
-            self._lane.pressure.note_refused()
+            self._lane.queue.note_refused()
         else:
             path = self._head.route.value
             log_refused("POST", path, refusal.status, refusal, self._key.key_id, self._request_id)

@@ -17,7 +17,7 @@ from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, Route
-from bq_server.lane.pressure import Pressure
+from bq_server.lane.queue import Queue
 from bq_server.store.keys import ApiKey
 
 BODY_BYTES = 256 << 10
@@ -35,8 +35,11 @@ class Lane:
     ids: IdSource
     budget: Budget
     is_stopping: Callable[[], bool]
-    pressure: Pressure = field(default_factory=lambda: Pressure(asyncio.get_running_loop()))
+    queue: Queue = field(init=False)
     date: Date = field(default_factory=Date)
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.budget, asyncio.get_running_loop())
 
     def key_of(self, head: Head) -> ApiKey | None:
         """The key of a request that may come in; None for one that would be refused by its head, or is too large here.
