@@ -8,14 +8,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from bq_server.grouping import GroupCommit
 from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.scripts import load
+from bq_server.stream.pipe import Pipe
+from bq_server.stream.scripts import Script, load
 
 GROUP_MESSAGES = 500
 """Messages in one round trip: a few milliseconds of the stream server's time."""
@@ -78,9 +78,10 @@ class Writer:
         self._keys = keys
         self._queue_limit = queue_limit
         self._window_milliseconds = window_hours * 3_600_000
-        self._append = load(client, "append")
-        self._claim = load(client, "claim")
-        self._release = load(client, "release")
+        self._pipe = Pipe(client)
+        self._append = load("append")
+        self._claim = load("claim")
+        self._release = load("release")
         self._breaker = Breaker(client)
         self._group: GroupCommit[Sequence[Message], Sequence[Result]] = GroupCommit(
             self._write,
@@ -115,13 +116,14 @@ class Writer:
         """Give up a claim whose event came to nothing; one that can't be given up runs out by itself."""
         with suppress(RedisError, StreamUnavailable):
             self._breaker.check()
-            await self._release(keys=[claim.key], args=[claim.event_id])
+            await self._pipe.run(self._release, [claim.key], [claim.event_id])
 
     async def close(self) -> None:
         """Take no more messages and wait until those taken are written."""
         await self._group.close()
         await self._claims.close()
         await self._breaker.close()
+        self._pipe.close()
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Result] | Exception]:
         messages = [message for each in group for message in each]
@@ -146,10 +148,10 @@ class Writer:
         held = await self._run(self._claim, [claim.key for claim in group], args)
         return [_held(claim.key, value.decode()) for claim, value in zip(group, held, strict=True)]
 
-    async def _run(self, script: AsyncScript, keys: list[str], args: list[bytes | str | int]) -> Any:
+    async def _run(self, script: Script, keys: list[str], args: list[bytes | str | int]) -> Any:
         self._breaker.check()
         try:
-            return await script(keys=keys, args=args)
+            return await self._pipe.run(script, keys, args)
         except RedisError as error:
             raise self._breaker.trip(error) from error
 
