@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 HEAD_BYTES = 16 << 10
 """Largest head, request line and headers; Hypercorn's limit for what is not complete is the same."""
@@ -80,7 +80,7 @@ def read_head(text: bytes) -> Head | None:
     headers = _Headers()
     try:
         HttpRequestParser(headers).feed_data(text)
-    except HttpParserError:
+    except (HttpParserError, HttpParserUpgrade):
         return None
     found = headers.found
     length = found.get(b"content-length", b"")
