@@ -36,9 +36,6 @@ KEEP_ALIVE_SECONDS = 75.0
 STARTUP_SECONDS = 600.0
 """Loading a long queue from the stream server's file takes a while."""
 
-HEAD_SECONDS = 10.0
-"""In which a request's head must have arrived, once it has begun."""
-
 HEADER_BYTES = 16 << 10
 """Of one HTTP/2 request; as large as the head of an HTTP/1 request may be."""
 
@@ -81,7 +78,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if living.done():
             await living
         context = WorkerContext(None)
-        listener = _listener(settings, running, partial(_connection, served, config, context, state))
+        listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
         server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
         gc.collect()
         gc.freeze()  # what the start has made lives for ever: the collector need not look at it again, which takes long
@@ -101,6 +98,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
 
 
 def _connection(
+    settings: Settings,
     app: Any,
     config: Config,
     context: WorkerContext,
@@ -108,7 +106,16 @@ def _connection(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> Connection:
-    return Connection(app, config, context, state, reader, writer, HEAD_SECONDS)
+    return Connection(
+        app,
+        config,
+        context,
+        state,
+        reader,
+        writer,
+        head_seconds=settings.read_timeout_seconds,
+        write_seconds=settings.write_timeout_seconds,
+    )
 
 
 def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
@@ -121,7 +128,7 @@ def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
-    return Listener(status, lane.ids, serve, enter)
+    return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
 
 
 def _config(settings: Settings) -> Config:

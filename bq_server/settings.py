@@ -60,7 +60,12 @@ class Settings(BaseModel):
     queue_limit: int = Field(
         1_000_000, ge=1, description="Events that may wait in the stream; past it the answer is 503 stream_full."
     )
-    read_timeout_seconds: float = Field(10, gt=0, description="Seconds in which a request body must have arrived.")
+    read_timeout_seconds: float = Field(
+        10, gt=0, description="Seconds in which a request's head, and then its body, must have arrived."
+    )
+    write_timeout_seconds: float = Field(
+        30, gt=0, description="Seconds after which a client that takes nothing of its answer is cut off."
+    )
     stop_with_stdin: bool = Field(
         False, description="Stop when standard input ends, as it does when whoever started the server is gone."
     )

@@ -15,14 +15,17 @@ from bq_server.pulse import Pulse
 
 log = structlog.get_logger("bq_server.api")
 
+HEALTH = frozenset({"/livez", "/readyz"})
+"""Always let in: whoever asks whether the server lives may restart it for a refusal."""
+
 REQUESTS = 2_048
 """Requests under way; each has a task, and headers of up to 16 KiB."""
 
 CHUNK_BYTES = 64 << 10
-CHUNK_SECONDS = 30.0
-"""In which a client must have taken a chunk of an answer."""
+WRITE_SECONDS = 30.0
+"""In which a client must have taken a chunk of an answer, where the server names no other time."""
 
-CONNECTION_BYTES = 1 << 20
+CONNECTION_BYTES = 256 << 10
 """Answers that one connection has begun and not taken, before its next request is begun."""
 
 
@@ -32,6 +35,7 @@ class Connection(Protocol):
     ended: bool
     answering: int
     answered: Pulse
+    write_seconds: float
 
     def abort(self) -> None:
         """End it at once."""
@@ -51,18 +55,18 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection: Connection | None = scope.get("state", {}).get("bq.connection")
-        if self._budget.spent or self._requests >= REQUESTS:
-            response = problem_response(Request(scope), overloaded())
-            response.headers["Connection"] = "close"  # its body is not read
-            await response(scope, receive, send)
-            return
         lease = Lease(self._budget)
+        answer = _Answer(scope, send, lease, connection)
+        full = (self._budget.spent or self._requests >= REQUESTS) and scope["path"] not in HEALTH
         self._requests += 1
         try:
-            if connection is not None and not await _has_room(connection):
-                return
-            scope["bq.lease"] = lease
-            await self._app(scope, receive, _Answer(scope, send, lease, connection).send)
+            if full:
+                response = problem_response(Request(scope), overloaded())
+                response.headers["Connection"] = "close"  # its body is not read
+                await response(scope, receive, answer.send)
+            elif connection is None or await _has_room(connection):
+                scope["bq.lease"] = lease
+                await self._app(scope, receive, answer.send)
         finally:
             lease.give_back()
             self._requests -= 1
@@ -91,12 +95,13 @@ class _Answer:
         if message["type"] != "http.response.body":
             await self._send(message)
             return
+        seconds = WRITE_SECONDS if self._connection is None else self._connection.write_seconds
         self._count(len(body))
         try:
             for start in range(0, max(1, len(body)), CHUNK_BYTES):
                 chunk = body[start : start + CHUNK_BYTES]
                 more = message.get("more_body", False) or start + CHUNK_BYTES < len(body)
-                async with asyncio.timeout(CHUNK_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except TimeoutError:
             log.warning("request.not_read", path=self._scope["path"], request_id=self._scope.get("bq.request_id"))

@@ -156,12 +156,18 @@ class Connection(TCPServer):
         state: dict[str, Any],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        *,
         head_seconds: float,
+        write_seconds: float,
     ) -> None:
-        """`head_seconds`: in which a request's head must have arrived, once it has begun."""
+        """`head_seconds`: in which a request's head must have arrived, once it has begun.
+
+        `write_seconds`: in which the client must have taken a piece of an answer; see `Gate`.
+        """
         loop = asyncio.get_running_loop()
         super().__init__(app, loop, config, context, {**state, "bq.connection": self}, reader, writer)
         self._head_seconds = head_seconds
+        self.write_seconds = write_seconds
         self.ended = False
         self.answering = 0
         """Bytes of answers that were begun and not taken by the client."""

@@ -20,9 +20,6 @@ from bq_server.pulse import Pulse
 log = structlog.get_logger("bq_server.connections")
 
 SWEEP_SECONDS = 1.0
-STALLED_SWEEPS = 30
-"""A client that took nothing of what waits for it for so many sweeps is cut off."""
-
 TURNED_AWAY = 32
 """Connections that are told why they are turned away, at once; the others are cut off."""
 
@@ -91,8 +88,20 @@ Enter = Callable[["Listener"], asyncio.Protocol]
 class Listener:
     """Lets connections in, counts them, and sees them out."""
 
-    def __init__(self, status: ConnectionStatus, ids: IdSource, serve: Serve, enter: Enter | None = None) -> None:
-        """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does."""
+    def __init__(
+        self,
+        status: ConnectionStatus,
+        ids: IdSource,
+        serve: Serve,
+        enter: Enter | None = None,
+        *,
+        write_seconds: float,
+    ) -> None:
+        """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does.
+
+        A client that took nothing of what waits for it for `write_seconds` is cut off.
+        """
+        self._stalled_sweeps = max(1, int(write_seconds / SWEEP_SECONDS))
         self._status = status
         self._ids = ids
         self._serve = serve
@@ -204,7 +213,7 @@ class Listener:
             unsent = transport.get_write_buffer_size()
             each.stalled = each.stalled + 1 if unsent and unsent >= each.unsent else 0
             each.unsent = unsent
-            if each.stalled > STALLED_SWEEPS:
+            if each.stalled > self._stalled_sweeps:
                 transport.abort()
             else:
                 each.guest.sweep()

@@ -74,7 +74,7 @@ async def test_a_connection_is_handed_over_when_all_before_is_answered() -> None
     bare.intake.held = []
     bare.connection.data_received(GOOD + ELSEWHERE + GOOD)
     await bare.settle()
-    assert bare.left is None
+    assert not bare.left
     assert is_paused(bare)
     bare.intake.let_go()
     await bare.settle()
@@ -148,7 +148,7 @@ async def test_what_is_held_beyond_the_budget_goes_to_those_who_refuse_it() -> N
     large = request(b" " * (200 << 10), key=KEY.encode(), path=BATCH)
     first.budget.used += first.budget.limit - (150 << 10)
     second.connection.data_received(large[: 100 << 10])
-    assert second.left is None
+    assert not second.left
     second.connection.data_received(large[100 << 10 : 180 << 10])
     assert second.left == large[: 180 << 10]
     assert first.budget.used == first.budget.limit - (150 << 10)
