@@ -23,7 +23,6 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError, H11Protocol
 from hypercorn.typing import AppWrapper, ConnectionState
@@ -33,7 +32,7 @@ from bq_server.pulse import Pulse
 
 READ_BYTES = 1 << 16
 RESETS = 200
-"""HTTP/2 streams that a client may cancel on one connection, beside as many as it lets finish."""
+"""HTTP/2 streams that a client may cancel on one connection; beyond that, no more than half of those it begins."""
 
 
 class _Refused(Exception):
@@ -66,8 +65,8 @@ class Http1(H11Protocol):
 class Http2(H2Protocol):
     """HTTP/2 as Hypercorn speaks it, for clients that don't read, or only cancel."""
 
+    begun = 0
     resets = 0
-    finished = 0
 
     async def handle(self, event: Event) -> None:
         """Take what was read, or the end."""
@@ -82,9 +81,10 @@ class Http2(H2Protocol):
                 # It came after the answer, or after the stream's end: only the connection's window needs to know.
                 self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 continue
+            self.begun += isinstance(event, h2.events.RequestReceived)
             if isinstance(event, h2.events.StreamReset):
                 self.resets += 1
-                if self.resets > RESETS + self.finished:
+                if self.resets > max(RESETS, self.begun // 2):
                     self.connection.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
                     await self._flush()
                     await self.send(Closed())
@@ -105,12 +105,6 @@ class Http2(H2Protocol):
         except h2.exceptions.ProtocolError:
             return 1  # the stream is closed, which the caller finds out
         return window
-
-    async def stream_send(self, event: Any) -> None:
-        """Send what a handler sends."""
-        if isinstance(event, StreamClosed) and event.stream_id in self.streams:
-            self.finished += 1
-        await super().stream_send(event)
 
 
 class Protocols:
