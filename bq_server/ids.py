@@ -13,8 +13,7 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 """Two characters at a time: an id is made for every event."""
 
-_TIME = range(40, -10, -10)
-_REST = range(70, -10, -10)
+_ALL_BUT_A_PAIR = range(110, -10, -10)
 
 
 class IdSource:
@@ -28,9 +27,9 @@ class IdSource:
         self._clock = clock
         self._random_bytes = random_bytes
         self._last = 0
-        self._millisecond = 0
-        self._time = _characters(0, _TIME)
-        """The characters of the millisecond, which many ids share."""
+        self._shared = -1
+        self._text = ""
+        """All but the last two characters, which the ids of a millisecond mostly share."""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -42,12 +41,8 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-            if value >> 80 != self._millisecond:
-                self._millisecond = value >> 80
-                self._time = _characters(self._millisecond, _TIME)
-            time = self._time
-        return f"{prefix}_{time}{_characters(value, _REST)}"
-
-
-def _characters(value: int, shifts: range) -> str:
-    return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])
+            if value >> 10 != self._shared:
+                self._shared = value >> 10
+                self._text = "".join([_PAIRS[self._shared >> shift & 1023] for shift in _ALL_BUT_A_PAIR])
+            text = self._text
+        return f"{prefix}_{text}{_PAIRS[value & 1023]}"

@@ -23,7 +23,7 @@ GROUP_MESSAGES = 500
 WAITING_MESSAGES = 20_000
 """Messages that may wait for a round trip before more are turned away."""
 
-WAITING_SECONDS = 0.08
+WAITING_SECONDS = 0.1
 """How long a message may have to wait for its round trip: past that it is turned away at once."""
 
 SYNC_CLAIM_MILLISECONDS = 60_000
