@@ -5,8 +5,8 @@ from collections import deque
 from typing import Protocol, cast
 
 from bq_server.budget import Lease
-from bq_server.lane.exchange import Exchange
-from bq_server.lane.head import END, HEAD_BYTES, Head, may_become_ours, read_head
+from bq_server.lane.exchange import Exchange, Refused
+from bq_server.lane.head import END, HEAD_BYTES, Head, may_become_ours, quick_length, read_head
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
 
@@ -42,7 +42,7 @@ class LaneConnection(asyncio.Protocol):
         self._host = host
         self._idle_sweeps = idle_sweeps
         self._transport: asyncio.Transport
-        self._exchanges: deque[Exchange] = deque()
+        self._exchanges: deque[Exchange | Refused] = deque()
         self._held = bytearray()
         """What was read and does not make a whole request, or waits for its turn."""
         self._lease = Lease(lane.budget)
@@ -121,6 +121,11 @@ class LaneConnection(asyncio.Protocol):
             if len(self._exchanges) >= PIPELINED or self._blocked:
                 self._pause()
                 break
+            if self._head is None and self._lane.queue.is_full and (size := self._refusable(data, start)):
+                self._lane.queue.note_refused()
+                self._exchanges.append(Refused(self._lane.quick_refusal()))
+                start += size
+                continue
             known = self._head or self._read_head(data, start)
             if known is None:
                 ours = len(data) - start < HEAD_BYTES and may_become_ours(data, start) and data.find(END, start) < 0
@@ -142,9 +147,20 @@ class LaneConnection(asyncio.Protocol):
         self._hold(data, start)
         self._advancing = False
         if not ours or not self._lease.take(len(self._held) - self._lease.held):
-            self._leave()
-        elif self._exchanges:
+            self._leaving = True
+            self._pause()
+        if self._exchanges:
             self._flush()
+        elif self._leaving:
+            self._leave()
+
+    def _refusable(self, data: bytes | bytearray, start: int) -> int:
+        """The size of a request that is there whole and can be refused unread; 0 for any other."""
+        end = data.find(END, start, start + HEAD_BYTES) + len(END)
+        if end < len(END) or self._lane.is_stopping():
+            return 0
+        length = quick_length(bytes(data[start:end]))
+        return 0 if length is None or end + length > len(data) else end + length - start
 
     def _read_head(self, data: bytes | bytearray, start: int) -> tuple[Head, ApiKey, int] | None:
         end = data.find(END, start, start + HEAD_BYTES)

@@ -14,8 +14,19 @@ from bq_server.api.replies import Reply
 from bq_server.ingest.acceptance import Accepted, Conflicting, refusal_of
 from bq_server.lane.head import Head, Route
 from bq_server.lane.lane import Lane
-from bq_server.problems import Code, overloaded
+from bq_server.problems import Code
 from bq_server.store.keys import ApiKey
+
+
+class Refused:
+    """A request that was refused unread."""
+
+    __slots__ = ("answer",)
+    ends = False
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer: bytes | None = answer
+
 
 Results = Sequence[Accepted | Conflicting]
 
@@ -56,7 +67,7 @@ class Exchange:
 
     def turn_away(self) -> None:
         """Refuse it: there is too much."""
-        self._reply(problem_reply(overloaded(), self._request_id))
+        self._reply(self._lane.turned_away(self._request_id))
 
     def _accepted(self, future: "asyncio.Future[Results]") -> None:
         try:

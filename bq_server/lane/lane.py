@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import is_json, media_type_of
 from bq_server.api.envelope import request_id_of
 from bq_server.api.operations import sandbox_clock
+from bq_server.api.problems import problem_reply
 from bq_server.api.reading import Reading
 from bq_server.api.replies import Reply
 from bq_server.budget import Budget
@@ -18,10 +19,14 @@ from bq_server.ingest.acceptance import Intake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, Route
 from bq_server.lane.queue import Queue
+from bq_server.problems import overloaded
 from bq_server.store.keys import ApiKey
 
 BODY_BYTES = 256 << 10
 """Largest body the lane reads: one that is checked in a few milliseconds, without giving way to others."""
+
+
+_SOME_ID = b"(request id)"
 
 
 @dataclass(slots=True)
@@ -37,9 +42,11 @@ class Lane:
     is_stopping: Callable[[], bool]
     queue: Queue = field(init=False)
     date: Date = field(default_factory=Date)
+    _turned_away: Reply = field(init=False)
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.budget, asyncio.get_running_loop())
+        self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
 
     def key_of(self, head: Head) -> ApiKey | None:
         """The key of a request that may come in; None for one that would be refused by its head, or is too large here.
@@ -60,6 +67,15 @@ class Lane:
     def request_id(self, head: Head) -> str:
         """The id of a request."""
         return request_id_of(head.request_id, self.ids)
+
+    def turned_away(self, request_id: str) -> Reply:
+        """The refusal of a request that there is no time for, made once: it must cost little."""
+        return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
+
+    def quick_refusal(self) -> bytes:
+        """A whole answer for a request that is refused unread."""
+        request_id = self.ids.new("req")
+        return encode(self.turned_away(request_id), request_id, self.date.now())
 
     def encode(self, reply: Reply, scope: Scope, request_id: str, *, closes: bool) -> bytes:
         """The bytes of an answer."""

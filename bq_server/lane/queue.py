@@ -1,7 +1,6 @@
-"""What was read and not begun yet: a few milliseconds of it in each turn of the loop, and none of it late."""
+"""What was read and not begun yet: a few milliseconds of it a turn of the loop, and no more than is begun soon."""
 
 import asyncio
-import math
 import time
 from collections import deque
 from typing import Protocol
@@ -15,8 +14,14 @@ log = structlog.get_logger("bq_server.lane")
 TURN_SECONDS = 0.005
 """How much is begun before others have their turn: the stream's answers, the consumer, other connections."""
 
-LATE_SECONDS = 0.05
-"""A request that waited longer is refused, unless it is among the first that a turn finds: those wait for no others."""
+WAITING_SECONDS = 0.05
+"""A request that would wait longer is refused at once."""
+
+HEAD_WEIGHT = 512
+"""What a request weighs beside the bytes of its body: a small one costs about as much as so many bytes more."""
+
+NEWEST_SHARE = 0.2
+"""How much the newest turn counts in what a turn brings about."""
 
 LOG_SECONDS = 1.0
 
@@ -28,56 +33,65 @@ class Waiter(Protocol):
         """Begin with it."""
 
     def turn_away(self) -> None:
-        """Refuse it: it came at a time when there is too much."""
+        """Refuse it: there is too much."""
 
 
 class Queue:
     """Requests in the order in which they were read.
 
-    Past the knee the oldest wait longest, so how long they have waited tells when to refuse; what a request costs, and
-    whether it is the interpreter, the consumer or another process that is slow, need not be known.
+    While turns leave something, each tells how fast the queue moves, whatever slows it: the interpreter, the consumer,
+    another process. What would wait too long at that pace is refused when it comes, so that what is let in is begun.
     """
 
     def __init__(self, budget: Budget, loop: asyncio.AbstractEventLoop) -> None:
         self._budget = budget
         self._lease = Lease(budget)
         self._loop = loop
-        self._waiting: deque[tuple[Waiter, bytes, float]] = deque()
-        self._standing = False
-        """Whether the turn before left something: a process that was only stopped for a while has nobody to refuse."""
+        self._waiting: deque[tuple[Waiter, bytes]] = deque()
+        self._weight = 0
+        self._turn_began = 0.0
+        """When the last turn began, if it left something; else 0: a queue that was empty has no pace."""
+        self._turn_weight = 1
+        self._pace = 0.0
+        """Seconds for a unit of weight."""
         self._refused = 0
         self._logged = 0.0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether what comes now is to be refused, with `note_refused`."""
+        return self._budget.spent or (self._turn_began > 0 and self._weight * self._pace > WAITING_SECONDS)
+
     def put(self, waiter: Waiter, body: bytes) -> None:
         """Let it wait for its turn, which is the next one unless there is much."""
-        if self._budget.spent:
-            self._turn_away(waiter)
+        if self.is_full:
+            self.note_refused()
+            waiter.turn_away()
             return
         if not self._waiting:
             self._loop.call_soon(self._work)
+        self._weight += HEAD_WEIGHT + len(body)
         self._lease.add(len(body))
-        self._waiting.append((waiter, body, time.perf_counter()))
+        self._waiting.append((waiter, body))
 
     def _work(self) -> None:
-        now = time.perf_counter()
-        until = now + TURN_SECONDS
-        late = now - LATE_SECONDS if self._standing else -math.inf
-        waiting = self._waiting
-        while waiting and now < until:
-            waiter, body, since = waiting.popleft()
+        now = began = time.perf_counter()
+        before = self._weight
+        while self._waiting and now < began + TURN_SECONDS:
+            waiter, body = self._waiting.popleft()
+            self._weight -= HEAD_WEIGHT + len(body)
             self._lease.add(-len(body))
-            if since < late:
-                self._turn_away(waiter)
-            else:
-                waiter.begin(body)
+            waiter.begin(body)
             now = time.perf_counter()
-        self._standing = bool(waiting)
-        if waiting:
-            self._loop.call_soon(self._work)
-
-    def _turn_away(self, waiter: Waiter) -> None:
-        self.note_refused()
-        waiter.turn_away()
+        if not self._waiting:
+            self._turn_began = 0.0
+            return
+        if self._turn_began:
+            # A turn takes as long as the others' part in it, too.
+            pace = (began - self._turn_began) / self._turn_weight
+            self._pace += (pace - self._pace) * NEWEST_SHARE
+        self._turn_began, self._turn_weight = began, before - self._weight
+        self._loop.call_soon(self._work)
 
     def note_refused(self) -> None:
         """Count a request that was refused because there is too much: a line for each would be the next load."""
