@@ -43,6 +43,8 @@ class Lane:
     queue: Queue = field(init=False)
     date: Date = field(default_factory=Date)
     _turned_away: Reply = field(init=False)
+    _refusal: list[bytes] = field(default_factory=list)
+    _refused_at: bytes | None = None
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.budget, asyncio.get_running_loop())
@@ -74,8 +76,11 @@ class Lane:
 
     def quick_refusal(self) -> bytes:
         """A whole answer for a request that is refused unread."""
-        request_id = self.ids.new("req")
-        return encode(self.turned_away(request_id), request_id, self.date.now())
+        date, request_id = self.date.now(), self.ids.new("req")
+        if date is not self._refused_at:
+            self._refused_at = date
+            self._refusal = encode(self.turned_away(request_id), request_id, date).split(request_id.encode())
+        return request_id.encode().join(self._refusal)
 
     def encode(self, reply: Reply, scope: Scope, request_id: str, *, closes: bool) -> bytes:
         """The bytes of an answer."""
