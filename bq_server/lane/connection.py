@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from bq_server.budget import Lease
 from bq_server.lane.exchange import Exchange, Refused
-from bq_server.lane.head import END, HEAD_BYTES, Head, may_become_ours, quick_length, read_head
+from bq_server.lane.head import END, HEAD_BYTES, Head, may_become_ours, quick_length, read_head, route_of
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
 
@@ -121,8 +121,7 @@ class LaneConnection(asyncio.Protocol):
             if len(self._exchanges) >= PIPELINED or self._blocked:
                 self._pause()
                 break
-            if self._head is None and self._lane.queue.is_full and (size := self._refusable(data, start)):
-                self._lane.queue.note_refused()
+            if self._head is None and (size := self._refusable(data, start)):
                 self._exchanges.append(Refused(self._lane.quick_refusal()))
                 start += size
                 continue
@@ -138,7 +137,7 @@ class LaneConnection(asyncio.Protocol):
             self._head = None
             exchange = Exchange(self._lane, head, key, self._answered)
             self._exchanges.append(exchange)
-            self._lane.queue.put(exchange, bytes(data[start + size : end]))
+            self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
             start = end
             if head.closes:
                 start = len(data)  # what comes after it is nobody's
@@ -155,12 +154,16 @@ class LaneConnection(asyncio.Protocol):
             self._leave()
 
     def _refusable(self, data: bytes | bytearray, start: int) -> int:
-        """The size of a request that is there whole and can be refused unread; 0 for any other."""
-        end = data.find(END, start, start + HEAD_BYTES) + len(END)
-        if end < len(END) or self._lane.is_stopping():
+        """The size of a request that is there whole and is refused unread; 0 for any other."""
+        route = route_of(data, start)
+        if route is None or not (queue := self._lane.queues[route]).is_full or self._lane.is_stopping():
             return 0
-        length = quick_length(bytes(data[start:end]))
-        return 0 if length is None or end + length > len(data) else end + length - start
+        end = data.find(END, start, start + HEAD_BYTES) + len(END)
+        length = quick_length(bytes(data[start:end])) if end >= len(END) else None
+        if length is None or end + length > len(data):
+            return 0
+        queue.note_refused()
+        return end + length - start
 
     def _read_head(self, data: bytes | bytearray, start: int) -> tuple[Head, ApiKey, int] | None:
         end = data.find(END, start, start + HEAD_BYTES)

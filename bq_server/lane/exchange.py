@@ -88,7 +88,7 @@ class Exchange:
     def _refuse(self, error: BaseException) -> None:
         refusal = refusal_of(error) or as_refusal(error, self._request_id)
         if refusal.code is Code.OVERLOADED:
-            self._lane.queue.note_refused()
+            self._lane.queues[self._head.route].note_refused()
         else:
             path = self._head.route.value
             log_refused("POST", path, refusal.status, refusal, self._key.key_id, self._request_id)

@@ -106,12 +106,20 @@ def read_head(text: bytes) -> Head | None:
     )
 
 
+def route_of(data: bytes | bytearray, start: int) -> Route | None:
+    """The route of the request that begins at `start`; None for one that is not of the lane, or not there yet."""
+    for line, route in _LINES.items():
+        if data.startswith(line, start):
+            return route
+    return None
+
+
 def quick_length(text: bytes) -> int | None:
-    """The length of the body of a request that is refused unread; None for one that must be looked at first.
+    """The length of the body of a request of ours that is refused unread; None for one that must be looked at first.
 
     It costs a tenth of reading the head. What a request says about its connection or its body's form is looked at.
     """
-    if text[: text.find(b"\n") + 1] not in _LINES or _LOOKED_AT.search(text):
+    if _LOOKED_AT.search(text):
         return None
     lengths = _LENGTH.findall(text)
     return int(lengths[0]) if len(lengths) == 1 and lengths[0] else None

@@ -18,7 +18,7 @@ from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, Route
-from bq_server.lane.queue import Queue
+from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
 from bq_server.problems import overloaded
 from bq_server.store.keys import ApiKey
 
@@ -40,14 +40,17 @@ class Lane:
     ids: IdSource
     budget: Budget
     is_stopping: Callable[[], bool]
-    queue: Queue = field(init=False)
+    queues: dict[Route, Queue] = field(init=False)
+    """Of each route its own, so that neither keeps the other out."""
     date: Date = field(default_factory=Date)
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
     _refused_at: bytes | None = None
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.budget, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        limits = {Route.EVENT: EVENT_SECONDS, Route.BATCH: BATCH_SECONDS}
+        self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
 
     def key_of(self, head: Head) -> ApiKey | None:

@@ -14,8 +14,9 @@ log = structlog.get_logger("bq_server.lane")
 TURN_SECONDS = 0.005
 """How much is begun before others have their turn: the stream's answers, the consumer, other connections."""
 
-WAITING_SECONDS = 0.05
-"""A request that would wait longer is refused at once."""
+EVENT_SECONDS = 0.04
+BATCH_SECONDS = 0.1
+"""A request that would wait longer is refused at once. A batch is the work of many, and may wait for more."""
 
 HEAD_WEIGHT = 512
 """What a request weighs beside the bytes of its body: a small one costs about as much as so many bytes more."""
@@ -43,7 +44,13 @@ class Queue:
     another process. What would wait too long at that pace is refused when it comes, so that what is let in is begun.
     """
 
-    def __init__(self, budget: Budget, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, budget: Budget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
+        """`waiting_seconds`: how long a request may have to wait.
+
+        While turns take more than half of that, so much is read in each that nothing more is let in: an answer takes
+        some turns.
+        """
+        self._waiting_seconds = waiting_seconds
         self._budget = budget
         self._lease = Lease(budget)
         self._loop = loop
@@ -52,6 +59,7 @@ class Queue:
         self._turn_began = 0.0
         """When the last turn began, if it left something; else 0: a queue that was empty has no pace."""
         self._turn_weight = 1
+        self._turn_is_long = False
         self._pace = 0.0
         """Seconds for a unit of weight."""
         self._refused = 0
@@ -60,7 +68,8 @@ class Queue:
     @property
     def is_full(self) -> bool:
         """Whether what comes now is to be refused, with `note_refused`."""
-        return self._budget.spent or (self._turn_began > 0 and self._weight * self._pace > WAITING_SECONDS)
+        late = self._turn_is_long or self._weight * self._pace > self._waiting_seconds
+        return self._budget.spent or (self._turn_began > 0 and late)
 
     def put(self, waiter: Waiter, body: bytes) -> None:
         """Let it wait for its turn, which is the next one unless there is much."""
@@ -88,8 +97,9 @@ class Queue:
             return
         if self._turn_began:
             # A turn takes as long as the others' part in it, too.
-            pace = (began - self._turn_began) / self._turn_weight
-            self._pace += (pace - self._pace) * NEWEST_SHARE
+            turn = began - self._turn_began
+            self._turn_is_long = turn > self._waiting_seconds / 2
+            self._pace += (turn / self._turn_weight - self._pace) * NEWEST_SHARE
         self._turn_began, self._turn_weight = began, before - self._weight
         self._loop.call_soon(self._work)
 

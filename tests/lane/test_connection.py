@@ -7,6 +7,7 @@ import pytest
 from bq_server.budget import Budget
 from bq_server.lane import queue
 from bq_server.lane.connection import PIPELINED
+from bq_server.lane.head import Route
 from bq_server.lane.queue import Queue
 from tests.lane.bare import KEY, Bare
 from tests.lane.corpus import BATCH, encoded
@@ -167,9 +168,8 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
 
 def fill(bare: Bare, full: bool) -> None:
     """As a queue is that moves a request a second, or an empty one."""
-    bare.lane.queue._turn_began, bare.lane.queue._weight, bare.lane.queue._pace = (
-        (1.0, 1, 1.0) if full else (0.0, 0, 0.0)
-    )
+    line = bare.lane.queues[Route.EVENT]
+    line._turn_began, line._weight, line._pace = (1.0, 1, 1.0) if full else (0.0, 0, 0.0)
 
 
 async def test_what_is_refused_unread_ends_where_it_ends() -> None:
@@ -223,7 +223,7 @@ class Line:
         self.clock = [100.0]
         monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
         self.budget = Budget(1 << 20)
-        self.queue = Queue(self.budget, asyncio.get_running_loop())
+        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS)
         self.takes = takes
         self.waiters: list[Waiter] = []
 
@@ -240,7 +240,7 @@ async def test_past_the_knee_what_would_wait_long_is_refused_and_what_is_let_in_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = Line(monkeypatch, takes=queue.TURN_SECONDS)
-    soon = int(queue.WAITING_SECONDS / queue.TURN_SECONDS)
+    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
     for _ in range(200):
         line.put(2)  # twice as many as a turn can begin
         await asyncio.sleep(0)
@@ -255,7 +255,7 @@ async def test_past_the_knee_what_would_wait_long_is_refused_and_what_is_let_in_
 
 async def test_none_waits_much_longer_than_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(monkeypatch, takes=queue.TURN_SECONDS)
-    soon = int(queue.WAITING_SECONDS / queue.TURN_SECONDS)
+    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
     longest = 0
     for _ in range(200):
         line.put(4)
