@@ -147,6 +147,19 @@ def test_a_client_that_does_not_read_is_not_buffered_for_and_cut_off(server: Ser
         until("they are cut off", lambda: server.descriptors < 60, seconds=20)
 
 
+@pytest.mark.parametrize("path", [b"/api/v1/ingest/events", BATCH, b"/api/v1/ingest/events/sync"])
+def test_a_body_framed_in_two_ways_is_refused(server: ServerProcess, path: bytes) -> None:
+    with Wire(server.url) as wire:
+        wire.send(
+            sent(server, b"0\r\n\r\n" + LAST, path=path).replace(
+                b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n", 1
+            )
+        )
+        answer = wire.rest()
+        assert answer.startswith(b"HTTP/1.1 400 \r\n")
+        assert b"200" not in answer, "what is smuggled behind it is not answered"
+
+
 def test_http2_with_a_window_of_0_takes_little_memory_and_is_cut_off(server: ServerProcess) -> None:
     before = server.resident_bytes
     wires = [Http2Wire(server.url, window=0) for _ in range(20)]
