@@ -79,6 +79,21 @@ def test_a_closed_connection_is_released_at_once(data_dir: Path, lane: str) -> N
         assert server.stop() == 0
 
 
+def test_an_http2_client_that_goes_away_unread_is_released_at_once(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        before = server.descriptors
+        for _ in range(10):
+            wire = Http2Wire(server.url, window=0)
+            for _ in range(5):
+                wire.begin("GET", "/openapi.json")
+            wire.flush()
+            while not wire.statuses:
+                wire.read()
+            wire.close()
+        until("they are released", lambda: server.descriptors <= before + 2, seconds=10)
+        assert server.stop() == 0
+
+
 def test_past_the_cap_the_answer_says_so_and_readyz_too(data_dir: Path, lane: str) -> None:
     most = 256 - RESERVE
     with ServerProcess(data_dir, "--http-lane", lane, open_files=256) as server, ExitStack() as stack:
