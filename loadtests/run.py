@@ -21,6 +21,7 @@ import httpx
 from harness.private_server import PrivateServer, ServerFailed, end
 from loadtests.cores import on_cores, split_cores
 from loadtests.ledger import settle
+from loadtests.server_api import api_client
 from loadtests.tally import Tally
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -121,9 +122,7 @@ def _measure(server: PrivateServer, options: argparse.Namespace, directory: Path
     report = json.loads(report_file.read_text(encoding="utf-8"))
     asked = time.monotonic()
     try:
-        with httpx.Client(
-            base_url=server.url, headers={"X-API-Key": server.key}, timeout=30, trust_env=False
-        ) as client:
+        with api_client(server.url, server.key) as client:
             ledger = settle(client, Tally.from_dict(report["counts"]), options.settle)
     except httpx.HTTPError as error:
         print(f"LEDGER: the facts can't be read: {error!r}", flush=True)
