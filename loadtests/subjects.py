@@ -45,9 +45,7 @@ class Subject:
         found = [usage for pid in self.pids if (usage := tree_usage(pid)) is not None]
         if not found:
             return None
-        return TreeUsage(
-            sum((each.server for each in found), Usage()), sum((each.stream for each in found), Usage())
-        )
+        return TreeUsage(sum((each.server for each in found), Usage()), sum((each.stream for each in found), Usage()))
 
 
 @contextlib.contextmanager
@@ -98,9 +96,12 @@ def constant(module: str) -> Iterator[Subject]:
 def _peer(command: Sequence[str]) -> Iterator[Subject]:
     key = f"bq_test_{secrets.token_hex(16)}"
     # Under the system's own temporary directory: the path of a Unix socket must be short.
-    with tempfile.TemporaryDirectory(prefix="bq-peer-") as name, private_valkey(Path(name)) as (path, valkey):
-        with _listening([*command, str(path), key]) as (url, pid):
-            yield Subject(url, key, (pid, valkey))
+    with (
+        tempfile.TemporaryDirectory(prefix="bq-peer-") as name,
+        private_valkey(Path(name)) as (path, valkey),
+        _listening([*command, str(path), key]) as (url, pid),
+    ):
+        yield Subject(url, key, (pid, valkey))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loadtests.bench.cases import Pace, every_case
 from loadtests.bench.machine import describe
-from loadtests.bench.report import render
+from loadtests.bench.report import picture, render
 from loadtests.bench.rounds import run
 
 REPORTS = Path(__file__).parents[1] / "report"
@@ -21,8 +21,8 @@ QUICK = Pace(closed=2, open=4.0, limit=1.0, backlog=10_000)
 FULL_ROUNDS, QUICK_ROUNDS = 5, 1
 
 EPILOG = """\
-The full form takes some 20 minutes, the quick one under 3. Everything runs on this machine and takes turns: compare what
-is in one report, and believe the medians of the full form only where the machine was otherwise quiet."""
+The full form takes some 20 minutes, the quick one under 3. Everything runs on this machine and takes turns: compare
+what is in one report, and believe the medians of the full form only where the machine was otherwise quiet."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; answer the exit code: 0 when something was measured in every round, 1 when a case failed."""
     options = parser().parse_args(arguments)
-    cases = [case for case in every_case(dict(each.split("=", 1) for each in options.set)) if _wanted(case.name, options)]
+    cases = [
+        case for case in every_case(dict(each.split("=", 1) for each in options.set)) if _wanted(case.name, options)
+    ]
     if not options.only:
         cases = [case for case in cases if case.quick or not options.quick]
     if options.list or not cases:
@@ -74,9 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    if (drawn := picture(cases, results)) is not None:
+        stem.with_suffix(".svg").write_text(drawn, encoding="utf-8")
     figures = {"about": about, "rounds": results.rounds, "missing": results.missing, "failures": results.failures}
     stem.with_suffix(".json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(f"written: {stem}.md and .json", file=sys.stderr)
+    print(f"written: {stem}.md, .json and .svg", file=sys.stderr)
     return 1 if results.failures else 0
 
 

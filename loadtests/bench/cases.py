@@ -60,6 +60,8 @@ class Case:
     measure: Callable[[Pace], Measured]
     quick: bool = False
     """Whether the quick form has it."""
+    rate: float | None = None
+    """Arrivals a second, of an open-loop case."""
 
 
 def closed_loop(start: Start, path: str, in_flight: int, batch: int, pace: Pace) -> Measured:
@@ -167,7 +169,9 @@ def every_case(environment: Mapping[str, str]) -> list[Case]:
         *_closed("fastify", "Fastify + ioredis", subjects.fastify, quick={32, BATCH}, flights=(32, 128)),
         *_closed("none", "bq-server, no game", plain, quick={32, 128, BATCH}, sync=True),
         *_closed("game", f"bq-server, {GAME} definitions", game, quick={32}, sync=True),
-        Case("saturated", SATURATED, f"{GAME} definitions, {IN_FLIGHT} in flight", partial(saturated, game), quick=True),
+        Case(
+            "saturated", SATURATED, f"{GAME} definitions, {IN_FLIGHT} in flight", partial(saturated, game), quick=True
+        ),
         *_open("none", "no game", plain, quick={1000, 2000}),
         *_open("game", f"{GAME} definitions", game, quick={500}),
     ]
@@ -242,6 +246,13 @@ def _closed(
 
 def _open(name: str, label: str, start: Start, *, quick: set[int]) -> list[Case]:
     return [
-        Case(f"{name}.open.{rate}", OPEN, f"{label}: {rate}/s", partial(open_loop, start, float(rate)), rate in quick)
+        Case(
+            f"{name}.open.{rate}",
+            OPEN,
+            f"{label}: {rate:,}/s",
+            partial(open_loop, start, float(rate)),
+            rate in quick,
+            float(rate),
+        )
         for rate in (200, 500, 1000, 2000)
     ]

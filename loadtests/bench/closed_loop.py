@@ -1,4 +1,4 @@
-"""wrk: so many requests in flight, the next one sent when one is answered. For throughput; it flatters a slow server."""
+"""wrk: so many requests in flight, the next sent when one is answered. For throughput; it flatters a slow server."""
 
 import json
 import shutil

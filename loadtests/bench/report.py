@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from loadtests.bench.cases import CLOSED, LIMITS, OPEN, SATURATED, Case
 from loadtests.bench.rounds import Results
 from loadtests.bench.targets import TARGETS, Target
+from loadtests.plot import Chart, Line
 from loadtests.processing_cost.rounds import Spread
+
+PROMISE_MS = 50.0
 
 SECTIONS = {
     LIMITS: (
@@ -63,6 +66,29 @@ def render(cases: Sequence[Case], results: Results, about: Mapping[str, str]) ->
     if told:
         parts += ["## Not measured", "\n".join(f"- {each}" for each in told)]
     return "\n\n".join(parts) + "\n"
+
+
+def picture(cases: Sequence[Case], results: Results) -> str | None:
+    """Latency against the rate of arrivals, as SVG; None where nothing was measured."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for case in cases:
+        if case.section == OPEN and case.rate is not None:
+            for figure in ("p50", "p99"):
+                if (found := results.spread(case.name, figure)) is not None:
+                    game = case.label.partition(":")[0]
+                    lines.setdefault(f"{TITLES[figure].partition(' ')[0]}, {game}", []).append(
+                        (case.rate, found.median)
+                    )
+    if not lines:
+        return None
+    return Chart(
+        "Latency against rate",
+        f"single events, Poisson arrivals, medians of {len(results.rounds)} rounds",
+        "events a second",
+        "milliseconds since the request was due",
+        [Line(name, points) for name, points in lines.items()],
+        PROMISE_MS,
+    ).svg()
 
 
 def _targets(results: Results) -> list[str]:

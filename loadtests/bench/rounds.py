@@ -25,9 +25,7 @@ class Results:
 
     def ratio(self, own: tuple[str, str], other: tuple[str, str]) -> Spread | None:
         """The ratio of two figures, each given as (case, figure), made round by round."""
-        pairs = [
-            (each.get(own[0], {}).get(own[1]), each.get(other[0], {}).get(other[1])) for each in self.rounds
-        ]
+        pairs = [(each.get(own[0], {}).get(own[1]), each.get(other[0], {}).get(other[1])) for each in self.rounds]
         found = [a / b for a, b in pairs if a is not None and b]
         return Spread.of(found) if found else None
 

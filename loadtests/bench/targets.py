@@ -37,9 +37,7 @@ class Target:
 TARGETS: Sequence[Target] = (
     Target("singles at 32 in flight / Fastify", ("none.single.32", "events"), ("fastify.single.32", "events"), 1.0),
     Target("singles at 32 in flight / FastAPI", ("none.single.32", "events"), ("fastapi.single.32", "events"), 5.0),
-    Target(
-        "p99 at 32 in flight / Fastify", ("none.single.32", "p99"), ("fastify.single.32", "p99"), most=1.0
-    ),
+    Target("p99 at 32 in flight / Fastify", ("none.single.32", "p99"), ("fastify.single.32", "p99"), most=1.0),
     Target("batches / Fastify", ("none.batch", "events"), ("fastify.batch", "events"), 1.0),
     Target("batches / FastAPI", ("none.batch", "events"), ("fastapi.batch", "events")),
     Target("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50),

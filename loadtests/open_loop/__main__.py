@@ -20,7 +20,7 @@ from loadtests.open_loop.figures import Figures
 from loadtests.open_loop.generator import Probe, Recording, generate
 from loadtests.open_loop.schedule import at_once, poisson
 from loadtests.percentiles import Percentiles
-from loadtests.purchases import BATCH, EVENTS, SYNC, batch_requests, get, single_requests
+from loadtests.purchases import EVENTS, SYNC, batch_requests, get, single_requests
 from loadtests.server_api import api_client, apply_game, count_facts, newest_lags
 from loadtests.watch import Watch, told
 
@@ -56,9 +56,7 @@ def fill(target: Target, random: Random, participants: int, events: int) -> None
     """Queue events in batches, as fast as they are taken. Raises `RuntimeError` when one is refused."""
     batches = -(-events // FILL_BATCH)
     made = batch_requests(target.url, target.key, random, participants, FILL_BATCH)
-    recording = generate(
-        target.url, made, at_once(batches), 0.0, connections=FILL_CONNECTIONS, grace=FILL_SECONDS
-    )
+    recording = generate(target.url, made, at_once(batches), 0.0, connections=FILL_CONNECTIONS, grace=FILL_SECONDS)
     if recording.outcomes != {"ok": batches}:
         raise RuntimeError(f"the queue could not be filled: {dict(recording.outcomes)}")
 
@@ -89,7 +87,9 @@ def run(target: Target, options: argparse.Namespace) -> Figures:
             began = time.perf_counter()
             fill(target, Random(f"{options.seed} backlog"), options.participants, options.backlog)
             queued = before + warmed + options.backlog - count_facts(client)
-            print(f"backlog    {queued} of {options.backlog} events wait, queued in {time.perf_counter() - began:.1f} s")
+            print(
+                f"backlog    {queued} of {options.backlog} events wait, queued in {time.perf_counter() - began:.1f} s"
+            )
         watch = None
         if options.watch and target.private is not None:
             watch = stack.enter_context(Watch(target.private.pid, target.private.data_dir, options.watch))

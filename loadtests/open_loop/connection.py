@@ -1,5 +1,6 @@
 """One kept-alive connection that sends without waiting for answers: pipelined HTTP/1.1 on a non-blocking socket."""
 
+import contextlib
 import json
 import socket
 from collections import deque
@@ -132,9 +133,7 @@ def _content_length(head: bytes) -> int:
 
 def _refusal(status: bytes, body: bytes) -> str:
     told: Any = None
-    try:
+    with contextlib.suppress(ValueError):
         told = json.loads(body)
-    except ValueError:
-        pass
     code = told.get("code") if isinstance(told, dict) else None
     return status.decode("ascii", "replace") + (f" {code}" if code else "")

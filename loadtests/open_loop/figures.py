@@ -67,7 +67,9 @@ class Figures:
         return asdict(self) | {"valid": self.valid}
 
     def __str__(self) -> str:
-        outcomes = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items(), key=lambda each: -each[1]))
+        outcomes = ", ".join(
+            f"{count} {what}" for what, count in sorted(self.outcomes.items(), key=lambda each: -each[1])
+        )
         lines = [
             f"rate       requested {self.requested:.1f}/s, achieved {self.achieved:.1f}/s over {self.seconds:g} s",
             f"answers    {outcomes or 'none'}",

@@ -47,7 +47,7 @@ class Batch(BaseModel):
 def create_app(path: str, key: str) -> FastAPI:
     """The service over the stream server that listens at a path."""
     app = FastAPI(openapi_url=None)
-    client = redis.Redis(unix_socket_path=path)
+    client = redis.Redis(unix_socket_path=path, decode_responses=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     keys = {digest[:8]: digest}
 
@@ -69,7 +69,7 @@ def create_app(path: str, key: str) -> FastAPI:
     @app.post("/api/v1/ingest/events", status_code=202, dependencies=[Depends(check_key)])
     async def accept_event(event: Event) -> dict[str, Any]:
         message_id = await client.xadd(STREAM, {"e": event.model_dump_json()})
-        return {"accepted": True, "message_id": message_id.decode()}
+        return {"accepted": True, "message_id": message_id}
 
     @app.post("/api/v1/ingest/events/batch", status_code=202, dependencies=[Depends(check_key)])
     async def accept_batch(batch: Batch, response: Response) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def create_app(path: str, key: str) -> FastAPI:
                 pipeline.xadd(STREAM, {"e": Event.model_validate(document).model_dump_json()})
             except ValidationError as error:
                 errors.append({"index": index, "detail": str(error)})
-        ids = [message_id.decode() for message_id in await pipeline.execute()]
+        ids = await pipeline.execute()
         response.status_code = 202 if ids else 422
         answer = {"accepted": len(ids), "rejected": len(errors), "message_ids": ids}
         return answer | {"errors": errors} if errors else answer

@@ -1,4 +1,4 @@
-"""A Valkey for a peer, set up as bq-server's own: every write is in its append-only file and fsynced before it answers."""
+"""A Valkey for a peer, set up as bq-server's own: every write is fsynced to its append-only file before it answers."""
 
 import contextlib
 import socket
@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bq_server.stream.embedded import binary
-from harness.private_server import end
 
 START_SECONDS = 10.0
-STOP_SECONDS = 5.0
 POLL_SECONDS = 0.01
 
 
@@ -40,7 +38,7 @@ def private_valkey(directory: Path) -> Iterator[tuple[Path, int]]:
         yield path, process.pid
     finally:
         process.kill()  # its data goes with the directory
-        end(process, 9, STOP_SECONDS)
+        process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> None:
