@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import gevent
 import locust.stats
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.env import Environment
@@ -156,6 +157,9 @@ class RampShape(LoadTestShape):
 
 def prepare(environment: Environment, **_: Any) -> None:
     """Set the defaults that make the plain command right."""
+    # Where starting took long, gevent's idea of now is as old as the start, and timers set next would go off early: a
+    # short run would be over before it began.
+    gevent.get_hub().loop.update_now()  # type: ignore[no-untyped-call]
     options = environment.parsed_options
     if options is None:
         return
