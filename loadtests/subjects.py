@@ -49,9 +49,12 @@ class Subject:
 
 
 @contextlib.contextmanager
-def ours(definitions: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[Subject]:
-    """bq-server as its package has it, with a game of so many definitions."""
-    server = PrivateServer(environment=environment)
+def ours(
+    definitions: int = 0, environment: Mapping[str, str] | None = None, module: str = "bq_server"
+) -> Iterator[Subject]:
+    """bq-server with a game of so many definitions; `module` takes the arguments of `bq-server` in its place."""
+    command = [sys.executable, "-m", module]
+    server = PrivateServer(command=command, environment={"PYTHONPATH": str(HERE.parent), **(environment or {})})
     try:
         server.start()
         if definitions:

@@ -20,7 +20,8 @@ from loadtests.usage import TreeUsage
 
 Measured = Mapping[str, float]
 """Figures by name: `events` a second; `p50`, `p95`, `p99`, `p999`, `max` in ms; `cpu` and `stream_cpu`, microseconds of
-processor time an event, of the server and of Valkey; `rss` and `stream_rss` in MB; `refused` and `broken` requests."""
+processor time an event, of the server and of Valkey; `rss` and `stream_rss` in MB; `refused` and `broken` requests,
+and the share of requests `accepted`, 0 to 1."""
 
 PARTICIPANTS = 10_000
 BATCH_EVENTS = 100
@@ -92,6 +93,7 @@ def open_loop(start: Start, rate: float, pace: Pace) -> Measured:
         accepted = found.outcomes.get("ok", 0)
         return {
             "events": accepted / pace.open,
+            "accepted": accepted / max(1, sum(found.outcomes.values())),
             "share": found.achieved / found.requested,
             "p50": found.latency.p50,
             "p95": found.latency.p95,
@@ -133,6 +135,7 @@ def _poisson(subject: Subject, made: Iterator[bytes], rate: float, seconds: floa
 def _figures(found: ClosedLoop, events: int) -> dict[str, float]:
     return {
         "events": found.accepted * events,
+        "accepted": 1 - found.refused / found.answered,
         "p50": found.p50,
         "p95": found.p95,
         "p99": found.p99,
@@ -164,7 +167,7 @@ def every_case(environment: Mapping[str, str]) -> list[Case]:
     plain: Start = partial(subjects.ours, 0, environment)
     game: Start = partial(subjects.ours, GAME, environment)
     return [
-        *_limits(),
+        *_limits(environment),
         *_closed("fastapi", "FastAPI + Uvicorn + redis-py", subjects.fastapi, quick={32, BATCH}, flights=(32,)),
         *_closed("fastify", "Fastify + ioredis", subjects.fastify, quick={32, BATCH}, flights=(32, 128)),
         *_closed("none", "bq-server, no game", plain, quick={32, 128, BATCH}, sync=True),
@@ -177,9 +180,10 @@ def every_case(environment: Mapping[str, str]) -> list[Case]:
     ]
 
 
-def _limits() -> list[Case]:
+def _limits(environment: Mapping[str, str]) -> list[Case]:
     protocol: Start = partial(subjects.constant, "constant_protocol")
     hypercorn: Start = partial(subjects.constant, "constant_hypercorn")
+    intake: Start = partial(subjects.ours, 0, environment, "loadtests.bench.constant_intake")
 
     def limit(name: str, label: str, measure: Callable[[Pace], Measured], *, quick: bool = True) -> Case:
         return Case(f"limit.{name}", LIMITS, label, measure, quick)
@@ -191,6 +195,11 @@ def _limits() -> list[Case]:
             partial(closed_loop, protocol, EVENTS, IN_FLIGHT, 0),
         ),
         limit("hypercorn", "Hypercorn, a constant answer", partial(closed_loop, hypercorn, EVENTS, IN_FLIGHT, 0)),
+        limit(
+            "intake",
+            "bq-server without its stream: the lane, or Hypercorn where there is none, and validation",
+            partial(closed_loop, intake, EVENTS, IN_FLIGHT, 0),
+        ),
         limit(
             "pipeline",
             f"XADD through redis-py, pipelines of {limits.GROUP}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from loadtests.bench.cases import CLOSED, LIMITS, OPEN, SATURATED, Case
 from loadtests.bench.rounds import Results
-from loadtests.bench.targets import TARGETS, Target
+from loadtests.bench.targets import ACCEPTED_SHARE, TARGETS, Target
 from loadtests.plot import Chart, Line
 from loadtests.processing_cost.rounds import Spread
 
@@ -96,15 +96,19 @@ def _targets(results: Results) -> list[str]:
     for target in TARGETS:
         found = target.found(results)
         if found is not None:
-            rows.append((target.label, number(found.median), _extremes(found), target.wanted, _verdict(target, found)))
+            rows.append(
+                (target.label, number(found.median), _extremes(found), target.wanted, _verdict(target, results))
+            )
     intro = "Ratios are made round by round, of measurements a moment apart; the median of the rounds is judged."
     return ["## Targets", intro, table(rows)] if len(rows) > 1 else []
 
 
-def _verdict(target: Target, found: Spread) -> str:
+def _verdict(target: Target, results: Results) -> str:
     if not target.wanted:
         return ""
-    return "met" if target.met(found.median) else "**not met**"
+    accepted = target.accepted(results)
+    turned_away = "" if accepted >= ACCEPTED_SHARE else f" ({1 - accepted:.0%} of the requests were not accepted)"
+    return ("met" if target.met(results) else "**not met**") + turned_away
 
 
 def _section(section: str, cases: Sequence[Case], results: Results) -> list[str]:

@@ -84,8 +84,21 @@ def test_rounds_go_to_and_fro_and_a_case_that_fails_costs_only_itself() -> None:
     ],
 )
 def test_a_target_is_met_at_its_edge(target: Target, value: float, met: bool, wanted: str) -> None:
-    assert target.met(value) is met
+    assert target.met(results({"a": {target.own[1]: value}})) is met
     assert target.wanted == wanted
+
+
+def test_a_latency_that_was_kept_by_turning_requests_away_meets_no_target() -> None:
+    target = Target("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50)
+    kept = results({"none.single.128": {"events": 1.0, "p99": 10.0, "accepted": 0.98}})
+    turned_away = results({"none.single.128": {"events": 1.0, "p99": 10.0, "accepted": 0.9}})
+    assert target.met(kept)
+    assert not target.met(turned_away)
+    assert "**not met** (10% of the requests were not accepted)" in render([case("x")], turned_away, {})
+
+
+def test_a_target_that_was_not_measured_is_not_met() -> None:
+    assert not Target("x", ("a", "events"), least=1.0).met(results({}))
 
 
 def test_every_target_is_of_a_case_there_is() -> None:

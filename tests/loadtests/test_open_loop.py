@@ -114,6 +114,13 @@ def test_a_latency_counts_from_the_moment_a_request_was_due() -> None:
     assert min(recording.latencies) >= 290
 
 
+def test_a_request_that_was_sent_late_took_that_long() -> None:
+    with server(accept_all) as url:
+        recording = generate(url, repeat(REQUEST), [-5.0], 0.1, connections=1)
+    assert recording.latencies[0] >= 5000
+    assert recording.lateness[0] >= 5000
+
+
 def test_refusals_are_told_by_status_and_code_and_are_not_latencies_of_accepted_ones() -> None:
     def refuse_every_third(connection: socket.socket, number: int) -> None:
         connection.sendall(BUSY if number % 3 == 0 else ACCEPTED)
