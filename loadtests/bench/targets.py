@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from loadtests.bench.rounds import Results
 from loadtests.processing_cost.rounds import Spread
 
-
 ACCEPTED_SHARE = 0.98
 """Of its requests a case must accept so many for its latencies to count."""
 
