@@ -72,7 +72,8 @@ class _Area:
         values = [y for _, y in points] + ([limit] if limit else [])
         largest = max(x for x, _ in points)
         ticks = _linear_ticks(largest)
-        return cls(ticks, _logarithmic_ticks(min(values), max(values)), max(largest, ticks[-1]))
+        # A little below the least, so that a line or the limit doesn't lie on the axis.
+        return cls(ticks, _logarithmic_ticks(0.9 * min(values), max(values)), max(largest, ticks[-1]))
 
     def x(self, value: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * value / self.most_x
@@ -99,18 +100,18 @@ def _drawable(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
 
 
 def _lines(area: _Area, lines: Sequence[Line]) -> Iterator[str]:
-    ends: list[tuple[float, str, str]] = []
+    ends: list[tuple[float, float, str, str]] = []
     for number, line in enumerate(each for each in lines if each.points):
         colour = COLOURS[number % len(COLOURS)]
         places = [(area.x(x), area.y(y)) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
-        ends.append((places[-1][1], line.name, colour))
+        ends.append((places[-1][1], places[-1][0], line.name, colour))
     lowest = -math.inf
-    for y, name, colour in sorted(ends):
+    for y, x, name, colour in sorted(ends):
         lowest = max(y + 4, lowest + NAME_GAP)
-        yield _text(WIDTH - RIGHT + 10, lowest, name, colour=colour)
+        yield _text(x + 10, lowest, name, colour=colour)
 
 
 def _limit(area: _Area, limit: float) -> Iterator[str]:

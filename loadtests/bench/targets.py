@@ -59,6 +59,9 @@ TARGETS: Sequence[Target] = (
     Target("ingest with the consumer saturated / no game", ("saturated", "events"), ("none.single.32", "events"), 0.5),
     Target("p99 with the consumer saturated, ms", ("saturated", "p99"), most=50),
     Target("consumer under ingest / alone", ("saturated", "consumer"), ("saturated", "consumer_alone"), 0.4),
+    Target("CPU of a single event / Fastify", ("none.single.32", "cpu"), ("fastify.single.32", "cpu")),
+    Target("CPU of a single event / FastAPI", ("none.single.32", "cpu"), ("fastapi.single.32", "cpu")),
+    Target("CPU of an event in a batch / Fastify", ("none.batch", "cpu"), ("fastify.batch", "cpu")),
     Target(
         "singles at 32 in flight / asyncio.Protocol constant",
         ("none.single.32", "events"),
