@@ -1,6 +1,7 @@
 """Measures: what one fact brings to an aggregate, before any state is looked at."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bq_server.game.amounts import from_millionths, to_millionths
@@ -106,6 +107,11 @@ def _amount(of: Formula, variables: Variables) -> int | Failure:
         return Failure(f"the amount {error}")
 
 
+@lru_cache(maxsize=4096)
+def _digest_of_text(value: str) -> str:
+    return digest(value)
+
+
 def _distinct(of: Formula, variables: Variables) -> str | Failure:
     value: Any = of.value(variables)
     if isinstance(value, Failure):
@@ -113,6 +119,6 @@ def _distinct(of: Formula, variables: Variables) -> str | Failure:
     if isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     try:
-        return digest(value)
+        return _digest_of_text(value) if isinstance(value, str) else digest(value)
     except (TypeError, ValueError):
         return Failure("the expression gave a value that is not JSON")

@@ -1,7 +1,8 @@
 """Facts through the game, over the store: all I/O in bulk between the phases of the pure step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pydantic_core import from_json
 
@@ -15,7 +16,7 @@ from bq_server.game.rules import LedgerEntry
 from bq_server.game.stepping import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.game.tiers import catch_up
 from bq_server.ids import IdSource
-from bq_server.slicing import Slices
+from bq_server.processing.folding import Folding
 from bq_server.store import games, participants, state
 from bq_server.store.database import Connection
 from bq_server.store.facts import Fact
@@ -41,19 +42,13 @@ class Table:
     ids: IdSource
     now: int
     """Microseconds since the epoch, UTC."""
+    folding: Folding
+    """Where the game is worked out."""
 
     async def play(self, facts: Sequence[Fact]) -> Played:
         """Fold new facts in, and write what they change and cause."""
-        own: dict[str, list[GameFact]] = {}
-        slices = Slices()
-        for fact in facts:
-            await slices.give_way()
-            own.setdefault(fact.participant_id, []).append(game_fact(fact))
-        batches = []
-        for some in _portions(list(own.values())):
-            await slices.give_way()
-            batches.append(match(self.game, [fact for facts in some for fact in facts]))
-        return await self._run(batches, {fact.fact_id: fact.seq for fact in facts})
+        matches = await self.folding.run(lambda: match(self.game, [game_fact(fact) for fact in facts]))
+        return await self._run(matches, {fact.fact_id: fact.seq for fact in facts})
 
     async def refold(
         self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
@@ -63,7 +58,7 @@ class Table:
         What expressions can't read of facts up to the seq `warn_until` is warned of.
         """
         affected, changed = list(participant_ids), list(definitions)
-        played = await self._run([touch(self.game, [each], changed, warn_until) for each in affected], {})
+        played = await self._run(touch(self.game, affected, changed, warn_until), {})
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected)
         return played
@@ -80,28 +75,18 @@ class Table:
                 climbed[participant_id] = {TIERS: reached}
         await state.put_cells(self.connection, self.scope, climbed)
 
-    async def _run(self, batches: Sequence[Matches], seqs: dict[str, int]) -> Played:
-        """Step through batches that share no participant, giving way between them; write all at once."""
-        wanted = {name: cells for matches in batches for name, cells in cells_needed(matches).items()}
-        loaded = await state.cells(self.connection, self.scope, wanted)
-        played = Played()
-        whole = StepResult(self.game)
-        slices = Slices()
-        for matches in batches:
-            await slices.give_way()
-            plan = prepare(matches, loaded)
-            past: dict[str, Past] = {}
-            for request in plan.requests:
-                past[request.participant_id] = await self._past(request)
-                seqs |= {fact.fact_id: fact.seq for fact in past[request.participant_id].facts}
-            result = step(plan, past)
-            whole.cells |= result.cells
-            whole.effects += result.effects
-            whole.explanations += result.explanations
-            whole.warnings += result.warnings
-        await self._write(whole, seqs)
-        played.explanations = whole.explanations
-        for effect in whole.effects:
+    async def _run(self, matches: Matches, seqs: dict[str, int]) -> Played:
+        """Step through what was matched, and write what that changes."""
+        loaded = await state.cells(self.connection, self.scope, cells_needed(matches))
+        plan = await self.folding.run(partial(prepare, matches, loaded))
+        past: dict[str, Past] = {}
+        for request in plan.requests:
+            found = past[request.participant_id] = await self._past(request)
+            seqs |= {fact.fact_id: fact.seq for fact in found.facts}
+        result = await self.folding.run(partial(step, plan, past))
+        await self._write(result, seqs)
+        played = Played(explanations=result.explanations)
+        for effect in result.effects:
             played.effects.setdefault(effect.fact_id, []).append(effect)
         return played
 
@@ -109,7 +94,7 @@ class Table:
         where = (self.connection, self.scope, request.participant_id)
         found = await participants.facts(*where, request.fact_types, request.since) if request.fact_types else []
         return Past(
-            [game_fact(fact) for fact in found],
+            await self.folding.run(lambda: [game_fact(fact) for fact in found]),
             await state.cells_under(*where, request.prefixes),
             await stored_ledger(*where) if request.ledger else (),
         )
@@ -146,22 +131,6 @@ class Table:
         )
 
 
-PORTION = 5
-"""Facts stepped through at once, about: a few milliseconds of work."""
-
-
-def _portions(participants: Sequence[list[GameFact]]) -> Iterator[list[list[GameFact]]]:
-    """The facts of participants, several participants at once where they have few; one is never divided."""
-    portion: list[list[GameFact]] = []
-    for facts in participants:
-        portion.append(facts)
-        if sum(map(len, portion)) >= PORTION:
-            yield portion
-            portion = []
-    if portion:
-        yield portion
-
-
 def game_fact(fact: Fact) -> GameFact:
     """A stored fact as the game sees it."""
     return GameFact(
@@ -181,6 +150,6 @@ async def stored_ledger(connection: Connection, scope: Scope, participant_id: st
     return [LedgerEntry(*row) for row in await state.ledger(connection, scope, participant_id)]
 
 
-def effects_text(effects: list[Effect]) -> str:
-    """Effects as the JSON text that is kept."""
-    return EFFECTS.dump_json(effects).decode()
+def effects_texts(played: Played) -> dict[str, str]:
+    """What each fact caused, by its id, as the JSON text that is kept."""
+    return {fact_id: EFFECTS.dump_json(effects).decode() for fact_id, effects in played.effects.items()}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -10,8 +11,9 @@ from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.effects import Effect, Explanation
 from bq_server.ids import IdSource
+from bq_server.processing.folding import Folding
 from bq_server.processing.games import Games
-from bq_server.processing.play import Played, Table, effects_text
+from bq_server.processing.play import Played, Table, effects_texts
 from bq_server.store import catalog, facts, participants, state
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import Fact
@@ -64,6 +66,7 @@ class Processor:
         self._ids = ids
         self._clocks = clocks
         self._games = games
+        self._folding = Folding()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and answer one outcome for each.
@@ -143,13 +146,12 @@ class Processor:
             result = await (await self._table(connection, scope)).play(own)
             played.effects |= result.effects
             played.explanations += result.explanations
-        await state.put_effects(
-            connection, {fact_id: effects_text(effects) for fact_id, effects in played.effects.items()}
-        )
+        await state.put_effects(connection, await self._folding.run(partial(effects_texts, played)))
         return played
 
     async def _table(self, connection: Connection, scope: Scope) -> Table:
-        return Table(connection, scope, await self._games.of(connection, scope), self._ids, self._clocks.now(scope))
+        game = await self._games.of(connection, scope)
+        return Table(connection, scope, game, self._ids, self._clocks.now(scope), self._folding)
 
 
 def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:

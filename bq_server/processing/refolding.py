@@ -7,6 +7,7 @@ import structlog
 
 from bq_server.clock import Clocks
 from bq_server.ids import IdSource
+from bq_server.processing.folding import Folding
 from bq_server.processing.games import Games
 from bq_server.processing.play import Table
 from bq_server.pulse import Pulse
@@ -30,6 +31,7 @@ class Refolding:
         self._games = compiled
         self._ids = ids
         self._clocks = clocks
+        self._folding = Folding()
         self._asked = asyncio.Event()
         self._asked.set()
         self.progress = Pulse()
@@ -76,6 +78,6 @@ class Refolding:
                 log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
                 return
             game = await self._games.of(connection, refold.scope)
-            table = Table(connection, refold.scope, game, self._ids, self._clocks.now(refold.scope))
+            table = Table(connection, refold.scope, game, self._ids, self._clocks.now(refold.scope), self._folding)
             await table.refold(page, refold.definitions, warn_until=refold.until_seq)
             await games.advance(connection, refold, page)

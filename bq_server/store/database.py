@@ -23,6 +23,13 @@ SERVING_SECONDS = 2.0
 """Longest wait for other processes while serving: then a request is refused, and may be repeated."""
 
 
+CACHE_KIBIBYTES = 65_536
+"""Pages that the writing connection keeps in memory; readers keep SQLite's default of 2 MiB each."""
+
+CHECKPOINT_PAGES = 4_096
+"""Pages in the write-ahead log (16 MiB) after which they are copied into the database: a page that many transactions
+change is copied once."""
+
 Connection = aiosqlite.Connection
 """What the rooms above hand from a transaction to a query, and look into no further."""
 
@@ -76,6 +83,8 @@ class Database:
         async with database._stack:
             database._writer = await database._connect(PATIENCE_SECONDS)
             with _unavailable(path):
+                for pragma in (f"cache_size = -{CACHE_KIBIBYTES}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
+                    await database._writer.execute(f"PRAGMA {pragma}")
                 await migrate(database._writer, allowed=may_migrate)
             database._intake = await database._connect()
             for _ in range(READERS):

@@ -1,6 +1,5 @@
 """What follows from facts: cells of state, the points ledger, standings, and what each fact caused."""
 
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 import aiosqlite
 
 from bq_server.events import Scope
+from bq_server.exact_json import dumps, loads
 from bq_server.slicing import Slices
 from bq_server.store.queries import load
 
@@ -60,11 +60,9 @@ async def cells(
     found: dict[str, dict[str, Any]] = {}
     slices = Slices()
     if pairs:
-        async for participant_id, cell, value in _queries.cells_of(
-            connection, **scope._asdict(), wanted=json.dumps(pairs)
-        ):
+        async for participant_id, cell, value in _queries.cells_of(connection, **scope._asdict(), wanted=dumps(pairs)):
             await slices.give_way()
-            found.setdefault(participant_id, {})[cell] = json.loads(value)
+            found.setdefault(participant_id, {})[cell] = loads(value)
     return found
 
 
@@ -75,15 +73,15 @@ async def cells_under(
     if not prefixes:
         return {}
     rows = _queries.cells_under(
-        connection, **scope._asdict(), participant_id=participant_id, prefixes=json.dumps(list(prefixes))
+        connection, **scope._asdict(), participant_id=participant_id, prefixes=dumps(list(prefixes))
     )
-    return {cell: json.loads(value) async for cell, value in rows}
+    return {cell: loads(value) async for cell, value in rows}
 
 
 async def every_cell(connection: aiosqlite.Connection, scope: Scope, participant_id: str) -> dict[str, Any]:
     """All cells of a participant."""
     rows = _queries.every_cell(connection, **scope._asdict(), participant_id=participant_id)
-    return {cell: json.loads(value) async for cell, value in rows}
+    return {cell: loads(value) async for cell, value in rows}
 
 
 async def put_cells(
@@ -100,7 +98,7 @@ async def put_cells(
             if value is None:
                 removed.append(row)
             else:
-                written.append({**row, "value": json.dumps(value, ensure_ascii=False, separators=(",", ":"))})
+                written.append({**row, "value": dumps(value)})
     if removed:
         await _queries.remove_cells(connection, removed)
     if written:
@@ -196,7 +194,7 @@ async def put_effects(connection: aiosqlite.Connection, effects: Mapping[str, st
 async def effects(connection: aiosqlite.Connection, fact_id: str) -> list[dict[str, Any]]:
     """What the fact caused when it was processed."""
     text = await _queries.effects(connection, fact_id=fact_id)
-    found: list[dict[str, Any]] = [] if text is None else json.loads(text)
+    found: list[dict[str, Any]] = [] if text is None else loads(text)
     return found
 
 
@@ -234,7 +232,7 @@ async def ranks(
 ) -> dict[str, int]:
     """The ranks (from 1) of those of the participants who are on the ranking."""
     ranking = _ranking(scope, board, window, period)
-    rows = _queries.ranks(connection, **ranking, participants=json.dumps(list(participant_ids)))
+    rows = _queries.ranks(connection, **ranking, participants=dumps(list(participant_ids)))
     return {participant_id: place async for participant_id, place in rows}
 
 
@@ -303,7 +301,7 @@ async def places_of(
     connection: aiosqlite.Connection, scope: Scope, participant_id: str, rankings: Iterable[tuple[str, str, str]]
 ) -> list[Place]:
     """A participant's places on these rankings, each a (board, window, period)."""
-    wanted = json.dumps([list(ranking) for ranking in rankings])
+    wanted = dumps([list(ranking) for ranking in rankings])
     rows = _queries.places_of(connection, **scope._asdict(), participant_id=participant_id, wanted=wanted)
     return [Place(board, window, period, participant_id, *rest) async for board, window, period, *rest in rows]
 
