@@ -1,5 +1,6 @@
 """Identifiers: the one id source and the one random source."""
 
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -10,6 +11,12 @@ RandomBytes = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+_VALUES = str.maketrans(_CROCKFORD, "0123456789abcdefghijklmnopqrstuv")
+_ULID = re.compile("(?<=_)[0-7][0-9a-hjkmnp-tv-z]{25}")
+ID_BYTES = 16
+_TEXT = b"\0"
+"""Starts an id that is no ULID; what follows is the text."""
 
 
 class IdSource:
@@ -34,4 +41,25 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-        return prefix + "_" + "".join([_CROCKFORD[value >> shift & 31] for shift in range(125, -5, -5)])
+        return f"{prefix}_{_written(value)}"
+
+
+def pack(prefix: str, identifier: str) -> bytes:
+    """An id as it is stored: 16 bytes for a ULID with that prefix, and never 16 bytes for any other text."""
+    start = len(prefix) + 1
+    if identifier.startswith(prefix) and _ULID.fullmatch(identifier, start):
+        return int(identifier[start:].translate(_VALUES), 32).to_bytes(ID_BYTES)
+    other = _TEXT + identifier.encode()
+    return other if len(other) != ID_BYTES else _TEXT + other
+
+
+def unpack(prefix: str, packed: bytes) -> str:
+    """The id that `pack` was given with this prefix."""
+    if len(packed) == ID_BYTES:
+        return f"{prefix}_{_written(int.from_bytes(packed))}"
+    return packed.lstrip(_TEXT).decode()
+
+
+def _written(value: int) -> str:
+    """A ULID's 26 characters, two at a time."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -10, -10)])

@@ -137,7 +137,7 @@ async def test_a_challenge_that_went_meanwhile_can_not_be_entered(tmp_path: Path
     async with Database.open(tmp_path / "db") as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         with pytest.raises(NoSuchChallenge):
-            await processor.process_guarded(event(1), not_enrolled("u", "gone"))
+            await processor.process_guarded(event(1), not_enrolled("gone"))
         async with database.read() as connection:
             assert await facts.last_seq(connection) == 0
 

@@ -10,8 +10,8 @@ SELECT count(*) FROM facts;
 
 -- name: newest_processing()$
 -- When the newest live fact was made, if it is among the newest of all: a test environment may have a clock of its own.
-SELECT max(processed_at) FROM (SELECT environment, processed_at FROM facts ORDER BY seq DESC LIMIT 1000)
-WHERE environment = 'live';
+SELECT max(processed_at) FROM (SELECT scope, processed_at FROM facts ORDER BY seq DESC LIMIT 1000) AS newest
+WHERE scope IN (SELECT scopes.scope FROM scopes WHERE environment = 'live');
 
 -- name: has_environments()$
 SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'environments';
