@@ -109,6 +109,7 @@ class Running:
                 "server.ready",
                 version=__version__,
                 sqlite=sqlite.VERSION,
+                sqlite_from=sqlite.ORIGIN,
                 stream=self.durability.server,
                 durability=self.durability.promise,
                 data_dir=str(directory.path),
