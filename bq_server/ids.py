@@ -10,6 +10,10 @@ RandomBytes = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+"""Two characters at a time: an id is made for every event."""
+
+_ALL_BUT_A_PAIR = range(110, -10, -10)
 
 
 class IdSource:
@@ -23,6 +27,9 @@ class IdSource:
         self._clock = clock
         self._random_bytes = random_bytes
         self._last = 0
+        self._shared = -1
+        self._text = ""
+        """All but the last two characters, which the ids of a millisecond mostly share."""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -34,4 +41,8 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-        return prefix + "_" + "".join([_CROCKFORD[value >> shift & 31] for shift in range(125, -5, -5)])
+            if value >> 10 != self._shared:
+                self._shared = value >> 10
+                self._text = "".join([_PAIRS[self._shared >> shift & 1023] for shift in _ALL_BUT_A_PAIR])
+            text = self._text
+        return f"{prefix}_{text}{_PAIRS[value & 1023]}"

@@ -46,9 +46,8 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     from bq_server.frozen import built_from, is_frozen
     from bq_server.store import sqlite
 
-    newest_enough = sqlite.VERSION_INFO >= sqlite.OLDEST
-    said = sqlite.VERSION + ("" if newest_enough else " is too old: it can corrupt a database; install bq-server anew")
-    yield Finding("ok" if newest_enough else "problem", "SQLite", said)
+    trouble = sqlite.problem()
+    yield Finding("problem" if trouble else "ok", "SQLite", trouble or f"{sqlite.VERSION} ({sqlite.ORIGIN})")
     yield diagnosis.glibc(platform.libc_ver(), frozen=is_frozen())
     yield diagnosis.temporary(one_file=built_from() == "onefile")
     yield diagnosis.files(diagnosis.open_files())

@@ -1,13 +1,28 @@
-"""Which SQLite this is. The system's own is often one with the WAL-reset corruption race."""
+"""Which SQLite this is: pysqlite3's or, where that has no wheel, Python's own, if it is a fixed one.
 
+Python's own is often the system's, and that one is often too old for a database with several connections.
+"""
+
+import platform
 from typing import Any
 
-import pysqlite3.dbapi2
+sqlite: Any  # the module's names come from C and have no types
+try:
+    import pysqlite3.dbapi2
 
-sqlite: Any = pysqlite3.dbapi2  # the module's names come from C and have no types
+    sqlite = pysqlite3.dbapi2
+    ORIGIN = "pysqlite3"
+except ImportError:
+    import sqlite3
 
-OLDEST = (3, 51, 3)
-"""The first release without the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug)."""
+    sqlite = sqlite3
+    ORIGIN = f"Python {platform.python_version()}"
+
+FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+"""The releases that end the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug).
+
+Everything after the last is fixed; of the others, only later releases of the same branch.
+"""
 
 Error: type[Exception] = sqlite.Error
 MISTAKES: tuple[type[Exception], ...] = (
@@ -21,6 +36,34 @@ VERSION: str = sqlite.sqlite_version
 VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
 
 
+class TooOld(sqlite.Error):  # type: ignore[misc]
+    """This SQLite can corrupt a database. The message says what to do."""
+
+
+# The module binds int, float, str and bytearray as they are. For any other parameter it looks for an adapter, and to
+# find none costs more than to insert the row (docs/decisions/0012-which-sqlite-underneath.md): so these have one each,
+# written in C, that leaves the value as it is.
+for _kind, _adapter in ((type(None), {}.get), (bytes, bytes), (bool, int)):
+    sqlite.register_adapter(_kind, _adapter)
+
+
+def is_fixed(version: tuple[int, ...]) -> bool:
+    """Whether that version of SQLite may have several connections to one database in WAL mode."""
+    return version >= FIXED[-1] or any(version[:2] == fixed[:2] and version >= fixed for fixed in FIXED)
+
+
+def problem() -> str | None:
+    """Why this SQLite is not to be used and what to do, in one sentence; None for one that is fixed."""
+    if is_fixed(VERSION_INFO):
+        return None
+    *backports, newest = (".".join(map(str, each)) for each in FIXED)
+    return (
+        f"SQLite {VERSION} ({ORIGIN}) can corrupt a database that several connections use: install bq-server with a "
+        f"Python whose sqlite3.sqlite_version is {newest} or newer (or {' or '.join(backports)} of their branches), "
+        "or on a platform for which pysqlite3 has a wheel"
+    )
+
+
 def busy_timeout(seconds: float) -> str:
     """The pragma that sets how long a connection waits for a lock."""
     return f"busy_timeout = {round(seconds * 1000)}"
@@ -29,11 +72,10 @@ def busy_timeout(seconds: float) -> str:
 def connect(path: str, *, patience: float = 2.0) -> Any:
     """A DB-API connection in autocommit mode, which waits so many seconds for a lock that another process holds.
 
-    Raises `RuntimeError` when this SQLite is older than `OLDEST`.
+    Raises `TooOld`, before anything is touched.
     """
-    if VERSION_INFO < OLDEST:
-        needed = ".".join(map(str, OLDEST))
-        raise RuntimeError(f"SQLite {VERSION} can corrupt a database in WAL mode; {needed} or newer is needed")
+    if (reason := problem()) is not None:
+        raise TooOld(reason)
     connection = sqlite.connect(path, timeout=patience, isolation_level=None)
     for pragma in (busy_timeout(patience), "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")

@@ -41,8 +41,8 @@ POLL_SECONDS = 0.02
 ACKNOWLEDGEMENT_SECONDS = 0.5
 UNDER_WAY_SECONDS = 0.05
 DATABASE = "facts.sqlite3"
-OLDEST_SQLITE = (3, 51, 3)
-"""An older library, as second connection beside the server's, can corrupt a database in WAL mode."""
+FIXED_SQLITE = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+"""Any other before the last, as second connection beside the server's, can corrupt a database in WAL mode."""
 
 
 class NotRecovered(Exception):
@@ -229,12 +229,19 @@ def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> b
 
 def sqlite() -> Any:
     """The SQLite library that the server uses. Raises `RuntimeError` when it is one that must not be used so."""
-    from pysqlite3 import dbapi2
+    library: Any  # the names come from C and have no types
+    try:
+        from pysqlite3 import dbapi2
 
-    library: dict[str, Any] = vars(dbapi2)  # the names come from C and have no types
-    if library["sqlite_version_info"] < OLDEST_SQLITE:
-        raise RuntimeError(f"SQLite {library['sqlite_version']} can corrupt a database that two connections write")
-    return dbapi2
+        library = dbapi2
+    except ImportError:
+        import sqlite3
+
+        library = sqlite3
+    version: tuple[int, ...] = library.sqlite_version_info
+    if version < FIXED_SQLITE[-1] and not any(version[:2] == each[:2] and version >= each for each in FIXED_SQLITE):
+        raise RuntimeError(f"SQLite {library.sqlite_version} can corrupt a database that two connections write")
+    return library
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:

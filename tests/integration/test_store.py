@@ -1,7 +1,8 @@
 """The schema's history, and the database under stress."""
 
 import asyncio
-import sqlite3
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,46 @@ async def test_a_database_that_needs_migrating_is_left_alone_when_it_may_not(tmp
             pass
 
 
-def test_this_is_not_the_systems_sqlite() -> None:
-    assert sqlite.VERSION_INFO >= (3, 51, 3)
-    assert sqlite3.sqlite_version_info < sqlite.VERSION_INFO or sqlite3.sqlite_version_info >= (3, 51, 3)
+def test_this_is_not_the_systems_sqlite_where_there_is_another() -> None:
+    assert sqlite.is_fixed(sqlite.VERSION_INFO)
+    assert (sqlite.ORIGIN == "pysqlite3") == (find_spec("pysqlite3") is not None)
+
+
+@pytest.mark.parametrize(
+    ("version", "fixed"),
+    [
+        ((3, 7, 0), False),
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 44, 7), True),
+        ((3, 45, 0), False),
+        ((3, 46, 1), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 0), False),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 53, 0), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_which_versions_may_have_several_connections(version: tuple[int, int, int], *, fixed: bool) -> None:
+    assert sqlite.is_fixed(version) is fixed
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\x00\xff" * 8, True, False, 2**63 - 1, -0.5, "ü\n", bytearray(b"x")])
+def test_a_value_comes_back_as_it_was_bound(value: object, tmp_path: Path) -> None:
+    with closing(sqlite.connect(str(tmp_path / "db"))) as connection:
+        connection.execute("CREATE TABLE t (v ANY, kind TEXT)")
+        connection.execute("INSERT INTO t SELECT ?1, typeof(?1)", (value,))
+        connection.executemany("INSERT INTO t SELECT :v, typeof(:v)", [{"v": value}] * 2)
+        found, kinds = zip(*connection.execute("SELECT * FROM t"), strict=True)
+    kind = {type(None): "null", bytes: "blob", bytearray: "blob", float: "real", str: "text"}.get(
+        type(value), "integer"
+    )
+    assert found == (value,) * 3
+    assert kinds == (kind,) * 3
 
 
 async def test_durable_settings_are_in_force(tmp_path: Path) -> None:

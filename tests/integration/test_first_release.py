@@ -1,0 +1,62 @@
+"""A database made by the first release answers as it did then, whatever the schema has become since."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bq_server.store import sqlite
+from tests.support.answers import answers
+from tests.support.first_release import RESUMED, restore, resume, told
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "facts.sqlite3"
+    restore(path)
+    return path
+
+
+async def test_it_answers_as_the_first_release_did(database: Path) -> None:
+    then = told()
+    now = await answers(database, then["asked"])
+    assert now.keys() == then["answers"].keys()
+    for scope, sections in then["answers"].items():
+        for section, expected in sections.items():
+            compare(f"{scope}: {section}", now[scope][section], expected)
+
+
+async def test_the_refold_that_was_killed_goes_on_where_it_was(database: Path) -> None:
+    then = told()
+    await resume(database, then["asked"]["moments"][0])
+    now = await answers(database, then["asked"])
+    assert now["installation"]["open_refolds"] == []
+    for section in RESUMED:
+        compare(section, now["default/live"][section], then["resumed"][section])
+
+
+def test_it_holds_something_of_everything_that_the_first_release_stores(database: Path) -> None:
+    with closing(sqlite.connect(str(database))) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for table in tables:
+            assert connection.execute(f"SELECT 1 FROM {table}").fetchone(), table  # noqa: S608 - its own names
+        cells = [cell for (cell,) in connection.execute("SELECT cell FROM cells")]
+    kinds = {"points", "tiers", "zone", "badge", "criteria", "challenge", "streak", "score", "seen"}
+    assert {cell.split("/")[0] for cell in cells} == kinds
+
+
+def compare(where: str, found: Any, expected: Any) -> None:
+    """Equal, or a short account of the first place that differs: the whole is megabytes."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        assert found.keys() == expected.keys(), where
+        for name, each in expected.items():
+            compare(f"{where}/{name}", found[name], each)
+    elif isinstance(expected, list) and isinstance(found, list):
+        assert len(found) == len(expected), where
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            compare(f"{where}/{number}", one, other)
+    else:
+        assert found == expected, where
