@@ -1,5 +1,5 @@
 -- Texts that every row repeated become small integers. The tables of before stay under other names until what they
--- hold has been carried over, in portions (`carrying`); the next migration drops them.
+-- hold has been carried over, in portions (`carrying_over.py`); the next migration drops them.
 ALTER TABLE facts RENAME TO old_facts;
 ALTER TABLE duplicates RENAME TO old_duplicates;
 ALTER TABLE participants RENAME TO old_participants;
@@ -7,6 +7,13 @@ ALTER TABLE cells RENAME TO old_cells;
 ALTER TABLE ledger RENAME TO old_ledger;
 ALTER TABLE standings RENAME TO old_standings;
 ALTER TABLE fact_effects RENAME TO old_effects;
+
+-- How far that has come: of each step the key of the last row carried, as JSON, and how many there were.
+CREATE TABLE carried_over (
+    step TEXT PRIMARY KEY,
+    after TEXT NOT NULL,
+    done INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- A project and an environment.
 CREATE TABLE scopes (

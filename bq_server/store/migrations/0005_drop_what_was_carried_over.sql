@@ -1,3 +1,4 @@
+DROP TABLE carried_over;
 DROP TABLE old_effects;
 DROP TABLE old_standings;
 DROP TABLE old_ledger;
