@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from bq_server.events import Scope
 from bq_server.store.database import Connection
 from bq_server.store.queries import load

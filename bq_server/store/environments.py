@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
 from bq_server.store.database import Connection

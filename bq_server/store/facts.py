@@ -1,10 +1,9 @@
 """Facts: the immutable, deduplicated records that everything else is worked out from."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-
 
 from bq_server.events import Event, Scope
 from bq_server.ids import ID_BYTES, pack, unpack

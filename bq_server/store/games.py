@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-
 from bq_server.events import Scope
 from bq_server.store.database import Connection
 from bq_server.store.queries import load

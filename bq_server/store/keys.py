@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.store.database import Connection

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-
 from bq_server.events import Scope
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, Fact, fact_of

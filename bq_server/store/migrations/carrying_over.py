@@ -14,7 +14,7 @@ they can't say, and so is left behind:
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("bq_server.store.migrations")
 
-PORTION = 5_000
+PORTION = 10_000
 """Rows in one transaction."""
 
 PARTICIPANTS = 500
@@ -110,10 +110,10 @@ def _prepare(connection: Any) -> bool:
     with _transaction(connection):
         if _queries.progress(connection, step="scopes") is None:
             _queries.keep_seq(connection)
-            count = 0
-            for count, (project, environment) in enumerate(sorted(_scopes(connection)), start=1):
+            scopes = sorted(_scopes(connection))
+            for project, environment in scopes:
                 _queries.add_scope(connection, project=project, environment=environment)
-            _queries.put_progress(connection, step="scopes", after="[]", done=count)
+            _queries.put_progress(connection, step="scopes", after="[]", done=len(scopes))
     return True
 
 
@@ -180,9 +180,7 @@ def _participants(connection: Any, after: Key, limit: int) -> tuple[int, Key]:
     between = _range(_WHO, after, page[-1])
     entries = {tuple(who): count for *who, count in _queries.entries_between(connection, **between)}
     cells = groupby(_queries.cells_between(connection, **between), key=lambda row: tuple(row[:3]))
-    states = {
-        who: first_release.state(((row[3], row[4]) for row in rows), entries.get(who, 0)) for who, rows in cells
-    }
+    states = {who: first_release.state(((row[3], row[4]) for row in rows), entries.get(who, 0)) for who, rows in cells}
     rows = [
         _names(_WHO, who) | {"state": states.get(who) or first_release.state((), entries.get(who, 0))} for who in page
     ]

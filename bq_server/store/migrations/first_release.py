@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from bq_server.exact_json import dumps
+from bq_server.exact_json import dumps, loads
 from bq_server.moments import format_timestamp, parse_timestamp
 
 _DIGITS = str.maketrans("0123456789abcdefghjkmnpqrstvwxyz", "0123456789abcdefghijklmnopqrstuv")
@@ -59,7 +59,7 @@ def packed_fingerprint(fingerprint: str | None) -> bytes | str | None:
         packed = bytes.fromhex(fingerprint or "")
     except ValueError:
         return fingerprint
-    return packed if len(packed) == 16 and packed.hex() == fingerprint else fingerprint  # noqa: PLR2004
+    return packed if len(packed) == 16 and packed.hex() == fingerprint else fingerprint
 
 
 def packed_cause(cause: str, fact_id: str) -> str:
@@ -71,7 +71,7 @@ def packed_effects(text: str, fact_id: str, occurred_at: int) -> str | None:
     """What a fact caused; None for what can't be read."""
     at = format_timestamp(occurred_at)
     try:
-        return dumps([_packed_effect(each, fact_id, at) for each in json.loads(text)])
+        return dumps([_packed_effect(each, fact_id, at) for each in loads(text)])
     except (ValueError, TypeError, LookupError, AttributeError):
         return None
 
@@ -97,7 +97,7 @@ def state(cells: Iterable[tuple[str, str]], entries: int) -> str:
     for name, text in cells:
         value = _value(text)
         kind, _, rest = name.partition("/")
-        if kind != "score" or rest.count("/") != 2:  # noqa: PLR2004
+        if kind != "score" or rest.count("/") != 2:
             own[name] = value
             continue
         slot, _, period = rest.rpartition("/")
