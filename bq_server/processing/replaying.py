@@ -92,7 +92,8 @@ class Replaying:
         mended: list[NumberedEntry] = []
         added: list[tuple[int, NewEntry]] = []
         balance = 0
-        number = max((each.number for each in stored.entries), default=0)
+        founded = {each.cause for each in rebuilt.ledger}
+        number = max((each.number for cause, each in entries.items() if cause in founded), default=0)
         for each in rebuilt.ledger:
             balance += each.amount
             if each.cause in missing:
@@ -103,7 +104,7 @@ class Replaying:
             right = replace(known.entry, amount=each.amount, balance=balance, occurred_at=each.occurred_at)
             if (right, each.seq) != (known.entry, known.seq):
                 mended.append(replace(known, entry=right, seq=each.seq))
-        unfounded = [entries[cause].number for cause in entries.keys() - {each.cause for each in rebuilt.ledger}]
+        unfounded = [entries[cause].number for cause in entries.keys() - founded]
         await ledger.remove(connection, stored.reference, unfounded)
         await ledger.mend(connection, stored.reference, mended)
         await connection.run(lambda writing: batch.add_entries(writing, added, self._clock()))

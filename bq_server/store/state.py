@@ -56,7 +56,7 @@ async def cells(connection: Connection, scope: Scope, participant_id: str) -> Ma
 async def text_of(connection: Connection, participant: int) -> str:
     """What stands in a participant's own row: JSON, unless somebody else wrote there."""
     found: str | None = await _queries.state_of(connection, participant=participant)
-    return found or "{}"
+    return "{}" if found is None else found
 
 
 async def cells_apart(connection: Connection, participant: int, prefixes: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # ruff: noqa: S608 - the tables' own names
 """A database of the first release is carried over in portions, whatever interrupts that, and says how far it is."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import pytest
 import structlog
 
 from bq_server.events import Scope
+from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.ids import pack
+from bq_server.moments import parse_timestamp
 from bq_server.processing.verifying import Verifying
 from bq_server.store import facts, ledger, participants, sqlite, state
 from bq_server.store.database import Database
@@ -256,12 +259,12 @@ def test_ids_and_effects_are_kept_as_the_program_reads_them() -> None:
         [
             each
             | common
-            | {name: first_release.parse_timestamp(each[name]) for name in ("expires_at",) if each.get(name)}
-            | {"occurred_at": first_release.parse_timestamp(common["occurred_at"])}
+            | {name: parse_timestamp(each[name]) for name in ("expires_at",) if each.get(name)}
+            | {"occurred_at": parse_timestamp(common["occurred_at"])}
             for each in told
         ]
     )
-    text = first_release.json.dumps([each | common for each in told])
-    for at in (first_release.parse_timestamp(common["occurred_at"]), 7):
-        expected = first_release.dumps([packed(effect, at) for effect in effects])
+    text = json.dumps([each | common for each in told])
+    for at in (parse_timestamp(common["occurred_at"]), 7):
+        expected = dumps([packed(effect, at) for effect in effects])
         assert first_release.packed_effects(text, "fact_1", at) == expected
