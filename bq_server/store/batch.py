@@ -139,9 +139,7 @@ def places(
     connection: Any, references: References, scope: Scope, wanted: Sequence[tuple[int, Ranking]]
 ) -> dict[tuple[int, Ranking], tuple[float, int, str | None]]:
     """The scores, when they were reached and their exact values, of participants in rankings where they have one."""
-    known = references.rankings(
-        connection, references.scope(connection, scope), {ranking for _, ranking in wanted}
-    )
+    known = references.rankings(connection, references.scope(connection, scope), {ranking for _, ranking in wanted})
     pairs = [(participant, known[ranking]) for participant, ranking in wanted]
     return {wanted[key]: tuple(place) for key, *place in _queries.places(connection, wanted=dumps(pairs))}
 
@@ -239,9 +237,7 @@ def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None
         _queries.remove_cells(connection, removed)
 
 
-def put_places(
-    connection: Any, references: References, scope: int, places: Iterable[tuple[int, Place]]
-) -> None:
+def put_places(connection: Any, references: References, scope: int, places: Iterable[tuple[int, Place]]) -> None:
     """Write places in rankings, each with the integer of its participant."""
     last = {(participant, (place.board, place.window, place.period)): place for participant, place in places}
     known = references.rankings(connection, scope, {ranking for _, ranking in last})

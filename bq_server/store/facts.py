@@ -134,9 +134,7 @@ async def repeated_by(connection: Connection, scope: Scope, message_id: str) -> 
 
 async def record_duplicate(connection: Connection, event: Event, fact: Fact) -> None:
     """Remember that the event's message repeated this fact."""
-    await _queries.insert_duplicate(
-        connection, message_id=event.message_id, **event.scope._asdict(), fact=fact.seq
-    )
+    await _queries.insert_duplicate(connection, message_id=event.message_id, **event.scope._asdict(), fact=fact.seq)
 
 
 async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit: int) -> list[Fact]:

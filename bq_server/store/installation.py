@@ -1,6 +1,5 @@
 """The identity of one installation: a database and the stream whose messages become its facts."""
 
-
 from bq_server.ids import IdSource
 from bq_server.store.database import Connection
 from bq_server.store.queries import load

@@ -67,9 +67,7 @@ async def entries(
     return page, await _queries.count_entries(connection, **own)
 
 
-async def entry_of(
-    connection: Connection, scope: Scope, participant_id: str, fact_id: str, cause: str
-) -> Entry | None:
+async def entry_of(connection: Connection, scope: Scope, participant_id: str, fact_id: str, cause: str) -> Entry | None:
     """The entry that a fact brought under that cause."""
     rows = _queries.entries_of_fact(
         connection, **scope._asdict(), participant_id=participant_id, fact_id=pack("fact", fact_id)

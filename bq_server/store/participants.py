@@ -65,9 +65,7 @@ async def after(connection: Connection, scope: Scope, participant_id: str, limit
     return [row[0] async for row in rows]
 
 
-async def named_after(
-    connection: Connection, scope: Scope, participant_id: str, limit: int
-) -> list[tuple[str, int]]:
+async def named_after(connection: Connection, scope: Scope, participant_id: str, limit: int) -> list[tuple[str, int]]:
     """The next participants of whom any row tells, in order: their ids, and what rows call them."""
     rows = _queries.named_after(connection, **scope._asdict(), after=participant_id, limit=limit)
     return [(row[0], row[1]) async for row in rows]

@@ -87,9 +87,7 @@ async def rank(
     connection: Connection, scope: Scope, board: str, window: str, period: str, participant_id: str
 ) -> tuple[Score, int] | None:
     """A participant's score and rank (from 1); None for one who is not on the ranking."""
-    row = await _queries.standing(
-        connection, **_ranking(scope, board, window, period), participant_id=participant_id
-    )
+    row = await _queries.standing(connection, **_ranking(scope, board, window, period), participant_id=participant_id)
     if row is None:
         return None
     *own, ranking = row
@@ -134,9 +132,7 @@ async def places_of(
     }
 
 
-async def places_after(
-    connection: Connection, scope: Scope, cursor: tuple[int, int], limit: int
-) -> list[StoredPlace]:
+async def places_after(connection: Connection, scope: Scope, cursor: tuple[int, int], limit: int) -> list[StoredPlace]:
     """The next places of all rankings; (0, 0) begins."""
     names = dict(zip(("ranking", "participant"), cursor, strict=True))
     rows = _queries.places_after(connection, **scope._asdict(), **names, limit=limit)
