@@ -12,7 +12,7 @@ from bq_server.game.facts import Moment
 from bq_server.game.measures import Amount
 from bq_server.game.quests import Progress, Quest, in_order
 
-KEPT_ENTRIES = 32
+KEPT_ENTRIES = 16
 """How many facts before it a turn keeps at most, with it."""
 
 Counted = dict[tuple[Moment, int], Amount]

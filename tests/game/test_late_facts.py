@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game import checkpoints, courses, streaks
+from bq_server.game import checkpoints, courses, streaks, turns
 from bq_server.game.facts import Fact
 from bq_server.game.folding import InMemoryGame
 from bq_server.game.measures import Hit, Reading
@@ -47,7 +47,7 @@ def test_old_facts_that_meet_a_prerequisite_earlier_replay_once_in_many(late: st
     for number in range(100):
         at = START + minute(late, random.Random(), 400, number) * MINUTE + 1 + number
         game.process([fact(1000 + number, at, {"x": 1})])
-    assert game.facts_read <= 4 * 500
+    assert game.facts_read <= (100 // turns.KEPT_ENTRIES + 2) * 500
     assert_equals_fold(game, "p")
 
 
@@ -102,7 +102,7 @@ def test_a_state_has_a_bounded_size() -> None:
         game.process([each])
         if each.seq % 500 == 0:
             sizes.append(len(json.dumps(game.cells("p")["challenge/c"])))
-    assert max(sizes) < 14_000
+    assert max(sizes) < 10_000
     assert sizes[-1] < 1.2 * sizes[4]
 
 
