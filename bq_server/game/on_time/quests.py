@@ -225,8 +225,9 @@ class OrderedTrack(QuestTrack):
             progress["at"] = fact.occurred_at if at is None else max(at, fact.occurred_at)
             self._counted(turn, fact, cell, counted, newly_done)
             if COMPLETE in progress.get("m", {}):
-                # Only rare facts can still change it, and those replay it whole.
-                for name in ("b", "k", "t", "c"):
+                if self._sums:
+                    raise NotOnTime  # a fall may still change it, and the step knows what to keep for that
+                for name in ("b", "k", "t", "c", "w", "y"):
                     cell.pop(name, None)
         elif cell["e"] == moment:
             self._reached.stand(turn, 0.0, fact.occurred_at)
