@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FASTIFY := loadtests/peers/fastify
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint lock load binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint lock load bench wrk fastify binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -28,6 +29,24 @@ lint: $(VENV)/dev.stamp
 load: $(VENV)/dev.stamp
 	@exec $(BIN)/python -m loadtests.run $(ARGS)
 
+# make bench ARGS=--quick          limits, peers and this server side by side; a report in loadtests/report/
+bench: $(VENV)/dev.stamp wrk fastify
+	@exec $(BIN)/python -m loadtests.bench $(ARGS)
+
+# The closed-loop generator of the bench, from Debian where it is missing; elsewhere the bench says what it lacks.
+wrk:
+	@command -v wrk > /dev/null || ! command -v apt-get > /dev/null || \
+	  { sudo=$$(test "$$(id -u)" = 0 || echo sudo); $$sudo apt-get update -qq && $$sudo apt-get install -y -qq wrk > /dev/null; }
+
+# The packages of the Fastify peer; without node the bench skips it.
+fastify:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(FASTIFY)/node_modules/.stamp; \
+	else echo "no npm: the Fastify peer will be skipped"; fi
+
+$(FASTIFY)/node_modules/.stamp: $(FASTIFY)/package-lock.json
+	cd $(FASTIFY) && npm ci --silent
+	@touch $@
+
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
 binary: build/venv.stamp
 	@packaging/build.sh dist
@@ -44,7 +63,8 @@ binary-report: $(VENV)/dev.stamp
 test-binary: $(VENV)/dev.stamp
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
-# The pinned files name no host: hashes only, for every platform the packages support.
+# The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
+# the Fastify peer does the same for its packages.
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt

@@ -6,9 +6,9 @@ Any ASGI server can run it: `hypercorn 'bq_server.asgi:create_app()'`.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import redis.asyncio as redis
@@ -40,9 +40,11 @@ from bq_server.api import (
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import BodyLimits
 from bq_server.api.envelope import Envelope
+from bq_server.api.gate import Gate
 from bq_server.api.operations import routes
 from bq_server.api.problems import problem_response
 from bq_server.api.reading import Reading
+from bq_server.budget import Budget
 from bq_server.clock import Clock, Clocks, system_clock
 from bq_server.datadir import DataDirectory
 from bq_server.events import Scope
@@ -51,6 +53,7 @@ from bq_server.ingest.acceptance import Intake
 from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
+from bq_server.lane.lane import Lane
 from bq_server.problems import Code, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
@@ -97,6 +100,11 @@ class Running:
     """Set by whoever is about to end the server."""
     failure: Exception | None = None
     """Why the start failed."""
+    budget: Budget = field(default_factory=lambda: Budget(Settings().max_inflight_bytes))
+    lane: Lane | None = None
+    """What a lean protocol needs to answer the hot routes."""
+    connections: Callable[[], str | None] = lambda: None
+    """What is wrong with the connections, where whoever runs the app can tell."""
 
     def promise(self) -> str:
         """What a 202 means."""
@@ -138,7 +146,8 @@ def create_app(
         log.info("server.stopped")
 
     envelope = Middleware(Envelope, ids=source, is_stopping=lambda: running.stopping)
-    app = Starlette(lifespan=lifespan, middleware=[envelope], exception_handlers={HTTPException: _no_route})
+    gate = Middleware(Gate, budget=running.budget)
+    app = Starlette(lifespan=lifespan, middleware=[envelope, gate], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
     app.state.running = running
     return app
@@ -205,6 +214,8 @@ async def _start(
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
+    running.budget.limit = settings.max_inflight_bytes
+    running.lane = Lane(keyring, intake, how, clocks, ids, running.budget, lambda: running.stopping)
     await database.serve()
     running.log(directory)
     operations = [
@@ -227,7 +238,7 @@ async def _start(
             clocks,
             how,
         ),
-        *health.operations(_checks(asking, database, consumer, valkey), running.promise, __version__),
+        *health.operations(_checks(asking, database, consumer, valkey, running), running.promise, __version__),
     ]
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
@@ -274,7 +285,7 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def _checks(
-    client: redis.Redis, database: Database, consumer: Consumer, valkey: EmbeddedValkey | None
+    client: redis.Redis, database: Database, consumer: Consumer, valkey: EmbeddedValkey | None, running: Running
 ) -> dict[str, health.Check]:
     async def disk() -> str | None:
         free = shutil.disk_usage(database.path.parent).free
@@ -300,7 +311,10 @@ def _checks(
     async def consuming() -> str | None:
         return consumer.status.problem(asyncio.get_running_loop().time())
 
-    return {"disk": disk, "stream": stream, "store": store, "consumer": consuming}
+    async def connections() -> str | None:
+        return running.connections()
+
+    return {"disk": disk, "stream": stream, "store": store, "consumer": consuming, "connections": connections}
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

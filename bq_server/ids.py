@@ -11,7 +11,10 @@ RandomBytes = Callable[[int], bytes]
 """Answers that many unpredictable bytes."""
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+"""Two characters at a time: an id is made for every event."""
+
+_ALL_BUT_A_PAIR = range(110, -10, -10)
 _VALUES = str.maketrans(_CROCKFORD, "0123456789abcdefghijklmnopqrstuv")
 _ULID = re.compile("(?<=_)[0-7][0-9a-hjkmnp-tv-z]{25}")
 ID_BYTES = 16
@@ -30,6 +33,9 @@ class IdSource:
         self._clock = clock
         self._random_bytes = random_bytes
         self._last = 0
+        self._shared = -1
+        self._text = ""
+        """All but the last two characters, which the ids of a millisecond mostly share."""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -41,7 +47,11 @@ class IdSource:
             else:
                 self._last += 1
             value = self._last
-        return f"{prefix}_{_written(value)}"
+            if value >> 10 != self._shared:
+                self._shared = value >> 10
+                self._text = "".join([_PAIRS[self._shared >> shift & 1023] for shift in _ALL_BUT_A_PAIR])
+            text = self._text
+        return f"{prefix}_{text}{_PAIRS[value & 1023]}"
 
 
 def pack(prefix: str, identifier: str) -> bytes:

@@ -9,6 +9,7 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
@@ -25,7 +26,9 @@ def parse_timestamp(text: str) -> int:
             raise ValueError("a date alone")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+        elif moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
+        return (moment - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise ValueError(
             "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"

@@ -99,6 +99,13 @@ class Refusal(Exception):
 RETRY_AFTER = {"Retry-After": "1"}
 """The header of a 503 that may be over in a moment."""
 
+
+def overloaded() -> "Refusal":
+    """The refusal of what could not be answered soon, or not be held."""
+    detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
+    return Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER)
+
+
 LONE_SURROGATE = "must not hold half of a surrogate pair"
 
 _WORDS = {

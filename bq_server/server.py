@@ -4,20 +4,24 @@ import asyncio
 import errno
 import gc
 import logging
-import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import anyio._backends._asyncio  # noqa: F401 - see below
 import uvloop
-from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 
 from bq_server.asgi import Running, create_app
+from bq_server.connections import descriptors
+from bq_server.connections.hypercorn import Connection
+from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
 from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+from bq_server.lane.connection import LaneConnection
 from bq_server.notifying import notify
 from bq_server.settings import Settings
 from bq_server.stopping import Stopping
@@ -31,6 +35,9 @@ KEEP_ALIVE_SECONDS = 75.0
 
 STARTUP_SECONDS = 600.0
 """Loading a long queue from the stream server's file takes a while."""
+
+HEADER_BYTES = 16 << 10
+"""Of one HTTP/2 request; as large as the head of an HTTP/1 request may be."""
 
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
@@ -61,34 +68,78 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     if settings.stop_with_stdin:
         stopping.heed_stdin()
     listening = _bind(settings)
-
-    def started() -> None:
+    config = _config(settings)
+    state: dict[str, Any] = {}
+    served: Any = wrap_app(cast("Any", app), 0, "asgi")
+    lifespan = Lifespan(served, config, asyncio.get_running_loop(), state)
+    living = asyncio.create_task(lifespan.handle_lifespan())
+    try:
+        await lifespan.wait_for_startup()
+        if living.done():
+            await living
+        context = WorkerContext(None)
+        listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
+        server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
         gc.collect()
         gc.freeze()  # what the start has made lives for ever: the collector need not look at it again, which takes long
-        listening.listen(BACKLOG)
         announce(settings, listening, running)
         notify("READY=1")
-
-    # Hypercorn's own names for the types of an ASGI application are not Starlette's.
-    hooked: Any = _with_start_hook(app, started)
-    try:
-        await hypercorn_serve(hooked, _config(settings, listening), shutdown_trigger=stopping.wait, mode="asgi")
+        await stopping.wait()
+        await context.terminated.set()
+        server.close()
+        await listener.close(settings.shutdown_timeout_seconds)
+        await lifespan.wait_for_shutdown()
     except (LifespanFailureError, LifespanTimeoutError) as error:
         raise StartFailed(str(running.failure or error)) from running.failure
     finally:
         listening.close()
+        living.cancel()
+        await asyncio.wait({living})
 
 
-def _config(settings: Settings, listening: socket.socket) -> Config:
+def _connection(
+    settings: Settings,
+    app: Any,
+    config: Config,
+    context: WorkerContext,
+    state: dict[str, Any],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> Connection:
+    return Connection(
+        app,
+        config,
+        context,
+        state,
+        reader,
+        writer,
+        head_seconds=settings.read_timeout_seconds,
+        write_seconds=settings.write_timeout_seconds,
+    )
+
+
+def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
+    """The listener, with the lane before Hypercorn where it is wanted."""
+    lane = running.lane
+    assert lane is not None, "the application has started"  # noqa: S101
+    most = descriptors.raise_limit()
+    limits = ConnectionLimits(settings.max_connections, settings.max_connections_per_address).within(most)
+    status = ConnectionStatus(limits, most)
+    running.connections = status.problem
+    idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
+    enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
+    return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
+
+
+def _config(settings: Settings) -> Config:
     config = Config()
-    config.bind = [f"fd://{os.dup(listening.fileno())}"]
-    config.backlog = BACKLOG
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.keep_alive_max_requests = REQUESTS_PER_CONNECTION
     config.graceful_timeout = settings.shutdown_timeout_seconds
     config.startup_timeout = STARTUP_SECONDS
     config.shutdown_timeout = settings.shutdown_timeout_seconds + 30
     config.include_server_header = False
+    config.h2_max_header_list_size = HEADER_BYTES
     errors = logging.getLogger("bq_server.http")
     errors.setLevel(logging.WARNING)
     config.errorlog = errors
@@ -115,19 +166,3 @@ def _bind(settings: Settings) -> socket.socket:
             f"can't listen on {settings.host} port {settings.port}: {error.strerror}; choose another {other}"
         ) from error
     return bound
-
-
-def _with_start_hook(app: ASGIApp, started: Callable[[], None]) -> ASGIApp:
-    async def hooked(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
-
-        async def send_and_tell(message: Message) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                started()
-
-        await app(scope, receive, send_and_tell)
-
-    return hooked

@@ -31,6 +31,18 @@ class Settings(BaseModel):
     game: Path | None = Field(
         None, description="Game document applied to the test environment at the start and whenever it changes."
     )
+    http_lane: Literal["on", "off"] = Field(
+        "on", description="Whether the two hot routes have a way of their own, beside the ASGI server."
+    )
+    max_connections: int = Field(
+        4096, ge=1, description="Connections that may be open; fewer where the limit of file descriptors is lower."
+    )
+    max_connections_per_address: int = Field(1024, ge=1, description="Connections that one address may have open.")
+    max_inflight_bytes: int = Field(
+        64 * MiB,
+        ge=1 * MiB,
+        description="Bytes that bodies and answers under way may take in all; past it 503 overloaded.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
     )
@@ -48,7 +60,12 @@ class Settings(BaseModel):
     queue_limit: int = Field(
         1_000_000, ge=1, description="Events that may wait in the stream; past it the answer is 503 stream_full."
     )
-    read_timeout_seconds: float = Field(10, gt=0, description="Seconds in which a request body must have arrived.")
+    read_timeout_seconds: float = Field(
+        10, gt=0, description="Seconds in which a request's head, and then its body, must have arrived."
+    )
+    write_timeout_seconds: float = Field(
+        30, gt=0, description="Seconds after which a client that takes nothing of its answer is cut off."
+    )
     stop_with_stdin: bool = Field(
         False, description="Stop when standard input ends, as it does when whoever started the server is gone."
     )

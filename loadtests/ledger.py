@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from loadtests.server_api import count_facts, newest_facts
 from loadtests.tally import Tally
 from loadtests.workload import REFERENCE
 
 POLL_SECONDS = 0.2
-PAGE_FACTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,5 @@ def settle(client: httpx.Client, tally: Tally, seconds: float) -> Ledger:
     while (count < tally.accepted or count != before) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         count, before = count_facts(client), count
-    references = read_references(client)
+    references = [fact["properties"][REFERENCE] for fact in newest_facts(client)]
     return Ledger(tally.accepted, tally.repeated, tally.unknown, len(references), len(set(references)))
-
-
-def count_facts(client: httpx.Client) -> int:
-    """How many facts there are, from the catalogue: cheap enough to ask often."""
-    answer = client.get("/api/v1/events/catalog").raise_for_status().json()
-    return sum(entry["count"] for entry in answer["events"])
-
-
-def read_references(client: httpx.Client) -> list[str]:
-    """The reference of each fact's event, from the facts themselves, page by page."""
-    references: list[str] = []
-    query: dict[str, str | int] = {"limit": PAGE_FACTS}
-    while True:
-        page = client.get("/api/v1/facts", params=query).raise_for_status().json()
-        references += [fact["properties"][REFERENCE] for fact in page["facts"]]
-        if page["next_cursor"] is None:
-            return references
-        query["cursor"] = page["next_cursor"]

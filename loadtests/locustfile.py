@@ -1,9 +1,11 @@
-"""Load on the three ingest routes, with Poisson arrivals, and a verdict as exit code.
+"""Load on the three ingest routes, with Poisson arrivals, a verdict as exit code, and a picture.
 
     BQ_KEY=bq_test_... locust -f loadtests/locustfile.py --headless --users 50 --run-time 30s --host http://127.0.0.1:8080
 
 Exit code 0: passed. 1: a request failed, or p99 of the async route passed its limit. 3: the run is invalid, because
 the load that was asked for didn't arrive. 2: wrong usage.
+
+`--shape ramp` adds users step by step until the async route's promise breaks, and tells the knee.
 """
 
 import json
@@ -15,8 +17,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import gevent
 import locust.stats
-from locust import FastHttpUser, events, task
+from locust import FastHttpUser, LoadTestShape, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import WorkerRunner
@@ -25,7 +28,11 @@ from loadtests.answers import Answer, read_answer
 from loadtests.arrivals import PoissonArrivals
 from loadtests.judgement import Failure, Judgement, Limits, RouteFigures, RunFigures, judge, report
 from loadtests.options import add_options
+from loadtests.pictures import picture
+from loadtests.ramp import Ramp, judge_ramp, told
+from loadtests.shapes import RAMP
 from loadtests.tally import Tally
+from loadtests.timeline import Timeline
 from loadtests.workload import Mix, Planned, Route, Workload
 
 ANSWER_TIMEOUT_SECONDS = 10.0
@@ -33,7 +40,7 @@ STOP_TIMEOUT_SECONDS = ANSWER_TIMEOUT_SECONDS + 2
 """Requests under way at the end may finish, so that what was accepted is known to the last event."""
 
 METHOD = "POST"
-TALLY = "bq_tally"
+TALLY, TIMELINE = "bq_tally", "bq_timeline"
 
 
 @dataclass(slots=True)
@@ -41,6 +48,8 @@ class Run:
     """What this process knows of the run. Moments are seconds of the monotonic clock."""
 
     tally: Tally = field(default_factory=Tally)
+    timeline: Timeline = field(default_factory=Timeline)
+    ramp: Ramp | None = None
     started: float | None = None
     stopped: float | None = None
     users: int = 0
@@ -90,9 +99,14 @@ class EventSender(FastHttpUser):
         route = self._mix.draw(self._random)
         planned = self._workload.plan(route, self._batch_events if route is Route.BATCH else 1)
         current.tally.due += 1
-        current.tally.late += self._arrivals.take(time.monotonic()) * 1000 > Limits().late_ms
+        sent = time.monotonic()
+        late = self._arrivals.take(sent)
+        current.tally.late += late * 1000 > Limits().late_ms
         current.tally.unknown += len(planned)
         answer = self._post(route, planned)
+        if route is Route.ASYNC:
+            latency = (late + time.monotonic() - sent) * 1000
+            current.timeline.note(time.time(), latency, failed=answer.problem is not None)
         current.tally.answered += 1
         if answer.known:
             current.tally.unknown -= len(planned)
@@ -119,8 +133,33 @@ class EventSender(FastHttpUser):
             self._workload.remember(route, event, answered_id)
 
 
+class RampShape(LoadTestShape):
+    """Adds users step by step, as `--shape ramp` asks; abstract, so that Locust doesn't take it unasked."""
+
+    abstract = True
+
+    def __init__(self, ramp: Ramp, spawn_rate: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._ramp = ramp
+        self._spawn_rate = spawn_rate
+
+    def reset_time(self) -> None:
+        """Begin anew, as a second run from the web page does."""
+        super().reset_time()  # type: ignore[no-untyped-call]
+        self._ramp.begin()
+
+    def tick(self) -> tuple[int, float] | None:
+        """How many users there should be now; Locust asks every second."""
+        current.ramp = self._ramp
+        users = self._ramp.users(time.time(), current.timeline)
+        return None if users is None else (users, self._spawn_rate)
+
+
 def prepare(environment: Environment, **_: Any) -> None:
     """Set the defaults that make the plain command right."""
+    # Where starting took long, gevent's idea of now is as old as the start, and timers set next would go off early: a
+    # short run would be over before it began.
+    gevent.get_hub().loop.update_now()  # type: ignore[no-untyped-call]
     options = environment.parsed_options
     if options is None:
         return
@@ -132,6 +171,21 @@ def prepare(environment: Environment, **_: Any) -> None:
         options.spawn_rate = options.num_users
     if not environment.stop_timeout:
         environment.stop_timeout = STOP_TIMEOUT_SECONDS
+    if options.shape == RAMP and not isinstance(environment.runner, WorkerRunner):
+        mix = Mix.parse(options.mix)
+        if Route.ASYNC not in mix:
+            print("locustfile: a ramp judges the async route, and --mix has none of it", file=sys.stderr)
+            sys.exit(2)
+        ramp = Ramp(
+            rate_per_user=options.rate_per_user,
+            step_users=options.ramp_users,
+            step_seconds=options.ramp_seconds,
+            most_users=options.num_users or options.ramp_users,
+            share=mix.share(Route.ASYNC),
+            limits=Limits(p99_ms=options.p99_limit),
+        )
+        environment.shape_class = RampShape(ramp, options.ramp_users)
+        environment.shape_class.runner = environment.runner
 
 
 def begin(**_: Any) -> None:
@@ -152,14 +206,15 @@ def stop(**_: Any) -> None:
 
 def hand_over(data: dict[str, Any], **_: Any) -> None:
     """In a worker process: give the master the counts since the last time."""
-    data[TALLY] = current.tally.as_dict()
-    current.tally = Tally()
+    data[TALLY], data[TIMELINE] = current.tally.as_dict(), current.timeline.as_dict()
+    current.tally, current.timeline = Tally(), Timeline()
 
 
 def take_over(data: dict[str, Any], **_: Any) -> None:
     """In the master process: add the counts of a worker."""
     if TALLY in data:
         current.tally.add(Tally.from_dict(data[TALLY]))
+        current.timeline.add(Timeline.from_dict(data[TIMELINE]))
 
 
 def conclude(environment: Environment, **_: Any) -> None:
@@ -170,9 +225,16 @@ def conclude(environment: Environment, **_: Any) -> None:
     runner.stop()  # on Ctrl-C the users still run
     limits = Limits(p99_ms=options.p99_limit)
     figures = figures_of(environment)
-    judgement = judge(figures, limits)
+    steps = () if current.ramp is None else current.ramp.steps
+    ramped = current.ramp is not None
+    judgement = judge_ramp(steps, limits, figures.generator_errors) if ramped else judge(figures, limits)
     environment.process_exit_code = judgement.exit_code
     current.summary = report(figures, judgement, limits)
+    if steps:
+        current.summary = f"{told(steps)}\n\n{current.summary}"
+    drawn = picture(steps, current.timeline, limits) if options.plot is not None else None
+    if drawn is not None:
+        Path(options.plot).write_text(drawn, encoding="utf-8")
     if options.report is not None:
         Path(options.report).write_text(json.dumps(as_json(figures, judgement), indent=2), encoding="utf-8")
 

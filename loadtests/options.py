@@ -7,9 +7,9 @@ from typing import Any
 from locust.argument_parser import LocustArgumentParser
 
 from loadtests.judgement import Limits
+from loadtests.shapes import RAMP, RAMP_SECONDS, RAMP_USERS, RATE_PER_USER, STEADY
 from loadtests.workload import Mix
 
-RATE_PER_USER = 4.0
 BATCH_EVENTS = 10
 
 
@@ -57,6 +57,16 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         env_var="BQ_LOAD_P99_LIMIT",
         help="Milliseconds that p99 of the async route may take.",
     )
+    option(
+        "--shape",
+        choices=(STEADY, RAMP),
+        default=STEADY,
+        env_var="BQ_LOAD_SHAPE",
+        help="All --users from the start, or steps of more users, up to --users, until the promise breaks.",
+    )
+    option("--ramp-users", type=_above_zero(int), default=RAMP_USERS, metavar="N", help="Users that a step adds.")
+    option("--ramp-seconds", type=_above_zero(int), default=RAMP_SECONDS, metavar="S", help="Length of a step.")
+    option("--plot", metavar="FILE", help="Draw latency against rate (ramp) or time into FILE, as SVG.")
     option("--report", metavar="FILE", help="Write figures, counts and verdict to FILE, as JSON.")
 
 

@@ -21,15 +21,25 @@ import httpx
 from harness.private_server import PrivateServer, ServerFailed, end
 from loadtests.cores import on_cores, split_cores
 from loadtests.ledger import settle
+from loadtests.server_api import api_client
+from loadtests.shapes import RAMP, RAMP_SECONDS, RAMP_USERS, RATE_PER_USER, SHAPES, SOAK, STEADY
 from loadtests.tally import Tally
+from loadtests.watch import Watch, told
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+REPORTS = Path(__file__).with_name("report")
+
+STEADY_SECONDS, SOAK_SECONDS = 20.0, 1800.0
+LONG_SECONDS = 120.0
+"""A run this long is looked at as it goes: memory and files, every `WATCH_SECONDS`."""
+
+WATCH_SECONDS = 60.0
 GENERATOR_GRACE_SECONDS = 60.0
 """For Locust to start, to let requests under way finish, and to sum up."""
 
 DESCRIPTION = """\
 Start a private bq-server in a temporary directory, put load on its three ingest routes with Locust, judge the answers,
-wait until every accepted event is a fact, and compare the two. Nothing is left behind."""
+wait until every accepted event is a fact, and compare the two. Nothing but the reports in --out is left behind."""
 
 EPILOG = """\
 exit codes:
@@ -42,7 +52,9 @@ examples:
   python -m loadtests.run
   python -m loadtests.run --users 100 --rate 400 --run-time 60s
   python -m loadtests.run --mix 0:1:0 --rate 50        only batches
-  python -m loadtests.run -- --html load.html          what follows -- goes to Locust
+  python -m loadtests.run --shape ramp --rate 2000     100/s more every 10 s, up to 2,000/s: where is the knee?
+  python -m loadtests.run --shape soak --rate 1000     30 minutes: does it grow?
+  python -m loadtests.run -- --csv load                what follows -- goes to Locust
 
 Generator and server share this machine: compare runs with each other, and don't read them as the server's limit."""
 
@@ -50,6 +62,7 @@ Generator and server share this machine: compare runs with each other, and don't
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the test; answer the exit code."""
     options = parser().parse_args(arguments)
+    _complete(options)
     signal.signal(signal.SIGTERM, _exit_on_signal)
     server_cores, generator_cores = split_cores() if options.pin else (set[int](), set[int]())
     with tempfile.TemporaryDirectory(prefix="bq-load-") as name:
@@ -67,6 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 128 + signal.SIGINT
 
 
+def _complete(options: argparse.Namespace) -> None:
+    """Fill in what depends on the shape. A ramp's users are as many as its highest rate needs."""
+    if options.shape == RAMP:
+        options.users = max(RAMP_USERS, round(options.rate / RATE_PER_USER / RAMP_USERS) * RAMP_USERS)
+        options.run_time = options.users / RAMP_USERS * (RAMP_SECONDS + 3) + RAMP_SECONDS
+    elif options.run_time is None:
+        options.run_time = SOAK_SECONDS if options.shape == SOAK else STEADY_SECONDS
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
@@ -82,7 +104,16 @@ def parser() -> argparse.ArgumentParser:
         "--rate", type=_positive, default=200.0, metavar="R", help="requests/s of all users together (default 200)"
     )
     found.add_argument(
-        "--run-time", type=_duration, default=20.0, metavar="T", help="such as 20, 20s or 2m (default 20s)"
+        "--shape",
+        choices=SHAPES,
+        default=STEADY,
+        help="all users for a while (default); a ramp up to --rate that ends where the promise breaks; or for long",
+    )
+    found.add_argument(
+        "--run-time",
+        type=_duration,
+        metavar="T",
+        help="such as 20, 20s or 2m (default 20s, soak 30m; a ramp ends by itself)",
     )
     found.add_argument("--mix", metavar="A:B:S", help="weights of async, batch and sync requests (default 85:10:5)")
     found.add_argument("--batch-events", type=_whole, metavar="N", help="events in a batch (default 10)")
@@ -99,31 +130,41 @@ def parser() -> argparse.ArgumentParser:
         help="give the generator a core of its own, where the system can (default: yes)",
     )
     found.add_argument("--report", type=Path, metavar="FILE", help="keep figures, counts and verdict in FILE, as JSON")
+    found.add_argument(
+        "--out",
+        type=Path,
+        default=REPORTS,
+        metavar="DIR",
+        help="where Locust's HTML report and the plot go (default loadtests/report)",
+    )
     found.add_argument("locust", nargs="*", metavar="-- LOCUST OPTIONS", help="go to Locust as they are")
     return found
 
 
 def _introduce(server: PrivateServer, options: argparse.Namespace, cores: set[int], generator: set[int]) -> None:
     places = f"server on core {_listed(cores)}, generator on core {_listed(generator)}" if cores else "no core pinned"
-    print(
-        f"{options.rate:g} requests/s of {options.users} users for {options.run_time:g} s at {server.url} ({places})",
-        flush=True,
-    )
+    load = f"{options.rate:g} requests/s of {options.users} users for {options.run_time:g} s"
+    if options.shape == RAMP:
+        load = f"up to {options.rate:g} requests/s of {options.users} users, in steps"
+    print(f"{load} at {server.url} ({places})", flush=True)
 
 
 def _measure(server: PrivateServer, options: argparse.Namespace, directory: Path, cores: Collection[int]) -> int:
     report_file = (options.report or directory / "report.json").resolve()
     report_file.unlink(missing_ok=True)
-    code = _generate(server, options, report_file, cores)
+    options.out.mkdir(parents=True, exist_ok=True)
+    period = WATCH_SECONDS if options.run_time >= LONG_SECONDS else options.run_time
+    with Watch(server.pid, server.data_dir, period) as watch:
+        code = _generate(server, options, report_file, cores)
+    if options.run_time >= LONG_SECONDS:
+        print(told(watch.seen), flush=True)
     if not report_file.is_file():
         print("loadtests: Locust gave no figures (see above)", file=sys.stderr)
         return code or 1
     report = json.loads(report_file.read_text(encoding="utf-8"))
     asked = time.monotonic()
     try:
-        with httpx.Client(
-            base_url=server.url, headers={"X-API-Key": server.key}, timeout=30, trust_env=False
-        ) as client:
+        with api_client(server.url, server.key) as client:
             ledger = settle(client, Tally.from_dict(report["counts"]), options.settle)
     except httpx.HTTPError as error:
         print(f"LEDGER: the facts can't be read: {error!r}", flush=True)
@@ -139,11 +180,15 @@ def _generate(server: PrivateServer, options: argparse.Namespace, report_file: P
         "--users": options.users,
         "--rate-per-user": options.rate / options.users,
         "--run-time": f"{max(1, round(options.run_time))}s",
+        "--shape": RAMP if options.shape == RAMP else STEADY,
+        "--html": options.out / f"load-{options.shape}.html",
+        "--plot": options.out / f"load-{options.shape}.svg",
         "--report": report_file,
         "--mix": options.mix,
         "--batch-events": options.batch_events,
         "--p99-limit": options.p99_limit,
     }
+    print(f"reports    {given['--html']} and {given['--plot'].name}", flush=True)
     flags = [f"{flag}={value}" for flag, value in given.items() if value is not None]
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
     root = LOCUSTFILE.parent.parent

@@ -58,8 +58,12 @@ class Mix:
         """The route of the next request."""
         return random.choices(list(Route), self.weights)[0]
 
+    def share(self, route: Route) -> float:
+        """Of all requests, how many go to a route, from 0 to 1."""
+        return dict(zip(Route, self.weights, strict=True))[route] / sum(self.weights)
+
     def __contains__(self, route: Route) -> bool:
-        return dict(zip(Route, self.weights, strict=True))[route] > 0
+        return self.share(route) > 0
 
     def __str__(self) -> str:
         return ":".join(f"{weight:g}" for weight in self.weights)

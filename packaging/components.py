@@ -27,6 +27,10 @@ WITHIN: dict[str, dict[str, tuple[str, str, str, str]]] = {
     },
     "PyYAML": {"libyaml": (r"(?:\0|^)(0\.[0-9]+\.[0-9]+)\0", "MIT", "libyaml-0-2", "yaml")},
     "uvloop": {"libuv": (r"\0(1\.[0-9]{2}\.[0-9]+)\0", "MIT", "libuv1", "loop")},
+    "httptools": {
+        "llhttp": (r"llhttp_method_name()", "MIT", "", "parser"),
+        "http-parser": (r"http_parser_parse_url()", "MIT", "", "url_parser"),
+    },
     "hiredis": {"hiredis, the C library": (r"hiredisAllocFns()", "BSD-3-Clause", "", "")},
     "Python": {
         "Expat": (r"expat_([0-9.]+)", "MIT", "libexpat1", "pyexpat"),

@@ -1,14 +1,14 @@
 """Batches of events: each accepted or rejected by itself, by either path."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from bq_server.api.operations import Call
-from bq_server.api.reading import BatchError, Reading
+from bq_server.api.reading import BatchError, BatchEvents, Reading
+from bq_server.api.replies import Reply
 from bq_server.events import Event
 from bq_server.ingest.acceptance import Accepted, Conflicting, Made
 from bq_server.problems import Code
@@ -32,19 +32,25 @@ class Taken(Generic[R]):
         """How many events were rejected; one may have several errors."""
         return len({error.index for error in self.errors})
 
-    def response(self, answer: BaseModel, success: int, *, leave_out: Collection[str] = ()) -> Response:
+    def reply(self, answer: BaseModel, success: int, *, leave_out: Collection[str] = ()) -> Reply:
         """The answer: with 422 when nothing was accepted, and with `errors` only when something was rejected."""
-        body = answer.model_dump_json(exclude={*leave_out} | (set() if self.errors else {"errors"}))
-        return Response(body, success if self.results else 422, replayed(self.results), "application/json")
+        body = answer.model_dump_json(exclude={*leave_out} | (set() if self.errors else {"errors"})).encode()
+        return Reply(success if self.results else 422, body, replayed(self.results))
 
 
 async def take_batch(
     call: Call, reading: Reading, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | Conflicting]]]
 ) -> Taken[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
-    events, errors = await reading.many(call)
+    events = await reading.many(call)
+    return taken_of(events, await take(list(events.valid.values())))
+
+
+def taken_of(events: BatchEvents, found: Sequence[R | Conflicting]) -> Taken[R]:
+    """What became of a batch, of whose valid events this was found."""
     results: list[R] = []
-    for index, result in zip(events, await take(list(events.values())), strict=True):
+    errors = events.errors
+    for index, result in zip(events.valid, found, strict=True):
         if isinstance(result, Conflicting):
             code = Code.IDEMPOTENCY_CONFLICT.value
             errors.append(BatchError(index=index, field="idempotency_key", code=code, detail=result.detail))
@@ -54,6 +60,6 @@ async def take_batch(
     return Taken(results, errors)
 
 
-def replayed(results: Sequence[Accepted | Made]) -> dict[str, str] | None:
+def replayed(results: Sequence[Accepted | Made]) -> Mapping[str, str]:
     """The header of an answer that only repeats earlier ones."""
-    return REPLAYED if results and all(result.repeated for result in results) else None
+    return REPLAYED if results and all(result.repeated for result in results) else {}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from bq_server.problems import Code, Refusal
+from bq_server.budget import Lease
+from bq_server.problems import Code, Refusal, overloaded
 
 DISCARD_BYTES = 16 << 20
 DISCARD_SECONDS = 2.0
@@ -30,14 +31,23 @@ NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/j
 """Media types in use for JSON in lines; none is registered."""
 
 
+def media_type_of(content_type: str) -> str:
+    """The type that a `Content-Type` names, without its parameters."""
+    return content_type.split(";")[0].strip().lower()
+
+
+def is_json(media_type: str) -> bool:
+    """Whether it is JSON, or one of its dialects."""
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
 async def read_body(request: Request, limit: int, seconds: float, *, also: frozenset[str] = frozenset()) -> bytes:
     """The bytes of a JSON body, or of one that is of one of the other media types.
 
-    Raises `Refusal`: unsupported type, too large, or too slow.
+    Raises `Refusal`: unsupported type, too large, too slow, or more than can be held beside what others send.
     """
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    json = media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
-    if not json and media_type not in also:
+    media_type = media_type_of(request.headers.get("content-type", ""))
+    if not is_json(media_type) and media_type not in also:
         sent = f"not {media_type}" if media_type else "and the request has none"
         wanted = " or ".join(["application/json", *sorted(also)[:1]])
         detail = f"Send the body as Content-Type: {wanted}, {sent}."
@@ -49,6 +59,7 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
+    lease: Lease | None = request.scope.get("bq.lease")
     chunks: list[bytes] = []
     size = 0
     try:
@@ -58,6 +69,8 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
+                if lease is not None and not lease.take(len(chunk)):
+                    raise overloaded()
     except TimeoutError:
         detail = f"The body did not arrive within {seconds:g} s."
         raise Refusal(Code.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None

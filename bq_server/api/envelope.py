@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bq_server.ids import IdSource
+from bq_server.problems import Refusal
 
 log = structlog.get_logger("bq_server.api")
 
@@ -32,8 +33,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else self._ids.new("req")
+        request_id = request_id_of(Headers(scope=scope).get("x-request-id", ""), self._ids)
         scope["bq.request_id"] = request_id
         keep_escaped_slashes(scope)
 
@@ -46,7 +46,8 @@ class Envelope:
                 elif self._is_stopping():
                     headers["Connection"] = "close"
                 if message["status"] >= 400 and "bq.abandoned" not in scope:
-                    _log(scope, request_id, message["status"])
+                    method, path, key_id = scope["method"], scope["path"], scope.get("bq.key_id")
+                    log_refused(method, path, message["status"], scope.get("bq.refusal"), key_id, request_id)
             await send(message)
 
         await self._app(scope, receive, send_with_id)
@@ -68,17 +69,24 @@ def path_parameter(value: str) -> str:
     return value.replace(ESCAPED_SLASH, "/")
 
 
-def _log(scope: Scope, request_id: str, status: int) -> None:
-    refusal = scope.get("bq.refusal")
+def request_id_of(given: str, ids: IdSource) -> str:
+    """The id of a request: the caller's own where it is a sane one."""
+    return given if given and REQUEST_ID.fullmatch(given) else ids.new("req")
+
+
+def log_refused(
+    method: str, path: str, status: int, refusal: Refusal | None, key_id: str | None, request_id: str
+) -> None:
+    """The one line of a request that was refused or failed."""
     write = log.error if status >= 500 else log.warning
     # The path is logged without its query: nobody should, but somebody will, put a key there.
     write(
         "request.failed" if status >= 500 else "request.refused",
-        method=scope["method"],
-        path=scope["path"],
+        method=method,
+        path=path,
         status=status,
         code=refusal.code.value if refusal else None,
         detail=refusal.detail if refusal else None,
-        key_id=scope.get("bq.key_id"),
+        key_id=key_id,
         request_id=request_id,
     )

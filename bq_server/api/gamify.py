@@ -80,7 +80,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
             results=[_processed(result) for result in taken.results],
             errors=taken.errors,
         )
-        return taken.response(answer, 200)
+        return taken.reply(answer, 200).response()
 
     async def list_events(call: Call) -> Response:
         query: EventsQuery = call.query

@@ -5,12 +5,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from bq_server.api.batches import replayed, take_batch
+from bq_server.api.batches import Taken, replayed, take_batch
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import BatchError, Reading
+from bq_server.api.replies import Reply
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
-from bq_server.ingest.acceptance import Conflicting, Intake
+from bq_server.ingest.acceptance import Accepted, Conflicting, Intake
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
@@ -161,6 +162,26 @@ def _shown(effect: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def accepted_reply(result: Accepted) -> Reply:
+    """The answer to a queued event, without `wait=fact`: an `AcceptedAnswer`, written by hand as it is so frequent."""
+    body = b'{"accepted":true,"message_id":"%s"}' % result.message_id.encode()
+    return Reply(202, body, replayed((result,)))
+
+
+def batch_reply(taken: Taken[Accepted]) -> Reply:
+    """The answer to a batch, without `wait=fact`."""
+    return taken.reply(_batch_answer(taken), 202, leave_out={"event_ids", "fact_ids"})
+
+
+def _batch_answer(taken: Taken[Accepted]) -> BatchAnswer:
+    return BatchAnswer(
+        accepted=len(taken.results),
+        rejected=taken.rejected,
+        message_ids=[result.message_id for result in taken.results],
+        errors=taken.errors,
+    )
+
+
 def operations(
     intake: Intake,
     processor: Processor,
@@ -177,26 +198,22 @@ def operations(
         (result,) = await intake.accept([event])
         if isinstance(result, Conflicting):
             raise result.refusal()
-        answer = AcceptedAnswer(message_id=result.message_id)
-        if waits:
-            ((answer.event_id, answer.fact_id),) = await settled(call, [result.message_id])
-        body = answer.model_dump_json(exclude=None if waits else {"event_id", "fact_id"})
-        return Response(body, 202, replayed([result]), "application/json")
+        if not waits:
+            return accepted_reply(result).response()
+        ((event_id, fact_id),) = await settled(call, [result.message_id])
+        answer = AcceptedAnswer(message_id=result.message_id, event_id=event_id, fact_id=fact_id)
+        return json_response(answer, 202, replayed([result]))
 
     async def accept_batch(call: Call) -> Response:
         waits = _waits(call)
         taken = await take_batch(call, reading, intake.accept)
-        answer = BatchAnswer(
-            accepted=len(taken.results),
-            rejected=taken.rejected,
-            message_ids=[result.message_id for result in taken.results],
-            errors=taken.errors,
-        )
-        if waits:
-            facts = await settled(call, answer.message_ids)
-            answer.event_ids = [event_id for event_id, _ in facts]
-            answer.fact_ids = [fact_id for _, fact_id in facts]
-        return taken.response(answer, 202, leave_out=set() if waits else {"event_ids", "fact_ids"})
+        if not waits:
+            return batch_reply(taken).response()
+        answer = _batch_answer(taken)
+        facts = await settled(call, answer.message_ids)
+        answer.event_ids = [event_id for event_id, _ in facts]
+        answer.fact_ids = [fact_id for _, fact_id in facts]
+        return taken.reply(answer, 202).response()
 
     async def settled(call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
         """Wait for messages; for each the ids of the event and the fact that it became or repeats."""

@@ -137,22 +137,34 @@ def _endpoint(
         except Refusal as refusal:
             await discard_body(request)
             response = problem_response(request, refusal)
-        except StoreUnavailable as error:
-            detail = f"The facts can't be read now ({error}): ask again in a moment."
-            response = problem_response(request, Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER))
         except ClientDisconnect:
             log.info("request.abandoned", request_id=request.scope.get("bq.request_id"))
             request.scope["bq.abandoned"] = True
             response = Response(status_code=400)  # nobody is there to read it
-        except Exception:
-            log.exception("request.broke", request_id=request.scope.get("bq.request_id"))
-            detail = "This is a mistake of the server, and its log tells more under the request id."
-            response = problem_response(request, Refusal(Code.INTERNAL_ERROR, detail))
-        if clocks.own(scope) is not None:
-            response.headers["X-Sandbox-Clock"] = format_timestamp(clocks.now(scope))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
+            response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
+        if shown := sandbox_clock(clocks, scope):
+            response.headers["X-Sandbox-Clock"] = shown
         return response
 
     return endpoint
+
+
+def as_refusal(error: BaseException, request_id: str) -> Refusal:
+    """What a request is refused with when handling it came to this. What nobody foresaw is logged."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, StoreUnavailable):
+        detail = f"The facts can't be read now ({error}): ask again in a moment."
+        return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
+    log.error("request.broke", request_id=request_id, exc_info=error)
+    detail = "This is a mistake of the server, and its log tells more under the request id."
+    return Refusal(Code.INTERNAL_ERROR, detail)
+
+
+def sandbox_clock(clocks: Clocks, scope: Scope) -> str | None:
+    """What `X-Sandbox-Clock` shows: the time in an environment that has a clock of its own."""
+    return None if clocks.own(scope) is None else format_timestamp(clocks.now(scope))
 
 
 def _query(request: Request, model: type[Query]) -> Query:

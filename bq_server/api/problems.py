@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bq_server.api.replies import Reply
 from bq_server.problems import STATUS, Code, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -45,8 +46,13 @@ def problem_of(refusal: Refusal, request_id: str) -> Problem:
     )
 
 
+def problem_reply(refusal: Refusal, request_id: str) -> Reply:
+    """The answer to a refused request."""
+    body = problem_of(refusal, request_id).model_dump_json().encode()
+    return Reply(refusal.status, body, refusal.headers, MEDIA_TYPE)
+
+
 def problem_response(request: Request, refusal: Refusal) -> Response:
     """Answer a refusal, and leave it where the request's log line finds it."""
     request.scope["bq.refusal"] = refusal
-    problem = problem_of(refusal, request.scope.get("bq.request_id", ""))
-    return Response(problem.model_dump_json(), refusal.status, refusal.headers, MEDIA_TYPE)
+    return problem_reply(refusal, request.scope.get("bq.request_id", "")).response()

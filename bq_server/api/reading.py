@@ -1,13 +1,14 @@
 """Reading events and other models off requests: body, limits, validation, idempotency key."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from bq_server.api.bodies import BodyLimits, read_body
 from bq_server.api.operations import Call
-from bq_server.events import Event
+from bq_server.events import Event, Scope
 from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.validation import (
     Limits,
@@ -35,6 +36,16 @@ class BatchError(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchEvents:
+    """What was read of a batch."""
+
+    valid: dict[int, Event] = field(default_factory=dict)
+    """By their place."""
+    errors: list[BatchError] = field(default_factory=list)
+    """Of the others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """How events are read off a request."""
 
@@ -45,27 +56,35 @@ class Reading:
     async def one(self, call: Call) -> Event:
         """The event of a single or sync request. Raises `Refusal`."""
         body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
-        return self.drafter.draft(call.scope, single(body, self.limits, _header_key(call)))
+        return self.event(call.scope, body, _header_key(call))
 
-    async def many(self, call: Call) -> tuple[dict[int, Event], list[BatchError]]:
-        """The valid events of a batch by their place, and the errors of the others. Raises `Refusal`."""
+    def event(self, scope: Scope, body: bytes, header_key: str | None) -> Event:
+        """The one event of a body. Raises `Refusal`."""
+        return self.drafter.draft(scope, single(body, self.limits, header_key))
+
+    async def many(self, call: Call) -> BatchEvents:
+        """The events of a batch. Raises `Refusal`."""
         if _header_key(call) is not None:
             detail = "is for one event: in a batch give each event its own idempotency_key"
             raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
         body = await read_body(call.request, self.bodies.batch, self.bodies.seconds)
-        events: dict[int, Event] = {}
-        errors: list[BatchError] = []
+        events = BatchEvents()
         slices = Slices()
-        for index, document in enumerate(batch(body, self.limits)):
+        for _ in self.read_into(events, call.scope, body):
             await slices.give_way()
+        return events
+
+    def read_into(self, events: BatchEvents, scope: Scope, body: bytes) -> Iterator[None]:
+        """Read the events of a batch one at a time, with a step of the iterator for each. Raises `Refusal`."""
+        for index, document in enumerate(batch(body, self.limits)):
             found = check(document, self.limits)
             if isinstance(found, ValidEvent):
-                events[index] = self.drafter.draft(call.scope, found)
+                events.valid[index] = self.drafter.draft(scope, found)
             else:
-                errors += [
+                events.errors.extend(
                     BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
-                ]
-        return events, errors
+                )
+            yield
 
     async def model(self, call: Call, model: type[M]) -> tuple[M, str | None]:
         """A body of any other shape, and the idempotency key of header or body. Raises `Refusal`."""
@@ -82,8 +101,11 @@ class Reading:
 
 def _header_key(call: Call) -> str | None:
     value = call.request.headers.get("idempotency-key")
-    if value is None:
-        return None
+    return None if value is None else text_of_header(value)
+
+
+def text_of_header(value: str) -> str:
+    """The text of a header: HTTP says Latin-1, and most who send other letters send UTF-8."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:

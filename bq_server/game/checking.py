@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bq_server.game import definitions
-from bq_server.game.conditions import ExpressionError, integer_arithmetic
+from bq_server.game.conditions import ExpressionError, compile_expression, integer_arithmetic, line_and_column
 from bq_server.game.consistency import inconsistencies
 from bq_server.game.definitions import Game
 from bq_server.game.document import Document, DocumentError, Path, Place, read_document
+from bq_server.game.refusals import Refusal, refusals
 
 _KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards")
 _FIELDS = sorted(
@@ -160,10 +161,23 @@ def _doubtful(document: Document) -> Iterator[Mistake]:
             value: Any = document.data
             for part in path:
                 value = value[part]
+            for refusal in _refused(str(value)):
+                line, column = line_and_column(str(value), refusal.at)
+                place = document.place_in(path, line, column)
+                yield Mistake(place.line, place.column, _written(path), refusal.message)
             for line, column, literal in integer_arithmetic(str(value)):
                 place = document.place_in(path, line, column)
                 message = f"a property is a double, and CEL adds no integer to one: write {literal}.0"
                 yield Mistake(place.line, place.column, _written(path), message, "warning")
+
+
+def _refused(expression: str) -> list[Refusal]:
+    """What no event could have evaluated; of an expression that doesn't compile, something else tells."""
+    try:
+        compile_expression(expression)
+    except ExpressionError:
+        return []
+    return list(refusals(expression))
 
 
 def _written(path: Path) -> str:

@@ -99,7 +99,7 @@ def prefixes(key: str) -> tuple[str, ...]:
         case "challenge":
             return (keys.challenge(code), keys.members(key))
         case "streak":
-            return (keys.streak(code),)
+            return (keys.streak(code), keys.members(key))
         case "leaderboard":
             return (keys.scores(code), keys.members(key))
         case _:

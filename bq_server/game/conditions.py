@@ -1,5 +1,6 @@
 """Conditions and formulas in CEL: compiled once per definition, evaluated once per fact, never an exception."""
 
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -9,30 +10,27 @@ from typing import Any
 
 import cel
 
+from bq_server.game.amounts import MILLIONTHS, to_millionths
+from bq_server.game.costs import MAX_STEPS, Cost, only, said
 from bq_server.game.facts import Fact
+from bq_server.game.moments import ACCESSORS, zoned
+from bq_server.game.simple import Simple, UnsureError, double, simple
+from bq_server.game.syntax import UnreadableError, read
+from bq_server.game.tree import Call, Node, walk
 
 VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at"})
-_PARTS = (
-    "FullYear",
-    "Month",
-    "Date",
-    "DayOfMonth",
-    "DayOfYear",
-    "DayOfWeek",
-    "Hours",
-    "Minutes",
-    "Seconds",
-    "Milliseconds",
-)
 FUNCTIONS = frozenset(
     {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "timestamp"}
     | {"duration", "type", "dyn"}
-    | {f"get{part}" for part in _PARTS}
+    | ACCESSORS.keys()
 )
 MAX_AWARD = 1_000_000_000
 """Most points a formula may give for one fact."""
 
+# The engine logs what goes wrong in a function of ours, though that is a warning of the rule and told as one.
+logging.getLogger("cel").setLevel(logging.ERROR)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OWN_FUNCTION = re.compile(r"Python function call failed: ValueError: (.*?)\. Check function arguments")
 _SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
@@ -83,7 +81,7 @@ def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
     found = []
     for match in _MIXED.finditer(plain):
         start = match.start(1) if match[1] else match.start(2)
-        found.append((*_line_and_column(expression, start), match[1] or match[2]))
+        found.append((*line_and_column(expression, start), match[1] or match[2]))
     return found
 
 
@@ -97,10 +95,11 @@ def _plain(message: str) -> str:
 
 def _place(name: str, expression: str) -> tuple[int, int]:
     match = re.search(rf"(?<![\w.]){re.escape(name)}\b", expression) or re.search(rf"\b{re.escape(name)}\b", expression)
-    return _line_and_column(expression, match.start()) if match else (1, 1)
+    return line_and_column(expression, match.start()) if match else (1, 1)
 
 
-def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """The place of an offset, from line 1 and column 1."""
     line = text.count("\n", 0, offset) + 1
     return line, offset - text.rfind("\n", 0, offset)
 
@@ -111,10 +110,7 @@ def as_doubles(value: Any) -> Any:
         case bool() | str() | None:
             return value
         case int():
-            try:
-                return float(value)
-            except OverflowError:
-                return math.inf if value > 0 else -math.inf
+            return double(value)
         case Mapping():
             return {str(key): as_doubles(each) for key, each in value.items()}
         case list() | tuple():
@@ -126,25 +122,32 @@ def as_doubles(value: Any) -> Any:
 class Variables:
     """What expressions see of one fact. Handing values to CEL costs more than evaluating, so it is done once."""
 
-    __slots__ = ("_context", "_fact")
+    __slots__ = ("_contexts", "fact")
 
     def __init__(self, fact: Fact) -> None:
-        self._fact = fact
-        self._context: cel.Context | None = None
+        self.fact = fact
+        self._contexts: dict[object, cel.Context] | None = None
 
-    def context(self) -> cel.Context:
-        """The fact as a CEL context. Raises `ValueError` when a property is not JSON."""
-        if self._context is None:
-            fact = self._fact
-            self._context = cel.Context(
+    def context(self, names: tuple[str, ...] | None = None, accessors: tuple[str, ...] = ()) -> cel.Context:
+        """The fact as a CEL context, with the properties of these names, or all of them, and the zoned accessors named.
+
+        Raises `ValueError` when a property is not JSON.
+        """
+        if self._contexts is None:
+            self._contexts = {}
+        known = self._contexts.get((names, accessors))
+        if known is None:
+            fact = self.fact
+            known = self._contexts[names, accessors] = cel.Context(
                 variables={
                     "event_name": fact.event_name,
                     "participant_id": fact.participant_id,
-                    "properties": as_doubles(fact.properties),
+                    "properties": as_doubles(only(fact.properties, names)),
                     "occurred_at": _EPOCH + timedelta(microseconds=fact.occurred_at),
-                }
+                },
+                functions={_zoned_name(each): zoned(each) for each in accessors},
             )
-        return self._context
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,40 +158,79 @@ class Failure:
 
 
 class Formula:
-    """A compiled expression."""
+    """A compiled expression. A simple one is a Python function; of any other, the cost is bounded before it is run."""
 
-    __slots__ = ("_program", "source")
+    __slots__ = ("_accessors", "_cost", "_program", "_simple", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         self._program = compile_expression(source)
+        self._simple: Simple = _never_simple
+        self._cost: Cost | None = None
+        self._accessors: tuple[str, ...] = ()
+        try:
+            tree = read(source)
+        except UnreadableError:
+            return
+        self._cost = Cost(tree)
+        self._simple = simple(tree) or _never_simple
+        calls = _zoned_calls(tree)
+        if calls:
+            self._accessors = tuple(sorted({call.name for call in calls}))
+            self._program = cel.compile(_renamed(source, calls))
 
     def value(self, variables: Variables) -> Any:
         """The value for a fact, or a `Failure`; never an exception."""
         try:
-            return self._program.execute(variables.context())
+            value = self._simple(variables.fact)
+        except Exception as error:  # noqa: BLE001 - told by kind there
+            return self._otherwise(error, variables)
+        kind = type(value)
+        return as_doubles(value) if kind is list or kind is dict else value
+
+    def _otherwise(self, error: Exception, variables: Variables) -> Any:
+        """What a fact gives that the simple form gives no value for."""
+        return self._ask(variables) if isinstance(error, UnsureError) else Failure(_sentence(error))
+
+    def _ask(self, variables: Variables) -> Any:
+        """The engine's value, or a `Failure`."""
+        if self._cost is None:
+            return Failure("the expression is nested too deeply to be evaluated")
+        fact = variables.fact
+        steps = self._cost.steps(fact.properties, event_name=fact.event_name, participant_id=fact.participant_id)
+        if steps > MAX_STEPS:
+            return Failure(said(steps))
+        try:
+            return self._program.execute(variables.context(self._cost.names, self._accessors))
         except Exception as error:  # noqa: BLE001 - whatever CEL raises means that the rule doesn't apply to this fact
             return Failure(_sentence(error))
 
     def holds(self, variables: Variables) -> bool | Failure:
         """Whether a condition is true of a fact; anything but a boolean is a `Failure`."""
-        value = self.value(variables)
-        if isinstance(value, bool | Failure):
+        try:
+            value = self._simple(variables.fact)
+        except Exception as error:  # noqa: BLE001 - told by kind there
+            value = self._otherwise(error, variables)
+        if value is True or value is False or isinstance(value, Failure):
             return value
         return Failure(f"the condition gave {_kind(value)}, not true or false")
 
     def points(self, variables: Variables) -> int | Failure:
-        """A whole, non-negative number of points; fractions round down."""
+        """A whole, non-negative number of points; fractions round down, after rounding to a millionth."""
         number = self.number(variables)
         if isinstance(number, Failure):
             return number
         if not 0 <= number <= MAX_AWARD:
-            return Failure(f"the formula gave {number:g} points; it may give 0 to {MAX_AWARD:,}")
-        return math.floor(number)
+            return Failure(f"the formula gave {_counted(number)} points; it may give 0 to {MAX_AWARD:,}")
+        whole = math.floor(number)
+        # A product of doubles may miss a whole number by a hair: 19.99 * 100.0 is 1998.9999999999998.
+        return whole if number - whole < 0.9999 else to_millionths(number) // MILLIONTHS
 
     def number(self, variables: Variables) -> float | Failure:
         """A finite number, or a `Failure`."""
         value = self.value(variables)
+        if type(value) is float and math.isfinite(value):
+            return value
         if isinstance(value, Failure):
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -196,6 +238,38 @@ class Formula:
         if not math.isfinite(value):
             return Failure("the expression gave a number without a finite value")
         return value
+
+
+def _counted(number: float) -> str:
+    """A number as people write it, as long as it can be read."""
+    if abs(number) >= 10**15:
+        return f"{number:g}"
+    return f"{int(number):,}" if number == int(number) else f"{number:,}"
+
+
+def _never_simple(fact: Fact) -> Any:  # noqa: ARG001
+    raise UnsureError
+
+
+def _zoned_calls(tree: Node) -> list[Call]:
+    """The calls that ask for a part of a moment in a zone, which the engine doesn't know."""
+    return [
+        node
+        for node in walk(tree)
+        if isinstance(node, Call) and node.name in ACCESSORS and node.target is not None and len(node.args) == 1
+    ]
+
+
+def _zoned_name(accessor: str) -> str:
+    """Another name, so that the engine's own functions stay what they are."""
+    return f"{accessor}InZone"
+
+
+def _renamed(source: str, calls: list[Call]) -> str:
+    for call in sorted(calls, key=lambda call: call.at, reverse=True):
+        end = call.at + len(call.name)
+        source = source[: call.at] + _zoned_name(call.name) + source[end:]
+    return source
 
 
 def _kind(value: Any) -> str:
@@ -220,4 +294,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"the event has no property {error.args[0]}"
     text = " ".join(str(error).split())
+    own = _OWN_FUNCTION.search(text)
+    if own is not None:
+        return own[1]
     return text[:300] or type(error).__name__

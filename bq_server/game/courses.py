@@ -1,30 +1,32 @@
 """Courses: quests whose outcome depends on the order of facts.
 
 The newest facts are kept as a tail beside the state before them, so that a fact a little late costs a short replay of
-what the definition read from those facts, and no look at stored ones. A fact later than that is replayed from a
-checkpoint.
+what the definition read from those facts, and no look at stored ones. A later one is inserted into the states that are
+kept (`insertions`), or where these don't tell what comes of it, replayed from a checkpoint.
 
 A cell is read and written with each fact, and its tail is long: it stays JSON until a late fact needs it.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from bq_server.game.cells import Cell
 from bq_server.game.checkpoints import MAX_MEMBERS, Checkpoints
+from bq_server.game.days import Days, add_day, days_until
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
-from bq_server.game.measures import Amount
-from bq_server.game.quests import Progress, Quest
+from bq_server.game.quests import COMPLETE, Parts, Progress, Quest, in_order
+from bq_server.game.turns import KEPT_ENTRIES, Turn, turn
 
 TAIL = 64
 """How many of the newest facts a late one may fall between without any history, at least."""
 LATENESS = 10_000_000
 """How late, in microseconds, a fact may be without any history, whatever came since: up to `MAX_TAIL` facts."""
 MAX_TAIL = 1024
-
-Parts = Sequence[tuple[int, Amount]]
+MAX_STRETCHES = 64
+"""Most stretches of days that a course remembers of a part that counts days."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,12 @@ class Course:
     """`[at, seq, [[part, amount], ...]]`, in order."""
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """Of the base, in its past."""
+    turns: list[Turn] = field(default_factory=list)
+    """Of parts for which others wait, once facts of the tail that led there are to leave it."""
+    days: dict[int, Days] = field(default_factory=dict)
+    """By part that counts days: those in the base. None are known of a part that has too many."""
+    insertable: bool = True
+    """Whether all of this is known. A course that an earlier release kept must be replayed once."""
 
     def __post_init__(self) -> None:
         self.tip = Progress.empty(self.quest)
@@ -55,23 +63,33 @@ class Course:
         """Read what `dump` wrote."""
         self.enrolled = Moment(*cell["e"]) if cell["e"] is not None else None
         self.tip = Progress.load(cell["p"])
+        # Where nothing has left the tail, all is known, whoever wrote the cell.
+        self.insertable = "w" in cell or ("t" in cell and cell["k"] is None)
         if "t" in cell:
             self.base = Progress.load(cell["b"])
             self.base_end = Moment(*cell["k"]) if cell["k"] is not None else None
             self.tail = list(cell["t"])
+        else:
+            self.base, self.base_end = self.tip.copy(), self.tip.marks.get(COMPLETE)
+        if self.insertable:
+            self.turns = [Turn.load(row) for row in cell.get("w", ())]
+            self.days = {int(part): [list(each) for each in days] for part, days in cell.get("y", {}).items()}
             if "c" in cell:
                 self.checkpoints.load(cell["c"])
 
     def dump(self) -> dict[str, Any]:
-        """As JSON. A completed course keeps no tail: only rare facts can still change it, and those replay it whole."""
-        cell: dict[str, Any] = {
-            "e": list(self.enrolled) if self.enrolled is not None else None,
-            "p": self.tip.dump(),
-        }
+        """As JSON. A completed course keeps no tail, and where no sum can fall, nothing else: nothing can change it."""
+        progress = self.tip.dump()
+        progress.pop("h", None)  # the base knows
+        cell: dict[str, Any] = {"e": list(self.enrolled) if self.enrolled is not None else None, "p": progress}
         if not self.tip.complete:
             cell["b"] = self.base.dump()
             cell["k"] = list(self.base_end) if self.base_end is not None else None
             cell["t"] = self.tail
+        if self.insertable and not self.final and (self.base_end is not None or self.tip.complete):
+            cell["w"] = [each.dump() for each in self.turns]
+            if self.days:
+                cell["y"] = {str(part): days for part, days in self.days.items()}
             if self.checkpoints.settled:
                 cell["c"] = self.checkpoints.dump()
         return cell
@@ -82,6 +100,18 @@ class Course:
             _ = Moment(at, seq), [self.quest.measures[part] for part, _ in parts]
         for _, at, seq, progress in self.checkpoints.rows:
             _ = Moment(at, seq), Progress.load(progress)
+        for each in self.turns:
+            each.run(self.quest)
+
+    @property
+    def final(self) -> bool:
+        """Whether no other fact can change what came of it."""
+        return self.tip.complete and not self.quest.has_sums
+
+    def may_fall(self, entries: Iterable[Parts]) -> bool:
+        """Whether a sum falls among these facts and those of the tail."""
+        parts = itertools.chain(*entries, *(each for _, _, each in self.tail))
+        return self.quest.has_sums and any(self.quest.falls(part, amount) for part, amount in parts)
 
     @property
     def end(self) -> Moment | None:
@@ -97,6 +127,10 @@ class Course:
         """Whether one who had to enrol hadn't yet."""
         return self.explicit and (self.enrolled is None or moment < self.enrolled)
 
+    def would_lose(self, entry: Moment) -> bool:
+        """Whether a rolling course that began at an earlier moment would end before what it keeps."""
+        return self.rolling is not None and self.end is not None and self.end.at >= entry.at + self.rolling
+
     def enrol(self, moment: Moment) -> None:
         """Enter the course; the earliest entry counts."""
         if self.enrolled is None or moment < self.enrolled:
@@ -110,17 +144,20 @@ class Course:
             return [(part, "not_enrolled") for part, _ in parts]
         if self.expires_at is not None and moment.at >= self.expires_at:
             return [(part, "outside_window") for part, _ in parts]
-        verdicts, kept = _advance(self.quest, self.tip, moment, parts)
+        verdicts, kept = in_order(self.quest, self.tip, moment, parts)
         if kept:
             self.tail.append([*moment, [list(part) for part in kept]])
             while len(self.tail) > TAIL and (self.tail[0][0] < moment.at - LATENESS or len(self.tail) > MAX_TAIL):
-                self._settle(*self.tail.pop(0))
+                self._settle()
+            if self.tip.complete:
+                self._keep_turns(len(self.tail))
         return verdicts
 
     def rewind(self) -> list[tuple[Moment, Parts]]:
         """Go back to before the tail; answers the facts of the tail, to be pushed again among late ones."""
         tail, self.tail = self.tail, []
-        self.tip = Progress.load(self.base.dump())
+        self.turns = [each for each in self.turns if self.base.done[each.part] is not None]
+        self.tip = self.base.copy()
         return [(Moment(at, seq), parts) for at, seq, parts in tail]
 
     def go_back(self, moment: Moment) -> bool:
@@ -133,52 +170,53 @@ class Course:
             return False
         self.base_end, progress = found
         self.base, self.tip, self.tail = Progress.load(progress), Progress.load(progress), []
+        self.turns = [each for each in self.turns if self.base.done[each.part] is not None]
+        for part, days in list(self.days.items()):
+            if self.base.done[part] is None:
+                last = self.base.seen[part]
+                self.days[part] = [] if last is None else days_until(days, last)
         return True
 
-    def _settle(self, at: int, seq: int, parts: Parts) -> None:
+    def take_member(self, part: int, member: str) -> None:
+        """Note a member of a set, as a cell names it, in a base that counts it already."""
+        if self.quest.measures[part].aggregate == "distinct":
+            self.base.add_member(part, member)
+        else:
+            self.know_days(part)
+            self.remember_day(part, int(member))
+            self.base.seen[part] = max(int(member), self.base.seen[part] or 0)
+
+    def know_days(self, part: int) -> None:
+        """Begin to remember the days of a part that counts days, where the base has none yet."""
+        if self.quest.measures[part].aggregate == "days" and self.base.seen[part] is self.base.done[part] is None:
+            self.days.setdefault(part, [])
+
+    def remember_day(self, part: int, day: int) -> None:
+        """Note a day in the base."""
+        if part in self.days:
+            add_day(self.days[part], day)
+            if len(self.days[part]) > MAX_STRETCHES:
+                del self.days[part]
+
+    def _settle(self) -> None:
+        self._keep_turns()
+        at, seq, parts = self.tail.pop(0)
         self.base_end = Moment(at, seq)
-        _advance(self.quest, self.base, self.base_end, parts)
+        for part, _ in parts:
+            self.know_days(part)
+        verdicts, _ = in_order(self.quest, self.base, self.base_end, parts)
+        amounts = dict(parts)
+        for part, verdict in verdicts:
+            if verdict == "matched" and self.quest.measures[part].aggregate == "days":
+                self.remember_day(part, int(amounts[part]))
         if self.checkpoints.due() and self.base.members <= MAX_MEMBERS:
-            self.checkpoints.keep(self.base_end, Progress.load(self.base.dump()).dump())
+            self.checkpoints.keep(self.base_end, self.base.copy().dump())
 
-
-def _advance(
-    quest: Quest, progress: Progress, moment: Moment, parts: Parts
-) -> tuple[list[tuple[int, Verdict]], list[tuple[int, Amount]]]:
-    met = [done is not None for done in progress.done]
-    verdicts: list[tuple[int, Verdict]] = []
-    kept: list[tuple[int, Amount]] = []
-    counted = False
-    for part, amount in parts:
-        if met[part]:
-            verdicts.append((part, "already_complete"))
-            continue
-        # A part that waits is kept: a late fact may meet its prerequisite earlier.
-        kept.append((part, amount))
-        if not all(met[each] for each in quest.prerequisites[part]):
-            verdicts.append((part, "prerequisite_open"))
-            continue
-        progress.count(quest, part, amount, moment, new=_is_new(quest, progress, part, amount))
-        verdicts.append((part, "matched"))
-        counted = True
-    if counted:
-        progress.mark(quest, moment)
-    return verdicts, kept
-
-
-def _is_new(quest: Quest, progress: Progress, part: int, amount: Amount) -> bool:
-    """In order a day is new when it is later than the last; a distinct value must be looked up."""
-    seen = progress.seen[part]
-    match quest.measures[part].aggregate:
-        case "days":
-            progress.seen[part] = amount
-            return seen is None or int(amount) > seen
-        case "distinct":
-            if seen is None:
-                seen = progress.seen[part] = []
-            if amount in seen:
-                return False
-            seen.append(amount)
-            return True
-        case _:
-            return False
+    def _keep_turns(self, oldest: int = KEPT_ENTRIES) -> None:
+        """Make the turns to which the oldest facts of the tail lead, before those facts leave it."""
+        known = {each.part for each in self.turns}
+        for part, done in enumerate(self.tip.done):
+            if done is None or self.base.done[part] is not None or part in known or not self.quest.leads_on(part):
+                continue
+            if any((at, seq) == done for at, seq, _ in self.tail[:oldest]):
+                self.turns.append(turn(part, self.quest, done, self.base_end, self.base, self.tail))

@@ -98,33 +98,32 @@ class LeaderboardRule:
         return Replay(self.fact_types, self.bounds.starts_at, (keys.scores(self.code), keys.members(self.key)))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """Everything, when a known value turns out older and it was the one that had set the time of the score."""
-        if not self._keeps_set:
-            return None
-        for hit in hits:
-            reading = hit.readings[0]
-            if reading.verdict == "matched":
-                for window, period in self.periods(hit.fact.occurred_at):
-                    score = cells.get(keys.score(self.code, window, period))
-                    first = cells.get(self._member(window, period, reading))
-                    if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
-                        return self.whole()
-        return None
+        """The sets in which a known value turns out older and it was the one that had set the time of the score."""
+        sets = {keys.members(f"{self.key}/{window}/{period}") for window, period in self._unset(hits, cells)}
+        return Replay(frozenset(), None, tuple(sorted(sets))) if sets else None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
         """Add the hits to the scores."""
         outcome = Outcome()
-        story = hits if replayed is None else merge(replayed.hits, hits)
+        # A set that was asked for holds no scores; everything does, and there are some whenever a set is asked for.
+        unset = self._unset(hits, cells) if replayed is not None and self._are_sets(replayed.cells) else []
+        anew = replayed if not unset else None
+        story = hits if anew is None else merge(anew.hits, hits)
         old = {**cells, **replayed.cells} if replayed is not None else cells
         new: dict[str, Cell] = {}
-        source = {} if replayed is not None else cells
+        source = {} if anew is not None else cells
         for hit in story:
             reading = hit.readings[0]
             if reading.verdict == "matched":
                 for window, period in self.periods(hit.fact.occurred_at):
                     self._score(window, period, hit.fact, reading, source, new)
-        if replayed is not None:
-            outcome.cells.update(dict.fromkeys(replayed.cells))
+        for window, period in unset:
+            under = keys.members(f"{self.key}/{window}/{period}")
+            members = {key: cell for key, cell in {**old, **new}.items() if key.startswith(under)}
+            key = keys.score(self.code, window, period)
+            new[key] = {**(new.get(key) or cells[key]), "at": max(first[0] for first in members.values())}
+        if anew is not None:
+            outcome.cells.update(dict.fromkeys(anew.cells))
         for key, value in new.items():
             if value == old.get(key):
                 outcome.cells.pop(key, None)
@@ -136,6 +135,22 @@ class LeaderboardRule:
         if hits:
             outcome.effects.extend(scored(hits[-1].fact, outcome.cells, self.shown))
         return outcome
+
+    def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:
+        """The windows, with the period, whose score was reached when a value first came that came earlier now."""
+        found: dict[tuple[str, str], None] = {}
+        for hit in hits if self._keeps_set else ():
+            reading = hit.readings[0]
+            if reading.verdict == "matched":
+                for window, period in self.periods(hit.fact.occurred_at):
+                    score = cells.get(keys.score(self.code, window, period))
+                    first = cells.get(self._member(window, period, reading))
+                    if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
+                        found[window, period] = None
+        return list(found)
+
+    def _are_sets(self, cells: Cells) -> bool:
+        return bool(cells) and all(key.startswith(keys.members(self.key)) for key in cells)
 
     def part_name(self, part: int) -> str | None:  # noqa: ARG002
         """A leaderboard has but one part."""

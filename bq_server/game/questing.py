@@ -11,8 +11,9 @@ from bq_server.game.conditions import Variables
 from bq_server.game.courses import Course
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
+from bq_server.game.insertions import insert, met_later
 from bq_server.game.measures import Amount, Hit, Reading
-from bq_server.game.quests import COMPLETE, Progress, Quest, freely
+from bq_server.game.quests import COMPLETE, Parts, Progress, Quest, freely
 from bq_server.game.rules import Bounds, Outcome, Replay, Replayed, Rewards, Step, explain, merge, reduced, still_due
 
 ENROLMENT = -1
@@ -72,7 +73,7 @@ class QuestRule:
         if not self.ordered:
             for hit in hits:
                 for reading in hit.readings:
-                    if reading.verdict == "matched" and self._keeps_set(reading.part):
+                    if reading.verdict == "matched" and self.quest.keeps_set(reading.part):
                         yield keys.member(self.key, str(reading.part), reading.amount)
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
@@ -86,40 +87,32 @@ class QuestRule:
         return Replay(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """The past, when a fact comes before what is kept, or makes a sum fall."""
+        """The past, when a fact comes before what is kept and may change more than that, or an enrolment moves."""
         cell = cells.get(self.cell)
         if self._in_order(hits, cell):
             return None
         standing = self._load(cell)
-        if standing.course is not None:
-            return self._late_course(hits, standing.course)
-        for hit in hits:
-            for part, amount in _amounts(hit):
-                if self._falls(part, amount) and (
-                    standing.progress.done[part] is None
-                    or (standing.newest is not None and hit.fact.moment < standing.newest)
-                ):
-                    return self.whole()
-        return None
+        if standing.course is None:
+            if not self._first_fall(hits, standing):
+                return None
+            if self._has_open_set(standing):
+                return self.whole() if _is_late(hits, standing) else self._sets()
+            standing = self._converted(standing)
+        course = standing.course
+        if course is None:
+            return None
+        restart = self._restarts(hits, course)
+        if restart is not None:
+            return None if self._starts_alone(restart, course) else self._since(restart, course)
+        return None if _fits(hits, course) else self._past_of(hits, cell)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
         """Take the hits into the quest."""
         outcome = Outcome()
         old = cells.get(self.cell)
-        story = hits
         before = self._load(old)
-        standing = self._load(old)
+        standing, story = self._opened(hits, old, replayed)
         if replayed is not None:
-            past = replayed.hits
-            course = self._resumed(hits, standing.course)
-            if course is not None:
-                # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
-                past = [hit for hit in past if course.base_end is None or hit.fact.moment > course.base_end]
-                standing = Standing(course.tip, course=course)
-            story = merge(past, hits)
-            if course is None:
-                falls = any(self._falls(*amount) for hit in story for amount in _amounts(hit))
-                standing = self._fresh(ordered=self.ordered or falls)
             outcome.cells.update(dict.fromkeys(replayed.cells))
         verdicts = self._take(story, standing, cells, outcome)
         for hit in hits:
@@ -213,84 +206,116 @@ class QuestRule:
         newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
         return bool(hits) and list(hits[0].fact.moment) > newest
 
-    def _late_course(self, hits: Sequence[Hit], course: Course) -> Replay | None:
-        restart = self._restarts(hits, course)
-        if restart is not None:
-            return self._since(restart, course)
-        if not any(self._reopens(hit.fact.moment, _amounts(hit), course) for hit in hits):
-            return None
-        earliest = self._earliest(hits, course)
-        checkpoint = course.checkpoints.before(earliest)
-        return self._since(earliest, course) if checkpoint is None else Replay(self.fact_types, checkpoint.at)
+    def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
+        """What follows the newest checkpoint before the hits."""
+        course = self._load(cell).course
+        earliest = _earliest(hits, course)
+        checkpoint = None if course is None else course.checkpoints.before(earliest)
+        if course is None or checkpoint is None:
+            return self._since(earliest, course)
+        return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
+
+    def _opened(
+        self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
+    ) -> tuple[Standing, Sequence[Hit]]:
+        """The state that the step starts from, and the hits to be taken into it."""
+        standing = self._load(cell)
+        if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
+            if not self._has_open_set(standing):
+                standing = self._converted(standing)
+            elif not _is_late(hits, standing):
+                return self._converted(standing, replayed.cells if replayed is not None else {}), hits
+        course = standing.course
+        if replayed is None:
+            restart = self._restarts(hits, course) if course is not None else None
+            alone = course is not None and restart is not None and self._starts_alone(restart, course)
+            if alone or (course is None and self._first_fall(hits, standing)):
+                standing = self._fresh(ordered=True)
+            return standing, hits
+        course = self._resumed(hits, course) if self._is_own(cell) else None
+        if course is not None:
+            # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
+            past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
+            return Standing(course.tip, course=course), merge(past, hits)
+        story = merge(replayed.hits, hits)
+        falls = any(self.quest.falls(*amount) for hit in story for amount in _amounts(hit))
+        return self._fresh(ordered=self.ordered or falls), story
 
     def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
-        """The first hit with which one enters earlier, where all that follows depends on it."""
+        """The first hit with which one enters earlier, where that changes which known facts count."""
         enrolled = course.enrolled
         for hit in hits:
             moment = hit.fact.moment
             early = enrolled is not None and moment < enrolled
-            if _enrols(hit):
-                if (self.explicit and (enrolled is None or early)) or (early and self.rolling is not None):
+            if self.explicit:
+                if _enrols(hit) and (enrolled is None or early):
                     return moment
-            elif early and not self.explicit and self.rolling is not None and _amounts(hit):
+            elif early and (_enrols(hit) or _amounts(hit)) and course.would_lose(moment):
                 return moment
         return None
 
-    def _earliest(self, hits: Sequence[Hit], course: Course) -> Moment:
-        """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
-        return min(hit.fact.moment for hit in hits if _amounts(hit) and not course.is_before_entry(hit.fact.moment))
+    def _starts_alone(self, restart: Moment, course: Course) -> bool:
+        """Whether a course that begins earlier ends before the first fact known, which began it until now."""
+        if self.explicit or self.rolling is None or course.enrolled is None:
+            return False
+        return restart.at + self.rolling <= course.enrolled.at
 
     def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
         """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
-        if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None:
+        if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None or not hits:
             return None
-        if not any(self._reopens(hit.fact.moment, _amounts(hit), course) for hit in hits):
-            return None
-        return course if course.go_back(self._earliest(hits, course)) else None
+        return course if course.go_back(_earliest(hits, course)) else None
 
-    def _reopens(self, moment: Moment, amounts: Sequence[tuple[int, Amount]], course: Course) -> bool:
-        """Whether a fact falls before what the course still keeps, and may change what came of it."""
-        if course.enrolled is None or course.is_before_entry(moment):
-            return False
-        if not course.tip.complete and (course.end is None or moment > course.end):
-            return False
-        for part, amount in amounts:
-            done = course.tip.done[part]
-            if done is not None and self._falls(part, amount):
-                if moment < done:
-                    return True
-            elif course.tip.complete:
-                # An earlier prerequisite lets in what came after it, and that may have been a sum's fall.
-                if done is not None and moment < done and self._leads_to_a_sum(part):
-                    return True
-            elif done is not None and not self._leads_on(part):
-                continue
-            elif course.base_end is not None and moment < course.base_end:
-                return True
-        return False
-
-    def _since(self, moment: Moment, course: Course) -> Replay:
+    def _since(self, moment: Moment, course: Course | None) -> Replay:
         whole = self.whole()
         if not self.explicit and self.rolling is None:
             return whole
-        since = moment.at if course.enrolled is None else min(moment.at, course.enrolled.at)
-        return Replay(whole.fact_types, since, whole.prefixes)
+        since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
+        until = None if self.rolling is None else since.at + self.rolling
+        return Replay(whole.fact_types, since.at, whole.prefixes, until=until)
+
+    def _sets(self) -> Replay:
+        """The members of the sets kept in cells, and no facts."""
+        return Replay(frozenset(), None, (keys.members(self.key),))
+
+    def _first_fall(self, hits: Sequence[Hit], standing: Standing) -> bool:
+        """Whether an amount makes order decide that didn't before. One after its part was met never counts."""
+        late = _is_late(hits, standing)
+        return any(
+            self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
+            for hit in hits
+            for part, amount in _amounts(hit)
+        )
+
+    def _has_open_set(self, standing: Standing) -> bool:
+        progress = standing.progress
+        return any(
+            self.quest.keeps_set(part) and progress.done[part] is None and progress.values[part] is not None
+            for part in range(self.quest.size)
+        )
+
+    def _converted(self, standing: Standing, members: Cells | None = None) -> Standing:
+        """The course that a state kept in any order comes to: when something was reached, it only knows the latest."""
+        end = standing.newest
+        if end is None:
+            return self._fresh(ordered=True)
+        progress = standing.progress
+        progress.done = [None if done is None else end for done in progress.done]
+        progress.marks = dict.fromkeys(progress.marks, end)
+        course = Course(self.quest, self.explicit, self.rolling, enrolled=end)
+        course.base, course.base_end = progress, end
+        for key in members or ():
+            part, _, member = key.removeprefix(keys.members(self.key)).partition("/")
+            if progress.done[int(part)] is None:
+                course.take_member(int(part), member)
+        course.tip = progress.copy()
+        return Standing(course.tip, course=course)
+
+    def _is_own(self, cell: Cell | None) -> bool:
+        return cell is not None and cell.get("rev") == self.revision
 
     def _past_types(self) -> frozenset[str]:
         return self.fact_types
-
-    def _keeps_set(self, part: int) -> bool:
-        return self.quest.measures[part].aggregate in ("distinct", "days")
-
-    def _leads_on(self, part: int) -> bool:
-        return any(part in each for each in self.quest.prerequisites)
-
-    def _leads_to_a_sum(self, part: int) -> bool:
-        following = [each for each in range(self.quest.size) if part in self.quest.prerequisites[each]]
-        return any(self.quest.measures[each].aggregate == "sum" or self._leads_to_a_sum(each) for each in following)
-
-    def _falls(self, part: int, amount: Amount) -> bool:
-        return self.quest.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0
 
     def _fresh(self, *, ordered: bool) -> Standing:
         if not ordered:
@@ -311,34 +336,70 @@ class QuestRule:
 
 def _pushed(story: Sequence[Hit], standing: Standing, course: Course) -> dict[tuple[str, int], Verdict]:
     verdicts: dict[tuple[str, int], Verdict] = {}
-    entries: list[tuple[Moment, Sequence[tuple[int, Amount]], str | None]] = []
+    entries: list[tuple[Moment, Parts]] = []
+    fact_ids: dict[Moment, str] = {}
     for hit in story:
         if _enrols(hit):
             course.enrol(hit.fact.moment)
-        elif parts := _amounts(hit):
-            entries.append((hit.fact.moment, parts, hit.fact.fact_id))
+        elif amounts := _amounts(hit):
+            entries.append((hit.fact.moment, amounts))
+            fact_ids[hit.fact.moment] = hit.fact.fact_id
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        moment, parts = entries.pop(0)
+        found = _inserted(course, moment, parts)
+        if found is None:
+            raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
+        verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
     if course.tip.complete:
-        for _, amounts, fact_id in entries:
-            for part, _ in amounts:
-                verdicts[fact_id or "", part] = "already_complete"
-        return verdicts
-    while entries and course.base_end is not None and entries[0][0] < course.base_end:
-        # It belongs to parts already met, on which nothing else waits; any other would have been replayed.
-        moment, amounts, fact_id = entries.pop(0)
-        early = course.is_before_entry(moment)
-        if not early:
-            course.checkpoints.passed_over(moment, (part for part, _ in amounts))
-        verdict: Verdict = "not_enrolled" if early else "already_complete"
-        verdicts.update({(fact_id or "", part): verdict for part, _ in amounts})
-    if entries and course.end is not None and entries[0][0] < course.end:
-        entries.extend((moment, kept, None) for moment, kept in course.rewind())
-        entries.sort(key=lambda entry: entry[0])
-    for moment, taken, fact_id in entries:
-        for part, verdict in course.push(moment, taken):
-            if fact_id is not None:
-                verdicts[fact_id, part] = verdict
+        if entries and course.rolling is not None and not course.explicit:
+            course.enrol(entries[0][0])
+        verdicts.update(
+            {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
+        )
+    else:
+        for moment, part, verdict in _push(course, entries):
+            if moment in fact_ids:
+                verdicts[fact_ids[moment], part] = verdict
     standing.progress = course.tip
     return verdicts
+
+
+def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
+    if course.is_before_entry(moment):
+        return [(part, "not_enrolled") for part, _ in parts]
+    return insert(course, moment, parts)
+
+
+def _fits(hits: Sequence[Hit], course: Course) -> bool:
+    """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
+    entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := _amounts(hit))]
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        if _inserted(course, *entries.pop(0)) is None:
+            return False
+    if not entries or course.tip.complete or not course.may_fall(parts for _, parts in entries):
+        return True
+    before = list(course.tip.done)
+    _push(course, entries)
+    return not met_later(before, course.tip.done)
+
+
+def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
+    """Take facts from after the base, in order, among those of the tail."""
+    entries = list(entries)
+    if entries and course.end is not None and entries[0][0] < course.end:
+        entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
+    return [(moment, part, verdict) for moment, parts in entries for part, verdict in course.push(moment, parts)]
+
+
+def _earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
+    """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
+    moments = [hit.fact.moment for hit in hits if _amounts(hit)]
+    return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
+
+
+def _is_late(hits: Sequence[Hit], standing: Standing) -> bool:
+    """Whether one of the hits comes before what has counted; no two facts share a moment."""
+    return standing.newest is not None and hits[0].fact.moment < standing.newest
 
 
 def _amounts(hit: Hit) -> list[tuple[int, Amount]]:

@@ -1,6 +1,6 @@
 """Quests: parts with targets, met one by one. A badge's criteria are a quest of one part, a challenge is one of many.
 
-`Progress` is the running state; `freely` takes facts in any order, `courses` (the module) takes them in theirs.
+`Progress` is the running state; `freely` takes facts in any order, `in_order` in theirs.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,12 @@ from fractions import Fraction
 from typing import Any, Self
 
 from bq_server.game.cells import Cell
+from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
 from bq_server.game.measures import Amount, Measure
+
+Parts = Sequence[tuple[int, Amount]]
+"""What a fact brings to parts of a quest."""
 
 COMPLETE = "complete"
 """The mark of a quest whose parts are all met."""
@@ -32,6 +36,23 @@ class Quest:
         """How many parts there are."""
         return len(self.measures)
 
+    def leads_on(self, part: int) -> bool:
+        """Whether another part waits for this one."""
+        return any(part in each for each in self.prerequisites)
+
+    def keeps_set(self, part: int) -> bool:
+        """Whether the part counts each of its amounts once."""
+        return self.measures[part].aggregate in ("distinct", "days")
+
+    def falls(self, part: int, amount: Amount) -> bool:
+        """Whether an amount makes its part's sum fall."""
+        return self.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether a part may fall, and so the whole be less than it was."""
+        return any(measure.aggregate == "sum" for measure in self.measures)
+
 
 @dataclass(slots=True)
 class Progress:
@@ -45,6 +66,8 @@ class Progress:
     """Per part, where the order is kept: the digests counted by distinct, the last day counted by days."""
     at: int | None = None
     """Event time of the newest fact that counted."""
+    highs: dict[int, int] = field(default_factory=dict)
+    """By part whose sum has fallen: the most it can have been, while it is more than it is now."""
 
     @classmethod
     def empty(cls, quest: Quest) -> Self:
@@ -62,7 +85,13 @@ class Progress:
             if "s" in cell
             else [None] * len(cell["v"]),
             cell.get("at"),
+            {int(part): high for part, high in cell.get("h", {}).items()},
         )
+
+    def copy(self) -> Self:
+        """Another one that says the same."""
+        seen = [list(each) if isinstance(each, list) else each for each in self.seen]
+        return type(self)(list(self.values), list(self.done), dict(self.marks), seen, self.at, dict(self.highs))
 
     def dump(self) -> Cell:
         """As JSON."""
@@ -73,6 +102,8 @@ class Progress:
             cell["s"] = self.seen
         if self.at is not None:
             cell["at"] = self.at
+        if self.highs:
+            cell["h"] = {str(part): high for part, high in self.highs.items()}
         return cell
 
     @property
@@ -90,7 +121,11 @@ class Progress:
         value = self.values[part]
         match quest.measures[part].aggregate:
             case "sum":
-                value = (value or 0) + int(amount)
+                value = value or 0
+                high = self.highs.pop(part, value)
+                value += int(amount)
+                if high > value:
+                    self.highs[part] = high
             case "max":
                 value = int(amount) if value is None else max(value, int(amount))
             case "count":
@@ -100,8 +135,22 @@ class Progress:
         self.values[part] = value
         self.at = moment.at if self.at is None else max(self.at, moment.at)
         if value >= quest.targets[part]:
-            self.done[part] = moment
-            self.seen[part] = None
+            self.meet(part, moment)
+
+    def add_member(self, part: int, member: Amount) -> bool:
+        """Put a distinct value into the set of its part; whether it is new."""
+        if self.seen[part] is None:
+            self.seen[part] = []
+        if member in self.seen[part]:
+            return False
+        self.seen[part].append(member)
+        return True
+
+    def meet(self, part: int, moment: Moment) -> None:
+        """Note that a part is met, and forget what only mattered before."""
+        self.done[part] = moment
+        self.seen[part] = None
+        self.highs.pop(part, None)
 
     def mark(self, quest: Quest, moment: Moment) -> None:
         """Note what has been reached by now."""
@@ -116,11 +165,12 @@ class Progress:
                         break
                     self.marks[name] = moment
 
-    def fraction(self, quest: Quest) -> Fraction:
-        """The mean over the parts of how much of each is met, each between 0 and 1."""
+    def fraction(self, quest: Quest, *, at_most: bool = False) -> Fraction:
+        """The mean over the parts of how much of each is met, each between 0 and 1; or a limit that it never passed."""
         total = Fraction(0)
-        for value, done, target in zip(self.values, self.done, quest.targets, strict=True):
-            total += 1 if done else Fraction(min(max(value or 0, 0), target), target)
+        for part, (value, done, target) in enumerate(zip(self.values, self.done, quest.targets, strict=True)):
+            most = self.highs.get(part, value) if at_most else value
+            total += 1 if done else Fraction(min(max(most or 0, 0), target), target)
         return total / quest.size
 
     def shown(self, quest: Quest, part: int) -> int | float:
@@ -143,9 +193,46 @@ def freely(
     counted = []
     for part, amount in amounts:
         if progress.done[part] is None:
-            keeps_set = quest.measures[part].aggregate in ("distinct", "days")
-            progress.count(quest, part, amount, moment, new=keeps_set and is_new(part, amount))
+            progress.count(quest, part, amount, moment, new=quest.keeps_set(part) and is_new(part, amount))
             counted.append(part)
     if counted:
         progress.mark(quest, moment)
     return counted
+
+
+def in_order(
+    quest: Quest, progress: Progress, moment: Moment, parts: Parts
+) -> tuple[list[tuple[int, Verdict]], list[tuple[int, Amount]]]:
+    """Take the next fact where order decides; answers what became of each part, and the parts not met before."""
+    met = [done is not None for done in progress.done]
+    verdicts: list[tuple[int, Verdict]] = []
+    kept: list[tuple[int, Amount]] = []
+    counted = False
+    for part, amount in parts:
+        if met[part]:
+            verdicts.append((part, "already_complete"))
+            continue
+        # A part that waits is kept: a late fact may meet its prerequisite earlier.
+        kept.append((part, amount))
+        if not all(met[each] for each in quest.prerequisites[part]):
+            verdicts.append((part, "prerequisite_open"))
+            continue
+        progress.count(quest, part, amount, moment, new=_is_new(quest, progress, part, amount))
+        verdicts.append((part, "matched"))
+        counted = True
+    if counted:
+        progress.mark(quest, moment)
+    return verdicts, kept
+
+
+def _is_new(quest: Quest, progress: Progress, part: int, amount: Amount) -> bool:
+    """In order a day is new when it is later than the last; a distinct value must be looked up."""
+    seen = progress.seen[part]
+    match quest.measures[part].aggregate:
+        case "days":
+            progress.seen[part] = amount
+            return seen is None or int(amount) > seen
+        case "distinct":
+            return progress.add_member(part, amount)
+        case _:
+            return False

@@ -107,6 +107,9 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
             progress = rule.open(cell).progress
             progress.fraction(rule.quest)
             return len(progress.values) == rule.quest.size and isinstance(cell.get("given", {}), dict)
+        if isinstance(rule, StreakRule) and kind == "seen":
+            first, reach = cell
+            return int(reach) < int(first) <= int(key.rpartition("/")[2])
         if isinstance(rule, StreakRule):
             return Runs.load(cell).current >= 0 and isinstance(cell.get("given", {}), dict)
     except (TypeError, ValueError, LookupError, AttributeError):

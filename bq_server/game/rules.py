@@ -79,6 +79,8 @@ class Replay:
     """The cells under these prefixes are written anew, so those that exist must be known."""
     ledger: bool = False
     """Whether the points ledger must be known."""
+    until: int | None = None
+    """Facts from this event time on are not needed, though they may be given; none where all are."""
 
 
 @dataclass(frozen=True, slots=True)

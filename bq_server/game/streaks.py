@@ -48,6 +48,10 @@ class Runs:
     """The last period no longer kept, and the length of the run it belongs to."""
     longest: int = 0
     newest: Moment | None = None
+    rows: dict[int, list[int]] = field(default_factory=dict)
+    """Stretches no longer kept here but in cells of their own, by last period: `[first, reach]`. Only new ones."""
+    rows_known: bool = True
+    """Whether all that are no longer kept here are in cells. An earlier release forgot them."""
 
     def add(self, period: int, reach: int) -> None:
         """Record a period."""
@@ -59,9 +63,23 @@ class Runs:
             self.stretches.insert(index, [period, period, reach])
             self._join(index)
             self._join(index - 1)
+        self.longest = max(self.longest, *self.lengths())
+
+    def recall(self, rows: Iterable[tuple[int, list[int]]]) -> None:
+        """Keep those again that were in cells."""
+        self.stretches[:0] = sorted([first, last, reach] for last, (first, reach) in rows)
+        self.older = None
+
+    def forget(self) -> None:
+        """Keep the newest periods only."""
+        if not self.stretches or self.stretches[0][1] >= self.stretches[-1][1] - KEPT_PERIODS:
+            return
+        floor = self.stretches[-1][1] - KEPT_PERIODS
         lengths = self.lengths()
-        self.longest = max(self.longest, *lengths)
-        self._forget(lengths)
+        gone = next(place for place, stretch in enumerate(self.stretches) if stretch[1] >= floor)
+        self.older = (self.stretches[gone - 1][1], lengths[gone - 1])
+        self.rows |= {last: [first, reach] for first, last, reach in self.stretches[:gone]}
+        del self.stretches[:gone]
 
     def forgets(self, period: int, reach: int) -> bool:
         """Whether a record may touch periods that are no longer kept, or soon won't be.
@@ -104,15 +122,6 @@ class Runs:
             stretch = self.stretches[index]
             stretch[1], stretch[2] = last, min(stretch[2], reach)
 
-    def _forget(self, lengths: list[int]) -> None:
-        floor = self.stretches[-1][1] - KEPT_PERIODS
-        gone = 0
-        while self.stretches[gone][1] < floor:
-            gone += 1
-        if gone:
-            self.older = (self.stretches[gone - 1][1], lengths[gone - 1])
-            del self.stretches[:gone]
-
     @classmethod
     def load(cls, cell: Cell | None) -> "Runs":
         """Read what `dump` wrote."""
@@ -123,16 +132,20 @@ class Runs:
             tuple(cell["o"]) if cell["o"] is not None else None,
             cell["l"],
             Moment(*cell["k"]) if cell["k"] is not None else None,
+            rows_known="w" in cell or cell["o"] is None,
         )
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {
+        cell: dict[str, Any] = {
             "s": self.stretches,
             "o": list(self.older) if self.older is not None else None,
             "l": self.longest,
             "k": list(self.newest) if self.newest is not None else None,
         }
+        if self.rows_known and self.older is not None:
+            cell["w"] = 1
+        return cell
 
 
 @dataclass(slots=True)
@@ -179,19 +192,16 @@ class StreakRule:
 
     def whole(self) -> Replay:
         """All records."""
-        return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, ledger=bool(self.milestones))
+        facts = self.fact_types - {TIMEZONE_CHANGED}
+        return Replay(facts, self.bounds.starts_at, (keys.members(self.key),), ledger=bool(self.milestones))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """All records, when a zone changed before some of them, or one belongs to periods no longer kept."""
+        """The periods no longer kept, when a record may touch them; all records when a zone changed before some."""
         runs = Runs.load(cells.get(keys.streak(self.code)))
-        if runs.newest is None:
-            return None
-        for hit in hits:
-            if hit.fact.fact_type == TIMEZONE_CHANGED:
-                if hit.fact.moment < runs.newest:
-                    return self.whole()
-            elif _matched(hit) and runs.forgets(*self.place(hit.fact.occurred_at, UTC)):
-                return self.whole()
+        if self._recalls(hits, runs):
+            return Replay(frozenset(), None, (keys.members(self.key),))
+        if runs.newest is not None and (self._moves(hits, runs.newest) or self._forgot(hits, runs)):
+            return self.whole()
         return None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> Outcome:
@@ -199,9 +209,14 @@ class StreakRule:
         outcome = Outcome()
         key = keys.streak(self.code)
         old = cells.get(key)
-        story = hits if replayed is None else merge(replayed.hits, hits)
         known = Runs.load(old)
-        runs = Runs.load(old if replayed is None else None)
+        recalls = replayed is not None and self._is_own(old) and self._recalls(hits, known)
+        anew = replayed is not None and not recalls
+        story = merge(replayed.hits, hits) if replayed is not None and anew else hits
+        runs = Runs.load(None if anew else old)
+        kept_apart = replayed.cells if replayed is not None else {}
+        if recalls:
+            runs.recall((int(key.rpartition("/")[2]), row) for key, row in kept_apart.items())
         timeline = cells.get(keys.ZONE, ())
         before: dict[str, Any] = old.get("given", {}) if old is not None else {}
         due: dict[str, Rewards] = {}
@@ -213,9 +228,12 @@ class StreakRule:
         for fact in records:
             zone = self.zone or zone_at(timeline, fact.moment)
             runs.add(*self.place(fact.occurred_at, zone))
+            if not recalls:
+                runs.forget()
             if runs.newest is None or fact.moment > runs.newest:
                 runs.newest = fact.moment
             self._grant(outcome, runs, fact if fact.fact_id in batch or not hits else hits[-1].fact, fact, given)
+        runs.forget()
         outcome.grants = reduced(outcome.grants, self.steps(), due)
         for hit in hits:
             if hit.fact.fact_type != TIMEZONE_CHANGED:
@@ -239,7 +257,28 @@ class StreakRule:
                 cell["given"] = given | before  # the time first given stays
             if cell != old:
                 outcome.cells[key] = cell
+        rows = {keys.member(self.key, "past", last): row for last, row in runs.rows.items()}
+        outcome.cells.update(dict.fromkeys(kept_apart.keys() - rows.keys()))
+        outcome.cells.update({name: row for name, row in rows.items() if kept_apart.get(name) != row})
         return outcome
+
+    def _moves(self, hits: Sequence[Hit], newest: Moment) -> bool:
+        """Whether a zone changed before a record."""
+        return any(hit.fact.fact_type == TIMEZONE_CHANGED and hit.fact.moment < newest for hit in hits)
+
+    def _forgot(self, hits: Sequence[Hit], runs: Runs) -> bool:
+        """Whether a record may touch periods that are not kept in the cell."""
+        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
+        return any(runs.forgets(*self.place(fact.occurred_at, UTC)) for fact in records)
+
+    def _recalls(self, hits: Sequence[Hit], runs: Runs) -> bool:
+        """Whether all that the hits touch is kept, though not all of it in the cell."""
+        if runs.newest is None or not runs.rows_known:
+            return False
+        return not self._moves(hits, runs.newest) and self._forgot(hits, runs)
+
+    def _is_own(self, cell: Cell | None) -> bool:
+        return cell is not None and cell["rev"] == self.revision
 
     def steps(self) -> list[Step]:
         """Everything there is to reach."""

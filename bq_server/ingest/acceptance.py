@@ -8,28 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import cast
 
 from bq_server.events import Event, Scope
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
-from bq_server.problems import RETRY_AFTER, Code, Refusal
+from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import Fact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.writer import Claim, Message, StreamFull, Writer
+from bq_server.stream.writer import Appended, Claim, Message, Result, StreamFull, Writer
+
+Accepted = Appended
 
 SYNC_GROUP_EVENTS = 200
 SYNC_WAITING_EVENTS = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The event is in the stream under this id; `repeated` when an earlier request put it there."""
-
-    message_id: str
-    repeated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +84,8 @@ class Intake:
         When this returns they are as durable as the stream is.
         """
         with unavailable():
+            if not any(event.idempotency_key for event in events):
+                return list(cast("Sequence[Accepted]", await self._append(events))) if events else []
             results: list[Accepted | Conflicting | None] = []
             known = await self._known(events)
             for event, fact in zip(events, known, strict=True):
@@ -100,14 +97,24 @@ class Intake:
                     # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
                     results.append(Accepted(fact.message_id, repeated=True) if fact.message_id else None)
             new = [position for position, result in enumerate(results) if result is None]
-            appended = await self._writer.append([self._message(events[position]) for position in new]) if new else []
+            appended = await self._append([events[position] for position in new]) if new else []
             for position, answer in zip(new, appended, strict=True):
-                if answer.status == "conflict":
-                    results[position] = Conflicting(events[position].idempotency_key or "")
-                else:
-                    repeated = answer.status == "repeated" or known[position] is not None
+                if isinstance(answer, Appended):
+                    repeated = answer.repeated or known[position] is not None
                     results[position] = Accepted(answer.message_id, repeated)
+                else:
+                    results[position] = Conflicting(events[position].idempotency_key or "")
             return [result for result in results if result is not None]
+
+    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | Conflicting]]:
+        """As `accept`, for a caller that is no task: the future of the results.
+
+        Raises, and the future does, what `refusal_of` knows; without idempotency keys no task is made.
+        """
+        for event in events:
+            if event.idempotency_key is not None:
+                return asyncio.ensure_future(self.accept(events))
+        return cast("asyncio.Future[Sequence[Accepted | Conflicting]]", self._append(events))
 
     async def process_now(self, events: Sequence[Event]) -> list[Made | Conflicting]:
         """Make facts of the events before answering; answer one result for each."""
@@ -211,8 +218,8 @@ class Intake:
         key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
         return Claim(key, event.fingerprint, event.event_id, event.received_at)
 
-    def _message(self, event: Event) -> Message:
-        return Message(event.to_payload(), self._claim_of(event))
+    def _append(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Result]]:
+        return self._writer.append([Message(event.to_payload(), self._claim_of(event)) for event in events])
 
 
 def _repeat(event: Event, fact: Fact) -> Made | Conflicting:
@@ -233,18 +240,30 @@ def unavailable(what: str = "Events can't be taken now") -> Iterator[None]:
     """Turns what the stream and the store raise into refusals."""
     try:
         yield
-    except StreamUnavailable as error:
-        detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
-        raise Refusal(Code.STREAM_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
-    except StreamFull:
-        detail = "As many events are queued as may be. Nothing was accepted: send it again when the backlog is smaller."
-        raise Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"}) from None
-    except StoreUnavailable as error:
-        detail = f"{what}: the store is not available ({error}). Send it again in a moment."
-        raise Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER) from error
-    except GroupFull:
-        detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
-        raise Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER) from None
-    except GroupClosed:
-        detail = "The server is stopping. Nothing was accepted: send it again in a moment."
-        raise Refusal(Code.STOPPING, detail, headers=RETRY_AFTER) from None
+    except Exception as error:
+        refusal = refusal_of(error, what)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def refusal_of(error: BaseException, what: str = "Events can't be taken now") -> Refusal | None:
+    """The refusal that what the stream or the store raised becomes; None for anything else."""
+    match error:
+        case StreamUnavailable():
+            detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
+            return Refusal(Code.STREAM_UNAVAILABLE, detail, headers=RETRY_AFTER)
+        case StreamFull():
+            detail = "As many events are queued as may be. Nothing was accepted: send it again with a smaller backlog."
+            return Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"})
+        case StoreUnavailable():
+            detail = f"{what}: the store is not available ({error}). Send it again in a moment."
+            return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
+        case GroupFull():
+            return overloaded()
+        case GroupClosed():
+            detail = "The server is stopping. Nothing was accepted: send it again in a moment."
+            return Refusal(Code.STOPPING, detail, headers=RETRY_AFTER)
+        case Refusal():
+            return error
+    return None

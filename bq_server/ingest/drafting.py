@@ -64,6 +64,9 @@ class Drafter:
 
 
 def _warnings(valid: ValidEvent, now: int) -> str:
+    timestamp = valid.sent.timestamp
+    if not valid.sent.model_extra and (timestamp is None or timestamp - now <= FAR_AHEAD):
+        return "[]"
     unknown = list(valid.sent.model_extra or {})
     warnings = [
         {"code": "unknown_field", "field": name[:MOST_CHARACTERS], "detail": "is not a field of an event, left out"}
@@ -72,7 +75,7 @@ def _warnings(valid: ValidEvent, now: int) -> str:
     if len(unknown) > MOST_WARNINGS:
         detail = f"and {len(unknown) - MOST_WARNINGS} more fields are not of an event, left out"
         warnings.append({"code": "unknown_field", "field": "", "detail": detail})
-    if valid.sent.timestamp is not None and valid.sent.timestamp - now > FAR_AHEAD:
+    if timestamp is not None and timestamp - now > FAR_AHEAD:
         detail = "is more than 24 hours ahead of the clock"
         warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})
-    return to_json(warnings).decode("utf-8") if warnings else "[]"
+    return to_json(warnings).decode("utf-8")

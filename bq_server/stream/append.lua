@@ -1,33 +1,40 @@
--- Append a group of messages and claim their idempotency keys.
--- KEYS[1] the stream; KEYS[1 + i] the claim of message i, or '' when it has no idempotency key
--- ARGV[1] most entries the stream may hold; ARGV[2] milliseconds a claim lasts
--- ARGV[2 + (i - 1) * 4 + 1 .. 4] of message i: payload, fingerprint, event id, moment received
+-- Append a group of messages and claim the idempotency keys of those that have one.
+-- KEYS[1] the stream; KEYS[1 + k] the claim of the k-th message with a key
+-- ARGV[1] most entries the stream may hold; ARGV[2] milliseconds a claim lasts; ARGV[3] how many messages there are, n
+-- ARGV[3 + i] the payload of message i
+-- ARGV[3 + n + (k - 1) * 4 + 1 .. 4] of the k-th message with a key: its i, fingerprint, event id, moment received
 -- A claim's value is 'fingerprint message_id event_id received_at', with '-' for a message id while there is none.
--- Answers {} when the group doesn't fit, else for each message {0 appended | 1 repeated | 2 conflict, message id}.
-local stream, limit, window = KEYS[1], tonumber(ARGV[1]), ARGV[2]
-local messages = #KEYS - 1
+-- Answers {} when the group doesn't fit, else for each message its id, after '=' when the key's claim was held by an
+-- equal event, or '!' when another event holds it.
+local stream, limit, window, messages = KEYS[1], tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if redis.call('XLEN', stream) + messages > limit then
     return {}
 end
-local answers = {}
+local answers, claimed = {}, {}
+for k = 1, #KEYS - 1 do
+    claimed[tonumber(ARGV[3 + messages + (k - 1) * 4 + 1])] = k
+end
 for i = 1, messages do
-    local claim = KEYS[1 + i]
-    local payload, fingerprint, event_id, received_at = unpack(ARGV, 2 + (i - 1) * 4 + 1, 2 + i * 4)
-    local held = claim ~= '' and redis.call('GET', claim)
-    local held_fingerprint, held_message
-    if held then
-        held_fingerprint, held_message = string.match(held, '^(%S+) (%S+)')
-    end
-    if held and held_fingerprint ~= fingerprint then
-        answers[i] = {2, ''}
-    elseif held and held_message ~= '-' then
-        answers[i] = {1, held_message}
+    local payload, k = ARGV[3 + i], claimed[i]
+    if not k then
+        answers[i] = redis.call('XADD', stream, '*', 'e', payload)
     else
-        local message_id = redis.call('XADD', stream, '*', 'e', payload)
-        if claim ~= '' then
-            redis.call('SET', claim, table.concat({fingerprint, message_id, event_id, received_at}, ' '), 'PX', window)
+        local at, claim = 3 + messages + (k - 1) * 4 + 2, KEYS[1 + k]
+        local fingerprint, event_id, received_at = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+        local held = redis.call('GET', claim)
+        local held_fingerprint, held_message
+        if held then
+            held_fingerprint, held_message = string.match(held, '^(%S+) (%S+)')
         end
-        answers[i] = {held and 1 or 0, message_id}
+        if held and held_fingerprint ~= fingerprint then
+            answers[i] = '!'
+        elseif held and held_message ~= '-' then
+            answers[i] = '=' .. held_message
+        else
+            local message_id = redis.call('XADD', stream, '*', 'e', payload)
+            redis.call('SET', claim, table.concat({fingerprint, message_id, event_id, received_at}, ' '), 'PX', window)
+            answers[i] = held and '=' .. message_id or message_id
+        end
     end
 end
 return answers

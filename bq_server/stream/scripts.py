@@ -1,11 +1,19 @@
 """The Lua scripts: what must happen in the stream server in one step."""
 
+import hashlib
+from dataclasses import dataclass
 from importlib.resources import files
 
-import redis.asyncio as redis
-from redis.commands.core import AsyncScript
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, and the name under which a server that has seen it knows it."""
+
+    text: str
+    sha: str
 
 
-def load(client: redis.Redis, name: str) -> AsyncScript:
-    """The script `<name>.lua`, to be called with `keys` and `args`."""
-    return client.register_script((files("bq_server.stream") / f"{name}.lua").read_text("utf-8"))
+def load(name: str) -> Script:
+    """The script `<name>.lua`."""
+    text = (files("bq_server.stream") / f"{name}.lua").read_text("utf-8")
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,5 +1,7 @@
 """Games and facts for the property tests: small alphabets, so that definitions and facts meet often."""
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -163,6 +165,75 @@ def ordered_games(draw: st.DrawFn) -> Rules:
         "leaderboards": [],
     }
     return Rules(document, 0)
+
+
+@st.composite
+def chained_games(draw: st.DrawFn) -> Rules:
+    """One challenge of one to four objectives, with targets from near to out of reach."""
+    objectives: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 4))):
+        aggregate = draw(st.sampled_from(["count", "sum", "sum", "distinct", "days", "max"]))
+        metric: dict[str, Any] = {"on": [draw(st.sampled_from(["a", *EVENTS]))], "aggregate": aggregate}
+        if aggregate not in ("count", "days"):
+            metric["of"] = "properties.x"
+        before = [each["code"] for each in objectives]
+        needs = draw(st.lists(st.sampled_from(before), max_size=2, unique=True)) if before else []
+        target = draw(st.integers(1, 4) if aggregate == "max" else st.sampled_from([1, 2, 3, 5, 8, 15, 40, 1000]))
+        objectives.append({"code": f"o{number}", "when": None, **metric, "target": target, "prerequisites": needs})
+    milestones = draw(st.sets(st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), max_size=3))
+    challenge = {
+        "code": "c0",
+        "name": "C",
+        "enrolment": draw(st.sampled_from(["automatic", "automatic", "automatic", "explicit"])),
+        "duration": draw(
+            st.sampled_from([{"type": "perpetual"}, {"type": "perpetual"}, {"type": "rolling", "days": 4}])
+        ),
+        "objectives": objectives,
+        "milestones": [{"at": at, "rewards": [{"points": 5}]} for at in milestones],
+        "rewards": [{"points": 7}, {"badge": "given"}],
+    }
+    document = {"badges": [{"code": "given", "name": "Given"}], "challenges": [challenge]}
+    rest: dict[str, Any] = {kind: [] for kind in ("points", "streaks", "tiers", "leaderboards")}
+    return Rules({**document, **rest}, 0)
+
+
+def long_history(chance: random.Random, length: int = 0) -> list[Fact]:
+    """Dozens of facts of one participant within ten days, in order of event time: long enough for several checkpoints.
+
+    They are not drawn one by one, which would take longer than playing them.
+    """
+    values = chance.choice([[1, 2, 3, 5], [1, 2, 3, -1, -2, 4]])
+    hours = chance.choice([30, 240])
+    facts = []
+    for seq in range(1, (length or chance.choice([20, 40, 80])) + 1):
+        moment = START + chance.randint(0, hours) * HOUR
+        kind = chance.choice(["a", "a", "a", "b", "b", "c"])
+        fact_type = f"custom.{kind}"
+        given: dict[str, Any] = {"x": chance.choice(values)}
+        if chance.random() < 0.05:
+            fact_type, given = "system.challenge_enrolled", {"challenge_code": "c0"}
+        facts.append(Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], "p0", given, moment, moment))
+    return sorted(facts, key=lambda fact: fact.moment)
+
+
+def _some_late(facts: list[Fact], chance: random.Random) -> list[Fact]:
+    delays = {fact.fact_id: chance.randint(0, 40) if chance.random() < 0.3 else 0 for fact in facts}
+    places = {fact.fact_id: place for place, fact in enumerate(facts)}
+    return sorted(facts, key=lambda fact: places[fact.fact_id] + delays[fact.fact_id])
+
+
+def _old_ones_last(facts: list[Fact], chance: random.Random) -> list[Fact]:
+    first = chance.randint(0, len(facts))
+    return facts[first:] + facts[:first]
+
+
+ARRIVALS: dict[str, Callable[[list[Fact], random.Random], list[Fact]]] = {
+    "shuffled": lambda facts, chance: chance.sample(facts, len(facts)),
+    "some late": _some_late,
+    "reversed": lambda facts, _: facts[::-1],
+    "old ones last": _old_ones_last,
+}
+"""What comes of facts in order when they arrive in another."""
 
 
 # A property may be missing, of the wrong type, or negative; a time repeats often.

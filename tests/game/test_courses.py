@@ -10,13 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game import checkpoints, courses
+from bq_server.game import checkpoints, courses, turns
 from bq_server.game.facts import Fact, Moment
 from bq_server.game.folding import InMemoryGame, fold
 from bq_server.game.questing import QuestRule
 from bq_server.game.stepping import HistoryRequest, Past
 from bq_server.game.verification import verify
-from tests.game.strategies import HOUR, Rules, dense_histories, histories, ordered_games
+from tests.game.strategies import (
+    ARRIVALS,
+    HOUR,
+    Rules,
+    chained_games,
+    dense_histories,
+    histories,
+    long_history,
+    ordered_games,
+)
 from tests.game.support import Story, at
 
 LONG = """
@@ -44,6 +53,9 @@ def _shorten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(courses, "MAX_TAIL", 3)
     patch.setattr(courses, "LATENESS", HOUR)
     patch.setattr(courses, "MAX_MEMBERS", 2)
+    patch.setattr(courses, "KEPT_ENTRIES", 3)
+    patch.setattr(courses, "MAX_STRETCHES", 3)
+    patch.setattr(turns, "KEPT_ENTRIES", 3)
     patch.setattr(checkpoints, "SPACING", 2)
     patch.setattr(checkpoints, "KEPT", 3)
 
@@ -87,7 +99,8 @@ def test_a_late_fact_asks_for_little_more_than_what_came_after_it(
     for start in range(0, 2000, 25):
         story.memory.process(facts[start : start + 25])
     asked = Asked(monkeypatch)
-    late = story.fact("buy", "2026-04-01", {"amount": 7})
+    # It reaches a milestone, and only the past knows when.
+    late = story.fact("buy", "2026-04-01", {"amount": 9000})
     late = replace(late, occurred_at=facts[-1].occurred_at - minutes * 60_000_000 - 1)
     story.memory.process([late])
     assert minutes <= asked.facts[0] <= most
@@ -109,11 +122,13 @@ def test_a_second_late_fact_finds_the_checkpoints_that_the_first_one_rebuilt(mon
     story, facts = long_story(2000)
     story.memory.process(facts)
     asked = Asked(monkeypatch)
-    for minutes in (1500, 200, 1000, 200):
-        late = story.fact("buy", "2026-04-01", {"amount": 7})
+    # A milestone, the end, back from there, the end again.
+    for minutes, amount in ((1500, 9000), (200, 90_000), (1000, -50_000), (200, 50_000)):
+        late = story.fact("buy", "2026-04-01", {"amount": amount})
         story.memory.process([replace(late, occurred_at=facts[-1].occurred_at - minutes * 60_000_000 - 1)])
     assert asked.facts[1] < 450
     assert asked.facts[3] < 450
+    assert len(asked.facts) == 4
     assert_equals_fold(story.memory)
 
 
@@ -162,7 +177,8 @@ def test_a_broken_cell_is_not_opened() -> None:
     story.memory.process(facts)
     rule = story.memory.game.rules["challenge/c"]
     assert isinstance(rule, QuestRule)
-    for name, broken in (("t", [[1]]), ("c", [200, [[1, 2, 3, {}]]]), ("t", [[1, 2, [[9, 1]]]])):
+    breaks = [("t", [[1]]), ("c", [200, [[1, 2, 3, {}]]]), ("t", [[1, 2, [[9, 1]]]]), ("w", [[0, None, {}, []]])]
+    for name, broken in breaks:
         with pytest.raises((TypeError, ValueError, LookupError)):
             rule.open(story.memory.cells("ada")["challenge/c"] | {name: broken})
 
@@ -176,6 +192,22 @@ def test_checkpoints_thin_out_with_age() -> None:
     assert len(places) == checkpoints.KEPT + 1
     for earlier, later in itertools.pairwise(places):
         assert 10_000 - earlier <= 4 * (10_000 - later + checkpoints.SPACING)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(game=chained_games(), seed=st.integers(0, 2**32), order=st.sampled_from(list(ARRIVALS)))
+def test_long_courses_in_any_order_of_arrival_equal_one_fold(game: Rules, seed: int, order: str) -> None:
+    chance = random.Random(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        _shorten(patch)
+        arrivals = ARRIVALS[order](long_history(chance), chance)
+        memory = InMemoryGame(game.compile())
+        while arrivals:
+            size = chance.choice([1, 1, 1, 2, 4])
+            memory.process(arrivals[:size])
+            del arrivals[:size]
+            if not arrivals or chance.random() < 0.1:
+                assert_equals_fold(memory, "p0")
 
 
 late_orders = st.sampled_from(["shuffled", "nearly in order"])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -33,7 +34,11 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Com
 class ServerProcess:
     """`bq-server serve` on a free port; a context manager that ends it."""
 
-    def __init__(self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, open_files: int | None = None
+    ) -> None:
+        """`open_files`: as many descriptors as it may have, as `ulimit -n` sets it."""
+        self._open_files = open_files
         self.data_dir = data_dir
         self._flags = flags
         self._env = env or {}
@@ -51,6 +56,7 @@ class ServerProcess:
                 stderr=errors,
                 text=True,
                 env=os.environ | self._env,
+                preexec_fn=None if self._open_files is None else self._limit,
             )
         assert self.process.stdout is not None
         self.banner = ""
@@ -65,6 +71,21 @@ class ServerProcess:
             self.key = found[0]
         until("the server is ready", lambda: httpx.get(f"{self.url}/readyz", verify=False).status_code == 200)
         return self
+
+    def _limit(self) -> None:
+        assert self._open_files is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, self._open_files))
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory it has in use."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE")
+
+    @property
+    def descriptors(self) -> int:
+        """How many files and connections it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     @property
     def log(self) -> str:

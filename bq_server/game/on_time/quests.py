@@ -6,10 +6,10 @@ from typing import Any
 
 from bq_server.causes import pack_cause
 from bq_server.game import cells as keys
+from bq_server.game import courses
 from bq_server.game.badges import BadgeRule
 from bq_server.game.challenges import ChallengeRule
 from bq_server.game.conditions import Variables
-from bq_server.game.courses import LATENESS, MAX_TAIL, TAIL
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE
 from bq_server.game.facts import Fact
 from bq_server.game.measures import Amount
@@ -225,8 +225,9 @@ class OrderedTrack(QuestTrack):
             progress["at"] = fact.occurred_at if at is None else max(at, fact.occurred_at)
             self._counted(turn, fact, cell, counted, newly_done)
             if COMPLETE in progress.get("m", {}):
-                # Only rare facts can still change it, and those replay it whole.
-                for name in ("b", "k", "t", "c"):
+                if self._sums:
+                    raise NotOnTime  # a fall may still change it, and the step knows what to keep for that
+                for name in ("b", "k", "t", "c", "w", "y"):
                     cell.pop(name, None)
         elif cell["e"] == moment:
             self._reached.stand(turn, 0.0, fact.occurred_at)
@@ -239,7 +240,14 @@ class OrderedTrack(QuestTrack):
             return True
         if moment <= max(entered, tail[-1][:2] if tail else cell["k"] or entered):
             return True
-        return len(tail) >= MAX_TAIL or (len(tail) >= 2 * TAIL and tail[TAIL - 1][0] < moment[0] - LATENESS)
+        return _is_long(tail, moment[0])
+
+
+def _is_long(tail: list[Any], now: int) -> bool:
+    """Whether a tail has grown so long that as much as it should hold can be settled at once."""
+    if len(tail) >= courses.MAX_TAIL:
+        return True
+    return len(tail) >= 2 * courses.TAIL and bool(tail[courses.TAIL - 1][0] < now - courses.LATENESS)
 
 
 class _Badge:

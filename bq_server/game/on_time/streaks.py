@@ -10,6 +10,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.measures import Hit, Reading
 from bq_server.game.on_time.track import Parts, Warn
 from bq_server.game.on_time.turn import Award, NotOnTime, Turn
+from bq_server.game.participant_state import APART
 from bq_server.game.periods import DAY, zone_at
 from bq_server.game.streaks import StreakRule
 
@@ -62,7 +63,7 @@ class StreakTrack:
             raise NotOnTime
         outcome = rule.step(hit, turn.cells, None)
         for key, changed in outcome.cells.items():
-            turn.cells[key] = changed
+            (turn.apart_changed if key.startswith(APART) else turn.cells)[key] = changed
         turn.caused += [packed(effect, fact.occurred_at) for effect in outcome.effects]
         turn.awards += [Award(grant.at, grant.cause, grant.rewards, grant.amount) for grant in outcome.grants]
 

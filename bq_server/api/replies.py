@@ -1,0 +1,20 @@
+"""Replies: what a request is answered, before it is known who speaks HTTP with the client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.responses import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status, a body, and the headers beside its type and its length."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+    def response(self) -> Response:
+        """This, for Starlette."""
+        return Response(self.body, self.status, self.headers, self.media_type)

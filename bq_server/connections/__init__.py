@@ -1,0 +1,1 @@
+"""What holds for every connection, whoever answers on it: caps, time limits, the end."""

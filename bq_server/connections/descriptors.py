@@ -1,0 +1,30 @@
+"""File descriptors: as many as this process may have, and how many are left."""
+
+import os
+import resource
+
+MOST = 65_536
+"""More than any sensible number of connections; a larger table makes children slow to start."""
+
+RESERVE = 96
+"""Left for everything that is no connection: the database, the stream, logs, what a request opens."""
+
+
+def raise_limit() -> int:
+    """Raise this process's soft limit as far as it may; the limit that holds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return MOST if soft == resource.RLIM_INFINITY else soft
+
+
+def in_use() -> int | None:
+    """How many descriptors this process has open; None where that can't be seen."""
+    for directory in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(directory)) - 1  # noqa: PTH208 - a list of thousands of paths is not wanted
+        except OSError:
+            continue
+    return None

@@ -1,0 +1,223 @@
+"""Hypercorn's side of a connection, with what Hypercorn 0.18 lacks mended where its parts meet.
+
+What is mended, and why it has to be:
+
+- A closed connection kept its descriptor until the idle timeout: `TCPServer.run` leaves its task group only when the
+  idle task ends, and nothing ends that when the peer has closed. `Connection` ends it.
+- Handlers that waited for an HTTP/2 peer to read waited for ever when it went away: `H2Protocol.handle(Closed)` closes
+  streams and not their buffers. `Http2` closes both.
+- With a window of 0, `H2Protocol._send_data` pops nothing from a buffer and takes that for room in it, so that answers
+  were buffered without bound. `Http2` lets such a stream wait.
+- `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling). `Http1`
+  refuses it.
+- A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
+"""
+
+import asyncio
+from typing import Any
+
+import h2.errors
+import h2.events
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError, H11Protocol
+from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from bq_server.pulse import Pulse
+
+READ_BYTES = 1 << 16
+RESETS = 200
+"""HTTP/2 streams that a client may cancel on one connection; beyond that, no more than half of those it begins."""
+
+
+class _Refused(Exception):
+    """The request is one that HTTP forbids."""
+
+
+class Http1(H11Protocol):
+    """HTTP/1 as Hypercorn speaks it, without the framing that two readers may understand in two ways."""
+
+    async def handle(self, event: Event) -> None:
+        """Take what was read, or the end."""
+        try:
+            await super().handle(event)
+        except _Refused:
+            await self._send_error_response(400)
+            await self.send(Closed())
+
+    async def _check_protocol(self, event: Any) -> None:
+        names = {name.lower() for name, _ in event.headers}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            raise _Refused
+        await super()._check_protocol(event)
+
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether a part of a request's head is there, and not the rest."""
+        return self.stream is None and bool(self.connection.trailing_data[0])
+
+
+class Http2(H2Protocol):
+    """HTTP/2 as Hypercorn speaks it, for clients that don't read, or only cancel."""
+
+    begun = 0
+    resets = 0
+
+    async def handle(self, event: Event) -> None:
+        """Take what was read, or the end."""
+        await super().handle(event)
+        if isinstance(event, Closed):
+            for buffer in list(self.stream_buffers.values()):
+                await buffer.close()
+
+    async def _handle_events(self, events: list[Any]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                # It came after the answer, or after the stream's end: only the connection's window needs to know.
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                continue
+            self.begun += isinstance(event, h2.events.RequestReceived)
+            if isinstance(event, h2.events.StreamReset):
+                self.resets += 1
+                if self.resets > max(RESETS, self.begun // 2):
+                    self.connection.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+                    await self._flush()
+                    await self.send(Closed())
+                    return
+            await super()._handle_events([event])
+        await self._flush()
+
+    async def _send_data(self, stream_id: int) -> None:
+        buffer = self.stream_buffers.get(stream_id)
+        if buffer is not None and buffer.buffer and self._window(stream_id) <= 0:
+            self.priority.block(stream_id)
+            return
+        await super()._send_data(stream_id)
+
+    def _window(self, stream_id: int) -> int:
+        try:
+            window: int = self.connection.local_flow_control_window(stream_id)
+        except h2.exceptions.ProtocolError:
+            return 1  # the stream is closed, which the caller finds out
+        return window
+
+
+class Protocols:
+    """The protocol of a connection, as `ProtocolWrapper` is: HTTP/1 until the client asks for HTTP/2."""
+
+    def __init__(self, *parts: Any) -> None:
+        self._parts = parts
+        self.protocol: Http1 | Http2 = Http1(*parts)
+
+    async def initiate(self) -> None:
+        """Begin."""
+        await self.protocol.initiate()
+
+    async def handle(self, event: Event) -> None:
+        """Take what was read, or the end."""
+        try:
+            await self.protocol.handle(event)
+        except H2ProtocolAssumedError as error:
+            await self._change()
+            if error.data:
+                await self.protocol.handle(RawData(data=error.data))
+        except H2CProtocolRequiredError as error:
+            await self._change(error.headers, error.settings)
+            if error.data:
+                await self.protocol.handle(RawData(data=error.data))
+
+    async def _change(self, *upgrade: Any) -> None:
+        self.protocol = Http2(*self._parts)
+        await self.protocol.initiate(*upgrade)
+
+
+class Connection(TCPServer):
+    """One connection that Hypercorn serves. `abort` ends it at once; the gate in the application counts its answers."""
+
+    protocol: Any
+    """A `Protocols`."""
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        state: dict[str, Any],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        head_seconds: float,
+        write_seconds: float,
+    ) -> None:
+        """`head_seconds`: in which a request's head must have arrived, once it has begun.
+
+        `write_seconds`: in which the client must have taken a piece of an answer; see `Gate`.
+        """
+        loop = asyncio.get_running_loop()
+        super().__init__(app, loop, config, context, {**state, "bq.connection": self}, reader, writer)
+        self._head_seconds = head_seconds
+        self.write_seconds = write_seconds
+        self.ended = False
+        self.answering = 0
+        """Bytes of answers that were begun and not taken by the client."""
+        self.answered = Pulse()
+
+    async def run(self) -> None:
+        """Serve it until either side closes it."""
+        socket = self.writer.get_extra_info("socket")
+        try:
+            client = parse_socket_addr(socket.family, socket.getpeername())
+            server = parse_socket_addr(socket.family, socket.getsockname())
+            async with TaskGroup(self.loop) as self._task_group:
+                self.protocol = Protocols(
+                    self.app,
+                    self.config,
+                    self.context,
+                    self._task_group,
+                    ConnectionState(self.state),
+                    False,
+                    client,
+                    server,
+                    self.protocol_send,
+                )
+                await self.protocol.initiate()
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+                await self._read_data()
+                # Nothing more will come: neither a request that the idle task would wait for, nor one to be idle after.
+                self.ended = True
+                self.answered.beat()
+                await self.idle_task.stop()
+        except OSError:
+            pass
+        finally:
+            await self._close()
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send what the protocol sends, or note that it is idle."""
+        if not (self.ended and isinstance(event, Updated)):
+            await super().protocol_send(event)
+
+    def abort(self) -> None:
+        """End it at once; what was not sent is lost."""
+        self.writer.transport.abort()
+
+    async def _read_data(self) -> None:
+        head_until = 0.0
+        while not self.reader.at_eof():
+            http1 = self.protocol.protocol
+            if isinstance(http1, Http1) and http1.waits_for_head:
+                head_until = head_until or self.loop.time() + self._head_seconds
+            else:
+                head_until = 0.0
+            try:
+                async with asyncio.timeout_at(head_until or None):
+                    data = await self.reader.read(READ_BYTES)
+            except (OSError, TimeoutError):
+                break
+            await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())

@@ -1,0 +1,289 @@
+"""Every connection from its first moment to its last: who may come in, who serves it, when it has to go."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import structlog
+
+from bq_server.api.problems import problem_reply
+from bq_server.connections.descriptors import RESERVE, in_use
+from bq_server.connections.hypercorn import Connection
+from bq_server.ids import IdSource
+from bq_server.lane.answers import Date, encode
+from bq_server.problems import RETRY_AFTER, Code, Refusal
+from bq_server.pulse import Pulse
+
+log = structlog.get_logger("bq_server.connections")
+
+SWEEP_SECONDS = 1.0
+TURNED_AWAY = 32
+"""Connections that are told why they are turned away, at once; the others are cut off."""
+
+TURNED_AWAY_SWEEPS = 2
+LOG_SECONDS = 10.0
+LEAST_CONNECTIONS = 16
+STREAM_BYTES = 16 << 10
+"""Half of what is read ahead of Hypercorn."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections may be open, in all and from one address; see the settings."""
+
+    total: int
+    per_address: int
+
+    def within(self, descriptors: int) -> "ConnectionLimits":
+        """These, as far as the process may open so many descriptors."""
+        total = max(LEAST_CONNECTIONS, min(self.total, descriptors - RESERVE))
+        return ConnectionLimits(total, min(self.per_address, total))
+
+
+class Guest(Protocol):
+    """Whoever serves a connection."""
+
+    def sweep(self) -> None:
+        """Called once a second."""
+
+    def stop(self) -> None:
+        """Called when the server stops: nothing new is to be begun."""
+
+
+@dataclass(slots=True)
+class Open:
+    """An open connection. `unsent` bytes waited for the client at the last sweep, and did so for `stalled` sweeps."""
+
+    guest: Guest
+    address: str
+    unsent: int = 0
+    stalled: int = 0
+
+
+@dataclass(slots=True)
+class ConnectionStatus:
+    """What a health check needs to know."""
+
+    limits: ConnectionLimits
+    descriptors: int
+    open: int = 0
+
+    def problem(self) -> str | None:
+        """What keeps new connections out, or None when nothing does."""
+        if self.open >= self.limits.total:
+            return f"as many connections are open as may be, {self.limits.total}"
+        used = in_use()
+        if used is not None and used > self.descriptors - RESERVE // 4:
+            return f"{used} of {self.descriptors} file descriptors are in use"
+        return None
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Connection]
+Enter = Callable[["Listener"], asyncio.Protocol]
+
+
+class Listener:
+    """Lets connections in, counts them, and sees them out."""
+
+    def __init__(
+        self,
+        status: ConnectionStatus,
+        ids: IdSource,
+        serve: Serve,
+        enter: Enter | None = None,
+        *,
+        write_seconds: float,
+    ) -> None:
+        """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does.
+
+        A client that took nothing of what waits for it for `write_seconds` is cut off.
+        """
+        self._stalled_sweeps = max(1, int(write_seconds / SWEEP_SECONDS))
+        self._status = status
+        self._ids = ids
+        self._serve = serve
+        self._enter = enter
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[asyncio.Transport, Open] = {}
+        self._by_address: Counter[str] = Counter()
+        self._turned_away: dict[asyncio.Transport, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._date = Date()
+        self._released = Pulse()
+        self._logged = -LOG_SECONDS
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def protocol(self) -> asyncio.Protocol:
+        """For a new connection."""
+        return _Straight(self) if self._enter is None else self._enter(self)
+
+    def admit(self, transport: asyncio.Transport, guest: Guest) -> bool:
+        """Count the connection in; or else answer it that it can't be served, and let it go."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        limits = self._status.limits
+        if len(self._open) >= limits.total:
+            self._turn_away(transport, f"as many connections are open as may be, {limits.total}")
+            return False
+        if address and self._by_address[address] >= limits.per_address:
+            self._turn_away(transport, f"{address} has as many connections open as one may, {limits.per_address}")
+            return False
+        self._open[transport] = Open(guest, address)
+        self._by_address[address] += 1
+        self._status.open = len(self._open)
+        return True
+
+    def release(self, transport: asyncio.Transport) -> None:
+        """The connection is gone."""
+        gone = self._open.pop(transport, None)
+        self._turned_away.pop(transport, None)
+        if gone is not None:
+            self._by_address[gone.address] -= 1
+            if not self._by_address[gone.address]:
+                del self._by_address[gone.address]
+        self._status.open = len(self._open)
+        self._released.beat()
+
+    def hand_over(self, transport: asyncio.Transport, data: bytes, *, ended: bool = False) -> None:
+        """Let Hypercorn serve the connection, beginning with what was read already; `ended`: nothing will follow."""
+        if transport.is_closing():
+            return
+        reader = asyncio.StreamReader(limit=STREAM_BYTES, loop=self._loop)
+        protocol = _Stream(reader, self._loop, self, transport)
+        protocol.connection_made(transport)
+        transport.set_protocol(protocol)
+        if data:
+            reader.feed_data(data)
+        if ended:
+            reader.feed_eof()
+        else:
+            transport.resume_reading()
+        connection = self._serve(reader, asyncio.StreamWriter(transport, protocol, reader, self._loop))
+        self._open[transport].guest = _Served(connection)
+        task = self._loop.create_task(connection.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("connection.broke", exc_info=error)
+
+    async def close(self, seconds: float) -> None:
+        """Let every connection finish what is under way for so long, then end it."""
+        for each in list(self._open.values()):
+            each.guest.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    await self._released.next()
+        self._timer.cancel()
+        for transport in [*self._open, *self._turned_away]:
+            transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(self._tasks, timeout=seconds)
+
+    def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
+        now = self._loop.time()
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            log.warning("connections.full", reason=reason)
+        transport.set_protocol(_TurnedAway(self, transport))
+        if len(self._turned_away) >= TURNED_AWAY:
+            transport.abort()
+            return
+        self._turned_away[transport] = 0
+        request_id = self._ids.new("req")
+        detail = f"This connection can't be served: {reason}. Keep connections open and send more on each, or wait."
+        headers = {**RETRY_AFTER, "Connection": "close"}
+        reply = problem_reply(Refusal(Code.OVERLOADED, detail, headers=headers), request_id)
+        transport.write(encode(reply, request_id, self._date.now()))
+        # What is sent yet is read and dropped: to close with it unread would take the answer back.
+        transport.write_eof()
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        for transport, each in list(self._open.items()):
+            unsent = transport.get_write_buffer_size()
+            each.stalled = each.stalled + 1 if unsent and unsent >= each.unsent else 0
+            each.unsent = unsent
+            if each.stalled > self._stalled_sweeps:
+                transport.abort()
+            else:
+                each.guest.sweep()
+        for transport in list(self._turned_away):
+            self._turned_away[transport] += 1
+            if self._turned_away[transport] > TURNED_AWAY_SWEEPS:
+                transport.abort()
+
+
+class _Served:
+    """A connection that Hypercorn serves; it sees for itself that the server stops."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def sweep(self) -> None:
+        """Nothing: Hypercorn has its own clock."""
+
+    def stop(self) -> None:
+        """Nothing: Hypercorn's context tells it."""
+
+
+class _Straight(asyncio.Protocol):
+    """Leads a new connection to Hypercorn."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tcp = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        if self._listener.admit(tcp, self):
+            self._listener.hand_over(tcp, b"")
+
+    def sweep(self) -> None:
+        """Nothing: it is handed over at once."""
+
+    def stop(self) -> None:
+        """Nothing: as above."""
+
+
+class _Stream(asyncio.StreamReaderProtocol):
+    """The stream that Hypercorn reads; counts the connection out."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        loop: asyncio.AbstractEventLoop,
+        listener: Listener,
+        transport: asyncio.Transport,
+    ) -> None:
+        super().__init__(reader, loop=loop)
+        self._listener = listener
+        self._mine = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._listener.release(self._mine)
+
+
+class _TurnedAway(asyncio.Protocol):
+    """Reads and drops what a client sends that can't be served, until it has seen why."""
+
+    def __init__(self, listener: Listener, transport: Any) -> None:
+        self._listener = listener
+        self._transport = transport
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature is given
+        self._listener.release(self._transport)

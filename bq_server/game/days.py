@@ -1,0 +1,27 @@
+"""Sets of days as `[[first, last], ...]`, in order, with a gap between any two: days in a row take the room of one."""
+
+from bisect import bisect_right
+
+Days = list[list[int]]
+
+
+def has_day(days: Days, day: int) -> bool:
+    """Whether the day is in the set."""
+    index = bisect_right(days, day, key=lambda each: each[0]) - 1
+    return index >= 0 and day <= days[index][1]
+
+
+def add_day(days: Days, day: int) -> None:
+    """Put a day into the set."""
+    if has_day(days, day):
+        return
+    index = bisect_right(days, day, key=lambda each: each[0])
+    days.insert(index, [day, day])
+    for place in (index + 1, index):
+        if 0 < place < len(days) and days[place - 1][1] + 1 == days[place][0]:
+            days[place - 1][1] = days.pop(place)[1]
+
+
+def days_until(days: Days, last: int) -> Days:
+    """Those of the days that are not after the last one."""
+    return [[start, min(end, last)] for start, end in days if start <= last]

@@ -1,0 +1,56 @@
+"""Answers as bytes: the same status, headers in the same order, and body as the ASGI path gives."""
+
+import time
+from wsgiref.handlers import format_date_time
+
+from bq_server.api.replies import Reply
+
+
+class Date:
+    """The `Date` header, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = b""
+
+    def now(self) -> bytes:
+        """The present second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = format_date_time(second).encode("ascii")
+        return self._text
+
+
+def encode(
+    reply: Reply,
+    request_id: str,
+    date: bytes,
+    *,
+    clock: str | None = None,
+    stopping: bool = False,
+    closes: bool = False,
+) -> bytes:
+    """A whole response.
+
+    `clock` is what `X-Sandbox-Clock` shows; `stopping` and `closes` tell that the connection ends after this answer,
+    because the server stops or because the client wants it.
+    """
+    lines = [b"HTTP/1.1 %d " % reply.status]
+    ends = closes
+    for name, value in reply.headers.items():
+        if name == "Connection":
+            ends = True
+            if closes:
+                continue
+        lines.append(f"{name.lower()}: {value}".encode("latin-1"))
+    lines.append(b"content-length: %d\r\ncontent-type: %s" % (len(reply.body), reply.media_type.encode()))
+    if clock is not None:
+        lines.append(b"x-sandbox-clock: " + clock.encode())
+    lines.append(b"x-request-id: %s" % request_id.encode())
+    if stopping and not ends:
+        lines.append(b"connection: close")
+    lines.append(b"date: " + date)
+    if closes:
+        lines.append(b"Connection: close")
+    return b"%s\r\n\r\n%s" % (b"\r\n".join(lines), reply.body)

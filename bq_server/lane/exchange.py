@@ -1,0 +1,100 @@
+"""One request in the lane, from its body to its answer. No task is made for it: futures call it back."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from bq_server.api.batches import taken_of
+from bq_server.api.envelope import log_refused
+from bq_server.api.ingest import accepted_reply, batch_reply
+from bq_server.api.operations import as_refusal
+from bq_server.api.problems import problem_reply
+from bq_server.api.reading import BatchEvents, text_of_header
+from bq_server.api.replies import Reply
+from bq_server.ingest.acceptance import Accepted, Conflicting, refusal_of
+from bq_server.lane.head import Head, Route
+from bq_server.lane.lane import Lane
+from bq_server.problems import Code
+from bq_server.store.keys import ApiKey
+
+
+class Refused:
+    """A request that was refused unread."""
+
+    __slots__ = ("answer",)
+    ends = False
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer: bytes | None = answer
+
+
+Results = Sequence[Accepted | Conflicting]
+
+
+class Exchange:
+    """A request that is being answered; `answer` is there when `answered` is called."""
+
+    __slots__ = ("_answered", "_batch", "_head", "_key", "_lane", "_request_id", "answer", "ends")
+
+    def __init__(self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None]) -> None:
+        self._lane = lane
+        self._head = head
+        self._key = key
+        self._request_id = lane.request_id(head)
+        self._answered = answered
+        self._batch: BatchEvents | None = None
+        self.answer: bytes | None = None
+        self.ends = head.closes
+        """Whether the connection ends after the answer."""
+
+    def begin(self, body: bytes) -> None:
+        """Take the events of a body, or refuse them."""
+        lane, head = self._lane, self._head
+        try:
+            if head.route is Route.EVENT:
+                header_key = None if head.idempotency_key is None else text_of_header(head.idempotency_key)
+                events = [lane.reading.event(self._key.scope, body, header_key)]
+            else:
+                self._batch = BatchEvents()
+                deque(lane.reading.read_into(self._batch, self._key.scope, body), maxlen=0)
+                events = list(self._batch.valid.values())
+            if events:
+                lane.intake.accept_soon(events).add_done_callback(self._accepted)
+            else:
+                self._reply(self._taken(()))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
+            self._refuse(error)
+
+    def turn_away(self) -> None:
+        """Refuse it: there is too much."""
+        self._reply(self._lane.turned_away(self._request_id))
+
+    def _accepted(self, future: "asyncio.Future[Results]") -> None:
+        try:
+            reply = self._taken(future.result())
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as above
+            self._refuse(error)
+        else:
+            self._reply(reply)
+
+    def _taken(self, results: Results) -> Reply:
+        if self._batch is not None:
+            return batch_reply(taken_of(self._batch, results))
+        (result,) = results
+        if isinstance(result, Conflicting):
+            raise result.refusal()
+        return accepted_reply(result)
+
+    def _refuse(self, error: BaseException) -> None:
+        refusal = refusal_of(error) or as_refusal(error, self._request_id)
+        if refusal.code is Code.OVERLOADED:
+            self._lane.queues[self._head.route].note_refused()
+        else:
+            path = self._head.route.value
+            log_refused("POST", path, refusal.status, refusal, self._key.key_id, self._request_id)
+        self._reply(problem_reply(refusal, self._request_id))
+
+    def _reply(self, reply: Reply) -> None:
+        self.ends = self.ends or self._lane.is_stopping()
+        self.answer = self._lane.encode(reply, self._key.scope, self._request_id, closes=self._head.closes)
+        self._answered()

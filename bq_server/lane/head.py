@@ -1,0 +1,134 @@
+"""The head of a request: what the lane takes, told from what it leaves to others."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+HEAD_BYTES = 16 << 10
+"""Largest head, request line and headers; Hypercorn's limit for what is not complete is the same."""
+
+END = b"\r\n\r\n"
+
+
+class Route(Enum):
+    """What the lane answers."""
+
+    EVENT = "/api/v1/ingest/events"
+    BATCH = "/api/v1/ingest/events/batch"
+
+
+_LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in Route}
+
+_MEANT = frozenset(
+    {b"host", b"x-api-key", b"content-type", b"content-length", b"idempotency-key", b"x-request-id", b"connection"}
+)
+"""Headers that mean something on these routes. Each may stand once."""
+
+_ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"http2-settings"})
+"""Headers that only others honour. Any other header means nothing on these routes, to whoever answers."""
+
+
+@dataclass(slots=True)
+class Head:
+    """What the lane needs of a head. Texts are as Starlette would give them, Latin-1."""
+
+    route: Route
+    length: int
+    """Of the body, in bytes."""
+    api_key: str
+    content_type: str
+    idempotency_key: str | None
+    request_id: str
+    """The caller's, as it was sent; '' for none."""
+    closes: bool
+    """Whether the client wants the connection closed after the answer."""
+
+
+class _Headers:
+    """Collects the headers that mean something."""
+
+    __slots__ = ("foreign", "found")
+
+    def __init__(self) -> None:
+        self.found: dict[bytes, bytes] = {}
+        self.foreign = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        name = name.lower()
+        if name in _MEANT:
+            if name in self.found:
+                self.foreign = True
+            self.found[name] = value
+        elif name in _ELSEWHERE:
+            self.foreign = True
+
+
+def may_become_ours(data: bytes | bytearray, start: int) -> bool:
+    """Whether an incomplete head, from `start` on, can still be of a request that the lane takes."""
+    size = len(data) - start
+    return any(data.startswith(line[:size], start) for line in _LINES)
+
+
+def read_head(text: bytes) -> Head | None:
+    """A complete head, its empty line included; None for one that the lane leaves to others, right or wrong."""
+    line_end = text.find(b"\n") + 1
+    route = _LINES.get(text[:line_end])
+    if route is None or b"\r\n " in text or b"\r\n\t" in text:  # continued header lines are long out of use
+        return None
+    headers = _Headers()
+    try:
+        HttpRequestParser(headers).feed_data(text)
+    except (HttpParserError, HttpParserUpgrade):
+        return None
+    found = headers.found
+    length = found.get(b"content-length", b"")
+    connection = found.get(b"connection", b"keep-alive").strip().lower()
+    if (
+        headers.foreign
+        or b"host" not in found
+        or not length.isdigit()
+        or len(length) > len("1000000000")
+        or connection not in (b"keep-alive", b"close")
+    ):
+        return None
+    key = found.get(b"idempotency-key")
+    return Head(
+        route,
+        int(length),
+        _text(found.get(b"x-api-key", b"")),
+        _text(found.get(b"content-type", b"")),
+        None if key is None else _text(key),
+        _text(found.get(b"x-request-id", b"")),
+        connection == b"close",
+    )
+
+
+def route_of(data: bytes | bytearray, start: int) -> Route | None:
+    """The route of the request that begins at `start`; None for one that is not of the lane, or not there yet."""
+    for line, route in _LINES.items():
+        if data.startswith(line, start):
+            return route
+    return None
+
+
+def quick_length(text: bytes) -> int | None:
+    """The length of the body of a request of ours that is refused unread; None for one that must be looked at first.
+
+    It costs a tenth of reading the head. What a request says about its connection or its body's form is looked at.
+    """
+    if _LOOKED_AT.search(text):
+        return None
+    lengths = _LENGTH.findall(text)
+    return int(lengths[0]) if len(lengths) == 1 and lengths[0] else None
+
+
+_LOOKED_AT = re.compile(rb"\n(?:[ \t]|(?i:connection|transfer-encoding|expect|upgrade)[ \t]*:)")
+_LENGTH = re.compile(rb"\n(?i:content-length): ?([0-9]{1,7}(?=\r)|)")
+"""Finds an empty one in place of any that is not a plain number."""
+
+
+def _text(value: bytes) -> str:
+    return value.strip(b" \t").decode("latin-1")

@@ -1,0 +1,97 @@
+"""What the connections of the lane share: the parts that a request meets on its way, the same that handlers have."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from bq_server.api.auth import Keyring
+from bq_server.api.bodies import is_json, media_type_of
+from bq_server.api.envelope import request_id_of
+from bq_server.api.operations import sandbox_clock
+from bq_server.api.problems import problem_reply
+from bq_server.api.reading import Reading
+from bq_server.api.replies import Reply
+from bq_server.budget import Budget
+from bq_server.clock import Clocks
+from bq_server.events import Scope
+from bq_server.ids import IdSource
+from bq_server.ingest.acceptance import Intake
+from bq_server.lane.answers import Date, encode
+from bq_server.lane.head import Head, Route
+from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
+from bq_server.problems import overloaded
+from bq_server.store.keys import ApiKey
+
+BODY_BYTES = 256 << 10
+"""Largest body the lane reads: one that is checked in a few milliseconds, without giving way to others."""
+
+
+_SOME_ID = b"(request id)"
+
+
+@dataclass(slots=True)
+class Lane:
+    """The way of an event from a head and a body to an answer."""
+
+    keyring: Keyring
+    intake: Intake
+    reading: Reading
+    clocks: Clocks
+    ids: IdSource
+    budget: Budget
+    is_stopping: Callable[[], bool]
+    queues: dict[Route, Queue] = field(init=False)
+    """Of each route its own, so that neither keeps the other out."""
+    date: Date = field(default_factory=Date)
+    _turned_away: Reply = field(init=False)
+    _refusal: list[bytes] = field(default_factory=list)
+    _refused_at: bytes | None = None
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        limits = {Route.EVENT: EVENT_SECONDS, Route.BATCH: BATCH_SECONDS}
+        self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
+        self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
+
+    def key_of(self, head: Head) -> ApiKey | None:
+        """The key of a request that may come in; None for one that would be refused by its head, or is too large here.
+
+        Who refuses, and how, is the handlers' to say.
+        """
+        limits = self.reading.bodies
+        batch = head.route is Route.BATCH
+        if head.length > min(BODY_BYTES, limits.batch if batch else limits.single):
+            return None
+        if batch and head.idempotency_key is not None:
+            return None
+        if head.content_type != "application/json" and not is_json(media_type_of(head.content_type)):
+            return None
+        key = self.keyring.find(head.api_key)
+        return key if key is not None and key.allows("ingest") else None
+
+    def request_id(self, head: Head) -> str:
+        """The id of a request."""
+        return request_id_of(head.request_id, self.ids)
+
+    def turned_away(self, request_id: str) -> Reply:
+        """The refusal of a request that there is no time for, made once: it must cost little."""
+        return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
+
+    def quick_refusal(self) -> bytes:
+        """A whole answer for a request that is refused unread."""
+        date, request_id = self.date.now(), self.ids.new("req")
+        if date is not self._refused_at:
+            self._refused_at = date
+            self._refusal = encode(self.turned_away(request_id), request_id, date).split(request_id.encode())
+        return request_id.encode().join(self._refusal)
+
+    def encode(self, reply: Reply, scope: Scope, request_id: str, *, closes: bool) -> bytes:
+        """The bytes of an answer."""
+        return encode(
+            reply,
+            request_id,
+            self.date.now(),
+            clock=sandbox_clock(self.clocks, scope),
+            stopping=self.is_stopping(),
+            closes=closes,
+        )

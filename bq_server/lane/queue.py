@@ -1,0 +1,112 @@
+"""What was read and not begun yet: a few milliseconds of it a turn of the loop, and no more than is begun soon."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Protocol
+
+import structlog
+
+from bq_server.budget import Budget, Lease
+
+log = structlog.get_logger("bq_server.lane")
+
+TURN_SECONDS = 0.005
+"""How much is begun before others have their turn: the stream's answers, the consumer, other connections."""
+
+EVENT_SECONDS = 0.04
+BATCH_SECONDS = 0.1
+"""A request that would wait longer is refused at once. A batch is the work of many, and may wait for more."""
+
+HEAD_WEIGHT = 512
+"""What a request weighs beside the bytes of its body: a small one costs about as much as so many bytes more."""
+
+NEWEST_SHARE = 0.2
+"""How much the newest turn counts in what a turn brings about."""
+
+LOG_SECONDS = 1.0
+
+
+class Waiter(Protocol):
+    """A request that was read whole."""
+
+    def begin(self, body: bytes) -> None:
+        """Begin with it."""
+
+    def turn_away(self) -> None:
+        """Refuse it: there is too much."""
+
+
+class Queue:
+    """Requests in the order in which they were read.
+
+    While turns leave something, each tells how fast the queue moves, whatever slows it: the interpreter, the consumer,
+    another process. What would wait too long at that pace is refused when it comes, so that what is let in is begun.
+    """
+
+    def __init__(self, budget: Budget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
+        """`waiting_seconds`: how long a request may have to wait.
+
+        While turns take more than half of that, so much is read in each that nothing more is let in: an answer takes
+        some turns.
+        """
+        self._waiting_seconds = waiting_seconds
+        self._budget = budget
+        self._lease = Lease(budget)
+        self._loop = loop
+        self._waiting: deque[tuple[Waiter, bytes]] = deque()
+        self._weight = 0
+        self._turn_began = 0.0
+        """When the last turn began, if it left something; else 0: a queue that was empty has no pace."""
+        self._turn_weight = 1
+        self._turn_is_long = False
+        self._pace = 0.0
+        """Seconds for a unit of weight."""
+        self._refused = 0
+        self._logged = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what comes now is to be refused, with `note_refused`."""
+        late = self._turn_is_long or self._weight * self._pace > self._waiting_seconds
+        return self._budget.spent or (self._turn_began > 0 and late)
+
+    def put(self, waiter: Waiter, body: bytes) -> None:
+        """Let it wait for its turn, which is the next one unless there is much."""
+        if self.is_full:
+            self.note_refused()
+            waiter.turn_away()
+            return
+        if not self._waiting:
+            self._loop.call_soon(self._work)
+        self._weight += HEAD_WEIGHT + len(body)
+        self._lease.add(len(body))
+        self._waiting.append((waiter, body))
+
+    def _work(self) -> None:
+        now = began = time.perf_counter()
+        before = self._weight
+        while self._waiting and now < began + TURN_SECONDS:
+            waiter, body = self._waiting.popleft()
+            self._weight -= HEAD_WEIGHT + len(body)
+            self._lease.add(-len(body))
+            waiter.begin(body)
+            now = time.perf_counter()
+        if not self._waiting:
+            self._turn_began = 0.0
+            return
+        if self._turn_began:
+            # A turn takes as long as the others' part in it, too.
+            turn = began - self._turn_began
+            self._turn_is_long = turn > self._waiting_seconds / 2
+            self._pace += (turn / self._turn_weight - self._pace) * NEWEST_SHARE
+        self._turn_began, self._turn_weight = began, before - self._weight
+        self._loop.call_soon(self._work)
+
+    def note_refused(self) -> None:
+        """Count a request that was refused because there is too much: a line for each would be the next load."""
+        self._refused += 1
+        now = time.perf_counter()
+        if now - self._logged > LOG_SECONDS:
+            log.warning("request.shed", refused=self._refused, code="overloaded")
+            self._logged, self._refused = now, 0

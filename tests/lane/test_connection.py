@@ -1,0 +1,274 @@
+"""A connection of the lane: its limits, its order, its end."""
+
+import asyncio
+
+import pytest
+
+from bq_server.budget import Budget
+from bq_server.lane import queue
+from bq_server.lane.connection import PIPELINED
+from bq_server.lane.head import Route
+from bq_server.lane.queue import Queue
+from tests.lane.bare import KEY, Bare
+from tests.lane.corpus import BATCH, encoded
+from tests.support.client import event
+from tests.support.wire import request
+
+pytestmark = pytest.mark.anyio
+
+GOOD = request(encoded(event()), key=KEY.encode())
+ELSEWHERE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def is_paused(bare: Bare) -> bool:
+    return bare.transport.paused
+
+
+def is_closed(bare: Bare) -> bool:
+    return bare.transport.closed
+
+
+def statuses(bare: Bare) -> list[int]:
+    return [int(part[:3]) for part in bare.transport.written.split(b"HTTP/1.1 ")[1:]]
+
+
+async def test_no_more_is_read_than_is_answered() -> None:
+    bare = Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD * (PIPELINED + 5))
+    await bare.settle()
+    assert len(bare.intake.events) == PIPELINED
+    assert is_paused(bare)
+    bare.intake.let_go()
+    await bare.settle()
+    assert not is_paused(bare)
+    assert statuses(bare) == [202] * (PIPELINED + 5)
+
+
+async def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    bare = Bare()
+    bare.connection.pause_writing()
+    assert is_paused(bare)
+    bare.connection.data_received(GOOD * 3)
+    await bare.settle()
+    assert bare.intake.events == []
+    bare.connection.resume_writing()
+    await bare.settle()
+    assert statuses(bare) == [202] * 3
+    assert not is_paused(bare)
+
+
+async def test_answers_go_out_in_the_order_of_the_requests() -> None:
+    bare = Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD + request(b"{", key=KEY.encode()) + GOOD)
+    await bare.settle()
+    assert bare.transport.written == b""
+    bare.intake.let_go()
+    await bare.settle()
+    assert statuses(bare) == [202, 400, 202]
+
+
+async def test_a_connection_is_handed_over_when_all_before_is_answered() -> None:
+    bare = Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD + ELSEWHERE + GOOD)
+    await bare.settle()
+    assert not bare.left
+    assert is_paused(bare)
+    bare.intake.let_go()
+    await bare.settle()
+    assert statuses(bare) == [202]
+    assert bare.left == ELSEWHERE + GOOD
+    assert bare.budget.used == 0
+
+
+async def test_what_is_slow_is_handed_over_and_what_is_idle_is_closed() -> None:
+    slow, idle, busy = Bare(), Bare(), Bare()
+    slow.connection.data_received(GOOD[:50])
+    busy.intake.held = []
+    busy.connection.data_received(GOOD)
+    await busy.settle()
+    for _ in range(5):
+        for bare in (slow, idle, busy):
+            if bare.left is None and not bare.transport.closed:
+                bare.connection.sweep()
+    assert slow.left == GOOD[:50]
+    assert is_closed(idle)
+    assert not is_closed(busy)
+
+
+async def test_a_client_that_sends_no_more_gets_its_answers() -> None:
+    bare = Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD * 2 + GOOD[:9])
+    await bare.settle()
+    assert bare.connection.eof_received()
+    bare.intake.let_go()
+    await bare.settle()
+    assert statuses(bare) == [202, 202]
+    assert is_closed(bare)
+    assert not Bare().connection.eof_received()
+
+
+async def test_a_client_that_went_away_is_not_written_to_and_holds_nothing() -> None:
+    bare = Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD + GOOD[:-3])
+    await bare.settle()
+    bare.transport.closed = True
+    bare.connection.connection_lost(None)
+    assert bare.released
+    bare.intake.let_go()
+    await bare.settle()
+    assert bare.transport.written == b""
+    assert bare.budget.used == 0
+
+
+async def test_while_the_server_stops_the_answers_are_the_last() -> None:
+    bare, idle = Bare(), Bare()
+    bare.intake.held = []
+    bare.connection.data_received(GOOD * 2)
+    await bare.settle()
+    bare.stopping = True
+    for each in (bare, idle):
+        each.connection.stop()
+    assert is_closed(idle)
+    assert not is_closed(bare)
+    bare.intake.let_go()
+    await bare.settle()
+    assert statuses(bare) == [202]
+    assert b"\r\nconnection: close\r\n" in bare.transport.written
+    assert is_closed(bare)
+
+
+async def test_what_is_held_beyond_the_budget_goes_to_those_who_refuse_it() -> None:
+    first, second = Bare(inflight_bytes=1 << 20), Bare()
+    second.connection._lease._budget = first.budget
+    large = request(b" " * (200 << 10), key=KEY.encode(), path=BATCH)
+    first.budget.used += first.budget.limit - (150 << 10)
+    second.connection.data_received(large[: 100 << 10])
+    assert not second.left
+    second.connection.data_received(large[100 << 10 : 180 << 10])
+    assert second.left == large[: 180 << 10]
+    assert first.budget.used == first.budget.limit - (150 << 10)
+
+
+async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_kept() -> None:
+    bare = Bare()
+    bare.budget.used = bare.budget.limit
+    bare.connection.data_received(GOOD)
+    await bare.settle()
+    assert statuses(bare) == [503]
+    assert b'"code":"overloaded"' in bare.transport.written
+    assert b"\r\nretry-after: 1\r\n" in bare.transport.written
+    assert not is_closed(bare)
+    assert bare.intake.events == []
+
+
+def fill(bare: Bare, full: bool) -> None:
+    """As a queue is that moves a request a second, or an empty one."""
+    line = bare.lane.queues[Route.EVENT]
+    line._turn_began, line._weight, line._pace = (1.0, 1, 1.0) if full else (0.0, 0, 0.0)
+
+
+async def test_what_is_refused_unread_ends_where_it_ends() -> None:
+    bare = Bare()
+    fill(bare, True)
+    closing = request(encoded(event()), b"Connection: close", key=KEY.encode())
+    bare.connection.data_received(GOOD * 3 + GOOD[:20])
+    assert statuses(bare) == [503] * 3
+    fill(bare, False)
+    bare.connection.data_received(GOOD[20:])
+    await bare.settle()
+    assert statuses(bare) == [503] * 3 + [202]
+    fill(bare, True)
+    bare.connection.data_received(closing + GOOD)
+    assert statuses(bare) == [503] * 3 + [202, 503]
+    assert is_closed(bare), "that one was looked at"
+    assert len(bare.intake.events) == 1
+
+
+async def test_what_is_refused_and_what_is_handed_over_come_in_order() -> None:
+    for full in (True, False):
+        chunked = request(b"", b"Transfer-Encoding: chunked", length=None, key=KEY.encode()) + b"0\r\n\r\n"
+        bare = Bare()
+        fill(bare, full)
+        bare.connection.data_received(GOOD + chunked)
+        await bare.settle()
+        assert statuses(bare) == [503 if full else 202]
+        assert bare.left == chunked
+
+
+class Waiter:
+    """Notes what became of it."""
+
+    def __init__(self, clock: list[float], takes: float) -> None:
+        self._clock = clock
+        self._takes = takes
+        self.became = ""
+
+    def begin(self, body: bytes) -> None:
+        self._clock[0] += self._takes
+        self.became = "begun"
+
+    def turn_away(self) -> None:
+        self.became = "refused"
+
+
+class Line:
+    """A queue whose clock is the test's; requests that each take a turn of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, takes: float) -> None:
+        self.clock = [100.0]
+        monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
+        self.budget = Budget(1 << 20)
+        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS)
+        self.takes = takes
+        self.waiters: list[Waiter] = []
+
+    def put(self, count: int) -> None:
+        for _ in range(count):
+            self.waiters.append(Waiter(self.clock, self.takes))
+            self.queue.put(self.waiters[-1], b"x")
+
+    def count(self, became: str) -> int:
+        return sum(waiter.became == became for waiter in self.waiters)
+
+
+async def test_past_the_knee_what_would_wait_long_is_refused_and_what_is_let_in_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line(monkeypatch, takes=queue.TURN_SECONDS)
+    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
+    for _ in range(200):
+        line.put(2)  # twice as many as a turn can begin
+        await asyncio.sleep(0)
+    for _ in range(2 * soon):
+        await asyncio.sleep(0)
+    begun, refused = line.count("begun"), line.count("refused")
+    assert begun + refused == 400
+    assert begun >= 200, "it does not stop doing what it can"
+    assert refused >= 150
+    assert line.budget.used == 0
+
+
+async def test_none_waits_much_longer_than_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, takes=queue.TURN_SECONDS)
+    soon = int(queue.EVENT_SECONDS / queue.TURN_SECONDS)
+    longest = 0
+    for _ in range(200):
+        line.put(4)
+        await asyncio.sleep(0)
+        longest = max(longest, line.count(""))
+    assert soon <= longest <= 4 * soon
+
+
+async def test_a_burst_and_a_process_that_stood_still_refuse_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, takes=queue.TURN_SECONDS / 10)
+    for _ in range(5):
+        line.put(60)
+        line.clock[0] += 10.0
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert line.count("begun") == 300
