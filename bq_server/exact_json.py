@@ -1,12 +1,13 @@
 """JSON for what is stored: quick, and exact for whole numbers of any size."""
 
 import json
+import re
 from typing import Any
 
 import orjson
 
-_BY_THE_BOOK = " "
-"""Starts a text that holds what the quick reader would round; no other text starts so."""
+_LONG_NUMBER = re.compile("[0-9]{19}")
+"""What may be a whole number of more than 64 bits, which the quick reader would round. Earlier releases wrote such."""
 
 
 def dumps(value: Any) -> str:
@@ -15,9 +16,9 @@ def dumps(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:
         # A whole number of more than 64 bits, or text that is no Unicode.
-        return _BY_THE_BOOK + json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":"))
 
 
 def loads(text: str) -> Any:
-    """Read what `dumps` wrote. Raises `ValueError` for what is not JSON."""
-    return json.loads(text) if text.startswith(_BY_THE_BOOK) else orjson.loads(text)
+    """Read JSON. Raises `ValueError` for what is none."""
+    return json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)
