@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-import aiosqlite
 import redis.asyncio as redis
 import structlog
 from redis.exceptions import RedisError
@@ -70,7 +69,7 @@ from bq_server.sandbox.timekeeping import Timekeeping
 from bq_server.settings import Settings
 from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer, Entry
@@ -244,7 +243,7 @@ async def _start(
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
 
-async def _first_key(connection: aiosqlite.Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:
+async def _first_key(connection: Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:
     """Honour the key that was set; or else make one with every scope, and answer it, where there is none at all."""
     if settings.dev_key is not None:
         await api_keys.add(

@@ -1,5 +1,6 @@
 """Identifiers: the one id source and the one random source."""
 
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -14,6 +15,11 @@ _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 """Two characters at a time: an id is made for every event."""
 
 _ALL_BUT_A_PAIR = range(110, -10, -10)
+_VALUES = str.maketrans(_CROCKFORD, "0123456789abcdefghijklmnopqrstuv")
+_ULID = re.compile("(?<=_)[0-7][0-9a-hjkmnp-tv-z]{25}")
+ID_BYTES = 16
+_TEXT = b"\0"
+"""Starts an id that is no ULID; what follows is the text."""
 
 
 class IdSource:
@@ -46,3 +52,24 @@ class IdSource:
                 self._text = "".join([_PAIRS[self._shared >> shift & 1023] for shift in _ALL_BUT_A_PAIR])
             text = self._text
         return f"{prefix}_{text}{_PAIRS[value & 1023]}"
+
+
+def pack(prefix: str, identifier: str) -> bytes:
+    """An id as it is stored: 16 bytes for a ULID with that prefix, and never 16 bytes for any other text."""
+    start = len(prefix) + 1
+    if identifier.startswith(prefix) and _ULID.fullmatch(identifier, start):
+        return int(identifier[start:].translate(_VALUES), 32).to_bytes(ID_BYTES)
+    other = _TEXT + identifier.encode()
+    return other if len(other) != ID_BYTES else _TEXT + other
+
+
+def unpack(prefix: str, packed: bytes) -> str:
+    """The id that `pack` was given with this prefix."""
+    if len(packed) == ID_BYTES:
+        return f"{prefix}_{_written(int.from_bytes(packed))}"
+    return packed.lstrip(_TEXT).decode()
+
+
+def _written(value: int) -> str:
+    """A ULID's 26 characters, two at a time."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -10, -10)])

@@ -15,11 +15,13 @@ from bq_server.game.facts import BADGE_AWARDED, MAX_MANUAL_POINTS, POINTS_AWARDE
 from bq_server.ingest.acceptance import Conflicting, Intake, Made
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
+from bq_server.processing.caused import effects_of
 from bq_server.processing.games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
 from bq_server.processing.processor import Guard
-from bq_server.store import state
+from bq_server.store import ledger
 from bq_server.store.database import Database
+from bq_server.store.ledger import Entry
 
 
 class _Sent(BaseModel):
@@ -114,7 +116,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
     async def deduct_points(call: Call) -> Response:
         sent, key = await reading.model(call, PointsIn)
         try:
-            guard = enough_points(sent.participant_id, sent.amount)
+            guard = enough_points(sent.amount)
             made = await give_or_take(call, POINTS_DEDUCTED, sent, key, guard)
         except InsufficientPoints as short:
             detail = f"{short}: deduct at most {short.available}."
@@ -139,18 +141,19 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         properties = {"badge_code": sent.badge_code, "metadata": sent.metadata}
         event = reading.drafter.draft_system(call.scope, BADGE_AWARDED, sent.participant_id, properties)
         try:
-            result = await intake.record(event, badge_not_held(sent.participant_id, sent.badge_code))
+            result = await intake.record(event, badge_not_held(sent.badge_code))
         except AlreadySo as held:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
         if isinstance(result, Conflicting):
             raise result.refusal()
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
-    async def _what_came(call: Call, made: Made) -> tuple[state.Entry, list[dict[str, Any]]]:
+    async def _what_came(call: Call, made: Made) -> tuple[Entry, list[dict[str, Any]]]:
         fact = made.fact
         async with database.read() as connection:
-            entry = await state.entry_of(connection, call.scope, fact.participant_id, f"manual:{fact.fact_id}")
-            effects = await state.effects(connection, fact.fact_id)
+            cause = f"manual:{fact.fact_id}"
+            entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
+            effects = await effects_of(connection, fact)
         if entry is None:
             raise RuntimeError(f"fact {fact.fact_id} has no entry in the ledger")
         return entry, effects

@@ -9,7 +9,6 @@ from bq_server.api.ingest import INTAKE_CODES
 from bq_server.api.operations import Answer, Call, Operation, Query, json_response
 from bq_server.api.reading import Reading
 from bq_server.clock import Clocks
-from bq_server.game import cells as keys
 from bq_server.game.definitions import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
 from bq_server.game.reading import ChallengeState, read_challenge
@@ -87,7 +86,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         properties = {"challenge_code": challenge.code}
         event = reading.drafter.draft_system(call.scope, CHALLENGE_ENROLLED, sent.participant_id, properties)
         try:
-            await intake.record(event, not_enrolled(sent.participant_id, challenge.code))
+            await intake.record(event, not_enrolled(challenge.code))
         except AlreadySo:
             pass
         except NoSuchChallenge:
@@ -97,11 +96,10 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
     async def _state(call: Call, challenge: Challenge, participant_id: str) -> EnrolmentAnswer:
         async with database.read() as connection:
             game = await games.of(connection, call.scope)
-            key = keys.challenge(challenge.code)
-            cells = await state.cells(connection, call.scope, {participant_id: [key]})
+            cells = await state.cells(connection, call.scope, participant_id)
         if f"challenge/{challenge.code}" not in game.rules:
             raise _unknown(call, challenge.code)
-        found = read_challenge(game, challenge.code, cells.get(participant_id, {}), clocks.now(call.scope))
+        found = read_challenge(game, challenge.code, cells, clocks.now(call.scope))
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
     async def get_ranking(call: Call) -> Response:

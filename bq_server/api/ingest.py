@@ -16,9 +16,9 @@ from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, Refusal
+from bq_server.processing.caused import effects_of
 from bq_server.processing.processor import Conflict, Processed, Processor
 from bq_server.sandbox.settling import Settling
-from bq_server.store import state
 from bq_server.store.database import Database
 
 EVENT_EXAMPLE: dict[str, Any] = {
@@ -248,7 +248,7 @@ def operations(
         if query.include is None:
             return json_response(answer, 200, replayed([result]))
         async with database.read() as connection:
-            caused = [_shown(effect) for effect in await state.effects(connection, fact.fact_id)]
+            caused = [_shown(effect) for effect in await effects_of(connection, fact)]
         told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
         return json_response(told, 200, replayed([result]))
 

@@ -114,7 +114,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
                 call.scope, TIMEZONE_CHANGED, participant_id, {"timezone": sent.timezone}
             )
             try:
-                await intake.record(event, another_zone(participant_id, sent.timezone))
+                await intake.record(event, another_zone(sent.timezone))
             except AlreadySo:
                 return
 

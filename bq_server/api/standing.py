@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.api.operations import Call
-from bq_server.game.cells import BADGES
 from bq_server.game.compiled import CompiledGame
-from bq_server.game.reading import state_keys
 from bq_server.problems import Code, Refusal
 from bq_server.processing.games import Games
 from bq_server.store import participants, state
@@ -37,9 +35,7 @@ async def standing(connection: Connection, call: Call, games: Games, participant
     """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
-    cells = await state.cells(connection, call.scope, {found.participant_id: state_keys(game)})
-    held = await state.cells_under(connection, call.scope, found.participant_id, [BADGES])
-    return Standing(found, game, cells.get(found.participant_id, {}) | held)
+    return Standing(found, game, await state.cells(connection, call.scope, found.participant_id))
 
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:

@@ -27,7 +27,7 @@ from bq_server.game.reading import (
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code
 from bq_server.processing.games import Games
-from bq_server.store import state
+from bq_server.store import ledger, state
 from bq_server.store.database import Connection, Database
 
 Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
@@ -197,7 +197,7 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
         query: PageQuery = call.query
         async with database.read() as connection:
             known = await known_participant(connection, call)
-            page, total = await state.entries(
+            page, total = await ledger.entries(
                 connection, call.scope, known.participant_id, query.page_size, query.offset
             )
         transactions = [

@@ -57,7 +57,10 @@ def restore(
     from bq_server.clock import system_clock
     from bq_server.datadir import DataDirectory
     from bq_server.ids import IdSource
+    from bq_server.logs import configure
     from bq_server.stream.keys import StreamKeys
+
+    configure(settings.log_format, settings.log_level)
 
     directory, url, keys = (
         DataDirectory(settings.data_dir),

@@ -101,10 +101,12 @@ async def _database(data_dir: Path | None, config: Path | None, *, make: bool = 
     Where there is none yet, one is made, or with `make` false the program ends.
     """
     from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+    from bq_server.logs import configure
     from bq_server.store.database import Database, StoreUnavailable
     from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
+    configure(settings.log_format, settings.log_level)
     directory = DataDirectory(settings.data_dir)
     with ExitStack() as stack:
         try:

@@ -149,8 +149,10 @@ class _Report:
 
 def _directory(data_dir: Path | None, config: Path | None, code: int) -> "DataDirectory":
     from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+    from bq_server.logs import configure
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
+    configure(settings.log_format, settings.log_level)
     directory = DataDirectory(settings.data_dir)
     try:
         directory.require_database()

@@ -9,6 +9,7 @@ from bq_server.game.challenges import challenge_rule
 from bq_server.game.definitions import Game, Metric
 from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
 from bq_server.game.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
+from bq_server.game.on_time.tracks import Tracks, lay_tracks
 from bq_server.game.points import Treasury, points_rule
 from bq_server.game.rules import Rule
 from bq_server.game.streaks import streak_rule
@@ -28,6 +29,8 @@ class CompiledGame:
     """The place of each rule, by key: rules take turns in the order of the document."""
     pending: frozenset[str]
     """Keys of rules whose past is still being counted: no cell doesn't mean that there is no past."""
+    tracks: Tracks
+    """The on-time path, for as long as nothing is pending."""
 
     def rules_for(self, fact: Fact) -> tuple[Rule, ...]:
         """The rules that listen to a fact."""
@@ -71,17 +74,19 @@ def compile_game(
     for rule in rules:
         for fact_type in rule.fact_types:
             listening.setdefault(fact_type, []).append(rule)
+    treasury = Treasury(
+        {badge.code: badge for badge in game.badges},
+        tuple(sorted(game.tiers, key=lambda tier: tier.level)),
+        tuple(boards),
+    )
     return CompiledGame(
         game,
         {rule.key: rule for rule in rules},
         {fact_type: tuple(listeners) for fact_type, listeners in listening.items()},
-        Treasury(
-            {badge.code: badge for badge in game.badges},
-            tuple(sorted(game.tiers, key=lambda tier: tier.level)),
-            tuple(boards),
-        ),
+        treasury,
         {rule.key: place for place, rule in enumerate(rules)},
         pending,
+        lay_tracks(listening, treasury),
     )
 
 

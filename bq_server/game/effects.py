@@ -1,10 +1,11 @@
 """What a fact caused: typed effects for answers and the ledger, explanations, and warnings on definitions."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, TypeAdapter
 
+from bq_server.causes import pack_cause, unpack_cause
 from bq_server.moments import format_timestamp
 
 At = Annotated[int, PlainSerializer(format_timestamp, return_type=str, when_used="json")]
@@ -139,6 +140,49 @@ Effect = (
 )
 EFFECTS: TypeAdapter[list[Effect]] = TypeAdapter(list[Annotated[Effect, Field(discriminator="type")]])
 """Writes and reads a list of effects as JSON."""
+
+
+PackedEffect = list[Any]
+"""An effect in few bytes: its kind, its event time where that is not its fact's, and then what its kind has."""
+
+POINTS, BADGE, ENROLMENT, OBJECTIVE, CHALLENGE, MILESTONE, STREAK, TIER, LEADERBOARD = range(9)
+"""The kinds of packed effects. They are stored: none may change its number."""
+
+_CLASSES: tuple[type[Effect], ...] = (
+    PointsChanged,
+    BadgeEarned,
+    Enrolled,
+    ObjectiveProgressed,
+    ChallengeProgressed,
+    MilestoneReached,
+    StreakChanged,
+    TierChanged,
+    LeaderboardScored,
+)
+_COMMON = {each.name for each in fields(_Effect)} | {"type"}
+_OWN = [[each.name for each in fields(kind) if each.name not in _COMMON] for kind in _CLASSES]
+_KINDS = {kind: number for number, kind in enumerate(_CLASSES)}
+
+
+def packed(effect: Effect, occurred_at: int) -> PackedEffect:
+    """An effect of a fact of that event time, packed."""
+    kind = _KINDS[type(effect)]
+    at = None if effect.occurred_at == occurred_at else effect.occurred_at
+    own = {name: getattr(effect, name) for name in _OWN[kind]}
+    if "cause" in own:
+        own["cause"] = pack_cause(own["cause"], effect.fact_id)
+    return [kind, at, *own.values()]
+
+
+def unpacked(each: PackedEffect, fact_id: str, participant_id: str, occurred_at: int) -> Effect:
+    """The effect of that fact that was packed. What was added to a kind since then has its default."""
+    kind, at, *values = each
+    own: dict[str, Any] = dict(zip(_OWN[kind], values, strict=False))
+    if "cause" in own:
+        own["cause"] = unpack_cause(own["cause"], fact_id)
+    return _CLASSES[kind](
+        participant_id=participant_id, fact_id=fact_id, occurred_at=occurred_at if at is None else at, **own
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.game import cells as keys
-from bq_server.game.amounts import from_millionths
+from bq_server.game.amounts import from_millionths, nearest_millionths
 from bq_server.game.cells import Cell, Cells
 from bq_server.game.conditions import Variables
 from bq_server.game.definitions import Leaderboard, Metric
@@ -47,6 +47,8 @@ class Standing:
     """None when there is no score any more."""
     reached_at: int | None
     """Microseconds; among equal scores the earlier stands first."""
+    exact: int | None = None
+    """The score in the rule's own unit, where `score` can't say it exactly."""
 
 
 @dataclass(slots=True)
@@ -162,9 +164,21 @@ class LeaderboardRule:
         """A score as the reader sees it."""
         return self.measure.shown(score)
 
+    def told(self, score: int) -> tuple[int | float, int | None]:
+        """A score as the reader sees it and, where that can't say it exactly, the score itself."""
+        shown = self.measure.shown(score)
+        exactly = not self.measure.in_millionths or nearest_millionths(shown) == score
+        return shown, None if exactly else score
+
+    def untold(self, shown: float, exact: int | None) -> int:
+        """The score that `told` was given."""
+        if exact is not None:
+            return exact
+        return nearest_millionths(shown) if self.measure.in_millionths else int(shown)
+
     @property
     def _keeps_set(self) -> bool:
-        return self.measure.aggregate in ("distinct", "days")
+        return self.measure.keeps_set
 
     def _member(self, window: str, period: str, reading: Reading) -> str:
         return keys.member(self.key, f"{window}/{period}", reading.amount)

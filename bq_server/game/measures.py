@@ -47,14 +47,14 @@ class Condition:
     def __init__(self, when: str | None) -> None:
         self._formula = Formula(when) if when is not None else None
 
+    def holds(self, variables: Variables) -> bool | Failure:
+        """Whether a fact matches."""
+        return True if self._formula is None else self._formula.holds(variables)
+
     def refusal(self, part: int, variables: Variables) -> Reading | None:
         """Why a fact doesn't match, or none when it does."""
-        if self._formula is None:
-            return None
-        holds = self._formula.holds(variables)
-        if isinstance(holds, Failure):
-            return Reading(part, "expression_error", message=holds.message)
-        return None if holds else Reading(part, "condition_false")
+        holds = self.holds(variables)
+        return None if holds is True else refused(part, holds)
 
 
 class Measure:
@@ -69,19 +69,29 @@ class Measure:
         self._condition = Condition(metric.when)
         self._of = Formula(metric.of) if metric.of is not None else None
 
+    def amount(self, fact: Fact, variables: Variables) -> Amount | Failure | None:
+        """What the fact brings: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day.
+
+        None when it doesn't match.
+        """
+        holds = self._condition.holds(variables)
+        if holds is not True:
+            return holds or None
+        if self._of is not None:
+            return _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
+        return utc_day(fact.occurred_at) if self.aggregate == "days" else 1
+
     def read(self, fact: Fact, variables: Variables) -> Reading:
-        """What the fact brings: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day."""
-        refusal = self._condition.refusal(self.part, variables)
-        if refusal is not None:
-            return refusal
-        amount: Amount | Failure = 1
-        if self.aggregate == "days":
-            amount = utc_day(fact.occurred_at)
-        elif self._of is not None:
-            amount = _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
-        if isinstance(amount, Failure):
-            return Reading(self.part, "expression_error", message=amount.message)
+        """What the fact brings, as `amount` says, or why it brings nothing."""
+        amount = self.amount(fact, variables)
+        if amount is None or isinstance(amount, Failure):
+            return refused(self.part, amount or False)
         return Reading(self.part, "matched", amount)
+
+    @property
+    def keeps_set(self) -> bool:
+        """Whether it counts the members of a set."""
+        return self.aggregate in ("distinct", "days")
 
     @property
     def in_millionths(self) -> bool:
@@ -95,6 +105,13 @@ class Measure:
     def shown(self, value: int | None) -> int | float:
         """A value as the reader sees it."""
         return 0 if value is None else from_millionths(value) if self.in_millionths else value
+
+
+def refused(part: int, holds: bool | Failure) -> Reading:
+    """The reading of a fact that doesn't match, or of which an expression has no value."""
+    if isinstance(holds, Failure):
+        return Reading(part, "expression_error", message=holds.message)
+    return Reading(part, "condition_false")
 
 
 def _amount(of: Formula, variables: Variables) -> int | Failure:

@@ -11,7 +11,7 @@ from bq_server.game.definitions import Badge, PointsRule, Tier
 from bq_server.game.effects import BadgeEarned, Effect, PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.leaderboards import PointsBoardRule, scored
-from bq_server.game.measures import Condition, Hit, Reading, fact_types
+from bq_server.game.measures import Condition, Hit, Reading, fact_types, refused
 from bq_server.game.periods import window_period
 from bq_server.game.rules import NO_REWARDS, Bounds, Grant, Outcome, Replay, Replayed, Rewards, bounds, explain, merge
 from bq_server.game.tiers import climb
@@ -37,13 +37,15 @@ class PointsRuleCompiled:
         """How many points the fact is worth."""
         if not self.bounds.admits(fact.moment):
             return (Reading(0, "outside_window"),)
-        refusal = self.condition.refusal(0, variables)
-        if refusal is not None:
-            return (refusal,)
-        points = self.award.points(variables)
-        if isinstance(points, Failure):
-            return (Reading(0, "expression_error", message=points.message),)
+        points = self.points(variables)
+        if points is None or isinstance(points, Failure):
+            return (refused(0, points or False),)
         return (Reading(0, "matched", points),)
+
+    def points(self, variables: Variables) -> int | Failure | None:
+        """How many points a fact within the bounds is worth; none when it doesn't match."""
+        holds = self.condition.holds(variables)
+        return self.award.points(variables) if holds is True else holds or None
 
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
         """None of its own."""

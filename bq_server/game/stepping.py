@@ -126,9 +126,9 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         if cell is None:
             return Standing(participant_id, board, window, period, None, None)
         rule = game.rules.get(board)
-        score = rule.shown(cell["score"]) if isinstance(rule, LeaderboardRule) else cell["score"]
+        score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
         reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
-        return Standing(participant_id, board, window, period, score, reached_at)
+        return Standing(participant_id, board, window, period, score, reached_at, exact)
     if kind == "challenge":
         rule = game.rules.get(key)
         if cell is None or not isinstance(rule, ChallengeRule):

@@ -18,7 +18,10 @@ class Games:
 
     async def of(self, connection: Connection, scope: Scope) -> CompiledGame:
         """The game in force; one without definitions where none was applied."""
-        version = await games.version(connection, scope)
+        return await self.at(connection, scope, await games.version(connection, scope))
+
+    async def at(self, connection: Connection, scope: Scope, version: int) -> CompiledGame:
+        """The game in force, whose version is this one."""
         known = self._compiled.get(scope)
         if known is not None and known[0] == version:
             return known[1]

@@ -1,13 +1,10 @@
 """What may stand against an event of our own, looked at inside the transaction that would make it a fact."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from bq_server.game import cells as keys
 from bq_server.game.reading import read_challenge
-from bq_server.processing.play import Table
-from bq_server.processing.processor import Guard
-from bq_server.store import state
+from bq_server.processing.processor import Guard, View
 
 
 class InsufficientPoints(Exception):
@@ -31,22 +28,15 @@ class NoSuchChallenge(Exception):
     """The game in force has no challenge of that code: it was replaced meanwhile."""
 
 
-async def no_guard(_: Table) -> None:
+def no_guard(_: View) -> None:
     """Nothing stands against it."""
 
 
-async def _cell(table: Table, participant_id: str, key: str) -> Any:
-    found: Mapping[str, Any] = (await state.cells(table.connection, table.scope, {participant_id: [key]})).get(
-        participant_id, {}
-    )
-    return found.get(key)
-
-
-def enough_points(participant_id: str, amount: int) -> Guard:
+def enough_points(amount: int) -> Guard:
     """The balance covers the amount. Raises `InsufficientPoints`."""
 
-    async def guard(table: Table) -> None:
-        points = await _cell(table, participant_id, keys.POINTS)
+    def guard(view: View) -> None:
+        points = view.cells.get(keys.POINTS)
         available = points["balance"] if points else 0
         if available < amount:
             raise InsufficientPoints(available, amount)
@@ -54,41 +44,41 @@ def enough_points(participant_id: str, amount: int) -> Guard:
     return guard
 
 
-def badge_not_held(participant_id: str, code: str) -> Guard:
+def badge_not_held(code: str) -> Guard:
     """The participant lacks the badge. Raises `AlreadySo`."""
 
-    async def guard(table: Table) -> None:
-        cell = await _cell(table, participant_id, keys.badge(code))
+    def guard(view: View) -> None:
+        cell = view.cells.get(keys.badge(code))
         if cell is not None:
             raise AlreadySo(cell)
 
     return guard
 
 
-def another_zone(participant_id: str, name: str) -> Guard:
+def another_zone(name: str) -> Guard:
     """The participant's zone is not this one already. Raises `AlreadySo`."""
 
-    async def guard(table: Table) -> None:
-        timeline = await _cell(table, participant_id, keys.ZONE) or ()
+    def guard(view: View) -> None:
+        timeline = view.cells.get(keys.ZONE) or ()
         # A clock that was set back stands before zones that were told later.
-        in_force = next((entry for entry in reversed(timeline) if entry[0] <= table.now), None)
+        in_force = next((entry for entry in reversed(timeline) if entry[0] <= view.now), None)
         if in_force is not None and in_force[2] == name:
             raise AlreadySo(in_force)
 
     return guard
 
 
-def not_enrolled(participant_id: str, code: str) -> Guard:
+def not_enrolled(code: str) -> Guard:
     """The participant has not entered the challenge by now. Raises `AlreadySo` and `NoSuchChallenge`."""
 
-    async def guard(table: Table) -> None:
-        cell = await _cell(table, participant_id, keys.challenge(code))
-        if f"challenge/{code}" not in table.game.rules:
+    def guard(view: View) -> None:
+        cell = view.cells.get(keys.challenge(code))
+        if f"challenge/{code}" not in view.game.rules:
             raise NoSuchChallenge(code)
         if cell is None:
             return
-        enrolled_at = read_challenge(table.game, code, {keys.challenge(code): cell}, table.now).enrolled_at
-        if enrolled_at is not None and enrolled_at <= table.now:
+        enrolled_at = read_challenge(view.game, code, {keys.challenge(code): cell}, view.now).enrolled_at
+        if enrolled_at is not None and enrolled_at <= view.now:
             raise AlreadySo(cell)
 
     return guard

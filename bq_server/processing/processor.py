@@ -1,22 +1,29 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
+from pydantic_core import from_json
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
-from bq_server.game.effects import Effect, Explanation
+from bq_server.exact_json import dumps
+from bq_server.game.cells import Cells
+from bq_server.game.compiled import CompiledGame
+from bq_server.game.effects import Effect, Explanation, unpacked
+from bq_server.game.facts import Fact as GameFact
 from bq_server.ids import IdSource
 from bq_server.processing.folding import Folding
+from bq_server.processing.game_runner import GameRunner, Played
 from bq_server.processing.games import Games
-from bq_server.processing.play import Played, Table, effects_texts
-from bq_server.store import catalog, facts, participants, state
+from bq_server.store import batch as store
+from bq_server.store import catalog, facts, state
+from bq_server.store.batch import Before, Changes
+from bq_server.store.catalog import Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
-from bq_server.store.facts import Fact
+from bq_server.store.facts import Fact, fact_id_for
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -45,7 +52,19 @@ class Conflict:
 
 Outcome = Processed | Duplicate | Conflict
 
-Guard = Callable[[Table], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a guard sees: the game in force, the cells of the event's participant, and the present moment."""
+
+    game: CompiledGame
+    cells: Cells
+    """All but scores and members of sets."""
+    now: int
+    """Microseconds since the epoch, UTC."""
+
+
+Guard = Callable[[View], None]
 """Looks, inside the transaction, whether an event may become a fact; what it raises, the caller gets."""
 
 
@@ -56,6 +75,23 @@ class Rehearsal:
     outcome: Outcome
     effects: list[Effect]
     explanations: list[Explanation]
+
+
+@dataclass(slots=True)
+class _New:
+    """The new events of one environment."""
+
+    now: int
+    facts: list[tuple[GameFact, Event]] = field(default_factory=list)
+    """In the order of their seqs."""
+    seen: Seen = field(default_factory=Seen)
+
+
+@dataclass(slots=True)
+class _Batch:
+    outcomes: list[Outcome] = field(default_factory=list)
+    new: dict[Scope, _New] = field(default_factory=dict)
+    played: Played = field(default_factory=Played)
 
 
 class Processor:
@@ -74,8 +110,8 @@ class Processor:
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
         async with self._database.transaction() as connection:
-            outcomes, _ = await self._process(connection, events)
-            return outcomes
+            batch = await self._process(connection, events)
+        return batch.outcomes
 
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """Process the events together or, when one of them makes that fail, each by itself.
@@ -101,57 +137,108 @@ class Processor:
             fact = await facts.of_event(connection, event)
             if fact is not None:
                 return _outcome_of_repeat(event, fact)
-            await guard(await self._table(connection, event.scope))
-            (outcome,), _ = await self._process(connection, [event])
-            return outcome
+            game = await self._games.of(connection, event.scope)
+            cells = await state.cells(connection, event.scope, event.participant_id)
+            guard(View(game, cells, self._clocks.now(event.scope)))
+            return (await self._process(connection, [event])).outcomes[0]
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
         async with self._database.transaction(undo=True) as connection:
-            (outcome,), played = await self._process(connection, [event])
-            return Rehearsal(outcome, played.effects.get(outcome.fact.fact_id, []), played.explanations)
+            batch = await self._process(connection, [event], rehearsed=True)
+        fact = batch.outcomes[0].fact
+        effects = [
+            unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at)
+            for each in batch.played.effects.get(fact.fact_id, ())
+        ]
+        return Rehearsal(batch.outcomes[0], effects, batch.played.explanations)
 
-    async def _process(self, connection: Connection, events: Sequence[Event]) -> tuple[list[Outcome], Played]:
-        now = {scope: self._clocks.now(scope) for scope in {event.scope for event in events}}
-        named = {self._ids.new("fact"): event for event in events}
-        made = {fact.event_id: fact for fact in await facts.insert(connection, named, now)}
-        played = await self._play(connection, list(made.values()), now)
-        outcomes: list[Outcome] = []
+    async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
+        references = connection.references
+        before = await connection.run(lambda reading: store.before(reading, references, events))
+        batch = await self._folding.run(partial(self._divide, before, events))
+        for scope, new in batch.new.items():
+            game = await self._games.at(connection, scope, before.versions[scope])
+            runner = GameRunner(connection, scope, game, self._ids, new.now, self._folding)
+            played = await runner.play([fact for fact, _ in new.facts], explain=rehearsed)
+            batch.played.effects |= played.effects
+            batch.played.explanations += played.explanations
+            if not rehearsed:
+                await self._folding.run(partial(_gather, runner.changes, new, played))
+                await runner.write()
+                await connection.run(partial(catalog.add, scope=scope, seen=new.seen))
+        if not rehearsed:
+            for event, outcome in zip(events, batch.outcomes, strict=True):
+                if isinstance(outcome, Duplicate) and event.message_id is not None:
+                    await facts.record_duplicate(connection, event, outcome.fact)
+        return batch
+
+    def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
+        """Tell new events from those that are facts or repeat one; give the new ones their place."""
+        made, keyed = before.by_event, before.by_key
+        batch = _Batch()
+        seq = before.last_seq
         for event in events:
             fact = made.get(event.event_id)
+            if fact is None and event.idempotency_key is not None:
+                fact = keyed.get((event.scope, event.idempotency_key))
             if fact is not None:
-                outcomes.append(Processed(fact, fresh=True))
+                batch.outcomes.append(_outcome_of_repeat(event, fact))
                 continue
-            fact = await facts.of_event(connection, event)
-            if fact is None:
-                raise RuntimeError(f"event {event.event_id} neither became a fact nor repeats one")
-            outcome = _outcome_of_repeat(event, fact)
-            if isinstance(outcome, Duplicate) and event.message_id is not None:
-                await facts.record_duplicate(connection, event, fact)
-            outcomes.append(outcome)
-        return outcomes, played
+            seq += 1
+            new = batch.new.get(event.scope)
+            if new is None:
+                new = batch.new[event.scope] = _New(self._clocks.now(event.scope))
+            fact, game_fact = self._new_fact(event, seq, new.now)
+            new.facts.append((game_fact, event))
+            made[fact.event_id] = fact
+            if fact.idempotency_key is not None:
+                keyed[event.scope, fact.idempotency_key] = fact
+            if event.system_type is None:
+                new.seen.add(event.event_name, event.received_at, game_fact.properties)
+            batch.outcomes.append(Processed(fact, fresh=True))
+        return batch
 
-    async def _play(self, connection: Connection, made: Sequence[Fact], now: Mapping[Scope, int]) -> Played:
-        """Write everything that follows from new facts."""
-        custom = [fact for fact in made if fact.fact_type.startswith("custom.")]
-        await catalog.add(connection, custom)
-        played = Played()
-        by_scope: dict[Scope, list[Fact]] = {}
-        for fact in made:
-            by_scope.setdefault(Scope(fact.project, fact.environment), []).append(fact)
-        for scope, own in by_scope.items():
-            counts = Counter({fact.participant_id: 0 for fact in own})
-            counts.update(fact.participant_id for fact in own if fact.fact_type.startswith("custom."))
-            await participants.count_events(connection, scope, counts, now[scope])
-            result = await (await self._table(connection, scope)).play(own)
-            played.effects |= result.effects
-            played.explanations += result.explanations
-        await state.put_effects(connection, await self._folding.run(partial(effects_texts, played)))
-        return played
+    def _new_fact(self, event: Event, seq: int, now: int) -> tuple[Fact, GameFact]:
+        fact_id = fact_id_for(event.event_id) or self._ids.new("fact")
+        fact_type = event.fact_type
+        fact = Fact(
+            seq,
+            fact_id,
+            event.event_id,
+            event.message_id,
+            *event.scope,
+            fact_type,
+            event.event_name,
+            event.participant_id,
+            event.properties,
+            event.occurred_at,
+            event.received_at,
+            now,
+            event.idempotency_key,
+            event.fingerprint,
+            event.warnings,
+        )
+        return fact, GameFact(
+            fact_id,
+            seq,
+            fact_type,
+            event.event_name,
+            event.participant_id,
+            from_json(event.properties),
+            event.occurred_at,
+            event.received_at,
+        )
 
-    async def _table(self, connection: Connection, scope: Scope) -> Table:
-        game = await self._games.of(connection, scope)
-        return Table(connection, scope, game, self._ids, self._clocks.now(scope), self._folding)
+
+def _gather(changes: Changes, new: _New, played: Played) -> None:
+    """Add the facts themselves to what is to be written."""
+    counts = changes.counts
+    for fact, event in new.facts:
+        counts[fact.participant_id] = counts.get(fact.participant_id, 0) + (event.system_type is None)
+        caused = played.effects.get(fact.fact_id)
+        own_id = None if fact_id_for(event.event_id) == fact.fact_id else fact.fact_id
+        changes.facts.append((fact.seq, event, own_id, None if caused is None else dumps(caused)))
 
 
 def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:

@@ -8,8 +8,8 @@ import structlog
 from bq_server.clock import Clocks
 from bq_server.ids import IdSource
 from bq_server.processing.folding import Folding
+from bq_server.processing.game_runner import GameRunner
 from bq_server.processing.games import Games
-from bq_server.processing.play import Table
 from bq_server.pulse import Pulse
 from bq_server.store import games, participants
 from bq_server.store.database import Database, StoreUnavailable
@@ -78,6 +78,8 @@ class Refolding:
                 log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
                 return
             game = await self._games.of(connection, refold.scope)
-            table = Table(connection, refold.scope, game, self._ids, self._clocks.now(refold.scope), self._folding)
-            await table.refold(page, refold.definitions, warn_until=refold.until_seq)
+            now = self._clocks.now(refold.scope)
+            runner = GameRunner(connection, refold.scope, game, self._ids, now, self._folding)
+            await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
+            await runner.write()
             await games.advance(connection, refold, page)

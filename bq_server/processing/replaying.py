@@ -1,19 +1,25 @@
 """Replaying: everything that follows from facts is written anew, and awards given before stay."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+from bq_server.causes import pack_cause
 from bq_server.clock import Clock
 from bq_server.events import Scope
+from bq_server.exact_json import dumps
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.effects import PointsChanged
+from bq_server.game.leaderboards import Standing
+from bq_server.game.participant_state import change
 from bq_server.game.rebuilding import Rebuilt, Story, rebuild, sound
 from bq_server.ids import IdSource
 from bq_server.processing.games import Games
-from bq_server.processing.verifying import PAGE, Stored, everyone, is_stray, load, rankings
-from bq_server.store import participants, state
+from bq_server.processing.verifying import BEGINNING, PAGE, Stored, everyone, is_stray, load, rankings
+from bq_server.store import batch, ledger, participants, state
+from bq_server.store.batch import NewEntry, Place
 from bq_server.store.database import Connection, Database
-from bq_server.store.state import Entry, Place
+from bq_server.store.ledger import NumberedEntry
 
 
 class Replaying:
@@ -33,74 +39,95 @@ class Replaying:
 
         Raises `StoreUnavailable`; the participants before stay replayed.
         """
-        async for participant_id in everyone(self._database, scope):
+        async for participant_id, reference in everyone(self._database, scope):
             async with self._database.transaction() as connection:
-                stored = await load(connection, scope, participant_id, self._games)
+                stored = await load(connection, scope, participant_id, reference, self._games)
                 changed = await self._cells(connection, scope, stored)
-                changed += await self._total(connection, scope, stored)
+                changed += await self._total(connection, stored)
             yield changed > 0
 
     async def strays(self, scope: Scope) -> int:
         """Take the places off the rankings that no cell gives; answer how many. Raises `StoreUnavailable`."""
-        place, removed = None, 0
+        cursor, removed = BEGINNING, 0
         while True:
             async with self._database.transaction() as connection:
                 game = await self._games.of(connection, scope)
-                page = await state.places_after(connection, scope, place, PAGE)
-                strays = [replace(each, score=None) for each, text in page if is_stray(game, each, text)]
-                await state.put_places(connection, scope, strays)
+                page = await state.places_after(connection, scope, cursor, PAGE)
+                strays = [(each.cursor[1], replace(each.place, score=None)) for each in page if is_stray(game, each)]
+                await self._put_places(connection, scope, strays)
             removed += len(strays)
             if not page:
                 return removed
-            place = page[-1][0]
+            cursor = page[-1].cursor
 
     async def _cells(self, connection: Connection, scope: Scope, stored: Stored) -> int:
         cells = sound(stored.game, Story.of(stored.facts), stored.cells)
         rebuilt = rebuild(stored.game, stored.facts, cells, stored.ledger, stored.doubtful)
         changed = {key: cell for key, cell in rebuilt.cells.items() if stored.cells.get(key) != cell}
         changed |= dict.fromkeys(stored.cells.keys() - rebuilt.cells.keys())
-        await state.put_cells(connection, scope, {stored.participant_id: changed})
-        places = _places(stored.game, stored, rebuilt)
-        await state.put_places(connection, scope, places)
-        return len(changed) + len(places) + await self._ledger(connection, scope, stored, rebuilt)
+        own = dict(stored.state)
+        apart = change(own, changed, stored.cells.items())
+        entries = await self._ledger(connection, stored, rebuilt, own)
+        if changed or entries or stored.unreadable is not None:
+            await connection.run(lambda writing: batch.put_state(writing, stored.reference, dumps(own)))
+            await connection.run(lambda writing: batch.put_cells(writing, {stored.reference: apart}))
+        places = [(stored.reference, place) for place in _places(stored.game, stored, rebuilt)]
+        await self._put_places(connection, scope, places)
+        return len(changed) + len(places) + entries + (stored.unreadable is not None)
 
-    async def _ledger(self, connection: Connection, scope: Scope, stored: Stored, rebuilt: Rebuilt) -> int:
-        where = (connection, scope, stored.participant_id)
-        entries = {entry.cause: (entry, seq) for entry, seq in stored.entries}
+    @staticmethod
+    async def _put_places(connection: Connection, scope: Scope, places: Sequence[tuple[int, Place]]) -> None:
+        def put(writing: Any) -> None:
+            references = connection.references
+            batch.put_places(writing, references, references.scope(writing, scope), places)
+
+        await connection.run(put)
+
+    async def _ledger(self, connection: Connection, stored: Stored, rebuilt: Rebuilt, own: dict[str, Any]) -> int:
+        """Correct the ledger; answers how many entries that changed. `own` counts them."""
+        entries = {each.entry.cause: each for each in stored.entries}
         missing = {effect.cause: effect for effect in rebuilt.missing}
-        mended, added, balance = [], [], 0
+        mended: list[NumberedEntry] = []
+        added: list[tuple[int, NewEntry]] = []
+        balance = 0
+        founded = {each.cause for each in rebuilt.ledger}
+        number = max((each.number for cause, each in entries.items() if cause in founded), default=0)
         for each in rebuilt.ledger:
             balance += each.amount
             if each.cause in missing:
-                added.append((stored.participant_id, each.seq, self._entry(missing[each.cause], balance)))
+                number += 1
+                added.append((stored.reference, self._entry(missing[each.cause], balance, number, each.seq)))
                 continue
-            entry, seq = entries[each.cause]
-            right = replace(entry, amount=each.amount, balance=balance, occurred_at=each.occurred_at)
-            if (right, each.seq) != (entry, seq):
-                mended.append((right, each.seq))
-        unfounded = entries.keys() - {each.cause for each in rebuilt.ledger}
-        await state.remove_entries(*where, unfounded)
-        await state.mend_entries(*where, mended)
-        await state.add_entries(connection, scope, added)
-        return len(unfounded) + len(mended) + len(added)
+            known = entries[each.cause]
+            right = replace(known.entry, amount=each.amount, balance=balance, occurred_at=each.occurred_at)
+            if (right, each.seq) != (known.entry, known.seq):
+                mended.append(replace(known, entry=right, seq=each.seq))
+        unfounded = [entries[cause].number for cause in entries.keys() - founded]
+        await ledger.remove(connection, stored.reference, unfounded)
+        await ledger.mend(connection, stored.reference, mended)
+        await connection.run(lambda writing: batch.add_entries(writing, added, self._clock()))
+        counted: bool = own.get("entries", 0) != number
+        own["entries"] = number
+        return len(unfounded) + len(mended) + len(added) + counted
 
-    async def _total(self, connection: Connection, scope: Scope, stored: Stored) -> int:
+    async def _total(self, connection: Connection, stored: Stored) -> int:
         known = stored.total_events is not None or not stored.facts
         if known and (stored.total_events or 0) == stored.events:
             return 0
         since = min((fact.received_at for fact in stored.facts), default=self._clock())
-        await participants.put_total_events(connection, scope, stored.participant_id, stored.events, since)
+        await participants.put_total_events(connection, stored.reference, stored.events, since)
         return 1
 
-    def _entry(self, effect: PointsChanged, balance: int) -> Entry:
-        return Entry(
+    def _entry(self, effect: PointsChanged, balance: int, number: int, seq: int) -> NewEntry:
+        return NewEntry(
+            effect.participant_id,
+            number,
             self._ids.new("txn"),
-            effect.cause,
+            pack_cause(effect.cause, effect.fact_id),
             effect.amount,
             balance,
-            effect.fact_id,
+            seq,
             effect.occurred_at,
-            self._clock(),
         )
 
 
@@ -109,11 +136,15 @@ def _places(game: CompiledGame, stored: Stored, rebuilt: Rebuilt) -> list[Place]
     given = rankings(game, stored.participant_id, rebuilt.cells)
     missing = [Place(*ranking, stored.participant_id, None, None) for ranking in stored.places.keys() - given.keys()]
     return missing + [
-        Place(*ranking, stored.participant_id, each.score, each.reached_at)
+        Place(*ranking, stored.participant_id, each.score, each.reached_at, each.exact)
         for ranking, each in given.items()
-        if each.score is not None and not _is(stored.places.get(ranking), each.score, each.reached_at)
+        if each.score is not None and not _is(stored.places.get(ranking), each)
     ]
 
 
-def _is(place: Place | None, score: float, reached_at: int | None) -> bool:
-    return place is not None and (place.score, place.reached_at) == (score, reached_at)
+def _is(place: Place | None, given: Standing) -> bool:
+    return place is not None and (place.score, place.reached_at, place.exact) == (
+        given.score,
+        given.reached_at,
+        given.exact,
+    )

@@ -4,27 +4,33 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
 from bq_server.events import Scope
+from bq_server.exact_json import loads
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.leaderboards import Standing
+from bq_server.game.participant_state import cells_of
 from bq_server.game.rebuilding import Story, due, readable, settled, sound, unmarked
 from bq_server.game.rules import LedgerEntry
 from bq_server.game.stepping import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
 from bq_server.processing.games import Games
-from bq_server.processing.play import game_fact
-from bq_server.store import games, participants, state
+from bq_server.processing.participant_cells import game_fact, score_of
+from bq_server.store import games, ledger, participants, state
+from bq_server.store.batch import Place
 from bq_server.store.database import Connection, Database
-from bq_server.store.state import Entry, Place
+from bq_server.store.ledger import NumberedEntry
+from bq_server.store.references import Ranking
+from bq_server.store.state import StoredPlace
 
 PAGE = 500
 """Participant ids, or places in rankings, that are read at a time."""
 
-Ranking = tuple[str, str, str]
-"""A board (`<kind>/<code>`), a window and a period."""
+BEGINNING = (0, 0)
+"""Before the first place of all rankings."""
+
+EVERYTHING = ("",)
+"""The prefix of all keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,17 @@ class Stored:
     applied_at: int
     """When the game was applied, microseconds since the epoch, UTC."""
     facts: list[GameFact]
+    reference: int
+    """What rows of others call the participant."""
+    state: dict[str, Any]
+    """What stands in the participant's own row; empty where that is no JSON object."""
+    unreadable: str | None
+    """That text, where it is not."""
     cells: dict[str, Any]
-    """The text itself of a cell that is not JSON."""
-    entries: list[tuple[Entry, int]]
-    """The ledger, each entry with its fact's seq."""
+    entries: list[NumberedEntry]
+    """The ledger."""
     places: dict[Ranking, Place]
-    """Those on the rankings that the cells name."""
+    """Those on the boards of the game."""
     total_events: int | None
     """None where the participant is not known."""
 
@@ -55,18 +66,24 @@ class Stored:
         """The entries that name a fact of the participant, as that fact has it."""
         known = {fact.fact_id: fact for fact in self.facts}
         return [
-            LedgerEntry(entry.cause, number(entry.amount), known[entry.fact_id].occurred_at, known[entry.fact_id].seq)
-            for entry, _ in self.entries
-            if entry.fact_id in known
+            LedgerEntry(
+                each.entry.cause,
+                number(each.entry.amount),
+                known[each.entry.fact_id].occurred_at,
+                known[each.entry.fact_id].seq,
+            )
+            for each in self.entries
+            if each.entry.fact_id in known
         ]
 
     @property
     def doubtful(self) -> frozenset[str]:
         """The causes of the entries whose amount is not what their balance adds to the balance before."""
-        balances = [0, *(number(entry.balance) for entry, _ in self.entries)]
+        entries = [each.entry for each in self.entries]
+        balances = [0, *(number(entry.balance) for entry in entries)]
         return frozenset(
             entry.cause
-            for (entry, _), before in zip(self.entries, balances, strict=False)
+            for entry, before in zip(entries, balances, strict=False)
             if entry.balance != before + number(entry.amount) or entry.amount != number(entry.amount)
         )
 
@@ -101,57 +118,83 @@ class Verifying:
 
     async def participants(self, scope: Scope) -> AsyncIterator[Checked]:
         """Every participant of an environment, in the order of their ids."""
-        async for participant_id in everyone(self._database, scope):
+        async for participant_id, reference in everyone(self._database, scope):
             async with self._database.read() as connection, state.snapshot(connection):
-                stored = await load(connection, scope, participant_id, self._games)
+                stored = await load(connection, scope, participant_id, reference, self._games)
             yield check(stored)
 
     async def strays(self, scope: Scope) -> AsyncIterator[Place]:
         """The places in rankings that no cell gives."""
-        place = None
+        cursor = BEGINNING
         while True:
             async with self._database.read() as connection, state.snapshot(connection):
                 game = await self._games.of(connection, scope)
-                page = await state.places_after(connection, scope, place, PAGE)
-            for place, text in page:
-                if is_stray(settled(game), place, text):
-                    yield place
+                page = await state.places_after(connection, scope, cursor, PAGE)
+            for each in page:
+                if is_stray(settled(game), each):
+                    yield each.place
             if not page:
                 return
+            cursor = page[-1].cursor
 
 
-async def everyone(database: Database, scope: Scope) -> AsyncIterator[str]:
-    """The id of everyone of whom anything is stored, in order."""
+async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str, int]]:
+    """Everyone of whom anything is stored, in order: the id, and what rows of others call the participant."""
     after = ""
     while True:
         async with database.read() as connection:
             page = await participants.named_after(connection, scope, after, PAGE)
-        for after in page:
-            yield after
+        for after, reference in page:
+            yield after, reference
         if not page:
             return
 
 
-async def load(connection: Connection, scope: Scope, participant_id: str, compiled: Games) -> Stored:
+async def load(connection: Connection, scope: Scope, participant_id: str, reference: int, compiled: Games) -> Stored:
     """Everything stored of one participant; be in a transaction, for it to be of one moment."""
     game = await compiled.of(connection, scope)
     in_force = await games.current(connection, scope)
     known = await participants.find(connection, scope, participant_id)
     facts = [game_fact(fact) for fact in await participants.facts(connection, scope, participant_id)]
-    texts = await state.cell_texts(connection, scope, participant_id)
-    cells = {key: _value(text) for key, text in texts.items()}
-    wanted = rankings(game, participant_id, cells)
-    found = await state.places_of(connection, scope, participant_id, wanted)
+    text = await state.text_of(connection, reference)
+    own = readable_state(text)
+    boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
+    places = await state.places_of(connection, reference, participant_id, boards)
+    cells = cells_of(own or {})
+    cells |= await state.cells_apart(connection, reference, EVERYTHING)
+    for place in places.values():
+        if place.board.startswith("leaderboard/") and is_older(own or {}, place):
+            key, cell = score_of(game, place, cells)
+            cells[key] = cell
     return Stored(
         participant_id,
         game,
         in_force.applied_at if in_force is not None else 0,
         facts,
+        reference,
+        own or {},
+        None if own is not None else text,
         cells,
-        await state.whole_ledger(connection, scope, participant_id),
-        {(each.board, each.window, each.period): each for each in found},
+        await ledger.whole(connection, reference),
+        places,
         known.total_events if known is not None else None,
     )
+
+
+def readable_state(text: str) -> dict[str, Any] | None:
+    """What stands in a participant's own row; None where it is not what this program writes."""
+    try:
+        found = loads(text)
+        cells_of(found)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return found if isinstance(found.get("entries", 0), int) else None
+
+
+def is_older(own: Mapping[str, Any], place: Place) -> bool:
+    """Whether a place is of a period older than the newest of its leaderboard's window: then it is the score itself."""
+    newest = own.get("scores", {}).get(f"{place.board.partition('/')[2]}/{place.window}")
+    return newest is not None and place.period < newest[0]
 
 
 def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) -> dict[Ranking, Standing]:
@@ -164,13 +207,20 @@ def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) 
     return {(each.board, each.window, each.period): each for each in found if each is not None}
 
 
-def is_stray(game: CompiledGame, place: Place, text: str | None) -> bool:
-    """Whether a place on a board of the game is not one that its cell gives."""
+def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
+    """Whether a place on a board of the game is not one that a cell gives."""
+    place = stored.place
     if place.board not in game.rules:
         return False
-    if text is None:
+    own = readable_state(stored.state)
+    if own is None or (place.board.startswith("leaderboard/") and is_older(own, place)):
+        # Another difference, or one that the facts decide.
+        return False
+    key = _cell(place)
+    cells = cells_of(own)
+    if key not in cells:
         return True
-    given = rankings(game, place.participant_id, {_cell(place): _value(text)})
+    given = rankings(game, place.participant_id, {key: cells[key]})
     if not given:
         # The cell itself is not readable, which is another difference.
         return False
@@ -188,6 +238,7 @@ def check(stored: Stored) -> Checked:
     kept = result.kept if game is stored.game else verify(stored.game, stored.facts, cells, ledger).kept
     found: dict[str, Difference] = {}
     for each in (
+        *([Difference("state", stored.unreadable, "a JSON object")] if stored.unreadable is not None else ()),
         *_unsound(game, stored, cells),
         *result.differences,
         *(Difference(f"{key}@{step}", None, "given") for key, step in unmarked(game, cells, ledger)),
@@ -219,7 +270,8 @@ def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     doubtful = stored.doubtful
     paid = due(game, stored.facts) if doubtful else {}
     before = 0
-    for entry, seq in stored.entries:
+    for numbered in stored.entries:
+        entry, seq = numbered.entry, numbered.seq
         key = f"ledger/{entry.cause}"
         moment = moments.get(entry.fact_id)
         if moment is None:
@@ -251,17 +303,10 @@ def _total(stored: Stored) -> Iterable[Difference]:
 
 def _tier_is_new(stored: Stored) -> bool:
     """Whether the game may know tiers that the participant's newest points were too early to reach."""
-    return all(entry.created_at < stored.applied_at for entry, _ in stored.entries if number(entry.amount) > 0)
+    return all(each.entry.created_at < stored.applied_at for each in stored.entries if number(each.entry.amount) > 0)
 
 
 def _cell(place: Place) -> str:
     """The key of the cell that gives a place."""
     kind, _, code = place.board.partition("/")
     return f"score/{code}/{place.window}/{place.period}" if kind == "leaderboard" else place.board
-
-
-def _value(text: str) -> Any:
-    try:
-        return from_json(text)
-    except (ValueError, TypeError):
-        return text

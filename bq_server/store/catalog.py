@@ -1,19 +1,16 @@
 """The catalogue: every event name an environment has seen, and what its properties look like."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiosqlite
-from pydantic_core import from_json
-
 from bq_server.events import Scope
-from bq_server.slicing import Slices
-from bq_server.store.facts import Fact
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("catalog")
+_writing = load("catalog", "sqlite3")
 
 MOST_PROPERTIES = 500
 """Property and type pairs kept for one event name."""
@@ -41,52 +38,60 @@ class EventName:
     """For each property, how many events carried it with each JSON type."""
 
 
-async def add(connection: aiosqlite.Connection, facts: Iterable[Fact]) -> None:
-    """Count new facts into the catalogue."""
-    names: dict[tuple[str, str, str], EventName] = {}
-    properties: Counter[tuple[str, str, str, str, str]] = Counter()
-    slices = Slices()
-    for fact in facts:
-        await slices.give_way()
-        key = (fact.project, fact.environment, fact.event_name)
-        seen = names.setdefault(key, EventName(fact.event_name, fact.received_at, fact.received_at, 0))
-        seen.first_seen_at = min(seen.first_seen_at, fact.received_at)
-        seen.last_seen_at = max(seen.last_seen_at, fact.received_at)
+@dataclass(slots=True)
+class Seen:
+    """What a batch of new events of one environment has shown."""
+
+    names: dict[str, EventName] = field(default_factory=dict)
+    shapes: Counter[tuple[str, tuple[str, ...], tuple[type, ...]]] = field(default_factory=Counter)
+    """How many events had this name and properties of these names and types: most events of a name are alike."""
+
+    def add(self, event_name: str, received_at: int, properties: Mapping[str, Any]) -> None:
+        """Count an event in."""
+        seen = self.names.get(event_name)
+        if seen is None:
+            seen = self.names[event_name] = EventName(event_name, received_at, received_at, 0)
+        elif received_at < seen.first_seen_at:
+            seen.first_seen_at = received_at
+        elif received_at > seen.last_seen_at:
+            seen.last_seen_at = received_at
         seen.count += 1
-        for name, value in from_json(fact.properties).items():
-            properties[(*key, name, _JSON_TYPES[type(value)])] += 1
-    await _queries.add_event_names(
-        connection,
-        [
-            {
-                "project": project,
-                "environment": environment,
-                "event_name": name,
-                "first_seen_at": seen.first_seen_at,
-                "last_seen_at": seen.last_seen_at,
-                "count": seen.count,
-            }
-            for (project, environment, name), seen in names.items()
-        ],
-    )
-    await _queries.add_event_properties(
-        connection,
-        [
-            {
-                "project": project,
-                "environment": environment,
-                "event_name": name,
-                "property": prop,
-                "json_type": json_type,
-                "count": count,
-                "most": MOST_PROPERTIES,
-            }
-            for (project, environment, name, prop, json_type), count in properties.items()
-        ],
-    )
+        self.shapes[event_name, tuple(properties), tuple(map(type, properties.values()))] += 1
+
+    @property
+    def properties(self) -> Counter[tuple[str, str, str]]:
+        """How many events had each property, by event name, property and JSON type."""
+        counted: Counter[tuple[str, str, str]] = Counter()
+        for (event_name, names, types), count in self.shapes.items():
+            for name, kind in zip(names, types, strict=True):
+                counted[event_name, name, _JSON_TYPES[kind]] += count
+        return counted
 
 
-async def read(connection: aiosqlite.Connection, scope: Scope, event_name: str | None = None) -> list[EventName]:
+def add(connection: Any, scope: Scope, seen: Seen) -> None:
+    """Count new events into the catalogue. On the writing connection's thread, in a transaction."""
+    own = scope._asdict()
+    names = [
+        own
+        | {
+            "event_name": each.event_name,
+            "first_seen_at": each.first_seen_at,
+            "last_seen_at": each.last_seen_at,
+            "count": each.count,
+        }
+        for each in seen.names.values()
+    ]
+    properties = [
+        own | {"event_name": name, "property": prop, "json_type": kind, "count": count, "most": MOST_PROPERTIES}
+        for (name, prop, kind), count in seen.properties.items()
+    ]
+    if names:
+        _writing.add_event_names(connection, names)
+    if properties:
+        _writing.add_event_properties(connection, properties)
+
+
+async def read(connection: Connection, scope: Scope, event_name: str | None = None) -> list[EventName]:
     """The whole catalogue of an environment in the order of names, with the properties of all or of one of them."""
     wanted: dict[str, Any] = scope._asdict()
     names = {row[0]: EventName(*row) async for row in _queries.event_names(connection, **wanted)}

@@ -54,7 +54,7 @@ def examine(path: Path) -> Contents:
         return Contents(
             _copying.schema_version(connection),
             _installation.installation_id(connection),
-            _copying.count_facts(connection),
+            (_copying.count_old_facts if _is_half(connection) else _copying.count_facts)(connection),
         )
 
 
@@ -64,16 +64,28 @@ def newest_processing(path: Path) -> int | None:
     Raises `StoreUnavailable`.
     """
     with _opened(path) as connection:
-        found: int | None = _copying.newest_processing(connection)
+        if _is_half(connection):
+            asked = _copying.newest_processing_of_old_facts
+        elif _copying.has_table(connection, name="scopes"):
+            asked = _copying.newest_processing
+        else:
+            asked = _copying.newest_processing_of_the_first_release
+        found: int | None = asked(connection)
         return found
 
 
 def resets(path: Path) -> dict[Scope, int]:
     """How often each environment was emptied. Raises `StoreUnavailable`."""
     with _opened(path) as connection:
-        if not _copying.has_environments(connection):
+        if not _copying.has_table(connection, name="environments"):
             return {}  # of a version that could empty none
         return {Scope(project, environment): count for project, environment, count in _copying.resets(connection)}
+
+
+def _is_half(connection: Any) -> bool:
+    """Whether it is being brought up to date: then all facts are still where the first release has put them."""
+    found: int = _copying.has_table(connection, name="old_facts")
+    return bool(found)
 
 
 @contextmanager

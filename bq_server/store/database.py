@@ -1,15 +1,19 @@
 """The connections to one SQLite database: one that writes, a few that read beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiosqlite
 
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
+from bq_server.store.references import References
+
+T = TypeVar("T")
 
 READERS = 2
 
@@ -26,12 +30,24 @@ SERVING_SECONDS = 2.0
 CACHE_KIBIBYTES = 65_536
 """Pages that the writing connection keeps in memory; readers keep SQLite's default of 2 MiB each."""
 
-CHECKPOINT_PAGES = 4_096
-"""Pages in the write-ahead log (16 MiB) after which they are copied into the database: a page that many transactions
+CHECKPOINT_PAGES = 16_384
+"""Pages in the write-ahead log (64 MiB) after which they are copied into the database: a page that many transactions
 change is copied once."""
 
-Connection = aiosqlite.Connection
-"""What the rooms above hand from a transaction to a query, and look into no further."""
+
+class Connection(aiosqlite.Connection):
+    """What the rooms above hand from a transaction to a query, and look into no further."""
+
+    references: References
+    """Of the database: shared by its connections."""
+
+    async def run(self, work: Callable[[Any], T]) -> T:
+        """Call a function with the DB-API connection on the connection's own thread.
+
+        For what takes many statements: each `await` of a statement costs more than most statements do.
+        """
+        found: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return found
 
 
 class StoreUnavailable(Exception):
@@ -63,9 +79,10 @@ class Database:
         self.path = path
         self._stack = AsyncExitStack()
         self._write_lock = asyncio.Lock()
-        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
-        self._writer: aiosqlite.Connection
-        self._intake: aiosqlite.Connection
+        self._readers: asyncio.Queue[Connection] = asyncio.Queue()
+        self._writer: Connection
+        self._intake: Connection
+        self._references = References()
         self._intake_lock = asyncio.Lock()
 
     @classmethod
@@ -96,7 +113,7 @@ class Database:
         await self._writer.execute(f"PRAGMA {sqlite.busy_timeout(SERVING_SECONDS)}")
 
     @asynccontextmanager
-    async def transaction(self, *, undo: bool = False) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
         With `undo` it rolls back in any case: a rehearsal.
@@ -108,11 +125,19 @@ class Database:
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
-                    await self._writer.execute("ROLLBACK" if undo else "COMMIT")
+                    if undo:
+                        await self._writer.run(self._roll_back)
+                    else:
+                        await self._writer.execute("COMMIT")
                 except BaseException:
-                    if self._writer.in_transaction:
-                        await self._writer.execute("ROLLBACK")
+                    await self._writer.run(self._roll_back)
                     raise
+
+    def _roll_back(self, connection: Any) -> None:
+        # On the connection's own thread, after whatever a caller that was cancelled has left to run there.
+        self._references.forget()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
@@ -127,7 +152,7 @@ class Database:
             self._write_lock.release()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def read(self) -> AsyncIterator[Connection]:
         """A reading connection. Raises `StoreUnavailable` when the database can't be read."""
         connection = await self._readers.get()
         try:
@@ -137,18 +162,18 @@ class Database:
             self._readers.put_nowait(connection)
 
     @asynccontextmanager
-    async def read_for_intake(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def read_for_intake(self) -> AsyncIterator[Connection]:
         """The reading connection kept for what must not wait for long reads: events on their way in, keys, health."""
         async with self._intake_lock:
             with _unavailable():
                 yield self._intake
 
-    async def _connect(self, patience: float = SERVING_SECONDS) -> aiosqlite.Connection:
+    async def _connect(self, patience: float = SERVING_SECONDS) -> Connection:
         with _unavailable(self.path):
-            connection = aiosqlite.Connection(
-                partial(sqlite.connect, str(self.path), patience=patience), iter_chunk_size=64
-            )
-            return await self._stack.enter_async_context(connection)
+            connection = Connection(partial(sqlite.connect, str(self.path), patience=patience), iter_chunk_size=64)
+            connection.references = self._references
+            await self._stack.enter_async_context(connection)
+            return connection
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiosqlite
-
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
-from bq_server.store.facts import Fact
+from bq_server.store.database import Connection
+from bq_server.store.facts import Fact, fact_of
 from bq_server.store.queries import load
 
 _queries = load("environments")
@@ -21,7 +20,7 @@ class Environment:
     clock: OwnClock | None
 
 
-async def every(connection: aiosqlite.Connection) -> Mapping[Scope, Environment]:
+async def every(connection: Connection) -> Mapping[Scope, Environment]:
     """The environments that were ever reset or given a clock."""
     return {
         Scope(project, environment): Environment(
@@ -31,7 +30,7 @@ async def every(connection: aiosqlite.Connection) -> Mapping[Scope, Environment]
     }
 
 
-async def put_clock(connection: aiosqlite.Connection, scope: Scope, clock: OwnClock | None) -> None:
+async def put_clock(connection: Connection, scope: Scope, clock: OwnClock | None) -> None:
     """Keep the environment's own clock, or that it has none."""
     await _queries.put_clock(
         connection,
@@ -41,32 +40,31 @@ async def put_clock(connection: aiosqlite.Connection, scope: Scope, clock: OwnCl
     )
 
 
-async def count(connection: aiosqlite.Connection, scope: Scope) -> tuple[int, int]:
+async def count(connection: Connection, scope: Scope) -> tuple[int, int]:
     """How many facts the environment has, and how many messages that only repeated one."""
     facts: int = await _queries.count_facts(connection, **scope._asdict())
     duplicates: int = await _queries.count_duplicates(connection, **scope._asdict())
     return facts, duplicates
 
 
-async def facts_after(connection: aiosqlite.Connection, scope: Scope, seq: int, limit: int) -> list[Fact]:
+async def facts_after(connection: Connection, scope: Scope, seq: int, limit: int) -> list[Fact]:
     """The next facts of the environment, in the order they were made."""
-    return [Fact(*row) async for row in _queries.facts_after(connection, **scope._asdict(), seq=seq, limit=limit)]
+    return [fact_of(row) async for row in _queries.facts_after(connection, **scope._asdict(), seq=seq, limit=limit)]
 
 
-async def count_facts_until(connection: aiosqlite.Connection, scope: Scope, seq: int) -> int:
+async def count_facts_until(connection: Connection, scope: Scope, seq: int) -> int:
     """How many facts the environment has up to this one."""
     found: int = await _queries.count_facts_until(connection, **scope._asdict(), seq=seq)
     return found
 
 
-async def remove_oldest_facts(connection: aiosqlite.Connection, scope: Scope, limit: int) -> int:
+async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) -> int:
     """Remove facts with what they caused; answer how many, which is less than `limit` when none is left."""
-    await _queries.remove_oldest_effects(connection, **scope._asdict(), limit=limit)
     removed: int = await _queries.remove_oldest_facts(connection, **scope._asdict(), limit=limit)
     return removed
 
 
-async def empty(connection: aiosqlite.Connection, scope: Scope, *, game: bool) -> None:
+async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
     """Remove all that follows from facts, and with `game` since when its definitions count; one more reset."""
     for remove in (
         _queries.remove_duplicates,
@@ -74,12 +72,15 @@ async def empty(connection: aiosqlite.Connection, scope: Scope, *, game: bool) -
         _queries.remove_event_properties,
         _queries.remove_refolds,
         _queries.remove_game_warnings,
-        _queries.remove_participants,
         _queries.remove_cells,
         _queries.remove_ledger,
         _queries.remove_standings,
+        _queries.remove_rankings,
+        _queries.remove_fact_types,
+        _queries.remove_participants,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
     ):
         await remove(connection, **scope._asdict())
+    await connection.run(lambda _: connection.references.forget())
     await _queries.count_reset(connection, **scope._asdict())

@@ -1,24 +1,25 @@
 """Facts: the immutable, deduplicated records that everything else is worked out from."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import aiosqlite
+from typing import Any, NamedTuple
 
 from bq_server.events import Event, Scope
+from bq_server.ids import ID_BYTES, pack, unpack
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("facts")
+
+FINGERPRINT_DIGITS = 32
 
 EARLIEST = -(2**63)
 LATEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A row of the fact table. Times are microseconds since the epoch, UTC; `properties` and `warnings` JSON text."""
+class Fact(NamedTuple):
+    """A fact as it is told. Times are microseconds since the epoch, UTC; `properties` and `warnings` JSON text."""
 
     seq: int
     fact_id: str
@@ -49,93 +50,94 @@ class FactFilter:
     before: int = LATEST
 
 
+def fact_of(row: Sequence[Any]) -> Fact:
+    """A row of the view `fact_rows`."""
+    seq, own_id, event_id, *texts, fingerprint, warnings = row[: len(Fact._fields)]
+    return Fact._make(
+        (
+            seq,
+            fact_id_of(event_id, own_id),
+            unpack("evt", event_id),
+            *texts,
+            fingerprint.hex() if isinstance(fingerprint, bytes) else fingerprint,
+            "[]" if warnings is None else warnings,
+        )
+    )
+
+
+def fact_id_of(event_id: bytes, own_id: bytes | None) -> str:
+    """The id of a fact as it is told: its own, or else its event's with another prefix."""
+    return unpack("fact", event_id if own_id is None else own_id)
+
+
+def fact_id_for(event_id: str) -> str | None:
+    """The id of the fact that an event becomes: its own with another prefix. None for an event id that is not ours."""
+    return "fact" + event_id.removeprefix("evt") if len(pack("evt", event_id)) == ID_BYTES else None
+
+
+def packed_fingerprint(fingerprint: str | None) -> bytes | str | None:
+    """A fingerprint as it is stored: 16 bytes, or the text of one that is not ours."""
+    if fingerprint is None or len(fingerprint) != FINGERPRINT_DIGITS:
+        return fingerprint
+    try:
+        packed = bytes.fromhex(fingerprint)
+    except ValueError:
+        return fingerprint
+    return packed if packed.hex() == fingerprint else fingerprint
+
+
 def _fact(row: Sequence[Any] | None) -> Fact | None:
-    return None if row is None else Fact(*row)
+    return None if row is None else fact_of(row)
 
 
-async def last_seq(connection: aiosqlite.Connection) -> int:
+async def last_seq(connection: Connection) -> int:
     """The seq of the newest fact of any environment; 0 when there is none."""
     found: int = await _queries.last_seq(connection)
     return found
 
 
-async def insert(
-    connection: aiosqlite.Connection, events: Mapping[str, Event], processed_at: Mapping[Scope, int]
-) -> list[Fact]:
-    """Make facts of the events, given by the fact id each would get; answer those that are new, in fact order.
-
-    `processed_at` is the present moment of each environment, in microseconds since the epoch.
-
-    An event whose id or idempotency key already has a fact makes none.
-    """
-    before = await last_seq(connection)
-    rows = [
-        {
-            "fact_id": fact_id,
-            "event_id": event.event_id,
-            "message_id": event.message_id,
-            "project": event.scope.project,
-            "environment": event.scope.environment,
-            "fact_type": event.fact_type,
-            "event_name": event.event_name,
-            "participant_id": event.participant_id,
-            "properties": event.properties,
-            "occurred_at": event.occurred_at,
-            "received_at": event.received_at,
-            "processed_at": processed_at[event.scope],
-            "idempotency_key": event.idempotency_key,
-            "fingerprint": event.fingerprint,
-            "warnings": event.warnings,
-        }
-        for fact_id, event in events.items()
-    ]
-    await _queries.insert_facts(connection, rows)
-    return [Fact(*row) async for row in _queries.facts_after(connection, seq=before)]
-
-
-async def of_event(connection: aiosqlite.Connection, event: Event) -> Fact | None:
+async def of_event(connection: Connection, event: Event) -> Fact | None:
     """The fact that this very event became, by its id or else by its idempotency key."""
-    row = await _queries.fact_by_event(connection, event_id=event.event_id)
+    row = await anext(_queries.facts_by_events(connection, event_ids=_hexadecimal([event.event_id])), None)
     if row is None and event.idempotency_key is not None:
         row = await _queries.fact_by_key(connection, **event.scope._asdict(), idempotency_key=event.idempotency_key)
     return _fact(row)
 
 
-async def by_keys(connection: aiosqlite.Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], Fact]:
+async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], Fact]:
     """The facts that hold these idempotency keys, by scope and key; a key without a fact is left out."""
     triples = json.dumps([[*scope, key] for scope, key in keys])
-    found = [Fact(*row) async for row in _queries.facts_by_keys(connection, triples=triples)]
+    found = [fact_of(row) async for row in _queries.facts_by_keys(connection, triples=triples)]
     return {(Scope(fact.project, fact.environment), fact.idempotency_key or ""): fact for fact in found}
 
 
-async def taken(connection: aiosqlite.Connection, event_ids: Sequence[str]) -> set[str]:
+async def taken(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     """Those event ids that have a fact, in any environment."""
-    return {row[0] async for row in _queries.taken_event_ids(connection, event_ids=json.dumps(event_ids))}
+    rows = _queries.facts_by_events(connection, event_ids=_hexadecimal(event_ids))
+    return {fact_of(row).event_id async for row in rows}
 
 
-async def by_id(connection: aiosqlite.Connection, scope: Scope, fact_id: str) -> Fact | None:
+async def by_id(connection: Connection, scope: Scope, fact_id: str) -> Fact | None:
     """The fact of that id in this scope."""
-    return _fact(await _queries.fact_by_id(connection, **scope._asdict(), fact_id=fact_id))
+    return _fact(await _queries.fact_by_id(connection, **scope._asdict(), **_either(fact_id)))
 
 
-async def by_message(connection: aiosqlite.Connection, scope: Scope, message_id: str) -> Fact | None:
+async def by_message(connection: Connection, scope: Scope, message_id: str) -> Fact | None:
     """The fact that the message became."""
     return _fact(await _queries.fact_by_message(connection, **scope._asdict(), message_id=message_id))
 
 
-async def repeated_by(connection: aiosqlite.Connection, scope: Scope, message_id: str) -> Fact | None:
+async def repeated_by(connection: Connection, scope: Scope, message_id: str) -> Fact | None:
     """The fact that the message only repeated."""
     return _fact(await _queries.fact_by_duplicate(connection, **scope._asdict(), message_id=message_id))
 
 
-async def record_duplicate(connection: aiosqlite.Connection, event: Event, fact: Fact) -> None:
+async def record_duplicate(connection: Connection, event: Event, fact: Fact) -> None:
     """Remember that the event's message repeated this fact."""
-    await _queries.insert_duplicate(
-        connection, message_id=event.message_id, **event.scope._asdict(), fact_id=fact.fact_id
-    )
+    await _queries.insert_duplicate(connection, message_id=event.message_id, **event.scope._asdict(), fact=fact.seq)
 
 
-async def newest(connection: aiosqlite.Connection, scope: Scope, wanted: FactFilter, limit: int) -> list[Fact]:
+async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit: int) -> list[Fact]:
     """At most `limit` facts that pass the filter, the newest fact first."""
     parameters = {
         **scope._asdict(),
@@ -151,14 +153,30 @@ async def newest(connection: aiosqlite.Connection, scope: Scope, wanted: FactFil
         rows = _queries.newest_facts_of_type(connection, **parameters)
     else:
         rows = _queries.newest_facts(connection, **parameters)
-    return [Fact(*row) async for row in rows]
+    return [fact_of(row) async for row in rows]
 
 
 async def of_participant(
-    connection: aiosqlite.Connection, scope: Scope, participant_id: str, event_name: str | None, limit: int, offset: int
+    connection: Connection, scope: Scope, participant_id: str, event_name: str | None, limit: int, offset: int
 ) -> tuple[list[Fact], int]:
     """A page of a participant's facts, latest in event time first, and how many there are in all."""
     wanted = {**scope._asdict(), "participant_id": participant_id, "event_name": event_name}
     rows = _queries.participant_events(connection, **wanted, limit=limit, offset=offset)
-    page = [Fact(*row) async for row in rows]
+    page = [fact_of(row) async for row in rows]
     return page, await _queries.count_participant_events(connection, **wanted)
+
+
+async def effects(connection: Connection, seq: int) -> str | None:
+    """What a fact caused when it was processed, as it was packed; None for a fact that caused nothing."""
+    found: str | None = await _queries.effects(connection, seq=seq)
+    return found
+
+
+def _either(fact_id: str) -> dict[str, bytes]:
+    """Both ways a fact may be stored under an id."""
+    packed = pack("fact", fact_id)
+    return {"own_id": packed, "fact_id": packed}
+
+
+def _hexadecimal(event_ids: Iterable[str]) -> str:
+    return json.dumps([pack("evt", each).hex() for each in event_ids])

@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import aiosqlite
-
 from bq_server.events import Scope
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("games")
@@ -52,29 +51,29 @@ class StoredWarning:
     last_at: int
 
 
-async def current(connection: aiosqlite.Connection, scope: Scope) -> StoredGame | None:
+async def current(connection: Connection, scope: Scope) -> StoredGame | None:
     """The game of an environment."""
     row = await _queries.game(connection, **scope._asdict())
     return None if row is None else StoredGame(*row)
 
 
-async def version(connection: aiosqlite.Connection, scope: Scope) -> int:
+async def version(connection: Connection, scope: Scope) -> int:
     """The version of the game, which grows whenever facts come to mean something else; 0 without a game."""
     return await _queries.version(connection, **scope._asdict()) or 0
 
 
-async def bump_version(connection: aiosqlite.Connection, scope: Scope) -> None:
+async def bump_version(connection: Connection, scope: Scope) -> None:
     """Say that facts now mean something else though the document is the same."""
     await _queries.bump_version(connection, **scope._asdict())
 
 
-async def applied(connection: aiosqlite.Connection, scope: Scope) -> dict[str, int]:
+async def applied(connection: Connection, scope: Scope) -> dict[str, int]:
     """For each definition the seq after which it counts."""
     return {row[0]: row[1] async for row in _queries.definitions(connection, **scope._asdict())}
 
 
 async def put(
-    connection: aiosqlite.Connection,
+    connection: Connection,
     scope: Scope,
     document: str,
     counts: Mapping[str, int],
@@ -88,12 +87,12 @@ async def put(
     return await version(connection, scope)
 
 
-async def forget_warnings(connection: aiosqlite.Connection, scope: Scope, definitions: Iterable[str]) -> None:
+async def forget_warnings(connection: Connection, scope: Scope, definitions: Iterable[str]) -> None:
     """Drop the warnings of definitions that were changed."""
     await _queries.remove_warnings(connection, [{**scope._asdict(), "definition": each} for each in definitions])
 
 
-async def add_refold(connection: aiosqlite.Connection, refold: Refold) -> None:
+async def add_refold(connection: Connection, refold: Refold) -> None:
     """Begin a refold; it is carried out in the background."""
     await _queries.add_refold(
         connection,
@@ -111,30 +110,30 @@ def _refold(row: Sequence[object]) -> Refold:
     return Refold(refold_id, Scope(project, environment), tuple(json.loads(str(definitions))), *rest)  # type: ignore[arg-type]
 
 
-async def open_refolds(connection: aiosqlite.Connection) -> list[Refold]:
+async def open_refolds(connection: Connection) -> list[Refold]:
     """The refolds that are not finished, the oldest first."""
     return [_refold(row) async for row in _queries.open_refolds(connection)]
 
 
-async def refolds(connection: aiosqlite.Connection, scope: Scope) -> list[Refold]:
+async def refolds(connection: Connection, scope: Scope) -> list[Refold]:
     """The refolds of an environment that are under way, then the newest that are finished."""
     return [_refold(row) async for row in _queries.refolds_of(connection, **scope._asdict())]
 
 
-async def advance(connection: aiosqlite.Connection, refold: Refold, participants: Sequence[str]) -> None:
+async def advance(connection: Connection, refold: Refold, participants: Sequence[str]) -> None:
     """These participants, the next in order, are done."""
     await _queries.advance_refold(
         connection, refold_id=refold.refold_id, after_participant=participants[-1], done=len(participants)
     )
 
 
-async def finish(connection: aiosqlite.Connection, refold: Refold, now: int) -> None:
+async def finish(connection: Connection, refold: Refold, now: int) -> None:
     """Every participant is done."""
     await _queries.finish_refold(connection, refold_id=refold.refold_id, finished_at=now)
     await bump_version(connection, refold.scope)
 
 
-async def add_warnings(connection: aiosqlite.Connection, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
+async def add_warnings(connection: Connection, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
     """Count warnings in."""
     rows = [
         {
@@ -151,6 +150,6 @@ async def add_warnings(connection: aiosqlite.Connection, scope: Scope, warnings:
     await _queries.add_warnings(connection, rows)
 
 
-async def warnings(connection: aiosqlite.Connection, scope: Scope) -> list[StoredWarning]:
+async def warnings(connection: Connection, scope: Scope) -> list[StoredWarning]:
     """All warnings of an environment's game."""
     return [StoredWarning(*row) async for row in _queries.warnings(connection, **scope._asdict())]

@@ -1,14 +1,13 @@
 """The identity of one installation: a database and the stream whose messages become its facts."""
 
-import aiosqlite
-
 from bq_server.ids import IdSource
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("installation")
 
 
-async def identify(connection: aiosqlite.Connection, ids: IdSource, now: int) -> str:
+async def identify(connection: Connection, ids: IdSource, now: int) -> str:
     """This database's installation id (`inst_...`), made when there is none yet."""
     found: str | None = await _queries.installation_id(connection)
     if found is None:
@@ -17,7 +16,7 @@ async def identify(connection: aiosqlite.Connection, ids: IdSource, now: int) ->
     return found
 
 
-async def renew(connection: aiosqlite.Connection, ids: IdSource, now: int) -> str:
+async def renew(connection: Connection, ids: IdSource, now: int) -> str:
     """Give this database another installation id: it is a copy, and the stream of the original is not its own."""
     await _queries.delete_installation(connection)
     return await identify(connection, ids, now)

@@ -4,10 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import aiosqlite
-
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("keys")
@@ -49,7 +48,7 @@ def generate(environment: Environment, random_bytes: RandomBytes) -> str:
 
 
 async def add(
-    connection: aiosqlite.Connection,
+    connection: Connection,
     key: str,
     scopes: tuple[KeyScope, ...],
     name: str,
@@ -72,12 +71,12 @@ async def add(
     return key_id
 
 
-async def revoke(connection: aiosqlite.Connection, key_id: str, now: int) -> bool:
+async def revoke(connection: Connection, key_id: str, now: int) -> bool:
     """Make the key invalid; whether there is such a key."""
     return bool(await _queries.revoke_key(connection, key_id=key_id, revoked_at=now))
 
 
-async def every(connection: aiosqlite.Connection) -> list[ApiKey]:
+async def every(connection: Connection) -> list[ApiKey]:
     """All keys, revoked ones too, oldest first."""
     return [
         ApiKey(key_id, Scope(project, environment), sha256, frozenset(scopes.split()), name, created_at, revoked_at)

@@ -60,7 +60,8 @@ def test_a_clock_behind_the_facts_and_a_database_that_is_none(data_dir: Path) ->
         server.request("POST", "/ingest/events/sync", json=event())
         assert server.stop() == 0
     database = connect(str(data_dir / "facts.sqlite3"))
-    database.execute("UPDATE facts SET environment = 'live', processed_at = processed_at + 3600 * 1000000")
+    database.execute("UPDATE scopes SET environment = 'live'")
+    database.execute("UPDATE facts SET processed_at = processed_at + 3600 * 1000000")
     database.close()
     code, lines = examined(data_dir)
     assert (code, lines["clock"][0]) == (1, "problem")

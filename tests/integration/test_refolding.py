@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
 from bq_server.datadir import DataDirectory
-from bq_server.store.sqlite import connect
+from tests.support import legible
 from tests.support.client import Json, event
 from tests.support.process import ServerProcess, until
 
@@ -100,10 +99,10 @@ def warned(server: ServerProcess) -> dict[str, int]:
 
 def ledger(server: ServerProcess) -> dict[str, tuple[int, int, int]]:
     """By participant: the sum of the entries, how many there are, and how many causes they have."""
-    with closing(connect(str(DataDirectory(server.data_dir).database))) as connection:
-        rows = connection.execute(
-            "SELECT participant_id, SUM(amount), COUNT(*), COUNT(DISTINCT cause) FROM ledger GROUP BY participant_id"
-        ).fetchall()
+    rows = legible.rows(
+        DataDirectory(server.data_dir).database,
+        "SELECT participant_id, SUM(amount), COUNT(*), COUNT(DISTINCT cause) FROM ledger GROUP BY participant_id",
+    )
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 

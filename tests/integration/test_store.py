@@ -14,7 +14,8 @@ from bq_server.processing import messages
 from bq_server.processing.games import Games
 from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
-from bq_server.store import facts, sqlite, state
+from bq_server.store import batch, facts, sqlite, state
+from bq_server.store.batch import Changes, Place
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.migrations import SchemaTooOld, available
 from bq_server.store.queries import load
@@ -131,7 +132,9 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(RuntimeError):
             async with database.transaction() as connection:
-                await facts.insert(connection, {"fact_1": event(1)}, {event(1).scope: 1})
+                made = Changes(SCOPE, now=1, facts=[(1, event(1), None, None)], counts={"u": 1})
+                await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
+                assert await facts.last_seq(connection) == 1
                 raise RuntimeError
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         (outcome,) = await processor.process([event(1)])
@@ -175,7 +178,7 @@ async def test_a_challenge_that_went_meanwhile_can_not_be_entered(tmp_path: Path
     async with Database.open(tmp_path / "db") as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         with pytest.raises(NoSuchChallenge):
-            await processor.process_guarded(event(1), not_enrolled("u", "gone"))
+            await processor.process_guarded(event(1), not_enrolled("gone"))
         async with database.read() as connection:
             assert await facts.last_seq(connection) == 0
 
@@ -244,13 +247,14 @@ async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> Non
 
 async def test_ranks_are_the_same_asked_singly_and_together_and_ties_go_to_who_was_first(tmp_path: Path) -> None:
     places = [
-        state.Place("leaderboard/l", "weekly", period, f"p{number}", score, reached_at)
+        Place("leaderboard/l", "weekly", period, f"p{number}", score, reached_at)
         for period in ("2026-W14", "2026-W15")
         for number, (score, reached_at) in enumerate([(5, 9), (7.5, 9), (5, 8), (-1, 1), (5, 8)])
     ]
     async with Database.open(tmp_path / "facts") as database:
         async with database.transaction() as connection:
-            await state.put_places(connection, SCOPE, places[:-1])
+            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places}, places=places[:-1])
+            await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
         async with database.read() as connection:
             ranking = (connection, SCOPE, "leaderboard/l", "weekly", "2026-W14")
             together = await state.ranks(*ranking, ["p3", "p0", "p1", "p2", "p4", "nobody"])

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from bq_server.processing.replaying import Replaying
 from bq_server.processing.verifying import Verifying
 from bq_server.store import sqlite
 from bq_server.store.database import Database
+from tests.support import legible
 from tests.support.process import ServerProcess, run
 
 SCOPE, OTHER = Scope("default", "test"), Scope("default", "live")
@@ -159,16 +161,10 @@ class World:
 
     def edit(self, sql: str, *parameters: object) -> int:
         """What somebody does with a database shell; answers how many rows that changed."""
-        connection = sqlite.connect(str(self.database.path))
-        changed: int = connection.execute(sql, parameters).rowcount
-        connection.close()
-        return changed
+        return legible.edit(self.database.path, sql, *parameters)
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        connection = sqlite.connect(str(self.database.path))
-        found = [tuple(row) for row in connection.execute(sql, parameters)]
-        connection.close()
-        return found
+        return legible.rows(self.database.path, sql, *parameters)
 
 
 SYSTEM = {"points_awarded", "points_deducted", "badge_awarded", "timezone_changed", "challenge_enrolled"}
@@ -357,6 +353,42 @@ async def test_an_edit_by_hand_is_found_and_mended(world: World, name: str) -> N
         row[:2] for row in badges
     }
     assert await world.replay() == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "oh{",
+        "5",
+        "[]",
+        '"text"',
+        '{"cells": 5}',
+        '{"scores": []}',
+        '{"scores": {"spenders/all_time": 5}}',
+        '{"cells": {}, "scores": {}, "entries": "many"}',
+        '{"cells": {}, "scores": {"spenders/all_time": [2026, "x", 1, 1], "a": [], "b/c": ["d", 1]}}',
+    ],
+)
+async def test_a_row_of_state_that_this_program_never_wrote_is_found_and_mended(world: World, text: str) -> None:
+    everything = "SELECT participant_id, cell, value FROM cells WHERE environment = 'test' ORDER BY 1, 2"
+    ledger = "SELECT * FROM ledger ORDER BY entry"
+    before = world.rows(everything), world.rows(ledger)
+    with closing(sqlite.connect(str(world.database.path))) as connection:
+        connection.execute("UPDATE participants SET state = ? WHERE participant_id = 'u1'", (text,))
+    found = await world.differences()
+    assert {who for who, _ in found} == {"u1"}
+    assert found["u1", "state"] == (text, "a JSON object")
+    assert found["u1", "points"][0] is None
+    assert await world.replay() > 0
+    assert await world.differences() == {}
+    after = world.rows(everything), world.rows(ledger)
+    assert [row[:2] for row in after[0]] == [row[:2] for row in before[0]]
+    assert after[1] == before[1], "nothing is paid twice"
+    assert await world.replay() == 0
+    await world.send(world.event("bought", "u1", START + 500 * HOUR, amount=3, shop="s3"))
+    assert await world.differences() == {}
 
 
 @pytest.mark.anyio

@@ -20,6 +20,7 @@ from bq_server.api.operations import routes
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.ids import IdSource
+from bq_server.processing.caused import effects_of
 from bq_server.processing.games import Games
 from bq_server.processing.verifying import Verifying
 from bq_server.sandbox.exporting import Exporting
@@ -202,7 +203,7 @@ async def _store(database: Database, scope: Scope, asked: Mapping[str, Any]) -> 
             "order": [[fact.seq, fact.fact_id, fact.event_id, fact.fingerprint] for fact in every_fact],
             "messages": by_message,
             "idempotency_keys": {key: fact.fact_id for (_, key), fact in sorted(held.items())},
-            "effects": {fact.fact_id: await state.effects(connection, fact.fact_id) for fact in every_fact},
+            "effects": {fact.fact_id: await effects_of(connection, fact) for fact in every_fact},
             "rankings": {
                 "|".join(ranking): await _ranking(connection, scope, ranking, everyone) for ranking in asked["rankings"]
             },

@@ -1,8 +1,16 @@
 """The schema's history: numbered SQL files, each run once, in order, in a transaction of its own."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import aiosqlite
+from bq_server.store.migrations.carrying_over import carry_over
+
+if TYPE_CHECKING:
+    from bq_server.store.database import Connection
+
+BEFORE: Mapping[int, Callable[["Connection"], Awaitable[None]]] = {5: carry_over}
+"""What comes before a migration, by its number: what takes too long for one transaction. It may be done in part."""
 
 
 class SchemaTooNew(Exception):
@@ -19,7 +27,7 @@ class SchemaTooOld(Exception):
     """The database needs migrations that must not run now."""
 
 
-async def migrate(connection: aiosqlite.Connection, *, allowed: bool = True) -> None:
+async def migrate(connection: "Connection", *, allowed: bool = True) -> None:
     """Run the migrations this database has not had yet.
 
     Raises, and changes nothing: `SchemaTooNew` when the database has had one that this program does not know,
@@ -45,6 +53,8 @@ async def migrate(connection: aiosqlite.Connection, *, allowed: bool = True) -> 
             raise SchemaTooOld(
                 "the database is older than this bq-server and in use by another one: stop that server, start this one"
             )
+        if version in BEFORE:
+            await BEFORE[version](connection)
         record = f"INSERT INTO schema_migrations (version, name) VALUES ({version}, '{name}')"  # noqa: S608 - our own file's name
         try:
             await connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\n{record};\nCOMMIT;")

@@ -13,29 +13,30 @@ INSERT INTO environments (project, environment, resets) VALUES (:project, :envir
 ON CONFLICT (project, environment) DO UPDATE SET resets = environments.resets + 1;
 
 -- name: count_facts(project, environment)$
-SELECT count(*) FROM facts WHERE project = :project AND environment = :environment;
+SELECT count(*) FROM facts WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: count_duplicates(project, environment)$
-SELECT count(*) FROM duplicates WHERE project = :project AND environment = :environment;
+SELECT count(*) FROM duplicates WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: facts_after(project, environment, seq, limit)
-SELECT * FROM facts WHERE project = :project AND environment = :environment AND seq > :seq ORDER BY seq LIMIT :limit;
+SELECT * FROM fact_rows
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
+ORDER BY seq LIMIT :limit;
 
 -- name: count_facts_until(project, environment, seq)$
-SELECT count(*) FROM facts WHERE project = :project AND environment = :environment AND seq <= :seq;
-
--- name: remove_oldest_effects(project, environment, limit)!
-DELETE FROM fact_effects WHERE fact_id IN (
-    SELECT fact_id FROM facts WHERE project = :project AND environment = :environment ORDER BY seq LIMIT :limit
-);
+SELECT count(*) FROM facts
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq <= :seq;
 
 -- name: remove_oldest_facts(project, environment, limit)!
 DELETE FROM facts WHERE seq IN (
-    SELECT seq FROM facts WHERE project = :project AND environment = :environment ORDER BY seq LIMIT :limit
+    SELECT seq FROM facts
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    ORDER BY seq LIMIT :limit
 );
 
 -- name: remove_duplicates(project, environment)!
-DELETE FROM duplicates WHERE project = :project AND environment = :environment;
+DELETE FROM duplicates
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
@@ -50,16 +51,34 @@ DELETE FROM refolds WHERE project = :project AND environment = :environment;
 DELETE FROM game_warnings WHERE project = :project AND environment = :environment;
 
 -- name: remove_participants(project, environment)!
-DELETE FROM participants WHERE project = :project AND environment = :environment;
+DELETE FROM participants
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_cells(project, environment)!
-DELETE FROM cells WHERE project = :project AND environment = :environment;
+DELETE FROM cells WHERE participant IN (
+    SELECT participants.participant FROM participants
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+);
 
 -- name: remove_ledger(project, environment)!
-DELETE FROM ledger WHERE project = :project AND environment = :environment;
+DELETE FROM ledger WHERE participant IN (
+    SELECT participants.participant FROM participants
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+);
 
 -- name: remove_standings(project, environment)!
-DELETE FROM standings WHERE project = :project AND environment = :environment;
+DELETE FROM standings WHERE ranking IN (
+    SELECT rankings.ranking FROM rankings
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+);
+
+-- name: remove_rankings(project, environment)!
+DELETE FROM rankings
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
+
+-- name: remove_fact_types(project, environment)!
+DELETE FROM fact_types
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_definitions(project, environment)!
 DELETE FROM definitions WHERE project = :project AND environment = :environment;

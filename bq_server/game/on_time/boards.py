@@ -1,0 +1,124 @@
+"""Leaderboards: the score of the newest period stands in the participant's own state."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from bq_server.game import cells as keys
+from bq_server.game.conditions import Variables
+from bq_server.game.effects import LEADERBOARD
+from bq_server.game.facts import Fact
+from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule
+from bq_server.game.on_time.measuring import Gauge
+from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.turn import NotOnTime, Turn
+from bq_server.game.periods import DAY, window_period
+
+
+@lru_cache(maxsize=1024)
+def _period_of_day(day: int, window: str) -> str:
+    """The period of a window that holds a UTC day, given as days since 1970; windows change at midnight."""
+    return window_period(day * DAY, window)
+
+
+class BoardWindows:
+    """The windows of a leaderboard, each with the name of its slot in `Turn.scores`."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, code: str, windows: Sequence[str]) -> None:
+        self._slots = [(f"{code}/{window}", window) for window in windows]
+
+    def at(self, moment: int) -> list[tuple[str, str, str]]:
+        """For each window its slot, its name, and the period that holds a moment."""
+        day = moment // DAY
+        return [(slot, window, _period_of_day(day, window)) for slot, window in self._slots]
+
+
+def newest_score(turn: Turn, slot: str, period: str, revision: str) -> list[Any]:
+    """The score of a period as it is kept, to be changed; 'None' stands in it for no score yet.
+
+    Raises `NotOnTime` for a period that is not the newest, or a score of another revision.
+    """
+    held = turn.scores.get(slot)
+    if held is None or held[0] < period:
+        held = turn.scores[slot] = [period, revision, None, None]
+    elif held[0] != period or held[1] != revision:
+        raise NotOnTime
+    return held
+
+
+def place(turn: Turn, board: str, window: str, held: list[Any], told: float, exact: int | None) -> None:
+    """Note the place in a ranking that a score gives."""
+    turn.places[board, window, held[0]] = (told, NEVER_REACHED if held[3] is None else held[3], exact)
+
+
+class BoardTrack:
+    """A leaderboard with a metric of its own."""
+
+    __slots__ = ("_gauge", "_rule", "_windows")
+
+    def __init__(self, rule: LeaderboardRule) -> None:
+        self._rule = rule
+        self._windows = BoardWindows(rule.code, rule.windows)
+        self._gauge = Gauge(rule.key, rule.bounds, [rule.measure])
+
+    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
+        """What the metric reads; where it counts a set, every period's member is named later."""
+        parts = self._gauge.read(fact, variables, warn)
+        if parts and self._rule.measure.keeps_set:
+            # The members that matter depend on the moment, so they are named here, one for each window.
+            amount = parts[0][1]
+            return tuple(
+                (place, keys.member(self._rule.key, f"{window}/{period}", amount))
+                for place, (_, window, period) in enumerate(self._windows.at(fact.occurred_at))
+            )
+        return parts
+
+    def apart(self, parts: Parts) -> Iterable[str]:
+        """The members named."""
+        return [str(member) for _, member in parts] if self._rule.measure.keeps_set else ()
+
+    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+        """Add the fact to the scores."""
+        rule, at = self._rule, fact.occurred_at
+        for number, (slot, window, period) in enumerate(self._windows.at(at)):
+            held = newest_score(turn, slot, period, rule.revision)
+            before = (held[2], held[3])
+            if rule.measure.keeps_set:
+                if not self._counts(turn, fact, str(parts[number][1])):
+                    if held[2] is None:
+                        raise NotOnTime
+                    continue
+                held[2] = (held[2] or 0) + 1
+                held[3] = at if held[3] is None else max(at, held[3])
+            else:
+                _add(held, int(parts[0][1]), at, rule.measure.aggregate)
+            if (held[2], held[3]) == before:
+                continue
+            told, exact = rule.told(held[2])
+            turn.caused.append([LEADERBOARD, None, rule.code, window, period, told])
+            place(turn, rule.key, window, held, told, exact)
+
+    def _counts(self, turn: Turn, fact: Fact, member: str) -> bool:
+        """Whether a member is new to its set; then it is in it from now on."""
+        first = turn.apart.get(member)
+        if first is None:
+            turn.apart[member] = turn.apart_changed[member] = list(fact.moment)
+            return True
+        if [fact.occurred_at, fact.seq] < first:
+            raise NotOnTime
+        return False
+
+
+def _add(held: list[Any], amount: int, at: int, aggregate: str) -> None:
+    score, reached = held[2], held[3]
+    if aggregate == "max":
+        if score is None or amount > score:
+            held[2], held[3] = amount, at
+        elif amount == score:
+            held[3] = min(at, reached)
+        return
+    held[2] = (score or 0) + amount
+    if amount:
+        held[3] = at if reached is None else max(at, reached)

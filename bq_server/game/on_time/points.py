@@ -1,0 +1,121 @@
+"""Points rules, and what awards lead to: badges held, the points ledger, tiers, and leaderboards by points."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bq_server.causes import OF_THE_FACT
+from bq_server.game import cells as keys
+from bq_server.game.conditions import Failure, Variables
+from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed
+from bq_server.game.facts import Fact
+from bq_server.game.leaderboards import PointsBoardRule
+from bq_server.game.on_time.boards import BoardWindows, newest_score, place
+from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.turn import Award, Paid, Turn
+from bq_server.game.points import PointsRuleCompiled, Treasury
+from bq_server.game.rules import NO_REWARDS
+from bq_server.game.tiers import climb
+
+
+class PointsTrack:
+    """A points rule: each fact is paid by itself, whenever it comes."""
+
+    __slots__ = ("_cause", "_rule")
+
+    def __init__(self, rule: PointsRuleCompiled) -> None:
+        self._rule = rule
+        self._cause = rule.key.replace("/", ":", 1) + ":" + OF_THE_FACT
+
+    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
+        """How many points the fact is worth, if any."""
+        if not self._rule.bounds.admits(fact.moment):
+            return ()
+        points = self._rule.points(variables)
+        if isinstance(points, Failure):
+            warn(self._rule.key, points.message)
+            return ()
+        return ((0, points),) if points else ()
+
+    def apart(self, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+        """Pay the fact."""
+        turn.awards.append(Award(fact.occurred_at, self._cause, NO_REWARDS, int(parts[0][1])))
+
+
+class Purse:
+    """Pays what one fact has brought."""
+
+    __slots__ = ("_boards", "_thresholds", "_treasury")
+
+    def __init__(self, treasury: Treasury) -> None:
+        self._treasury = treasury
+        self._thresholds = [(tier.min_points, tier.code) for tier in treasury.tiers]
+        self._boards = [(board, BoardWindows(board.code, board.windows)) for board in treasury.boards]
+
+    def pay(self, turn: Turn, fact: Fact) -> None:
+        """Enter the awards of the fact at hand."""
+        scored: dict[str, tuple[PointsBoardRule, str, list[Any]]] = {}
+        for award in turn.awards:
+            for code in award.rewards.badges:
+                self._give_badge(turn, fact, code, award)
+            amount = award.amount + award.rewards.points
+            if amount:
+                self._enter(turn, fact, amount, award.cause)
+                if amount > 0:
+                    self._score(turn, fact, amount, scored)
+        turn.awards.clear()
+        for board, window, held in scored.values():
+            turn.caused.append([LEADERBOARD, None, board.code, window, held[0], held[2]])
+            place(turn, board.key, window, held, held[2], None)
+
+    def _give_badge(self, turn: Turn, fact: Fact, code: str, award: Award) -> None:
+        key = keys.badge(code)
+        if key in turn.cells:
+            return
+        whole = (
+            award.cause.removesuffix(OF_THE_FACT) + fact.fact_id if award.cause.endswith(OF_THE_FACT) else award.cause
+        )
+        turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": whole}
+        badge = self._treasury.badges.get(code)
+        if badge is not None:
+            at = None if award.at == fact.occurred_at else award.at
+            turn.caused.append([BADGE, at, code, badge.name, badge.rarity, award.cause])
+
+    def _enter(self, turn: Turn, fact: Fact, amount: int, cause: str) -> None:
+        points = turn.cells.get(keys.POINTS)
+        if points is None:
+            points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
+        balance = points["balance"] = points["balance"] + amount
+        points["earned" if amount > 0 else "spent"] += abs(amount)
+        turn.caused.append([POINTS, None, cause, amount, balance])
+        turn.paid.append(Paid(cause, amount, balance, fact))
+        if amount > 0 and self._thresholds:
+            self._climb(turn, fact, points["earned"])
+
+    def _climb(self, turn: Turn, fact: Fact, earned: int) -> None:
+        history: list[list[Any]] = turn.cells.get(keys.TIERS) or []
+        held = {entry[0] for entry in history}
+        if not any(least <= earned and code not in held for least, code in self._thresholds):
+            return
+        history = [*history]
+        change = climb(self._treasury.tiers, history, earned, fact)
+        turn.cells[keys.TIERS] = history
+        if change is not None:
+            turn.caused.append(packed(change, fact.occurred_at))
+
+    def _score(
+        self, turn: Turn, fact: Fact, amount: int, scored: dict[str, tuple[PointsBoardRule, str, list[Any]]]
+    ) -> None:
+        at = fact.occurred_at
+        for board, windows in self._boards:
+            if not board.bounds.admits(fact.moment):
+                continue
+            for slot, window, period in windows.at(at):
+                held = newest_score(turn, slot, period, board.revision)
+                before = held[3]
+                held[2] = (held[2] or 0) + amount
+                held[3] = at if before is None else max(at, before)
+                scored[slot] = (board, window, held)

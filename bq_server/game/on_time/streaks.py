@@ -1,0 +1,82 @@
+"""Streaks: another record within the newest period changes hardly anything."""
+
+from collections.abc import Iterable
+from datetime import UTC
+
+from bq_server.game import cells as keys
+from bq_server.game.conditions import Failure, Variables
+from bq_server.game.effects import packed
+from bq_server.game.facts import Fact
+from bq_server.game.measures import Hit, Reading
+from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.turn import Award, NotOnTime, Turn
+from bq_server.game.participant_state import APART
+from bq_server.game.periods import DAY, zone_at
+from bq_server.game.streaks import StreakRule
+
+_FIRST_OF_1970 = 719_163
+"""The ordinal of 1970-01-01, day 1 being the first of January of the year 1."""
+
+_RANGE = range(-719_162 * DAY, 2_932_896 * DAY)
+"""The moments of the calendar, in microseconds, but for its last day."""
+
+
+class StreakTrack:
+    """A streak."""
+
+    __slots__ = ("_cell", "_days", "_rule")
+
+    def __init__(self, rule: StreakRule) -> None:
+        self._rule = rule
+        self._cell = keys.streak(rule.code)
+        self._days = {"daily": 1, "weekly": 7}.get(rule.period)
+
+    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
+        """Whether the fact is a record."""
+        rule = self._rule
+        if not rule.bounds.admits(fact.moment):
+            return ()
+        holds = rule.condition.holds(variables)
+        if isinstance(holds, Failure):
+            warn(rule.key, holds.message)
+            return ()
+        return ((0, 1),) if holds else ()
+
+    def apart(self, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002
+        """Record the period."""
+        rule = self._rule
+        cell = turn.cells.get(self._cell)
+        if cell is not None:
+            if cell["rev"] != rule.revision:
+                raise NotOnTime
+            period, reach = self._place(turn, fact)
+            moment = [fact.occurred_at, fact.seq]
+            if cell["s"] and cell["s"][-1][1] == period and cell["s"][-1][2] <= reach and cell["k"]:
+                cell["k"] = max(cell["k"], moment)
+                return
+        hit = (Hit(fact, (Reading(0, "matched"),)),)
+        if rule.late(hit, turn.cells) is not None:
+            raise NotOnTime
+        outcome = rule.step(hit, turn.cells, None)
+        for key, changed in outcome.cells.items():
+            (turn.apart_changed if key.startswith(APART) else turn.cells)[key] = changed
+        turn.caused += [packed(effect, fact.occurred_at) for effect in outcome.effects]
+        turn.awards += [Award(grant.at, grant.cause, grant.rewards, grant.amount) for grant in outcome.grants]
+
+    def _place(self, turn: Turn, fact: Fact) -> tuple[int, int]:
+        """The period of the fact, and the oldest last period of a streak that it continues."""
+        rule, at = self._rule, fact.occurred_at
+        zone = rule.zone or (zone_at(turn.cells[keys.ZONE], fact.moment) if keys.ZONE in turn.cells else UTC)
+        if zone is UTC and self._days is not None and at in _RANGE and at - rule.grace in _RANGE:
+            # The calendar of UTC has neither gaps nor days of another length.
+            period = self._number(at)
+            return period, (self._number(at - rule.grace) if rule.grace else period) - 1
+        return rule.place(at, zone)
+
+    def _number(self, at: int) -> int:
+        day = at // DAY + _FIRST_OF_1970
+        return day if self._days == 1 else (day - 1) // 7

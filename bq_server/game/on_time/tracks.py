@@ -1,0 +1,64 @@
+"""The tracks of a game, by the type of the facts they take."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bq_server.game.badges import BadgeRule
+from bq_server.game.challenges import ChallengeRule
+from bq_server.game.facts import CUSTOM_PREFIX
+from bq_server.game.leaderboards import LeaderboardRule
+from bq_server.game.on_time.boards import BoardTrack
+from bq_server.game.on_time.points import PointsTrack, Purse
+from bq_server.game.on_time.quests import quest_track
+from bq_server.game.on_time.reading import Read
+from bq_server.game.on_time.streaks import StreakTrack
+from bq_server.game.on_time.track import Track
+from bq_server.game.on_time.turn import Turn
+from bq_server.game.points import PointsRuleCompiled, Treasury
+from bq_server.game.rules import Rule
+from bq_server.game.streaks import StreakRule
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """The on-time path of a compiled game."""
+
+    by_type: Mapping[str, tuple[Track, ...]]
+    purse: Purse
+
+    def advance(self, turn: Turn, facts: Sequence[Read]) -> None:
+        """Take a participant's facts, in order, into the state. Raises `NotOnTime`; the turn is then worth nothing."""
+        for each in facts:
+            fact = each.fact
+            for track, parts in each.parts:
+                track.advance(turn, fact, parts)
+            if turn.awards:
+                self.purse.pay(turn, fact)
+            if turn.caused:
+                turn.effects[fact.fact_id] = turn.caused
+                turn.caused = []
+
+
+def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> Tracks:
+    """The tracks of the rules that listen to facts of clients."""
+    made: dict[str, Track] = {}
+    by_type = {
+        fact_type: tuple(made.setdefault(rule.key, _track(rule)) for rule in rules)
+        for fact_type, rules in listening.items()
+        if fact_type.startswith(CUSTOM_PREFIX)
+    }
+    return Tracks(by_type, Purse(treasury))
+
+
+def _track(rule: Rule) -> Track:
+    match rule:
+        case PointsRuleCompiled():
+            return PointsTrack(rule)
+        case BadgeRule() | ChallengeRule():
+            return quest_track(rule)
+        case StreakRule():
+            return StreakTrack(rule)
+        case LeaderboardRule():
+            return BoardTrack(rule)
+        case _:
+            raise TypeError(f"there is no track for {type(rule).__name__}")

@@ -1,0 +1,61 @@
+"""One participant's turn in a batch: the state, as it changes fact by fact."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bq_server.game.cells import Cell
+from bq_server.game.effects import PackedEffect
+from bq_server.game.facts import Fact
+from bq_server.game.rules import Rewards
+
+
+class NotOnTime(Exception):
+    """The fact needs the past, or what the step knows to do; whatever the turn changed counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """An entry for the points ledger."""
+
+    cause: str
+    """As it is kept, see `bq_server.causes`."""
+    amount: int
+    balance: int
+    fact: Fact
+
+
+@dataclass(slots=True)
+class Award:
+    """Something reached by the fact at hand: what it pays."""
+
+    at: int
+    cause: str
+    """As it is kept."""
+    rewards: Rewards
+    amount: int = 0
+
+
+ScoreOf = tuple[str, str, str]
+"""A board (`<kind>/<code>`), a window and a period."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """A participant's state while facts of a batch are taken in. It is changed in place."""
+
+    participant_id: str
+    cells: dict[str, Cell]
+    scores: dict[str, list[Any]]
+    """For `<code>/<window>` of a leaderboard its newest period: `[period, revision, score, reached at]`."""
+    apart: dict[str, Cell]
+    """The cells kept apart that the facts name and that exist."""
+    apart_changed: dict[str, Cell] = field(default_factory=dict)
+    places: dict[ScoreOf, tuple[int | float, int, int | None]] = field(default_factory=dict)
+    """Changed places in rankings: the score as told, when it was reached, and its exact value where it differs."""
+    paid: list[Paid] = field(default_factory=list)
+    effects: dict[str, list[PackedEffect]] = field(default_factory=dict)
+    """By fact."""
+    awards: list[Award] = field(default_factory=list)
+    """Of the fact at hand."""
+    caused: list[PackedEffect] = field(default_factory=list)
+    """By the fact at hand."""

@@ -1,0 +1,257 @@
+"""Facts through the game, over the store: on time where that can be, through the step where the past is needed.
+
+The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
+holds the event loop.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from bq_server.causes import pack_cause
+from bq_server.events import Scope
+from bq_server.exact_json import dumps, loads
+from bq_server.game.cells import POINTS, TIERS
+from bq_server.game.compiled import CompiledGame
+from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
+from bq_server.game.facts import CUSTOM_PREFIX
+from bq_server.game.facts import Fact as GameFact
+from bq_server.game.on_time import NotOnTime, Read, Turn, read
+from bq_server.game.participant_state import change, new_state
+from bq_server.game.stepping import StepResult
+from bq_server.game.tiers import catch_up
+from bq_server.ids import IdSource
+from bq_server.processing.folding import Folding
+from bq_server.processing.participant_cells import stored_ledger
+from bq_server.processing.step_run import StepRun
+from bq_server.store import batch, games
+from bq_server.store.batch import Changes, Held, NewEntry, Place
+from bq_server.store.database import Connection
+from bq_server.store.games import StoredWarning
+
+
+@dataclass(slots=True)
+class Played:
+    """What facts caused, by fact id, and why definitions did or didn't apply to them."""
+
+    effects: dict[str, list[PackedEffect]] = field(default_factory=dict)
+    explanations: list[Explanation] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Quick:
+    """A participant whose facts may be on time."""
+
+    participant_id: str
+    facts: list[GameFact]
+    reads: list[Read]
+    warnings: dict[tuple[str, str], RuleWarning]
+    held: Held | None
+
+
+class GameRunner:
+    """Plays one environment's game in the middle of a transaction. What changes is gathered, and written at the end."""
+
+    def __init__(
+        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, folding: Folding
+    ) -> None:
+        """`now` is in microseconds since the epoch, UTC."""
+        self._connection = connection
+        self._scope = scope
+        self._game = game
+        self._ids = ids
+        self._now = now
+        self._folding = folding
+        self._held: dict[str, Held] = {}
+        self._warnings: list[RuleWarning] = []
+        self.changes = Changes(scope, now)
+
+    async def play(self, facts: Sequence[GameFact], *, explain: bool = False) -> Played:
+        """Fold new facts in. With `explain` every fact goes through the step, which says why."""
+        by_participant: dict[str, list[GameFact]] = {}
+        for fact in facts:
+            by_participant.setdefault(fact.participant_id, []).append(fact)
+        await self._hold(by_participant)
+        played = Played()
+        late = await self._on_time(by_participant, played) if not explain else list(by_participant)
+        if late:
+            run = StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
+            some = [fact for participant_id in late for fact in by_participant[participant_id]]
+            await self._stepped(run, await run.play(some), played)
+        return played
+
+    async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0) -> None:
+        """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
+
+        What expressions can't read of facts up to the seq `warn_until` is warned of.
+        """
+        affected, changed = list(participant_ids), list(definitions)
+        await self._hold(affected)
+        run = StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
+        await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
+        if any(key.startswith("tier/") for key in changed):
+            await self._climb(affected, run.states)
+
+    async def write(self) -> None:
+        """Write what has changed."""
+        for participant_id in (*self.changes.states, *self.changes.cells):
+            self.changes.counts.setdefault(participant_id, 0)
+        await self._connection.run(
+            lambda writing: batch.write(writing, self._connection.references, self.changes, self._held)
+        )
+        if self._warnings:
+            await games.add_warnings(self._connection, self._scope, self._counted_warnings())
+
+    def _counted_warnings(self) -> list[StoredWarning]:
+        counted: dict[tuple[str, str], StoredWarning] = {}
+        for each in self._warnings:
+            key = (each.definition, each.message)
+            before = counted[key].count if key in counted else 0
+            counted[key] = StoredWarning(*key, before + each.count, each.fact_id, self._now)
+        return list(counted.values())
+
+    async def _hold(self, participant_ids: Iterable[str]) -> None:
+        references = self._connection.references
+        self._held = await self._connection.run(
+            lambda reading: batch.states(reading, references, self._scope, participant_ids)
+        )
+
+    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], played: Played) -> list[str]:
+        """Take what is on time; answers the participants whose facts are not."""
+        if self._game.pending:
+            return list(by_participant)
+        quick, late, wanted = await self._folding.run(partial(self._read, by_participant))
+        apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
+        return late + await self._folding.run(partial(self._advance, quick, apart, played))
+
+    def _read(
+        self, by_participant: Mapping[str, list[GameFact]]
+    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+        tracks = self._game.tracks.by_type
+        quick: list[_Quick] = []
+        late: list[str] = []
+        wanted: list[tuple[int, str]] = []
+        for participant_id, facts in by_participant.items():
+            if not all(fact.fact_type.startswith(CUSTOM_PREFIX) for fact in facts):
+                late.append(participant_id)
+                continue
+            if len(facts) > 1:
+                facts.sort(key=_moment)
+            held = self._held.get(participant_id)
+            warnings: dict[tuple[str, str], RuleWarning] = {}
+            reads = [read(tracks[fact.fact_type], fact, warnings) for fact in facts if fact.fact_type in tracks]
+            quick.append(_Quick(participant_id, facts, reads, warnings, held))
+            if held is not None:
+                for each in reads:
+                    for track, parts in each.parts:
+                        wanted += [(held.reference, key) for key in track.apart(parts)]
+        return quick, late, wanted
+
+    def _advance(self, quick: Sequence[_Quick], apart: Mapping[tuple[int, str], Any], played: Played) -> list[str]:
+        own: dict[int, dict[str, Any]] = {}
+        for (reference, key), cell in apart.items():
+            own.setdefault(reference, {})[key] = cell
+        late = []
+        for each in quick:
+            if not any(found.parts for found in each.reads):
+                self._warnings += each.warnings.values()
+                continue
+            held = each.held
+            state = new_state() if held is None else loads(held.state) or new_state()
+            turn = Turn(
+                each.participant_id,
+                state.setdefault("cells", {}),
+                state.setdefault("scores", {}),
+                own.get(held.reference, {}) if held is not None else {},
+            )
+            try:
+                self._game.tracks.advance(turn, each.reads)
+            except NotOnTime:
+                late.append(each.participant_id)
+                continue
+            self._warnings += each.warnings.values()
+            self._take_turn(turn, state)
+            played.effects.update(turn.effects)
+        return late
+
+    def _take_turn(self, turn: Turn, state: dict[str, Any]) -> None:
+        changes, who = self.changes, turn.participant_id
+        number = state.get("entries", 0)
+        for paid in turn.paid:
+            number += 1
+            fact = paid.fact
+            changes.entries.append(
+                NewEntry(
+                    who, number, self._ids.new("txn"), paid.cause, paid.amount, paid.balance, fact.seq, fact.occurred_at
+                )
+            )
+        state["entries"] = number
+        changes.states[who] = dumps(state)
+        if turn.apart_changed:
+            changes.cells[who] = turn.apart_changed
+        changes.places += [
+            Place(board, window, period, who, score, at, exact)
+            for (board, window, period), (score, at, exact) in turn.places.items()
+        ]
+
+    async def _stepped(self, run: StepRun, result: StepResult, played: Played) -> None:
+        """Gather what a step has changed and caused."""
+        self._warnings += result.warnings
+        played.explanations += result.explanations
+        moments = run.moments
+        for effect in result.effects:
+            if effect.fact_id in moments:
+                own = packed(effect, moments[effect.fact_id].at)
+                played.effects.setdefault(effect.fact_id, []).append(own)
+        await self._folding.run(partial(self._take_step, run, result))
+
+    def _take_step(self, run: StepRun, result: StepResult) -> None:
+        changes = self.changes
+        paid: dict[str, list[PointsChanged]] = {}
+        for effect in result.effects:
+            if isinstance(effect, PointsChanged):
+                paid.setdefault(effect.participant_id, []).append(effect)
+        for participant_id in {**result.cells, **paid}:
+            state = run.states[participant_id]
+            changed = result.cells.get(participant_id, {})
+            apart = change(state, changed, run.known[participant_id].items())
+            if apart:
+                changes.cells[participant_id] = apart
+            for effect in paid.get(participant_id, ()):
+                state["entries"] = state.get("entries", 0) + 1
+                changes.entries.append(
+                    NewEntry(
+                        participant_id,
+                        state["entries"],
+                        self._ids.new("txn"),
+                        pack_cause(effect.cause, effect.fact_id),
+                        effect.amount,
+                        effect.balance,
+                        run.moments[effect.fact_id].seq,
+                        effect.occurred_at,
+                    )
+                )
+            changes.states[participant_id] = dumps(state)
+        changes.places += [
+            Place(each.board, each.window, each.period, each.participant_id, each.score, each.reached_at, each.exact)
+            for each in result.standings
+        ]
+
+    async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
+        """Give participants the tiers of a changed game that their points have led to."""
+        for participant_id in participant_ids:
+            state = states.get(participant_id)
+            held = self._held.get(participant_id)
+            if state is None or held is None or not {POINTS, TIERS} & state.get("cells", {}).keys():
+                continue
+            history = state["cells"].get(TIERS, [])
+            ledger = await stored_ledger(self._connection, held.reference)
+            reached = catch_up(self._game.treasury.tiers, history, ledger)
+            if reached != history:
+                state["cells"][TIERS] = reached
+                self.changes.states[participant_id] = dumps(state)
+
+
+def _moment(fact: GameFact) -> tuple[int, int]:
+    return fact.occurred_at, fact.seq

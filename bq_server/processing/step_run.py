@@ -1,0 +1,81 @@
+"""The step over the store: all I/O in bulk between the phases of the pure step."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from bq_server.events import Scope
+from bq_server.exact_json import loads
+from bq_server.game.cells import Cell
+from bq_server.game.compiled import CompiledGame
+from bq_server.game.facts import Fact as GameFact
+from bq_server.game.facts import Moment
+from bq_server.game.matching import Matches, cells_needed, match, touch
+from bq_server.game.participant_state import cells_of, new_state
+from bq_server.game.stepping import HistoryRequest, Past, StepResult, prepare, step
+from bq_server.processing.participant_cells import ParticipantCells, game_fact, stored_ledger
+from bq_server.store import participants
+from bq_server.store.batch import Held
+from bq_server.store.database import Connection
+
+T = TypeVar("T")
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a function where it doesn't hold the event loop."""
+
+
+class StepRun:
+    """One run of the step, for some participants of an environment."""
+
+    def __init__(
+        self, connection: Connection, scope: Scope, game: CompiledGame, held: Mapping[str, Held], aside: Aside
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._game = game
+        self._held = held
+        self._aside = aside
+        self._cells = ParticipantCells(connection, scope, game)
+        self.states: dict[str, dict[str, Any]] = {}
+        """What was stored of each participant."""
+        self.known: dict[str, dict[str, Cell]] = {}
+        """The cells that were read of each participant."""
+        self.moments: dict[str, Moment] = {}
+        """Of every fact that had a part in this, by its id."""
+
+    async def play(self, facts: Sequence[GameFact]) -> StepResult:
+        """Take new facts in."""
+        self.moments.update((fact.fact_id, fact.moment) for fact in facts)
+        return await self._run(await self._aside(partial(match, self._game, facts)))
+
+    async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int) -> StepResult:
+        """Compute definitions anew."""
+        return await self._run(touch(self._game, participant_ids, definitions, warn_until))
+
+    async def _run(self, matches: Matches) -> StepResult:
+        for participant_id in matches.participants:
+            held = self._held.get(participant_id)
+            state = (loads(held.state) or new_state()) if held is not None else new_state()
+            self.states[participant_id] = state
+            self.known[participant_id] = cells_of(state)
+        wanted = cells_needed(matches)
+        references = {name: held.reference for name, held in self._held.items()}
+        for participant_id, found in (await self._cells.named(references, wanted, self.known)).items():
+            self.known[participant_id] |= found
+        plan = await self._aside(partial(prepare, matches, self.known))
+        past = {request.participant_id: await self._past(request) for request in plan.requests}
+        result: StepResult = await self._aside(partial(step, plan, past))
+        return result
+
+    async def _past(self, request: HistoryRequest) -> Past:
+        who = request.participant_id
+        found = []
+        if request.fact_types:
+            found = await participants.facts(self._connection, self._scope, who, request.fact_types, request.since)
+        facts = [game_fact(fact) for fact in found]
+        self.moments.update((fact.fact_id, fact.moment) for fact in facts)
+        held = self._held.get(who)
+        if held is None:
+            return Past(facts)
+        cells = await self._cells.under(who, held.reference, request.prefixes, self.known[who])
+        self.known[who] |= cells
+        return Past(facts, cells, await stored_ledger(self._connection, held.reference) if request.ledger else ())

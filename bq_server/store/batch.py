@@ -1,0 +1,259 @@
+"""What the one transaction over a batch of events reads and writes, each in a few statements of many rows.
+
+Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bq_server.events import Event, Scope
+from bq_server.exact_json import dumps, loads
+from bq_server.ids import pack
+from bq_server.store.bulk import Insert
+from bq_server.store.facts import Fact, fact_of, packed_fingerprint
+from bq_server.store.queries import load
+from bq_server.store.references import Ranking, References
+
+_queries = load("batch", "sqlite3")
+_put_participants = Insert(_queries.put_participants.sql)
+_insert_facts = Insert(_queries.insert_facts.sql)
+_put_cells = Insert(_queries.put_cells.sql)
+_put_places = Insert(_queries.put_places.sql)
+_add_entries = Insert(_queries.add_entries.sql)
+
+
+@dataclass(slots=True)
+class Held:
+    """What is stored of a participant."""
+
+    reference: int
+    state: str
+    """JSON; see the migration `0004_compact`."""
+
+
+@dataclass(slots=True)
+class Before:
+    """What is there before a batch of events."""
+
+    last_seq: int
+    by_event: dict[str, Fact]
+    """The facts that events of the batch have become before, by event id."""
+    by_key: dict[tuple[Scope, str], Fact]
+    """The facts that hold idempotency keys of the batch."""
+    versions: dict[Scope, int]
+    """Of the game in force; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A participant's place in a ranking."""
+
+    board: str
+    """`leaderboard/<code>` or `challenge/<code>`."""
+    window: str
+    period: str
+    participant_id: str
+    score: float | None
+    """As it is told. None takes the participant off the ranking."""
+    reached_at: int | None
+    exact: int | None = None
+    """In the rule's own unit, where `score` can't say it exactly."""
+
+
+@dataclass(slots=True)
+class NewEntry:
+    """An entry to append to the points ledger."""
+
+    participant_id: str
+    number: int
+    """Counts the entries of the participant, from 1."""
+    transaction_id: str
+    cause: str
+    """As it is kept, see `bq_server.causes`."""
+    amount: int
+    balance: int
+    seq: int
+    """Of the fact that brought it."""
+    occurred_at: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written of one environment. Times are microseconds since the epoch, UTC."""
+
+    scope: Scope
+    now: int
+    facts: list[tuple[int, Event, str | None, str | None]] = field(default_factory=list)
+    """Seq, event, the fact's id where it is not the event's, and what it caused, as it is packed."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many events each participant has more. Everyone who is named anywhere in here is named here."""
+    states: dict[str, str] = field(default_factory=dict)
+    """What is known of these participants from now on, as JSON."""
+    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Changed cells of those kept apart, by participant and name; None removes one."""
+    places: list[Place] = field(default_factory=list)
+    entries: list[NewEntry] = field(default_factory=list)
+
+
+def before(connection: Any, references: References, events: Sequence[Event]) -> Before:
+    """What is there before these events."""
+    ids = dumps([pack("evt", event.event_id).hex() for event in events])
+    made = {}
+    if _queries.taken_events(connection, event_ids=ids):
+        made = {fact.event_id: fact for fact in map(fact_of, _queries.facts_by_events(connection, event_ids=ids))}
+    keys: dict[Scope, list[str]] = defaultdict(list)
+    versions: dict[Scope, int] = {}
+    for event in events:
+        if event.idempotency_key is not None:
+            keys[event.scope].append(event.idempotency_key)
+        if event.scope not in versions:
+            versions[event.scope] = _queries.version(connection, **event.scope._asdict()) or 0
+    keyed = {
+        (scope, fact.idempotency_key or ""): fact
+        for scope, own in keys.items()
+        for fact in map(
+            fact_of,
+            _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
+        )
+    }
+    return Before(_queries.last_seq(connection), made, keyed, versions)
+
+
+def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:
+    """What is stored of these participants; who isn't known is left out."""
+    rows = _queries.states(
+        connection, scope=references.scope(connection, scope), participants=dumps(list(participants))
+    )
+    return {name: Held(reference, state) for name, reference, state in rows}
+
+
+def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Any]:
+    """The cells kept apart that exist, of those named by participant and name."""
+    rows = _queries.cells(connection, wanted=dumps(wanted))
+    return {wanted[key]: loads(value) for key, value in rows}
+
+
+def places(
+    connection: Any, references: References, scope: Scope, wanted: Sequence[tuple[int, Ranking]]
+) -> dict[tuple[int, Ranking], tuple[float, int, str | None]]:
+    """The scores, when they were reached and their exact values, of participants in rankings where they have one."""
+    known = references.rankings(connection, references.scope(connection, scope), {ranking for _, ranking in wanted})
+    pairs = [(participant, known[ranking]) for participant, ranking in wanted]
+    return {wanted[key]: tuple(place) for key, *place in _queries.places(connection, wanted=dumps(pairs))}
+
+
+def write(connection: Any, references: References, changes: Changes, held: Mapping[str, Held]) -> None:
+    """Write everything. `held` is what `states` found of participants; those it found none of are made.
+
+    Raises an error of the database for an event, an idempotency key or a cause that has a fact or an entry already.
+    """
+    scope = references.scope(connection, changes.scope)
+    _put_participants(
+        connection,
+        [
+            (scope, name, changes.now, count, changes.states.get(name) or (held[name].state if name in held else "{}"))
+            for name, count in changes.counts.items()
+        ],
+    )
+    known = {name: own.reference for name, own in held.items()}
+    new = [name for name in changes.counts if name not in known]
+    if new:
+        known.update(_queries.references_of(connection, scope=scope, participants=dumps(new)))
+    _insert_facts(
+        connection,
+        [
+            (
+                seq,
+                pack("evt", event.event_id),
+                None if own_id is None else pack("fact", own_id),
+                scope,
+                references.fact_type(connection, scope, event.fact_type, event.event_name),
+                known[event.participant_id],
+                event.occurred_at,
+                event.received_at,
+                changes.now,
+                event.message_id,
+                event.idempotency_key,
+                packed_fingerprint(event.fingerprint),
+                event.properties,
+                None if event.warnings == "[]" else event.warnings,
+                effects,
+            )
+            for seq, event, own_id, effects in changes.facts
+        ],
+    )
+    put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
+    put_places(connection, references, scope, [(known[place.participant_id], place) for place in changes.places])
+    add_entries(connection, [(known[each.participant_id], each) for each in changes.entries], changes.now)
+
+
+def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: int) -> None:
+    """Append to the ledger, each entry with the integer of its participant.
+
+    Raises an error of the database for a cause that was paid before: to pay twice is never right.
+    """
+    rows = [
+        (
+            participant,
+            each.number,
+            pack("txn", each.transaction_id),
+            each.cause,
+            each.seq,
+            each.amount,
+            each.balance,
+            each.occurred_at,
+            now,
+        )
+        for participant, each in entries
+    ]
+    rows.sort(key=_by_key)
+    _add_entries(connection, rows)
+
+
+def put_state(connection: Any, participant: int, state: str) -> None:
+    """Replace what is stored in a participant's own row, as JSON."""
+    _queries.put_state(connection, participant=participant, state=state)
+
+
+def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None:
+    """Write cells that are kept apart, by participant and name; None removes one."""
+    rows = [
+        (participant, cell, dumps(value))
+        for participant, own in changed.items()
+        for cell, value in own.items()
+        if value is not None
+    ]
+    rows.sort()
+    _put_cells(connection, rows)
+    removed = [
+        {"participant": participant, "cell": cell}
+        for participant, own in changed.items()
+        for cell, value in own.items()
+        if value is None
+    ]
+    if removed:
+        _queries.remove_cells(connection, removed)
+
+
+def put_places(connection: Any, references: References, scope: int, places: Iterable[tuple[int, Place]]) -> None:
+    """Write places in rankings, each with the integer of its participant."""
+    last = {(participant, (place.board, place.window, place.period)): place for participant, place in places}
+    known = references.rankings(connection, scope, {ranking for _, ranking in last})
+    rows = []
+    removed = []
+    for (participant, ranking), place in last.items():
+        if place.score is None:
+            removed.append({"ranking": known[ranking], "participant": participant})
+        else:
+            exact = None if place.exact is None else str(place.exact)
+            rows.append((known[ranking], participant, place.score, place.reached_at, exact))
+    rows.sort(key=_by_key)
+    _put_places(connection, rows)
+    if removed:
+        _queries.remove_places(connection, removed)
+
+
+def _by_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row[:2]

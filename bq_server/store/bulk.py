@@ -1,0 +1,38 @@
+"""Many rows in one statement.
+
+A statement of one row costs the interpreter's lock twice: it is given up while SQLite works and waited for
+afterwards, however short the work was. Rows that go together need it once.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+ROWS = 64
+"""Most rows of one statement."""
+
+_VALUES = re.compile(r"VALUES\s*\(([^()]*)\)")
+_PARAMETER = re.compile(r":\w+")
+
+
+class Insert:
+    """An `INSERT ... VALUES (:a, :b)` for any number of rows, each a tuple in the order of those parameters."""
+
+    def __init__(self, sql: str) -> None:
+        found = _VALUES.search(sql)
+        if found is None:
+            raise ValueError(f"has no VALUES: {sql}")
+        row = "(" + ", ".join("?" for _ in _PARAMETER.findall(found[1])) + ")"
+        self._statements = [
+            (count, sql[: found.start()] + "VALUES " + ", ".join([row] * count) + sql[found.end() :])
+            for count in (ROWS >> shift for shift in range(ROWS.bit_length()))
+        ]
+
+    def __call__(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows, in their order."""
+        start = 0
+        for count, statement in self._statements:
+            while len(rows) - start >= count:
+                connection.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
+                start += count

@@ -1,0 +1,68 @@
+"""The small integers that stand for names which many rows share: scopes, fact types, rankings."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+from bq_server.events import Scope
+from bq_server.store.queries import load
+
+_queries = load("references", "sqlite3")
+
+MOST = 100_000
+"""Names of each kind that are remembered."""
+
+Ranking = tuple[str, str, str]
+"""A board (`leaderboard/<code>` or `challenge/<code>`), a window and a period."""
+
+
+class References:
+    """Remembers what names stand for. To be used on the thread of the connection that writes, in a transaction.
+
+    A rollback takes back names that were new: call `forget`.
+    """
+
+    def __init__(self) -> None:
+        self._scopes: dict[Scope, int] = {}
+        self._types: dict[tuple[int, str], int] = {}
+        self._rankings: dict[tuple[int, Ranking], int] = {}
+
+    def forget(self) -> None:
+        """Look everything up anew."""
+        for known in (self._scopes, self._types, self._rankings):
+            known.clear()
+
+    def scope(self, connection: Any, scope: Scope) -> int:
+        """The scope's integer; it gets one if it has none."""
+        found = self._scopes.get(scope)
+        if found is None:
+            _queries.add_scope(connection, **scope._asdict())
+            found = self._scopes[scope] = _queries.scope(connection, **scope._asdict())
+        return found
+
+    def fact_type(self, connection: Any, scope: int, fact_type: str, event_name: str) -> int:
+        """The integer of a fact type; it gets one if it has none."""
+        found = self._types.get((scope, fact_type))
+        if found is None:
+            own = {"scope": scope, "fact_type": fact_type}
+            _queries.add_fact_type(connection, **own, event_name=event_name)
+            found = _remember(self._types, (scope, fact_type), _queries.fact_type(connection, **own))
+        return found
+
+    def rankings(self, connection: Any, scope: int, names: Iterable[Ranking]) -> Mapping[Ranking, int]:
+        """The integers of rankings; those that have none get one."""
+        found = {}
+        for name in names:
+            known = self._rankings.get((scope, name))
+            if known is None:
+                own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}
+                _queries.add_ranking(connection, **own)
+                known = _remember(self._rankings, (scope, name), _queries.ranking(connection, **own))
+            found[name] = known
+        return found
+
+
+def _remember(known: dict[Any, int], name: Hashable, reference: int) -> int:
+    if len(known) >= MOST:
+        known.clear()
+    known[name] = reference
+    return reference

@@ -1,0 +1,82 @@
+-- name: taken_events(event_ids)$
+-- Whether any of these event ids, given as hexadecimal digits in JSON, has a fact.
+SELECT EXISTS (SELECT 1 FROM json_each(:event_ids) AS given JOIN facts ON facts.event_id = unhex(given.value));
+
+-- name: facts_by_events(event_ids)
+SELECT * FROM fact_rows WHERE event_id IN (SELECT unhex(value) FROM json_each(:event_ids));
+
+-- name: facts_by_keys(scope, keys)
+-- The facts of a scope that hold any of these idempotency keys, given as JSON.
+SELECT fact_rows.* FROM json_each(:keys) AS given CROSS JOIN fact_rows
+WHERE fact_rows.scope = :scope AND fact_rows.idempotency_key = given.value;
+
+-- name: last_seq()$
+-- The seq given last: those of facts that were removed are not given again.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0);
+
+-- name: version(project, environment)$
+SELECT version FROM games WHERE project = :project AND environment = :environment;
+
+-- name: states(scope, participants)
+-- What is stored of participants, given as a JSON array of ids.
+SELECT participants.participant_id, participants.participant, participants.state
+FROM json_each(:participants) AS given CROSS JOIN participants
+WHERE participants.scope = :scope AND participants.participant_id = given.value;
+
+-- name: references_of(scope, participants)
+SELECT participants.participant_id, participants.participant
+FROM json_each(:participants) AS given CROSS JOIN participants
+WHERE participants.scope = :scope AND participants.participant_id = given.value;
+
+-- name: cells(wanted)
+-- The cells named by (participant, cell) pairs, given as JSON arrays in JSON, each with the place of its pair.
+SELECT given.key, cells.value FROM json_each(:wanted) AS given CROSS JOIN cells
+WHERE cells.participant = given.value ->> 0 AND cells.cell = given.value ->> 1;
+
+-- name: places(wanted)
+-- Participants' places in rankings, given as (participant, ranking) pairs, each with the place of its pair.
+SELECT given.key, standings.score, standings.reached_at, standings.exact FROM json_each(:wanted) AS given
+CROSS JOIN standings WHERE standings.participant = given.value ->> 0 AND standings.ranking = given.value ->> 1;
+
+-- name: put_participants(scope, participant_id, created_at, total_events, state)!
+INSERT INTO participants (scope, participant_id, created_at, total_events, state)
+VALUES (:scope, :participant_id, :created_at, :total_events, :state)
+ON CONFLICT (scope, participant_id) DO UPDATE SET
+    created_at = CASE WHEN participants.known THEN participants.created_at ELSE excluded.created_at END,
+    known = 1,
+    total_events = participants.total_events + excluded.total_events,
+    state = excluded.state;
+
+-- name: put_state(participant, state)!
+UPDATE participants SET state = :state WHERE participant = :participant;
+
+-- name: insert_facts(seq, event_id, fact_id, scope, type, participant, occurred_at, received_at, processed_at, message_id, idempotency_key, fingerprint, properties, warnings, effects)!
+INSERT INTO facts (
+    seq, event_id, fact_id, scope, type, participant, occurred_at, received_at, processed_at, message_id,
+    idempotency_key, fingerprint, properties, warnings, effects
+) VALUES (
+    :seq, :event_id, :fact_id, :scope, :type, :participant, :occurred_at, :received_at, :processed_at, :message_id,
+    :idempotency_key, :fingerprint, :properties, :warnings, :effects
+);
+
+-- name: put_cells(participant, cell, value)!
+INSERT INTO cells (participant, cell, value) VALUES (:participant, :cell, :value)
+ON CONFLICT (participant, cell) DO UPDATE SET value = excluded.value;
+
+-- name: remove_cells(participant, cell)*!
+DELETE FROM cells WHERE participant = :participant AND cell = :cell;
+
+-- name: put_places(ranking, participant, score, reached_at, exact)!
+INSERT INTO standings (ranking, participant, score, reached_at, exact)
+VALUES (:ranking, :participant, :score, :reached_at, :exact)
+ON CONFLICT (ranking, participant) DO UPDATE SET
+    score = excluded.score,
+    reached_at = excluded.reached_at,
+    exact = excluded.exact;
+
+-- name: remove_places(ranking, participant)*!
+DELETE FROM standings WHERE ranking = :ranking AND participant = :participant;
+
+-- name: add_entries(participant, number, transaction_id, cause, fact, amount, balance, occurred_at, created_at)!
+INSERT INTO ledger (participant, number, transaction_id, cause, fact, amount, balance, occurred_at, created_at)
+VALUES (:participant, :number, :transaction_id, :cause, :fact, :amount, :balance, :occurred_at, :created_at);

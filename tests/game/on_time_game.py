@@ -1,0 +1,88 @@
+"""The game in memory, by way of the on-time path wherever that can be taken."""
+
+import json
+from collections.abc import Iterable
+
+from bq_server.game.cells import Cell
+from bq_server.game.effects import Effect, PointsChanged, unpacked
+from bq_server.game.facts import Fact
+from bq_server.game.folding import InMemoryGame
+from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule, PointsBoardRule, Standing
+from bq_server.game.on_time import NotOnTime, Turn, read
+from bq_server.game.participant_state import cells_of, change, new_state, score_cell
+from bq_server.game.rules import LedgerEntry
+from bq_server.game.stepping import standing
+
+
+class OnTimeGame(InMemoryGame):
+    """Counts how many facts were on time, and notes every effect and every changed place."""
+
+    on_time = 0
+    late = 0
+
+    def take(self, facts: Iterable[Fact]) -> list[Effect]:
+        """Take a batch of facts; answers what it caused."""
+        effects: list[Effect] = []
+        own: dict[str, list[Fact]] = {}
+        for fact in {fact.fact_id: fact for fact in facts}.values():
+            if fact.fact_id not in self._of(fact.participant_id).facts:
+                own.setdefault(fact.participant_id, []).append(fact)
+        for participant_id, some in own.items():
+            found = self._try(participant_id, sorted(some, key=lambda fact: fact.moment))
+            self.on_time += len(some) * (found is not None)
+            self.late += len(some) * (found is None)
+            effects += self.process(some).effects if found is None else found
+        return effects
+
+    def _try(self, participant_id: str, facts: list[Fact]) -> list[Effect] | None:
+        tracks = self.game.tracks
+        if not all(fact.fact_type.startswith("custom.") for fact in facts):
+            return None
+        before = self.cells(participant_id)
+        state = new_state()
+        apart = change(state, before, ())
+        turn = Turn(participant_id, state["cells"], state["scores"], apart)
+        try:
+            tracks.advance(turn, [read(tracks.by_type.get(fact.fact_type, ()), fact, {}) for fact in facts])
+        except NotOnTime:
+            return None
+        known = self._of(participant_id)
+        after: dict[str, Cell] = {**before, **self._older(turn), **cells_of(state), **turn.apart_changed}
+        known.cells = {key: json.dumps(cell) for key, cell in after.items()}
+        known.facts.update((fact.fact_id, fact) for fact in facts)
+        self._check_places(participant_id, before, after, turn)
+        effects = [
+            unpacked(each, fact.fact_id, participant_id, fact.occurred_at)
+            for fact in facts
+            for each in json.loads(json.dumps(turn.effects.get(fact.fact_id, [])))
+        ]
+        paid = [effect for effect in effects if isinstance(effect, PointsChanged)]
+        assert [(each.amount, each.balance, each.fact) for each in turn.paid] == [
+            (each.amount, each.balance, known.facts[each.fact_id]) for each in paid
+        ]
+        known.ledger += [
+            LedgerEntry(each.cause, each.amount, each.occurred_at, known.facts[each.fact_id].seq) for each in paid
+        ]
+        return effects
+
+    def _older(self, turn: Turn) -> dict[str, Cell]:
+        """The scores of periods that are not the newest any more: they are kept as places."""
+        found = {}
+        for (board, window, period), (told, at, exact) in turn.places.items():
+            rule = self.game.rules[board]
+            if isinstance(rule, LeaderboardRule | PointsBoardRule):
+                score = rule.untold(told, exact) if isinstance(rule, LeaderboardRule) else int(told)
+                reached = None if at == NEVER_REACHED else at
+                found[f"score/{rule.code}/{window}/{period}"] = score_cell(rule.revision, score, reached)
+        return found
+
+    def _check_places(self, participant_id: str, before: dict[str, Cell], after: dict[str, Cell], turn: Turn) -> None:
+        """The places noted are those that the changed cells give."""
+        changed = {key: cell for key, cell in after.items() if before.get(key) != cell}
+        given = [standing(self.game, participant_id, key, cell) for key, cell in changed.items()]
+        noted = {
+            key: Standing(participant_id, *key, score, at, exact) for key, (score, at, exact) in turn.places.items()
+        }
+        for each in given:
+            if each is not None and each.score is not None:
+                assert noted[each.board, each.window, each.period] == each

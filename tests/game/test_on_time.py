@@ -1,0 +1,67 @@
+"""The on-time path does what the step does."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from bq_server.game import courses, streaks
+from bq_server.game.facts import Fact
+from bq_server.game.folding import InMemoryGame
+from tests.game.on_time_game import OnTimeGame
+from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
+from tests.game.test_property import assert_equals_fold, seeds
+
+thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def same_one_by_one(game: Rules, facts: list[Fact]) -> OnTimeGame:
+    """Both take the facts one by one; after each they hold and tell the same."""
+    step, quick = InMemoryGame(game.compile()), OnTimeGame(game.compile())
+    for fact in facts:
+        assert quick.take([fact]) == step.process([fact]).effects
+        assert quick.cells(fact.participant_id) == step.cells(fact.participant_id)
+        assert quick.ledger(fact.participant_id) == step.ledger(fact.participant_id)
+    return quick
+
+
+@pytest.mark.parametrize("part", range(2))
+@thorough
+@given(game=games(), facts=histories(size=24))
+def test_every_fact_changes_and_causes_the_same(part: int, game: Rules, facts: list[Fact]) -> None:
+    same_one_by_one(game, facts if part else sorted(facts, key=lambda fact: fact.moment))
+
+
+@thorough
+@given(game=ordered_games(), facts=dense_histories())
+def test_so_it_is_where_the_outcome_depends_on_order(game: Rules, facts: list[Fact]) -> None:
+    same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
+
+
+@thorough
+@given(game=games(), facts=histories(), seed=seeds)
+def test_batches_of_any_order_equal_one_fold(game: Rules, facts: list[Fact], seed: int) -> None:
+    chance = random.Random(seed)
+    arrivals = facts + chance.sample(facts, chance.randint(0, len(facts)))
+    chance.shuffle(arrivals)
+    quick = OnTimeGame(game.compile())
+    while arrivals:
+        size = chance.choice([1, 1, 2, 5, len(arrivals)])
+        quick.take(arrivals[:size])
+        del arrivals[:size]
+    assert_equals_fold(quick)
+
+
+@settings(thorough, max_examples=200)
+@given(game=ordered_games(), facts=dense_histories(), seed=seeds)
+def test_a_tail_that_grows_is_settled_by_the_step(game: Rules, facts: list[Fact], seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(courses, "TAIL", 2)
+        patch.setattr(courses, "LATENESS", -1)
+        patch.setattr(streaks, "KEPT_PERIODS", 3)
+        chance = random.Random(seed)
+        arrivals = sorted(facts, key=lambda fact: fact.occurred_at + chance.randrange(8) * 3_600_000_000)
+        quick = OnTimeGame(game.compile())
+        for fact in arrivals:
+            quick.take([fact])
+        assert_equals_fold(quick)
