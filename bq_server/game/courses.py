@@ -86,7 +86,7 @@ class Course:
             cell["b"] = self.base.dump()
             cell["k"] = list(self.base_end) if self.base_end is not None else None
             cell["t"] = self.tail
-        if self.insertable and not self.final:
+        if self.insertable and not self.final and (self.base_end is not None or self.tip.complete):
             cell["w"] = [each.dump() for each in self.turns]
             if self.days:
                 cell["y"] = {str(part): days for part, days in self.days.items()}

@@ -42,9 +42,10 @@ def fact_types(names: list[str]) -> frozenset[str]:
 class Condition:
     """An optional condition: without one, every fact matches."""
 
-    __slots__ = ("_formula",)
+    __slots__ = ("_formula", "source")
 
     def __init__(self, when: str | None) -> None:
+        self.source = when
         self._formula = Formula(when) if when is not None else None
 
     def holds(self, variables: Variables) -> bool | Failure:
@@ -80,6 +81,12 @@ class Measure:
         if self._of is not None:
             return _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
         return utc_day(fact.occurred_at) if self.aggregate == "days" else 1
+
+    @property
+    def question(self) -> tuple[str | None, ...]:
+        """What is asked of a fact: measures of the same question are brought the same amounts."""
+        of = self._of.source if self._of is not None else None
+        return self._condition.source, of, self.aggregate if self.keeps_set else None
 
     def read(self, fact: Fact, variables: Variables) -> Reading:
         """What the fact brings, as `amount` says, or why it brings nothing."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bq_server.exact_json import loads
+from bq_server.exact_json import loads_own
 from bq_server.game.effects import EFFECTS, unpacked
 from bq_server.store import facts
 from bq_server.store.database import Connection
@@ -14,6 +14,6 @@ async def effects_of(connection: Connection, fact: Fact) -> list[dict[str, Any]]
     kept = await facts.effects(connection, fact.seq)
     if kept is None:
         return []
-    told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads(kept)]
+    told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
     found: list[dict[str, Any]] = EFFECTS.dump_python(told, mode="json")
     return found

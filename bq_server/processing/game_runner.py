@@ -1,23 +1,24 @@
 """Facts through the game, over the store: on time where that can be, through the step where the past is needed.
 
 The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
-holds the event loop.
+holds the event loop. While some facts are written, the next are folded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from bq_server.causes import pack_cause
 from bq_server.events import Scope
-from bq_server.exact_json import dumps, loads
+from bq_server.exact_json import dumps, loads_own
 from bq_server.game.cells import POINTS, TIERS
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
-from bq_server.game.on_time import NotOnTime, Read, Turn, read
+from bq_server.game.on_time import NotOnTime, Read, Turn
 from bq_server.game.participant_state import change, new_state
 from bq_server.game.stepping import StepResult
 from bq_server.game.tiers import catch_up
@@ -29,6 +30,15 @@ from bq_server.store import batch, games
 from bq_server.store.batch import Changes, Held, NewEntry, Place
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
+
+PORTION = 100
+"""Facts that are folded before they are handed on: they are written while the next are folded."""
+
+Effects = Mapping[str, list[PackedEffect]]
+"""What facts caused, by fact id."""
+
+Record = Callable[[Changes, Sequence[GameFact], Effects], None]
+"""Adds new facts, with what they caused, to the changes that they led to. Called on the thread of the game."""
 
 
 @dataclass(slots=True)
@@ -51,7 +61,7 @@ class _Quick:
 
 
 class GameRunner:
-    """Plays one environment's game in the middle of a transaction. What changes is gathered, and written at the end."""
+    """Plays one environment's game in the middle of a transaction. What changes is written before that commits."""
 
     def __init__(
         self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, folding: Folding
@@ -65,20 +75,26 @@ class GameRunner:
         self._folding = folding
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
-        self.changes = Changes(scope, now)
+        self._changes = Changes(scope, now)
 
-    async def play(self, facts: Sequence[GameFact], *, explain: bool = False) -> Played:
-        """Fold new facts in. With `explain` every fact goes through the step, which says why."""
-        by_participant: dict[str, list[GameFact]] = {}
-        for fact in facts:
-            by_participant.setdefault(fact.participant_id, []).append(fact)
-        await self._hold(by_participant)
+    async def play(self, facts: Sequence[GameFact], record: Record) -> Played:
+        """Fold new facts in, and write them with what they led to."""
         played = Played()
-        late = await self._on_time(by_participant, played) if not explain else list(by_participant)
+        by_participant = _by_participant(facts)
+        await self._hold(by_participant)
+        late = await self._on_time(by_participant, record, played)
         if late:
-            run = StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
             some = [fact for participant_id in late for fact in by_participant[participant_id]]
-            await self._stepped(run, await run.play(some), played)
+            await self._step(some, played)
+            await self._folding.run(partial(record, self._changes, some, played.effects))
+        await self._finish()
+        return played
+
+    async def rehearse(self, facts: Sequence[GameFact]) -> Played:
+        """Fold new facts in and say why definitions did or didn't apply to them. Nothing is written."""
+        played = Played()
+        await self._hold(_by_participant(facts))
+        await self._step(facts, played)
         return played
 
     async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0) -> None:
@@ -88,18 +104,31 @@ class GameRunner:
         """
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
-        run = StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
+        run = self._run()
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
+        await self._finish()
 
-    async def write(self) -> None:
-        """Write what has changed."""
-        for participant_id in (*self.changes.states, *self.changes.cells):
-            self.changes.counts.setdefault(participant_id, 0)
-        await self._connection.run(
-            lambda writing: batch.write(writing, self._connection.references, self.changes, self._held)
+    def _run(self) -> StepRun:
+        return StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
+
+    async def _hold(self, participant_ids: Iterable[str]) -> None:
+        references = self._connection.references
+        self._held = await self._connection.run(
+            lambda reading: batch.states(reading, references, self._scope, participant_ids)
         )
+
+    def _hand_on(self) -> None:
+        """Have written what has changed so far."""
+        changes, self._changes = self._changes, Changes(self._scope, self._now)
+        for participant_id in (*changes.states, *changes.cells):
+            changes.counts.setdefault(participant_id, 0)
+        references, held = self._connection.references, self._held
+        self._connection.defer(lambda writing: batch.write(writing, references, changes, held))
+
+    async def _finish(self) -> None:
+        self._hand_on()
         if self._warnings:
             await games.add_warnings(self._connection, self._scope, self._counted_warnings())
 
@@ -111,24 +140,21 @@ class GameRunner:
             counted[key] = StoredWarning(*key, before + each.count, each.fact_id, self._now)
         return list(counted.values())
 
-    async def _hold(self, participant_ids: Iterable[str]) -> None:
-        references = self._connection.references
-        self._held = await self._connection.run(
-            lambda reading: batch.states(reading, references, self._scope, participant_ids)
-        )
-
-    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], played: Played) -> list[str]:
+    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
         """Take what is on time; answers the participants whose facts are not."""
         if self._game.pending:
             return list(by_participant)
         quick, late, wanted = await self._folding.run(partial(self._read, by_participant))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
-        return late + await self._folding.run(partial(self._advance, quick, apart, played))
+        for some in _portions(quick):
+            late += await self._folding.run(partial(self._advance, some, apart, record, played))
+            self._hand_on()
+        return late
 
     def _read(
         self, by_participant: Mapping[str, list[GameFact]]
     ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
-        tracks = self._game.tracks.by_type
+        tracks = self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []
         wanted: list[tuple[int, str]] = []
@@ -140,43 +166,37 @@ class GameRunner:
                 facts.sort(key=_moment)
             held = self._held.get(participant_id)
             warnings: dict[tuple[str, str], RuleWarning] = {}
-            reads = [read(tracks[fact.fact_type], fact, warnings) for fact in facts if fact.fact_type in tracks]
+            reads = [tracks.read(fact, warnings) for fact in facts]
             quick.append(_Quick(participant_id, facts, reads, warnings, held))
             if held is not None:
-                for each in reads:
-                    for track, parts in each.parts:
-                        wanted += [(held.reference, key) for key in track.apart(parts)]
+                wanted += [(held.reference, key) for each in reads for key in each.apart]
         return quick, late, wanted
 
-    def _advance(self, quick: Sequence[_Quick], apart: Mapping[tuple[int, str], Any], played: Played) -> list[str]:
-        own: dict[int, dict[str, Any]] = {}
-        for (reference, key), cell in apart.items():
-            own.setdefault(reference, {})[key] = cell
+    def _advance(
+        self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record, played: Played
+    ) -> list[str]:
         late = []
         for each in quick:
-            if not any(found.parts for found in each.reads):
-                self._warnings += each.warnings.values()
-                continue
-            held = each.held
-            state = new_state() if held is None else loads(held.state) or new_state()
-            turn = Turn(
-                each.participant_id,
-                state.setdefault("cells", {}),
-                state.setdefault("scores", {}),
-                own.get(held.reference, {}) if held is not None else {},
-            )
-            try:
-                self._game.tracks.advance(turn, each.reads)
-            except NotOnTime:
-                late.append(each.participant_id)
-                continue
+            effects: Effects = {}
+            if any(found.parts for found in each.reads):
+                held = each.held
+                state = new_state() if held is None else loads_own(held.state) or new_state()
+                own = {} if held is None else apart.get(held.reference, {})
+                turn = Turn(each.participant_id, state.setdefault("cells", {}), state.setdefault("scores", {}), own)
+                try:
+                    self._game.tracks.advance(turn, each.reads)
+                except NotOnTime:
+                    late.append(each.participant_id)
+                    continue
+                self._take_turn(turn, state)
+                effects = turn.effects
+                played.effects.update(effects)
             self._warnings += each.warnings.values()
-            self._take_turn(turn, state)
-            played.effects.update(turn.effects)
+            record(self._changes, each.facts, effects)
         return late
 
     def _take_turn(self, turn: Turn, state: dict[str, Any]) -> None:
-        changes, who = self.changes, turn.participant_id
+        changes, who = self._changes, turn.participant_id
         number = state.get("entries", 0)
         for paid in turn.paid:
             number += 1
@@ -195,6 +215,10 @@ class GameRunner:
             for (board, window, period), (score, at, exact) in turn.places.items()
         ]
 
+    async def _step(self, facts: Sequence[GameFact], played: Played) -> None:
+        run = self._run()
+        await self._stepped(run, await run.play(facts), played)
+
     async def _stepped(self, run: StepRun, result: StepResult, played: Played) -> None:
         """Gather what a step has changed and caused."""
         self._warnings += result.warnings
@@ -207,7 +231,7 @@ class GameRunner:
         await self._folding.run(partial(self._take_step, run, result))
 
     def _take_step(self, run: StepRun, result: StepResult) -> None:
-        changes = self.changes
+        changes = self._changes
         paid: dict[str, list[PointsChanged]] = {}
         for effect in result.effects:
             if isinstance(effect, PointsChanged):
@@ -250,8 +274,28 @@ class GameRunner:
             reached = catch_up(self._game.treasury.tiers, history, ledger)
             if reached != history:
                 state["cells"][TIERS] = reached
-                self.changes.states[participant_id] = dumps(state)
+                self._changes.states[participant_id] = dumps(state)
 
 
-def _moment(fact: GameFact) -> tuple[int, int]:
-    return fact.occurred_at, fact.seq
+_moment = attrgetter("occurred_at", "seq")
+
+
+def _by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
+    found: dict[str, list[GameFact]] = {}
+    for fact in facts:
+        found.setdefault(fact.participant_id, []).append(fact)
+    return found
+
+
+def _portions(quick: Iterable[_Quick]) -> Iterator[list[_Quick]]:
+    """Participants in their order, in portions of about `PORTION` facts."""
+    portion: list[_Quick] = []
+    facts = 0
+    for each in quick:
+        portion.append(each)
+        facts += len(each.facts)
+        if facts >= PORTION:
+            yield portion
+            portion, facts = [], 0
+    if portion:
+        yield portion

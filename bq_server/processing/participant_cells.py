@@ -47,10 +47,8 @@ class ParticipantCells:
                     older.append((reference, ranking_of(key)))
         found: dict[str, dict[str, Cell]] = {}
         if apart:
-            for (reference, key), cell in (
-                await self._connection.run(lambda reading: batch.cells(reading, apart))
-            ).items():
-                found.setdefault(names[reference], {})[key] = cell
+            kept = await self._connection.run(lambda reading: batch.cells(reading, apart))
+            found = {names[reference]: own for reference, own in kept.items()}
         if older:
             places = await self._connection.run(
                 lambda reading: batch.places(reading, self._connection.references, self._scope, older)

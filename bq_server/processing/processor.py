@@ -1,6 +1,6 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,16 +14,16 @@ from bq_server.game.cells import Cells
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import Fact as GameFact
-from bq_server.ids import IdSource
+from bq_server.ids import ID_BYTES, IdSource, pack
 from bq_server.processing.folding import Folding
-from bq_server.processing.game_runner import GameRunner, Played
+from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.games import Games
 from bq_server.store import batch as store
 from bq_server.store import catalog, facts, state
-from bq_server.store.batch import Before, Changes
+from bq_server.store.batch import Before, Changes, NewFact
 from bq_server.store.catalog import Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
-from bq_server.store.facts import Fact, fact_id_for
+from bq_server.store.facts import Fact
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -82,8 +82,10 @@ class _New:
     """The new events of one environment."""
 
     now: int
-    facts: list[tuple[GameFact, Event]] = field(default_factory=list)
+    facts: list[GameFact] = field(default_factory=list)
     """In the order of their seqs."""
+    rows: dict[int, NewFact] = field(default_factory=dict)
+    """By seq, all but what they caused."""
     seen: Seen = field(default_factory=Seen)
 
 
@@ -160,13 +162,11 @@ class Processor:
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
             runner = GameRunner(connection, scope, game, self._ids, new.now, self._folding)
-            played = await runner.play([fact for fact, _ in new.facts], explain=rehearsed)
-            batch.played.effects |= played.effects
-            batch.played.explanations += played.explanations
-            if not rehearsed:
-                await self._folding.run(partial(_gather, runner.changes, new, played))
-                await runner.write()
-                await connection.run(partial(catalog.add, scope=scope, seen=new.seen))
+            if rehearsed:
+                batch.played = await runner.rehearse(new.facts)
+            else:
+                await runner.play(new.facts, partial(_record, new.rows))
+                connection.defer(partial(catalog.add, scope=scope, seen=new.seen))
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
@@ -189,8 +189,11 @@ class Processor:
             new = batch.new.get(event.scope)
             if new is None:
                 new = batch.new[event.scope] = _New(self._clocks.now(event.scope))
-            fact, game_fact = self._new_fact(event, seq, new.now)
-            new.facts.append((game_fact, event))
+            packed = pack("evt", event.event_id)
+            own_id = self._ids.new("fact") if len(packed) != ID_BYTES else None
+            fact, game_fact = _new_fact(event, seq, new.now, own_id or "fact" + event.event_id.removeprefix("evt"))
+            new.facts.append(game_fact)
+            new.rows[seq] = NewFact(seq, event, packed, own_id)
             made[fact.event_id] = fact
             if fact.idempotency_key is not None:
                 keyed[event.scope, fact.idempotency_key] = fact
@@ -199,46 +202,48 @@ class Processor:
             batch.outcomes.append(Processed(fact, fresh=True))
         return batch
 
-    def _new_fact(self, event: Event, seq: int, now: int) -> tuple[Fact, GameFact]:
-        fact_id = fact_id_for(event.event_id) or self._ids.new("fact")
-        fact_type = event.fact_type
-        fact = Fact(
-            seq,
-            fact_id,
-            event.event_id,
-            event.message_id,
-            *event.scope,
-            fact_type,
-            event.event_name,
-            event.participant_id,
-            event.properties,
-            event.occurred_at,
-            event.received_at,
-            now,
-            event.idempotency_key,
-            event.fingerprint,
-            event.warnings,
-        )
-        return fact, GameFact(
-            fact_id,
-            seq,
-            fact_type,
-            event.event_name,
-            event.participant_id,
-            from_json(event.properties),
-            event.occurred_at,
-            event.received_at,
-        )
+
+def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[Fact, GameFact]:
+    fact_type = event.fact_type
+    fact = Fact(
+        seq,
+        fact_id,
+        event.event_id,
+        event.message_id,
+        *event.scope,
+        fact_type,
+        event.event_name,
+        event.participant_id,
+        event.properties,
+        event.occurred_at,
+        event.received_at,
+        now,
+        event.idempotency_key,
+        event.fingerprint,
+        event.warnings,
+    )
+    return fact, GameFact(
+        fact_id,
+        seq,
+        fact_type,
+        event.event_name,
+        event.participant_id,
+        from_json(event.properties),
+        event.occurred_at,
+        event.received_at,
+    )
 
 
-def _gather(changes: Changes, new: _New, played: Played) -> None:
-    """Add the facts themselves to what is to be written."""
+def _record(rows: Mapping[int, NewFact], changes: Changes, facts: Sequence[GameFact], effects: Effects) -> None:
+    """Add facts themselves to what is to be written."""
     counts = changes.counts
-    for fact, event in new.facts:
-        counts[fact.participant_id] = counts.get(fact.participant_id, 0) + (event.system_type is None)
-        caused = played.effects.get(fact.fact_id)
-        own_id = None if fact_id_for(event.event_id) == fact.fact_id else fact.fact_id
-        changes.facts.append((fact.seq, event, own_id, None if caused is None else dumps(caused)))
+    for fact in facts:
+        row = rows[fact.seq]
+        counts[fact.participant_id] = counts.get(fact.participant_id, 0) + (row.event.system_type is None)
+        caused = effects.get(fact.fact_id)
+        if caused is not None:
+            row.effects = dumps(caused)
+        changes.facts.append(row)
 
 
 def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:

@@ -81,5 +81,4 @@ class Refolding:
             now = self._clocks.now(refold.scope)
             runner = GameRunner(connection, refold.scope, game, self._ids, now, self._folding)
             await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
-            await runner.write()
             await games.advance(connection, refold, page)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bq_server.events import Scope
-from bq_server.exact_json import loads
+from bq_server.exact_json import loads_own
 from bq_server.game.cells import Cell
 from bq_server.game.compiled import CompiledGame
 from bq_server.game.facts import Fact as GameFact
@@ -54,7 +54,7 @@ class StepRun:
     async def _run(self, matches: Matches) -> StepResult:
         for participant_id in matches.participants:
             held = self._held.get(participant_id)
-            state = (loads(held.state) or new_state()) if held is not None else new_state()
+            state = (loads_own(held.state) or new_state()) if held is not None else new_state()
             self.states[participant_id] = state
             self.known[participant_id] = cells_of(state)
         wanted = cells_needed(matches)

@@ -80,13 +80,26 @@ class NewEntry:
 
 
 @dataclass(slots=True)
+class NewFact:
+    """A fact to be written."""
+
+    seq: int
+    event: Event
+    event_id: bytes
+    """As it is stored."""
+    own_id: str | None
+    """Its id where that is not the event's."""
+    effects: str | None = None
+    """What it caused, as it is stored."""
+
+
+@dataclass(slots=True)
 class Changes:
     """What is to be written of one environment. Times are microseconds since the epoch, UTC."""
 
     scope: Scope
     now: int
-    facts: list[tuple[int, Event, str | None, str | None]] = field(default_factory=list)
-    """Seq, event, the fact's id where it is not the event's, and what it caused, as it is packed."""
+    facts: list[NewFact] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """How many events each participant has more. Everyone who is named anywhere in here is named here."""
     states: dict[str, str] = field(default_factory=dict)
@@ -129,10 +142,13 @@ def states(connection: Any, references: References, scope: Scope, participants: 
     return {name: Held(reference, state) for name, reference, state in rows}
 
 
-def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Any]:
-    """The cells kept apart that exist, of those named by participant and name."""
-    rows = _queries.cells(connection, wanted=dumps(wanted))
-    return {wanted[key]: loads(value) for key, value in rows}
+def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[str, Any]]:
+    """The cells kept apart that exist, of those named by participant and name; by participant and name."""
+    found: dict[int, dict[str, Any]] = {}
+    for key, value in _queries.cells(connection, wanted=dumps(wanted)):
+        participant, cell = wanted[key]
+        found.setdefault(participant, {})[cell] = loads(value)
+    return found
 
 
 def places(
@@ -165,9 +181,9 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
         connection,
         [
             (
-                seq,
-                pack("evt", event.event_id),
-                None if own_id is None else pack("fact", own_id),
+                each.seq,
+                each.event_id,
+                None if each.own_id is None else pack("fact", each.own_id),
                 scope,
                 references.fact_type(connection, scope, event.fact_type, event.event_name),
                 known[event.participant_id],
@@ -179,9 +195,10 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
                 packed_fingerprint(event.fingerprint),
                 event.properties,
                 None if event.warnings == "[]" else event.warnings,
-                effects,
+                each.effects,
             )
-            for seq, event, own_id, effects in changes.facts
+            for each in changes.facts
+            for event in (each.event,)
         ],
     )
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})

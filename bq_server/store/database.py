@@ -41,6 +41,10 @@ class Connection(aiosqlite.Connection):
     references: References
     """Of the database: shared by its connections."""
 
+    def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        self._deferred: list[asyncio.Future[object]] = []
+
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call a function with the DB-API connection on the connection's own thread.
 
@@ -48,6 +52,17 @@ class Connection(aiosqlite.Connection):
         """
         found: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return found
+
+    def defer(self, work: Callable[[Any], object]) -> None:
+        """As `run`, without waiting: the transaction does before it commits, and fails if the function does."""
+        self._deferred.append(asyncio.ensure_future(self.run(work)))
+
+    async def deferred(self, *, failing: bool = False) -> None:
+        """Wait for all that was deferred. Raises what it raised, unless the transaction is `failing` already."""
+        works, self._deferred = self._deferred, []
+        for outcome in await asyncio.gather(*works, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not failing:
+                raise outcome
 
 
 class StoreUnavailable(Exception):
@@ -125,11 +140,13 @@ class Database:
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
+                    await self._writer.deferred()
                     if undo:
                         await self._writer.run(self._roll_back)
                     else:
                         await self._writer.execute("COMMIT")
                 except BaseException:
+                    await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
                     raise
 

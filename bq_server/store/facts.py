@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bq_server.events import Event, Scope
-from bq_server.ids import ID_BYTES, pack, unpack
+from bq_server.ids import pack, unpack
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -68,11 +68,6 @@ def fact_of(row: Sequence[Any]) -> Fact:
 def fact_id_of(event_id: bytes, own_id: bytes | None) -> str:
     """The id of a fact as it is told: its own, or else its event's with another prefix."""
     return unpack("fact", event_id if own_id is None else own_id)
-
-
-def fact_id_for(event_id: str) -> str | None:
-    """The id of the fact that an event becomes: its own with another prefix. None for an event id that is not ours."""
-    return "fact" + event_id.removeprefix("evt") if len(pack("evt", event_id)) == ID_BYTES else None
 
 
 def packed_fingerprint(fingerprint: str | None) -> bytes | str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.exact_json import dumps, loads
+from bq_server.exact_json import dumps, loads, loads_own
 from bq_server.store.batch import Place
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
@@ -43,7 +43,7 @@ async def states(connection: Connection, scope: Scope, participant_ids: Iterable
     """What is stored of participants in their own rows, read from JSON; who isn't known is left out."""
     wanted = dumps(list(participant_ids))
     rows = _queries.states_of(connection, **scope._asdict(), participants=wanted)
-    return {participant_id: loads(state) async for participant_id, state in rows}
+    return {participant_id: loads_own(state) async for participant_id, state in rows}
 
 
 async def cells(connection: Connection, scope: Scope, participant_id: str) -> Mapping[str, Any]:

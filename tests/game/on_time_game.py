@@ -8,7 +8,7 @@ from bq_server.game.effects import Effect, PointsChanged, unpacked
 from bq_server.game.facts import Fact
 from bq_server.game.folding import InMemoryGame
 from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule, PointsBoardRule, Standing
-from bq_server.game.on_time import NotOnTime, Turn, read
+from bq_server.game.on_time import NotOnTime, Turn
 from bq_server.game.participant_state import cells_of, change, new_state, score_cell
 from bq_server.game.rules import LedgerEntry
 from bq_server.game.stepping import standing
@@ -43,7 +43,7 @@ class OnTimeGame(InMemoryGame):
         apart = change(state, before, ())
         turn = Turn(participant_id, state["cells"], state["scores"], apart)
         try:
-            tracks.advance(turn, [read(tracks.by_type.get(fact.fact_type, ()), fact, {}) for fact in facts])
+            tracks.advance(turn, [tracks.read(fact, {}) for fact in facts])
         except NotOnTime:
             return None
         known = self._of(participant_id)

@@ -9,13 +9,13 @@ import pytest
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
-from bq_server.ids import IdSource
+from bq_server.ids import IdSource, pack
 from bq_server.processing import messages
 from bq_server.processing.games import Games
 from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
 from bq_server.store import batch, facts, sqlite, state
-from bq_server.store.batch import Changes, Place
+from bq_server.store.batch import Changes, NewFact, Place
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.migrations import SchemaTooOld, available
 from bq_server.store.queries import load
@@ -132,7 +132,8 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "db") as database:
         with pytest.raises(RuntimeError):
             async with database.transaction() as connection:
-                made = Changes(SCOPE, now=1, facts=[(1, event(1), None, None)], counts={"u": 1})
+                fact = NewFact(1, event(1), pack("evt", event(1).event_id), None)
+                made = Changes(SCOPE, now=1, facts=[fact], counts={"u": 1})
                 await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
                 assert await facts.last_seq(connection) == 1
                 raise RuntimeError

@@ -5,12 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 from bq_server.game import cells as keys
-from bq_server.game.conditions import Variables
 from bq_server.game.effects import LEADERBOARD
 from bq_server.game.facts import Fact
 from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule
-from bq_server.game.on_time.measuring import Gauge
-from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.track import Parts, Question, questions_of
 from bq_server.game.on_time.turn import NotOnTime, Turn
 from bq_server.game.periods import DAY, window_period
 
@@ -56,37 +54,36 @@ def place(turn: Turn, board: str, window: str, held: list[Any], told: float, exa
 class BoardTrack:
     """A leaderboard with a metric of its own."""
 
-    __slots__ = ("_gauge", "_rule", "_windows")
+    __slots__ = ("_rule", "_windows", "bounds", "keeps_apart", "key")
 
     def __init__(self, rule: LeaderboardRule) -> None:
+        self.key = rule.key
+        self.bounds = rule.bounds
+        self.keeps_apart = rule.measure.keeps_set
         self._rule = rule
         self._windows = BoardWindows(rule.code, rule.windows)
-        self._gauge = Gauge(rule.key, rule.bounds, [rule.measure])
 
-    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
-        """What the metric reads; where it counts a set, every period's member is named later."""
-        parts = self._gauge.read(fact, variables, warn)
-        if parts and self._rule.measure.keeps_set:
-            # The members that matter depend on the moment, so they are named here, one for each window.
-            amount = parts[0][1]
-            return tuple(
-                (place, keys.member(self._rule.key, f"{window}/{period}", amount))
-                for place, (_, window, period) in enumerate(self._windows.at(fact.occurred_at))
-            )
-        return parts
+    def questions(self, fact_type: str) -> Iterable[Question]:
+        """What the metric asks."""
+        return questions_of([self._rule.measure], fact_type)
 
-    def apart(self, parts: Parts) -> Iterable[str]:
-        """The members named."""
-        return [str(member) for _, member in parts] if self._rule.measure.keeps_set else ()
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:
+        """Where the metric counts a set, the fact's member of every window's period."""
+        if not self.keeps_apart:
+            return ()
+        return [self._member(window, period, parts) for _, window, period in self._windows.at(fact.occurred_at)]
+
+    def _member(self, window: str, period: str, parts: Parts) -> str:
+        return keys.member(self.key, f"{window}/{period}", parts[0][1])
 
     def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
         """Add the fact to the scores."""
         rule, at = self._rule, fact.occurred_at
-        for number, (slot, window, period) in enumerate(self._windows.at(at)):
+        for slot, window, period in self._windows.at(at):
             held = newest_score(turn, slot, period, rule.revision)
             before = (held[2], held[3])
             if rule.measure.keeps_set:
-                if not self._counts(turn, fact, str(parts[number][1])):
+                if not self._counts(turn, fact, self._member(window, period, parts)):
                     if held[2] is None:
                         raise NotOnTime
                     continue

@@ -10,7 +10,7 @@ from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed
 from bq_server.game.facts import Fact
 from bq_server.game.leaderboards import PointsBoardRule
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
-from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.track import Parts, Question
 from bq_server.game.on_time.turn import Award, Paid, Turn
 from bq_server.game.points import PointsRuleCompiled, Treasury
 from bq_server.game.rules import NO_REWARDS
@@ -20,23 +20,23 @@ from bq_server.game.tiers import climb
 class PointsTrack:
     """A points rule: each fact is paid by itself, whenever it comes."""
 
-    __slots__ = ("_cause", "_rule")
+    __slots__ = ("_cause", "_rule", "bounds", "key")
+    keeps_apart = False
 
     def __init__(self, rule: PointsRuleCompiled) -> None:
+        self.key = rule.key
+        self.bounds = rule.bounds
         self._rule = rule
         self._cause = rule.key.replace("/", ":", 1) + ":" + OF_THE_FACT
 
-    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
+    def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """How many points the fact is worth, if any."""
-        if not self._rule.bounds.admits(fact.moment):
-            return ()
-        points = self._rule.points(variables)
-        if isinstance(points, Failure):
-            warn(self._rule.key, points.message)
-            return ()
-        return ((0, points),) if points else ()
+        return [Question(0, self.key, self._points)]
 
-    def apart(self, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+    def _points(self, fact: Fact, variables: Variables) -> int | Failure | None:  # noqa: ARG002
+        return self._rule.points(variables) or None
+
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
         """None."""
         return ()
 

@@ -9,12 +9,10 @@ from bq_server.game import cells as keys
 from bq_server.game import courses
 from bq_server.game.badges import BadgeRule
 from bq_server.game.challenges import ChallengeRule
-from bq_server.game.conditions import Variables
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE
 from bq_server.game.facts import Fact
 from bq_server.game.measures import Amount
-from bq_server.game.on_time.measuring import Gauge
-from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.track import Parts, Question, questions_of
 from bq_server.game.on_time.turn import Award, NotOnTime, Turn
 from bq_server.game.questing import QuestRule
 from bq_server.game.quests import COMPLETE
@@ -26,12 +24,26 @@ Cell = dict[str, Any]
 class QuestTrack:
     """What both kinds of quest share."""
 
-    __slots__ = ("_aggregates", "_gauge", "_goal", "_milestones", "_reached", "_rule", "_sums", "_targets", "_weights")
+    __slots__ = (
+        "_aggregates",
+        "_goal",
+        "_milestones",
+        "_reached",
+        "_rule",
+        "_sums",
+        "_targets",
+        "_weights",
+        "bounds",
+        "keeps_apart",
+        "key",
+    )
 
     def __init__(self, rule: QuestRule) -> None:
         quest = rule.quest
+        self.key = rule.key
+        self.bounds = rule.bounds
+        self.keeps_apart = not rule.ordered and any(measure.keeps_set for measure in quest.measures)
         self._rule = rule
-        self._gauge = Gauge(rule.key, rule.bounds, quest.measures)
         self._targets = quest.targets
         self._aggregates = [measure.aggregate for measure in quest.measures]
         self._sums = any(each == "sum" for each in self._aggregates)
@@ -48,16 +60,14 @@ class QuestTrack:
             case _:
                 raise TypeError(f"there is no track for {type(rule).__name__}")
 
-    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
-        """What the parts read."""
-        return self._gauge.read(fact, variables, warn)
+    def questions(self, fact_type: str) -> Iterable[Question]:
+        """What the parts ask."""
+        return questions_of(self._rule.quest.measures, fact_type)
 
-    def apart(self, parts: Parts) -> Iterable[str]:
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
         """The members of sets that the fact names."""
-        if self._rule.ordered:
-            return ()
         return [
-            keys.member(self._rule.key, str(part), amount)
+            keys.member(self.key, str(part), amount)
             for part, amount in parts
             if self._aggregates[part] in ("distinct", "days")
         ]

@@ -8,7 +8,7 @@ from bq_server.game.conditions import Failure, Variables
 from bq_server.game.effects import packed
 from bq_server.game.facts import Fact
 from bq_server.game.measures import Hit, Reading
-from bq_server.game.on_time.track import Parts, Warn
+from bq_server.game.on_time.track import Parts, Question
 from bq_server.game.on_time.turn import Award, NotOnTime, Turn
 from bq_server.game.participant_state import APART
 from bq_server.game.periods import DAY, zone_at
@@ -24,25 +24,25 @@ _RANGE = range(-719_162 * DAY, 2_932_896 * DAY)
 class StreakTrack:
     """A streak."""
 
-    __slots__ = ("_cell", "_days", "_rule")
+    __slots__ = ("_cell", "_days", "_rule", "bounds", "key")
+    keeps_apart = False
 
     def __init__(self, rule: StreakRule) -> None:
+        self.key = rule.key
+        self.bounds = rule.bounds
         self._rule = rule
         self._cell = keys.streak(rule.code)
         self._days = {"daily": 1, "weekly": 7}.get(rule.period)
 
-    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
+    def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """Whether the fact is a record."""
-        rule = self._rule
-        if not rule.bounds.admits(fact.moment):
-            return ()
-        holds = rule.condition.holds(variables)
-        if isinstance(holds, Failure):
-            warn(rule.key, holds.message)
-            return ()
-        return ((0, 1),) if holds else ()
+        return [Question(0, (self._rule.condition.source, None, None), self._counts)]
 
-    def apart(self, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+    def _counts(self, fact: Fact, variables: Variables) -> int | Failure | None:  # noqa: ARG002
+        holds = self._rule.condition.holds(variables)
+        return 1 if holds is True else holds or None
+
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
         """None."""
         return ()
 

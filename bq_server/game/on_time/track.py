@@ -1,28 +1,53 @@
 """What every mechanic's track has."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from bq_server.game.conditions import Variables
+from bq_server.game.conditions import Failure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.measures import Amount
+from bq_server.game.measures import Amount, Measure
 from bq_server.game.on_time.turn import Turn
+from bq_server.game.rules import Bounds
 
 Parts = Sequence[tuple[int, Amount]]
 """For each part of a definition that a fact matches: its number, and what the fact brings to it."""
 
-Warn = Callable[[str, str], None]
-"""Takes a definition and what one of its expressions could not make of the fact."""
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a part of a definition asks of a fact."""
+
+    part: int
+    about: Hashable
+    """Questions about the same have the same answer, whichever definition asks."""
+    answer: Callable[[Fact, Variables], Amount | Failure | None]
+    """None where the fact doesn't match."""
 
 
 class Track(Protocol):
     """A rule's on-time path."""
 
-    def read(self, fact: Fact, variables: Variables, warn: Warn) -> Parts:
-        """What the rule's parts read from a fact of a type it listens to; nothing where it doesn't match."""
+    @property
+    def key(self) -> str:
+        """The rule's."""
         ...
 
-    def apart(self, parts: Parts) -> Iterable[str]:
+    @property
+    def bounds(self) -> Bounds:
+        """The rule's."""
+        ...
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether `apart` may name any cells."""
+        ...
+
+    def questions(self, fact_type: str) -> Iterable[Question]:
+        """What the rule's parts ask of facts of a type that it listens to."""
+        ...
+
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:
         """The cells kept apart that `advance` looks at."""
         ...
 
@@ -32,3 +57,8 @@ class Track(Protocol):
         Raises `NotOnTime`.
         """
         ...
+
+
+def questions_of(measures: Iterable[Measure], fact_type: str) -> list[Question]:
+    """What those measures ask that listen to facts of a type."""
+    return [Question(each.part, each.question, each.amount) for each in measures if fact_type in each.fact_types]

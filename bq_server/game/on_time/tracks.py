@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from bq_server.game.badges import BadgeRule
 from bq_server.game.challenges import ChallengeRule
-from bq_server.game.facts import CUSTOM_PREFIX
+from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.leaderboards import LeaderboardRule
 from bq_server.game.on_time.boards import BoardTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
-from bq_server.game.on_time.reading import Read
+from bq_server.game.on_time.reading import Read, Reader, Warnings
 from bq_server.game.on_time.streaks import StreakTrack
 from bq_server.game.on_time.track import Track
 from bq_server.game.on_time.turn import Turn
@@ -23,8 +23,14 @@ from bq_server.game.streaks import StreakRule
 class Tracks:
     """The on-time path of a compiled game."""
 
-    by_type: Mapping[str, tuple[Track, ...]]
+    readers: Mapping[str, Reader]
+    """By fact type."""
     purse: Purse
+
+    def read(self, fact: Fact, warnings: Warnings) -> Read:
+        """What the tracks read from a fact."""
+        reader = self.readers.get(fact.fact_type)
+        return Read(fact, [], []) if reader is None else reader.read(fact, warnings)
 
     def advance(self, turn: Turn, facts: Sequence[Read]) -> None:
         """Take a participant's facts, in order, into the state. Raises `NotOnTime`; the turn is then worth nothing."""
@@ -42,12 +48,12 @@ class Tracks:
 def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> Tracks:
     """The tracks of the rules that listen to facts of clients."""
     made: dict[str, Track] = {}
-    by_type = {
-        fact_type: tuple(made.setdefault(rule.key, _track(rule)) for rule in rules)
+    readers = {
+        fact_type: Reader([made.setdefault(rule.key, _track(rule)) for rule in rules], fact_type)
         for fact_type, rules in listening.items()
         if fact_type.startswith(CUSTOM_PREFIX)
     }
-    return Tracks(by_type, Purse(treasury))
+    return Tracks(readers, Purse(treasury))
 
 
 def _track(rule: Rule) -> Track:
