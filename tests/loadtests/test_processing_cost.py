@@ -18,7 +18,7 @@ from bq_server.ids import IdSource
 from bq_server.processing.verifying import Verifying
 from bq_server.store import sqlite
 from loadtests.processing_cost.bench import Bench, checkpoint, messages_of
-from loadtests.processing_cost.expressions import EXPRESSIONS, Expression
+from loadtests.processing_cost.expressions import EXPRESSIONS, LARGEST, Expression
 from loadtests.processing_cost.games import (
     EVENT_NAME,
     LISTENING,
@@ -228,6 +228,7 @@ def test_an_expression_is_measured_at_its_budget_and_past_it(expression: Express
     cost, formula = Cost(read(expression.source)), Formula(expression.source)
     most = expression.allowed()
     assert cost.steps(expression.properties(most)) <= MAX_STEPS
+    assert most == LARGEST or cost.steps(expression.properties(most + 2)) > MAX_STEPS
     assert not isinstance(formula.value(Variables(fact_with(expression.properties(most)))), Failure)
     assert expression.refused() > most
     assert isinstance(formula.value(Variables(fact_with(expression.properties(expression.refused())))), Failure)
