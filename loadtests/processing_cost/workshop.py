@@ -34,6 +34,7 @@ class Workshop:
     plan: Plan
     ids: IdSource = field(init=False)
     _made: int = 0
+    _events: int = 0
 
     def __post_init__(self) -> None:
         self.ids = IdSource(lambda: START, Random(self.plan.seed).randbytes)
@@ -61,13 +62,17 @@ class Workshop:
         return Seeding(bench, self.random("fill"))
 
     def scattered(self, everyone: Sequence[str], what: str) -> Iterator[list[Event]]:
-        """Batches without end, each of as many different participants as it has events, drawn from all."""
+        """Batches without end, each of as many different participants as it has events, drawn from all.
+
+        Their moments are later than those of any batch made before, by whichever stream, so that none is late.
+        """
         random = self.random(what)
-        at = START
         while True:
-            chosen = random.sample(everyone, self.plan.batch)
-            yield [event(self.ids, random, who, at + number * GAP) for number, who in enumerate(chosen)]
-            at += len(chosen) * GAP
+            yield [event(self.ids, random, who, self._moment()) for who in random.sample(everyone, self.plan.batch)]
+
+    def _moment(self) -> int:
+        self._events += 1
+        return START + self._events * GAP
 
     def stream(self, everyone: Sequence[str], count: int) -> list[Event]:
         """Events in order, each of anyone of these participants."""

@@ -37,6 +37,7 @@ from loadtests.processing_cost.raw_limit import RawLimit
 from loadtests.processing_cost.report import Section, Target, costs, of_costs, of_throughputs, render
 from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave
 from loadtests.processing_cost.seeding import Seeding
+from loadtests.processing_cost.workshop import Workshop, people
 from tests.game.test_simple_expressions import fact_with
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +144,15 @@ def test_the_report_begins_with_what_was_measured_where_and_with_the_targets() -
     assert "- commit: abc\n\n## Targets\n" in text
     assert "| bytes a fact | 1,344 | (1,300-1,400) | at most 1,300 | **not met** |" in text
     assert text.endswith("## Size\n\nA table.\n")
+
+
+def test_streams_that_take_turns_send_nobody_a_late_event(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, plan_of(parser().parse_args(["--batch", "10"])))
+    streams = [workshop.scattered(people(count), str(count)) for count in (10, 20)]
+    batches = [next(stream) for stream in (*streams, *reversed(streams), *streams)]
+    moments = [each.occurred_at for batch in batches for each in batch]
+    assert moments == sorted(set(moments))
+    assert all(len({each.participant_id for each in batch}) == 10 for batch in batches)
 
 
 @pytest.mark.anyio
