@@ -5,14 +5,14 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 
 from bq_server.events import Event
 from bq_server.game.definitions import Game
 from loadtests.markdown import cell, table
 from loadtests.processing_cost.bench import Bench, messages_of
 from loadtests.processing_cost.expressions import EXPRESSIONS, Expression
-from loadtests.processing_cost.games import EVENT_NAME, START, delayed, event, game_of, ordered_game
+from loadtests.processing_cost.games import EVENT_NAME, SECOND, START, chain_game, delayed, event, game_of, ordered_game
 from loadtests.processing_cost.late import FREQUENT, HISTORY_GAP, LATE, LATE_BY, LATE_SHARE, with_history
 from loadtests.processing_cost.loop_probe import Hold, LoopProbe
 from loadtests.processing_cost.report import Section, Target
@@ -27,6 +27,9 @@ MOST_MS = 20.0
 """A slice."""
 
 WARM_UP = 1
+
+LATE_ONES = 40
+"""Late facts of the hot participant in a turn. A part keeps the sixteen facts that met it; past these, a replay."""
 
 Watched = Callable[[], Awaitable[Hold]]
 
@@ -67,9 +70,9 @@ async def _idle() -> Hold:
     return probe.found()
 
 
-def _turn(bench: Bench, batches: Iterator[Sequence[Event]], count: int) -> Watched:
+def _turn(bench: Bench, batches: Iterator[Sequence[Event]], most: int) -> Watched:
     async def take() -> Hold:
-        messages = [messages_of(batch) for batch in islice(batches, count)]
+        messages = [messages_of(batch) for batch in islice(batches, most)]
         with LoopProbe.watching() as probe:
             await bench.drain(messages)
         return probe.found()
@@ -98,26 +101,36 @@ async def _late(workshop: Workshop, stack: AsyncExitStack) -> Mapping[str, Watch
 
 
 async def _hot(workshop: Workshop, stack: AsyncExitStack) -> Mapping[str, Watched]:
-    """One participant with a long history: facts from anywhere in it, one at a time; and all of it folded anew."""
+    """One participant with a long history: late facts, one at a time; and all of it folded anew."""
     plan = workshop.plan
     (who,) = people(1)
-    history = await with_history(workshop, ordered_game(), [who], plan.hot)
-    bench = await stack.enter_async_context(workshop.bench(history))
-    twin = await stack.enter_async_context(workshop.bench(history))
+    begun = START - plan.hot * HISTORY_GAP
+    ordered = await with_history(workshop, ordered_game(), [who], plan.hot)
+    chained = await with_history(workshop, chain_game(plan.hot // 2), [who], plan.hot)
+    anywhere, anew = [await stack.enter_async_context(workshop.bench(ordered)) for _ in range(2)]
+    before = await stack.enter_async_context(workshop.bench(chained))
 
-    def anywhere() -> Iterator[Sequence[Event]]:
-        random = workshop.random("anywhere")
-        while True:
-            yield [event(workshop.ids, random, who, START - random.randrange(plan.hot * HISTORY_GAP))]
+    def late(moments: Iterator[int]) -> Iterator[Sequence[Event]]:
+        random = workshop.random("hot")
+        return ([event(workshop.ids, random, who, at)] for at in moments)
 
     async def fold_anew() -> Hold:
-        await twin.apply(Game())
+        await anew.apply(Game())
         with LoopProbe.watching() as probe:
-            await twin.apply(ordered_game(), backfill=True)
+            await anew.apply(ordered_game(), backfill=True)
         return probe.found()
 
+    random = workshop.random("anywhere")
     told = f"one participant with {plan.hot:,} facts"
-    return {f"{told}: late ones from anywhere": _turn(bench, anywhere(), plan.batch), f"{told}: folded anew": fold_anew}
+    return {
+        f"{told}: late ones from anywhere": _turn(
+            anywhere, late(random.randrange(begun, START) for _ in count()), LATE_ONES
+        ),
+        f"{told}: late ones before all, for a part met halfway": _turn(
+            before, late(begun - number * SECOND for number in count(1)), LATE_ONES
+        ),
+        f"{told}: folded anew": fold_anew,
+    }
 
 
 async def _costly(workshop: Workshop, stack: AsyncExitStack, expression: Expression) -> Mapping[str, Watched]:
