@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint lock load bench wrk fastify binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -32,6 +32,11 @@ load: $(VENV)/dev.stamp
 # make bench ARGS=--quick          limits, peers and this server side by side; a report in loadtests/report/
 bench: $(VENV)/dev.stamp wrk fastify
 	@exec $(BIN)/python -m loadtests.bench $(ARGS)
+
+# make bench-processing ARGS=--quick          what a fact costs: throughput, size, growth, late facts, holds of the loop
+# make bench-processing ARGS="--only size"    one part; a report in loadtests/report/ either way
+bench-processing: $(VENV)/dev.stamp
+	@exec $(BIN)/python -m loadtests.processing_cost $(ARGS)
 
 # The closed-loop generator of the bench, from Debian where it is missing; elsewhere the bench says what it lacks.
 wrk:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtests.bench.cases import Pace, every_case
-from loadtests.bench.machine import describe
+from loadtests.bench.machine import describe, load
 from loadtests.bench.report import picture, render
 from loadtests.bench.rounds import run
 
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     results = run(cases, rounds, pace, lambda line: print(line, file=sys.stderr, flush=True))
     about |= {
-        "load after": " ".join(f"{each:.2f}" for each in os.getloadavg()),
+        "load after": load(),
         "rounds": f"{rounds}, {len(cases)} cases, {time.monotonic() - began:.0f} s",
     }
     if options.set:

@@ -21,16 +21,32 @@ UNKNOWN = "unknown"
 
 def describe() -> dict[str, str]:
     """Machine, versions and commit, in the order in which a report tells them."""
+    return surroundings() | {
+        "stream server": _printed([str(binary()), "--version"]),
+        "packages": versions(PACKAGES),
+        "node": _node(),
+        "generator": _wrk(),
+    }
+
+
+def surroundings() -> dict[str, str]:
+    """What every report tells: the commit, the machine, and how busy it was before."""
     return {
         "commit": _commit(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}",
-        "load before": _load(),
-        "stream server": _printed([str(binary()), "--version"]),
-        "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
-        "node": _node(),
-        "generator": _wrk(),
+        "load before": load(),
     }
+
+
+def versions(packages: Sequence[str]) -> str:
+    """Packages with their versions."""
+    return ", ".join(f"{name} {_version(name)}" for name in packages)
+
+
+def load() -> str:
+    """The load averages of 1, 5 and 15 minutes."""
+    return " ".join(f"{each:.2f}" for each in os.getloadavg())
 
 
 def _commit() -> str:
@@ -53,10 +69,6 @@ def _memory() -> str:
     except (ValueError, OSError):
         return "memory unknown"
     return f"{size / GB:.0f} GB"
-
-
-def _load() -> str:
-    return " ".join(f"{each:.2f}" for each in os.getloadavg())
 
 
 def _version(package: str) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from loadtests.bench.cases import CLOSED, LIMITS, OPEN, SATURATED, Case
 from loadtests.bench.rounds import Results
 from loadtests.bench.targets import ACCEPTED_SHARE, TARGETS, Target
+from loadtests.markdown import cell, extremes, facts_about, number, table
 from loadtests.plot import Chart, Line
-from loadtests.processing_cost.rounds import Spread
 
 PROMISE_MS = 50.0
 
@@ -55,7 +55,7 @@ TITLES = {
 
 def render(cases: Sequence[Case], results: Results, about: Mapping[str, str]) -> str:
     """The whole document."""
-    parts = ["# Bench", _list(about), *_targets(results)]
+    parts = ["# Bench", facts_about(about), *_targets(results)]
     for section in SECTIONS:
         own = [case for case in cases if case.section == section]
         if own:
@@ -96,9 +96,7 @@ def _targets(results: Results) -> list[str]:
     for target in TARGETS:
         found = target.found(results)
         if found is not None:
-            rows.append(
-                (target.label, number(found.median), _extremes(found), target.wanted, _verdict(target, results))
-            )
+            rows.append((target.label, number(found.median), extremes(found), target.wanted, _verdict(target, results)))
     intro = "Ratios are made round by round, of measurements a moment apart; the median of the rounds is judged."
     return ["## Targets", intro, table(rows)] if len(rows) > 1 else []
 
@@ -116,37 +114,10 @@ def _section(section: str, cases: Sequence[Case], results: Results) -> list[str]
     shown = [each for each in figures if any(results.spread(case.name, each) for case in cases)]
     rows = [("", *(TITLES[each] for each in shown))]
     for case in cases:
-        cells = [_cell(results.spread(case.name, each)) for each in shown]
+        cells = [cell(results.spread(case.name, each)) for each in shown]
         if any(cells):
             rows.append((case.label, *cells))
     return [f"## {title}", intro, table(rows)] if len(rows) > 1 else []
-
-
-def _cell(found: Spread | None) -> str:
-    return "" if found is None else f"{number(found.median)} {_extremes(found)}".strip()
-
-
-def _extremes(found: Spread) -> str:
-    least, most = number(found.least), number(found.most)
-    return "" if least == most else f"({least}-{most})"
-
-
-def number(value: float) -> str:
-    """Three digits that count, and whole thousands apart."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as Markdown, the first one as the head; all columns but the first are aligned to the right."""
-    head, *body = rows
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _list(about: Mapping[str, str]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in about.items())
 
 
 def _label(cases: Sequence[Case], name: str) -> str:

@@ -1,47 +1,28 @@
-"""A database with the real processor over it, filled with facts to begin with."""
+"""A database with the real processor over it, drained as the consumer does it."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
-from typing import Any, Self
+from typing import Literal, Self
 
 from bq_server.clock import Clock, Clocks
 from bq_server.events import Event
 from bq_server.game.definitions import Game
-from bq_server.game.stepping import standing
 from bq_server.ids import IdSource
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
-from bq_server.processing.processor import Processed, Processor
+from bq_server.processing.messages import settle
+from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
-from bq_server.store import facts, games, participants, state
-from bq_server.store.database import Connection, Database
-from bq_server.store.facts import Fact
-from bq_server.store.state import Entry, Place
-from loadtests.processing_cost.games import SCOPE, SECOND, START, event
+from bq_server.store import facts, games, sqlite
+from bq_server.store.database import Database
+from loadtests.processing_cost.games import SCOPE
 from loadtests.processing_cost.rounds import Sample
 
-BATCH = 100
-"""Events in a batch, as many as the consumer reads at once."""
-
-STORY = 100
-"""Facts in the past of a participant that the others are made after."""
-
-BULK = 10_000
-"""Facts written in one transaction while filling."""
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What processing made of one participant's story."""
-
-    facts: list[Fact]
-    cells: dict[str, Any]
-    entries: list[Entry]
+Message = tuple[str, bytes]
+"""The id and the payload, as they are in the stream."""
 
 
 class Bench:
@@ -52,7 +33,7 @@ class Bench:
         self.ids = ids
         self._clocks = Clocks(clock)
         self._games = Games()
-        self.processor = Processor(database, ids, self._clocks, self._games)
+        self._processor = Processor(database, ids, self._clocks, self._games)
 
     @classmethod
     @asynccontextmanager
@@ -73,88 +54,50 @@ class Bench:
         with suppress(asyncio.CancelledError):
             await work
 
-    async def turn(self, batches: Sequence[Sequence[Event]]) -> Sample:
-        """Process batches and answer what an event cost. Raises `RuntimeError` unless each became a new fact."""
-        outcomes = []
-        wall, cpu = time.perf_counter(), time.process_time()
+    async def drain(self, batches: Sequence[Sequence[Message]]) -> None:
+        """Settle batches of messages one after the other. Raises `RuntimeError` where one is given up."""
         for batch in batches:
-            outcomes += await self.processor.process(batch)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if not all(isinstance(outcome, Processed) and outcome.fresh for outcome in outcomes):
-            raise RuntimeError("an event made no fact: the figures would say nothing")
-        return Sample(wall * 1e6 / len(outcomes), cpu * 1e6 / len(outcomes))
+            reasons = [reason for reason in await settle(self._processor, batch) if reason is not None]
+            if reasons:
+                raise RuntimeError(f"a message was given up: {reasons[0]}")
 
-    async def fill_with_clones(self, random: Random, people: Sequence[str], each: int) -> None:
-        """Give every participant `each` facts, written in bulk, and the state that goes with a story of `STORY`.
+    async def turn(self, batches: Sequence[Sequence[Event]], *, checkpointed: bool = False) -> Sample:
+        """Drain batches and answer what an event cost, with `checkpointed` down to the database's own file.
 
-        One participant's story is processed; what came of it - cells, places, and for every fact its ledger entries -
-        is copied for the others through the store.
+        Raises `RuntimeError` unless each became a new fact: the figures would say nothing.
         """
-        past = await self._play_one(random, people[0])
-        bulk = max(1, BULK // each)
-        for start in range(1, len(people), bulk):
-            async with self.database.transaction() as connection:
-                for participant_id in people[start : start + bulk]:
-                    await self._clone(connection, past, random, participant_id, each)
+        messages = [messages_of(batch) for batch in batches]
+        count = sum(map(len, messages))
+        before = await self.last_seq()
+        wall, cpu = time.perf_counter(), time.process_time()
+        await self.drain(messages)
+        if checkpointed:
+            await asyncio.to_thread(checkpoint, self.database.path)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        made = await self.last_seq() - before
+        if made != count:
+            raise RuntimeError(f"{count} events made {made} facts")
+        return Sample(wall * 1e6 / count, cpu * 1e6 / count)
 
-    async def fill_with_facts(self, random: Random, people: Sequence[str], each: int, gap: int) -> None:
-        """Give every participant `each` facts, `gap` microseconds apart, and no state: apply with `backfill` next."""
-        for participant_id in people:
-            await self._insert(
-                [event(self.ids, random, participant_id, START - (each - number) * gap) for number in range(each)]
-            )
-
-    async def _play_one(self, random: Random, participant_id: str) -> Past:
-        story = [event(self.ids, random, participant_id, START - (STORY - n) * 300 * SECOND) for n in range(STORY)]
-        await self.processor.process(story)
+    async def last_seq(self) -> int:
+        """The seq of the newest fact."""
         async with self.database.read() as connection:
-            made = await participants.facts(connection, SCOPE, participant_id)
-            cells = await state.every_cell(connection, SCOPE, participant_id)
-            newest_first, _ = await state.entries(connection, SCOPE, participant_id, len(story) * 10, 0)
-        return Past(made, cells, newest_first[::-1])
-
-    async def _clone(self, connection: Connection, past: Past, random: Random, participant_id: str, each: int) -> None:
-        own = past.facts[-each:]
-        events = {self.ids.new("fact"): event(self.ids, random, participant_id, fact.occurred_at) for fact in own}
-        made = await facts.insert(connection, events, {SCOPE: self._clocks.now(SCOPE)})
-        instead = {old.fact_id: new for old, new in zip(own, made, strict=True)}
-        entries = [
-            (
-                participant_id,
-                instead[entry.fact_id].seq,
-                replace(
-                    entry,
-                    transaction_id=self.ids.new("txn"),
-                    fact_id=instead[entry.fact_id].fact_id,
-                    cause=entry.cause.replace(entry.fact_id, instead[entry.fact_id].fact_id),
-                ),
-            )
-            for entry in past.entries
-            if entry.fact_id in instead
-        ]
-        await participants.count_events(connection, SCOPE, {participant_id: len(made)}, self._clocks.now(SCOPE))
-        await state.add_entries(connection, SCOPE, entries)
-        await state.put_cells(connection, SCOPE, {participant_id: past.cells})
-        game = await self._games.of(connection, SCOPE)
-        found = [standing(game, participant_id, key, cell) for key, cell in past.cells.items()]
-        await state.put_places(
-            connection,
-            SCOPE,
-            [
-                Place(each.board, each.window, each.period, each.participant_id, each.score, each.reached_at)
-                for each in found
-                if each is not None
-            ],
-        )
-
-    async def _insert(self, events: Sequence[Event]) -> None:
-        for start in range(0, len(events), BULK):
-            some = {self.ids.new("fact"): each for each in events[start : start + BULK]}
-            async with self.database.transaction() as connection:
-                made = await facts.insert(connection, some, {SCOPE: self._clocks.now(SCOPE)})
-                counts = {made[0].participant_id: len(made)}
-                await participants.count_events(connection, SCOPE, counts, self._clocks.now(SCOPE))
+            return await facts.last_seq(connection)
 
     async def _refolds(self) -> int:
         async with self.database.read() as connection:
             return len(await games.open_refolds(connection))
+
+
+def messages_of(events: Sequence[Event]) -> list[Message]:
+    """The events as the stream holds them."""
+    return [(event.message_id or "", event.to_payload()) for event in events]
+
+
+def checkpoint(path: Path, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> None:
+    """Copy the write-ahead log into the database, as SQLite does by itself once the log is long."""
+    connection = sqlite.connect(str(path))
+    try:
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    finally:
+        connection.close()

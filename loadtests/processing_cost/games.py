@@ -63,6 +63,12 @@ def ordered_game() -> Game:
     )
 
 
+def chain_game(target: int) -> Game:
+    """A challenge whose second part counts once so many events met the first: an older one may change since when."""
+    first, then = {**_count(EVENT_NAME, "buys"), "target": target}, _after(_sum(EVENT_NAME, "spends"), "buys")
+    return Game.model_validate({"challenges": [{"code": "chain", "name": "Chain", "objectives": [first, then]}]})
+
+
 def free_game() -> Game:
     """As many definitions, of mechanics that simply add."""
     buys, spends = _count(EVENT_NAME, "buys"), _sum(EVENT_NAME, "spends")

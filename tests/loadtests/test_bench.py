@@ -12,9 +12,10 @@ from loadtests.bench.__main__ import FULL, QUICK, main
 from loadtests.bench.cases import CLOSED, OPEN, Case, Measured, Pace, every_case
 from loadtests.bench.closed_loop import WrkFailed, read_output
 from loadtests.bench.machine import describe
-from loadtests.bench.report import number, picture, render, table
+from loadtests.bench.report import picture, render
 from loadtests.bench.rounds import Results, run
 from loadtests.bench.targets import TARGETS, Target
+from loadtests.markdown import number, table
 from loadtests.subjects import Missing
 from loadtests.usage import parse_stat, tree_usage
 from loadtests.watch import Watch, look, told

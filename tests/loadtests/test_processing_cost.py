@@ -1,7 +1,9 @@
-"""The pure parts of the benchmark, and one tiny run. Nothing here asserts a time."""
+"""The parts of the benchmark by themselves, and one tiny run. Nothing here asserts how fast anything is."""
 
+import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -9,11 +11,18 @@ from random import Random
 import pytest
 
 from bq_server.game.compiled import compile_game
+from bq_server.game.conditions import Failure, Formula, Variables
+from bq_server.game.costs import MAX_STEPS, Cost
+from bq_server.game.syntax import read
 from bq_server.ids import IdSource
-from loadtests.processing_cost.__main__ import parser, plan_of
+from bq_server.processing.verifying import Verifying
+from bq_server.store import sqlite
+from loadtests.processing_cost.bench import Bench, checkpoint, messages_of
+from loadtests.processing_cost.expressions import EXPRESSIONS, LARGEST, Expression
 from loadtests.processing_cost.games import (
     EVENT_NAME,
     LISTENING,
+    SCOPE,
     SECOND,
     START,
     delayed,
@@ -22,7 +31,14 @@ from loadtests.processing_cost.games import (
     game_of,
     ordered_game,
 )
-from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave, table
+from loadtests.processing_cost.loop_probe import LoopProbe
+from loadtests.processing_cost.plan import PARTS, TEN_MILLION, parser, plan_of
+from loadtests.processing_cost.raw_limit import RawLimit
+from loadtests.processing_cost.report import Section, Target, costs, of_costs, of_throughputs, render
+from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave
+from loadtests.processing_cost.seeding import Seeding
+from loadtests.processing_cost.workshop import Workshop, people
+from tests.game.test_simple_expressions import fact_with
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,27 +113,190 @@ def test_a_spread_is_the_median_and_the_extremes() -> None:
 
 def test_ratios_are_made_round_by_round() -> None:
     rows = {"small": samples(100, 200, 400), "large": samples(110, 220, 440)}
-    text = table("Title", "facts", rows, compare=lambda own, first: own / first)
-    title, head, small, large = text.splitlines()
-    assert title == "Title"
-    assert head.split()[0] == "facts"
-    assert small.split() == ["small", "200", "(100-400)", "100", "1.00", "(1.00-1.00)", "1.00", "(1.00-1.00)"]
-    assert large.split() == ["large", "220", "(110-440)", "110", "1.10", "(1.10-1.10)", "1.10", "(1.10-1.10)"]
+    head, _, small, large = costs("facts", rows, of_costs).splitlines()
+    assert head == "| facts | us/event | CPU us | ratio | CPU ratio |"
+    assert small == "| small | 200 (100-400) | 100 (50.0-200) | 1 | 1 |"
+    assert large == "| large | 220 (110-440) | 110 (55.0-220) | 1.1 | 1.1 |"
+
+
+def test_who_costs_twice_as_much_has_half_the_throughput() -> None:
+    assert (of_costs(200.0, 100.0), of_throughputs(200.0, 100.0)) == (2.0, 0.5)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--tables", "4"], ["--definitions", "15"], ["--facts", "50"], ["--rounds", "-1"], ["--batch", "-3"]]
+    ("target", "met"),
+    [
+        (Target("x", Spread(1.0, 0.5, 2.0), least=1.0), True),
+        (Target("x", Spread(0.99, 0.5, 2.0), least=1.0), False),
+        (Target("x", Spread(20.0, 1.0, 50.0), most=20), True),
+        (Target("x", Spread(10.0, 1.0, 20.5), most=20, worst=True), False),
+        (Target("x", Spread(10.0, 1.0, 20.0), most=20, worst=True), True),
+        (Target("x", Spread(10.0, 1.0, 20.0), least=2, worst=True), False),
+    ],
+)
+def test_a_target_is_judged_by_the_median_or_by_the_worst_round(target: Target, met: bool) -> None:
+    assert target.met is met
+
+
+def test_the_report_begins_with_what_was_measured_where_and_with_the_targets() -> None:
+    section = Section("Size", ["A table."], [Target("bytes a fact", Spread(1344.0, 1300.0, 1400.0), most=1300)])
+    text = render({"commit": "abc"}, [section])
+    assert "- commit: abc\n\n## Targets\n" in text
+    assert "| bytes a fact | 1,344 | (1,300-1,400) | at most 1,300 | **not met** |" in text
+    assert text.endswith("## Size\n\nA table.\n")
+
+
+def test_streams_that_take_turns_send_nobody_a_late_event(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, plan_of(parser().parse_args(["--batch", "10"])))
+    streams = [workshop.scattered(people(count), str(count)) for count in (10, 20)]
+    batches = [next(stream) for stream in (*streams, *reversed(streams), *streams)]
+    moments = [each.occurred_at for batch in batches for each in batch]
+    assert moments == sorted(set(moments))
+    assert all(len({each.participant_id for each in batch}) == 10 for batch in batches)
+
+
+@pytest.mark.anyio
+async def test_what_is_seeded_is_what_processing_would_have_made(tmp_path: Path) -> None:
+    everyone = [f"user_{number}" for number in range(7)]
+    async with Bench.open(tmp_path / "clones.db", ids(), lambda: START) as bench:
+        await bench.apply(game_of(20))
+        await Seeding(bench, Random(1)).clones(game_of(20), everyone, 12, 12)
+        assert await bench.last_seq() == 12 * len(everyone)
+        await bench.turn([[event(bench.ids, Random(2), who, START) for who in everyone]])
+        checked = [each async for each in Verifying(bench.database).participants(SCOPE)]
+    assert [each.participant_id for each in checked] == everyone
+    assert [each.differences for each in checked] == [[]] * len(everyone)
+
+
+@pytest.mark.anyio
+async def test_facts_without_state_are_folded_by_a_backfill(tmp_path: Path) -> None:
+    async with Bench.open(tmp_path / "facts.db", ids(), lambda: START) as bench:
+        await Seeding(bench, Random(1)).facts(["a", "b"], 30, SECOND)
+        await bench.apply(ordered_game(), backfill=True)
+        assert await bench.last_seq() == 60
+        checked = [each async for each in Verifying(bench.database).participants(SCOPE)]
+    assert [(each.participant_id, each.differences) for each in checked] == [("a", []), ("b", [])]
+
+
+@pytest.mark.anyio
+async def test_a_turn_whose_events_make_no_facts_is_no_measurement(tmp_path: Path) -> None:
+    async with Bench.open(tmp_path / "twice.db", ids(), lambda: START) as bench:
+        batch = [event(bench.ids, Random(1), "user", START)]
+        await bench.turn([batch])
+        with pytest.raises(RuntimeError, match="1 events made 0 facts"):
+            await bench.turn([batch])
+        with pytest.raises(RuntimeError, match="a message was given up: it can't be read"):
+            await bench.drain([[("1-1", b"[]")], messages_of(batch)])
+
+
+@pytest.mark.anyio
+async def test_the_raw_limit_writes_the_rows_it_stands_for(tmp_path: Path) -> None:
+    source, random = ids(), Random(1)
+    events = [event(source, random, f"user_{number % 3}", START + number) for number in range(10)]
+    with RawLimit.open(tmp_path / "raw.db", 4) as raw:
+        found = await raw.turn([events[:5], events[5:]])
+    assert found.wall > 0
+    with sqlite.sqlite.connect(tmp_path / "raw.db") as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+            for table in ("facts", "states", "standings", "ledger")
+        ]
+    connection.close()
+    assert counts == [10, 3, 3 * 3, 10]
+
+
+@pytest.mark.anyio
+async def test_a_checkpoint_empties_the_log(tmp_path: Path) -> None:
+    async with Bench.open(tmp_path / "log.db", ids(), lambda: START) as bench:
+        await bench.turn([[event(bench.ids, Random(1), "user", START)]])
+        log = tmp_path / "log.db-wal"
+        assert log.stat().st_size > 0
+        checkpoint(bench.database.path, "TRUNCATE")
+        assert log.stat().st_size == 0
+
+
+@pytest.mark.anyio
+async def test_the_probe_tells_a_loop_that_works_from_one_that_is_kept_from_working() -> None:
+    with LoopProbe.watching() as probe:
+        await asyncio.sleep(0.005)
+        time.sleep(0.1)  # noqa: ASYNC251 - what the probe is to see
+        await asyncio.sleep(0.005)
+    slept = probe.found()
+    assert slept.longest >= 90
+    assert slept.own < slept.longest
+    with LoopProbe.watching() as probe:
+        await asyncio.sleep(0.005)
+        until = time.process_time() + 0.1
+        while time.process_time() < until:
+            pass
+        await asyncio.sleep(0.005)
+    assert probe.found().own >= 90
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda each: each.source)
+def test_an_expression_is_measured_at_its_budget_and_past_it(expression: Expression) -> None:
+    cost, formula = Cost(read(expression.source)), Formula(expression.source)
+    most = expression.allowed()
+    assert cost.steps(expression.properties(most)) <= MAX_STEPS
+    assert most == LARGEST or cost.steps(expression.properties(most + 2)) > MAX_STEPS
+    assert not isinstance(formula.value(Variables(fact_with(expression.properties(most)))), Failure)
+    assert expression.refused() > most
+    assert isinstance(formula.value(Variables(fact_with(expression.properties(expression.refused())))), Failure)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--only", "speed"],
+        ["--definitions", "15"],
+        ["--facts", "50"],
+        ["--rounds", "-1"],
+        ["--batch", "-3"],
+        ["--participants", "5"],
+    ],
 )
 def test_what_cannot_be_measured_is_refused(arguments: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"multiples of 10|there are tables|there must be"):
+    with pytest.raises(ValueError, match=r"multiples of 10|the parts are|there must be"):
         plan_of(parser().parse_args(arguments))
 
 
-def test_a_tiny_run_prints_its_tables(tmp_path: Path) -> None:
-    sizes = ["--facts", "20,40", "--definitions", "10,20", "--history", "30", "--rounds", "1", "--batch", "10"]
-    command = [sys.executable, "-m", "loadtests.processing_cost", "--quick", *sizes, "--directory", str(tmp_path)]
+def test_ten_million_facts_are_asked_for_by_name() -> None:
+    assert TEN_MILLION not in plan_of(parser().parse_args([])).facts
+    assert plan_of(parser().parse_args(["--quick", "--ten-million"])).facts[-1] == TEN_MILLION
+
+
+def test_a_tiny_run_prints_every_table_and_writes_them(tmp_path: Path) -> None:
+    sizes = ["--facts", "20,40", "--definitions", "10,20", "--history", "30", "--busy", "20,40", "--hot", "30"]
+    sizes += ["--participants", "20", "--rounds", "1", "--batch", "10", "--turn", "1"]
+    (databases := tmp_path / "databases").mkdir()
+    where = ["--directory", str(databases), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "loadtests.processing_cost", "--quick", *sizes, *where]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    (report,) = (tmp_path / "out").glob("processing-*.md")
+    text = report.read_text("utf-8")
+    for row in (
+        "| raw SQLite, 500 a transaction |",
+        "| no game |",
+        "bytes a fact |",
+        "### Stored facts, participants drawn from all",
+        "### Definitions, of which 10 listen",
+        "### order-dependent game",
+        "| 10% late |",
+        "### One participant",
+        "| nothing at all |",
+        "past the budget |",
+    ):
+        assert row in done.stdout
+        assert row in text
+    assert "- commit: " in text
+    assert "## Targets" in done.stdout
+    assert not list(databases.iterdir())
+
+
+def test_a_part_can_be_run_alone(tmp_path: Path) -> None:
+    sizes = ["--participants", "10", "--batch", "10", "--directory", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "loadtests.processing_cost", "--quick", "--only", PARTS[1], *sizes]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    for row in ("1. Stored facts", "2. Definitions", "order-dependent game", "order-free game", "10 % late"):
-        assert row in done.stdout
-    assert not list(tmp_path.iterdir())
+    assert [line for line in done.stdout.splitlines() if line.startswith("## ")] == ["## Size", "## Targets"]
