@@ -75,7 +75,7 @@ class Seeding:
                     for number in range(start, min(each, start + BULK)):
                         seq += 1
                         made = event(self._bench.ids, self._random, participant_id, START - (each - number) * gap)
-                        changes.facts.append((seq, made, None, None))
+                        changes.facts.append(NewFact(seq, made, pack("evt", made.event_id), None))
                     changes.counts[participant_id] = len(changes.facts)
                     await _write(connection, changes)
 
@@ -106,7 +106,7 @@ class Seeding:
             seqs[fact.seq] = seq
             made = event(self._bench.ids, self._random, participant_id, fact.occurred_at)
             made = replace(made, properties=fact.properties)
-            changes.facts.append((seq, made, None, effects))
+            changes.facts.append(NewFact(seq, made, pack("evt", made.event_id), None, effects))
         changes.counts[participant_id] = len(own)
         changes.states[participant_id] = past.state
         changes.cells[participant_id] = past.cells
