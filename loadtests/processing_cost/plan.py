@@ -14,8 +14,8 @@ PARTS = ("throughput", "size", "growth", "late", "holds")
 TEN_MILLION = 10_000_000
 
 EPILOG = """\
-The whole takes some 20 minutes and 3 GB of temporary files, --quick some 2 minutes; --ten-million adds an hour and
-15 GB.
+The whole takes some 20 minutes and 3 GB of temporary files, --quick some 2 minutes; --ten-million adds about an hour
+and 15 GB.
 A cell is the median of its rounds and, in parentheses, the extremes. Ratios are made round by round, of turns a moment
 apart: believe those, and processor time (of all threads) where wall time spreads.
 """
