@@ -223,17 +223,15 @@ class GameRunner:
         """Gather what a step has changed and caused."""
         self._warnings += result.warnings
         played.explanations += result.explanations
-        moments = run.moments
+        await self._folding.run(partial(self._take_step, run, result, played))
+
+    def _take_step(self, run: StepRun, result: StepResult, played: Played) -> None:
+        changes, moments = self._changes, run.moments
+        paid: dict[str, list[PointsChanged]] = {}
         for effect in result.effects:
             if effect.fact_id in moments:
                 own = packed(effect, moments[effect.fact_id].at)
                 played.effects.setdefault(effect.fact_id, []).append(own)
-        await self._folding.run(partial(self._take_step, run, result))
-
-    def _take_step(self, run: StepRun, result: StepResult) -> None:
-        changes = self._changes
-        paid: dict[str, list[PointsChanged]] = {}
-        for effect in result.effects:
             if isinstance(effect, PointsChanged):
                 paid.setdefault(effect.participant_id, []).append(effect)
         for participant_id in {**result.cells, **paid}:

@@ -115,4 +115,4 @@ def game_fact(fact: Fact) -> GameFact:
 
 async def stored_ledger(connection: Connection, reference: int) -> list[LedgerEntry]:
     """The points ledger of a participant as the game sees it."""
-    return [LedgerEntry(*row) for row in await ledger.amounts(connection, reference)]
+    return await connection.run(lambda reading: [LedgerEntry(*row) for row in ledger.amounts(reading, reference)])

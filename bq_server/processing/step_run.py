@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from pydantic_core import from_json
+
 from bq_server.events import Scope
 from bq_server.exact_json import loads_own
 from bq_server.game.cells import Cell
@@ -13,10 +15,11 @@ from bq_server.game.facts import Moment
 from bq_server.game.matching import Matches, cells_needed, match, touch
 from bq_server.game.participant_state import cells_of, new_state
 from bq_server.game.stepping import HistoryRequest, Past, StepResult, prepare, step
-from bq_server.processing.participant_cells import ParticipantCells, game_fact, stored_ledger
-from bq_server.store import participants
+from bq_server.processing.participant_cells import ParticipantCells, stored_ledger
+from bq_server.store import batch
 from bq_server.store.batch import Held
 from bq_server.store.database import Connection
+from bq_server.store.facts import fact_id_of
 
 T = TypeVar("T")
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -68,14 +71,33 @@ class StepRun:
 
     async def _past(self, request: HistoryRequest) -> Past:
         who = request.participant_id
-        found = []
-        if request.fact_types:
-            found = await participants.facts(self._connection, self._scope, who, request.fact_types, request.since)
-        facts = [game_fact(fact) for fact in found]
-        self.moments.update((fact.fact_id, fact.moment) for fact in facts)
         held = self._held.get(who)
         if held is None:
-            return Past(facts)
+            return Past([])
+        facts: list[GameFact] = []
+        if request.fact_types:
+            rows = await self._connection.run(
+                lambda reading: batch.history(reading, held.reference, request.fact_types, request.since)
+            )
+            facts = await self._aside(partial(self._read, who, rows))
         cells = await self._cells.under(who, held.reference, request.prefixes, self.known[who])
         self.known[who] |= cells
         return Past(facts, cells, await stored_ledger(self._connection, held.reference) if request.ledger else ())
+
+    def _read(self, participant_id: str, rows: Iterable[tuple[Any, ...]]) -> list[GameFact]:
+        """Stored facts of a participant as the game sees them."""
+        facts = [
+            GameFact(
+                fact_id_of(event_id, own_id),
+                seq,
+                fact_type,
+                event_name,
+                participant_id,
+                from_json(properties),
+                at,
+                came,
+            )
+            for seq, own_id, event_id, fact_type, event_name, properties, at, came in rows
+        ]
+        self.moments.update((fact.fact_id, fact.moment) for fact in facts)
+        return facts

@@ -12,7 +12,7 @@ from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
-from bq_server.store.facts import Fact, fact_of, packed_fingerprint
+from bq_server.store.facts import EARLIEST, Fact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.references import Ranking, References
 
@@ -149,6 +149,22 @@ def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[
         participant, cell = wanted[key]
         found.setdefault(participant, {})[cell] = loads(value)
     return found
+
+
+def history(connection: Any, participant: int, fact_types: Iterable[str], since: int | None) -> list[tuple[Any, ...]]:
+    """A participant's facts of these types from a moment on, in the order of the fold (promise 3), as rows.
+
+    A row has seq, the fact's own id and the event's as they are stored, type, event name, properties as JSON, event
+    time and time of arrival.
+    """
+    return list(
+        _queries.history(
+            connection,
+            participant=participant,
+            fact_types=dumps(sorted(fact_types)),
+            since=EARLIEST if since is None else since,
+        )
+    )
 
 
 def places(

@@ -1,6 +1,6 @@
 """The points ledger: append-only, each entry unique by its cause."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from bq_server.store.facts import fact_id_of
 from bq_server.store.queries import load
 
 _queries = load("ledger")
+_on_thread = load("ledger", "sqlite3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ def _entry(row: Sequence[Any]) -> Entry:
     )
 
 
-async def amounts(connection: Connection, participant: int) -> list[tuple[str, int, int, int]]:
-    """The whole ledger of a participant as (cause, amount, occurred_at, seq), in the order written."""
-    return [
-        (unpack_cause(cause, "" if event_id is None else fact_id_of(event_id, own_id)), amount, occurred_at, seq)
-        async for cause, amount, occurred_at, seq, own_id, event_id in _queries.entries(
-            connection, participant=participant
-        )
-    ]
+def amounts(connection: Any, participant: int) -> Iterator[tuple[str, int, int, int]]:
+    """The whole ledger of a participant as (cause, amount, occurred_at, seq), in the order written.
+
+    On the connection's own thread (`Connection.run`).
+    """
+    for cause, amount, occurred_at, seq, own_id, event_id in _on_thread.entries(connection, participant=participant):
+        fact_id = "" if event_id is None else fact_id_of(event_id, own_id)
+        yield unpack_cause(cause, fact_id), amount, occurred_at, seq
 
 
 async def entries(

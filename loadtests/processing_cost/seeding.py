@@ -9,8 +9,9 @@ from typing import Any
 from bq_server.causes import pack_cause
 from bq_server.game.definitions import Game
 from bq_server.game.participant_state import APART
+from bq_server.ids import pack
 from bq_server.store import batch, facts, ledger, participants, state
-from bq_server.store.batch import Changes, NewEntry, Place
+from bq_server.store.batch import Changes, NewEntry, NewFact, Place
 from bq_server.store.database import Connection
 from bq_server.store.facts import Fact
 from bq_server.store.ledger import NumberedEntry
