@@ -53,7 +53,7 @@ class Replaying:
             async with self._database.transaction() as connection:
                 game = await self._games.of(connection, scope)
                 page = await state.places_after(connection, scope, cursor, PAGE)
-                strays = [(each.cursor[1], replace(each.place, score=None)) for each in page if is_stray(game, each)]
+                strays = [(each.cursor[1], each.place._replace(score=None)) for each in page if is_stray(game, each)]
                 await self._put_places(connection, scope, strays)
             removed += len(strays)
             if not page:

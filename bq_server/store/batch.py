@@ -6,7 +6,7 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
@@ -46,8 +46,7 @@ class Before:
     """Of the game in force; 0 for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A participant's place in a ranking."""
 
     board: str
@@ -62,8 +61,7 @@ class Place:
     """In the rule's own unit, where `score` can't say it exactly."""
 
 
-@dataclass(slots=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """An entry to append to the points ledger."""
 
     participant_id: str
@@ -171,8 +169,8 @@ def places(
     connection: Any, references: References, scope: Scope, wanted: Sequence[tuple[int, Ranking]]
 ) -> dict[tuple[int, Ranking], tuple[float, int, str | None]]:
     """The scores, when they were reached and their exact values, of participants in rankings where they have one."""
-    known = references.rankings(connection, references.scope(connection, scope), {ranking for _, ranking in wanted})
-    pairs = [(participant, known[ranking]) for participant, ranking in wanted]
+    own = references.scope(connection, scope)
+    pairs = [(participant, references.ranking(connection, own, ranking)) for participant, ranking in wanted]
     return {wanted[key]: tuple(place) for key, *place in _queries.places(connection, wanted=dumps(pairs))}
 
 
@@ -272,17 +270,16 @@ def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None
 
 def put_places(connection: Any, references: References, scope: int, places: Iterable[tuple[int, Place]]) -> None:
     """Write places in rankings, each with the integer of its participant."""
-    last = {(participant, (place.board, place.window, place.period)): place for participant, place in places}
-    known = references.rankings(connection, scope, {ranking for _, ranking in last})
-    rows = []
-    removed = []
-    for (participant, ranking), place in last.items():
-        if place.score is None:
-            removed.append({"ranking": known[ranking], "participant": participant})
-        else:
-            exact = None if place.exact is None else str(place.exact)
-            rows.append((known[ranking], participant, place.score, place.reached_at, exact))
-    rows.sort(key=_by_key)
+    last: dict[tuple[int, int], tuple[float | None, int | None, str | None]] = {}
+    for participant, (board, window, period, _, score, reached_at, exact) in places:
+        ranking = references.ranking(connection, scope, (board, window, period))
+        last[ranking, participant] = score, reached_at, None if exact is None else str(exact)
+    rows = [(*key, *place) for key, place in sorted(last.items()) if place[0] is not None]
+    removed = [
+        {"ranking": ranking, "participant": participant}
+        for (ranking, participant), place in last.items()
+        if place[0] is None
+    ]
     _put_places(connection, rows)
     if removed:
         _queries.remove_places(connection, removed)

@@ -1,6 +1,6 @@
 """The small integers that stand for names which many rows share: scopes, fact types, rankings."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 from bq_server.events import Scope
@@ -48,16 +48,13 @@ class References:
             found = _remember(self._types, (scope, fact_type), _queries.fact_type(connection, **own))
         return found
 
-    def rankings(self, connection: Any, scope: int, names: Iterable[Ranking]) -> Mapping[Ranking, int]:
-        """The integers of rankings; those that have none get one."""
-        found = {}
-        for name in names:
-            known = self._rankings.get((scope, name))
-            if known is None:
-                own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}
-                _queries.add_ranking(connection, **own)
-                known = _remember(self._rankings, (scope, name), _queries.ranking(connection, **own))
-            found[name] = known
+    def ranking(self, connection: Any, scope: int, name: Ranking) -> int:
+        """The integer of a ranking; it gets one if it has none."""
+        found = self._rankings.get((scope, name))
+        if found is None:
+            own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}
+            _queries.add_ranking(connection, **own)
+            found = _remember(self._rankings, (scope, name), _queries.ranking(connection, **own))
         return found
 
 

@@ -111,7 +111,7 @@ class Seeding:
         changes.counts[participant_id] = len(own)
         changes.states[participant_id] = past.state
         changes.cells[participant_id] = past.cells
-        changes.places += [replace(place, participant_id=participant_id) for place in past.places]
+        changes.places += [place._replace(participant_id=participant_id) for place in past.places]
         changes.entries += [
             NewEntry(
                 participant_id,

@@ -7,6 +7,7 @@ from typing import Any
 from bq_server.causes import pack_cause
 from bq_server.game import cells as keys
 from bq_server.game import courses
+from bq_server.game.amounts import from_millionths
 from bq_server.game.badges import BadgeRule
 from bq_server.game.challenges import ChallengeRule
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE
@@ -78,11 +79,6 @@ class QuestTrack:
             raise NotOnTime
         return cell
 
-    def _falls(self, parts: Parts) -> bool:
-        return self._sums and any(
-            self._aggregates[part] == "sum" and isinstance(amount, int) and amount < 0 for part, amount in parts
-        )
-
     def _numerator(self, progress: Cell) -> int:
         total = 0
         for value, done, target, weight in zip(progress["v"], progress["d"], self._targets, self._weights, strict=True):
@@ -110,21 +106,6 @@ class QuestTrack:
         if new:
             self._reached.award(turn, fact, cell)
 
-    def _count(self, progress: Cell, part: int, amount: Amount, new: bool) -> int:
-        """Take an amount into a part; its new value."""
-        value = progress["v"][part]
-        match self._aggregates[part]:
-            case "count":
-                value = (value or 0) + 1
-            case "sum":
-                value = (value or 0) + int(amount)
-            case "max":
-                value = int(amount) if value is None else max(value, int(amount))
-            case _:
-                value = (value or 0) + new
-        progress["v"][part] = value
-        return value
-
 
 class FreeTrack(QuestTrack):
     """A quest whose parts simply add, whatever the order."""
@@ -135,21 +116,29 @@ class FreeTrack(QuestTrack):
         """Count the fact into the parts that are not met yet."""
         rule = self._rule
         cell = self._current(turn)
-        if (cell is not None and "e" in cell) or self._falls(parts):
-            raise NotOnTime
         if cell is None:
             none = [None] * len(self._targets)
             cell = {"rev": rule.revision, "p": {"v": none, "d": [*none]}, "k": None}
+        elif "e" in cell:
+            raise NotOnTime
         progress = cell["p"]
+        values, done = progress["v"], progress["d"]
         counted: list[tuple[int, int | None]] = []
         newly_done = False
         for part, amount in parts:
-            if progress["d"][part] is not None:
+            aggregate = self._aggregates[part]
+            if aggregate == "sum" and int(amount) < 0:
+                raise NotOnTime
+            if done[part] is not None:
                 continue
-            new = self._aggregates[part] in ("distinct", "days") and self._is_new(turn, part, amount)
-            before = progress["v"][part]
-            if self._count(progress, part, amount, new) >= self._targets[part]:
-                progress["d"][part] = [fact.occurred_at, fact.seq]
+            before = values[part]
+            if aggregate == "distinct" or aggregate == "days":
+                value = (before or 0) + self._is_new(turn, part, amount)
+            else:
+                value = _counted_in(aggregate, before, amount)
+            values[part] = value
+            if value >= self._targets[part]:
+                done[part] = [fact.occurred_at, fact.seq]
                 newly_done = True
             counted.append((part, before))
         if not counted:
@@ -221,7 +210,8 @@ class OrderedTrack(QuestTrack):
             if not all(met[each] for each in rule.quest.prerequisites[part]):
                 continue
             before = progress["v"][part]
-            if self._count(progress, part, amount, new=False) >= self._targets[part]:
+            value = progress["v"][part] = _counted_in(self._aggregates[part], before, amount)
+            if value >= self._targets[part]:
                 done[part] = moment
                 newly_done = True
             counted.append((part, before))
@@ -258,6 +248,17 @@ def _is_long(tail: list[Any], now: int) -> bool:
     return len(tail) >= 2 * courses.TAIL and bool(tail[courses.TAIL - 1][0] < now - courses.LATENESS)
 
 
+def _counted_in(aggregate: str, before: int | None, amount: Amount) -> int:
+    """The value of a part, but for those that count a set, with one more amount."""
+    match aggregate:
+        case "count":
+            return (before or 0) + 1
+        case "sum":
+            return (before or 0) + int(amount)
+        case _:
+            return int(amount) if before is None else max(before, int(amount))
+
+
 class _Badge:
     """What a badge's criteria lead to."""
 
@@ -291,7 +292,12 @@ class _Challenge:
         self._targets = [
             measure.shown(target) for measure, target in zip(rule.quest.measures, rule.quest.targets, strict=True)
         ]
+        self._in_millionths = [measure.in_millionths for measure in rule.quest.measures]
         self._steps = rule.steps()
+
+    def _shown(self, part: int, value: int | None) -> int | float:
+        """As `Measure.shown`."""
+        return 0 if value is None else from_millionths(value) if self._in_millionths[part] else value
 
     def enter(self, turn: Turn, fact: Fact) -> None:
         """Say when a course that is the participant's own began, and when it ends."""
@@ -307,10 +313,9 @@ class _Challenge:
         rule = self._rule
         changed = False
         for part, before in counted:
-            measure = rule.quest.measures[part]
             done = progress["d"][part] is not None
-            value = self._targets[part] if done else measure.shown(progress["v"][part])
-            if value != measure.shown(before):
+            value = self._targets[part] if done else self._shown(part, progress["v"][part])
+            if value != self._shown(part, before):
                 changed = True
                 turn.caused.append(
                     [OBJECTIVE, None, rule.code, rule.objectives[part], value, self._targets[part], done]

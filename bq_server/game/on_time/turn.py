@@ -1,7 +1,7 @@
 """One participant's turn in a batch: the state, as it changes fact by fact."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bq_server.game.cells import Cell
 from bq_server.game.effects import PackedEffect
@@ -13,8 +13,7 @@ class NotOnTime(Exception):
     """The fact needs the past, or what the step knows to do; whatever the turn changed counts for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
+class Paid(NamedTuple):
     """An entry for the points ledger."""
 
     cause: str
