@@ -143,7 +143,8 @@ EFFECTS: TypeAdapter[list[Effect]] = TypeAdapter(list[Annotated[Effect, Field(di
 
 
 PackedEffect = list[Any]
-"""An effect in few bytes: its kind, its event time where that is not its fact's, and then what its kind has."""
+"""An effect in few bytes: its kind, and then what its kind has. Where its event time is not its fact's, the kind is
+inverted, and the event time comes next."""
 
 POINTS, BADGE, ENROLMENT, OBJECTIVE, CHALLENGE, MILESTONE, STREAK, TIER, LEADERBOARD = range(9)
 """The kinds of packed effects. They are stored: none may change its number."""
@@ -167,22 +168,26 @@ _KINDS = {kind: number for number, kind in enumerate(_CLASSES)}
 def packed(effect: Effect, occurred_at: int) -> PackedEffect:
     """An effect of a fact of that event time, packed."""
     kind = _KINDS[type(effect)]
-    at = None if effect.occurred_at == occurred_at else effect.occurred_at
     own = {name: getattr(effect, name) for name in _OWN[kind]}
     if "cause" in own:
         own["cause"] = pack_cause(own["cause"], effect.fact_id)
-    return [kind, at, *own.values()]
+    return timed(kind, effect.occurred_at, occurred_at, *own.values())
+
+
+def timed(kind: int, at: int, occurred_at: int, *values: Any) -> PackedEffect:
+    """A packed effect of a moment, of a fact of that event time."""
+    return [kind, *values] if at == occurred_at else [~kind, at, *values]
 
 
 def unpacked(each: PackedEffect, fact_id: str, participant_id: str, occurred_at: int) -> Effect:
     """The effect of that fact that was packed. What was added to a kind since then has its default."""
-    kind, at, *values = each
+    kind, *values = each
+    if kind < 0:
+        kind, occurred_at = ~kind, values.pop(0)
     own: dict[str, Any] = dict(zip(_OWN[kind], values, strict=False))
     if "cause" in own:
         own["cause"] = unpack_cause(own["cause"], fact_id)
-    return _CLASSES[kind](
-        participant_id=participant_id, fact_id=fact_id, occurred_at=occurred_at if at is None else at, **own
-    )
+    return _CLASSES[kind](participant_id=participant_id, fact_id=fact_id, occurred_at=occurred_at, **own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class BoardTrack:
             if (held[2], held[3]) == before:
                 continue
             told, exact = rule.told(held[2])
-            turn.caused.append([LEADERBOARD, None, rule.code, window, period, told])
+            turn.caused.append([LEADERBOARD, rule.code, window, period, told])
             place(turn, rule.key, window, held, told, exact)
 
     def _counts(self, turn: Turn, fact: Fact, member: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from bq_server.causes import OF_THE_FACT
 from bq_server.game import cells as keys
 from bq_server.game.conditions import Failure, Variables
-from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed
+from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.facts import Fact
 from bq_server.game.leaderboards import PointsBoardRule
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
@@ -68,7 +68,7 @@ class Purse:
                     self._score(turn, fact, amount, scored)
         turn.awards.clear()
         for board, window, held in scored.values():
-            turn.caused.append([LEADERBOARD, None, board.code, window, held[0], held[2]])
+            turn.caused.append([LEADERBOARD, board.code, window, held[0], held[2]])
             place(turn, board.key, window, held, held[2], None)
 
     def _give_badge(self, turn: Turn, fact: Fact, code: str, award: Award) -> None:
@@ -81,8 +81,8 @@ class Purse:
         turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": whole}
         badge = self._treasury.badges.get(code)
         if badge is not None:
-            at = None if award.at == fact.occurred_at else award.at
-            turn.caused.append([BADGE, at, code, badge.name, badge.rarity, award.cause])
+            told = (code, badge.name, badge.rarity, award.cause)
+            turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))
 
     def _enter(self, turn: Turn, fact: Fact, amount: int, cause: str) -> None:
         points = turn.cells.get(keys.POINTS)
@@ -90,7 +90,7 @@ class Purse:
             points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
         balance = points["balance"] = points["balance"] + amount
         points["earned" if amount > 0 else "spent"] += abs(amount)
-        turn.caused.append([POINTS, None, cause, amount, balance])
+        turn.caused.append([POINTS, cause, amount, balance])
         turn.paid.append(Paid(cause, amount, balance, fact))
         if amount > 0 and self._thresholds:
             self._climb(turn, fact, points["earned"])

@@ -10,7 +10,7 @@ from bq_server.game import courses
 from bq_server.game.amounts import from_millionths
 from bq_server.game.badges import BadgeRule
 from bq_server.game.challenges import ChallengeRule
-from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE
+from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE, timed
 from bq_server.game.facts import Fact
 from bq_server.game.measures import Amount
 from bq_server.game.on_time.track import Parts, Question, questions_of
@@ -302,7 +302,7 @@ class _Challenge:
     def enter(self, turn: Turn, fact: Fact) -> None:
         """Say when a course that is the participant's own began, and when it ends."""
         if self._rule.rolling is not None:
-            turn.caused.append([ENROLMENT, None, self._rule.code, fact.occurred_at + self._rule.rolling])
+            turn.caused.append([ENROLMENT, self._rule.code, fact.occurred_at + self._rule.rolling])
 
     def stand(self, turn: Turn, fraction: float, at: int) -> None:
         """Note the place in the challenge's ranking."""
@@ -317,12 +317,10 @@ class _Challenge:
             value = self._targets[part] if done else self._shown(part, progress["v"][part])
             if value != self._shown(part, before):
                 changed = True
-                turn.caused.append(
-                    [OBJECTIVE, None, rule.code, rule.objectives[part], value, self._targets[part], done]
-                )
+                turn.caused.append([OBJECTIVE, rule.code, rule.objectives[part], value, self._targets[part], done])
         complete = COMPLETE in progress.get("m", {})
         if changed:
-            turn.caused.append([CHALLENGE, None, rule.code, fraction, complete])
+            turn.caused.append([CHALLENGE, rule.code, fraction, complete])
         self.stand(turn, fraction, progress["at"])
 
     def award(self, turn: Turn, fact: Fact, cell: Cell) -> None:
@@ -336,8 +334,8 @@ class _Challenge:
             given[name] = [reached[0], fact.fact_id]
             turn.awards.append(Award(reached[0], pack_cause(cause, fact.fact_id), rewards))
             if name != COMPLETE:
-                at = None if reached[0] == fact.occurred_at else reached[0]
-                turn.caused.append([MILESTONE, at, "challenge", self._rule.code, float(name)])
+                told = ("challenge", self._rule.code, float(name))
+                turn.caused.append(timed(MILESTONE, reached[0], fact.occurred_at, *told))
 
 
 def quest_track(rule: QuestRule) -> FreeTrack | OrderedTrack:

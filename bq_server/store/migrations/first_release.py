@@ -83,7 +83,9 @@ def _packed_effect(effect: Mapping[str, Any], fact_id: str, at: str) -> list[Any
         values[names.index("cause")] = packed_cause(effect["cause"], fact_id)
     elif names[-1] == "expires_at" and values[-1] is not None:
         values[-1] = parse_timestamp(values[-1])
-    return [number, None if effect["occurred_at"] == at else parse_timestamp(effect["occurred_at"]), *values]
+    if effect["occurred_at"] == at:
+        return [number, *values]
+    return [~number, parse_timestamp(effect["occurred_at"]), *values]
 
 
 def state(cells: Iterable[tuple[str, str]], entries: int) -> str:
