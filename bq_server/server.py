@@ -85,7 +85,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
         server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
         sys.setswitchinterval(SWITCH_SECONDS)
-        collector.freeze()
+        collector.relax()
         announce(settings, listening, running)
         notify("READY=1")
         await stopping.wait()

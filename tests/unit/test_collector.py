@@ -48,11 +48,10 @@ from bq_server import collector
 class Circle:
     def __init__(self): self.itself = self
 with collector.paused():
-    before = weakref.ref(Circle())
-    collector.freeze()
-    print(before() is None, gc.isenabled(), gc.get_freeze_count() > 1000)
+    collector.relax()
+    print(gc.isenabled(), gc.get_freeze_count() > 1000)
     after = weakref.ref(Circle())
     made = [[] for _ in range(2 * gc.get_threshold()[0])]
     print(after() is None)
 """
-    assert _told(script) == ["True", "True", "True", "True"]
+    assert _told(script) == ["True", "True", "True"]
