@@ -1,5 +1,10 @@
-"""`python -m bq_server`."""
+"""`python -m bq_server`, and the command `bq-server`."""
 
-from bq_server.cli import main
+from bq_server import collector
 
-main()
+collector.pause()  # until everything is imported
+
+from bq_server.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()

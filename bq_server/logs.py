@@ -2,9 +2,26 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
-import structlog
+
+@contextmanager
+def _without_rich() -> Iterator[None]:
+    """structlog imports Rich when it is there, for tracebacks that nobody here asks for; a start has no time for it."""
+    if "rich" in sys.modules:
+        yield
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["rich"]
+
+
+with _without_rich():
+    import structlog
 
 
 def configure(log_format: Literal["auto", "console", "json"], level: str) -> None:

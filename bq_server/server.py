@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import logging
 import socket
 import sys
@@ -17,6 +16,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 
+from bq_server import collector
 from bq_server.asgi import Running, create_app
 from bq_server.connections import descriptors
 from bq_server.connections.hypercorn import Connection
@@ -45,10 +45,6 @@ REQUESTS_PER_CONNECTION = 2**31
 
 SWITCH_SECONDS = 0.001
 """How long the thread that folds facts may keep the interpreter while requests wait; Python's default is 5 ms."""
-
-COLLECT_AFTER = (20_000, 20, 50)
-"""Objects made before the collector looks at the newest of them, and how often until it looks at older ones. A batch of
-facts makes thousands that nothing refers to in a circle; Python's default looks after every 700."""
 
 Announce = Callable[[Settings, socket.socket, Running], None]
 
@@ -88,10 +84,8 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         context = WorkerContext(None)
         listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
         server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
-        gc.collect()
-        gc.set_threshold(*COLLECT_AFTER)
         sys.setswitchinterval(SWITCH_SECONDS)
-        gc.freeze()  # what the start has made lives for ever: the collector need not look at it again, which takes long
+        collector.relax()
         announce(settings, listening, running)
         notify("READY=1")
         await stopping.wait()

@@ -3,9 +3,14 @@
 import sys
 from types import ModuleType
 
+from bq_server import collector
+from bq_server.frozen import bundle
 from bq_server.unpacked import enter
 
 enter()  # first: a killed bootloader must not be noticed only after slow imports
+collector.pause()
+# The time zones stay in one file, from which Python imports them; it is looked into last, and seldom.
+sys.path.append(str(bundle() / "tzdata.zip"))
 
 import pysqlite3  # noqa: E402
 

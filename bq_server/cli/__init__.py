@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import typer
 
+from bq_server import collector
 from bq_server.cli import about, backup, doctor, game, harness, health, keys, serve, verify
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(harness.app, name="harness")
 
 def main() -> None:
     """The executable's entry point."""
+    collector.resume()
     # As Ctrl-C does, so that a command cleans up behind itself; what was told to outlive its terminal still does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:

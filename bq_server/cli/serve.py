@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bq_server import collector
 from bq_server.cli.options import fail, with_settings
 from bq_server.settings import Settings
 
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 @with_settings()
 def serve(settings: Settings) -> None:
     """Run the server until SIGINT or SIGTERM."""
-    from bq_server.logs import configure
-    from bq_server.server import StartFailed, run
+    with collector.paused():  # until the server is ready
+        from bq_server.logs import configure
+        from bq_server.server import StartFailed, run
 
-    configure(settings.log_format, settings.log_level)
-    try:
-        run(settings, announce)
-    except StartFailed as error:
-        fail(str(error))
+        configure(settings.log_format, settings.log_level)
+        try:
+            run(settings, announce)
+        except StartFailed as error:
+            fail(str(error))
 
 
 def announce(settings: Settings, listening: "socket.socket", running: "Running") -> None:

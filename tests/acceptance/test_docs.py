@@ -86,6 +86,12 @@ def test_help_needs_nothing_that_only_running_a_command_needs() -> None:
     assert {"asyncio", "ssl", "pydantic_settings", "hypercorn", "pysqlite3", "redis", "yaml"}.isdisjoint(loaded)
 
 
+def test_a_start_needs_nothing_that_only_a_person_at_a_terminal_needs() -> None:
+    """Packages that draw: structlog would import Rich. They are there all the same for a command that draws."""
+    script = "import sys, bq_server.logs; loaded = 'rich' in sys.modules; import rich.console; sys.exit(loaded)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_the_table_of_codes_is_the_codes() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
     assert [(code, int(status)) for code, status in rows] == [(code.value, STATUS[code][0]) for code in Code]

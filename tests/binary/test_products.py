@@ -10,6 +10,7 @@ import sysconfig
 import tarfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.binary.program import Program
 
 HERE = Path(__file__).parents[2]
 MOST_BYTES = 45_000_000
+MOST_FILES = 220
 GLIBC = (2, 35)
 """The oldest that the documentation promises to work with."""
 
@@ -208,6 +210,20 @@ def test_nothing_looks_for_libraries_in_a_fixed_place(elf: dict[str, bytes], tmp
 def test_what_tells_whose_it_is_is_unpacked_first(dist: Path) -> None:
     unpacked_in_order = [name for kind, name, _ in entries(dist / "bq-server") if kind not in "mMszo"]
     assert unpacked_in_order[0] == STAMP
+
+
+def test_every_time_zone_is_inside(inside: dict[str, bytes]) -> None:
+    named = (files("tzdata") / "zones").read_text("ascii").split()
+    assert len(named) > 500
+    assert [
+        name for name in named if not inside.get(f"tzdata.zip/tzdata/zoneinfo/{name}", b"").startswith(b"TZif")
+    ] == []
+
+
+def test_few_files_are_unpacked(dist: Path) -> None:
+    """Each takes longer to make than to fill, at every start."""
+    unpacked = [name for kind, name, _ in entries(dist / "bq-server") if kind not in "mMszo"]
+    assert len(unpacked) <= MOST_FILES
 
 
 def test_only_what_is_needed_is_inside(unpacked: Path, dist: Path) -> None:
