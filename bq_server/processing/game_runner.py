@@ -111,6 +111,11 @@ class GameRunner:
             counted[key] = StoredWarning(*key, before + each.count, each.fact_id, self._now)
         return list(counted.values())
 
+    @property
+    def warned(self) -> int:
+        """How many facts an expression had no usable value for."""
+        return sum(each.count for each in self._warnings)
+
     async def _hold(self, participant_ids: Iterable[str]) -> None:
         references = self._connection.references
         self._held = await self._connection.run(
