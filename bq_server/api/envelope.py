@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bq_server.api.replies import SAFEGUARDS
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import OTHER, RequestCounts
 from bq_server.problems import Refusal
@@ -46,6 +47,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                for name, value in SAFEGUARDS:
+                    headers.setdefault(name, value)
                 if scope["http_version"].startswith("2"):
                     del headers["Connection"]  # HTTP/2 has no such header
                 elif self._is_stopping():
