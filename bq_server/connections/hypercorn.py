@@ -142,7 +142,7 @@ class Protocols:
 class IdleTask(AsyncioSingleTask):
     """What ends a connection that is idle for too long."""
 
-    async def restart(self, task_group: TaskGroup, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin to wait anew."""
         async with self._lock:
             if self._handle is not None:
