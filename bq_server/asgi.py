@@ -32,6 +32,7 @@ from bq_server.api import (
     health,
     ingest,
     leaderboards,
+    metrics,
     participants,
     reference,
     sandbox,
@@ -54,6 +55,9 @@ from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.lane.lane import Lane
+from bq_server.metrics.counts import ConnectionCounts, IntakeCounts, RequestCounts, milliseconds_of
+from bq_server.metrics.families import Sources, Waiting
+from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.problems import Code, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
@@ -61,6 +65,7 @@ from bq_server.processing.messages import settle
 from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
 from bq_server.processing.watching import GameFile
+from bq_server.sampled_log import SampledLog
 from bq_server.sandbox.exporting import Exporting
 from bq_server.sandbox.importing import Importing
 from bq_server.sandbox.resetting import Resetting
@@ -71,7 +76,14 @@ from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
-from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
+from bq_server.stream.connection import (
+    READ_TIMEOUT,
+    Durability,
+    StreamUnavailable,
+    connect,
+    inspect,
+    take_ownership,
+)
 from bq_server.stream.consumer import Consumer, Entry
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
@@ -101,6 +113,9 @@ class Running:
     failure: Exception | None = None
     """Why the start failed."""
     budget: Budget = field(default_factory=lambda: Budget(Settings().max_inflight_bytes))
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    log_of_requests: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
+    connection_counts: ConnectionCounts = field(default_factory=ConnectionCounts)
     lane: Lane | None = None
     """What a lean protocol needs to answer the hot routes."""
     connections: Callable[[], str | None] = lambda: None
@@ -143,9 +158,16 @@ def create_app(
                 raise
             yield
             log.info("server.stopping")
+        running.log_of_requests.tell()
         log.info("server.stopped")
 
-    envelope = Middleware(Envelope, ids=source, is_stopping=lambda: running.stopping)
+    envelope = Middleware(
+        Envelope,
+        ids=source,
+        is_stopping=lambda: running.stopping,
+        requests=running.requests,
+        log=running.log_of_requests,
+    )
     gate = Middleware(Gate, budget=running.budget)
     app = Starlette(lifespan=lifespan, middleware=[envelope, gate], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
@@ -190,12 +212,14 @@ async def _start(
     await stack.enter_async_context(_background(refolding.run()))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
     stack.push_async_callback(writer.close)
-    intake = Intake(database, writer, names, processor, resets)
+    accepting = IntakeCounts()
+    intake = Intake(database, writer, names, processor, resets, accepting)
     stack.push_async_callback(intake.close)
     how = Reading(
         Drafter(ids, clocks),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
+        accepting,
     )
     messages = Messages(database, MessageLookup(asking, names))
     backlog = Backlog(asking, names)
@@ -215,8 +239,34 @@ async def _start(
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
     running.budget.limit = settings.max_inflight_bytes
-    running.lane = Lane(keyring, intake, how, clocks, ids, running.budget, lambda: running.stopping)
+    running.lane = Lane(
+        keyring,
+        intake,
+        how,
+        clocks,
+        ids,
+        running.budget,
+        lambda: running.stopping,
+        running.requests,
+        running.log_of_requests,
+    )
     await database.serve()
+    loop_delay = LoopDelay()
+    await stack.enter_async_context(_background(loop_delay.watch()))
+    checks = _checks(asking, database, consumer, valkey, running)
+    sources = Sources(
+        running.requests,
+        running.connection_counts,
+        running.budget,
+        accepting,
+        writer.counts,
+        consumer.counts,
+        processor.counts,
+        loop_delay.seconds,
+        database.path,
+        settings.queue_limit,
+        (__version__, sqlite.VERSION, running.durability.server),
+    )
     running.log(directory)
     operations = [
         *ingest.operations(intake, processor, messages, settling, database, how),
@@ -238,7 +288,8 @@ async def _start(
             clocks,
             how,
         ),
-        *health.operations(_checks(asking, database, consumer, valkey, running), running.promise, __version__),
+        *health.operations(checks, running.promise, __version__),
+        *metrics.operations(sources, partial(_waiting, backlog, clock), checks),
     ]
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
@@ -315,6 +366,16 @@ def _checks(
         return running.connections()
 
     return {"disk": disk, "stream": stream, "store": store, "consumer": consuming, "connections": connections}
+
+
+async def _waiting(backlog: Backlog, clock: Clock) -> Waiting | None:
+    """What waits in the stream, for the metrics; None while it can't be asked."""
+    try:
+        messages, oldest, dead = await backlog.extent()
+    except StreamUnavailable:
+        return None
+    age = 0.0 if oldest is None else max(0.0, clock() / 1e6 - milliseconds_of(oldest) / 1000)
+    return Waiting(messages, age, dead)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from hypercorn.config import Config
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 
 from bq_server import collector
+from bq_server.api import metrics
 from bq_server.asgi import Running, create_app
 from bq_server.connections import descriptors
 from bq_server.connections.hypercorn import Connection
@@ -88,9 +89,11 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         collector.relax()
         announce(settings, listening, running)
         notify("READY=1")
+        loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
         await stopping.wait()
         await context.terminated.set()
         server.close()
+        loading.cancel()
         await listener.close(settings.shutdown_timeout_seconds)
         await lifespan.wait_for_shutdown()
     except (LifespanFailureError, LifespanTimeoutError) as error:
@@ -128,7 +131,7 @@ def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
     assert lane is not None, "the application has started"  # noqa: S101
     most = descriptors.raise_limit()
     limits = ConnectionLimits(settings.max_connections, settings.max_connections_per_address).within(most)
-    status = ConnectionStatus(limits, most)
+    status = ConnectionStatus(limits, most, running.connection_counts)
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None

@@ -12,6 +12,7 @@ from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.keys import ApiKey, KeyScope
 
 log = structlog.get_logger("bq_server.api.auth")
+admin = structlog.get_logger("bq_server.admin")
 
 REFRESH_SECONDS = 1.0
 """How old the known keys may be: a new or revoked key is honoured within this and a read."""
@@ -23,6 +24,8 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_prefix: dict[str, list[ApiKey]] = {}
+        self._known: dict[str, ApiKey] | None = None
+        """By id; None before the first look."""
 
     async def refresh(self) -> None:
         """Read the keys. Raises `StoreUnavailable`."""
@@ -33,6 +36,16 @@ class Keyring:
             if key.revoked_at is None:
                 by_prefix.setdefault(key.sha256[:8], []).append(key)
         self._by_prefix = by_prefix
+        self._tell_changes({key.key_id: key for keys in by_prefix.values() for key in keys})
+
+    def _tell_changes(self, valid: dict[str, ApiKey]) -> None:
+        """Log which keys a command has made or revoked: it writes to no log that an operator keeps."""
+        known, self._known = self._known, valid
+        if known is not None:
+            for key_id in valid.keys() - known.keys():
+                _log_change("key_created", valid[key_id])
+            for key_id in known.keys() - valid.keys():
+                _log_change("key_revoked", known[key_id])
 
     async def keep_fresh(self) -> None:
         """Refresh until cancelled; while the store can't be read, the keys known last stay valid."""
@@ -54,7 +67,7 @@ class Keyring:
 
 def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey:
     """The key of the request. Raises `Refusal`: unauthenticated, without telling why, or forbidden."""
-    presented = request.headers.get("x-api-key")
+    presented = _presented(request, needed)
     key = None if presented is None else keyring.find(presented)
     if key is None:
         detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
@@ -65,3 +78,17 @@ def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey
         detail = f"This needs the scope {needed}, and the key has {held}: make one with --scope {needed}."
         raise Refusal(Code.FORBIDDEN, detail)
     return key
+
+
+def _presented(request: Request, needed: KeyScope) -> str | None:
+    key = request.headers.get("x-api-key")
+    if key is None and needed == "metrics":
+        # Prometheus before 2.55 can send no header of ours, but a bearer token.
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+    return key
+
+
+def _log_change(action: str, key: ApiKey) -> None:
+    environment, scopes = key.scope.environment, " ".join(sorted(key.scopes))
+    admin.info("admin.done", action=action, environment=environment, key_id=key.key_id, scopes=scopes, name=key.name)

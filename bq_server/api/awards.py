@@ -96,6 +96,8 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         result = await intake.record(event, guard)
         if isinstance(result, Conflicting):
             raise result.refusal()
+        if not result.repeated:
+            call.record(fact_type.removeprefix("system."), amount=sent.amount, fact_id=result.fact.fact_id)
         return result
 
     async def award_points(call: Call) -> Response:
@@ -146,6 +148,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             return json_response(_held(sent, badge, held.cell["at"], already=True))
         if isinstance(result, Conflicting):
             raise result.refusal()
+        call.record("badge_awarded", badge_code=sent.badge_code, fact_id=result.fact.fact_id)
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
     async def _what_came(call: Call, made: Made) -> tuple[Entry, list[dict[str, Any]]]:

@@ -1,38 +1,44 @@
-"""What surrounds every request: its id, and one log line when it was refused or failed."""
+"""What surrounds every request: its id, its count, and a log line when it was refused or failed."""
 
 import re
+import time
 from collections.abc import Callable
 from urllib.parse import unquote
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bq_server.api.replies import SAFEGUARDS
 from bq_server.ids import IdSource
+from bq_server.metrics.counts import OTHER, RequestCounts
 from bq_server.problems import Refusal
-
-log = structlog.get_logger("bq_server.api")
+from bq_server.sampled_log import SampledLog
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 """A request id that is taken over from the caller."""
 
 
 class Envelope:
-    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one.
+    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one, and counts its answer.
 
     While the server is stopping, it asks clients to close their connections.
     """
 
-    def __init__(self, app: ASGIApp, ids: IdSource, is_stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, ids: IdSource, is_stopping: Callable[[], bool], requests: RequestCounts, log: SampledLog
+    ) -> None:
         self._app = app
         self._ids = ids
         self._is_stopping = is_stopping
+        self._requests = requests
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application inside the envelope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
         request_id = request_id_of(Headers(scope=scope).get("x-request-id", ""), self._ids)
         scope["bq.request_id"] = request_id
         keep_escaped_slashes(scope)
@@ -41,16 +47,28 @@ class Envelope:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                for name, value in SAFEGUARDS:
+                    headers.setdefault(name, value)
                 if scope["http_version"].startswith("2"):
                     del headers["Connection"]  # HTTP/2 has no such header
                 elif self._is_stopping():
                     headers["Connection"] = "close"
-                if message["status"] >= 400 and "bq.abandoned" not in scope:
-                    method, path, key_id = scope["method"], scope["path"], scope.get("bq.key_id")
-                    log_refused(method, path, message["status"], scope.get("bq.refusal"), key_id, request_id)
+                if "bq.abandoned" in scope:
+                    self._log.info("request.abandoned", request_id=request_id)
+                else:
+                    self._answered(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+    def _answered(self, scope: Scope, status: int, seconds: float) -> None:
+        method, refusal = scope["method"], scope.get("bq.refusal")
+        self._requests.of(method, scope.get("bq.route", OTHER)).answered(status, seconds)
+        if refusal is not None:
+            self._requests.refused[refusal.code] += 1
+        if status >= 400:
+            key_id, request_id = scope.get("bq.key_id"), scope["bq.request_id"]
+            log_refused(self._log, method, scope["path"], status, refusal, key_id, request_id)
 
 
 ESCAPED_SLASH = "\ufdd0"
@@ -75,17 +93,23 @@ def request_id_of(given: str, ids: IdSource) -> str:
 
 
 def log_refused(
-    method: str, path: str, status: int, refusal: Refusal | None, key_id: str | None, request_id: str
+    log: SampledLog,
+    method: str,
+    path: str,
+    status: int,
+    refusal: Refusal | None,
+    key_id: str | None,
+    request_id: str,
 ) -> None:
-    """The one line of a request that was refused or failed."""
+    """The line of a request that was refused or failed, unless there are too many of them."""
     write = log.error if status >= 500 else log.warning
     # The path is logged without its query: nobody should, but somebody will, put a key there.
     write(
         "request.failed" if status >= 500 else "request.refused",
+        code=refusal.code.value if refusal else None,
         method=method,
         path=path,
         status=status,
-        code=refusal.code.value if refusal else None,
         detail=refusal.detail if refusal else None,
         key_id=key_id,
         request_id=request_id,

@@ -81,6 +81,9 @@ def operations(applying: Applying, database: Database, reading: Reading) -> list
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
         applied = await applying.apply(call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run)
+        if not query.dry_run:
+            changes = {name: getattr(applied, name) for name in ("added", "changed", "removed")}
+            call.record("game_applied", version=applied.version, backfill=query.backfill, **changes)
         answer = ApplyAnswer(
             dry_run=query.dry_run,
             version=None if query.dry_run else applied.version,

@@ -15,8 +15,8 @@ from bq_server.pulse import Pulse
 
 log = structlog.get_logger("bq_server.api")
 
-HEALTH = frozenset({"/livez", "/readyz"})
-"""Always let in: whoever asks whether the server lives may restart it for a refusal."""
+ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+"""Always let in: whoever asks whether the server lives may restart it for a refusal, and metrics matter most then."""
 
 REQUESTS = 2_048
 """Requests under way; each has a task, and headers of up to 16 KiB."""
@@ -57,7 +57,7 @@ class Gate:
         connection: Connection | None = scope.get("state", {}).get("bq.connection")
         lease = Lease(self._budget)
         answer = _Answer(scope, send, lease, connection)
-        full = (self._budget.spent or self._requests >= REQUESTS) and scope["path"] not in HEALTH
+        full = (self._budget.spent or self._requests >= REQUESTS) and scope["path"] not in ALWAYS
         self._requests += 1
         try:
             if full:

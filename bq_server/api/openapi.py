@@ -43,7 +43,8 @@ def document(operations: Sequence[Operation], version: str) -> Json:
                     "in": "header",
                     "name": "X-API-Key",
                     "description": "`bq_live_` or `bq_test_` and 32 hex characters; it acts on that environment.",
-                }
+                },
+                "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, for Prometheus."},
             },
         },
     }
@@ -58,7 +59,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
         "responses": {},
     }
     if operation.scope is not None:
-        described["security"] = [{"ApiKey": []}]
+        described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
         described["description"] = f"Needs a key with the scope `{operation.scope}`."
     if operation.body is not None:
         content: Json = {"schema": references[(operation.body, "validation")]}

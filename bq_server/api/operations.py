@@ -22,6 +22,7 @@ from bq_server.store.database import StoreUnavailable
 from bq_server.store.keys import KeyScope
 
 log = structlog.get_logger("bq_server.api")
+admin = structlog.get_logger("bq_server.admin")
 
 
 class Query(BaseModel):
@@ -51,6 +52,21 @@ class Call:
     """The environment its key acts on."""
     query: Any
     """An instance of the operation's query model."""
+
+    def record(self, action: str, **about: object) -> None:
+        """Log what was done that is no event, once it is done: by which key, where and what.
+
+        `about` names no participant, because a log can't be made to forget one; ids of facts lead to them.
+        """
+        state = self.request.scope
+        admin.info(
+            "admin.done",
+            action=action,
+            environment=self.scope.environment,
+            key_id=state.get("bq.key_id"),
+            request_id=state.get("bq.request_id"),
+            **about,
+        )
 
     def in_sandbox(self) -> None:
         """Raises `Refusal` for a key of the live environment."""
@@ -119,15 +135,16 @@ def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) ->
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
-        Route(url, _endpoint(methods, keyring, clocks), methods=list(methods), include_in_schema=False)
+        Route(url, _endpoint(url, methods, keyring, clocks), methods=list(methods), include_in_schema=False)
         for url, methods in by_path.items()
     ]
 
 
 def _endpoint(
-    methods: Mapping[str, Operation], keyring: Keyring, clocks: Clocks
+    url: str, methods: Mapping[str, Operation], keyring: Keyring, clocks: Clocks
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        request.scope["bq.route"] = url
         operation = methods["GET" if request.method == "HEAD" else request.method]
         scope = Scope("", "")
         try:
@@ -138,7 +155,6 @@ def _endpoint(
             await discard_body(request)
             response = problem_response(request, refusal)
         except ClientDisconnect:
-            log.info("request.abandoned", request_id=request.scope.get("bq.request_id"))
             request.scope["bq.abandoned"] = True
             response = Response(status_code=400)  # nobody is there to read it
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer

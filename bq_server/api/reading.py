@@ -20,6 +20,7 @@ from bq_server.ingest.validation import (
     parse,
     single,
 )
+from bq_server.metrics.counts import IntakeCounts
 from bq_server.problems import FieldError, Refusal, field_errors
 from bq_server.slicing import Slices
 
@@ -52,6 +53,7 @@ class Reading:
     drafter: Drafter
     limits: Limits
     bodies: BodyLimits
+    counts: IntakeCounts = field(default_factory=IntakeCounts)
 
     async def one(self, call: Call) -> Event:
         """The event of a single or sync request. Raises `Refusal`."""
@@ -81,6 +83,7 @@ class Reading:
             if isinstance(found, ValidEvent):
                 events.valid[index] = self.drafter.draft(scope, found)
             else:
+                self.counts.rejected += 1
                 events.errors.extend(
                     BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
                 )

@@ -12,7 +12,10 @@ from starlette.routing import Route
 from bq_server.api.openapi import document
 from bq_server.api.operations import Operation
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "frame-ancestors 'none'"
+)
 
 
 def routes(operations: Sequence[Operation], version: str) -> list[Route]:

@@ -5,6 +5,15 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
+SAFEGUARDS = (
+    # Participants' data: no browser and no proxy keeps it, guesses what it is, frames it, or tells where it came from.
+    ("cache-control", "no-store"),
+    ("content-security-policy", "frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+)
+"""Headers of every answer; a page that has a policy of its own says the same in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -152,12 +152,14 @@ def operations(
                 await timekeeping.set(call.scope, sent.now, frozen=sent.frozen)
             except BeyondTheCalendar:
                 raise _beyond("now") from None
+            call.record("clock_set", now=format_timestamp(sent.now), frozen=sent.frozen)
             return _clock(call)
 
     async def delete_clock(call: Call) -> Response:
         call.in_sandbox()
         async with settled(call):
             await timekeeping.give_back(call.scope)
+            call.record("clock_given_back")
             return _clock(call)
 
     async def advance_clock(call: Call) -> Response:
@@ -168,6 +170,7 @@ def operations(
                 await timekeeping.advance(call.scope, sent.by)
             except BeyondTheCalendar:
                 raise _beyond("by") from None
+            call.record("clock_advanced", now=format_timestamp(clocks.now(call.scope)))
             return _clock(call)
 
     def _clock(call: Call) -> Response:
@@ -180,6 +183,7 @@ def operations(
         sent, _ = await reading.model(call, ResetIn)
         async with turns.take(call.scope, sent.timeout_ms / 1000):
             await resetting.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
+            call.record("environment_reset", game=sent.game)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     async def export(call: Call) -> Response:
@@ -199,6 +203,7 @@ def operations(
         story = await read_story(body, reading.limits)
         async with turns.take(call.scope, SETTLE_SECONDS):
             laid = await importing.lay(call.scope, story, SETTLE_SECONDS)
+            call.record("environment_imported", facts=laid.facts, participants=laid.participants, game=laid.game)
         return json_response(ImportAnswer(facts=laid.facts, participants=laid.participants, game=laid.game))
 
     path, tag = "/api/v1/sandbox", "Sandbox"

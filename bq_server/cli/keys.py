@@ -20,6 +20,7 @@ class KeyScope(StrEnum):
 
     INGEST = "ingest"
     READ = "read"
+    METRICS = "metrics"
     ADMIN = "admin"
 
 

@@ -11,16 +11,19 @@ What is mended, and why it has to be:
 - `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling). `Http1`
   refuses it.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
+- A request that was cancelled with its connection while it restarted the idle task took that for the idle task's end,
+  went on, and ended with a traceback. `IdleTask` lets the cancellation pass.
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import h2.errors
 import h2.events
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.asyncio.worker_context import AsyncioSingleTask, WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h2 import H2Protocol
@@ -136,6 +139,22 @@ class Protocols:
         await self.protocol.initiate(*upgrade)
 
 
+class IdleTask(AsyncioSingleTask):
+    """What ends a connection that is idle for too long."""
+
+    async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin to wait anew."""
+        async with self._lock:
+            if self._handle is not None:
+                self._handle.cancel()
+                await asyncio.wait({self._handle})
+            waiting = action()
+            try:
+                self._handle = task_group._task_group.create_task(waiting)  # noqa: SLF001 - as Hypercorn does
+            except RuntimeError:
+                waiting.close()  # the connection is being ended
+
+
 class Connection(TCPServer):
     """One connection that Hypercorn serves. `abort` ends it at once; the gate in the application counts its answers."""
 
@@ -160,6 +179,7 @@ class Connection(TCPServer):
         """
         loop = asyncio.get_running_loop()
         super().__init__(app, loop, config, context, {**state, "bq.connection": self}, reader, writer)
+        self.idle_task = IdleTask()
         self._head_seconds = head_seconds
         self.write_seconds = write_seconds
         self.ended = False
@@ -187,10 +207,13 @@ class Connection(TCPServer):
                 )
                 await self.protocol.initiate()
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
-                await self._read_data()
-                # Nothing more will come: neither a request that the idle task would wait for, nor one to be idle after.
-                self.ended = True
-                self.answered.beat()
+                try:
+                    await self._read_data()
+                finally:
+                    # Nothing more will come, also where this was cancelled: neither a request that the idle task would
+                    # wait for, nor one to be idle after.
+                    self.ended = True
+                    self.answered.beat()
                 await self.idle_task.stop()
         except OSError:
             pass

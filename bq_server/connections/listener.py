@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 import structlog
@@ -14,6 +14,7 @@ from bq_server.connections.descriptors import RESERVE, in_use
 from bq_server.connections.hypercorn import Connection
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
+from bq_server.metrics.counts import ConnectionCounts
 from bq_server.problems import RETRY_AFTER, Code, Refusal
 from bq_server.pulse import Pulse
 
@@ -69,11 +70,14 @@ class ConnectionStatus:
 
     limits: ConnectionLimits
     descriptors: int
-    open: int = 0
+    counts: ConnectionCounts = field(default_factory=ConnectionCounts)
+
+    def __post_init__(self) -> None:
+        self.counts.limit = self.limits.total
 
     def problem(self) -> str | None:
         """What keeps new connections out, or None when nothing does."""
-        if self.open >= self.limits.total:
+        if self.counts.open >= self.limits.total:
             return f"as many connections are open as may be, {self.limits.total}"
         used = in_use()
         if used is not None and used > self.descriptors - RESERVE // 4:
@@ -133,7 +137,8 @@ class Listener:
             return False
         self._open[transport] = Open(guest, address)
         self._by_address[address] += 1
-        self._status.open = len(self._open)
+        self._status.counts.open = len(self._open)
+        self._status.counts.admitted += 1
         return True
 
     def release(self, transport: asyncio.Transport) -> None:
@@ -144,7 +149,7 @@ class Listener:
             self._by_address[gone.address] -= 1
             if not self._by_address[gone.address]:
                 del self._by_address[gone.address]
-        self._status.open = len(self._open)
+        self._status.counts.open = len(self._open)
         self._released.beat()
 
     def hand_over(self, transport: asyncio.Transport, data: bytes, *, ended: bool = False) -> None:
@@ -190,6 +195,7 @@ class Listener:
                 await asyncio.wait(self._tasks, timeout=seconds)
 
     def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
+        self._status.counts.turned_away += 1
         now = self._loop.time()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now

@@ -12,6 +12,7 @@ from typing import cast
 
 from bq_server.events import Event, Scope
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
+from bq_server.metrics.counts import IntakeCounts
 from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
@@ -64,6 +65,7 @@ class Intake:
         keys: StreamKeys,
         processor: Processor,
         resets: Mapping[Scope, int],
+        counts: IntakeCounts | None = None,
     ) -> None:
         """`resets`: how often each environment was emptied; whoever empties one counts it up."""
         self._database = database
@@ -71,6 +73,7 @@ class Intake:
         self._keys = keys
         self._processor = processor
         self._resets = resets
+        self._counts = counts or IntakeCounts()
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
             self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
         )
@@ -93,14 +96,19 @@ class Intake:
                     results.append(None)
                 elif fact.fingerprint != event.fingerprint:
                     results.append(Conflicting(event.idempotency_key or ""))
+                elif fact.message_id is not None:
+                    results.append(Accepted(fact.message_id, repeated=True))
+                    self._counts.accepted["async"] += 1
+                    self._counts.repeated["async"] += 1
                 else:
                     # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
-                    results.append(Accepted(fact.message_id, repeated=True) if fact.message_id else None)
+                    results.append(None)
             new = [position for position, result in enumerate(results) if result is None]
             appended = await self._append([events[position] for position in new]) if new else []
             for position, answer in zip(new, appended, strict=True):
                 if isinstance(answer, Appended):
                     repeated = answer.repeated or known[position] is not None
+                    self._counts.repeated["async"] += repeated and not answer.repeated
                     results[position] = Accepted(answer.message_id, repeated)
                 else:
                     results[position] = Conflicting(events[position].idempotency_key or "")
@@ -136,7 +144,7 @@ class Intake:
                     conflict = conflicts[position]
                     assert isinstance(conflict, Conflicting)  # noqa: S101
                     results.append(conflict)
-            return results
+            return [self._counted(result) for result in results]
 
     async def _process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process claimed events together, and give their claims back when that comes to nothing."""
@@ -159,7 +167,7 @@ class Intake:
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
-                return _repeat(event, fact)
+                return self._counted(_repeat(event, fact))
             mine = await self._claim(event)
             if isinstance(mine, Conflicting):
                 return mine
@@ -168,7 +176,13 @@ class Intake:
             except BaseException:
                 await self._release([mine])
                 raise
-            return _made(outcome, adopted=mine.event_id != event.event_id)
+            return self._counted(_made(outcome, adopted=mine.event_id != event.event_id))
+
+    def _counted(self, result: Made | Conflicting) -> Made | Conflicting:
+        if isinstance(result, Made):
+            self._counts.accepted["sync"] += 1
+            self._counts.repeated["sync"] += result.repeated
+        return result
 
     async def close(self) -> None:
         """Take no more events and finish those under way."""

@@ -3,7 +3,9 @@
 import time
 from wsgiref.handlers import format_date_time
 
-from bq_server.api.replies import Reply
+from bq_server.api.replies import SAFEGUARDS, Reply
+
+_SAFEGUARDS = b"\r\n".join(f"{name}: {value}".encode("ascii") for name, value in SAFEGUARDS)
 
 
 class Date:
@@ -47,7 +49,7 @@ def encode(
     lines.append(b"content-length: %d\r\ncontent-type: %s" % (len(reply.body), reply.media_type.encode()))
     if clock is not None:
         lines.append(b"x-sandbox-clock: " + clock.encode())
-    lines.append(b"x-request-id: %s" % request_id.encode())
+    lines.append(b"x-request-id: %s\r\n%s" % (request_id.encode(), _SAFEGUARDS))
     if stopping and not ends:
         lines.append(b"connection: close")
     lines.append(b"date: " + date)

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from bq_server.budget import Lease
 from bq_server.lane.exchange import Exchange, Refused
-from bq_server.lane.head import END, HEAD_BYTES, Head, may_become_ours, quick_length, read_head, route_of
+from bq_server.lane.head import END, HEAD_BYTES, Head, Route, may_become_ours, quick_length, read_head, route_of
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
 
@@ -121,8 +121,9 @@ class LaneConnection(asyncio.Protocol):
             if len(self._exchanges) >= PIPELINED or self._blocked:
                 self._pause()
                 break
-            if self._head is None and (size := self._refusable(data, start)):
-                self._exchanges.append(Refused(self._lane.quick_refusal()))
+            if self._head is None and (found := self._refusable(data, start)):
+                route, size = found
+                self._exchanges.append(Refused(self._lane.quick_refusal(route)))
                 start += size
                 continue
             known = self._head or self._read_head(data, start)
@@ -153,17 +154,16 @@ class LaneConnection(asyncio.Protocol):
         elif self._leaving:
             self._leave()
 
-    def _refusable(self, data: bytes | bytearray, start: int) -> int:
-        """The size of a request that is there whole and is refused unread; 0 for any other."""
+    def _refusable(self, data: bytes | bytearray, start: int) -> tuple[Route, int] | None:
+        """The route and size of a request that is there whole and is refused unread; None for any other."""
         route = route_of(data, start)
-        if route is None or not (queue := self._lane.queues[route]).is_full or self._lane.is_stopping():
-            return 0
+        if route is None or not self._lane.queues[route].is_full or self._lane.is_stopping():
+            return None
         end = data.find(END, start, start + HEAD_BYTES) + len(END)
         length = quick_length(bytes(data[start:end])) if end >= len(END) else None
         if length is None or end + length > len(data):
-            return 0
-        queue.note_refused()
-        return end + length - start
+            return None
+        return route, end + length - start
 
     def _read_head(self, data: bytes | bytearray, start: int) -> tuple[Head, ApiKey, int] | None:
         end = data.find(END, start, start + HEAD_BYTES)

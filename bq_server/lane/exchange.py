@@ -1,6 +1,7 @@
 """One request in the lane, from its body to its answer. No task is made for it: futures call it back."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -34,7 +35,7 @@ Results = Sequence[Accepted | Conflicting]
 class Exchange:
     """A request that is being answered; `answer` is there when `answered` is called."""
 
-    __slots__ = ("_answered", "_batch", "_head", "_key", "_lane", "_request_id", "answer", "ends")
+    __slots__ = ("_answered", "_batch", "_began", "_head", "_key", "_lane", "_request_id", "answer", "ends")
 
     def __init__(self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None]) -> None:
         self._lane = lane
@@ -42,6 +43,7 @@ class Exchange:
         self._key = key
         self._request_id = lane.request_id(head)
         self._answered = answered
+        self._began = time.perf_counter()
         self._batch: BatchEvents | None = None
         self.answer: bytes | None = None
         self.ends = head.closes
@@ -67,6 +69,7 @@ class Exchange:
 
     def turn_away(self) -> None:
         """Refuse it: there is too much."""
+        self._lane.requests.refused[Code.OVERLOADED] += 1
         self._reply(self._lane.turned_away(self._request_id))
 
     def _accepted(self, future: "asyncio.Future[Results]") -> None:
@@ -88,13 +91,15 @@ class Exchange:
     def _refuse(self, error: BaseException) -> None:
         refusal = refusal_of(error) or as_refusal(error, self._request_id)
         if refusal.code is Code.OVERLOADED:
-            self._lane.queues[self._head.route].note_refused()
+            self._lane.note_refused(self._head.route)
         else:
+            self._lane.requests.refused[refusal.code] += 1
             path = self._head.route.value
-            log_refused("POST", path, refusal.status, refusal, self._key.key_id, self._request_id)
+            log_refused(self._lane.log, "POST", path, refusal.status, refusal, self._key.key_id, self._request_id)
         self._reply(problem_reply(refusal, self._request_id))
 
     def _reply(self, reply: Reply) -> None:
+        self._lane.counts[self._head.route].answered(reply.status, time.perf_counter() - self._began)
         self.ends = self.ends or self._lane.is_stopping()
         self.answer = self._lane.encode(reply, self._key.scope, self._request_id, closes=self._head.closes)
         self._answered()

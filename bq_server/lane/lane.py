@@ -19,7 +19,9 @@ from bq_server.ingest.acceptance import Intake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, Route
 from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
-from bq_server.problems import overloaded
+from bq_server.metrics.counts import RequestCounts, RouteCounts
+from bq_server.problems import STATUS, Code, overloaded
+from bq_server.sampled_log import SampledLog
 from bq_server.store.keys import ApiKey
 
 BODY_BYTES = 256 << 10
@@ -40,8 +42,11 @@ class Lane:
     ids: IdSource
     budget: Budget
     is_stopping: Callable[[], bool]
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
     queues: dict[Route, Queue] = field(init=False)
     """Of each route its own, so that neither keeps the other out."""
+    counts: dict[Route, RouteCounts] = field(init=False)
     date: Date = field(default_factory=Date)
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
@@ -51,6 +56,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         limits = {Route.EVENT: EVENT_SECONDS, Route.BATCH: BATCH_SECONDS}
         self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
+        self.counts = {route: self.requests.of("POST", route.value) for route in Route}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
 
     def key_of(self, head: Head) -> ApiKey | None:
@@ -77,8 +83,15 @@ class Lane:
         """The refusal of a request that there is no time for, made once: it must cost little."""
         return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
 
-    def quick_refusal(self) -> bytes:
-        """A whole answer for a request that is refused unread."""
+    def note_refused(self, route: Route) -> None:
+        """Count a request that was refused because there is too much."""
+        self.requests.refused[Code.OVERLOADED] += 1
+        self.queues[route].note_refused()
+
+    def quick_refusal(self, route: Route) -> bytes:
+        """A whole answer for a request that is refused unread, which it counts."""
+        self.note_refused(route)
+        self.counts[route].refused_unread(STATUS[Code.OVERLOADED][0])
         date, request_id = self.date.now(), self.ids.new("req")
         if date is not self._refused_at:
             self._refused_at = date

@@ -140,6 +140,11 @@ class GameRunner:
             counted[key] = StoredWarning(*key, before + each.count, each.fact_id, self._now)
         return list(counted.values())
 
+    @property
+    def warned(self) -> int:
+        """How many facts an expression had no usable value for."""
+        return sum(each.count for each in self._warnings)
+
     async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
         """Take what is on time; answers the participants whose facts are not."""
         if self._game.pending:

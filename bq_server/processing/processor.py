@@ -1,5 +1,6 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from bq_server.game.compiled import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import Fact as GameFact
 from bq_server.ids import ID_BYTES, IdSource, pack
+from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.folding import Folding
 from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.games import Games
@@ -94,6 +96,7 @@ class _Batch:
     outcomes: list[Outcome] = field(default_factory=list)
     new: dict[Scope, _New] = field(default_factory=dict)
     played: Played = field(default_factory=Played)
+    warnings: int = 0
 
 
 class Processor:
@@ -105,14 +108,17 @@ class Processor:
         self._clocks = clocks
         self._games = games
         self._folding = Folding()
+        self.counts = ProcessingCounts()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and answer one outcome for each.
 
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
+        began = time.perf_counter()
         async with self._database.transaction() as connection:
             batch = await self._process(connection, events)
+        self._count(batch, time.perf_counter() - began)
         return batch.outcomes
 
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
@@ -135,6 +141,7 @@ class Processor:
 
         Raises what the guard raises, and `StoreUnavailable`.
         """
+        began = time.perf_counter()
         async with self._database.transaction() as connection:
             fact = await facts.of_event(connection, event)
             if fact is not None:
@@ -142,7 +149,9 @@ class Processor:
             game = await self._games.of(connection, event.scope)
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
-            return (await self._process(connection, [event])).outcomes[0]
+            batch = await self._process(connection, [event])
+        self._count(batch, time.perf_counter() - began)
+        return batch.outcomes[0]
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
@@ -166,12 +175,26 @@ class Processor:
                 batch.played = await runner.rehearse(new.facts)
             else:
                 await runner.play(new.facts, partial(_record, new.rows))
+                batch.warnings += runner.warned
                 connection.defer(partial(catalog.add, scope=scope, seen=new.seen))
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)
         return batch
+
+    def _count(self, batch: _Batch, seconds: float) -> None:
+        """Count what was committed."""
+        counts, outcomes = self.counts, batch.outcomes
+        counts.seconds.observe(seconds)
+        counts.events.observe(len(outcomes))
+        fresh = sum(len(new.facts) for new in batch.new.values())
+        counts.facts += fresh
+        if fresh < len(outcomes):
+            conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
+            counts.conflicts += conflicts
+            counts.duplicates += len(outcomes) - fresh - conflicts
+        counts.warnings += batch.warnings
 
     def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
         """Tell new events from those that are facts or repeat one; give the new ones their place."""

@@ -12,7 +12,7 @@ from bq_server.store.queries import load
 _queries = load("keys")
 
 Environment = Literal["live", "test"]
-KeyScope = Literal["ingest", "read", "admin"]
+KeyScope = Literal["ingest", "read", "metrics", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
 
 PROJECT = "default"

@@ -40,6 +40,16 @@ class Backlog:
         self._client = client
         self._keys = keys
 
+    async def extent(self) -> tuple[int, str | None, int]:
+        """How many messages wait, the id of the one that waits longest, and how many dead letters there are."""
+        with _unavailable():
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.xlen(self._keys.events)
+                pipe.xrange(self._keys.events, count=1)
+                pipe.hlen(self._keys.dead)
+                waiting, oldest, dead = await pipe.execute()
+            return waiting, oldest[0][0].decode() if oldest else None, dead
+
     async def newest(self) -> str:
         """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
         with _unavailable():

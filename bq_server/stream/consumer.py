@@ -10,6 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
+from bq_server.metrics.counts import ConsumerCounts
 from bq_server.pulse import Pulse
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 from bq_server.stream.keys import FIELD, GROUP, StreamKeys
@@ -79,6 +80,7 @@ class Consumer:
         """Messages to be set aside, with the reasons."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
+        self.counts = ConsumerCounts()
         self.progress = Pulse()
         """Beats after every batch."""
 
@@ -183,6 +185,7 @@ class Consumer:
                 pipe.xack(self._keys.events, GROUP, *settled)
                 pipe.xdel(self._keys.events, *settled)
                 await pipe.execute()
+            self.counts.settled(settled, self._clock())
         self._dying |= {entry: reason for entry, reason in zip(entries, reasons, strict=True) if reason is not None}
         await self._bury()
 
@@ -214,6 +217,7 @@ class Consumer:
                 log.error("message.not_buried", message_id=entry.message_id, reason=str(error))
                 return
             log.error("message.dead", message_id=entry.message_id, reason=reason)
+            self.counts.dead += 1
             del self._dying[entry]
 
     def _moved(self) -> None:
@@ -224,6 +228,7 @@ class Consumer:
 
     async def _wait_after(self, error: Exception, failures: int) -> None:
         """Wait before the next try, longer with every failure; the first one is logged."""
+        self.counts.failures += 1
         if failures == 0:
             log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
         self.status.trouble = f"the consumer waits: {error}"

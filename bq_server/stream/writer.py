@@ -1,6 +1,7 @@
 """Writing to the stream: group commit, backpressure, and a 503 at once while the stream server is away."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from bq_server.grouping import GroupCommit
+from bq_server.metrics.counts import WriterCounts
 from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
@@ -83,6 +85,7 @@ class Writer:
         self._claim = load("claim")
         self._release = load("release")
         self._breaker = Breaker(client)
+        self.counts = WriterCounts()
         self._group: GroupCommit[Sequence[Message], Sequence[Result]] = GroupCommit(
             self._write,
             group_weight=GROUP_MESSAGES,
@@ -134,12 +137,24 @@ class Writer:
             if claim is not None:
                 keys.append(claim.key)
                 args += (number, claim.fingerprint, claim.event_id, claim.received_at)
+        began = time.perf_counter()
         answers: list[bytes] = await self._run(self._append, keys, args)
+        self.counts.seconds.observe(time.perf_counter() - began)
         if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
             return [StreamFull() for _ in group]
-        results = iter([_result(answer.decode()) for answer in answers])
+        found = [_result(answer.decode()) for answer in answers]
+        self._count(found)
+        results = iter(found)
         return [list(islice(results, len(each))) for each in group]
+
+    def _count(self, results: Sequence[Result]) -> None:
+        counts = self.counts
+        counts.messages.observe(len(results))
+        for result in results:
+            if isinstance(result, Appended):
+                counts.appended += 1
+                counts.repeated += result.repeated
 
     async def _take(self, group: Sequence[Claim]) -> Sequence[Claim]:
         args: list[bytes | str | int] = [SYNC_CLAIM_MILLISECONDS]

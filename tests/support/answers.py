@@ -20,9 +20,11 @@ from bq_server.api.operations import routes
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.ids import IdSource
+from bq_server.metrics.counts import RequestCounts
 from bq_server.processing.caused import effects_of
 from bq_server.processing.games import Games
 from bq_server.processing.verifying import Verifying
+from bq_server.sampled_log import SampledLog
 from bq_server.sandbox.exporting import Exporting
 from bq_server.store import environments, installation, keys, state
 from bq_server.store import facts as stored_facts
@@ -104,7 +106,15 @@ async def _client(database: Database, key: str, now: int) -> Any:
             keyring,
             clocks,
         ),
-        middleware=[Middleware(Envelope, ids=IdSource(), is_stopping=lambda: False)],
+        middleware=[
+            Middleware(
+                Envelope,
+                ids=IdSource(),
+                is_stopping=lambda: False,
+                requests=RequestCounts(),
+                log=SampledLog("bq_server.api"),
+            )
+        ],
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers={"X-API-Key": key}) as http:

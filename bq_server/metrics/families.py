@@ -1,0 +1,307 @@
+"""Every metric: its name, what it tells, and where it is read. `docs/metrics.md` lists them; a test holds it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bq_server.budget import Budget
+from bq_server.metrics.counts import (
+    ConnectionCounts,
+    ConsumerCounts,
+    Histogram,
+    IntakeCounts,
+    ProcessingCounts,
+    RequestCounts,
+    WriterCounts,
+)
+from bq_server.problems import Code
+
+Value = float | Histogram
+Sample = tuple[tuple[str, ...], Value]
+"""The values of the labels, and the metric's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The counts of every part."""
+
+    requests: RequestCounts
+    connections: ConnectionCounts
+    budget: Budget
+    intake: IntakeCounts
+    writer: WriterCounts
+    consumer: ConsumerCounts
+    processing: ProcessingCounts
+    loop_delay: Histogram
+    database: Path
+    queue_limit: int
+    build: tuple[str, str, str]
+    """Versions: of this program, of SQLite, and which stream server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is in the stream."""
+
+    messages: int
+    oldest_seconds: float
+    """Age of the message that waits longest; 0 where none does."""
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What is read at one moment: the counts, and what had to be asked for."""
+
+    sources: Sources
+    waiting: Waiting | None
+    """None while the stream can't be asked."""
+    checks: Mapping[str, bool] = field(default_factory=dict)
+    """Of `/readyz`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric."""
+
+    name: str
+    """As it is told; of a histogram, without `_bucket`, `_sum` and `_count`."""
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    read: Callable[[Scrape], Iterable[Sample]]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> list[str]:
+        """The names that a query may use."""
+        suffixes = ("_bucket", "_sum", "_count") if self.kind == "histogram" else ("",)
+        return [self.name + suffix for suffix in suffixes]
+
+
+def _one(value: Value | None) -> list[Sample]:
+    return [] if value is None else [((), value)]
+
+
+def _each(values: Mapping[str, float]) -> list[Sample]:
+    return [((label,), value) for label, value in values.items()]
+
+
+def _by_path(counted: Mapping[str, int], written: int) -> list[Sample]:
+    return _each({**counted, "async": counted["async"] + written})
+
+
+def _size(path: Path) -> list[Sample]:
+    try:
+        return _one(path.stat().st_size)
+    except OSError:
+        return []
+
+
+FAMILIES = (
+    Family(
+        "bq_http_requests_total",
+        "counter",
+        "Requests answered. The route is as the API document names it; `other` is any other path.",
+        lambda now: [
+            ((*key, str(status)), count)
+            for key, route in now.sources.requests.routes.items()
+            for status, count in route.statuses.items()
+        ],
+        ("method", "route", "status"),
+    ),
+    Family(
+        "bq_http_request_duration_seconds",
+        "histogram",
+        "From a request's head, in the lane from its last byte, to the head of its answer. "
+        "Requests that are refused unread, because there is too much, are not in it.",
+        lambda now: [(key, route.seconds) for key, route in now.sources.requests.routes.items()],
+        ("method", "route"),
+    ),
+    Family(
+        "bq_requests_refused_total",
+        "counter",
+        "Requests refused, by the code of docs/errors.md.",
+        # Every code from the start: Prometheus sees no increase in a series that begins with its first.
+        lambda now: _each({code.value: now.sources.requests.refused[code] for code in Code}),
+        ("code",),
+    ),
+    Family(
+        "bq_events_accepted_total",
+        "counter",
+        "Events accepted: into the stream (`async`), or made facts before the answer (`sync`, awards by hand too).",
+        lambda now: _by_path(now.sources.intake.accepted, now.sources.writer.appended),
+        ("path",),
+    ),
+    Family(
+        "bq_events_repeated_total",
+        "counter",
+        "Of the accepted, those whose idempotency key had been accepted before: nothing new came of them.",
+        lambda now: _by_path(now.sources.intake.repeated, now.sources.writer.repeated),
+        ("path",),
+    ),
+    Family(
+        "bq_batch_events_rejected_total",
+        "counter",
+        "Events of batches that were rejected as not valid, while the batch was answered.",
+        lambda now: _one(now.sources.intake.rejected),
+    ),
+    Family(
+        "bq_facts_total",
+        "counter",
+        "Facts made.",
+        lambda now: _one(now.sources.processing.facts),
+    ),
+    Family(
+        "bq_duplicates_total",
+        "counter",
+        "Events that turned out to be facts already: repeated under a key, or delivered again.",
+        lambda now: _one(now.sources.processing.duplicates),
+    ),
+    Family(
+        "bq_conflicts_total",
+        "counter",
+        "Events whose idempotency key turned out to belong to another fact.",
+        lambda now: _one(now.sources.processing.conflicts),
+    ),
+    Family(
+        "bq_rule_warnings_total",
+        "counter",
+        "Facts for which an expression of the game had no usable value; `GET /gamify/admin/game` tells which.",
+        lambda now: _one(now.sources.processing.warnings),
+    ),
+    Family(
+        "bq_batch_duration_seconds",
+        "histogram",
+        "A batch of events on its way to facts: one transaction, waiting for its turn included.",
+        lambda now: _one(now.sources.processing.seconds),
+    ),
+    Family(
+        "bq_batch_events",
+        "histogram",
+        "Events in such a batch.",
+        lambda now: _one(now.sources.processing.events),
+    ),
+    Family(
+        "bq_accept_to_fact_seconds",
+        "histogram",
+        "From a message's entry into the stream until it is settled, by the clocks of stream server and server.",
+        lambda now: _one(now.sources.consumer.lag),
+    ),
+    Family(
+        "bq_oldest_unfinished_seconds",
+        "gauge",
+        "Age of the accepted message that waits longest; 0 when none waits. Absent while the stream can't be asked.",
+        lambda now: _one(now.waiting.oldest_seconds if now.waiting else None),
+    ),
+    Family(
+        "bq_queue_messages",
+        "gauge",
+        "Accepted messages that are not settled. Absent while the stream can't be asked.",
+        lambda now: _one(now.waiting.messages if now.waiting else None),
+    ),
+    Family(
+        "bq_queue_limit_messages",
+        "gauge",
+        "`--queue-limit`.",
+        lambda now: _one(now.sources.queue_limit),
+    ),
+    Family(
+        "bq_dead_letters",
+        "gauge",
+        "Messages set aside because they can't be processed. Absent while the stream can't be asked.",
+        lambda now: _one(now.waiting.dead if now.waiting else None),
+    ),
+    Family(
+        "bq_messages_dead_total",
+        "counter",
+        "Messages that became dead letters.",
+        lambda now: _one(now.sources.consumer.dead),
+    ),
+    Family(
+        "bq_consumer_failures_total",
+        "counter",
+        "Times that the consumer had to wait and try again: stream or store were not there.",
+        lambda now: _one(now.sources.consumer.failures),
+    ),
+    Family(
+        "bq_stream_write_duration_seconds",
+        "histogram",
+        "A write to the stream, until it is durable.",
+        lambda now: _one(now.sources.writer.seconds),
+    ),
+    Family(
+        "bq_stream_write_messages",
+        "histogram",
+        "Messages in such a write.",
+        lambda now: _one(now.sources.writer.messages),
+    ),
+    Family(
+        "bq_loop_delay_seconds",
+        "histogram",
+        "How late the event loop wakes, asked ten times a second: what every request waits beside its own work.",
+        lambda now: _one(now.sources.loop_delay),
+    ),
+    Family(
+        "bq_connections",
+        "gauge",
+        "Connections open.",
+        lambda now: _one(now.sources.connections.open),
+    ),
+    Family(
+        "bq_connections_limit",
+        "gauge",
+        "Connections that may be open.",
+        lambda now: _one(now.sources.connections.limit),
+    ),
+    Family(
+        "bq_connections_admitted_total",
+        "counter",
+        "Connections let in.",
+        lambda now: _one(now.sources.connections.admitted),
+    ),
+    Family(
+        "bq_connections_turned_away_total",
+        "counter",
+        "Connections turned away, because as many were open as may be.",
+        lambda now: _one(now.sources.connections.turned_away),
+    ),
+    Family(
+        "bq_inflight_bytes",
+        "gauge",
+        "Bytes that bodies and answers under way take.",
+        lambda now: _one(now.sources.budget.used),
+    ),
+    Family(
+        "bq_inflight_limit_bytes",
+        "gauge",
+        "`--max-inflight-bytes`.",
+        lambda now: _one(now.sources.budget.limit),
+    ),
+    Family(
+        "bq_database_bytes",
+        "gauge",
+        "Size of the database's file.",
+        lambda now: _size(now.sources.database),
+    ),
+    Family(
+        "bq_wal_bytes",
+        "gauge",
+        "Size of its write-ahead log. It keeps the size it once had, about 64 MiB; a long read lets it grow.",
+        lambda now: _size(now.sources.database.with_name(now.sources.database.name + "-wal")),
+    ),
+    Family(
+        "bq_check_ok",
+        "gauge",
+        "1 where a check of `/readyz` is content, else 0.",
+        lambda now: _each(now.checks),
+        ("check",),
+    ),
+    Family(
+        "bq_build_info",
+        "gauge",
+        "Always 1; its labels are versions.",
+        lambda now: [(now.sources.build, 1)],
+        ("version", "sqlite", "stream"),
+    ),
+)

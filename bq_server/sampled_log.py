@@ -1,0 +1,77 @@
+"""Log lines that clients can cause at will: the first of each kind in full, and of what is too much a number."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+BURST = 100
+"""Lines of one kind that may come at once: who tries something out sees all of it."""
+
+LINES_A_SECOND = 5.0
+"""Lines of one kind in the long run: a thousand wrong keys a second tell no more than five of them and the number."""
+
+TELL_SECONDS = 1.0
+"""How often it is told how many were held back, while some are."""
+
+
+@dataclass(slots=True)
+class _Allowance:
+    lines: float
+    since: float
+
+
+class SampledLog:
+    """Writes to a log, and holds back what is too much of a kind; one line a second tells how much that was.
+
+    A kind is an event with a code: there are a few of them, whatever clients do. Belongs to the running event loop.
+    """
+
+    def __init__(self, name: str) -> None:
+        """`name`: of the logger."""
+        self._log = structlog.get_logger(name)
+        self._allowances: dict[tuple[str, str | None], _Allowance] = {}
+        self._held_back: Counter[tuple[str, str | None]] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def info(self, event: str, *, code: str | None = None, **about: Any) -> None:
+        """Write, or hold back, what is no trouble."""
+        self._write(self._log.info, event, code, about)
+
+    def warning(self, event: str, *, code: str | None = None, **about: Any) -> None:
+        """Write, or hold back, a warning."""
+        self._write(self._log.warning, event, code, about)
+
+    def error(self, event: str, *, code: str | None = None, **about: Any) -> None:
+        """Write, or hold back, an error."""
+        self._write(self._log.error, event, code, about)
+
+    def tell(self) -> None:
+        """Say how many lines were held back since it was last said."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for (event, code), lines in self._held_back.items():
+            self._log.warning("log.held_back", of=event, code=code, lines=lines)
+        self._held_back.clear()
+
+    def _write(self, write: Callable[..., None], event: str, code: str | None, about: dict[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._may_write((event, code), loop.time()):
+            write(event, code=code, **about)
+            return
+        self._held_back[event, code] += 1
+        if self._timer is None:
+            self._timer = loop.call_later(TELL_SECONDS, self.tell)
+
+    def _may_write(self, kind: tuple[str, str | None], now: float) -> bool:
+        allowance = self._allowances.setdefault(kind, _Allowance(BURST, now))
+        allowance.lines = min(BURST, allowance.lines + (now - allowance.since) * LINES_A_SECOND)
+        allowance.since = now
+        if allowance.lines < 1:
+            return False
+        allowance.lines -= 1
+        return True
