@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.private_server import PrivateServer
     from harness.stories.outcomes import Mode, Outcome
     from harness.stories.scenario import Scenario
+    from harness.stories.surroundings import Surroundings
 
 SUFFIXES = (".bq.yaml", ".bq.yml")
 MODES = ("stream", "sync", "both", "shuffled")
@@ -43,6 +44,7 @@ class Connection:
         self._key: str | None = config.getoption("--bq-api-key") or os.environ.get(KEY_VARIABLE)
         self._private: PrivateServer | None = None
         self._client: Client | None = None
+        self._found: Surroundings | None = None
         self._failure: str | None = None
 
     def server(self) -> PrivateServer | RunningServer:
@@ -69,12 +71,20 @@ class Connection:
 
             server = self.server()
             self._client = Client(server.url, server.key)
+            if self._url is not None:
+                from harness.stories.surroundings import Surroundings
+
+                self._found = Surroundings.of(self._client)
         return self._client
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started, and put back the game and the clock of a server that wasn't. Raises `Refused`."""
         if self._client is not None:
-            self._client.close()
+            try:
+                if self._found is not None:
+                    self._found.put_back(self._client)
+            finally:
+                self._client.close()
         if self._private is not None:
             self._private.close()
 

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from tomllib import TOMLDecodeError
@@ -102,6 +103,17 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """End the program with a sentence on standard error."""
     typer.echo(f"bq-server: {message}", err=True)
     raise typer.Exit(code)
+
+
+def consent(what: str, question: str, option: str) -> None:
+    """Let the person at the terminal decide about `what` would be lost.
+
+    Ends the program at a no, and where there is no terminal: there `option` says yes beforehand.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        fail(f"{what}: nothing was done. {option} allows it where nobody can be asked", code=2)
+    if not typer.confirm(f"bq-server: {what}. {question}", err=True):
+        fail("nothing was done")
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
