@@ -13,6 +13,7 @@ from starlette.routing import Route
 from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
 from bq_server.api.envelope import path_parameter
+from bq_server.api.headers import require_single
 from bq_server.api.problems import problem_response
 from bq_server.clock import Clocks
 from bq_server.events import Scope
@@ -132,6 +133,7 @@ def _endpoint(
         scope = Scope("", "")
         try:
             if operation.scope is not None:
+                require_single(request)
                 scope = authenticate(request, keyring, operation.scope).scope
             response = await operation.handle(Call(request, scope, _query(request, operation.query)))
         except Refusal as refusal:
