@@ -46,7 +46,7 @@ from bq_server.api.problems import problem_response
 from bq_server.api.reading import Reading
 from bq_server.budget import Budget
 from bq_server.clock import Clock, Clocks, system_clock
-from bq_server.datadir import DataDirectory
+from bq_server.datadir import OPEN_ADVICE, DataDirectory
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
@@ -124,6 +124,8 @@ class Running:
             )
             if self.durability.may_evict:
                 log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)
+        if found := directory.open_to_others():
+            log.warning("data.open_to_others", paths=[str(path) for path in found], advice=OPEN_ADVICE)
 
 
 def create_app(
@@ -160,6 +162,7 @@ async def _start(
     directory = DataDirectory(settings.data_dir)
     stack.enter_context(directory.locked(wait_seconds=0.5))
     directory.require_finished()
+    directory.close_to_others()
     if settings.redis_url is None:
         directory.require_facts_of_stream()
     database = await stack.enter_async_context(Database.open(directory.database))

@@ -3,14 +3,24 @@
 import fcntl
 import os
 import pwd
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 RESTORING = ".restoring-"
 """How the directory is called in which a restore makes everything ready."""
+
+OTHERS = 0o077
+"""The rights of everybody but the owner, in a mode."""
+
+OPEN_ADVICE = "others can read it: give the server a directory that is its own, on a file system that keeps modes"
+"""What to say of what is still open to others when the server has started."""
+
+NEIGHBOURS = frozenset({"lost+found"})
+"""What a file system of its own brings along."""
 
 
 class DataDirectoryUnusable(Exception):
@@ -78,6 +88,26 @@ class DataDirectory:
                 f"the data directory {self.path} can't be made: {reason}; choose another with --data-dir"
             ) from error
 
+    def close_to_others(self) -> None:
+        """Take the rights that others have to what is in it, whatever they were, as far as that is possible.
+
+        A directory that holds other things too is somebody's: only what is in it is closed.
+        """
+        for path in self.open_to_others():
+            if path != self.path or self._is_ours_alone():
+                with suppress(OSError):  # whoever asks afterwards sees it
+                    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+
+    def open_to_others(self) -> list[Path]:
+        """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
+        kept = [self.path, self.path / "lock", *self.path.glob(f"{self.database.name}*")]
+        kept += [self.stream, *self.stream.rglob("*")]
+        return [path for path in kept if _is_open(path)]
+
+    def _is_ours_alone(self) -> bool:
+        ours = (self.database.name, self.stream.name, "lock", RESTORING)
+        return all(entry.name.startswith(ours) or entry.name in NEIGHBOURS for entry in self.path.iterdir())
+
     def _require_owner(self) -> None:
         """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""
         status = self.path.stat()
@@ -119,6 +149,14 @@ class DataDirectory:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and bool(mode & OTHERS)
 
 
 def _user(uid: int) -> str:

@@ -54,6 +54,7 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     directory = DataDirectory(settings.data_dir)
     state, served = _state(directory, embedded=settings.redis_url is None)
     yield state
+    yield from _access(directory)
     yield diagnosis.disk(settings.data_dir)
     if state.level == "ok":
         yield from _moments(directory)
@@ -83,6 +84,17 @@ def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, boo
             advice = "make room on its disk"
         return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
     return Finding("ok", "data", f"{where} ({'new' if new else 'ready'})"), False
+
+
+def _access(directory: "DataDirectory") -> "Iterator[Finding]":
+    """Whether others can look into what the server keeps. A start closes what it can."""
+    from bq_server.datadir import OPEN_ADVICE
+    from bq_server.diagnosis import Finding
+
+    if found := directory.open_to_others():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        said = f"{found[0]}{more}: {OPEN_ADVICE}"
+        yield Finding("warning", "access", said)
 
 
 def _moments(directory: "DataDirectory") -> "Iterator[Finding]":

@@ -1,0 +1,88 @@
+"""The data directory is closed to others, and what can't be used is named."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from bq_server.datadir import DataDirectory
+from tests.support.client import event
+from tests.support.process import ServerProcess, run
+
+
+def modes(directory: Path) -> dict[str, str]:
+    """Of everything in a directory and of itself, without sockets: those have a mode of their own."""
+    found = {}
+    for path in [directory, *directory.rglob("*")]:
+        mode = path.lstat().st_mode
+        if not stat.S_ISSOCK(mode):
+            found[str(path.relative_to(directory))] = f"{stat.filemode(mode)}"
+    return found
+
+
+def closed(directory: Path) -> bool:
+    return all(mode in ("drwx------", "-rw-------") for mode in modes(directory).values())
+
+
+def test_what_is_made_in_an_open_directory_is_closed(data_dir: Path) -> None:
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+    with ServerProcess(data_dir) as server:
+        assert server.request("POST", "/ingest/events", json=event()).status_code == 202
+        assert closed(data_dir), modes(data_dir)
+        assert "data.open_to_others" not in server.log
+        assert server.stop() == 0
+    assert closed(data_dir), modes(data_dir)
+
+
+def test_what_an_earlier_server_left_open_is_closed(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        assert server.stop() == 0
+    for path in [data_dir, *data_dir.rglob("*")]:
+        path.chmod(0o775 if path.is_dir() else 0o664)
+    found = run("doctor", "--data-dir", str(data_dir), "--port", "0")
+    assert f"warning  access      {data_dir}" in found.stdout, found.stdout
+    with ServerProcess(data_dir) as server:
+        assert closed(data_dir), modes(data_dir)
+        assert server.stop() == 0
+
+
+def test_a_command_makes_no_open_database_either(data_dir: Path) -> None:
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+    made = run("keys", "create", "--env", "test", "--scope", "admin", "--data-dir", str(data_dir))
+    assert made.returncode == 0, made.stderr
+    assert {name: mode for name, mode in modes(data_dir).items() if mode[0] == "-" and mode != "-rw-------"} == {}
+
+
+def test_a_directory_with_other_things_in_it_stays_as_it_is_and_is_warned_of(data_dir: Path) -> None:
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+    (data_dir / "README").write_text("somebody's")
+    (data_dir / "README").chmod(0o644)
+    with ServerProcess(data_dir) as server:
+        found = modes(data_dir)
+        assert (found["."], found["README"], found["facts.sqlite3"]) == ("drwxr-xr-x", "-rw-r--r--", "-rw-------")
+        assert "data.open_to_others" in server.log
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("place", ["facts.sqlite3", "stream/appendonlydir/a.aof", "."])
+def test_what_can_not_be_closed_is_told(data_dir: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = DataDirectory(data_dir)
+    directory.create()
+    path = data_dir / place
+    if place != ".":
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch()
+    path.chmod(0o777)
+
+    def no_modes(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "chmod", no_modes)
+        directory.close_to_others()
+        assert path in directory.open_to_others()
+    directory.close_to_others()
+    assert path not in directory.open_to_others()
