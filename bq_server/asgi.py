@@ -213,7 +213,8 @@ async def _start(
     # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
     async with database.transaction() as connection:
         running.new_key = await _first_key(connection, settings, clock, ids)
-    keyring = Keyring(database)
+    dev_key = settings.dev_key and api_keys.of_setting(settings.dev_key.get_secret_value(), clock())
+    keyring = Keyring(database, [dev_key] if dev_key else [])
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
@@ -247,13 +248,10 @@ async def _start(
 
 
 async def _first_key(connection: Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:
-    """Honour the key that was set; or else make one with every scope, and answer it, where there is none at all."""
-    if settings.dev_key is not None:
-        await api_keys.add(
-            connection, settings.dev_key.get_secret_value(), api_keys.EVERY_SCOPE, "BQ_DEV_KEY", ids, clock()
-        )
-        return None
-    if await api_keys.every(connection):
+    """Make a key with every scope, and answer it, where there is none at all and the settings name none."""
+    await api_keys.revoke_kept_dev_keys(connection, clock())
+    kept = [key for key in await api_keys.every(connection) if key.name != api_keys.DEV_KEY]
+    if kept or settings.dev_key is not None:
         return None
     key = api_keys.generate("test", secrets.token_bytes)
     await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())

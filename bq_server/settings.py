@@ -26,7 +26,7 @@ class Settings(BaseModel):
         "bq", min_length=1, max_length=100, description="Start of the name of every key kept in the stream server."
     )
     dev_key: SecretStr | None = Field(
-        None, description="A bq_test_ key (32 hex characters after the prefix) to honour from the start, every scope."
+        None, description="A bq_test_ key (32 hex characters after the prefix), valid while this is set, every scope."
     )
     game: Path | None = Field(
         None, description="Game document applied to the test environment at the start and whenever it changes."
