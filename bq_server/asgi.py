@@ -6,8 +6,8 @@ Any ASGI server can run it: `hypercorn 'bq_server.asgi:create_app()'`.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -71,11 +71,19 @@ from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
-from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
+from bq_server.stream.connection import (
+    READ_TIMEOUT,
+    Durability,
+    StreamUnavailable,
+    connect,
+    inspect,
+    take_ownership,
+)
 from bq_server.stream.consumer import Consumer, Entry
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.whereabouts import Whereabouts, place_of
 from bq_server.stream.writer import Writer
 
 log = structlog.get_logger("bq_server")
@@ -96,6 +104,8 @@ class Running:
     new_key: str | None = None
     """A key made because there was none at all; shown once and kept nowhere."""
     durability: Durability | None = None
+    elsewhere: Sequence[str] = ()
+    """What to say of streams in which events may wait, while this server uses another."""
     stopping: bool = False
     """Set by whoever is about to end the server."""
     failure: Exception | None = None
@@ -124,6 +134,8 @@ class Running:
             )
             if self.durability.may_evict:
                 log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)
+        for said in self.elsewhere:
+            log.warning("stream.elsewhere", reason=said)
         if found := directory.open_to_others():
             log.warning("data.open_to_others", paths=[str(path) for path in found], advice=OPEN_ADVICE)
 
@@ -182,8 +194,10 @@ async def _start(
     reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
     asking = await stack.enter_async_context(connect(url))
     names = StreamKeys(settings.redis_prefix)
+    backlog = Backlog(asking, names)
     running.durability = await inspect(writing, chosen)
     await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
+    running.elsewhere = await stack.enter_async_context(_whereabouts(directory, chosen, settings.redis_prefix, backlog))
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
@@ -201,7 +215,6 @@ async def _start(
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
     messages = Messages(database, MessageLookup(asking, names))
-    backlog = Backlog(asking, names)
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
     resetting = Resetting(database, backlog, settling, clocks, resets)
     applying = Applying(database, games, refolding, ids, clocks)
@@ -260,6 +273,29 @@ async def _first_key(connection: Connection, settings: Settings, clock: Clock, i
 
 async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
     return await settle(processor, [(entry.message_id, entry.payload) for entry in entries])
+
+
+@asynccontextmanager
+async def _whereabouts(
+    directory: DataDirectory, url: str | None, prefix: str, backlog: Backlog
+) -> AsyncIterator[list[str]]:
+    """Note where events wait while this server runs, and after it unless nothing does; what to say of other places."""
+    whereabouts, place = Whereabouts(directory.streams), place_of(url, prefix)
+    with _noting(directory):
+        whereabouts.add(place)
+    yield [directory.waiting_elsewhere(other) for other in whereabouts.others(place)]
+    with suppress(StreamUnavailable):
+        if await backlog.is_empty():
+            with _noting(directory):
+                whereabouts.remove(place)
+
+
+@contextmanager
+def _noting(directory: DataDirectory) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.warning("stream.not_noted", file=str(directory.streams), reason=error.strerror)
 
 
 @asynccontextmanager

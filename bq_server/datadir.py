@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bq_server.stream.whereabouts import EMBEDDED
+
 RESTORING = ".restoring-"
 """How the directory is called in which a restore makes everything ready."""
 
@@ -44,6 +46,11 @@ class DataDirectory:
         return self.path / "stream"
 
     @property
+    def streams(self) -> Path:
+        """The file that names the streams in which events may wait."""
+        return self.path / "streams"
+
+    @property
     def unfinished(self) -> list[Path]:
         """What a restore that was killed left behind."""
         return sorted(self.path.glob(f"{RESTORING}*"))
@@ -69,6 +76,14 @@ class DataDirectory:
         return (
             f"{self.database} is missing or not the one that the queue in {self.stream} belongs to: restore a backup "
             f"into a new directory, or move {self.stream} away to begin without what is queued"
+        )
+
+    def waiting_elsewhere(self, place: str) -> str:
+        """What to say where events may wait in a stream that is not the one in use."""
+        how = "without --redis-url" if place == EMBEDDED else "with the --redis-url of it"
+        return (
+            f"events may wait in {place}, which this server used before: start it {how} until nothing waits there, or "
+            f"remove that line from {self.streams}"
         )
 
     def require_finished(self) -> None:
@@ -100,12 +115,12 @@ class DataDirectory:
 
     def open_to_others(self) -> list[Path]:
         """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
-        kept = [self.path, self.path / "lock", *self.path.glob(f"{self.database.name}*")]
+        kept = [self.path, self.path / "lock", self.streams, *self.path.glob(f"{self.database.name}*")]
         kept += [self.stream, *self.stream.rglob("*")]
         return [path for path in kept if _is_open(path)]
 
     def _is_ours_alone(self) -> bool:
-        ours = (self.database.name, self.stream.name, "lock", RESTORING)
+        ours = (self.database.name, self.stream.name, self.streams.name, "lock", RESTORING)
         return all(entry.name.startswith(ours) or entry.name in NEIGHBOURS for entry in self.path.iterdir())
 
     def _require_owner(self) -> None:
@@ -116,6 +131,12 @@ class DataDirectory:
                 f"the data directory {self.path} belongs to {_user(status.st_uid)}: run this as that user, or the "
                 "server can't use what is made there"
             )
+
+    def require_unused(self) -> None:
+        """Raises `DataDirectoryUnusable` where a server works in it. Makes nothing: it may be there or not."""
+        if (self.path / "lock").exists():
+            with self.locked():
+                pass
 
     @contextmanager
     def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:

@@ -73,6 +73,13 @@ class Settings(BaseModel):
         10, gt=0, description="Seconds that requests under way get to finish after SIGINT or SIGTERM."
     )
 
+    @field_validator("data_dir", "game", mode="before")
+    @classmethod
+    def _names_a_path(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("must name a path; '.' is the working directory")
+        return value
+
     @field_validator("dev_key")
     @classmethod
     def _is_a_test_key(cls, value: SecretStr | None) -> SecretStr | None:

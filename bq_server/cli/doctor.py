@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bq_server.stream.connection import Durability
 
 
-@with_settings(["host", "port", "data_dir", "redis_url"])
+@with_settings(["host", "port", "data_dir", "redis_url", "redis_prefix"])
 def doctor(settings: Settings) -> None:
     """Say what this machine gives the server and what is wrong with it, each in a line with what to do.
 
@@ -60,6 +60,7 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
         yield from _moments(directory)
     yield diagnosis.port(settings.host, settings.port, served=served)
     yield from _stream(settings, directory.stream if served else None)
+    yield from _elsewhere(settings, directory)
 
 
 def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, bool]":
@@ -134,6 +135,20 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
         yield Finding("problem", "memory", said)
     weak = durability.promise.startswith("none")
     yield Finding("warning" if weak else "ok", "durability", durability.promise)
+
+
+def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Finding]":
+    """Other streams in which events of this data directory may wait."""
+    from bq_server.diagnosis import Finding
+    from bq_server.stream.whereabouts import Whereabouts, place_of
+
+    place = place_of(reveal(settings.redis_url), settings.redis_prefix)
+    try:
+        others = Whereabouts(directory.streams).others(place)
+    except OSError:
+        return  # what is wrong with the directory was said above
+    for other in others:
+        yield Finding("warning", "elsewhere", directory.waiting_elsewhere(other))
 
 
 async def _durability(url: str | None, running: Path | None) -> "Durability":

@@ -30,10 +30,19 @@ def variable(name: str) -> str:
     return "BQ_" + name.upper()
 
 
-# Whether it can be read is ours to say, with what to do.
+def named_path(value: str) -> Path:
+    """A path that was given. One without a name, of a variable that is not set perhaps, would be the working directory.
+
+    Raises `typer.BadParameter`.
+    """
+    if not value:
+        raise typer.BadParameter("names no path; '.' is the working directory")
+    return Path(value)
+
+
 DATA_DIR = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", readable=False),
+    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", parser=named_path, metavar="<path>"),
 ]
 
 KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY", "BQ_KEY"}
@@ -73,7 +82,8 @@ def _parameter(name: str) -> inspect.Parameter:
     plain: Any = kind if choices or kind in (int, float, bool, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
     help_text = f"{field.description} [{variable(name)}]{default}"
-    option = typer.Option(flag(name), help=help_text, show_default=False, readable=False)
+    reading: Any = {"parser": named_path, "metavar": "<path>"} if kind is Path else {}
+    option = typer.Option(flag(name), help=help_text, show_default=False, **reading)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )

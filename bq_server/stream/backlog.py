@@ -40,6 +40,11 @@ class Backlog:
         self._client = client
         self._keys = keys
 
+    async def is_empty(self) -> bool:
+        """Whether nothing waits, nor was given up."""
+        with _unavailable():
+            return not await self._client.xlen(self._keys.events) and not await self._client.hlen(self._keys.dead)
+
     async def newest(self) -> str:
         """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
         with _unavailable():

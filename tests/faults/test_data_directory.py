@@ -1,13 +1,17 @@
 """The data directory is closed to others, and what can't be used is named."""
 
+import ctypes
+import os
+import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from bq_server.datadir import DataDirectory
 from tests.support.client import event
-from tests.support.process import ServerProcess, run
+from tests.support.process import COMMAND, ServerProcess, run
 
 
 def modes(directory: Path) -> dict[str, str]:
@@ -86,3 +90,72 @@ def test_what_can_not_be_closed_is_told(data_dir: Path, place: str, monkeypatch:
         assert path in directory.open_to_others()
     directory.close_to_others()
     assert path not in directory.open_to_others()
+
+
+def test_a_start_that_is_refused_leaves_nothing(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run("serve", "--port", port, "--data-dir", str(data_dir))
+        assert (ended.returncode, "Address already in use" in ended.stderr) == (1, True)
+        assert not data_dir.exists()
+        data_dir.mkdir()
+        assert run("serve", "--port", port, "--data-dir", str(data_dir)).returncode == 1
+        assert list(data_dir.iterdir()) == []
+
+
+def test_where_a_server_runs_that_is_said_before_the_port(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        port = server.url.rpartition(":")[2]
+        ended = run("serve", "--port", port, "--data-dir", str(data_dir))
+        assert f"another bq-server (process {server.process.pid})" in ended.stderr
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["doctor"], ["keys", "list"], ["verify"]])
+def test_no_name_is_not_the_working_directory(command: list[str], tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, *command, "--data-dir", ""],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "names no path" in ended.stderr
+
+
+def test_no_name_in_a_file_is_not_the_working_directory_either(tmp_path: Path) -> None:
+    config = tmp_path / "bq.toml"
+    config.write_text('data_dir = ""\n')
+    ended = run("serve", "--port", "0", "--config", str(config))
+    assert (ended.returncode, "--data-dir (BQ_DATA_DIR): must name a path" in ended.stderr) == (2, True)
+
+
+_libc = ctypes.CDLL(None)
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
+
+
+def _heed_modes() -> None:
+    """Take away root's right to write what its mode forbids; others don't have it."""
+    if os.geteuid() == 0:
+        _libc.prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE)
+
+
+def test_a_database_that_can_only_be_read_is_named(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        assert server.stop() == 0
+    file = data_dir / "facts.sqlite3"
+    file.chmod(0o400)
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--port", "0", "--data-dir", str(data_dir)],
+        capture_output=True,
+        text=True,
+        preexec_fn=_heed_modes,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert f"{file}: attempt to write a readonly database" in ended.stderr
+    assert "make it and its directory writable" in ended.stderr

@@ -273,3 +273,19 @@ def test_the_schema_is_printed() -> None:
     schema = json.loads(ended.stdout)
     assert schema["title"] == "bq-server scenario"
     assert schema["required"] == ["name", "steps"]
+
+
+def test_shipped_stories_are_named_as_in_the_source_wherever_the_program_is(tmp_path: Path) -> None:
+    # As in the executable, where what is shipped lies in a directory that has another name in each run.
+    unpacked = tmp_path / "_MEI123456"
+    unpacked.mkdir()
+    (unpacked / "harness").symlink_to(Path(__file__).parents[2] / "harness")
+    (unpacked / "bq_server").symlink_to(Path(__file__).parents[2] / "bq_server")
+    junit = tmp_path / "junit.xml"
+    ended = run(
+        *("harness", "run", "-k", "badges and by_hand", "--json", "--junit", str(junit)),
+        env={"PYTHONPATH": str(unpacked), "PYTHONSAFEPATH": "1"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert [each["path"] for each in json.loads(ended.stdout)["scenarios"]] == ["harness/scenarios/badges/by_hand.yaml"]
+    assert unpacked.name not in ended.stdout + junit.read_text()

@@ -127,7 +127,7 @@ def schema() -> None:
 def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
     """The scenarios to play; ends the program when there is none, or a mistake in any."""
     from harness.selecting import selector
-    from harness.stories.documents import find, shipped
+    from harness.stories.documents import by_place_in_source, find, shipped
 
     try:
         chosen = selector(expression) if expression is not None else lambda _: True
@@ -145,7 +145,7 @@ def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenar
         fail(f"there is no scenario in {', '.join(map(str, places))}", code=2)
     if not scenarios:
         fail(f"none of {len(found)} scenarios is selected by -k {expression!r}", code=2)
-    return scenarios
+    return scenarios if paths else [by_place_in_source(each) for each in scenarios]
 
 
 def _within(path: Path, places: list[Path]) -> Path:
