@@ -48,7 +48,7 @@ class DataDirectory:
     @property
     def streams(self) -> Path:
         """The file that names the streams in which events may wait."""
-        return self.path / "streams"
+        return self.stream / "places"
 
     @property
     def unfinished(self) -> list[Path]:
@@ -115,12 +115,12 @@ class DataDirectory:
 
     def open_to_others(self) -> list[Path]:
         """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
-        kept = [self.path, self.path / "lock", self.streams, *self.path.glob(f"{self.database.name}*")]
+        kept = [self.path, self.path / "lock", *self.path.glob(f"{self.database.name}*")]
         kept += [self.stream, *self.stream.rglob("*")]
         return [path for path in kept if _is_open(path)]
 
     def _is_ours_alone(self) -> bool:
-        ours = (self.database.name, self.stream.name, self.streams.name, "lock", RESTORING)
+        ours = (self.database.name, self.stream.name, "lock", RESTORING)
         return all(entry.name.startswith(ours) or entry.name in NEIGHBOURS for entry in self.path.iterdir())
 
     def _require_owner(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,7 +95,6 @@ class Database:
         date and it may not migrate, `StoreUnavailable` when it can't be opened.
         """
         database = cls(path)
-        _create_private(path)
         with _unavailable(path):
             # aiosqlite's thread outlives a connection that can't be opened, and then complains of the loop's end.
             await asyncio.to_thread(lambda: sqlite.connect(str(path), patience=PATIENCE_SECONDS).close())
@@ -179,12 +178,6 @@ class Database:
             connection.references = self._references
             await self._stack.enter_async_context(connection)
             return connection
-
-
-def _create_private(path: Path) -> None:
-    """Make the file where there is none, for this user alone: SQLite gives its other files the same mode."""
-    with suppress(OSError):  # it is there, or SQLite will say why it can't be
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager

@@ -50,6 +50,7 @@ class Whereabouts:
         if not places:
             self._file.unlink()
             return
+        self._file.parent.mkdir(mode=0o700, exist_ok=True)
         new = self._file.with_name(f"{self._file.name}.new")
         with open(new, "w", encoding="utf-8", opener=_private) as file:
             file.writelines(f"{place}\n" for place in places)
