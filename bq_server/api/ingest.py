@@ -99,6 +99,12 @@ class Applied(BaseModel):
     part: str | None = Field(description="The objective, for a challenge.")
     verdict: Verdict
     message: str | None
+    value: int | float | None = Field(
+        description="How far it comes by the event: of `target`; of a streak, its length. Null for points and boards."
+    )
+    target: int | float | None = Field(
+        description="Where it is reached: of a streak, its next milestone, null after the last."
+    )
 
 
 class RehearsalAnswer(BaseModel):
@@ -262,7 +268,14 @@ def operations(
             would_be="processed" if fresh else "duplicate",
             effects=[_shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
             definitions=[
-                Applied(definition=each.definition, part=each.part, verdict=each.verdict, message=each.message)
+                Applied(
+                    definition=each.definition,
+                    part=each.part,
+                    verdict=each.verdict,
+                    message=each.message,
+                    value=each.value,
+                    target=each.target,
+                )
                 for each in rehearsal.explanations
             ],
         )
