@@ -83,7 +83,7 @@ from bq_server.stream.consumer import Consumer, Entry
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
-from bq_server.stream.whereabouts import Whereabouts, place_of
+from bq_server.stream.whereabouts import place_of
 from bq_server.stream.writer import Writer
 
 log = structlog.get_logger("bq_server")
@@ -280,22 +280,22 @@ async def _whereabouts(
     directory: DataDirectory, url: str | None, prefix: str, backlog: Backlog
 ) -> AsyncIterator[list[str]]:
     """Note where events wait while this server runs, and after it unless nothing does; what to say of other places."""
-    whereabouts, place = Whereabouts(directory.streams), place_of(url, prefix)
-    with _noting(directory):
+    whereabouts, place = directory.whereabouts, place_of(url, prefix)
+    with _noting(place):
         whereabouts.add(place)
     yield [directory.waiting_elsewhere(other) for other in whereabouts.others(place)]
     with suppress(StreamUnavailable):
         if await backlog.is_empty():
-            with _noting(directory):
+            with _noting(place):
                 whereabouts.remove(place)
 
 
 @contextmanager
-def _noting(directory: DataDirectory) -> Iterator[None]:
+def _noting(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        log.warning("stream.not_noted", file=str(directory.streams), reason=error.strerror)
+        log.warning("stream.not_noted", place=place, file=error.filename, reason=error.strerror)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bq_server.stream.whereabouts import EMBEDDED
+from bq_server.stream.whereabouts import EMBEDDED, Whereabouts
 
 RESTORING = ".restoring-"
 """How the directory is called in which a restore makes everything ready."""
@@ -46,9 +46,9 @@ class DataDirectory:
         return self.path / "stream"
 
     @property
-    def streams(self) -> Path:
-        """The file that names the streams in which events may wait."""
-        return self.stream / "places"
+    def whereabouts(self) -> Whereabouts:
+        """The streams in which events may wait."""
+        return Whereabouts(self.stream / "places", self.path / "streams")
 
     @property
     def unfinished(self) -> list[Path]:
@@ -83,7 +83,7 @@ class DataDirectory:
         how = "without --redis-url" if place == EMBEDDED else "with the --redis-url of it"
         return (
             f"events may wait in {place}, which this server used before: start it {how} until nothing waits there, or "
-            f"remove that line from {self.streams}"
+            f"remove that line from {self.whereabouts.file_of(place)}"
         )
 
     def require_finished(self) -> None:
@@ -115,12 +115,12 @@ class DataDirectory:
 
     def open_to_others(self) -> list[Path]:
         """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
-        kept = [self.path, self.path / "lock", *self.path.glob(f"{self.database.name}*")]
+        kept = [self.path, self.path / "lock", self.path / "streams", *self.path.glob(f"{self.database.name}*")]
         kept += [self.stream, *self.stream.rglob("*")]
         return [path for path in kept if _is_open(path)]
 
     def _is_ours_alone(self) -> bool:
-        ours = (self.database.name, self.stream.name, "lock", RESTORING)
+        ours = (self.database.name, self.stream.name, "streams", "lock", RESTORING)
         return all(entry.name.startswith(ours) or entry.name in NEIGHBOURS for entry in self.path.iterdir())
 
     def _require_owner(self) -> None:

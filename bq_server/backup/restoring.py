@@ -28,7 +28,7 @@ from bq_server.stream.dead_letters import read_letter
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.laying import lay
-from bq_server.stream.whereabouts import Whereabouts, place_of
+from bq_server.stream.whereabouts import place_of
 from bq_server.stream.writer import Claim
 
 Resets = Mapping[Scope, int]
@@ -114,7 +114,7 @@ class Restoring:
             # From here on it is a data directory: a stream without a database is refused by a server.
             staging.database.rename(self._directory.database)
             with suppress(OSError):  # all is there; only a hint would be missing
-                Whereabouts(self._directory.streams).add(place_of(self._url, self._keys.prefix))
+                self._directory.whereabouts.add(place_of(self._url, self._keys.prefix))
         except BaseException:
             shutil.rmtree(self._directory.stream, ignore_errors=True)
             raise

@@ -140,11 +140,11 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
 def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Finding]":
     """Other streams in which events of this data directory may wait."""
     from bq_server.diagnosis import Finding
-    from bq_server.stream.whereabouts import Whereabouts, place_of
+    from bq_server.stream.whereabouts import place_of
 
     place = place_of(reveal(settings.redis_url), settings.redis_prefix)
     try:
-        others = Whereabouts(directory.streams).others(place)
+        others = directory.whereabouts.others(place)
     except OSError:
         return  # what is wrong with the directory was said above
     for other in others:

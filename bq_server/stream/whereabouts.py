@@ -18,43 +18,52 @@ def place_of(url: str | None, prefix: str) -> str:
 
 
 class Whereabouts:
-    """A file with a line for each stream that was used and, when its server stopped, had not been seen empty.
+    """Keeps a line for each stream that was used and, when its server stopped, had not been seen empty.
 
     Methods that write raise `OSError`.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, embedded: Path, outside: Path) -> None:
+        """The file beside the embedded stream, which goes where that goes, and the one for all others."""
+        self._embedded = embedded
+        self._outside = outside
 
     def others(self, place: str) -> list[str]:
         """Every place but this one."""
-        return [each for each in self._places() if each != place]
+        return [each for file in (self._embedded, self._outside) for each in _places(file) if each != place]
 
     def add(self, place: str) -> None:
         """Note that events may wait there from now on."""
-        if place not in (known := self._places()):
-            self._write([*known, place])
+        file = self.file_of(place)
+        if place not in (known := _places(file)):
+            _write(file, [*known, place])
 
     def remove(self, place: str) -> None:
         """Note that nothing waits there."""
-        if place in (known := self._places()):
-            self._write([each for each in known if each != place])
+        file = self.file_of(place)
+        if place in (known := _places(file)):
+            _write(file, [each for each in known if each != place])
 
-    def _places(self) -> list[str]:
-        try:
-            return self._file.read_text("utf-8").splitlines()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return []
+    def file_of(self, place: str) -> Path:
+        """The file in which a place has its line."""
+        return self._embedded if place == EMBEDDED else self._outside
 
-    def _write(self, places: list[str]) -> None:
-        if not places:
-            self._file.unlink()
-            return
-        self._file.parent.mkdir(mode=0o700, exist_ok=True)
-        new = self._file.with_name(f"{self._file.name}.new")
-        with open(new, "w", encoding="utf-8", opener=_private) as file:
-            file.writelines(f"{place}\n" for place in places)
-        new.replace(self._file)
+
+def _places(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return []
+
+
+def _write(file: Path, places: list[str]) -> None:
+    if not places:
+        file.unlink()
+        return
+    new = file.with_name(f"{file.name}.new")
+    with open(new, "w", encoding="utf-8", opener=_private) as lines:
+        lines.writelines(f"{place}\n" for place in places)
+    new.replace(file)
 
 
 def _private(path: str, flags: int) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.stream.whereabouts import Whereabouts, place_of
+from bq_server.stream.whereabouts import EMBEDDED, Whereabouts, place_of
 from tests.support.client import event
 from tests.support.process import ServerProcess, run
 from tests.support.valkey import Valkey, valkey
@@ -31,7 +31,7 @@ def test_a_start_without_the_stream_used_before_says_that_events_wait_there(data
             assert server.stop() == 0
         found = run("doctor", "--data-dir", str(data_dir), "--port", "0").stdout
         assert f"warning  elsewhere   {said}" in found
-        assert outside.password not in (data_dir / "stream" / "places").read_text()
+        assert outside.password not in (data_dir / "streams").read_text()
         with ServerProcess(data_dir, "--redis-url", outside.url) as server:
             assert "may wait" not in server.banner
             server.request("POST", "/sandbox/drain", json={})
@@ -68,12 +68,15 @@ def test_a_place_is_named_without_its_password(url: str | None, said: str) -> No
 
 
 def test_places_are_kept_until_they_are_removed(tmp_path: Path) -> None:
-    whereabouts = Whereabouts(tmp_path / "places")
+    whereabouts = Whereabouts(tmp_path / "inside", tmp_path / "streams")
     assert whereabouts.others("a") == []
     for name in ("a", "b", "a"):
         whereabouts.add(name)
     assert (whereabouts.others("a"), whereabouts.others("c")) == (["b"], ["a", "b"])
-    assert (tmp_path / "places").stat().st_mode & 0o777 == 0o600
-    for name in ("c", "a", "b"):
+    assert (tmp_path / "streams").stat().st_mode & 0o777 == 0o600
+    whereabouts.add(EMBEDDED)
+    assert whereabouts.others("a") == [EMBEDDED, "b"]
+    assert (tmp_path / "inside").read_text() == f"{EMBEDDED}\n"
+    for name in ("c", "a", "b", EMBEDDED):
         whereabouts.remove(name)
     assert list(tmp_path.iterdir()) == []
