@@ -106,9 +106,14 @@ class Operation:
         return [code for code in Code if code in codes]
 
 
-def json_response(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A model as the body."""
-    return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
+def json_response(
+    model: BaseModel,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    leave_out: set[str] | None = None,
+) -> Response:
+    """A model as the body, but for some of its fields."""
+    return Response(model.model_dump_json(by_alias=True, exclude=leave_out), status, headers, "application/json")
 
 
 def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) -> list[Route]:
