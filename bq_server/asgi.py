@@ -38,7 +38,8 @@ from bq_server.api import (
     standings,
 )
 from bq_server.api.auth import Keyring
-from bq_server.api.bodies import BodyLimits
+from bq_server.api.bodies import PLAIN, BodyLimits
+from bq_server.api.cors import Cors
 from bq_server.api.envelope import Envelope
 from bq_server.api.gate import Gate
 from bq_server.api.operations import routes
@@ -66,7 +67,7 @@ from bq_server.sandbox.importing import Importing
 from bq_server.sandbox.resetting import Resetting
 from bq_server.sandbox.settling import Settling
 from bq_server.sandbox.timekeeping import Timekeeping
-from bq_server.settings import Settings
+from bq_server.settings import Settings, origins_of
 from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
@@ -104,6 +105,8 @@ class Running:
     new_key: str | None = None
     """A key made because there was none at all; shown once and kept nowhere."""
     durability: Durability | None = None
+    origins: frozenset[str] = frozenset()
+    """Whose pages may call the API from a browser."""
     elsewhere: Sequence[str] = ()
     """What to say of streams in which events may wait, while this server uses another."""
     stopping: bool = False
@@ -161,7 +164,8 @@ def create_app(
 
     envelope = Middleware(Envelope, ids=source, is_stopping=lambda: running.stopping)
     gate = Middleware(Gate, budget=running.budget)
-    app = Starlette(lifespan=lifespan, middleware=[envelope, gate], exception_handlers={HTTPException: _no_route})
+    cors = Middleware(Cors, origins=lambda: running.origins)
+    app = Starlette(lifespan=lifespan, middleware=[envelope, cors, gate], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
     app.state.running = running
     return app
@@ -212,7 +216,12 @@ async def _start(
     how = Reading(
         Drafter(ids, clocks),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
-        BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
+        BodyLimits(
+            settings.max_body_bytes,
+            settings.max_batch_body_bytes,
+            settings.read_timeout_seconds,
+            PLAIN if settings.text_plain_events else frozenset(),
+        ),
     )
     messages = Messages(database, MessageLookup(asking, names))
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
@@ -231,6 +240,7 @@ async def _start(
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
+    running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(keyring, intake, how, clocks, ids, running.budget, lambda: running.stopping)
     await database.serve()

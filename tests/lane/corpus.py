@@ -1,5 +1,6 @@
 """Conversations that must go the same way whether the lane answers or not."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -120,6 +121,9 @@ def _heads() -> Iterator[Conversation]:
     yield _one("two types", request(body, b"Content-Type: text/plain"))
     for encoding in (b"gzip", b"identity", b""):
         yield _one(f"encoding {encoding!r}", request(body, b"Content-Encoding: " + encoding))
+        squeezed = gzip.compress(body, mtime=0)
+        yield _one(f"gzip, encoding {encoding!r}", request(squeezed, b"Content-Encoding: " + encoding))
+    yield _one("an origin", request(body, b"Origin: https://shop.example"))
     for given in (b"abc", b"a b", b"x" * 64, b"x" * 65, b'"', b"", b"\xe4"):
         yield _one(f"request id {given!r}"[:30], request(body, b"X-Request-Id: " + given))
         yield _one(f"request id {given!r}, refused"[:40], request(b"{", b"x-request-id: " + given))
