@@ -108,20 +108,25 @@ class DataDirectory:
 
         A directory that holds other things too is somebody's: only what is in it is closed.
         """
+        itself = self.path.resolve()
         for path in self.open_to_others():
-            if path != self.path or self._is_ours_alone():
+            if path != itself or self._is_ours_alone():
                 with suppress(OSError):  # whoever asks afterwards sees it
                     path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
 
     def open_to_others(self) -> list[Path]:
         """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
-        kept = [self.path, self.path / "lock", self.path / "streams", *self.path.glob(f"{self.database.name}*")]
-        kept += [self.stream, *self.stream.rglob("*")]
+        itself, stream = self.path.resolve(), self.stream.resolve()  # either may be a link to another disk
+        kept = [itself, itself / "lock", itself / "streams", *itself.glob(f"{self.database.name}*")]
+        kept += [stream, *stream.rglob("*")]
         return [path for path in kept if _is_open(path)]
 
     def _is_ours_alone(self) -> bool:
-        ours = (self.database.name, self.stream.name, "streams", "lock", RESTORING)
-        return all(entry.name.startswith(ours) or entry.name in NEIGHBOURS for entry in self.path.iterdir())
+        names = {self.stream.name, "streams", "lock"} | NEIGHBOURS
+        return all(
+            entry.name in names or entry.name.startswith((self.database.name, RESTORING))
+            for entry in self.path.iterdir()
+        )
 
     def _require_owner(self) -> None:
         """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""

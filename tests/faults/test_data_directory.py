@@ -51,6 +51,21 @@ def test_what_an_earlier_server_left_open_is_closed(data_dir: Path) -> None:
         assert server.stop() == 0
 
 
+def test_links_to_another_disk_are_followed(tmp_path: Path) -> None:
+    disk, link = tmp_path / "disk", tmp_path / "link"
+    (disk / "data").mkdir(parents=True)
+    (disk / "stream").mkdir()
+    link.symlink_to(disk / "data")
+    (disk / "data" / "stream").symlink_to(disk / "stream")
+    for path in (disk / "data", disk / "stream"):
+        path.chmod(0o755)
+    with ServerProcess(link) as server:
+        assert closed(disk / "stream"), modes(disk / "stream")
+        found = modes(disk / "data")
+        assert {found["."], found["facts.sqlite3"]} == {"drwx------", "-rw-------"}
+        assert server.stop() == 0
+
+
 def test_a_command_makes_no_open_database_either(data_dir: Path) -> None:
     data_dir.mkdir()
     data_dir.chmod(0o755)
