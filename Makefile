@@ -75,16 +75,20 @@ lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra binary pyproject.toml -c requirements/run.txt -o requirements/binary.txt
 
+# What takes long says so first: a silent program is taken for one that hangs.
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Creating a Python environment in $(VENV) (about 5 s)..."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP_INSTALL) --require-hashes -r requirements/run.txt
-	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@echo "Installing what the server needs into $(VENV), once (about 20 s with a fast network)..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/run.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@echo "Installing what tests and lint need into $(VENV), once (about a minute)..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 build/venv.stamp: requirements/binary.txt packaging/bootloader.sh

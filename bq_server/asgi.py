@@ -6,8 +6,8 @@ Any ASGI server can run it: `hypercorn 'bq_server.asgi:create_app()'`.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -39,7 +39,8 @@ from bq_server.api import (
     standings,
 )
 from bq_server.api.auth import Keyring
-from bq_server.api.bodies import BodyLimits
+from bq_server.api.bodies import PLAIN, BodyLimits
+from bq_server.api.cors import Cors
 from bq_server.api.envelope import Envelope
 from bq_server.api.gate import Gate
 from bq_server.api.operations import routes
@@ -47,7 +48,7 @@ from bq_server.api.problems import problem_response
 from bq_server.api.reading import Reading
 from bq_server.budget import Budget
 from bq_server.clock import Clock, Clocks, system_clock
-from bq_server.datadir import DataDirectory
+from bq_server.datadir import OPEN_ADVICE, DataDirectory
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
@@ -71,7 +72,7 @@ from bq_server.sandbox.importing import Importing
 from bq_server.sandbox.resetting import Resetting
 from bq_server.sandbox.settling import Settling
 from bq_server.sandbox.timekeeping import Timekeeping
-from bq_server.settings import Settings
+from bq_server.settings import Settings, origins_of
 from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
@@ -88,6 +89,7 @@ from bq_server.stream.consumer import Consumer, Entry
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.whereabouts import place_of
 from bq_server.stream.writer import Writer
 
 log = structlog.get_logger("bq_server")
@@ -108,6 +110,10 @@ class Running:
     new_key: str | None = None
     """A key made because there was none at all; shown once and kept nowhere."""
     durability: Durability | None = None
+    origins: frozenset[str] = frozenset()
+    """Whose pages may call the API from a browser."""
+    elsewhere: Sequence[str] = ()
+    """What to say of streams in which events may wait, while this server uses another."""
     stopping: bool = False
     """Set by whoever is about to end the server."""
     failure: Exception | None = None
@@ -139,6 +145,10 @@ class Running:
             )
             if self.durability.may_evict:
                 log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)
+        for said in self.elsewhere:
+            log.warning("stream.elsewhere", reason=said)
+        if found := directory.open_to_others():
+            log.warning("data.open_to_others", paths=[str(path) for path in found], advice=OPEN_ADVICE)
 
 
 def create_app(
@@ -169,7 +179,8 @@ def create_app(
         log=running.log_of_requests,
     )
     gate = Middleware(Gate, budget=running.budget)
-    app = Starlette(lifespan=lifespan, middleware=[envelope, gate], exception_handlers={HTTPException: _no_route})
+    cors = Middleware(Cors, origins=lambda: running.origins)
+    app = Starlette(lifespan=lifespan, middleware=[envelope, cors, gate], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False
     app.state.running = running
     return app
@@ -182,6 +193,7 @@ async def _start(
     directory = DataDirectory(settings.data_dir)
     stack.enter_context(directory.locked(wait_seconds=0.5))
     directory.require_finished()
+    directory.close_to_others()
     if settings.redis_url is None:
         directory.require_facts_of_stream()
     database = await stack.enter_async_context(Database.open(directory.database))
@@ -201,8 +213,10 @@ async def _start(
     reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
     asking = await stack.enter_async_context(connect(url))
     names = StreamKeys(settings.redis_prefix)
+    backlog = Backlog(asking, names)
     running.durability = await inspect(writing, chosen)
     await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
+    running.elsewhere = await stack.enter_async_context(_whereabouts(directory, chosen, settings.redis_prefix, backlog))
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
@@ -218,11 +232,15 @@ async def _start(
     how = Reading(
         Drafter(ids, clocks),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
-        BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
+        BodyLimits(
+            settings.max_body_bytes,
+            settings.max_batch_body_bytes,
+            settings.read_timeout_seconds,
+            PLAIN if settings.text_plain_events else frozenset(),
+        ),
         accepting,
     )
     messages = Messages(database, MessageLookup(asking, names))
-    backlog = Backlog(asking, names)
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
     resetting = Resetting(database, backlog, settling, clocks, resets)
     applying = Applying(database, games, refolding, ids, clocks)
@@ -234,10 +252,12 @@ async def _start(
     # Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
     async with database.transaction() as connection:
         running.new_key = await _first_key(connection, settings, clock, ids)
-    keyring = Keyring(database)
+    dev_key = settings.dev_key and api_keys.of_setting(settings.dev_key.get_secret_value(), clock())
+    keyring = Keyring(database, [dev_key] if dev_key else [])
     await keyring.refresh()
     await stack.enter_async_context(_background(keyring.keep_fresh()))
 
+    running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
         keyring,
@@ -295,13 +315,10 @@ async def _start(
 
 
 async def _first_key(connection: Connection, settings: Settings, clock: Clock, ids: IdSource) -> str | None:
-    """Honour the key that was set; or else make one with every scope, and answer it, where there is none at all."""
-    if settings.dev_key is not None:
-        await api_keys.add(
-            connection, settings.dev_key.get_secret_value(), api_keys.EVERY_SCOPE, "BQ_DEV_KEY", ids, clock()
-        )
-        return None
-    if await api_keys.every(connection):
+    """Make a key with every scope, and answer it, where there is none at all and the settings name none."""
+    await api_keys.revoke_kept_dev_keys(connection, clock())
+    kept = [key for key in await api_keys.every(connection) if key.name != api_keys.DEV_KEY]
+    if kept or settings.dev_key is not None:
         return None
     key = api_keys.generate("test", secrets.token_bytes)
     await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())
@@ -310,6 +327,29 @@ async def _first_key(connection: Connection, settings: Settings, clock: Clock, i
 
 async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
     return await settle(processor, [(entry.message_id, entry.payload) for entry in entries])
+
+
+@asynccontextmanager
+async def _whereabouts(
+    directory: DataDirectory, url: str | None, prefix: str, backlog: Backlog
+) -> AsyncIterator[list[str]]:
+    """Note where events wait while this server runs, and after it unless nothing does; what to say of other places."""
+    whereabouts, place = directory.whereabouts, place_of(url, prefix)
+    with _noting(place):
+        whereabouts.add(place)
+    yield [directory.waiting_elsewhere(other) for other in whereabouts.others(place)]
+    with suppress(StreamUnavailable):
+        if await backlog.is_empty():
+            with _noting(place):
+                whereabouts.remove(place)
+
+
+@contextmanager
+def _noting(place: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.warning("stream.not_noted", place=place, file=error.filename, reason=error.strerror)
 
 
 @asynccontextmanager

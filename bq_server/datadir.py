@@ -3,14 +3,26 @@
 import fcntl
 import os
 import pwd
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bq_server.stream.whereabouts import EMBEDDED, Whereabouts
+
 RESTORING = ".restoring-"
 """How the directory is called in which a restore makes everything ready."""
+
+OTHERS = 0o077
+"""The rights of everybody but the owner, in a mode."""
+
+OPEN_ADVICE = "others can read it: give the server a directory that is its own, on a file system that keeps modes"
+"""What to say of what is still open to others when the server has started."""
+
+NEIGHBOURS = frozenset({"lost+found"})
+"""What a file system of its own brings along."""
 
 
 class DataDirectoryUnusable(Exception):
@@ -32,6 +44,11 @@ class DataDirectory:
     def stream(self) -> Path:
         """Where the embedded stream server keeps its append-only file."""
         return self.path / "stream"
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """The streams in which events may wait."""
+        return Whereabouts(self.stream / "places", self.path / "streams")
 
     @property
     def unfinished(self) -> list[Path]:
@@ -61,6 +78,14 @@ class DataDirectory:
             f"into a new directory, or move {self.stream} away to begin without what is queued"
         )
 
+    def waiting_elsewhere(self, place: str) -> str:
+        """What to say where events may wait in a stream that is not the one in use."""
+        how = "without --redis-url" if place == EMBEDDED else "with the --redis-url of it"
+        return (
+            f"events may wait in {place}, which this server used before: start it {how} until nothing waits there, or "
+            f"remove that line from {self.whereabouts.file_of(place)}"
+        )
+
     def require_finished(self) -> None:
         """Raises `DataDirectoryUnusable` where a restore was killed: a server would begin with nothing there."""
         if unfinished := self.unfinished:
@@ -78,6 +103,31 @@ class DataDirectory:
                 f"the data directory {self.path} can't be made: {reason}; choose another with --data-dir"
             ) from error
 
+    def close_to_others(self) -> None:
+        """Take the rights that others have to what is in it, whatever they were, as far as that is possible.
+
+        A directory that holds other things too is somebody's: only what is in it is closed.
+        """
+        itself = self.path.resolve()
+        for path in self.open_to_others():
+            if path != itself or self._is_ours_alone():
+                with suppress(OSError):  # whoever asks afterwards sees it
+                    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+
+    def open_to_others(self) -> list[Path]:
+        """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
+        itself, stream = self.path.resolve(), self.stream.resolve()  # either may be a link to another disk
+        kept = [itself, itself / "lock", itself / "streams", *itself.glob(f"{self.database.name}*")]
+        kept += [stream, *stream.rglob("*")]
+        return [path for path in kept if _is_open(path)]
+
+    def _is_ours_alone(self) -> bool:
+        names = {self.stream.name, "streams", "lock"} | NEIGHBOURS
+        return all(
+            entry.name in names or entry.name.startswith((self.database.name, RESTORING))
+            for entry in self.path.iterdir()
+        )
+
     def _require_owner(self) -> None:
         """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""
         status = self.path.stat()
@@ -86,6 +136,12 @@ class DataDirectory:
                 f"the data directory {self.path} belongs to {_user(status.st_uid)}: run this as that user, or the "
                 "server can't use what is made there"
             )
+
+    def require_unused(self) -> None:
+        """Raises `DataDirectoryUnusable` where a server works in it. Makes nothing: it may be there or not."""
+        if (self.path / "lock").exists():
+            with self.locked():
+                pass
 
     @contextmanager
     def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:
@@ -119,6 +175,14 @@ class DataDirectory:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and bool(mode & OTHERS)
 
 
 def _user(uid: int) -> str:

@@ -106,6 +106,12 @@ def overloaded() -> "Refusal":
     return Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER)
 
 
+def too_large(limit: int) -> "Refusal":
+    """The refusal of a body of more bytes than that."""
+    detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
+    return Refusal(Code.BODY_TOO_LARGE, detail, headers={"Connection": "close"})
+
+
 LONE_SURROGATE = "must not hold half of a surrogate pair"
 
 _WORDS = {

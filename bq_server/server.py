@@ -164,8 +164,7 @@ def _bind(settings: Settings) -> socket.socket:
     except OSError as error:
         try:
             # Most often the port is taken because this very directory is being served: say that first.
-            with DataDirectory(settings.data_dir).locked():
-                pass
+            DataDirectory(settings.data_dir).require_unused()
         except DataDirectoryUnusable as unusable:
             raise StartFailed(str(unusable)) from error
         other = "port with --port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "address with --host"

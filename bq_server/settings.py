@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+_ORIGIN = re.compile(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
+"""As a browser writes it, or every one."""
+
 KiB = 1024
 MiB = 1024 * KiB
 
@@ -26,7 +29,7 @@ class Settings(BaseModel):
         "bq", min_length=1, max_length=100, description="Start of the name of every key kept in the stream server."
     )
     dev_key: SecretStr | None = Field(
-        None, description="A bq_test_ key (32 hex characters after the prefix) to honour from the start, every scope."
+        None, description="A bq_test_ key (32 hex characters after the prefix), valid while this is set, every scope."
     )
     game: Path | None = Field(
         None, description="Game document applied to the test environment at the start and whenever it changes."
@@ -42,6 +45,13 @@ class Settings(BaseModel):
         64 * MiB,
         ge=1 * MiB,
         description="Bytes that bodies and answers under way may take in all; past it 503 overloaded.",
+    )
+    cors_origins: str | None = Field(
+        None,
+        description="Origins whose pages may call the API from a browser (https://shop.example), with commas; or *.",
+    )
+    text_plain_events: bool = Field(
+        False, description="Whether events are also read from bodies of the type text/plain, as sendBeacon sends them."
     )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
@@ -72,6 +82,21 @@ class Settings(BaseModel):
     shutdown_timeout_seconds: float = Field(
         10, gt=0, description="Seconds that requests under way get to finish after SIGINT or SIGTERM."
     )
+
+    @field_validator("data_dir", "game", mode="before")
+    @classmethod
+    def _names_a_path(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("must name a path; '.' is the working directory")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        for origin in origins_of(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin: https:// or http://, a host in lower case, perhaps a port")
+        return value
 
     @field_validator("dev_key")
     @classmethod
@@ -113,3 +138,8 @@ class Settings(BaseModel):
 
         loaded = Loaded(**flags)
         return cls.model_construct(**{name: getattr(loaded, name) for name in cls.model_fields})
+
+
+def origins_of(setting: str | None) -> frozenset[str]:
+    """The origins that `cors_origins` names."""
+    return frozenset(each.strip() for each in setting.split(",")) if setting else frozenset()

@@ -7,6 +7,7 @@ used.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.private_server import PrivateServer
     from harness.stories.outcomes import Mode, Outcome
     from harness.stories.scenario import Scenario
+    from harness.stories.surroundings import Surroundings
 
 SUFFIXES = (".bq.yaml", ".bq.yml")
 MODES = ("stream", "sync", "both", "shuffled")
@@ -43,6 +45,7 @@ class Connection:
         self._key: str | None = config.getoption("--bq-api-key") or os.environ.get(KEY_VARIABLE)
         self._private: PrivateServer | None = None
         self._client: Client | None = None
+        self._found: Surroundings | None = None
         self._failure: str | None = None
 
     def server(self) -> PrivateServer | RunningServer:
@@ -68,15 +71,31 @@ class Connection:
             from harness.client import Client
 
             server = self.server()
-            self._client = Client(server.url, server.key)
+            client = Client(server.url, server.key)
+            if self._url is not None:
+                from harness.stories.surroundings import Surroundings
+
+                self._found = Surroundings.of(client)
+            self._client = client
         return self._client
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started; give a server that wasn't its game and its clock again."""
         if self._client is not None:
+            self._put_back(self._client)
             self._client.close()
         if self._private is not None:
             self._private.close()
+
+    def _put_back(self, client: Client) -> None:
+        from harness.client import Refused, Unreachable
+
+        if self._found is not None:
+            try:
+                self._found.put_back(client)
+            except (Refused, Unreachable) as error:
+                # Too late for a test to fail for it.
+                print(f"\nbq: the game and the clock could not be put back: {error}", file=sys.stderr)  # noqa: T201
 
 
 CONNECTION = pytest.StashKey[Connection]()

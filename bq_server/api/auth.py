@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from collections.abc import Sequence
 
 import structlog
 from starlette.requests import Request
@@ -21,8 +22,10 @@ REFRESH_SECONDS = 1.0
 class Keyring:
     """The valid keys, read anew every second so that the hot path asks no database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, always: Sequence[ApiKey] = ()) -> None:
+        """`always` are valid beside those that are kept, as long as this process runs."""
         self._database = database
+        self._always = always
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] | None = None
         """By id; None before the first look."""
@@ -32,7 +35,7 @@ class Keyring:
         async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
         by_prefix: dict[str, list[ApiKey]] = {}
-        for key in found:
+        for key in (*self._always, *found):
             if key.revoked_at is None:
                 by_prefix.setdefault(key.sha256[:8], []).append(key)
         self._by_prefix = by_prefix

@@ -1,13 +1,15 @@
 """Reading a request's body: of the right type, not too large, and in time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
+from bq_server.api.inflating import inflated, is_compressed
 from bq_server.budget import Lease
-from bq_server.problems import Code, Refusal, overloaded
+from bq_server.problems import Code, Refusal, overloaded, too_large
 
 DISCARD_BYTES = 16 << 20
 DISCARD_SECONDS = 2.0
@@ -21,10 +23,16 @@ class BodyLimits:
     single: int
     batch: int
     seconds: float
+    events_also: frozenset[str] = frozenset()
+    """Media types that a body of events may have beside JSON's, whose text is JSON all the same."""
 
 
 YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 """Media types of YAML (RFC 9512) and those in use before it."""
+
+
+PLAIN = frozenset({"text/plain"})
+"""What browsers name a text for which they were told nothing: as `navigator.sendBeacon` sends it."""
 
 
 NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -42,9 +50,10 @@ def is_json(media_type: str) -> bool:
 
 
 async def read_body(request: Request, limit: int, seconds: float, *, also: frozenset[str] = frozenset()) -> bytes:
-    """The bytes of a JSON body, or of one that is of one of the other media types.
+    """The bytes of a JSON body, or of one that is of one of the other media types; inflated where they come as gzip.
 
-    Raises `Refusal`: unsupported type, too large, too slow, or more than can be held beside what others send.
+    Raises `Refusal`: unsupported type, too large, too slow, or more than can be held beside what others send. `limit`
+    is of what is sent, and of what it inflates to.
     """
     media_type = media_type_of(request.headers.get("content-type", ""))
     if not is_json(media_type) and media_type not in also:
@@ -52,30 +61,33 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
         wanted = " or ".join(["application/json", *sorted(also)[:1]])
         detail = f"Send the body as Content-Type: {wanted}, {sent}."
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        detail = f"Send the body without Content-Encoding, not {encoding}."
-        raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
+    arriving = _arriving(request)
+    pieces = inflated(arriving, limit) if is_compressed(request) else arriving
     lease: Lease | None = request.scope.get("bq.lease")
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
+            async for chunk in pieces:
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 if lease is not None and not lease.take(len(chunk)):
                     raise overloaded()
     except TimeoutError:
         detail = f"The body did not arrive within {seconds:g} s."
         raise Refusal(Code.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None
-    request.scope["bq.body_read"] = True
     return b"".join(chunks)
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        yield chunk
+    request.scope["bq.body_read"] = True
 
 
 async def discard_body(request: Request) -> None:
@@ -93,8 +105,3 @@ async def discard_body(request: Request) -> None:
                 size += len(message.get("body", b""))
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return
-
-
-def _too_large(limit: int) -> Refusal:
-    detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
-    return Refusal(Code.BODY_TOO_LARGE, detail, headers={"Connection": "close"})

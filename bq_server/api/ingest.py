@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.batches import Taken, replayed, take_batch
@@ -13,7 +14,7 @@ from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
 from bq_server.ingest.acceptance import Accepted, Conflicting, Intake
 from bq_server.ingest.messages import Messages
-from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.ingest.models import BatchIn, EventIn, FactWarning
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, Refusal
 from bq_server.processing.caused import effects_of
@@ -84,6 +85,9 @@ class SyncAnswer(BaseModel):
     fact_id: str
     fact_type: str = Field(description="`custom.` and the event's name.")
     processed_at: str = Field(json_schema_extra={"format": "date-time"})
+    warnings: list[FactWarning] | None = Field(
+        None, description="What was doubtful about the event; only where something was."
+    )
 
 
 class SyncEffectsAnswer(SyncAnswer):
@@ -99,6 +103,12 @@ class Applied(BaseModel):
     part: str | None = Field(description="The objective, for a challenge.")
     verdict: Verdict
     message: str | None
+    value: int | float | None = Field(
+        description="How far it comes by the event: of `target`; of a streak, its length. Null for points and boards."
+    )
+    target: int | float | None = Field(
+        description="Where it is reached: of a streak, its next milestone, null after the last."
+    )
 
 
 class RehearsalAnswer(BaseModel):
@@ -107,6 +117,7 @@ class RehearsalAnswer(BaseModel):
     dry_run: Literal[True] = True
     fact_type: str
     would_be: Literal["processed", "duplicate"]
+    warnings: list[FactWarning] = Field(description="What is doubtful about the event.")
     effects: list[dict[str, Any]]
     definitions: list[Applied] = Field(description="Every definition listening to the event.")
 
@@ -244,13 +255,15 @@ def operations(
             fact_id=fact.fact_id,
             fact_type=fact.fact_type,
             processed_at=format_timestamp(fact.processed_at),
+            warnings=from_json(fact.warnings) or None,
         )
+        left_out = set() if answer.warnings else {"warnings"}
         if query.include is None:
-            return json_response(answer, 200, replayed([result]))
+            return json_response(answer, 200, replayed([result]), left_out)
         async with database.read() as connection:
             caused = [_shown(effect) for effect in await effects_of(connection, fact)]
         told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
-        return json_response(told, 200, replayed([result]))
+        return json_response(told, 200, replayed([result]), left_out)
 
     async def rehearse(event: Event) -> RehearsalAnswer:
         rehearsal = await processor.rehearse(event)
@@ -260,9 +273,17 @@ def operations(
         return RehearsalAnswer(
             fact_type=event.fact_type,
             would_be="processed" if fresh else "duplicate",
+            warnings=from_json(event.warnings),
             effects=[_shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
             definitions=[
-                Applied(definition=each.definition, part=each.part, verdict=each.verdict, message=each.message)
+                Applied(
+                    definition=each.definition,
+                    part=each.part,
+                    verdict=each.verdict,
+                    message=each.message,
+                    value=each.value,
+                    target=each.target,
+                )
                 for each in rehearsal.explanations
             ],
         )

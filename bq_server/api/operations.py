@@ -13,6 +13,7 @@ from starlette.routing import Route
 from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
 from bq_server.api.envelope import path_parameter
+from bq_server.api.headers import require_single
 from bq_server.api.problems import problem_response
 from bq_server.clock import Clocks
 from bq_server.events import Scope
@@ -121,9 +122,14 @@ class Operation:
         return [code for code in Code if code in codes]
 
 
-def json_response(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A model as the body."""
-    return Response(model.model_dump_json(by_alias=True), status, headers, "application/json")
+def json_response(
+    model: BaseModel,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    leave_out: set[str] | None = None,
+) -> Response:
+    """A model as the body, but for some of its fields."""
+    return Response(model.model_dump_json(by_alias=True, exclude=leave_out), status, headers, "application/json")
 
 
 def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) -> list[Route]:
@@ -149,6 +155,7 @@ def _endpoint(
         scope = Scope("", "")
         try:
             if operation.scope is not None:
+                require_single(request)
                 scope = authenticate(request, keyring, operation.scope).scope
             response = await operation.handle(Call(request, scope, _query(request, operation.query)))
         except Refusal as refusal:

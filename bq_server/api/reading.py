@@ -57,7 +57,8 @@ class Reading:
 
     async def one(self, call: Call) -> Event:
         """The event of a single or sync request. Raises `Refusal`."""
-        body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
+        limits = self.bodies
+        body = await read_body(call.request, limits.single, limits.seconds, also=limits.events_also)
         return self.event(call.scope, body, _header_key(call))
 
     def event(self, scope: Scope, body: bytes, header_key: str | None) -> Event:
@@ -69,7 +70,8 @@ class Reading:
         if _header_key(call) is not None:
             detail = "is for one event: in a batch give each event its own idempotency_key"
             raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
-        body = await read_body(call.request, self.bodies.batch, self.bodies.seconds)
+        limits = self.bodies
+        body = await read_body(call.request, limits.batch, limits.seconds, also=limits.events_also)
         events = BatchEvents()
         slices = Slices()
         for _ in self.read_into(events, call.scope, body):

@@ -6,7 +6,7 @@ directory that is a mount of its own, as in a container, can't be renamed, and i
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -28,6 +28,7 @@ from bq_server.stream.dead_letters import read_letter
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.laying import lay
+from bq_server.stream.whereabouts import place_of
 from bq_server.stream.writer import Claim
 
 Resets = Mapping[Scope, int]
@@ -112,6 +113,8 @@ class Restoring:
                 staging.stream.rename(self._directory.stream)
             # From here on it is a data directory: a stream without a database is refused by a server.
             staging.database.rename(self._directory.database)
+            with suppress(OSError):  # all is there; only a hint would be missing
+                self._directory.whereabouts.add(place_of(self._url, self._keys.prefix))
         except BaseException:
             shutil.rmtree(self._directory.stream, ignore_errors=True)
             raise

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bq_server.stream.connection import Durability
 
 
-@with_settings(["host", "port", "data_dir", "redis_url"])
+@with_settings(["host", "port", "data_dir", "redis_url", "redis_prefix"])
 def doctor(settings: Settings) -> None:
     """Say what this machine gives the server and what is wrong with it, each in a line with what to do.
 
@@ -54,11 +54,13 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     directory = DataDirectory(settings.data_dir)
     state, served = _state(directory, embedded=settings.redis_url is None)
     yield state
+    yield from _access(directory)
     yield diagnosis.disk(settings.data_dir)
     if state.level == "ok":
         yield from _moments(directory)
     yield diagnosis.port(settings.host, settings.port, served=served)
     yield from _stream(settings, directory.stream if served else None)
+    yield from _elsewhere(settings, directory)
 
 
 def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, bool]":
@@ -83,6 +85,17 @@ def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, boo
             advice = "make room on its disk"
         return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
     return Finding("ok", "data", f"{where} ({'new' if new else 'ready'})"), False
+
+
+def _access(directory: "DataDirectory") -> "Iterator[Finding]":
+    """Whether others can look into what the server keeps. A start closes what it can."""
+    from bq_server.datadir import OPEN_ADVICE
+    from bq_server.diagnosis import Finding
+
+    if found := directory.open_to_others():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        said = f"{found[0]}{more}: {OPEN_ADVICE}"
+        yield Finding("warning", "access", said)
 
 
 def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
@@ -122,6 +135,20 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
         yield Finding("problem", "memory", said)
     weak = durability.promise.startswith("none")
     yield Finding("warning" if weak else "ok", "durability", durability.promise)
+
+
+def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Finding]":
+    """Other streams in which events of this data directory may wait."""
+    from bq_server.diagnosis import Finding
+    from bq_server.stream.whereabouts import place_of
+
+    place = place_of(reveal(settings.redis_url), settings.redis_prefix)
+    try:
+        others = directory.whereabouts.others(place)
+    except OSError:
+        return  # what is wrong with the directory was said above
+    for other in others:
+        yield Finding("warning", "elsewhere", directory.waiting_elsewhere(other))
 
 
 async def _durability(url: str | None, running: Path | None) -> "Durability":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bq_server.cli.options import fail
+from bq_server.cli.options import consent, fail
 
 app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help=True)
 
@@ -48,10 +48,16 @@ def apply(
     file: FILE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would change.")] = False,
     backfill: Annotated[bool, typer.Option("--backfill", help="Count all facts already stored too.")] = False,
+    allow_removal: Annotated[
+        bool, typer.Option("--allow-removal", help="Remove definitions of a live environment without asking.")
+    ] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Show what applying a game would change, then apply it and wait until all is computed."""
+    """Show what applying a game would change, then apply it and wait until all is computed.
+
+    Where it would remove definitions of a live environment, it asks first, and refuses where nobody can be asked.
+    """
     text = _read(file)
     backfilling = "true" if backfill else "false"
     path = f"/api/v1/gamify/admin/game?backfill={backfilling}"
@@ -67,6 +73,9 @@ def apply(
     )
     if dry_run:
         return
+    if plan["removed"] and not allow_removal and not _is_of_test(api_key):
+        what = f"this would remove {_counted(plan['removed'])} from the live game of {url}"
+        consent(what, "Apply it?", "--allow-removal")
     applied = _call(url, "PUT", path, api_key, text)
     typer.echo(f"applied as version {applied['version']}")
     if applied["recomputed"]:
@@ -76,10 +85,14 @@ def apply(
 @app.command()
 def example(
     show: Annotated[bool, typer.Option("--show", help="Print the game and its events, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Replace the game that is in force without asking.")] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Apply the shipped example game, which uses every mechanic, and play it; tell what each event caused."""
+    """Apply the shipped example game, which uses every mechanic, and play it; tell what each event caused.
+
+    Only in a test environment, and not without asking where another game is in force: its events are invented.
+    """
     from importlib.resources import files
 
     directory = files("bq_server.examples")
@@ -89,7 +102,13 @@ def example(
         typer.echo(document)
         typer.echo(events, nl=False)
         return
-    applied = _call(url, "PUT", "/api/v1/gamify/admin/game", api_key, document.encode())
+    if api_key and not _is_of_test(api_key):
+        fail("the example replaces the game and posts invented events: it needs a key of a test environment", code=2)
+    path = "/api/v1/gamify/admin/game"
+    removed = _call(url, "PUT", f"{path}?dry_run=true", api_key, document.encode())["removed"]
+    if removed and not yes:
+        consent(f"this would replace the test game of {url}, {_counted(removed)}", "Play the example?", "--yes")
+    applied = _call(url, "PUT", path, api_key, document.encode())
     typer.echo(f"the example game is in force as version {applied['version']}")
     for line in events.splitlines():
         event = json.loads(line)
@@ -98,6 +117,15 @@ def example(
         for effect in answer["effects"]:
             typer.echo(f"    {_in_words(effect)}")
     typer.echo(f"see where she stands: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
+
+
+def _is_of_test(api_key: str) -> bool:
+    """Whether a key acts on a test environment; each says so itself."""
+    return api_key.startswith("bq_test_")
+
+
+def _counted(definitions: list[str]) -> str:
+    return "1 definition" if len(definitions) == 1 else f"{len(definitions)} definitions"
 
 
 def _in_words(effect: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from tomllib import TOMLDecodeError
@@ -29,10 +30,19 @@ def variable(name: str) -> str:
     return "BQ_" + name.upper()
 
 
-# Whether it can be read is ours to say, with what to do.
+def named_path(value: str) -> Path:
+    """A path that was given. One without a name, of a variable that is not set perhaps, would be the working directory.
+
+    Raises `typer.BadParameter`.
+    """
+    if not value:
+        raise typer.BadParameter("names no path; '.' is the working directory")
+    return Path(value)
+
+
 DATA_DIR = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", readable=False),
+    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", parser=named_path, metavar="<path>"),
 ]
 
 KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY", "BQ_KEY"}
@@ -72,7 +82,8 @@ def _parameter(name: str) -> inspect.Parameter:
     plain: Any = kind if choices or kind in (int, float, bool, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
     help_text = f"{field.description} [{variable(name)}]{default}"
-    option = typer.Option(flag(name), help=help_text, show_default=False, readable=False)
+    reading: Any = {"parser": named_path, "metavar": "<path>"} if kind is Path else {}
+    option = typer.Option(flag(name), help=help_text, show_default=False, **reading)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[plain | None, option]
     )
@@ -102,6 +113,17 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """End the program with a sentence on standard error."""
     typer.echo(f"bq-server: {message}", err=True)
     raise typer.Exit(code)
+
+
+def consent(what: str, question: str, option: str) -> None:
+    """Let the person at the terminal decide about `what` would be lost.
+
+    Ends the program at a no, and where there is no terminal: there `option` says yes beforehand.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        fail(f"{what}: nothing was done. {option} allows it where nobody can be asked", code=2)
+    if not typer.confirm(f"bq-server: {what}. {question}", err=True):
+        fail("nothing was done")
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:

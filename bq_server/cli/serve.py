@@ -37,6 +37,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "Running")
         f"  docs       {url}/docs",
         f"  data       {settings.data_dir.resolve()}",
         f"  durability {running.promise()}",
+        *(f"  elsewhere  {said}" for said in running.elsewhere),
         "",
     ]
     key = running.new_key

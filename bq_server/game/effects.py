@@ -201,6 +201,10 @@ class Explanation:
     """The objective, for a challenge."""
     verdict: Verdict
     message: str | None = None
+    value: int | float | None = None
+    """How far the part has come with it: of a streak its length. None for what has no way to go, such as points."""
+    target: int | float | None = None
+    """Where it is reached: of a streak its next milestone, None after the last."""
 
 
 @dataclass(frozen=True, slots=True)

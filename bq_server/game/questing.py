@@ -119,7 +119,8 @@ class QuestRule:
             for reading in hit.readings:
                 if reading.part != ENROLMENT:
                     verdict = verdicts.get((hit.fact.fact_id, reading.part), reading.verdict)
-                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message))
+                    way = self.quest.way(standing.progress, reading.part)
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message, way))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
         awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}

@@ -48,6 +48,10 @@ class Quest:
         """Whether an amount makes its part's sum fall."""
         return self.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0
 
+    def way(self, progress: "Progress", part: int) -> tuple[int | float, int | float]:
+        """How far a part has come, and where it is met, for a reader."""
+        return progress.shown(self, part), self.measures[part].shown(self.targets[part])
+
     @property
     def has_sums(self) -> bool:
         """Whether a part may fall, and so the whole be less than it was."""

@@ -164,6 +164,10 @@ class Rule(Protocol):
         ...
 
 
+Way = tuple[int | float | None, int | float | None]
+"""How far a part has come, and where it is reached."""
+
+
 def bounds(definition: Definition, applied_seq: int) -> Bounds:
     """The bounds of a definition, in microseconds."""
     return Bounds(applied_seq, micros(definition.starts_at), micros(definition.ends_at))
@@ -183,9 +187,11 @@ def revision(definition: BaseModel, applied_seq: int, *cosmetic: str, salt: str 
     return blake2b(f"{applied_seq} {salt} {text}".encode(), digest_size=6).hexdigest()
 
 
-def explain(rule: Rule, fact: Fact, part: int, verdict: Verdict, message: str | None = None) -> Explanation:
+def explain(
+    rule: Rule, fact: Fact, part: int, verdict: Verdict, message: str | None = None, way: Way = (None, None)
+) -> Explanation:
     """An explanation, in the rule's name."""
-    return Explanation(fact.fact_id, rule.key, rule.part_name(part), verdict, message)
+    return Explanation(fact.fact_id, rule.key, rule.part_name(part), verdict, message, *way)
 
 
 def merge(past: Sequence[Hit], batch: Sequence[Hit]) -> list[Hit]:

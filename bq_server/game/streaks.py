@@ -235,10 +235,11 @@ class StreakRule:
             self._grant(outcome, runs, fact if fact.fact_id in batch or not hits else hits[-1].fact, fact, given)
         runs.forget()
         outcome.grants = reduced(outcome.grants, self.steps(), due)
+        way = runs.current, next((at for at, _ in self.milestones if at > runs.current), None)
         for hit in hits:
             if hit.fact.fact_type != TIMEZONE_CHANGED:
                 reading = hit.readings[0]
-                outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
+                outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message, way))
         if hits and (known.current, known.longest) != (runs.current, runs.longest):
             fact = hits[-1].fact
             outcome.effects.append(

@@ -26,7 +26,7 @@ _MEANT = frozenset(
 )
 """Headers that mean something on these routes. Each may stand once."""
 
-_ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"http2-settings"})
+_ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"http2-settings", b"origin"})
 """Headers that only others honour. Any other header means nothing on these routes, to whoever answers."""
 
 
@@ -125,7 +125,7 @@ def quick_length(text: bytes) -> int | None:
     return int(lengths[0]) if len(lengths) == 1 and lengths[0] else None
 
 
-_LOOKED_AT = re.compile(rb"\n(?:[ \t]|(?i:connection|transfer-encoding|expect|upgrade)[ \t]*:)")
+_LOOKED_AT = re.compile(rb"\n(?:[ \t]|(?i:connection|transfer-encoding|expect|upgrade|origin)[ \t]*:)")
 _LENGTH = re.compile(rb"\n(?i:content-length): ?([0-9]{1,7}(?=\r)|)")
 """Finds an empty one in place of any that is not a plain number."""
 

@@ -1,6 +1,7 @@
 """The connections to one SQLite database: one that writes, a few that read beside it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -112,6 +113,9 @@ class Database:
         with _unavailable(path):
             # aiosqlite's thread outlives a connection that can't be opened, and then complains of the loop's end.
             await asyncio.to_thread(lambda: sqlite.connect(str(path), patience=PATIENCE_SECONDS).close())
+        if may_migrate and not os.access(path, os.W_OK):
+            # SQLite opens it all the same, and complains of the first write, when nobody knows of which file.
+            raise explained(path, PermissionError("attempt to write a readonly database"))
         async with database._stack:
             database._writer = await database._connect(PATIENCE_SECONDS)
             with _unavailable(path):

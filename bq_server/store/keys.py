@@ -15,6 +15,9 @@ Environment = Literal["live", "test"]
 KeyScope = Literal["ingest", "read", "metrics", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
 
+DEV_KEY = "BQ_DEV_KEY"
+"""The name of the key that a setting makes valid. Earlier releases kept it beside the others."""
+
 PROJECT = "default"
 """The one project there is today; rows carry it so that there can be more."""
 
@@ -74,6 +77,16 @@ async def add(
 async def revoke(connection: Connection, key_id: str, now: int) -> bool:
     """Make the key invalid; whether there is such a key."""
     return bool(await _queries.revoke_key(connection, key_id=key_id, revoked_at=now))
+
+
+def of_setting(key: str, now: int) -> ApiKey:
+    """The key that a setting makes valid for as long as it is set, with every scope. It is kept nowhere."""
+    return ApiKey("dev_key", Scope(PROJECT, "test"), digest(key), frozenset(EVERY_SCOPE), DEV_KEY, now, None)
+
+
+async def revoke_kept_dev_keys(connection: Connection, now: int) -> None:
+    """Make the keys invalid that an earlier release kept because the setting held them once."""
+    await _queries.revoke_test_keys_named(connection, name=DEV_KEY, revoked_at=now)
 
 
 async def every(connection: Connection) -> list[ApiKey]:

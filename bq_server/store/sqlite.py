@@ -3,7 +3,9 @@
 Python's own is often the system's, and that one is often too old for a database with several connections.
 """
 
+import os
 import platform
+from contextlib import suppress
 from typing import Any
 
 sqlite: Any  # the module's names come from C and have no types
@@ -76,7 +78,14 @@ def connect(path: str, *, patience: float = 2.0) -> Any:
     """
     if (reason := problem()) is not None:
         raise TooOld(reason)
+    _create_private(path)
     connection = sqlite.connect(path, timeout=patience, isolation_level=None)
     for pragma in (busy_timeout(patience), "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _create_private(path: str) -> None:
+    """Make the file where there is none, for this user alone: SQLite gives its other files the same mode."""
+    with suppress(OSError):  # it is there, or SQLite will say why it can't be
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -50,6 +50,11 @@ class Backlog:
                 waiting, oldest, dead = await pipe.execute()
             return waiting, oldest[0][0].decode() if oldest else None, dead
 
+    async def is_empty(self) -> bool:
+        """Whether nothing waits, nor was given up."""
+        with _unavailable():
+            return not await self._client.xlen(self._keys.events) and not await self._client.hlen(self._keys.dead)
+
     async def newest(self) -> str:
         """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
         with _unavailable():

@@ -143,6 +143,7 @@ class EmbeddedValkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=child_environment(),
+            umask=0o077,
             start_new_session=True,  # Ctrl-C is for the server, which then ends Valkey in order
             preexec_fn=_die_with_parent,
         )

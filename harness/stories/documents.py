@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -124,6 +124,11 @@ def shipped() -> Path:
     directory = Path(str(files("harness") / "scenarios"))
     here = Path.cwd()
     return directory.relative_to(here) if directory.is_relative_to(here) else directory
+
+
+def by_place_in_source(scenario: Scenario) -> Scenario:
+    """A shipped scenario, named by where it lies in the source, wherever this program unpacked it this time."""
+    return replace(scenario, path=Path("harness", "scenarios") / scenario.path.relative_to(shipped()))
 
 
 def _files(path: Path) -> Iterator[Path]:

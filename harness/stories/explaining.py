@@ -67,7 +67,8 @@ def _verdicts(game: CompiledGame, explanations: Iterable[Explanation]) -> Iterat
 
 
 def _named(explanation: Explanation) -> str:
-    return explanation.definition if explanation.part is None else f"{explanation.definition}:{explanation.part}"
+    name = explanation.definition if explanation.part is None else f"{explanation.definition}:{explanation.part}"
+    return name if explanation.target is None else f"{name} ({explanation.value} of {explanation.target})"
 
 
 def _why(game: CompiledGame, explanation: Explanation) -> str:

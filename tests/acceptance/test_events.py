@@ -87,6 +87,17 @@ def test_unknown_fields_are_left_out_with_a_warning_on_the_fact(bq: Project) -> 
         assert fact["properties"] == {}
 
 
+def test_sync_tells_its_warnings_at_once_and_only_where_there_are_some(bq: Project) -> None:
+    doubtful = event(amount=3, timestamp=(datetime.now(UTC) + timedelta(hours=25)).isoformat(), idempotency_key="k")
+    expected = [("unknown_field", "amount"), ("timestamp_ahead", "timestamp")]
+    for query in ({"dry_run": "true"}, {}, {"include": "effects"}):
+        told = bq.request("POST", "/ingest/events/sync", json=doubtful, params=query).json()
+        assert [(each["code"], each["field"]) for each in told["warnings"]] == expected, query
+    assert bq.send_sync(event()).json().keys() == {"event_id", "fact_id", "fact_type", "processed_at"}
+    assert bq.told(event()).keys() == {"event_id", "fact_id", "fact_type", "processed_at", "effects"}
+    assert bq.told(event(), dry_run="true")["warnings"] == []
+
+
 def test_a_timestamp_a_day_ahead_is_kept_with_a_warning(bq: Project) -> None:
     now = datetime.now(UTC)
     bq.send_sync(event(timestamp=(now + timedelta(hours=25)).isoformat()))

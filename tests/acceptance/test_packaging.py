@@ -107,3 +107,12 @@ def test_the_guide_names_only_commands_there_are() -> None:
     called = re.findall(r"(?<![\w-])(?:bq-server|as_bq) (?=([a-z]+)(?![\w-]))", "\n".join(lines))
     known = re.findall(r"^  (\w+)", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert {"serve", "doctor", "backup", "restore", "verify", "keys", "health"} <= set(called) <= set(known)
+
+
+def test_make_serve_says_what_takes_long_before_it_takes_long(tmp_path: Path) -> None:
+    make = ["make", "--dry-run", "--no-print-directory", "-C", str(PACKAGING.parent), "serve"]
+    fresh = subprocess.run([*make, f"VENV={tmp_path}/venv"], capture_output=True, text=True, check=True).stdout
+    said = [line for line in fresh.splitlines() if line.startswith("echo")]
+    assert [word in line for word, line in zip(("environment", "needs"), said, strict=True)] == [True, True]
+    assert all(" s" in line for line in said), "and about how long it takes"
+    assert fresh.index("echo") < fresh.index("-m venv") < fresh.index(said[1]) < fresh.index("pip install")

@@ -157,9 +157,13 @@ def test_without_use_it_imports_and_starts_nothing(project: pytest.Pytester, mon
 def test_against_a_running_server(project: pytest.Pytester, server: ServerProcess, bq: Project) -> None:
     project.makepyfile(TESTS)
     project.path.joinpath("login.bq.yaml").write_text(STORY)
+    bq.apply({"badges": [{"code": "ours", "name": "Ours"}]})
+    assert bq.request("PUT", "/sandbox/clock", json={"now": "2031-05-06T07:08:09Z"}).status_code == 200
     run(project, "--bq-url", server.url, "--bq-api-key", bq.keys["test"]).assert_outcomes(passed=3)
     (fact,) = bq.facts()
     assert fact["participant_id"] == "ada"
+    assert bq.game()["game"] == {"badges": [{"code": "ours", "name": "Ours"}]}, "it is put back"
+    assert bq.get("/sandbox/clock").json()["now"] == "2031-05-06T07:08:09Z"
 
 
 @pytest.mark.parametrize(

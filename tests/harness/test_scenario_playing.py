@@ -224,15 +224,16 @@ def test_why_a_participant_stands_there(told: Teller) -> None:
         "what the facts of ada meant to the rules:",
         '2026-04-02T09:00:00Z  system.timezone_changed  {"timezone": "Asia/Tokyo"}',
         "2026-04-02T09:00:00Z  visit",
-        "applied: challenge/spring:visit",
+        "applied: challenge/spring:visit (1 of 1)",
         '2026-04-02T09:00:00Z  buy  {"amount": 40, "currency": "EUR"}',
-        "applied: points/spend, badge/first, challenge/spring:buy2, streak/daily, leaderboard/spenders",
-        "didn't apply: challenge/marathon:run: not enrolled by then",
+        "applied: points/spend, badge/first (1 of 1), challenge/spring:buy2 (1 of 2), "
+        "streak/daily, leaderboard/spenders",
+        "didn't apply: challenge/marathon:run (0 of 10): not enrolled by then",
         '2026-04-02T09:00:00Z  system.challenge_enrolled  {"challenge_code": "marathon"}',
         '2026-04-03T09:00:00Z  buy  {"amount": 2.5, "currency": "USD"}',
-        "applied: challenge/spring:buy2, challenge/marathon:run, streak/daily, leaderboard/spenders",
+        "applied: challenge/spring:buy2 (2 of 2), challenge/marathon:run (1 of 10), streak/daily, leaderboard/spenders",
         'didn\'t apply: points/spend: its condition is false: properties.currency == "EUR"',
-        "didn't apply: badge/first: it was complete already",
+        "didn't apply: badge/first (1 of 1): it was complete already",
     ]
 
 

@@ -164,7 +164,8 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
 
 
 def test_a_running_server_is_named_by_variables(stories: Path, server: PrivateServer) -> None:
-    ended = run("harness", "run", str(stories / "two.yml"), env={"BQ_URL": server.url, "BQ_API_KEY": server.key})
+    variables = {"BQ_URL": server.url, "BQ_API_KEY": server.key}
+    ended = run("harness", "run", str(stories / "two.yml"), "--yes", env=variables)
     assert ended.returncode == 1, ended.stderr
     with Client(server.url, server.key) as client:
         assert client.state("ada")["points"]["balance"] == 1
@@ -178,7 +179,7 @@ def test_a_scenario_that_breaks_the_harness_is_one_that_fails(stories: Path, tmp
             self.end_headers()
             self.wfile.write(b"{}")
 
-        do_PUT = do_POST  # noqa: N815 - its name is given
+        do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 - the names are given
 
         def log_message(self, *_: object) -> None:
             pass
@@ -272,3 +273,19 @@ def test_the_schema_is_printed() -> None:
     schema = json.loads(ended.stdout)
     assert schema["title"] == "bq-server scenario"
     assert schema["required"] == ["name", "steps"]
+
+
+def test_shipped_stories_are_named_as_in_the_source_wherever_the_program_is(tmp_path: Path) -> None:
+    # As in the executable, where what is shipped lies in a directory that has another name in each run.
+    unpacked = tmp_path / "_MEI123456"
+    unpacked.mkdir()
+    (unpacked / "harness").symlink_to(Path(__file__).parents[2] / "harness")
+    (unpacked / "bq_server").symlink_to(Path(__file__).parents[2] / "bq_server")
+    junit = tmp_path / "junit.xml"
+    ended = run(
+        *("harness", "run", "-k", "badges and by_hand", "--json", "--junit", str(junit)),
+        env={"PYTHONPATH": str(unpacked), "PYTHONSAFEPATH": "1"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert [each["path"] for each in json.loads(ended.stdout)["scenarios"]] == ["harness/scenarios/badges/by_hand.yaml"]
+    assert unpacked.name not in ended.stdout + junit.read_text()

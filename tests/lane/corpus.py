@@ -1,5 +1,6 @@
 """Conversations that must go the same way whether the lane answers or not."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -100,6 +101,13 @@ def _heads() -> Iterator[Conversation]:
         yield _one(f"key {key!r}"[:30], request(body, key=key))
         yield _one(f"batch, key {key!r}"[:30], request(body, key=key, path=BATCH))
     yield _one("two keys", request(body, b"X-API-Key: x"))
+    yield _one("two keys, the first wrong", request(body, b"X-API-Key: $KEY", key=b"x"))
+    yield _one("one key twice", request(body, b"X-API-Key: $KEY"))
+    yield _one("one type twice", request(body, b"content-type: application/json"))
+    yield _one("two types of JSON", request(body, b"Content-Type: application/json; charset=utf-8"))
+    yield _one("two request ids", request(body, b"X-Request-Id: a", b"X-Request-Id: b"))
+    yield _one("one request id twice", request(body, b"X-Request-Id: a", b"x-request-id: a"))
+    yield _one("two of everything", request(body, b"X-API-Key: x", b"X-Request-Id: a", b"X-Request-Id: b", path=BATCH))
     for media in (
         None,
         b"",
@@ -113,6 +121,9 @@ def _heads() -> Iterator[Conversation]:
     yield _one("two types", request(body, b"Content-Type: text/plain"))
     for encoding in (b"gzip", b"identity", b""):
         yield _one(f"encoding {encoding!r}", request(body, b"Content-Encoding: " + encoding))
+        squeezed = gzip.compress(body, mtime=0)
+        yield _one(f"gzip, encoding {encoding!r}", request(squeezed, b"Content-Encoding: " + encoding))
+    yield _one("an origin", request(body, b"Origin: https://shop.example"))
     for given in (b"abc", b"a b", b"x" * 64, b"x" * 65, b'"', b"", b"\xe4"):
         yield _one(f"request id {given!r}"[:30], request(body, b"X-Request-Id: " + given))
         yield _one(f"request id {given!r}, refused"[:40], request(b"{", b"x-request-id: " + given))
@@ -200,6 +211,7 @@ def _framing() -> Iterator[Conversation]:
 def _keys() -> Iterator[Conversation]:
     first, other = encoded(event()), encoded(event("other"))
     keyed = encoded(event("keyed", idempotency_key="k1"))
+    batch_of_one = encoded({"events": [event()]})
     for name, sent in (
         ("first", request(first, b"Idempotency-Key: h1")),
         ("repeat", request(first, b"Idempotency-Key: h1")),
@@ -214,8 +226,13 @@ def _keys() -> Iterator[Conversation]:
         ("utf-8", request(first, "Idempotency-Key: schlüssel".encode())),
         ("utf-8 again", request(first, "Idempotency-Key: schlüssel".encode())),
         ("latin-1", request(first, "Idempotency-Key: schlüssel".encode("latin-1"))),
-        ("for a batch", request(encoded({"events": [event()]}), b"Idempotency-Key: b", path=BATCH)),
+        ("for a batch", request(batch_of_one, b"Idempotency-Key: b", path=BATCH)),
         ("twice", request(first, b"Idempotency-Key: t", b"Idempotency-Key: t")),
+        ("one and another", request(first, b"Idempotency-Key: o1", b"Idempotency-Key: o2")),
+        ("one and none", request(first, b"Idempotency-Key: o1", b"Idempotency-Key:")),
+        ("the first of two", request(first, b"Idempotency-Key: o1")),
+        ("the other of two", request(other, b"Idempotency-Key: o2")),
+        ("two for a batch", request(batch_of_one, b"Idempotency-Key: a", b"Idempotency-Key: b", path=BATCH)),
     ):
         yield _one(f"key {name}", sent)
     for name in ("first", "again"):

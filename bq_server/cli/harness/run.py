@@ -1,19 +1,21 @@
 """`bq-server harness run` and `bq-server harness schema`."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bq_server.cli.options import fail
+from bq_server.cli.options import consent, fail
 
 if TYPE_CHECKING:
     from harness.private_server import PrivateServer
     from harness.stories.reporting import Report
     from harness.stories.running import Target
     from harness.stories.scenario import Scenario
+    from harness.stories.surroundings import Surroundings
 
 INTERRUPTED = 130
 
@@ -41,12 +43,14 @@ URL = Annotated[
     typer.Option(
         "--url",
         envvar="BQ_URL",
-        help="A server that runs; its test environment is emptied. By default: one of its own.",
+        help="A server that runs; its test environment is emptied, its game and clock are put back afterwards. "
+        "Named by the variable alone, it is asked about first. By default: one of its own.",
     ),
 ]
 API_KEY = Annotated[
     str | None, typer.Option("--api-key", envvar="BQ_API_KEY", help="A bq_test_ key of that server, with every scope.")
 ]
+YES = Annotated[bool, typer.Option("--yes", help="Empty the environment that the variable names without asking.")]
 SELECT = Annotated[
     str | None,
     typer.Option("-k", metavar="EXPR", help="Only those whose name or path holds these words: and, or, not, ( )."),
@@ -61,10 +65,12 @@ SEED = Annotated[int | None, typer.Option("--seed", metavar="N", help="Shuffle a
 
 
 def run(
+    context: typer.Context,
     paths: PATHS = None,
     mode: MODE = _Mode.STREAM,
     url: URL = None,
     api_key: API_KEY = None,
+    yes: YES = False,
     k: SELECT = None,
     j: WORKERS = 1,
     junit: JUNIT = None,
@@ -83,7 +89,9 @@ def run(
     scenarios = _scenarios(paths, k)
     if junit is not None and not junit.absolute().parent.is_dir():
         fail(f"--junit {junit}: there is no such directory", code=2)
-    targets = _targets(url, api_key, min(j, len(scenarios)), asked=j)
+    source = context.get_parameter_source("url")
+    pointed_at = yes or (source is not None and source.name == "COMMANDLINE")
+    targets, found = _targets(url, api_key, min(j, len(scenarios)), asked=j, pointed_at=pointed_at)
     report = Report(mode.value, secrets.randbits(32) if seed is None else seed, len(scenarios))
     start = time.perf_counter()
     code = 0
@@ -103,6 +111,8 @@ def run(
         code = INTERRUPTED
     finally:
         report.seconds = time.perf_counter() - start
+        if found is not None and not _put_back(targets, found):
+            code = 2
         _conclude(report, junit, as_json=as_json)
     raise typer.Exit(code or (1 if report.failed else 0))
 
@@ -117,7 +127,7 @@ def schema() -> None:
 def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
     """The scenarios to play; ends the program when there is none, or a mistake in any."""
     from harness.selecting import selector
-    from harness.stories.documents import find, shipped
+    from harness.stories.documents import by_place_in_source, find, shipped
 
     try:
         chosen = selector(expression) if expression is not None else lambda _: True
@@ -135,7 +145,7 @@ def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenar
         fail(f"there is no scenario in {', '.join(map(str, places))}", code=2)
     if not scenarios:
         fail(f"none of {len(found)} scenarios is selected by -k {expression!r}", code=2)
-    return scenarios
+    return scenarios if paths else [by_place_in_source(each) for each in scenarios]
 
 
 def _within(path: Path, places: list[Path]) -> Path:
@@ -143,14 +153,20 @@ def _within(path: Path, places: list[Path]) -> Path:
     return next((path.relative_to(place) for place in places if place in path.parents), path)
 
 
-def _targets(url: str | None, key: str | None, count: int, *, asked: int) -> "list[Target] | list[PrivateServer]":
-    """Where to play; ends the program when a server that was named isn't there, or doesn't let us."""
+def _targets(
+    url: str | None, key: str | None, count: int, *, asked: int, pointed_at: bool
+) -> "tuple[list[Target] | list[PrivateServer], Surroundings | None]":
+    """Where to play, and what to put back there; ends the program when a server isn't there, or doesn't let us.
+
+    One that was not pointed at is emptied only where nothing is lost by it, or with consent.
+    """
     from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
     from harness.stories.running import Target
+    from harness.stories.surroundings import Surroundings
 
     if url is None:
-        return [PrivateServer() for _ in range(count)]
+        return [PrivateServer() for _ in range(count)], None
     if not url.startswith(("http://", "https://")):
         fail(f"--url {url} must start with http:// or https://", code=2)
     if asked > 1:
@@ -163,12 +179,30 @@ def _targets(url: str | None, key: str | None, count: int, *, asked: int) -> "li
         fail(f"{url} needs a key: give --api-key, or set BQ_API_KEY, to a bq_test_ key with every scope", code=2)
     with Client(url, key) as client:
         try:
+            found = Surroundings.of(client)
+            if not (pointed_at or found.is_empty):
+                what = f"this empties the test environment of {url} (BQ_URL), which has {found}"
+                consent(what, "Empty it?", "--url or --yes")
             client.reset(game=True)
         except Refused as refused:
             fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
         except Unreachable as error:
             fail(str(error), code=2)
-    return [Target(url, key)]
+    return [Target(url, key)], found
+
+
+def _put_back(targets: "Sequence[Target | PrivateServer]", found: "Surroundings") -> bool:
+    """Give the server its game and its clock again; whether that was possible."""
+    from harness.client import Client, Refused, Unreachable
+
+    (target,) = targets
+    with Client(target.url, target.key) as client:
+        try:
+            found.put_back(client)
+        except (Refused, Unreachable) as error:
+            typer.echo(f"bq-server: the game and the clock of {target.url} could not be put back: {error}", err=True)
+            return False
+    return True
 
 
 def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:

@@ -1,0 +1,22 @@
+"""Headers that may stand once: where one stands twice, nobody can tell which of the two was meant."""
+
+from starlette.requests import Request
+
+from bq_server.problems import FieldError, Refusal
+
+SINGULAR = {
+    name.lower().encode(): name
+    for name in ("X-API-Key", "Idempotency-Key", "Content-Type", "Content-Length", "X-Request-Id")
+}
+"""Those that mean something to this server, as they are written."""
+
+
+def require_single(request: Request) -> None:
+    """Raises `Refusal` for a header that may stand once and was sent twice, with two values."""
+    found: dict[bytes, bytes] = {}
+    twice: dict[bytes, None] = {}
+    for name, value in request.headers.raw:
+        if name in SINGULAR and found.setdefault(name, value) != value:
+            twice[name] = None
+    if twice:
+        raise Refusal.of_fields([FieldError(SINGULAR[name], "repeated", "must be given once") for name in twice])
