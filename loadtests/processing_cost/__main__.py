@@ -1,6 +1,5 @@
 """`make bench-processing`: what processing an event costs, as a Markdown report."""
 
-import gc
 import logging
 import sys
 import tempfile
@@ -12,7 +11,8 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from bq_server.server import COLLECT_AFTER, SWITCH_SECONDS
+from bq_server import collector
+from bq_server.server import SWITCH_SECONDS
 from bq_server.store import sqlite
 from loadtests.bench.machine import load, surroundings, versions
 from loadtests.processing_cost import growth, holds, late, size, throughput
@@ -30,9 +30,8 @@ MEASURES: Mapping[str, Callable[[Workshop], Awaitable[Section]]] = dict(
 async def measure(directory: Path, plan: Plan) -> list[Section]:
     """The sections of the plan, each printed as soon as it is there."""
     # As the server sets them when it starts: they decide how its threads share the interpreter.
-    gc.set_threshold(*COLLECT_AFTER)
+    collector.relax()
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.freeze()
     workshop = Workshop(directory, plan)
     sections = []
     for part in plan.parts:
