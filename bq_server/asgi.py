@@ -9,7 +9,6 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 import redis.asyncio as redis
 import structlog
@@ -57,7 +56,7 @@ from bq_server.lane.lane import Lane
 from bq_server.problems import Code, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
-from bq_server.processing.messages import settle
+from bq_server.processing.messages import MessageProcessor
 from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
 from bq_server.processing.watching import GameFile
@@ -72,7 +71,7 @@ from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
-from bq_server.stream.consumer import Consumer, Entry
+from bq_server.stream.consumer import Consumer
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -184,7 +183,8 @@ async def _start(
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
-    consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
+    handler = MessageProcessor(processor, clock).process
+    consumer = Consumer(reading, names, handler, name=ids.new("consumer"), clock=clock)
     await stack.enter_async_context(_running(consumer))
     refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))
@@ -238,7 +238,12 @@ async def _start(
             clocks,
             how,
         ),
-        *health.operations(_checks(asking, database, consumer, valkey, running), running.promise, __version__),
+        *health.operations(
+            _checks(asking, database, consumer, games, valkey, running),
+            _cautions(consumer),
+            running.promise,
+            __version__,
+        ),
     ]
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
 
@@ -255,10 +260,6 @@ async def _first_key(connection: Connection, settings: Settings, clock: Clock, i
     key = api_keys.generate("test", secrets.token_bytes)
     await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())
     return key
-
-
-async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
-    return await settle(processor, [(entry.message_id, entry.payload) for entry in entries])
 
 
 @asynccontextmanager
@@ -285,7 +286,12 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def _checks(
-    client: redis.Redis, database: Database, consumer: Consumer, valkey: EmbeddedValkey | None, running: Running
+    client: redis.Redis,
+    database: Database,
+    consumer: Consumer,
+    games: Games,
+    valkey: EmbeddedValkey | None,
+    running: Running,
 ) -> dict[str, health.Check]:
     async def disk() -> str | None:
         free = shutil.disk_usage(database.path.parent).free
@@ -314,7 +320,24 @@ def _checks(
     async def connections() -> str | None:
         return running.connections()
 
-    return {"disk": disk, "stream": stream, "store": store, "consumer": consuming, "connections": connections}
+    async def game() -> str | None:
+        return "; ".join(str(error) for error in games.unreadable.values()) or None
+
+    return {
+        "disk": disk,
+        "stream": stream,
+        "store": store,
+        "consumer": consuming,
+        "game": game,
+        "connections": connections,
+    }
+
+
+def _cautions(consumer: Consumer) -> dict[str, health.Check]:
+    async def consuming() -> str | None:
+        return consumer.status.caution
+
+    return {"consumer": consuming}
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

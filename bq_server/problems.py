@@ -28,6 +28,7 @@ class Code(StrEnum):
     STREAM_UNAVAILABLE = "stream_unavailable"
     STREAM_FULL = "stream_full"
     STORE_UNAVAILABLE = "store_unavailable"
+    GAME_UNREADABLE = "game_unreadable"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
     NOT_DRAINED = "not_drained"
@@ -51,6 +52,7 @@ STATUS: Mapping[Code, tuple[int, str]] = {
     Code.STREAM_UNAVAILABLE: (503, "The stream is not available"),
     Code.STREAM_FULL: (503, "The stream is full"),
     Code.STORE_UNAVAILABLE: (503, "The store is not available"),
+    Code.GAME_UNREADABLE: (503, "The game can't be read"),
     Code.OVERLOADED: (503, "Too much is waiting"),
     Code.STOPPING: (503, "The server is stopping"),
     Code.NOT_DRAINED: (504, "Not everything is settled yet"),

@@ -11,8 +11,10 @@ from itertools import islice
 from typing import cast
 
 from bq_server.events import Event, Scope
+from bq_server.game.periods import ProfileUnreadable
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
 from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
+from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
@@ -259,6 +261,8 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
         case StoreUnavailable():
             detail = f"{what}: the store is not available ({error}). Send it again in a moment."
             return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
+        case GameUnreadable() | ProfileUnreadable():
+            return unreadable(error)
         case GroupFull():
             return overloaded()
         case GroupClosed():
@@ -266,4 +270,14 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
             return Refusal(Code.STOPPING, detail, headers=RETRY_AFTER)
         case Refusal():
             return error
+    if is_passing(error):
+        lack = str(error) or type(error).__name__
+        detail = f"{what}: the server lacks something for a moment ({lack}). Send it again then."
+        return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
     return None
+
+
+def unreadable(error: Exception) -> Refusal:
+    """The refusal of what needs a game, or a profile, that means nothing to this program."""
+    detail = f"{error}. Run the program that wrote it, or a newer one, or put another game in force."
+    return Refusal(Code.GAME_UNREADABLE, detail[0].upper() + detail[1:], headers={"Retry-After": "60"})
