@@ -25,6 +25,7 @@ from bq_server.api import (
     awards,
     catalog,
     challenges,
+    dead_letters,
     facts,
     game,
     gamify,
@@ -50,6 +51,7 @@ from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.given_up import GivenUpMessages
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.lane.lane import Lane
@@ -70,8 +72,9 @@ from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
-from bq_server.stream.connection import READ_TIMEOUT, Durability, connect, inspect, take_ownership
+from bq_server.stream.connection import READ_TIMEOUT, Durability, StreamUnavailable, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
+from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -190,14 +193,16 @@ async def _start(
     await stack.enter_async_context(_background(refolding.run()))
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
     stack.push_async_callback(writer.close)
-    intake = Intake(database, writer, names, processor, resets)
+    lookup = MessageLookup(asking, names)
+    intake = Intake(database, writer, names, processor, resets, lookup)
     stack.push_async_callback(intake.close)
     how = Reading(
         Drafter(ids, clocks),
         Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
-    messages = Messages(database, MessageLookup(asking, names))
+    letters = DeadLetters(asking, names)
+    messages = Messages(database, lookup)
     backlog = Backlog(asking, names)
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
     resetting = Resetting(database, backlog, settling, clocks, resets)
@@ -238,9 +243,10 @@ async def _start(
             clocks,
             how,
         ),
+        *dead_letters.operations(GivenUpMessages(letters)),
         *health.operations(
             _checks(asking, database, consumer, games, valkey, running),
-            _cautions(consumer),
+            _cautions(consumer, letters),
             running.promise,
             __version__,
         ),
@@ -333,11 +339,19 @@ def _checks(
     }
 
 
-def _cautions(consumer: Consumer) -> dict[str, health.Check]:
+def _cautions(consumer: Consumer, letters: DeadLetters) -> dict[str, health.Check]:
     async def consuming() -> str | None:
         return consumer.status.caution
 
-    return {"consumer": consuming}
+    async def dead() -> str | None:
+        try:
+            count = await letters.count()
+        except StreamUnavailable as error:
+            return str(error)
+        given_up = "1 accepted message was" if count == 1 else f"{count} accepted messages were"
+        return f"{given_up} given up: `bq-server dead list` tells why" if count else None
+
+    return {"consumer": consuming, "dead_letters": dead}
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

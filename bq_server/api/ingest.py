@@ -11,7 +11,7 @@ from bq_server.api.reading import BatchError, Reading
 from bq_server.api.replies import Reply
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
-from bq_server.ingest.acceptance import Accepted, Conflicting, Intake
+from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, NotTaken
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
@@ -49,6 +49,7 @@ SYNC_EXAMPLE: dict[str, Any] = {
 }
 INTAKE_CODES = (
     Code.IDEMPOTENCY_CONFLICT,
+    Code.MESSAGE_DEAD,
     Code.STREAM_UNAVAILABLE,
     Code.OVERLOADED,
     Code.STOPPING,
@@ -196,7 +197,7 @@ def operations(
         waits = _waits(call)
         event = await reading.one(call)
         (result,) = await intake.accept([event])
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         if not waits:
             return accepted_reply(result).response()
@@ -236,7 +237,7 @@ def operations(
         if query.dry_run:
             return json_response(await rehearse(event))
         (result,) = await intake.process_now([event])
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         fact = result.fact
         answer = SyncAnswer(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import cast
+from typing import ClassVar, cast
 
 from bq_server.events import Event, Scope
 from bq_server.game.periods import ProfileUnreadable
@@ -21,7 +21,8 @@ from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import Fact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.writer import Appended, Claim, Message, Result, StreamFull, Writer
+from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.writer import Appended, Claim, Dead, Gone, Message, Result, StreamFull, Writer
 
 Accepted = Appended
 
@@ -38,14 +39,44 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflicting:
-    """The event's idempotency key belongs to an event that says something else; nothing was changed."""
+class NotTaken:
+    """The event was not taken because of what its idempotency key was used for; nothing was changed."""
 
     idempotency_key: str
+    code: ClassVar[Code]
 
     def refusal(self) -> Refusal:
         """This, as the answer to a request of one event."""
-        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"idempotency_key: {self.detail}")
+        return Refusal(self.code, f"idempotency_key: {self.detail}")
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the sender."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp(NotTaken):
+    """The very event was accepted before and could not be processed."""
+
+    message_id: str
+    reason: str
+    code = Code.MESSAGE_DEAD
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the sender."""
+        return (
+            f"this event was accepted as message {self.message_id} and then given up: {self.reason}. Sending it again "
+            "changes nothing; an operator can have it tried again with `bq-server dead retry`."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicting(NotTaken):
+    """The event's idempotency key belongs to an event that says something else."""
+
+    code = Code.IDEMPOTENCY_CONFLICT
 
     @property
     def detail(self) -> str:
@@ -66,6 +97,7 @@ class Intake:
         keys: StreamKeys,
         processor: Processor,
         resets: Mapping[Scope, int],
+        lookup: MessageLookup,
     ) -> None:
         """`resets`: how often each environment was emptied; whoever empties one counts it up."""
         self._database = database
@@ -73,6 +105,7 @@ class Intake:
         self._keys = keys
         self._processor = processor
         self._resets = resets
+        self._lookup = lookup
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
             self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
         )
@@ -80,7 +113,7 @@ class Intake:
             self._look_up, group_weight=1_000, waiting_weight=100_000
         )
 
-    async def accept(self, events: Sequence[Event]) -> list[Accepted | Conflicting]:
+    async def accept(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
         """Put the events into the stream, all in one step; answer one result for each.
 
         When this returns they are as durable as the stream is.
@@ -88,27 +121,54 @@ class Intake:
         with unavailable():
             if not any(event.idempotency_key for event in events):
                 return list(cast("Sequence[Accepted]", await self._append(events))) if events else []
-            results: list[Accepted | Conflicting | None] = []
-            known = await self._known(events)
-            for event, fact in zip(events, known, strict=True):
-                if fact is None:
-                    results.append(None)
-                elif fact.fingerprint != event.fingerprint:
-                    results.append(Conflicting(event.idempotency_key or ""))
-                else:
-                    # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
-                    results.append(Accepted(fact.message_id, repeated=True) if fact.message_id else None)
-            new = [position for position, result in enumerate(results) if result is None]
-            appended = await self._append([events[position] for position in new]) if new else []
-            for position, answer in zip(new, appended, strict=True):
-                if isinstance(answer, Appended):
-                    repeated = answer.repeated or known[position] is not None
-                    results[position] = Accepted(answer.message_id, repeated)
-                else:
-                    results[position] = Conflicting(events[position].idempotency_key or "")
-            return [result for result in results if result is not None]
+            return await self._accept_keyed(events)
 
-    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | Conflicting]]:
+    async def _accept_keyed(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
+        results: list[Accepted | NotTaken | None] = []
+        known = await self._known(events)
+        for event, fact in zip(events, known, strict=True):
+            if fact is None:
+                results.append(None)
+            elif fact.fingerprint != event.fingerprint:
+                results.append(Conflicting(event.idempotency_key or ""))
+            else:
+                # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
+                results.append(Accepted(fact.message_id, repeated=True) if fact.message_id else None)
+        new = [position for position, result in enumerate(results) if result is None]
+        appended = await self._append([events[position] for position in new]) if new else []
+        for position, answer in zip(new, appended, strict=True):
+            result = await self._taken(events[position], answer)
+            if isinstance(result, Appended) and known[position] is not None:
+                result = result._replace(repeated=True)
+            results[position] = result
+        return [result for result in results if result is not None]
+
+    async def _taken(self, event: Event, answer: Result) -> Accepted | NotTaken:
+        """What an event with a key came to by what the stream has answered."""
+        if isinstance(answer, Gone):
+            # The message under its key left the stream since the facts were asked: most likely it is one now.
+            (fact,) = await self._known([event])
+            if fact is not None:
+                same = fact.fingerprint == event.fingerprint
+                return Accepted(answer.message_id, repeated=True) if same else Conflicting(event.idempotency_key or "")
+            # It was lost: this one takes its place.
+            (answer,) = await self._append([event], replaces=answer.message_id)
+        match answer:
+            case Appended():
+                return answer
+            case Dead():
+                return await self._given_up(event, answer.message_id)
+            case Gone():
+                raise StreamUnavailable("messages vanish from the stream")
+            case _:
+                return Conflicting(event.idempotency_key or "")
+
+    async def _given_up(self, event: Event, message_id: str) -> GivenUp:
+        letter = await self._lookup.dead(message_id)
+        reason = "it was a dead letter a moment ago" if letter is None else letter.reason
+        return GivenUp(event.idempotency_key or "", message_id, reason)
+
+    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotTaken]]:
         """As `accept`, for a caller that is no task: the future of the results.
 
         Raises, and the future does, what `refusal_of` knows; without idempotency keys no task is made.
@@ -116,9 +176,9 @@ class Intake:
         for event in events:
             if event.idempotency_key is not None:
                 return asyncio.ensure_future(self.accept(events))
-        return cast("asyncio.Future[Sequence[Accepted | Conflicting]]", self._append(events))
+        return cast("asyncio.Future[Sequence[Accepted | NotTaken]]", self._append(events))
 
-    async def process_now(self, events: Sequence[Event]) -> list[Made | Conflicting]:
+    async def process_now(self, events: Sequence[Event]) -> list[Made | NotTaken]:
         """Make facts of the events before answering; answer one result for each."""
         with unavailable():
             known = await self._known(events)
@@ -127,7 +187,7 @@ class Intake:
             mine = {position: each for position, each in zip(new, taken, strict=True) if isinstance(each, Event)}
             outcomes = dict(zip(mine, await self._process(list(mine.values())) if mine else (), strict=True))
             conflicts = dict(zip(new, taken, strict=True))
-            results: list[Made | Conflicting] = []
+            results: list[Made | NotTaken] = []
             for position, (event, fact) in enumerate(zip(events, known, strict=True)):
                 if fact is not None:
                     results.append(_repeat(event, fact))
@@ -136,7 +196,7 @@ class Intake:
                     results.append(_made(outcomes[position], adopted=adopted))
                 else:
                     conflict = conflicts[position]
-                    assert isinstance(conflict, Conflicting)  # noqa: S101
+                    assert isinstance(conflict, NotTaken)  # noqa: S101
                     results.append(conflict)
             return results
 
@@ -156,14 +216,14 @@ class Intake:
         outcomes = iter(await self._processor.process_separately([event for group in groups for event in group]))
         return [list(islice(outcomes, len(group))) for group in groups]
 
-    async def record(self, event: Event, guard: Guard) -> Made | Conflicting:
+    async def record(self, event: Event, guard: Guard) -> Made | NotTaken:
         """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
                 return _repeat(event, fact)
             mine = await self._claim(event)
-            if isinstance(mine, Conflicting):
+            if isinstance(mine, NotTaken):
                 return mine
             try:
                 outcome = await self._processor.process_guarded(mine, guard)
@@ -190,7 +250,7 @@ class Intake:
             found = await facts.by_keys(connection, set(keys))
         return [found.get(key) for key in keys]
 
-    async def _claim(self, event: Event) -> Event | Conflicting:
+    async def _claim(self, event: Event) -> Event | NotTaken:
         """The event as it may be processed: itself, or the one accepted before under its key and not yet a fact."""
         mine = self._claim_of(event)
         if mine is None:
@@ -198,6 +258,8 @@ class Intake:
         held = await self._writer.claim(mine)
         if held.fingerprint != mine.fingerprint:
             return Conflicting(event.idempotency_key or "")
+        if held.dead and held.message_id is not None:
+            return await self._given_up(event, held.message_id)
         if held.event_id == event.event_id:
             return event
         return replace(
@@ -220,17 +282,17 @@ class Intake:
         key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
         return Claim(key, event.fingerprint, event.event_id, event.received_at)
 
-    def _append(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Result]]:
-        return self._writer.append([Message(event.to_payload(), self._claim_of(event)) for event in events])
+    def _append(self, events: Sequence[Event], replaces: str | None = None) -> asyncio.Future[Sequence[Result]]:
+        return self._writer.append([Message(event.to_payload(), self._claim_of(event), replaces) for event in events])
 
 
-def _repeat(event: Event, fact: Fact) -> Made | Conflicting:
+def _repeat(event: Event, fact: Fact) -> Made | NotTaken:
     if fact.fingerprint == event.fingerprint:
         return Made(fact, repeated=True)
     return Conflicting(event.idempotency_key or "")
 
 
-def _made(outcome: Outcome, *, adopted: bool) -> Made | Conflicting:
+def _made(outcome: Outcome, *, adopted: bool) -> Made | NotTaken:
     if isinstance(outcome, Conflict):
         return Conflicting(outcome.fact.idempotency_key or "")
     fresh = isinstance(outcome, Processed) and outcome.fresh

@@ -48,6 +48,8 @@ class Messages:
             return Whereabouts("queued")
         letter = await self._lookup.dead(message_id)
         if letter is not None and scope_of(letter.payload, message_id) == scope:
+            if letter.retried_as is not None:
+                return Whereabouts("queued")
             return Whereabouts("dead", reason=letter.reason)
         # It may have become a fact between the first look and the second.
         return await self._in_store(scope, message_id)

@@ -57,12 +57,12 @@ class MessageProcessor:
         for position, entry in enumerate(entries):
             await slices.give_way()
             try:
-                events[position] = Event.from_payload(entry.payload, entry.message_id)
+                events[position] = Event.from_payload(entry.payload, entry.known_as)
             except (ValueError, TypeError) as error:
                 results[position] = f"it can't be read: {error}"
         outcomes = await self._processor.process_separately(list(events.values()))
         for position, outcome in zip(events, outcomes, strict=True):
-            results[position] = self._result(entries[position].message_id, outcome)
+            results[position] = self._result(entries[position].known_as, outcome)
         return results
 
     def _result(self, message_id: str, outcome: Outcome | Exception) -> Result:

@@ -58,6 +58,15 @@ def examine(path: Path) -> Contents:
         )
 
 
+def installation_id(path: Path) -> str | None:
+    """The installation that a database belongs to; None where no server has used it yet. Raises `StoreUnavailable`."""
+    with _opened(path) as connection:
+        if not _copying.has_table(connection, name="installation"):
+            return None
+        found: str | None = _installation.installation_id(connection)
+        return found
+
+
 def newest_processing(path: Path) -> int | None:
     """When the newest live fact was made, in microseconds since the epoch; None where there is none of late.
 

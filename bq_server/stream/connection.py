@@ -1,7 +1,7 @@
 """Connecting to a stream server, embedded or not, and what it promises."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +37,15 @@ class StreamUnavailable(Exception):
 
 class StreamUnusable(Exception):
     """The stream server works, but this server must not use it. The message says why and what to do."""
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Turns what the client raises into `StreamUnavailable`."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error)) from error
 
 
 @asynccontextmanager

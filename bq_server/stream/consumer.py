@@ -14,7 +14,7 @@ from bq_server.moments import SECOND
 from bq_server.pulse import Pulse
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 from bq_server.stream.entries import Entry, Handler, NotNow, Result
-from bq_server.stream.keys import FIELD, GROUP, StreamKeys
+from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
 
@@ -229,12 +229,7 @@ class Consumer:
         results = await self._handled(entries)
         if results is None:
             return
-        settled = [entry.message_id for entry, result in zip(entries, results, strict=True) if result is None]
-        if settled:
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.xack(self._keys.events, GROUP, *settled)
-                pipe.xdel(self._keys.events, *settled)
-                await pipe.execute()
+        await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             for entry in entries:
                 self._deferred.pop(entry.message_id, None)
@@ -250,6 +245,19 @@ class Consumer:
             self._fruitless += 1
         else:
             self._fruitless = 0
+
+    async def _acknowledge(self, settled: Sequence[Entry]) -> None:
+        """Take settled messages out of the stream, in one step."""
+        if not settled:
+            return
+        ids = [entry.message_id for entry in settled]
+        letters = [entry.letter_id for entry in settled if entry.letter_id is not None]
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.xack(self._keys.events, GROUP, *ids)
+            pipe.xdel(self._keys.events, *ids)
+            if letters:
+                pipe.hdel(self._keys.dead, *letters)
+            await pipe.execute()
 
     async def _defer(self, put_off: Sequence[tuple[Entry, NotNow]]) -> None:
         """Keep messages for another try."""
@@ -285,13 +293,13 @@ class Consumer:
     async def _bury(self) -> None:
         """Set dying messages aside. A stream server without memory refuses; they are kept, and nothing waits."""
         for entry, reason in list(self._dying.items()):
-            letter = DeadLetter(entry.message_id, entry.payload, reason, self._clock())
+            letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
             try:
-                await self._dead_letters.bury(letter)
+                await self._dead_letters.bury(letter, entry.message_id)
             except ResponseError as error:
-                log.error("message.not_buried", message_id=entry.message_id, reason=str(error))
+                log.error("message.not_buried", message_id=entry.known_as, reason=str(error))
                 return
-            log.error("message.dead", message_id=entry.message_id, reason=reason)
+            log.error("message.dead", message_id=entry.known_as, reason=reason)
             del self._dying[entry]
 
     def _moved(self) -> None:
@@ -313,4 +321,5 @@ class Consumer:
 
     @staticmethod
     def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-        return Entry(message_id.decode(), fields.get(FIELD, b""))
+        letter_id = fields.get(LETTER_FIELD)
+        return Entry(message_id.decode(), fields.get(FIELD, b""), letter_id.decode() if letter_id else None)

@@ -10,6 +10,13 @@ class Entry:
 
     message_id: str
     payload: bytes
+    letter_id: str | None = None
+    """Of a dead letter that is tried again: the id it was accepted with."""
+
+    @property
+    def known_as(self) -> str:
+        """The id that its sender was told."""
+        return self.letter_id or self.message_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ GROUP = "bq"
 FIELD = b"e"
 """The one field of a stream entry: the message's payload."""
 
+LETTER_FIELD = b"m"
+"""A second field, of a dead letter that is tried again: the id under which its sender knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamKeys:

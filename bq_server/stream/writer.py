@@ -45,6 +45,8 @@ class Claim:
     received_at: int
     """Microseconds since the epoch, UTC."""
     message_id: str | None = None
+    dead: bool = False
+    """Whether that message is a dead letter."""
 
 
 class Message(NamedTuple):
@@ -52,6 +54,8 @@ class Message(NamedTuple):
 
     payload: bytes
     claim: Claim | None = None
+    replaces: str | None = None
+    """A message that holds the claim and was found nowhere: this one is appended in its place."""
 
 
 class Appended(NamedTuple):
@@ -65,7 +69,19 @@ class Taken:
     """The message's key was claimed by another event: it was not appended."""
 
 
-Result = Appended | Taken
+class Dead(NamedTuple):
+    """The message's key was claimed by an equal event before it, which is a dead letter: it was not appended."""
+
+    message_id: str
+
+
+class Gone(NamedTuple):
+    """As `Dead`, but the message with that claim is neither in the stream nor a dead letter: a fact by now, or lost."""
+
+    message_id: str
+
+
+Result = Appended | Taken | Dead | Gone
 """What became of a message."""
 
 _TAKEN = Taken()
@@ -127,13 +143,13 @@ class Writer:
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Result] | Exception]:
         messages = [message for each in group for message in each]
-        keys = [self._keys.events]
+        keys = [self._keys.events, self._keys.dead]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds, len(messages)]
         args += [message.payload for message in messages]
-        for number, (_, claim) in enumerate(messages, 1):
+        for number, (_, claim, replaces) in enumerate(messages, 1):
             if claim is not None:
                 keys.append(claim.key)
-                args += (number, claim.fingerprint, claim.event_id, claim.received_at)
+                args += (number, claim.fingerprint, claim.event_id, claim.received_at, replaces or "-")
         answers: list[bytes] = await self._run(self._append, keys, args)
         if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
@@ -145,7 +161,7 @@ class Writer:
         args: list[bytes | str | int] = [SYNC_CLAIM_MILLISECONDS]
         for claim in group:
             args += (claim.fingerprint, claim.event_id, claim.received_at)
-        held = await self._run(self._claim, [claim.key for claim in group], args)
+        held = await self._run(self._claim, [self._keys.dead, *(claim.key for claim in group)], args)
         return [_held(claim.key, value.decode()) for claim, value in zip(group, held, strict=True)]
 
     async def _run(self, script: Script, keys: list[str], args: list[bytes | str | int]) -> Any:
@@ -157,11 +173,20 @@ class Writer:
 
 
 def _result(answer: str) -> Result:
-    if answer[0] == "=":
-        return Appended(answer[1:], repeated=True)
-    return _TAKEN if answer == "!" else Appended(answer, repeated=False)
+    match answer[0]:
+        case "=":
+            return Appended(answer[1:], repeated=True)
+        case "!":
+            return _TAKEN
+        case "?":
+            return Dead(answer[1:])
+        case "~":
+            return Gone(answer[1:])
+        case _:
+            return Appended(answer, repeated=False)
 
 
 def _held(key: str, value: str) -> Claim:
-    fingerprint, message_id, event_id, received_at = value.split(" ")
-    return Claim(key, fingerprint, event_id, int(received_at), None if message_id == "-" else message_id)
+    fingerprint, message_id, event_id, received_at, *dead = value.split(" ")
+    own = None if message_id == "-" else message_id
+    return Claim(key, fingerprint, event_id, int(received_at), own, dead=bool(dead))
