@@ -50,6 +50,7 @@ from bq_server.datadir import DataDirectory
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.accounting import Accounting
 from bq_server.ingest.drafting import Drafter
 from bq_server.ingest.given_up import GivenUpMessages
 from bq_server.ingest.messages import Messages
@@ -74,6 +75,7 @@ from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import READ_TIMEOUT, Durability, StreamUnavailable, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
+from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
@@ -182,16 +184,24 @@ async def _start(
     asking = await stack.enter_async_context(connect(url))
     names = StreamKeys(settings.redis_prefix)
     running.durability = await inspect(writing, chosen)
-    await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
+    owned = await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
+
+    totals = Totals()
+    counts = StreamCounts(asking, names)
+    accounting = Accounting(database, counts, totals, installation_id, ids=ids, clock=clock)
+    await accounting.start(owned=owned)
+    stack.push_async_callback(accounting.finish)
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
     handler = MessageProcessor(processor, clock).process
-    consumer = Consumer(reading, names, handler, name=ids.new("consumer"), clock=clock)
+    consumer = Consumer(reading, names, handler, name=ids.new("consumer"), clock=clock, totals=totals)
     await stack.enter_async_context(_running(consumer))
     refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))
-    writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
+    await stack.enter_async_context(_background(accounting.run()))
+    window = settings.idempotency_window_hours
+    writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)
     lookup = MessageLookup(asking, names)
     intake = Intake(database, writer, names, processor, resets, lookup)
@@ -202,7 +212,7 @@ async def _start(
         BodyLimits(settings.max_body_bytes, settings.max_batch_body_bytes, settings.read_timeout_seconds),
     )
     letters = DeadLetters(asking, names)
-    messages = Messages(database, lookup)
+    messages = Messages(database, lookup, accounting)
     backlog = Backlog(asking, names)
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
     resetting = Resetting(database, backlog, settling, clocks, resets)
@@ -245,7 +255,7 @@ async def _start(
         ),
         *dead_letters.operations(GivenUpMessages(letters)),
         *health.operations(
-            _checks(asking, database, consumer, games, valkey, running),
+            _checks(asking, database, consumer, games, accounting, valkey, running),
             _cautions(consumer, letters),
             running.promise,
             __version__,
@@ -296,6 +306,7 @@ def _checks(
     database: Database,
     consumer: Consumer,
     games: Games,
+    accounting: Accounting,
     valkey: EmbeddedValkey | None,
     running: Running,
 ) -> dict[str, health.Check]:
@@ -335,6 +346,7 @@ def _checks(
         "store": store,
         "consumer": consuming,
         "game": game,
+        "losses": accounting.problem,
         "connections": connections,
     }
 

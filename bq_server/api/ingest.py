@@ -131,10 +131,10 @@ class MessageAnswer(BaseModel):
     """Where an accepted event is now."""
 
     message_id: str
-    status: Literal["queued", "processed", "duplicate", "dead"]
+    status: Literal["queued", "processed", "duplicate", "dead", "lost"]
     event_id: str | None = Field(None, description="Of the fact it became or repeats.")
     fact_id: str | None = Field(None, description="The fact it became (processed) or repeats (duplicate).")
-    reason: str | None = Field(None, description="Why it can't be processed (dead).")
+    reason: str | None = Field(None, description="Why it can't be processed (dead), or how it went (lost).")
 
 
 WAIT_SECONDS = 30.0

@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import Mapping
 
 import structlog
+from pydantic import ValidationError
 
 from bq_server.events import Scope
 from bq_server.game.compiled import CompiledGame, compile_game
 from bq_server.game.definitions import Game
+from bq_server.problems import field_errors
 from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.store import games
 from bq_server.store.database import Connection
 
 log = structlog.get_logger("bq_server.processing.games")
+
+MOST_REASONS = 3
+"""Why a game can't be read: so many of the mistakes in it are told."""
 
 
 class Games:
@@ -37,7 +42,7 @@ class Games:
         except Exception as error:
             if is_passing(error):
                 raise
-            unreadable = GameUnreadable(scope, f"{error}".partition("\n")[0])
+            unreadable = GameUnreadable(scope, _reason(error))
             if scope not in self.unreadable:
                 log.error("game.unreadable", project=scope.project, environment=scope.environment, reason=repr(error))
             self.unreadable[scope] = unreadable
@@ -58,3 +63,10 @@ class Games:
         )
         # In a thread: thousands of definitions take long enough to be felt by others.
         return await asyncio.to_thread(compile_game, document, applied, pending)
+
+
+def _reason(error: Exception) -> str:
+    """What the document holds that this program doesn't know, in one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{each.field}: {each.detail}" for each in field_errors(error)[:MOST_REASONS])
+    return f"{error!r}".partition("\n")[0]

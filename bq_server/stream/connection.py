@@ -146,14 +146,16 @@ async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
 
 async def take_ownership(
     client: redis.Redis, keys: StreamKeys, installation_id: str, advice: str | None = None
-) -> None:
+) -> bool:
     """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
+
+    Answers whether it was bound before.
 
     `advice` is what to say where it is bound to another one, for a stream that nobody else can reach.
     Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
     """
     try:
-        await client.set(keys.owner, installation_id, nx=True)
+        bound: Any = await client.set(keys.owner, installation_id, nx=True)
         owner: Any = await client.get(keys.owner)
     except RedisError as error:
         raise StreamUnavailable(str(error)) from error
@@ -165,3 +167,4 @@ async def take_ownership(
             f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
             "if that installation is gone and its queued events shall become facts here"
         )
+    return not bound

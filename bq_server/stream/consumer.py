@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from bq_server.clock import Clock
 from bq_server.moments import SECOND
 from bq_server.pulse import Pulse
+from bq_server.stream.counts import SETTLED, Totals, make_group
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 from bq_server.stream.entries import Entry, Handler, NotNow, Result
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
@@ -85,12 +86,22 @@ class ConsumerStatus:
 class Consumer:
     """The one reader of a stream. `name` must be new with every start of the server."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, handle: Handler, *, name: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        handle: Handler,
+        *,
+        name: str,
+        clock: Clock,
+        totals: Totals | None = None,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._handle = handle
         self._name = name
         self._clock = clock
+        self._totals = totals or Totals()
         self._dead_letters = DeadLetters(client, keys)
         self._dying: dict[Entry, str] = {}
         """Messages to be set aside, with the reasons."""
@@ -110,7 +121,7 @@ class Consumer:
         while not self._stopped.done():
             try:
                 if not recovered:
-                    await self._prepare_group()
+                    self._totals.groups_made += await make_group(self._client, self._keys)
                     await self._recover()
                     recovered = True
                     self._moved()
@@ -132,14 +143,6 @@ class Consumer:
         """Finish the batch under way, then let `run` return."""
         if not self._stopped.done():
             self._stopped.set_result(None)
-
-    async def _prepare_group(self) -> None:
-        try:
-            # From 0: a group that vanished must not skip what waits; facts are unique, so reading twice is harmless.
-            await self._client.xgroup_create(self._keys.events, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
 
     async def _recover(self) -> None:
         """Settle what was delivered to a consumer that is gone, or to this one before its connection broke."""
@@ -257,7 +260,11 @@ class Consumer:
             pipe.xdel(self._keys.events, *ids)
             if letters:
                 pipe.hdel(self._keys.dead, *letters)
-            await pipe.execute()
+            pipe.hincrby(self._keys.counts, SETTLED, len(ids))
+            self._count((await pipe.execute())[-1])
+
+    def _count(self, settled: int) -> None:
+        self._totals.settled = max(self._totals.settled, settled)
 
     async def _defer(self, put_off: Sequence[tuple[Entry, NotNow]]) -> None:
         """Keep messages for another try."""
@@ -295,7 +302,7 @@ class Consumer:
         for entry, reason in list(self._dying.items()):
             letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
             try:
-                await self._dead_letters.bury(letter, entry.message_id)
+                self._count(await self._dead_letters.bury(letter, entry.message_id))
             except ResponseError as error:
                 log.error("message.not_buried", message_id=entry.known_as, reason=str(error))
                 return

@@ -8,6 +8,7 @@ import redis.asyncio as redis
 from pydantic_core import from_json, to_json
 
 from bq_server.stream.connection import asking
+from bq_server.stream.counts import SETTLED
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import load
 
@@ -49,13 +50,18 @@ class DeadLetters:
         self._keys = keys
         self._retry = load("retry")
 
-    async def bury(self, letter: DeadLetter, entry_id: str) -> None:
-        """Move the message, an entry of the stream, to the dead letters, in one step."""
+    async def bury(self, letter: DeadLetter, entry_id: str) -> int:
+        """Move the message, an entry of the stream, to the dead letters, in one step.
+
+        Answers how many messages were settled in all.
+        """
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
             pipe.xack(self._keys.events, GROUP, entry_id)
             pipe.xdel(self._keys.events, entry_id)
-            await pipe.execute()
+            pipe.hincrby(self._keys.counts, SETTLED, 1)
+            settled: int = (await pipe.execute())[-1]
+            return settled
 
     async def count(self) -> int:
         """How many there are, those that are tried again among them."""
@@ -88,6 +94,7 @@ class DeadLetters:
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
         """Put these back into the stream; answers which. Each becomes a fact under its old id, or a letter again."""
+        keys = (self._keys.events, self._keys.dead, self._keys.counts)
         done: list[str] = []
         for start in range(0, len(message_ids), PAGE):
             args: list[str | bytes] = []
@@ -98,7 +105,7 @@ class DeadLetters:
             if args:
                 with asking():
                     command: Any = self._client.eval
-                    answer = await command(self._retry.text, 2, self._keys.events, self._keys.dead, *args)
+                    answer = await command(self._retry.text, 3, *keys, *args)
                 done += [each.decode() for each in answer]
         return done
 

@@ -29,6 +29,11 @@ class StreamKeys:
         return f"{self.prefix}:dead"
 
     @property
+    def counts(self) -> str:
+        """A hash: how many messages came into the stream and were settled, since which epoch."""
+        return f"{self.prefix}:counts"
+
+    @property
     def owner(self) -> str:
         """The id of the installation whose facts the stream's messages become."""
         return f"{self.prefix}:owner"

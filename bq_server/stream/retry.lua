@@ -1,5 +1,5 @@
 -- Put dead letters back into the stream. A letter stays, marked, until its message is settled: nothing is ever nowhere.
--- KEYS[1] the stream; KEYS[2] the dead letters
+-- KEYS[1] the stream; KEYS[2] the dead letters; KEYS[3] the counts
 -- ARGV for each: its id, the letter as it was read, the payload
 -- Answers the ids of those put back; a letter that was changed or removed since it was read is left alone.
 local answers = {}
@@ -11,4 +11,5 @@ for i = 1, #ARGV, 3 do
         answers[#answers + 1] = id
     end
 end
+redis.call('HINCRBY', KEYS[3], 'appended', #answers)
 return answers

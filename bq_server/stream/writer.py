@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from bq_server.grouping import GroupCommit
 from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.counts import Totals
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.pipe import Pipe
 from bq_server.stream.scripts import Script, load
@@ -90,9 +91,18 @@ _TAKEN = Taken()
 class Writer:
     """Appends messages. Those that arrive while a round trip is under way go together in the next one."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, *, queue_limit: int, window_hours: int) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        *,
+        queue_limit: int,
+        window_hours: int,
+        totals: Totals | None = None,
+    ) -> None:
         self._keys = keys
         self._queue_limit = queue_limit
+        self._totals = totals or Totals()
         self._window_milliseconds = window_hours * 3_600_000
         self._pipe = Pipe(client)
         self._append = load("append")
@@ -143,18 +153,22 @@ class Writer:
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Result] | Exception]:
         messages = [message for each in group for message in each]
-        keys = [self._keys.events, self._keys.dead]
+        keys = [self._keys.events, self._keys.dead, self._keys.counts]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds, len(messages)]
         args += [message.payload for message in messages]
         for number, (_, claim, replaces) in enumerate(messages, 1):
             if claim is not None:
                 keys.append(claim.key)
                 args += (number, claim.fingerprint, claim.event_id, claim.received_at, replaces or "-")
-        answers: list[bytes] = await self._run(self._append, keys, args)
+        answers: list[Any] = await self._run(self._append, keys, args)
         if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
             return [StreamFull() for _ in group]
-        results = iter([_result(answer.decode()) for answer in answers])
+        self._totals.appended = max(self._totals.appended, answers.pop())
+        found = [_result(answer.decode()) for answer in answers]
+        if isinstance(found[-1], Appended) and not found[-1].repeated:
+            self._totals.newest = found[-1].message_id
+        results = iter(found)
         return [list(islice(results, len(each))) for each in group]
 
     async def _take(self, group: Sequence[Claim]) -> Sequence[Claim]:
