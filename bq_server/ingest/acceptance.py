@@ -29,6 +29,9 @@ Accepted = Appended
 SYNC_GROUP_EVENTS = 200
 SYNC_WAITING_EVENTS = 5_000
 
+LOOK_SECONDS = 0.25
+"""How long an event on its way into the stream waits for the store to tell whether its key is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -125,7 +128,7 @@ class Intake:
 
     async def _accept_keyed(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
         results: list[Accepted | NotTaken | None] = []
-        known = await self._known(events)
+        known = await self._known_soon(events)
         for event, fact in zip(events, known, strict=True):
             if fact is None:
                 results.append(None)
@@ -249,6 +252,15 @@ class Intake:
         async with self._database.read_for_intake() as connection:
             found = await facts.by_keys(connection, set(keys))
         return [found.get(key) for key in keys]
+
+    async def _known_soon(self, events: Sequence[Event]) -> list[Fact | None]:
+        """As `_known`, or `StoreUnavailable` when it takes longer than an event on its way in may wait."""
+        looking = asyncio.ensure_future(self._known(events))
+        done, _ = await asyncio.wait([looking], timeout=LOOK_SECONDS)
+        if not done:
+            looking.cancel()  # its look goes on, with those of others
+            raise StoreUnavailable(f"it does not answer within {LOOK_SECONDS:g} s")
+        return looking.result()
 
     async def _claim(self, event: Event) -> Event | NotTaken:
         """The event as it may be processed: itself, or the one accepted before under its key and not yet a fact."""

@@ -20,7 +20,11 @@ READ_TIMEOUT = 5.0
 """Seconds that the consumer waits for an answer; above the longest block of its reads."""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds that a request waits for an answer; above a slow disk's fsync. The first that waits in vain is the last."""
+"""Seconds that most questions wait for an answer; above a slow disk's fsync."""
+
+APPEND_TIMEOUT = 0.25
+"""Seconds that an event on its way in waits for an answer: past that it is refused, within 300 ms of its arrival. The
+first that waits in vain is the last: then nothing is sent until the stream server answers again."""
 
 CONNECTIONS = 16
 """Most connections of one client; further commands wait for a free one."""
