@@ -71,6 +71,7 @@ from bq_server.sandbox.timekeeping import Timekeeping
 from bq_server.settings import Settings
 from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
+from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import READ_TIMEOUT, Durability, StreamUnavailable, connect, inspect, take_ownership
@@ -200,6 +201,8 @@ async def _start(
     refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))
     await stack.enter_async_context(_background(accounting.run()))
+    damage = DamageWatch(directory.database, lambda: (totals.appended, totals.settled))
+    await stack.enter_async_context(_background(damage.run()))
     window = settings.idempotency_window_hours
     writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)
@@ -255,7 +258,7 @@ async def _start(
         ),
         *dead_letters.operations(GivenUpMessages(letters)),
         *health.operations(
-            _checks(asking, database, consumer, games, accounting, valkey, running),
+            _checks(asking, database, consumer, games, accounting, damage, valkey, running),
             _cautions(consumer, letters),
             running.promise,
             __version__,
@@ -307,6 +310,7 @@ def _checks(
     consumer: Consumer,
     games: Games,
     accounting: Accounting,
+    damage: DamageWatch,
     valkey: EmbeddedValkey | None,
     running: Running,
 ) -> dict[str, health.Check]:
@@ -337,6 +341,9 @@ def _checks(
     async def connections() -> str | None:
         return running.connections()
 
+    async def damaged() -> str | None:
+        return damage.problem
+
     async def game() -> str | None:
         return "; ".join(str(error) for error in games.unreadable.values()) or None
 
@@ -347,6 +354,7 @@ def _checks(
         "consumer": consuming,
         "game": game,
         "losses": accounting.problem,
+        "damage": damaged,
         "connections": connections,
     }
 

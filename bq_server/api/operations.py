@@ -19,7 +19,7 @@ from bq_server.events import Scope
 from bq_server.ingest.acceptance import refusal_of
 from bq_server.moments import format_timestamp
 from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
-from bq_server.store.database import StoreUnavailable
+from bq_server.store.database import StoreDamaged, StoreUnavailable
 from bq_server.store.keys import KeyScope
 
 log = structlog.get_logger("bq_server.api")
@@ -156,7 +156,7 @@ def as_refusal(error: BaseException, request_id: str) -> Refusal:
     """What a request is refused with when handling it came to this. What nobody foresaw is logged."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable) and not isinstance(error, StoreDamaged):
         detail = f"The facts can't be read now ({error}): ask again in a moment."
         return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
     if (refusal := refusal_of(error, "This can't be done now")) is not None:

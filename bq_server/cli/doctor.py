@@ -63,6 +63,7 @@ def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
     if state.level == "ok":
         yield from _moments(directory)
     if directory.database.exists():
+        yield _damage(directory)
         yield from _losses(directory, acknowledge=acknowledge)
     yield diagnosis.port(settings.host, settings.port, served=served)
     yield from _stream(settings, directory.stream if served else None)
@@ -112,6 +113,19 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
             yield diagnosis.Finding("problem", "database", str(error))
     program = diagnosis.last_written([Path(sys.executable if is_frozen() else __file__)])
     yield diagnosis.clock(system_clock(), newest, written, program)
+
+
+def _damage(directory: "DataDirectory") -> "Finding":
+    """Every page of the database is read: on a large one this takes its time."""
+    from bq_server.diagnosis import Finding
+    from bq_server.store.damage import Search
+    from bq_server.store.database import StoreUnavailable
+
+    try:
+        found = Search(directory.database).run()
+    except StoreUnavailable as error:
+        found = str(error)
+    return Finding("problem", "pages", found) if found else Finding("ok", "pages", "no damage found")
 
 
 def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Finding]":

@@ -17,7 +17,7 @@ from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
 from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Database, StoreDamaged, StoreUnavailable
 from bq_server.store.facts import Fact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
@@ -332,6 +332,9 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
         case StreamFull():
             detail = "As many events are queued as may be. Nothing was accepted: send it again with a smaller backlog."
             return Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"})
+        case StoreDamaged():
+            detail = f"{what}: the database is damaged ({error}). Trying again doesn't help, restoring a backup does."
+            return Refusal(Code.STORE_UNAVAILABLE, detail, headers={"Retry-After": "600"})
         case StoreUnavailable():
             detail = f"{what}: the store is not available ({error}). Send it again in a moment."
             return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
