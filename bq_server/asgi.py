@@ -26,6 +26,7 @@ from bq_server.api import (
     awards,
     catalog,
     challenges,
+    dead_letters,
     facts,
     game,
     gamify,
@@ -52,7 +53,9 @@ from bq_server.datadir import OPEN_ADVICE, DataDirectory
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.accounting import Accounting
 from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.given_up import GivenUpMessages
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.lane.lane import Lane
@@ -62,7 +65,7 @@ from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.problems import Code, Refusal
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
-from bq_server.processing.messages import settle
+from bq_server.processing.messages import MessageProcessor
 from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
 from bq_server.processing.watching import GameFile
@@ -75,6 +78,7 @@ from bq_server.sandbox.timekeeping import Timekeeping
 from bq_server.settings import Settings, origins_of
 from bq_server.store import environments, installation, sqlite
 from bq_server.store import keys as api_keys
+from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import (
@@ -85,7 +89,9 @@ from bq_server.stream.connection import (
     inspect,
     take_ownership,
 )
-from bq_server.stream.consumer import Consumer, Entry
+from bq_server.stream.consumer import Consumer
+from bq_server.stream.counts import StreamCounts, Totals
+from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -215,19 +221,31 @@ async def _start(
     names = StreamKeys(settings.redis_prefix)
     backlog = Backlog(asking, names)
     running.durability = await inspect(writing, chosen)
-    await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
+    owned = await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
     running.elsewhere = await stack.enter_async_context(_whereabouts(directory, chosen, settings.redis_prefix, backlog))
+
+    totals = Totals()
+    counts = StreamCounts(asking, names)
+    accounting = Accounting(database, counts, totals, installation_id, ids=ids, clock=clock)
+    await accounting.start(owned=owned)
+    stack.push_async_callback(accounting.finish)
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
-    consumer = Consumer(reading, names, partial(_settle, processor), name=ids.new("consumer"), clock=clock)
+    handler = MessageProcessor(processor, clock).process
+    consumer = Consumer(reading, names, handler, name=ids.new("consumer"), clock=clock, totals=totals)
     await stack.enter_async_context(_running(consumer))
     refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))
-    writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=settings.idempotency_window_hours)
+    await stack.enter_async_context(_background(accounting.run()))
+    damage = DamageWatch(directory.database, lambda: (totals.appended, totals.settled))
+    await stack.enter_async_context(_background(damage.run()))
+    window = settings.idempotency_window_hours
+    writer = Writer(writing, names, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)
     accepting = IntakeCounts()
-    intake = Intake(database, writer, names, processor, resets, accepting)
+    lookup = MessageLookup(asking, names)
+    intake = Intake(database, writer, names, processor, resets, lookup, accepting)
     stack.push_async_callback(intake.close)
     how = Reading(
         Drafter(ids, clocks),
@@ -240,7 +258,8 @@ async def _start(
         ),
         accepting,
     )
-    messages = Messages(database, MessageLookup(asking, names))
+    letters = DeadLetters(asking, names)
+    messages = Messages(database, lookup, accounting)
     settling = Settling(database, backlog, consumer.progress, refolding.progress)
     resetting = Resetting(database, backlog, settling, clocks, resets)
     applying = Applying(database, games, refolding, ids, clocks)
@@ -273,7 +292,7 @@ async def _start(
     await database.serve()
     loop_delay = LoopDelay()
     await stack.enter_async_context(_background(loop_delay.watch()))
-    checks = _checks(asking, database, consumer, valkey, running)
+    checks = _checks(asking, database, consumer, games, accounting, damage, valkey, running)
     sources = Sources(
         running.requests,
         running.connection_counts,
@@ -308,7 +327,8 @@ async def _start(
             clocks,
             how,
         ),
-        *health.operations(checks, running.promise, __version__),
+        *dead_letters.operations(GivenUpMessages(letters)),
+        *health.operations(checks, _cautions(consumer, letters), running.promise, __version__),
         *metrics.operations(sources, partial(_waiting, backlog, clock), checks),
     ]
     return [*routes(operations, keyring, clocks), *reference.routes(operations, __version__)]
@@ -323,10 +343,6 @@ async def _first_key(connection: Connection, settings: Settings, clock: Clock, i
     key = api_keys.generate("test", secrets.token_bytes)
     await api_keys.add(connection, key, api_keys.EVERY_SCOPE, "first key", ids, clock())
     return key
-
-
-async def _settle(processor: Processor, entries: Sequence[Entry]) -> list[str | None]:
-    return await settle(processor, [(entry.message_id, entry.payload) for entry in entries])
 
 
 @asynccontextmanager
@@ -376,7 +392,14 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def _checks(
-    client: redis.Redis, database: Database, consumer: Consumer, valkey: EmbeddedValkey | None, running: Running
+    client: redis.Redis,
+    database: Database,
+    consumer: Consumer,
+    games: Games,
+    accounting: Accounting,
+    damage: DamageWatch,
+    valkey: EmbeddedValkey | None,
+    running: Running,
 ) -> dict[str, health.Check]:
     async def disk() -> str | None:
         free = shutil.disk_usage(database.path.parent).free
@@ -405,7 +428,37 @@ def _checks(
     async def connections() -> str | None:
         return running.connections()
 
-    return {"disk": disk, "stream": stream, "store": store, "consumer": consuming, "connections": connections}
+    async def damaged() -> str | None:
+        return damage.problem
+
+    async def game() -> str | None:
+        return "; ".join(str(error) for error in games.unreadable.values()) or None
+
+    return {
+        "disk": disk,
+        "stream": stream,
+        "store": store,
+        "consumer": consuming,
+        "game": game,
+        "losses": accounting.problem,
+        "damage": damaged,
+        "connections": connections,
+    }
+
+
+def _cautions(consumer: Consumer, letters: DeadLetters) -> dict[str, health.Check]:
+    async def consuming() -> str | None:
+        return consumer.status.caution
+
+    async def dead() -> str | None:
+        try:
+            count = await letters.count()
+        except StreamUnavailable as error:
+            return str(error)
+        given_up = "1 accepted message was" if count == 1 else f"{count} accepted messages were"
+        return f"{given_up} given up: `bq-server dead list` tells why" if count else None
+
+    return {"consumer": consuming, "dead_letters": dead}
 
 
 async def _waiting(backlog: Backlog, clock: Clock) -> Waiting | None:

@@ -19,6 +19,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    MESSAGE_DEAD = "message_dead"
     NOT_EMPTY = "not_empty"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -28,6 +29,7 @@ class Code(StrEnum):
     STREAM_UNAVAILABLE = "stream_unavailable"
     STREAM_FULL = "stream_full"
     STORE_UNAVAILABLE = "store_unavailable"
+    GAME_UNREADABLE = "game_unreadable"
     OVERLOADED = "overloaded"
     STOPPING = "stopping"
     NOT_DRAINED = "not_drained"
@@ -42,6 +44,7 @@ STATUS: Mapping[Code, tuple[int, str]] = {
     Code.METHOD_NOT_ALLOWED: (405, "This method is not allowed here"),
     Code.REQUEST_TIMEOUT: (408, "The request took too long to arrive"),
     Code.IDEMPOTENCY_CONFLICT: (409, "The idempotency key belongs to another event"),
+    Code.MESSAGE_DEAD: (409, "The event was accepted before and given up"),
     Code.NOT_EMPTY: (409, "The environment is not empty"),
     Code.BODY_TOO_LARGE: (413, "The body is too large"),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not of a type this server reads"),
@@ -51,6 +54,7 @@ STATUS: Mapping[Code, tuple[int, str]] = {
     Code.STREAM_UNAVAILABLE: (503, "The stream is not available"),
     Code.STREAM_FULL: (503, "The stream is full"),
     Code.STORE_UNAVAILABLE: (503, "The store is not available"),
+    Code.GAME_UNREADABLE: (503, "The game can't be read"),
     Code.OVERLOADED: (503, "Too much is waiting"),
     Code.STOPPING: (503, "The server is stopping"),
     Code.NOT_DRAINED: (504, "Not everything is settled yet"),

@@ -12,7 +12,7 @@ from bq_server.api.operations import Answer, Call, Operation, json_response
 from bq_server.api.reading import Reading
 from bq_server.game.definitions import Badge
 from bq_server.game.facts import BADGE_AWARDED, MAX_MANUAL_POINTS, POINTS_AWARDED, POINTS_DEDUCTED
-from bq_server.ingest.acceptance import Conflicting, Intake, Made
+from bq_server.ingest.acceptance import Intake, Made, NotTaken
 from bq_server.moments import format_timestamp
 from bq_server.problems import Code, FieldError, Refusal
 from bq_server.processing.caused import effects_of
@@ -94,7 +94,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = reading.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
         result = await intake.record(event, guard)
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         if not result.repeated:
             call.record(fact_type.removeprefix("system."), amount=sent.amount, fact_id=result.fact.fact_id)
@@ -146,7 +146,7 @@ def operations(intake: Intake, database: Database, games: Games, reading: Readin
             result = await intake.record(event, badge_not_held(sent.badge_code))
         except AlreadySo as held:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         call.record("badge_awarded", badge_code=sent.badge_code, fact_id=result.fact.fact_id)
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))

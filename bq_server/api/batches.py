@@ -10,8 +10,7 @@ from bq_server.api.operations import Call
 from bq_server.api.reading import BatchError, BatchEvents, Reading
 from bq_server.api.replies import Reply
 from bq_server.events import Event
-from bq_server.ingest.acceptance import Accepted, Conflicting, Made
-from bq_server.problems import Code
+from bq_server.ingest.acceptance import Accepted, Made, NotTaken
 
 R = TypeVar("R", Accepted, Made)
 
@@ -39,20 +38,20 @@ class Taken(Generic[R]):
 
 
 async def take_batch(
-    call: Call, reading: Reading, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | Conflicting]]]
+    call: Call, reading: Reading, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
 ) -> Taken[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
     events = await reading.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 
-def taken_of(events: BatchEvents, found: Sequence[R | Conflicting]) -> Taken[R]:
+def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> Taken[R]:
     """What became of a batch, of whose valid events this was found."""
     results: list[R] = []
     errors = events.errors
     for index, result in zip(events.valid, found, strict=True):
-        if isinstance(result, Conflicting):
-            code = Code.IDEMPOTENCY_CONFLICT.value
+        if isinstance(result, NotTaken):
+            code = result.code.value
             errors.append(BatchError(index=index, field="idempotency_key", code=code, detail=result.detail))
         else:
             results.append(result)

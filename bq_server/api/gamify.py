@@ -14,7 +14,7 @@ from bq_server.api.ingest import (
 )
 from bq_server.api.operations import Answer, Call, Operation, PageQuery, json_response
 from bq_server.api.reading import BatchError, Reading
-from bq_server.ingest.acceptance import Conflicting, Intake, Made
+from bq_server.ingest.acceptance import Intake, Made, NotTaken
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.store import facts
@@ -68,7 +68,7 @@ def operations(intake: Intake, database: Database, reading: Reading) -> list[Ope
 
     async def process_gamify_event(call: Call) -> Response:
         (result,) = await intake.process_now([await reading.one(call)])
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         return json_response(_processed(result), 200, replayed([result]))
 

@@ -23,12 +23,15 @@ class ReadyAnswer(BaseModel):
 
     status: str = "ready"
     checks: dict[str, str]
+    warnings: dict[str, str] = Field(description="What works, but needs somebody to look into it; by its part.")
     durability: str = Field(description="What of an accepted event survives, as the stream server is set up.")
     version: str
 
 
-def operations(checks: Mapping[str, Check], durability: Callable[[], str], version: str) -> list[Operation]:
-    """The routes of this resource."""
+def operations(
+    checks: Mapping[str, Check], cautions: Mapping[str, Check], durability: Callable[[], str], version: str
+) -> list[Operation]:
+    """The routes of this resource. What fails a check makes the server not ready, what fails a caution doesn't."""
 
     async def live(_: Call) -> Response:
         return json_response(LiveAnswer())
@@ -40,7 +43,14 @@ def operations(checks: Mapping[str, Check], durability: Callable[[], str], versi
             detail = "; ".join(f"{name}: {problem}" for name, problem in failing.items())
             errors = [FieldError(name, "not_ready", problem) for name, problem in failing.items()]
             raise Refusal(Code.NOT_READY, detail, errors, RETRY_AFTER)
-        return json_response(ReadyAnswer(checks=dict.fromkeys(found, "ok"), durability=durability(), version=version))
+        doubtful = {name: await check() for name, check in cautions.items()}
+        answer = ReadyAnswer(
+            checks=dict.fromkeys(found, "ok"),
+            warnings={name: said for name, said in doubtful.items() if said is not None},
+            durability=durability(),
+            version=version,
+        )
+        return json_response(answer)
 
     return [
         Operation("GET", "/livez", "Health", "Whether the process is alive", live, {200: Answer(LiveAnswer, "Alive.")}),

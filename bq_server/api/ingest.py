@@ -12,7 +12,7 @@ from bq_server.api.reading import BatchError, Reading
 from bq_server.api.replies import Reply
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS, Verdict
-from bq_server.ingest.acceptance import Accepted, Conflicting, Intake
+from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, NotTaken
 from bq_server.ingest.messages import Messages
 from bq_server.ingest.models import BatchIn, EventIn, FactWarning
 from bq_server.moments import format_timestamp
@@ -50,6 +50,7 @@ SYNC_EXAMPLE: dict[str, Any] = {
 }
 INTAKE_CODES = (
     Code.IDEMPOTENCY_CONFLICT,
+    Code.MESSAGE_DEAD,
     Code.STREAM_UNAVAILABLE,
     Code.OVERLOADED,
     Code.STOPPING,
@@ -141,10 +142,10 @@ class MessageAnswer(BaseModel):
     """Where an accepted event is now."""
 
     message_id: str
-    status: Literal["queued", "processed", "duplicate", "dead"]
+    status: Literal["queued", "processed", "duplicate", "dead", "lost"]
     event_id: str | None = Field(None, description="Of the fact it became or repeats.")
     fact_id: str | None = Field(None, description="The fact it became (processed) or repeats (duplicate).")
-    reason: str | None = Field(None, description="Why it can't be processed (dead).")
+    reason: str | None = Field(None, description="Why it can't be processed (dead), or how it went (lost).")
 
 
 WAIT_SECONDS = 30.0
@@ -207,7 +208,7 @@ def operations(
         waits = _waits(call)
         event = await reading.one(call)
         (result,) = await intake.accept([event])
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         if not waits:
             return accepted_reply(result).response()
@@ -247,7 +248,7 @@ def operations(
         if query.dry_run:
             return json_response(await rehearse(event))
         (result,) = await intake.process_now([event])
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         fact = result.fact
         answer = SyncAnswer(

@@ -17,9 +17,10 @@ from bq_server.api.headers import require_single
 from bq_server.api.problems import problem_response
 from bq_server.clock import Clocks
 from bq_server.events import Scope
+from bq_server.ingest.acceptance import refusal_of
 from bq_server.moments import format_timestamp
 from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
-from bq_server.store.database import StoreUnavailable
+from bq_server.store.database import StoreDamaged, StoreUnavailable
 from bq_server.store.keys import KeyScope
 
 log = structlog.get_logger("bq_server.api")
@@ -116,7 +117,8 @@ class Operation:
         """All refusals this operation may answer, in the order of their statuses."""
         codes = set(self.codes)
         if self.scope is not None:
-            codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.STORE_UNAVAILABLE, Code.VALIDATION_FAILED}
+            codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.VALIDATION_FAILED}
+            codes |= {Code.STORE_UNAVAILABLE, Code.GAME_UNREADABLE}
         if self.body is not None:
             codes |= {Code.INVALID_JSON, Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE}
         return [code for code in Code if code in codes]
@@ -177,9 +179,11 @@ def as_refusal(error: BaseException, request_id: str) -> Refusal:
     """What a request is refused with when handling it came to this. What nobody foresaw is logged."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable) and not isinstance(error, StoreDamaged):
         detail = f"The facts can't be read now ({error}): ask again in a moment."
         return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
+    if (refusal := refusal_of(error, "This can't be done now")) is not None:
+        return refusal
     log.error("request.broke", request_id=request_id, exc_info=error)
     detail = "This is a mistake of the server, and its log tells more under the request id."
     return Refusal(Code.INTERNAL_ERROR, detail)

@@ -17,11 +17,12 @@ from bq_server import __version__
 from bq_server.backup import archive
 from bq_server.backup.archive import BackupError, Manifest
 from bq_server.clock import Clock
-from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+from bq_server.datadir import DataDirectory
 from bq_server.store import copying
 from bq_server.stream.backlog import Backlog, Kept
 from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, connect, owner_of
-from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.dead_letters import read_letter, write_letter
+from bq_server.stream.embedded import stream_url
 from bq_server.stream.keys import StreamKeys
 
 WORKPLACE = ".bq-backup-"
@@ -94,7 +95,7 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
     """Copy everything into the directory `parts`, and say what it is."""
     taken_at = clock()
     async with AsyncExitStack() as stack:
-        connected = connect(url or await _stream_url(stack, directory), timeout=READ_TIMEOUT)
+        connected = connect(url or await stream_url(stack, directory), timeout=READ_TIMEOUT)
         client = await stack.enter_async_context(connected)
         try:
             owner = await owner_of(client, keys)
@@ -105,8 +106,8 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
         while True:
             before = copying.resets(directory.database)
             newest = await backlog.newest()
-            queued = await _write(backlog.queued(newest), parts / archive.QUEUE)
-            dead = await _write(backlog.dead(), parts / archive.DEAD)
+            queued = await _write(_first_tries(backlog.queued(newest)), parts / archive.QUEUE)
+            dead = await _write(_letters(backlog.dead()), parts / archive.DEAD)
             copying.copy(directory.database, parts / archive.DATABASE)
             if copying.resets(parts / archive.DATABASE) == before:
                 break
@@ -132,16 +133,18 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
     )
 
 
-async def _stream_url(stack: AsyncExitStack, directory: DataDirectory) -> str:
-    """Where the embedded stream server is; it is started for the purpose when no server runs."""
-    valkey = EmbeddedValkey(directory.stream)
-    try:
-        stack.enter_context(directory.locked(wait_seconds=0.5))
-    except DataDirectoryUnusable:
-        return valkey.url  # a server runs, and its stream server with it
-    stack.push_async_callback(valkey.stop)
-    await valkey.start()
-    return valkey.url
+async def _first_tries(messages: AsyncIterator[Kept]) -> AsyncIterator[Kept]:
+    """All but those that are dead letters, too, and tried again: the letter is what is kept of them."""
+    async for message in messages:
+        if not message.retried:
+            yield message
+
+
+async def _letters(messages: AsyncIterator[Kept]) -> AsyncIterator[Kept]:
+    """Dead letters, as they were before they were tried again: no message of the copy is another try."""
+    async for message in messages:
+        letter = read_letter(message.message_id, message.content)
+        yield message if letter.retried_as is None else Kept(message.message_id, write_letter(letter))
 
 
 async def _write(messages: AsyncIterator[Kept], path: Path) -> int:

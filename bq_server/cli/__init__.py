@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from bq_server import collector
-from bq_server.cli import about, backup, doctor, game, harness, health, keys, serve, verify
+from bq_server.cli import about, backup, dead, doctor, game, harness, health, keys, serve, verify
 
 app = typer.Typer(
     name="bq-server",
@@ -25,6 +25,7 @@ app.command("licenses")(about.licenses)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
+app.add_typer(dead.app, name="dead")
 app.add_typer(game.app, name="game")
 app.add_typer(harness.app, name="harness")
 

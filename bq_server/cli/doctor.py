@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 @with_settings(["host", "port", "data_dir", "redis_url", "redis_prefix"])
-def doctor(settings: Settings) -> None:
+def doctor(
+    settings: Settings,
+    acknowledge: Annotated[
+        bool, typer.Option("--acknowledge", help="Say that you know of the events that were lost from the stream.")
+    ] = False,
+) -> None:
     """Say what this machine gives the server and what is wrong with it, each in a line with what to do.
 
     Exits 1 when there is a problem; a warning is none yet. Give it the settings of `serve`.
@@ -29,7 +34,7 @@ def doctor(settings: Settings) -> None:
 
     typer.echo(f"bq-server {__version__}")
     problems = 0
-    for finding in _findings(settings):
+    for finding in _findings(settings, acknowledge=acknowledge):
         typer.echo(f"{finding.level:<8} {finding.what:<11} {finding.said}")
         problems += finding.level == "problem"
     if problems:
@@ -37,7 +42,7 @@ def doctor(settings: Settings) -> None:
         raise typer.Exit(1)
 
 
-def _findings(settings: Settings) -> "Iterator[Finding]":
+def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
     import platform
 
     from bq_server import diagnosis
@@ -58,6 +63,9 @@ def _findings(settings: Settings) -> "Iterator[Finding]":
     yield diagnosis.disk(settings.data_dir)
     if state.level == "ok":
         yield from _moments(directory)
+    if directory.database.exists():
+        yield _damage(directory)
+        yield from _losses(directory, acknowledge=acknowledge)
     yield diagnosis.port(settings.host, settings.port, served=served)
     yield from _stream(settings, directory.stream if served else None)
     yield from _elsewhere(settings, directory)
@@ -118,6 +126,42 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
             yield diagnosis.Finding("problem", "database", str(error))
     program = diagnosis.last_written([Path(sys.executable if is_frozen() else __file__)])
     yield diagnosis.clock(system_clock(), newest, written, program)
+
+
+def _damage(directory: "DataDirectory") -> "Finding":
+    """Every page of the database is read: on a large one this takes its time."""
+    from bq_server.diagnosis import Finding
+    from bq_server.store.damage import Search
+    from bq_server.store.database import StoreUnavailable
+
+    try:
+        found = Search(directory.database).run()
+    except StoreUnavailable as error:
+        found = str(error)
+    return Finding("problem", "pages", found) if found else Finding("ok", "pages", "no damage found")
+
+
+def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Finding]":
+    """What was lost from the stream."""
+    from bq_server.clock import system_clock
+    from bq_server.diagnosis import Finding
+    from bq_server.moments import format_timestamp
+    from bq_server.store.copying import acknowledge_losses, open_losses
+    from bq_server.store.database import StoreUnavailable
+
+    try:
+        found = open_losses(directory.database)
+        if acknowledge and found:
+            acknowledge_losses(directory.database, system_clock())
+    except StoreUnavailable as error:
+        yield Finding("problem", "losses", str(error))
+        return
+    for loss in found:
+        said = f"{loss.told} ({format_timestamp(loss.noticed_at)})"
+        if acknowledge:
+            yield Finding("warning", "losses", f"{said}; acknowledged")
+        else:
+            yield Finding("problem", "losses", f"{said}; say that you know of it with --acknowledge")
 
 
 def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":

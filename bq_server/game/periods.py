@@ -72,6 +72,10 @@ def window_period(at: int, window: str) -> str:
             return f"{day.year:04}"
 
 
+class ProfileUnreadable(Exception):
+    """What is stored of a participant means nothing to this program: their events wait."""
+
+
 def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
     """The participant's zone at a moment; UTC before the first they told us.
 
@@ -79,7 +83,10 @@ def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
     """
     for at, seq, name in reversed(timeline):
         if (at, seq) <= moment:
-            return timezone(name)
+            try:
+                return timezone(name)
+            except ValueError:
+                raise ProfileUnreadable(f"the participant's time zone {name!r} is not known to this program") from None
     return UTC
 
 

@@ -8,24 +8,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import cast
+from typing import ClassVar, cast
 
 from bq_server.events import Event, Scope
+from bq_server.game.periods import ProfileUnreadable
 from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
+from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
 from bq_server.store import facts
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Database, StoreDamaged, StoreUnavailable
 from bq_server.store.facts import Fact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.writer import Appended, Claim, Message, Result, StreamFull, Writer
+from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.writer import Appended, Claim, Dead, Gone, Message, Result, StreamFull, Writer
 
 Accepted = Appended
 
 SYNC_GROUP_EVENTS = 200
 SYNC_WAITING_EVENTS = 5_000
+
+LOOK_SECONDS = 0.25
+"""How long an event on its way into the stream waits for the store to tell whether its key is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,44 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflicting:
-    """The event's idempotency key belongs to an event that says something else; nothing was changed."""
+class NotTaken:
+    """The event was not taken because of what its idempotency key was used for; nothing was changed."""
 
     idempotency_key: str
+    code: ClassVar[Code]
 
     def refusal(self) -> Refusal:
         """This, as the answer to a request of one event."""
-        return Refusal(Code.IDEMPOTENCY_CONFLICT, f"idempotency_key: {self.detail}")
+        return Refusal(self.code, f"idempotency_key: {self.detail}")
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the sender."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp(NotTaken):
+    """The very event was accepted before and could not be processed."""
+
+    message_id: str
+    reason: str
+    code = Code.MESSAGE_DEAD
+
+    @property
+    def detail(self) -> str:
+        """A sentence for the sender."""
+        return (
+            f"this event was accepted as message {self.message_id} and then given up: {self.reason}. Sending it again "
+            "changes nothing; an operator can have it tried again with `bq-server dead retry`."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicting(NotTaken):
+    """The event's idempotency key belongs to an event that says something else."""
+
+    code = Code.IDEMPOTENCY_CONFLICT
 
     @property
     def detail(self) -> str:
@@ -65,6 +101,7 @@ class Intake:
         keys: StreamKeys,
         processor: Processor,
         resets: Mapping[Scope, int],
+        lookup: MessageLookup,
         counts: IntakeCounts | None = None,
     ) -> None:
         """`resets`: how often each environment was emptied; whoever empties one counts it up."""
@@ -73,6 +110,7 @@ class Intake:
         self._keys = keys
         self._processor = processor
         self._resets = resets
+        self._lookup = lookup
         self._counts = counts or IntakeCounts()
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
             self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
@@ -81,7 +119,7 @@ class Intake:
             self._look_up, group_weight=1_000, waiting_weight=100_000
         )
 
-    async def accept(self, events: Sequence[Event]) -> list[Accepted | Conflicting]:
+    async def accept(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
         """Put the events into the stream, all in one step; answer one result for each.
 
         When this returns they are as durable as the stream is.
@@ -89,32 +127,59 @@ class Intake:
         with unavailable():
             if not any(event.idempotency_key for event in events):
                 return list(cast("Sequence[Accepted]", await self._append(events))) if events else []
-            results: list[Accepted | Conflicting | None] = []
-            known = await self._known(events)
-            for event, fact in zip(events, known, strict=True):
-                if fact is None:
-                    results.append(None)
-                elif fact.fingerprint != event.fingerprint:
-                    results.append(Conflicting(event.idempotency_key or ""))
-                elif fact.message_id is not None:
-                    results.append(Accepted(fact.message_id, repeated=True))
-                    self._counts.accepted["async"] += 1
-                    self._counts.repeated["async"] += 1
-                else:
-                    # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
-                    results.append(None)
-            new = [position for position, result in enumerate(results) if result is None]
-            appended = await self._append([events[position] for position in new]) if new else []
-            for position, answer in zip(new, appended, strict=True):
-                if isinstance(answer, Appended):
-                    repeated = answer.repeated or known[position] is not None
-                    self._counts.repeated["async"] += repeated and not answer.repeated
-                    results[position] = Accepted(answer.message_id, repeated)
-                else:
-                    results[position] = Conflicting(events[position].idempotency_key or "")
-            return [result for result in results if result is not None]
+            return await self._accept_keyed(events)
 
-    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | Conflicting]]:
+    async def _accept_keyed(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
+        results: list[Accepted | NotTaken | None] = []
+        known = await self._known_soon(events)
+        for event, fact in zip(events, known, strict=True):
+            if fact is None:
+                results.append(None)
+            elif fact.fingerprint != event.fingerprint:
+                results.append(Conflicting(event.idempotency_key or ""))
+            elif fact.message_id is not None:
+                results.append(Accepted(fact.message_id, repeated=True))
+                self._counts.accepted["async"] += 1
+                self._counts.repeated["async"] += 1
+            else:
+                # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
+                results.append(None)
+        new = [position for position, result in enumerate(results) if result is None]
+        appended = await self._append([events[position] for position in new]) if new else []
+        for position, answer in zip(new, appended, strict=True):
+            result = await self._taken(events[position], answer)
+            if isinstance(result, Appended) and known[position] is not None:
+                self._counts.repeated["async"] += not result.repeated
+                result = result._replace(repeated=True)
+            results[position] = result
+        return [result for result in results if result is not None]
+
+    async def _taken(self, event: Event, answer: Result) -> Accepted | NotTaken:
+        """What an event with a key came to by what the stream has answered."""
+        if isinstance(answer, Gone):
+            # The message under its key left the stream since the facts were asked: most likely it is one now.
+            (fact,) = await self._known([event])
+            if fact is not None:
+                same = fact.fingerprint == event.fingerprint
+                return Accepted(answer.message_id, repeated=True) if same else Conflicting(event.idempotency_key or "")
+            # It was lost: this one takes its place.
+            (answer,) = await self._append([event], replaces=answer.message_id)
+        match answer:
+            case Appended():
+                return answer
+            case Dead():
+                return await self._given_up(event, answer.message_id)
+            case Gone():
+                raise StreamUnavailable("messages vanish from the stream")
+            case _:
+                return Conflicting(event.idempotency_key or "")
+
+    async def _given_up(self, event: Event, message_id: str) -> GivenUp:
+        letter = await self._lookup.dead(message_id)
+        reason = "it was a dead letter a moment ago" if letter is None else letter.reason
+        return GivenUp(event.idempotency_key or "", message_id, reason)
+
+    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotTaken]]:
         """As `accept`, for a caller that is no task: the future of the results.
 
         Raises, and the future does, what `refusal_of` knows; without idempotency keys no task is made.
@@ -122,9 +187,9 @@ class Intake:
         for event in events:
             if event.idempotency_key is not None:
                 return asyncio.ensure_future(self.accept(events))
-        return cast("asyncio.Future[Sequence[Accepted | Conflicting]]", self._append(events))
+        return cast("asyncio.Future[Sequence[Accepted | NotTaken]]", self._append(events))
 
-    async def process_now(self, events: Sequence[Event]) -> list[Made | Conflicting]:
+    async def process_now(self, events: Sequence[Event]) -> list[Made | NotTaken]:
         """Make facts of the events before answering; answer one result for each."""
         with unavailable():
             known = await self._known(events)
@@ -133,7 +198,7 @@ class Intake:
             mine = {position: each for position, each in zip(new, taken, strict=True) if isinstance(each, Event)}
             outcomes = dict(zip(mine, await self._process(list(mine.values())) if mine else (), strict=True))
             conflicts = dict(zip(new, taken, strict=True))
-            results: list[Made | Conflicting] = []
+            results: list[Made | NotTaken] = []
             for position, (event, fact) in enumerate(zip(events, known, strict=True)):
                 if fact is not None:
                     results.append(_repeat(event, fact))
@@ -142,7 +207,7 @@ class Intake:
                     results.append(_made(outcomes[position], adopted=adopted))
                 else:
                     conflict = conflicts[position]
-                    assert isinstance(conflict, Conflicting)  # noqa: S101
+                    assert isinstance(conflict, NotTaken)  # noqa: S101
                     results.append(conflict)
             return [self._counted(result) for result in results]
 
@@ -162,14 +227,14 @@ class Intake:
         outcomes = iter(await self._processor.process_separately([event for group in groups for event in group]))
         return [list(islice(outcomes, len(group))) for group in groups]
 
-    async def record(self, event: Event, guard: Guard) -> Made | Conflicting:
+    async def record(self, event: Event, guard: Guard) -> Made | NotTaken:
         """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
                 return self._counted(_repeat(event, fact))
             mine = await self._claim(event)
-            if isinstance(mine, Conflicting):
+            if isinstance(mine, NotTaken):
                 return mine
             try:
                 outcome = await self._processor.process_guarded(mine, guard)
@@ -178,7 +243,7 @@ class Intake:
                 raise
             return self._counted(_made(outcome, adopted=mine.event_id != event.event_id))
 
-    def _counted(self, result: Made | Conflicting) -> Made | Conflicting:
+    def _counted(self, result: Made | NotTaken) -> Made | NotTaken:
         if isinstance(result, Made):
             self._counts.accepted["sync"] += 1
             self._counts.repeated["sync"] += result.repeated
@@ -202,7 +267,16 @@ class Intake:
             found = await facts.by_keys(connection, set(keys))
         return [found.get(key) for key in keys]
 
-    async def _claim(self, event: Event) -> Event | Conflicting:
+    async def _known_soon(self, events: Sequence[Event]) -> list[Fact | None]:
+        """As `_known`, or `StoreUnavailable` when it takes longer than an event on its way in may wait."""
+        looking = asyncio.ensure_future(self._known(events))
+        done, _ = await asyncio.wait([looking], timeout=LOOK_SECONDS)
+        if not done:
+            looking.cancel()  # its look goes on, with those of others
+            raise StoreUnavailable(f"it does not answer within {LOOK_SECONDS:g} s")
+        return looking.result()
+
+    async def _claim(self, event: Event) -> Event | NotTaken:
         """The event as it may be processed: itself, or the one accepted before under its key and not yet a fact."""
         mine = self._claim_of(event)
         if mine is None:
@@ -210,6 +284,8 @@ class Intake:
         held = await self._writer.claim(mine)
         if held.fingerprint != mine.fingerprint:
             return Conflicting(event.idempotency_key or "")
+        if held.dead and held.message_id is not None:
+            return await self._given_up(event, held.message_id)
         if held.event_id == event.event_id:
             return event
         return replace(
@@ -232,17 +308,17 @@ class Intake:
         key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
         return Claim(key, event.fingerprint, event.event_id, event.received_at)
 
-    def _append(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Result]]:
-        return self._writer.append([Message(event.to_payload(), self._claim_of(event)) for event in events])
+    def _append(self, events: Sequence[Event], replaces: str | None = None) -> asyncio.Future[Sequence[Result]]:
+        return self._writer.append([Message(event.to_payload(), self._claim_of(event), replaces) for event in events])
 
 
-def _repeat(event: Event, fact: Fact) -> Made | Conflicting:
+def _repeat(event: Event, fact: Fact) -> Made | NotTaken:
     if fact.fingerprint == event.fingerprint:
         return Made(fact, repeated=True)
     return Conflicting(event.idempotency_key or "")
 
 
-def _made(outcome: Outcome, *, adopted: bool) -> Made | Conflicting:
+def _made(outcome: Outcome, *, adopted: bool) -> Made | NotTaken:
     if isinstance(outcome, Conflict):
         return Conflicting(outcome.fact.idempotency_key or "")
     fresh = isinstance(outcome, Processed) and outcome.fresh
@@ -270,9 +346,14 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
         case StreamFull():
             detail = "As many events are queued as may be. Nothing was accepted: send it again with a smaller backlog."
             return Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"})
+        case StoreDamaged():
+            detail = f"{what}: the database is damaged ({error}). Trying again doesn't help, restoring a backup does."
+            return Refusal(Code.STORE_UNAVAILABLE, detail, headers={"Retry-After": "600"})
         case StoreUnavailable():
             detail = f"{what}: the store is not available ({error}). Send it again in a moment."
             return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
+        case GameUnreadable() | ProfileUnreadable():
+            return unreadable(error)
         case GroupFull():
             return overloaded()
         case GroupClosed():
@@ -280,4 +361,14 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
             return Refusal(Code.STOPPING, detail, headers=RETRY_AFTER)
         case Refusal():
             return error
+    if is_passing(error):
+        lack = str(error) or type(error).__name__
+        detail = f"{what}: the server lacks something for a moment ({lack}). Send it again then."
+        return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
     return None
+
+
+def unreadable(error: Exception) -> Refusal:
+    """The refusal of what needs a game, or a profile, that means nothing to this program."""
+    detail = f"{error}. Run the program that wrote it, or a newer one, or put another game in force."
+    return Refusal(Code.GAME_UNREADABLE, detail[0].upper() + detail[1:], headers={"Retry-After": "60"})

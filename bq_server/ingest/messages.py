@@ -6,6 +6,7 @@ from typing import Literal
 
 from bq_server.events import Scope, scope_of
 from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.accounting import Accounting
 from bq_server.store import facts
 from bq_server.store.database import Database
 from bq_server.store.facts import Fact
@@ -16,9 +17,9 @@ _MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The state of a message: what became of it, with the fact it became or repeats, or the reason it died."""
+    """The state of a message: what became of it, with the fact it became or repeats, or why it never will."""
 
-    status: Literal["queued", "processed", "duplicate", "dead"]
+    status: Literal["queued", "processed", "duplicate", "dead", "lost"]
     fact: Fact | None = None
     reason: str | None = None
 
@@ -26,9 +27,10 @@ class Whereabouts:
 class Messages:
     """Finds messages of one environment; those of another are not there."""
 
-    def __init__(self, database: Database, lookup: MessageLookup) -> None:
+    def __init__(self, database: Database, lookup: MessageLookup, accounting: Accounting) -> None:
         self._database = database
         self._lookup = lookup
+        self._accounting = accounting
 
     async def locate(self, scope: Scope, message_id: str) -> Whereabouts | None:
         """Where the message is, or None when this environment has no such message.
@@ -48,9 +50,15 @@ class Messages:
             return Whereabouts("queued")
         letter = await self._lookup.dead(message_id)
         if letter is not None and scope_of(letter.payload, message_id) == scope:
+            if letter.retried_as is not None:
+                return Whereabouts("queued")
             return Whereabouts("dead", reason=letter.reason)
         # It may have become a fact between the first look and the second.
-        return await self._in_store(scope, message_id)
+        if found := await self._in_store(scope, message_id):
+            return found
+        # Whose it was, nobody knows any more: what is lost is so in every environment.
+        loss = self._accounting.loss_of(message_id)
+        return None if loss is None else Whereabouts("lost", reason=loss.told)
 
     async def _in_store(self, scope: Scope, message_id: str) -> Whereabouts | None:
         async with self._database.read() as connection:

@@ -12,7 +12,7 @@ from bq_server.api.operations import as_refusal
 from bq_server.api.problems import problem_reply
 from bq_server.api.reading import BatchEvents, text_of_header
 from bq_server.api.replies import Reply
-from bq_server.ingest.acceptance import Accepted, Conflicting, refusal_of
+from bq_server.ingest.acceptance import Accepted, NotTaken, refusal_of
 from bq_server.lane.head import Head, Route
 from bq_server.lane.lane import Lane
 from bq_server.problems import Code
@@ -29,7 +29,7 @@ class Refused:
         self.answer: bytes | None = answer
 
 
-Results = Sequence[Accepted | Conflicting]
+Results = Sequence[Accepted | NotTaken]
 
 
 class Exchange:
@@ -84,7 +84,7 @@ class Exchange:
         if self._batch is not None:
             return batch_reply(taken_of(self._batch, results))
         (result,) = results
-        if isinstance(result, Conflicting):
+        if isinstance(result, NotTaken):
             raise result.refusal()
         return accepted_reply(result)
 

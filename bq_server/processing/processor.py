@@ -17,6 +17,7 @@ from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import Fact as GameFact
 from bq_server.ids import ID_BYTES, IdSource, pack
 from bq_server.metrics.counts import ProcessingCounts
+from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.folding import Folding
 from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.games import Games
@@ -130,6 +131,10 @@ class Processor:
             return [*await self.process(events)]
         except StoreUnavailable:
             raise
+        except GameUnreadable as error:  # of one environment: its events wait, those of others don't
+            others = [event for event in events if event.scope != error.scope]
+            outcomes = iter(await self.process_separately(others) if others else ())
+            return [error if event.scope == error.scope else next(outcomes) for event in events]
         except Exception as error:  # noqa: BLE001 - one of them, so each is tried alone
             if len(events) == 1:
                 return [error]

@@ -59,7 +59,7 @@ class Settling:
             async for kept in self._backlog.dead():
                 await slices.give_way()
                 letter = read_letter(kept.message_id, kept.content)
-                if scope_of(letter.payload, letter.message_id) == scope:
+                if letter.retried_as is None and scope_of(letter.payload, letter.message_id) == scope:
                     found.append(letter.message_id)
             return found
 

@@ -12,9 +12,11 @@ from typing import Any
 from bq_server.events import Scope
 from bq_server.store import sqlite
 from bq_server.store.database import explained
+from bq_server.store.losses import Loss
 from bq_server.store.queries import load
 
 _copying = load("copying", "sqlite3")
+_losses = load("losses", "sqlite3")
 _installation = load("installation", "sqlite3")
 
 
@@ -56,6 +58,30 @@ def examine(path: Path) -> Contents:
             _installation.installation_id(connection),
             (_copying.count_old_facts if _is_half(connection) else _copying.count_facts)(connection),
         )
+
+
+def installation_id(path: Path) -> str | None:
+    """The installation that a database belongs to; None where no server has used it yet. Raises `StoreUnavailable`."""
+    with _opened(path) as connection:
+        if not _copying.has_table(connection, name="installation"):
+            return None
+        found: str | None = _installation.installation_id(connection)
+        return found
+
+
+def open_losses(path: Path) -> list[Loss]:
+    """What was lost from the stream and not acknowledged. Raises `StoreUnavailable`."""
+    with _opened(path) as connection:
+        if not _copying.has_table(connection, name="losses"):
+            return []
+        found = [Loss(*row[1:]) for row in _losses.losses(connection)]
+        return [loss for loss in found if loss.acknowledged_at is None]
+
+
+def acknowledge_losses(path: Path, now: int) -> None:
+    """Say that somebody knows of all that was lost until now, also while a server runs. Raises `StoreUnavailable`."""
+    with _opened(path) as connection:
+        _losses.acknowledge(connection, now=now)
 
 
 def newest_processing(path: Path) -> int | None:

@@ -70,6 +70,13 @@ class StoreUnavailable(Exception):
     """The database can't be read or written now: the disk is full or gone, or another process holds it."""
 
 
+class StoreDamaged(StoreUnavailable):
+    """A page of the database that was to be read is damaged: trying again doesn't help."""
+
+
+_DAMAGE = ("malformed", "not a database")
+"""What SQLite says then."""
+
 _ADVICE = {
     "readonly": "make it and its directory writable for the user who runs this",
     "not a database": "restore a backup",
@@ -208,4 +215,7 @@ def _unavailable(path: Path | None = None) -> Iterator[None]:
     except sqlite.MISTAKES:
         raise
     except sqlite.Error as error:
-        raise (StoreUnavailable(str(error)) if path is None else explained(path, error)) from error
+        if path is not None:
+            raise explained(path, error) from error
+        damaged = any(word in str(error) for word in _DAMAGE)
+        raise (StoreDamaged if damaged else StoreUnavailable)(str(error)) from error

@@ -1,6 +1,7 @@
 """The identity of one installation: a database and the stream whose messages become its facts."""
 
 from bq_server.ids import IdSource
+from bq_server.store import losses
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -19,4 +20,5 @@ async def identify(connection: Connection, ids: IdSource, now: int) -> str:
 async def renew(connection: Connection, ids: IdSource, now: int) -> str:
     """Give this database another installation id: it is a copy, and the stream of the original is not its own."""
     await _queries.delete_installation(connection)
+    await losses.forget_known(connection)
     return await identify(connection, ids, now)

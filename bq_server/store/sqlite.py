@@ -71,15 +71,15 @@ def busy_timeout(seconds: float) -> str:
     return f"busy_timeout = {round(seconds * 1000)}"
 
 
-def connect(path: str, *, patience: float = 2.0) -> Any:
+def connect(path: str, *, patience: float = 2.0, same_thread: bool = True) -> Any:
     """A DB-API connection in autocommit mode, which waits so many seconds for a lock that another process holds.
 
-    Raises `TooOld`, before anything is touched.
+    `same_thread`: whether only the thread that made it may use it. Raises `TooOld`, before anything is touched.
     """
     if (reason := problem()) is not None:
         raise TooOld(reason)
     _create_private(path)
-    connection = sqlite.connect(path, timeout=patience, isolation_level=None)
+    connection = sqlite.connect(path, timeout=patience, isolation_level=None, check_same_thread=same_thread)
     for pragma in (busy_timeout(patience), "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection

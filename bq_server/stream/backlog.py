@@ -5,16 +5,15 @@ committed, or in the same step in which it becomes a dead letter: whoever reads 
 and the facts last finds each message in at least one of them.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from bq_server.stream.connection import StreamUnavailable
-from bq_server.stream.keys import FIELD, StreamKeys
+from bq_server.stream.connection import asking
+from bq_server.stream.keys import FIELD, LETTER_FIELD, StreamKeys
 
 PAGE = 100
 """Messages in one round trip: a few milliseconds of a stream server's time, and at most a few MB."""
@@ -28,6 +27,8 @@ class Kept:
 
     message_id: str
     content: bytes
+    retried: bool = False
+    """Whether the message is a dead letter that is tried again."""
 
 
 class Backlog:
@@ -42,7 +43,7 @@ class Backlog:
 
     async def extent(self) -> tuple[int, str | None, int]:
         """How many messages wait, the id of the one that waits longest, and how many dead letters there are."""
-        with _unavailable():
+        with asking():
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.xlen(self._keys.events)
                 pipe.xrange(self._keys.events, count=1)
@@ -52,12 +53,12 @@ class Backlog:
 
     async def is_empty(self) -> bool:
         """Whether nothing waits, nor was given up."""
-        with _unavailable():
+        with asking():
             return not await self._client.xlen(self._keys.events) and not await self._client.hlen(self._keys.dead)
 
     async def newest(self) -> str:
         """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
-        with _unavailable():
+        with asking():
             try:
                 about: Any = await self._client.xinfo_stream(self._keys.events)
             except ResponseError as error:
@@ -77,10 +78,10 @@ class Backlog:
 
     async def _read(self, command: Callable[..., Any], start: str, end: str) -> AsyncIterator[Kept]:
         while True:
-            with _unavailable():
+            with asking():
                 page: Any = await command(self._keys.events, start, end, count=PAGE)
             for message_id, fields in page:
-                yield Kept(message_id.decode(), fields.get(FIELD, b""))
+                yield Kept(message_id.decode(), fields.get(FIELD, b""), LETTER_FIELD in fields)
             if len(page) < PAGE:
                 return
             start = f"({page[-1][0].decode()}"
@@ -88,7 +89,7 @@ class Backlog:
     async def dead(self) -> AsyncIterator[Kept]:
         """The dead letters, each once; one that comes meanwhile may be among them."""
         seen: set[str] = set()
-        with _unavailable():
+        with asking():
             async for message_id, value in self._client.hscan_iter(self._keys.dead, count=PAGE):
                 letter = Kept(message_id.decode(), value)
                 if letter.message_id not in seen:  # a scan may tell one twice
@@ -97,14 +98,6 @@ class Backlog:
 
     async def forget_dead(self, message_ids: Sequence[str]) -> None:
         """Remove these dead letters."""
-        with _unavailable():
+        with asking():
             if message_ids:
                 await self._client.hdel(self._keys.dead, *message_ids)
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StreamUnavailable(str(error)) from error

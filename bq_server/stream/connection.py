@@ -1,7 +1,7 @@
 """Connecting to a stream server, embedded or not, and what it promises."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,11 @@ READ_TIMEOUT = 5.0
 """Seconds that the consumer waits for an answer; above the longest block of its reads."""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds that a request waits for an answer; above a slow disk's fsync. The first that waits in vain is the last."""
+"""Seconds that most questions wait for an answer; above a slow disk's fsync."""
+
+APPEND_TIMEOUT = 0.25
+"""Seconds that an event on its way in waits for an answer: past that it is refused, within 300 ms of its arrival. The
+first that waits in vain is the last: then nothing is sent until the stream server answers again."""
 
 CONNECTIONS = 16
 """Most connections of one client; further commands wait for a free one."""
@@ -37,6 +41,15 @@ class StreamUnavailable(Exception):
 
 class StreamUnusable(Exception):
     """The stream server works, but this server must not use it. The message says why and what to do."""
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Turns what the client raises into `StreamUnavailable`."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StreamUnavailable(str(error)) from error
 
 
 @asynccontextmanager
@@ -137,14 +150,16 @@ async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
 
 async def take_ownership(
     client: redis.Redis, keys: StreamKeys, installation_id: str, advice: str | None = None
-) -> None:
+) -> bool:
     """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
+
+    Answers whether it was bound before.
 
     `advice` is what to say where it is bound to another one, for a stream that nobody else can reach.
     Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
     """
     try:
-        await client.set(keys.owner, installation_id, nx=True)
+        bound: Any = await client.set(keys.owner, installation_id, nx=True)
         owner: Any = await client.get(keys.owner)
     except RedisError as error:
         raise StreamUnavailable(str(error)) from error
@@ -156,3 +171,4 @@ async def take_ownership(
             f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
             "if that installation is gone and its queued events shall become facts here"
         )
+    return not bound

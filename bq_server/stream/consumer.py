@@ -1,7 +1,7 @@
 """Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
 from bq_server.metrics.counts import ConsumerCounts
+from bq_server.moments import SECOND
 from bq_server.pulse import Pulse
+from bq_server.stream.counts import SETTLED, Totals, make_group
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
-from bq_server.stream.keys import FIELD, GROUP, StreamKeys
+from bq_server.stream.entries import Entry, Handler, NotNow, Result
+from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
 
@@ -35,16 +38,18 @@ MOST_DELIVERIES = 20
 """A message delivered more often than this is given up."""
 
 
+MOST_DEFERRED = 10_000
+"""Messages that may wait for another try while others are read: past that, no more is read until some have gone."""
+
+
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A message as it was read."""
+class _Deferred:
+    """A message that is to be tried again."""
 
-    message_id: str
-    payload: bytes
-
-
-Handler = Callable[[Sequence[Entry]], Awaitable[Sequence[str | None]]]
-"""Settles a batch: for each entry None, or the reason why it can never be processed. What it raises means «not now»."""
+    due: int
+    """Microseconds since the epoch, UTC."""
+    put_off_at: int
+    reason: str
 
 
 @dataclass(slots=True)
@@ -54,6 +59,18 @@ class ConsumerStatus:
     started: bool = False
     last_moved: float = 0.0
     trouble: str | None = None
+    deferred: int = 0
+    """Messages that could not be processed when they were tried, and wait for another try."""
+    deferred_reason: str | None = None
+    """Why the one that was put off last could not."""
+
+    @property
+    def caution(self) -> str | None:
+        """What an operator should look into though the consumer moves, or None."""
+        if not self.deferred:
+            return None
+        waiting = "1 message waits" if self.deferred == 1 else f"{self.deferred} messages wait"
+        return f"{waiting} for another try: {self.deferred_reason}"
 
     def problem(self, now: float) -> str | None:
         """Why the consumer is not moving, or None when it is."""
@@ -63,21 +80,37 @@ class ConsumerStatus:
             return self.trouble
         if now - self.last_moved > STALE_SECONDS:
             return f"the consumer has not finished a batch for {now - self.last_moved:.0f} s"
+        if self.deferred >= MOST_DEFERRED:
+            return f"the consumer reads no more before some are processed: {self.caution}"
         return None
 
 
 class Consumer:
     """The one reader of a stream. `name` must be new with every start of the server."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, handle: Handler, *, name: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        handle: Handler,
+        *,
+        name: str,
+        clock: Clock,
+        totals: Totals | None = None,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._handle = handle
         self._name = name
         self._clock = clock
+        self._totals = totals or Totals()
         self._dead_letters = DeadLetters(client, keys)
         self._dying: dict[Entry, str] = {}
         """Messages to be set aside, with the reasons."""
+        self._deferred: dict[str, _Deferred] = {}
+        """By message id; they stay pending in the stream."""
+        self._fruitless = 0
+        """Batches in a row of which no message could be processed."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
@@ -91,11 +124,16 @@ class Consumer:
         while not self._stopped.done():
             try:
                 if not recovered:
-                    await self._prepare_group()
+                    self._totals.groups_made += await make_group(self._client, self._keys)
                     await self._recover()
                     recovered = True
                     self._moved()
-                await self._settle(await self._read())
+                due = await self._due()
+                await self._settle(due)
+                if len(self._deferred) < MOST_DEFERRED:
+                    await self._settle(await self._read(block=len(due) < BATCH))
+                elif not due:
+                    await self._pause(BACKOFF_SECONDS[-1])
                 self._moved()
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
@@ -109,14 +147,6 @@ class Consumer:
         if not self._stopped.done():
             self._stopped.set_result(None)
 
-    async def _prepare_group(self) -> None:
-        try:
-            # From 0: a group that vanished must not skip what waits; facts are unique, so reading twice is harmless.
-            await self._client.xgroup_create(self._keys.events, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-
     async def _recover(self) -> None:
         """Settle what was delivered to a consumer that is gone, or to this one before its connection broke."""
         start = "-"
@@ -125,32 +155,57 @@ class Consumer:
             if not pending:
                 break
             start = f"({pending[-1]['message_id'].decode()}"
-            entries = await self._take_over(pending)
-            # Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
-            deliveries = {item["message_id"].decode(): item["times_delivered"] for item in pending}
-            suspects = [entry for entry in entries if deliveries[entry.message_id] > SUSPECT_DELIVERIES]
-            await self._settle([entry for entry in entries if entry not in suspects])
-            for entry in suspects:
-                if deliveries[entry.message_id] > MOST_DELIVERIES:
-                    self._dying[entry] = f"the server ended {deliveries[entry.message_id]} times while it had it"
-                    await self._bury()
-                else:
-                    await self._settle([entry])
+            pending = [item for item in pending if item["message_id"].decode() not in self._deferred]
+            suspects = [item for item in pending if item["times_delivered"] > SUSPECT_DELIVERIES]
+            await self._settle(await self._take_over([item for item in pending if item not in suspects]))
+            for item in suspects:
+                await self._try_suspect(item)
         await self._forget_dead_consumers()
 
+    async def _try_suspect(self, item: Any) -> None:
+        """Process a message alone, or give it up: each process that had it may have ended of it."""
+        if item["times_delivered"] > MOST_DELIVERIES:
+            for entry in await self._fetch([item["message_id"]]):
+                self._dying[entry] = f"the server ended {item['times_delivered']} times while it had it"
+            await self._bury()
+        else:
+            # Only now: a delivery counts when the message is really tried, not when one before it ended the process.
+            await self._settle(await self._take_over([item]))
+
     async def _take_over(self, pending: Any) -> list[Entry]:
-        """The pending messages, now this consumer's; one that is in the stream no more is acknowledged."""
+        """The pending messages, now this consumer's.
+
+        Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
+        """
         foreign = [item["message_id"] for item in pending if item["consumer"].decode() != self._name]
         if foreign:
             await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
+        return await self._fetch([item["message_id"] for item in pending])
+
+    async def _fetch(self, message_ids: Sequence[bytes | str]) -> list[Entry]:
+        """These messages; one that is in the stream no more is acknowledged."""
+        if not message_ids:
+            return []
         async with self._client.pipeline(transaction=False) as pipe:
-            for item in pending:
-                pipe.xrange(self._keys.events, item["message_id"], item["message_id"])
+            for message_id in message_ids:
+                pipe.xrange(self._keys.events, message_id, message_id)
             found: Any = await pipe.execute()
-        gone = [item["message_id"] for item, entries in zip(pending, found, strict=True) if not entries]
+        gone = [message_id for message_id, entries in zip(message_ids, found, strict=True) if not entries]
         if gone:
             await self._client.xack(self._keys.events, GROUP, *gone)
         return [self._entry(*entries[0]) for entries in found if entries]
+
+    async def _due(self) -> list[Entry]:
+        """Some of the messages that are to be tried again by now."""
+        if not self._deferred:
+            return []
+        now = self._clock()
+        # A clock that was set back makes nobody wait for it to come round.
+        ids = [name for name, each in self._deferred.items() if not each.put_off_at <= now < each.due][:BATCH]
+        entries = await self._fetch(ids)
+        for message_id in {*ids} - {entry.message_id for entry in entries}:
+            del self._deferred[message_id]
+        return entries
 
     async def _forget_dead_consumers(self) -> None:
         consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
@@ -159,10 +214,11 @@ class Consumer:
             if name != self._name and consumer["pending"] == 0:
                 await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
 
-    async def _read(self) -> list[Entry]:
-        """The next batch; empty when nothing came for a while or the consumer is to stop."""
+    async def _read(self, *, block: bool) -> list[Entry]:
+        """The next batch; empty when nothing came, with `block` for a while, or the consumer is to stop."""
+        wait = BLOCK_MILLISECONDS if block else None
         read: asyncio.Future[Any] = asyncio.ensure_future(
-            self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=BLOCK_MILLISECONDS)
+            self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=wait)
         )
         await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
@@ -176,20 +232,58 @@ class Consumer:
     async def _settle(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        reasons = await self._handled(entries)
-        if reasons is None:
+        results = await self._handled(entries)
+        if results is None:
             return
-        settled = [entry.message_id for entry, reason in zip(entries, reasons, strict=True) if reason is None]
-        if settled:
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.xack(self._keys.events, GROUP, *settled)
-                pipe.xdel(self._keys.events, *settled)
-                await pipe.execute()
-            self.counts.settled(settled, self._clock())
-        self._dying |= {entry: reason for entry, reason in zip(entries, reasons, strict=True) if reason is not None}
+        await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
+        if self._deferred:
+            for entry in entries:
+                self._deferred.pop(entry.message_id, None)
+        for entry, result in zip(entries, results, strict=True):
+            if isinstance(result, str):
+                self._dying[entry] = result
         await self._bury()
+        await self._defer([(entry, r) for entry, r in zip(entries, results, strict=True) if isinstance(r, NotNow)])
+        self.status.deferred = len(self._deferred)
+        if all(isinstance(result, NotNow) for result in results):
+            # What is lacking may be lacking for all: reading on at once would only put off more.
+            await self._pause(BACKOFF_SECONDS[min(self._fruitless, len(BACKOFF_SECONDS) - 1)])
+            self._fruitless += 1
+        else:
+            self._fruitless = 0
 
-    async def _handled(self, entries: Sequence[Entry]) -> Sequence[str | None] | None:
+    async def _acknowledge(self, settled: Sequence[Entry]) -> None:
+        """Take settled messages out of the stream, in one step."""
+        if not settled:
+            return
+        ids = [entry.message_id for entry in settled]
+        letters = [entry.letter_id for entry in settled if entry.letter_id is not None]
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.xack(self._keys.events, GROUP, *ids)
+            pipe.xdel(self._keys.events, *ids)
+            if letters:
+                pipe.hdel(self._keys.dead, *letters)
+            pipe.hincrby(self._keys.counts, SETTLED, len(ids))
+            self._count((await pipe.execute())[-1])
+        self.counts.settled(ids, self._clock())
+
+    def _count(self, settled: int) -> None:
+        self._totals.settled = max(self._totals.settled, settled)
+
+    async def _defer(self, put_off: Sequence[tuple[Entry, NotNow]]) -> None:
+        """Keep messages for another try."""
+        if not put_off:
+            return
+        await self._forgive([entry for entry, _ in put_off])
+        now = self._clock()
+        for entry, result in put_off:
+            self._deferred[entry.message_id] = _Deferred(now + round(result.seconds * SECOND), now, result.reason)
+        reason = put_off[-1][1].reason
+        if self.status.deferred_reason != reason:
+            log.warning("messages.put_off", messages=len(put_off), reason=reason)
+        self.status.deferred_reason = reason
+
+    async def _handled(self, entries: Sequence[Entry]) -> Sequence[Result] | None:
         """What the handler says, however long the store is away; None when the consumer is stopped meanwhile."""
         failures = 0
         while not self._stopped.done() or failures == 0:
@@ -203,20 +297,20 @@ class Consumer:
         return None
 
     async def _forgive(self, entries: Sequence[Entry]) -> None:
-        """Count their deliveries from nothing: a process that ends while the store is away doesn't end of them."""
+        """Count their deliveries from nothing: a process that ends while they wait doesn't end of them."""
         ids: list[Any] = [entry.message_id for entry in entries]
         await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
 
     async def _bury(self) -> None:
         """Set dying messages aside. A stream server without memory refuses; they are kept, and nothing waits."""
         for entry, reason in list(self._dying.items()):
-            letter = DeadLetter(entry.message_id, entry.payload, reason, self._clock())
+            letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
             try:
-                await self._dead_letters.bury(letter)
+                self._count(await self._dead_letters.bury(letter, entry.message_id))
             except ResponseError as error:
-                log.error("message.not_buried", message_id=entry.message_id, reason=str(error))
+                log.error("message.not_buried", message_id=entry.known_as, reason=str(error))
                 return
-            log.error("message.dead", message_id=entry.message_id, reason=reason)
+            log.error("message.dead", message_id=entry.known_as, reason=reason)
             self.counts.dead += 1
             del self._dying[entry]
 
@@ -232,8 +326,13 @@ class Consumer:
         if failures == 0:
             log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
         self.status.trouble = f"the consumer waits: {error}"
-        await asyncio.wait({self._stopped}, timeout=BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+        await self._pause(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not past `stop`."""
+        await asyncio.wait({self._stopped}, timeout=seconds)
 
     @staticmethod
     def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-        return Entry(message_id.decode(), fields.get(FIELD, b""))
+        letter_id = fields.get(LETTER_FIELD)
+        return Entry(message_id.decode(), fields.get(FIELD, b""), letter_id.decode() if letter_id else None)

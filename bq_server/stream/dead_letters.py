@@ -1,11 +1,19 @@
 """Messages that can't be processed: set aside with the reason, never in the way of the others."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as redis
 from pydantic_core import from_json, to_json
 
+from bq_server.stream.connection import asking
+from bq_server.stream.counts import SETTLED
 from bq_server.stream.keys import GROUP, StreamKeys
+from bq_server.stream.scripts import load
+
+PAGE = 100
+"""Letters in one round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,30 +21,102 @@ class DeadLetter:
     """A message that was given up."""
 
     message_id: str
+    """The one its sender was told."""
     payload: bytes
     reason: str
     died_at: int
     """Microseconds since the epoch, UTC."""
+    retried_as: str | None = None
+    """The message in the stream under which it is tried again; it is no dead letter meanwhile."""
 
 
 def read_letter(message_id: str, value: bytes | str) -> DeadLetter:
     """A dead letter as it is kept."""
     fields = from_json(value)
-    return DeadLetter(message_id, bytes.fromhex(fields["payload"]), fields["reason"], fields["died_at"])
+    payload = bytes.fromhex(fields["payload"])
+    return DeadLetter(message_id, payload, fields["reason"], fields["died_at"], fields.get("retried_as"))
+
+
+def write_letter(letter: DeadLetter) -> bytes:
+    """A dead letter as it is kept, if it is not tried again."""
+    return to_json({"reason": letter.reason, "died_at": letter.died_at, "payload": letter.payload.hex()})
 
 
 class DeadLetters:
-    """The dead letters of one stream."""
+    """The dead letters of one stream. Every method but `bury` raises `StreamUnavailable`."""
 
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
         self._client = client
         self._keys = keys
+        self._retry = load("retry")
 
-    async def bury(self, letter: DeadLetter) -> None:
-        """Move the message from the stream to the dead letters, in one step."""
-        value = to_json({"reason": letter.reason, "died_at": letter.died_at, "payload": letter.payload.hex()})
+    async def bury(self, letter: DeadLetter, entry_id: str) -> int:
+        """Move the message, an entry of the stream, to the dead letters, in one step.
+
+        Answers how many messages were settled in all.
+        """
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self._keys.dead, letter.message_id, value)
-            pipe.xack(self._keys.events, GROUP, letter.message_id)
-            pipe.xdel(self._keys.events, letter.message_id)
-            await pipe.execute()
+            pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
+            pipe.xack(self._keys.events, GROUP, entry_id)
+            pipe.xdel(self._keys.events, entry_id)
+            pipe.hincrby(self._keys.counts, SETTLED, 1)
+            settled: int = (await pipe.execute())[-1]
+            return settled
+
+    async def count(self) -> int:
+        """How many there are, those that are tried again among them."""
+        with asking():
+            found: int = await self._client.hlen(self._keys.dead)
+            return found
+
+    async def latest_first(self, before: str | None = None) -> AsyncIterator[DeadLetter]:
+        """The dead letters in the order of their ids, from the latest, or from the one before that id."""
+        with asking():
+            ids: Any = await self._client.hkeys(self._keys.dead)
+        found = sorted((each.decode() for each in ids), key=_order, reverse=True)
+        if before is not None:
+            found = [each for each in found if _order(each) < _order(before)]
+        for start in range(0, len(found), PAGE):
+            for letter in await self.get(found[start : start + PAGE]):
+                if letter.retried_as is None:
+                    yield letter
+
+    async def get(self, message_ids: Sequence[str]) -> list[DeadLetter]:
+        """Those of these ids that there are, also when they are tried again."""
+        return [read_letter(message_id, value) for message_id, value in await self._values(message_ids)]
+
+    async def _values(self, message_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        if not message_ids:
+            return []
+        with asking():
+            found: list[Any] = await self._client.hmget(self._keys.dead, list(message_ids))
+        return [(message_id, value) for message_id, value in zip(message_ids, found, strict=True) if value is not None]
+
+    async def retry(self, message_ids: Sequence[str]) -> list[str]:
+        """Put these back into the stream; answers which. Each becomes a fact under its old id, or a letter again."""
+        keys = (self._keys.events, self._keys.dead, self._keys.counts)
+        done: list[str] = []
+        for start in range(0, len(message_ids), PAGE):
+            args: list[str | bytes] = []
+            for message_id, value in await self._values(message_ids[start : start + PAGE]):
+                letter = read_letter(message_id, value)
+                if letter.retried_as is None:
+                    args += (message_id, value, letter.payload)
+            if args:
+                with asking():
+                    command: Any = self._client.eval
+                    answer = await command(self._retry.text, 3, *keys, *args)
+                done += [each.decode() for each in answer]
+        return done
+
+    async def drop(self, message_ids: Sequence[str]) -> list[str]:
+        """Remove these for good, but those that are being tried again; answers which."""
+        found = [each.message_id for each in await self.get(message_ids) if each.retried_as is None]
+        with asking():
+            if found:
+                await self._client.hdel(self._keys.dead, *found)
+        return found
+
+
+def _order(message_id: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in message_id.split("-"))

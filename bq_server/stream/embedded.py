@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
+from bq_server.datadir import DataDirectory, DataDirectoryUnusable
 from bq_server.frozen import bundle, child_environment, is_frozen
 from bq_server.stream.connection import StreamUnusable
 
@@ -264,3 +265,15 @@ def _die_with_parent() -> None:
     """Ask the kernel to kill this child when the server dies, however it dies. Runs between fork and exec."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def stream_url(stack: AsyncExitStack, directory: DataDirectory) -> str:
+    """Where the embedded stream server is; it is started for the purpose when no server runs."""
+    valkey = EmbeddedValkey(directory.stream)
+    try:
+        stack.enter_context(directory.locked(wait_seconds=0.5))
+    except DataDirectoryUnusable:
+        return valkey.url  # a server runs, and its stream server with it
+    stack.push_async_callback(valkey.stop)
+    await valkey.start()
+    return valkey.url

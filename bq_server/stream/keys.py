@@ -8,6 +8,9 @@ GROUP = "bq"
 FIELD = b"e"
 """The one field of a stream entry: the message's payload."""
 
+LETTER_FIELD = b"m"
+"""A second field, of a dead letter that is tried again: the id under which its sender knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamKeys:
@@ -24,6 +27,11 @@ class StreamKeys:
     def dead(self) -> str:
         """A hash of dead letters by message id."""
         return f"{self.prefix}:dead"
+
+    @property
+    def counts(self) -> str:
+        """A hash: how many messages came into the stream and were settled, since which epoch."""
+        return f"{self.prefix}:counts"
 
     @property
     def owner(self) -> str:

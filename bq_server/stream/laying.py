@@ -1,15 +1,13 @@
 """Laying messages and dead letters into a stream that nobody has used yet."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from bq_server.stream.backlog import NO_MESSAGE, Kept
-from bq_server.stream.connection import StreamUnavailable, StreamUnusable
+from bq_server.stream.connection import StreamUnusable, asking
 from bq_server.stream.keys import FIELD, GROUP, StreamKeys
 from bq_server.stream.writer import Claim
 
@@ -33,7 +31,7 @@ async def lay(
     the stream unused, but for claims, which run out. Raises `StreamUnusable` when it is used already, and
     `StreamUnavailable`.
     """
-    with _unavailable():
+    with asking():
         if await client.exists(keys.events, keys.dead, keys.owner):
             raise StreamUnusable(
                 f"the stream under the prefix {keys.prefix!r} is in use: choose another with --redis-prefix, or "
@@ -76,11 +74,3 @@ def _pages(items: Iterable[tuple[Kept, Claim | None]]) -> Iterator[list[tuple[Ke
     iterator = iter(items)
     while page := list(islice(iterator, PAGE)):
         yield page
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StreamUnavailable(str(error)) from error

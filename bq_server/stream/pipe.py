@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
-from bq_server.stream.connection import WRITE_TIMEOUT
+from bq_server.stream.connection import APPEND_TIMEOUT
 from bq_server.stream.scripts import Script
 
 _INCOMPLETE = object()
@@ -52,12 +52,15 @@ class Pipe(asyncio.Protocol):
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         transport.write(hiredis.pack_command(cast("Any", command)))
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT):
-                return await answer
-        except TimeoutError:
+        done, _ = await asyncio.wait([answer], timeout=APPEND_TIMEOUT)
+        for _ in range(2 if not done else 0):
+            # The answer may be there, and it was this process that was busy: let the transport read once.
+            await asyncio.sleep(0)
+        if not answer.done():
+            answer.cancel()
             transport.abort()  # its answer must not be taken for that of a later command
-            raise TimedOut(f"no answer within {WRITE_TIMEOUT:g} s") from None
+            raise TimedOut(f"no answer within {APPEND_TIMEOUT:g} s")
+        return answer.result()
 
     async def _open(self) -> asyncio.Transport:
         async with self._opening:

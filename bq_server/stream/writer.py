@@ -15,6 +15,7 @@ from bq_server.grouping import GroupCommit
 from bq_server.metrics.counts import WriterCounts
 from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.counts import Totals
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.pipe import Pipe
 from bq_server.stream.scripts import Script, load
@@ -47,6 +48,8 @@ class Claim:
     received_at: int
     """Microseconds since the epoch, UTC."""
     message_id: str | None = None
+    dead: bool = False
+    """Whether that message is a dead letter."""
 
 
 class Message(NamedTuple):
@@ -54,6 +57,8 @@ class Message(NamedTuple):
 
     payload: bytes
     claim: Claim | None = None
+    replaces: str | None = None
+    """A message that holds the claim and was found nowhere: this one is appended in its place."""
 
 
 class Appended(NamedTuple):
@@ -67,7 +72,19 @@ class Taken:
     """The message's key was claimed by another event: it was not appended."""
 
 
-Result = Appended | Taken
+class Dead(NamedTuple):
+    """The message's key was claimed by an equal event before it, which is a dead letter: it was not appended."""
+
+    message_id: str
+
+
+class Gone(NamedTuple):
+    """As `Dead`, but the message with that claim is neither in the stream nor a dead letter: a fact by now, or lost."""
+
+    message_id: str
+
+
+Result = Appended | Taken | Dead | Gone
 """What became of a message."""
 
 _TAKEN = Taken()
@@ -76,9 +93,18 @@ _TAKEN = Taken()
 class Writer:
     """Appends messages. Those that arrive while a round trip is under way go together in the next one."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, *, queue_limit: int, window_hours: int) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: StreamKeys,
+        *,
+        queue_limit: int,
+        window_hours: int,
+        totals: Totals | None = None,
+    ) -> None:
         self._keys = keys
         self._queue_limit = queue_limit
+        self._totals = totals or Totals()
         self._window_milliseconds = window_hours * 3_600_000
         self._pipe = Pipe(client)
         self._append = load("append")
@@ -130,20 +156,23 @@ class Writer:
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Result] | Exception]:
         messages = [message for each in group for message in each]
-        keys = [self._keys.events]
+        keys = [self._keys.events, self._keys.dead, self._keys.counts]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds, len(messages)]
         args += [message.payload for message in messages]
-        for number, (_, claim) in enumerate(messages, 1):
+        for number, (_, claim, replaces) in enumerate(messages, 1):
             if claim is not None:
                 keys.append(claim.key)
-                args += (number, claim.fingerprint, claim.event_id, claim.received_at)
+                args += (number, claim.fingerprint, claim.event_id, claim.received_at, replaces or "-")
         began = time.perf_counter()
-        answers: list[bytes] = await self._run(self._append, keys, args)
+        answers: list[Any] = await self._run(self._append, keys, args)
         self.counts.seconds.observe(time.perf_counter() - began)
         if not answers:
             # The group as a whole is past the limit; the next, smaller one may fit.
             return [StreamFull() for _ in group]
+        self._totals.appended = max(self._totals.appended, answers.pop())
         found = [_result(answer.decode()) for answer in answers]
+        if isinstance(found[-1], Appended) and not found[-1].repeated:
+            self._totals.newest = found[-1].message_id
         self._count(found)
         results = iter(found)
         return [list(islice(results, len(each))) for each in group]
@@ -160,7 +189,7 @@ class Writer:
         args: list[bytes | str | int] = [SYNC_CLAIM_MILLISECONDS]
         for claim in group:
             args += (claim.fingerprint, claim.event_id, claim.received_at)
-        held = await self._run(self._claim, [claim.key for claim in group], args)
+        held = await self._run(self._claim, [self._keys.dead, *(claim.key for claim in group)], args)
         return [_held(claim.key, value.decode()) for claim, value in zip(group, held, strict=True)]
 
     async def _run(self, script: Script, keys: list[str], args: list[bytes | str | int]) -> Any:
@@ -172,11 +201,20 @@ class Writer:
 
 
 def _result(answer: str) -> Result:
-    if answer[0] == "=":
-        return Appended(answer[1:], repeated=True)
-    return _TAKEN if answer == "!" else Appended(answer, repeated=False)
+    match answer[0]:
+        case "=":
+            return Appended(answer[1:], repeated=True)
+        case "!":
+            return _TAKEN
+        case "?":
+            return Dead(answer[1:])
+        case "~":
+            return Gone(answer[1:])
+        case _:
+            return Appended(answer, repeated=False)
 
 
 def _held(key: str, value: str) -> Claim:
-    fingerprint, message_id, event_id, received_at = value.split(" ")
-    return Claim(key, fingerprint, event_id, int(received_at), None if message_id == "-" else message_id)
+    fingerprint, message_id, event_id, received_at, *dead = value.split(" ")
+    own = None if message_id == "-" else message_id
+    return Claim(key, fingerprint, event_id, int(received_at), own, dead=bool(dead))

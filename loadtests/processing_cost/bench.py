@@ -13,16 +13,14 @@ from bq_server.game.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.applying import Applying
 from bq_server.processing.games import Games
-from bq_server.processing.messages import settle
+from bq_server.processing.messages import MessageProcessor
 from bq_server.processing.processor import Processor
 from bq_server.processing.refolding import Refolding
 from bq_server.store import facts, games, sqlite
 from bq_server.store.database import Database
+from bq_server.stream.entries import Entry
 from loadtests.processing_cost.games import SCOPE
 from loadtests.processing_cost.rounds import Sample
-
-Message = tuple[str, bytes]
-"""The id and the payload, as they are in the stream."""
 
 
 class Bench:
@@ -33,7 +31,7 @@ class Bench:
         self.ids = ids
         self._clocks = Clocks(clock)
         self._games = Games()
-        self._processor = Processor(database, ids, self._clocks, self._games)
+        self._messages = MessageProcessor(Processor(database, ids, self._clocks, self._games), clock)
 
     @classmethod
     @asynccontextmanager
@@ -54,12 +52,12 @@ class Bench:
         with suppress(asyncio.CancelledError):
             await work
 
-    async def drain(self, batches: Sequence[Sequence[Message]]) -> None:
-        """Settle batches of messages one after the other. Raises `RuntimeError` where one is given up."""
+    async def drain(self, batches: Sequence[Sequence[Entry]]) -> None:
+        """Process batches of messages one after the other. Raises `RuntimeError` where one becomes no fact."""
         for batch in batches:
-            reasons = [reason for reason in await settle(self._processor, batch) if reason is not None]
-            if reasons:
-                raise RuntimeError(f"a message was given up: {reasons[0]}")
+            troubles = [result for result in await self._messages.process(batch) if result is not None]
+            if troubles:
+                raise RuntimeError(f"a message was not processed: {troubles[0]}")
 
     async def turn(self, batches: Sequence[Sequence[Event]], *, checkpointed: bool = False) -> Sample:
         """Drain batches and answer what an event cost, with `checkpointed` down to the database's own file.
@@ -89,9 +87,9 @@ class Bench:
             return len(await games.open_refolds(connection))
 
 
-def messages_of(events: Sequence[Event]) -> list[Message]:
+def messages_of(events: Sequence[Event]) -> list[Entry]:
     """The events as the stream holds them."""
-    return [(event.message_id or "", event.to_payload()) for event in events]
+    return [Entry(event.message_id or "", event.to_payload()) for event in events]
 
 
 def checkpoint(path: Path, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> None:

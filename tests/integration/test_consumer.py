@@ -1,20 +1,23 @@
 """The consumer against a real Valkey: takeover, suspects, and a store that is away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio as redis
 
-from bq_server.clock import system_clock
+from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream.connection import connect
-from bq_server.stream.consumer import Consumer, Entry
+from bq_server.stream.consumer import Consumer
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.entries import Entry, NotNow, Result
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.lookup import MessageLookup
+from tests.support.stepped_clock import SteppedClock
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
@@ -35,13 +38,15 @@ class Handler:
     def __init__(self) -> None:
         self.batches: list[list[bytes]] = []
         self.failures = 0
+        self.not_now: dict[bytes, NotNow] = {}
+        """By payload, what can't be processed."""
 
-    async def __call__(self, entries: Sequence[Entry]) -> list[str | None]:
+    async def __call__(self, entries: Sequence[Entry]) -> list[Result]:
         self.batches.append([entry.payload for entry in entries])
         if self.failures:
             self.failures -= 1
             raise OSError("the disk is full")
-        return [None] * len(entries)
+        return [self.not_now.get(entry.payload) for entry in entries]
 
     @property
     def payloads(self) -> list[bytes]:
@@ -60,12 +65,30 @@ async def add(client: Any, *payloads: bytes) -> None:
 
 
 async def run_until_drained(client: Any, handler: Handler, name: str = "c") -> Consumer:
-    consumer = Consumer(client, KEYS, handler, name=name, clock=system_clock)
+    async with running(client, handler, name=name) as consumer:
+        await drained(client)
+    return consumer
+
+
+@asynccontextmanager
+async def running(
+    client: Any, handler: Handler, *, name: str = "c", clock: Clock = system_clock
+) -> AsyncIterator[Consumer]:
+    consumer = Consumer(client, KEYS, handler, name=name, clock=clock)
     task = asyncio.create_task(consumer.run())
-    await drained(client)
+    yield consumer
     consumer.stop()
     await task
-    return consumer
+
+
+async def beats(consumer: Consumer, condition: Callable[[], bool]) -> None:
+    """Wait for a batch after which the condition holds."""
+    async with asyncio.timeout(20):
+        while True:
+            beat = consumer.progress.next()
+            if condition():
+                return
+            await beat
 
 
 async def test_what_a_dead_consumer_left_is_taken_over_first_and_once(client: Any) -> None:
@@ -102,6 +125,91 @@ async def test_a_message_many_processes_died_of_is_tried_alone_then_given_up(cli
     letter = await MessageLookup(client, KEYS).dead(ids[2].decode())
     assert letter is not None
     assert (letter.payload, "30 times" in letter.reason) == (b"deadly", True)
+
+
+async def test_a_good_message_behind_a_deadly_one_is_not_given_up_with_it(client: Any) -> None:
+    """Processes ended before they came to it: that it was theirs says nothing of it."""
+    await add(client, b"deadly", b"good")
+    await client.xgroup_create(KEYS.events, GROUP, id="0")
+    delivered = await client.xreadgroup(GROUP, "dead", {KEYS.events: ">"})
+    ids = [entry[0] for entry in delivered[0][1]]
+    await client.xclaim(KEYS.events, GROUP, "dead", 0, ids, retrycount=consumer_module.SUSPECT_DELIVERIES + 1)
+
+    class Ends(Handler):
+        async def __call__(self, entries: Sequence[Entry]) -> list[Result]:
+            if entries[0].payload == b"deadly":
+                raise asyncio.CancelledError  # as abrupt as a process's end: nothing of the consumer's runs any more
+            return await super().__call__(entries)
+
+    handler = Ends()
+    for number in range(consumer_module.MOST_DELIVERIES):
+        consumer = Consumer(client, KEYS, handler, name=f"c{number}", clock=system_clock)
+        task = asyncio.create_task(consumer.run())
+        empty = asyncio.create_task(drained(client))
+        await asyncio.wait([task, empty], return_when=asyncio.FIRST_COMPLETED)
+        empty.cancel()
+        consumer.stop()
+        await asyncio.wait([task, empty])
+        if await client.xlen(KEYS.events) == 0:
+            break
+    assert handler.payloads == [b"good"]
+    assert await client.hkeys(KEYS.dead) == [ids[0]]
+
+
+async def test_what_cannot_be_processed_now_waits_and_stops_no_other(client: Any) -> None:
+    clock, handler = SteppedClock(), Handler()
+    handler.not_now[b"2"] = NotNow("the game can't be read", 60)
+    await add(client, b"1", b"2", b"3")
+    async with running(client, handler, clock=clock) as consumer:
+        await beats(consumer, lambda: consumer.status.deferred == 1)
+        assert consumer.status.problem(asyncio.get_running_loop().time()) is None
+        assert "the game can't be read" in (consumer.status.caution or "")
+        await add(client, b"4")
+        await beats(consumer, lambda: handler.payloads == [b"1", b"2", b"3", b"4"])
+        clock.advance(59)
+        await add(client, b"5")
+        await beats(consumer, lambda: handler.payloads[4:] == [b"5"])
+        assert await client.xlen(KEYS.events) == 1
+        clock.advance(1)
+        await beats(consumer, lambda: handler.payloads[5:] == [b"2"])
+        handler.not_now.clear()
+        clock.advance(-3600)
+        await beats(consumer, lambda: handler.payloads[6:] == [b"2"])
+        await beats(consumer, lambda: consumer.status.deferred == 0)
+        assert consumer.status.caution is None
+    assert (await client.xlen(KEYS.events), await client.hlen(KEYS.dead)) == (0, 0)
+
+
+async def test_one_that_waits_is_not_given_up_for_the_starts_it_waits_through(client: Any) -> None:
+    handler = Handler()
+    handler.not_now[b"1"] = NotNow("the game can't be read", 60)
+    await add(client, b"1")
+    await client.xgroup_create(KEYS.events, GROUP, id="0")
+    delivered = await client.xreadgroup(GROUP, "dead", {KEYS.events: ">"})
+    ids = [entry[0] for entry in delivered[0][1]]
+    await client.xclaim(KEYS.events, GROUP, "dead", 0, ids, retrycount=consumer_module.MOST_DELIVERIES, justid=True)
+    async with running(client, handler) as consumer:
+        await beats(consumer, lambda: consumer.status.deferred == 1)
+    (item,) = await client.xpending_range(KEYS.events, GROUP, "-", "+", count=10)
+    assert item["times_delivered"] == 0
+
+
+async def test_past_so_many_that_wait_no_more_is_read(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_module, "MOST_DEFERRED", 2)
+    monkeypatch.setattr(consumer_module, "BACKOFF_SECONDS", (0.001,))
+    clock, handler = SteppedClock(), Handler()
+    handler.not_now = {payload: NotNow("the game can't be read", 60) for payload in (b"1", b"2")}
+    await add(client, b"1", b"2")
+    async with running(client, handler, clock=clock) as consumer:
+        await beats(consumer, lambda: consumer.status.deferred == 2)
+        await add(client, b"3")
+        for _ in range(3):
+            await consumer.progress.next()
+        assert handler.payloads == [b"1", b"2"]
+        assert "reads no more" in (consumer.status.problem(asyncio.get_running_loop().time()) or "")
+        handler.not_now.clear()
+        clock.advance(60)
+        await drained(client)
 
 
 async def test_a_message_that_was_deleted_is_not_waited_for(client: Any) -> None:

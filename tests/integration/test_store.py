@@ -10,13 +10,12 @@ import pytest
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource, pack
-from bq_server.processing import messages
 from bq_server.processing.games import Games
 from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
 from bq_server.store import batch, facts, sqlite, state
 from bq_server.store.batch import Changes, NewFact, Place
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Database
 from bq_server.store.migrations import SchemaTooOld, available
 from bq_server.store.queries import load
 
@@ -196,43 +195,6 @@ async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:
             if isinstance(outcome, Processed) and outcome.fresh
         ]
         assert sorted(fresh) == sorted({f"evt_{number}" for number in range(75)})
-
-
-class Poisoned(Processor):
-    """Fails on one event, as a bug would."""
-
-    tries = 0
-
-    async def process(self, events: object) -> list[Processed | Duplicate | Conflict]:
-        assert isinstance(events, list)
-        if any(event.event_name == "poison" for event in events):
-            self.tries += 1
-            raise ZeroDivisionError("a bug")
-        return await super().process(events)
-
-
-async def test_a_message_that_fails_by_itself_is_given_up_and_stops_no_other(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
-        processor = Poisoned(database, IdSource(), Clocks(lambda: 1), Games())
-        batch = [event(1), event(2, event_name="poison"), event(3)]
-        reasons = await messages.settle(processor, [(f"{n}-0", item.to_payload()) for n, item in enumerate(batch)])
-        assert reasons[0] is None
-        assert reasons[2] is None
-        assert reasons[1] is not None
-        assert "a bug" in reasons[1]
-        assert processor.tries == 1 + messages.TRIES
-
-
-async def test_a_store_that_fails_gives_up_no_message(tmp_path: Path) -> None:
-    class Full(Processor):
-        async def process(self, events: object) -> list[Processed | Duplicate | Conflict]:
-            raise StoreUnavailable("database or disk is full")
-
-    async with Database.open(tmp_path / "db") as database:
-        with pytest.raises(StoreUnavailable):
-            await messages.settle(
-                Full(database, IdSource(), Clocks(lambda: 1), Games()), [("1-0", event(1).to_payload())]
-            )
 
 
 async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> None:

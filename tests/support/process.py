@@ -48,7 +48,8 @@ class ServerProcess:
         self._errors = data_dir.parent / f"{data_dir.name}.log"
         self.process: subprocess.Popen[str]
 
-    def start(self) -> Self:
+    def start(self, *, ready: bool = True) -> Self:
+        """Start it, and wait until it is ready or, with `ready` false, until it listens."""
         with self._errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir), *self._flags],
@@ -69,7 +70,8 @@ class ServerProcess:
         self.url = match[1]
         if found := re.search(r"bq_test_[0-9a-f]{32}", self.banner):
             self.key = found[0]
-        until("the server is ready", lambda: httpx.get(f"{self.url}/readyz", verify=False).status_code == 200)
+        if ready:
+            until("the server is ready", lambda: httpx.get(f"{self.url}/readyz", verify=False).status_code == 200)
         return self
 
     def _limit(self) -> None:

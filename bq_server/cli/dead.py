@@ -1,0 +1,203 @@
+"""`bq-server dead`: messages that were accepted and given up, of all environments, also while a server runs."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bq_server.cli.options import complete, fail, reveal, with_settings
+from bq_server.settings import Settings
+
+if TYPE_CHECKING:
+    from bq_server.ingest.given_up import Letter
+    from bq_server.stream.dead_letters import DeadLetters
+
+PLACES = ["data_dir", "redis_url", "redis_prefix"]
+REASON_CHARACTERS = 80
+
+app = typer.Typer(help="Look after messages that were accepted and given up.", no_args_is_help=True)
+
+IDS = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Message ids, from `dead list`.", show_default=False)
+]
+EVERY = Annotated[bool, typer.Option("--all", help="All there are, in place of ids.")]
+
+
+@app.command("list")
+@with_settings(PLACES)
+def list_letters(settings: Settings) -> None:
+    """List the messages that were given up, the latest accepted first, each with the reason."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bq_server.moments import format_timestamp
+
+    table = Table("id", "environment", "event", "participant", "given up", "why", box=None)
+    for each in complete(_every(settings)):
+        why = each.letter.reason
+        shown = why if len(why) <= REASON_CHARACTERS else why[: REASON_CHARACTERS - 1] + "…"
+        event = each.event
+        told = ("", "", "") if event is None else ("/".join(event.scope), event.event_name, event.participant_id)
+        table.add_row(each.letter.message_id, *told, format_timestamp(each.letter.died_at), shown)
+    Console(width=None if typer.get_text_stream("stdout").isatty() else 300, highlight=False, markup=False).print(table)
+
+
+@app.command("show")
+@with_settings(PLACES)
+def show(
+    settings: Settings,
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="From `dead list`.", show_default=False)],
+) -> None:
+    """Print one message that was given up, as JSON."""
+
+    async def find() -> "Letter | None":
+        from bq_server.ingest.given_up import letter_of
+
+        async with _letters(settings) as letters:
+            return next((letter_of(each) for each in await letters.get([message_id])), None)
+
+    found = complete(find())
+    if found is None:
+        fail(f"there is no dead letter {message_id}: `bq-server dead list` shows the ids")
+    typer.echo(json.dumps(_document(found), ensure_ascii=False, indent=2))
+
+
+@app.command("retry")
+@with_settings(PLACES)
+def retry(settings: Settings, message_ids: IDS = None, every: EVERY = False) -> None:
+    """Put messages back into the stream, to be tried again by the server, at once or with its next start.
+
+    Each keeps its id. It becomes a fact, or a dead letter again.
+    """
+    done = complete(_handle(settings, message_ids, every=every, how=lambda letters: letters.retry))
+    typer.echo(f"{_counted(done)} put back into the stream")
+
+
+@app.command("drop")
+@with_settings(PLACES)
+def drop(
+    settings: Settings,
+    message_ids: IDS = None,
+    every: EVERY = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove messages for good: their events will never count. `dead export` keeps them first."""
+    if not yes:
+        if not typer.get_text_stream("stdin").isatty():
+            fail("this removes accepted events for good: say so with --yes")
+        typer.confirm("This removes accepted events for good. Go on?", abort=True)
+    done = complete(_handle(settings, message_ids, every=every, how=lambda letters: letters.drop))
+    typer.echo(f"{_counted(done)} removed")
+
+
+@app.command("export")
+@with_settings(PLACES)
+def export(
+    settings: Settings,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A file that is not there yet; by default standard output."),
+    ] = None,
+) -> None:
+    """Write the messages that were given up as NDJSON, one a line."""
+    lines = "".join(f"{json.dumps(_document(each), ensure_ascii=False)}\n" for each in complete(_every(settings)))
+    if file is None:
+        typer.echo(lines, nl=False)
+        return
+    try:
+        with open(file, "x", encoding="utf-8", opener=_for_the_owner) as target:
+            target.write(lines)
+    except OSError as error:
+        fail(f"{file} can't be written: {error.strerror}")
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)  # it holds participants' data
+
+
+def _counted(done: list[str]) -> str:
+    return "1 message" if len(done) == 1 else f"{len(done)} messages"
+
+
+def _document(found: "Letter") -> dict[str, Any]:
+    """A dead letter as JSON data; what holds no event is shown as the bytes it is, in hexadecimal digits."""
+    from bq_server.moments import format_timestamp
+
+    letter, event = found.letter, found.event
+    document: dict[str, Any] = {
+        "message_id": letter.message_id,
+        "reason": letter.reason,
+        "died_at": format_timestamp(letter.died_at),
+    }
+    if event is None:
+        return document | {"payload": letter.payload.hex()}
+    return document | {
+        "project": event.scope.project,
+        "environment": event.scope.environment,
+        "event_id": event.event_id,
+        "event_name": event.event_name,
+        "participant_id": event.participant_id,
+        "properties": json.loads(event.properties),
+        "occurred_at": format_timestamp(event.occurred_at),
+        "received_at": format_timestamp(event.received_at),
+        "idempotency_key": event.idempotency_key,
+    }
+
+
+async def _every(settings: Settings) -> "list[Letter]":
+    from bq_server.ingest.given_up import letter_of
+
+    async with _letters(settings) as letters:
+        return [letter_of(each) async for each in letters.latest_first()]
+
+
+async def _handle(
+    settings: Settings,
+    message_ids: list[str] | None,
+    *,
+    every: bool,
+    how: "Callable[[DeadLetters], Callable[[list[str]], Awaitable[list[str]]]]",
+) -> list[str]:
+    if bool(message_ids) == every:
+        fail("name messages by their ids, or all of them with --all", code=2)
+    async with _letters(settings) as letters:
+        chosen = message_ids or [each.message_id async for each in letters.latest_first()]
+        done = await how(letters)(chosen)
+    if message_ids and (missing := [each for each in message_ids if each not in done]):
+        fail(f"there is no dead letter {', '.join(missing)}: `bq-server dead list` shows the ids")
+    return done
+
+
+@asynccontextmanager
+async def _letters(settings: Settings) -> "AsyncIterator[DeadLetters]":
+    """The dead letters of the data directory's stream, whether a server runs on it or not."""
+    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
+    from bq_server.logs import configure
+    from bq_server.store.copying import installation_id
+    from bq_server.store.database import StoreUnavailable
+    from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, StreamUnusable, connect, owner_of
+    from bq_server.stream.dead_letters import DeadLetters
+    from bq_server.stream.embedded import stream_url
+    from bq_server.stream.keys import StreamKeys
+
+    configure(settings.log_format, "error")
+    directory, keys = DataDirectory(settings.data_dir), StreamKeys(settings.redis_prefix)
+    async with AsyncExitStack() as stack:
+        try:
+            directory.require_database()
+            url = reveal(settings.redis_url) or await stream_url(stack, directory)
+            client = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
+            owner = await owner_of(client, keys)
+            if owner != installation_id(directory.database):
+                fail(
+                    f"the stream under the prefix {keys.prefix!r} is not the one of {directory.path}: give the "
+                    "--redis-url and --redis-prefix of its server, and have that server started once"
+                )
+            yield DeadLetters(client, keys)
+        except (DataDirectoryUnusable, StoreUnavailable, StreamUnavailable, StreamUnusable) as error:
+            fail(str(error))

@@ -1,0 +1,216 @@
+"""Accounting for what was accepted: the stream is held against what is known of it, and a loss is not passed over.
+
+Each message that came into the stream was settled or waits there. The stream server counts both in the steps in which
+they happen; the store remembers the counts, so that a stream that is gone altogether is missed, too.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from bq_server.clock import Clock
+from bq_server.ids import IdSource
+from bq_server.moments import HOUR
+from bq_server.store import losses
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.losses import Known, Loss
+from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.counts import Counts, StreamCounts, Totals
+
+log = structlog.get_logger("bq_server.ingest.accounting")
+
+LOOK_SECONDS = 1.0
+
+ADVICE = "see what happened to the stream server, then say `bq-server doctor --acknowledge`"
+
+
+class Accounting:
+    """Looks at the stream every second. `start` comes before the consumer and the writer do anything."""
+
+    def __init__(
+        self,
+        database: Database,
+        counts: StreamCounts,
+        totals: Totals,
+        installation_id: str,
+        *,
+        ids: IdSource,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._counts = counts
+        self._totals = totals
+        self._installation_id = installation_id
+        self._ids = ids
+        self._clock = clock
+        self._known: Known | None = None
+        self._losses: list[Loss] = []
+        """All there ever were."""
+        self._saved: tuple[Known | None, Sequence[Loss]] = (None, ())
+        self._suspected = False
+        """Whether messages were missing at the last look: they may have been in work, and settled by the next."""
+        self._foreign: str | None = None
+
+    async def start(self, *, owned: bool) -> None:
+        """Take up the count. `owned`: whether the stream bore the mark of this installation.
+
+        Raises `StreamUnavailable` and `StoreUnavailable`.
+        """
+        async with self._database.read() as connection:
+            self._known = await losses.known(connection)
+            self._losses = await losses.every(connection)
+        self._saved = (self._known, tuple(self._losses))
+        if self._known is None:
+            await self._begin()
+        else:
+            self._totals.appended = self._known.appended
+            self._totals.settled = self._known.settled
+            # Ids are moments of the stream server's clock: what came since the last look is not above this one.
+            self._totals.newest = max(self._known.newest, f"{self._clock() // 1000}-0", key=order)
+            await self._look(owned=owned, patient=False)
+            self._totals.newest = (self._known or self._totals).newest
+        await self._save()
+
+    async def run(self) -> None:
+        """Look until cancelled. A stream or a store that is away is looked at again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._look(owned=True, patient=True)
+                await self._save()
+            except (StreamUnavailable, StoreUnavailable) as error:
+                log.debug("accounting.stalled", reason=str(error))
+
+    async def finish(self) -> None:
+        """Look once more, when the consumer and the writer have stopped."""
+        with suppress(StreamUnavailable, StoreUnavailable):
+            await self._look(owned=True, patient=False)
+            await self._save()
+
+    async def problem(self) -> str | None:
+        """What was lost and not acknowledged yet, for a health check."""
+        found: Sequence[Loss] = self._losses
+        try:
+            async with self._database.read_for_intake() as connection:
+                stored = await losses.every(connection)
+        except StoreUnavailable:
+            stored = []
+        unsaved = found[len(stored) :]
+        open_ones = [each.told for each in (*stored, *unsaved) if each.acknowledged_at is None]
+        if self._foreign is not None:
+            open_ones.append(f"the stream bears the mark of another installation, {self._foreign}")
+        return f"{'; '.join(open_ones)}; {ADVICE}" if open_ones else None
+
+    def loss_of(self, message_id: str) -> Loss | None:
+        """The loss in which a message may have gone that is found nowhere."""
+        place = order(message_id)
+        return next((each for each in self._losses if each.messages and _between(each, place)), None)
+
+    async def _look(self, *, owned: bool, patient: bool) -> None:
+        counts = await self._counts.now()
+        known = self._known
+        assert known is not None  # noqa: S101 - since the start
+        wrong = []
+        if counts.epoch != known.epoch:
+            self._foreign = None
+            await self._miss_all(known, counts)
+            return
+        if not (counts.owner and owned):
+            wrong.append("the stream lost the mark of its owner")
+            await self._counts.mark_owner(self._installation_id)
+        self._foreign = counts.owner if counts.owner not in ("", self._installation_id) else None
+        if (not counts.grouped and await self._counts.make_group()) or self._totals.groups_made:
+            wrong.append("the stream lost its consumer group")
+        self._totals.groups_made = 0
+        if counts.appended < known.appended:
+            gone = known.appended - counts.appended
+            self._note(["the stream is an older one than was known", *wrong], gone, known, counts)
+            self._totals.appended, self._totals.settled = counts.appended, counts.settled
+            self._known = self._seen(replace(known, lost=max(0, counts.missing)), counts)
+            return
+        await self._hold(known, counts, wrong, patient=patient)
+
+    async def _hold(self, known: Known, counts: Counts, wrong: list[str], *, patient: bool) -> None:
+        """Hold what is missing against what is known to be."""
+        missing = max(0, counts.missing)
+        gone = missing - known.lost
+        if gone > 0 and patient and not wrong and not self._suspected:
+            self._suspected = True
+            return
+        self._suspected = False
+        if counts.missing < 0:
+            await self._counts.adopt(-counts.missing)
+            log.warning("stream.foreign_messages", messages=-counts.missing)
+        if gone < 0:
+            log.info("stream.found", messages=-gone)
+            self._correct(gone)
+        if gone > 0:
+            wrong.append("messages went from the stream")
+        if wrong:
+            self._note(wrong, max(gone, 0), known, counts)
+        self._known = self._seen(replace(known, lost=missing), counts)
+
+    async def _miss_all(self, known: Known, counts: Counts) -> None:
+        """The stream that was counted is gone, and this is another one."""
+        open_ones = max(known.appended, self._totals.appended) - max(known.settled, self._totals.settled) - known.lost
+        # What was in work at that moment was settled in the new one, where it had never come.
+        gone = open_ones - max(0, -counts.missing)
+        self._note(["the stream was emptied or replaced"], max(0, gone), known, counts)
+        await self._begin()
+        await self._counts.mark_owner(self._installation_id)
+
+    async def _begin(self) -> None:
+        epoch = self._ids.new("epoch")
+        appended = await self._counts.begin(epoch)
+        await self._counts.make_group()
+        self._totals.groups_made = 0
+        counts = await self._counts.now()
+        self._totals.appended, self._totals.settled = appended, 0
+        # Ids are moments of the stream server's clock, which may not be quite that of this machine.
+        earliest = f"{max(0, self._clock() - HOUR) // 1000}-0"
+        self._known = self._seen(Known(epoch, appended, 0, 0, earliest, earliest), counts)
+
+    def _seen(self, known: Known, counts: Counts) -> Known:
+        """What is known after a look at which all was well."""
+        newest = max(counts.newest, known.newest, key=order)
+        oldest = counts.oldest or newest
+        return replace(known, appended=counts.appended, settled=counts.settled, oldest=oldest, newest=newest)
+
+    def _note(self, wrong: Sequence[str], messages: int, known: Known, counts: Counts) -> None:
+        last = max(known.newest, counts.newest, self._totals.newest, key=order)
+        loss = Loss(self._clock(), " and ".join(wrong), messages, known.oldest, last)
+        self._losses.append(loss)
+        log.critical("stream.lost", what=loss.what, messages=messages, first=loss.first, last=loss.last)
+
+    def _correct(self, gone: int) -> None:
+        """Some of what was missing is settled after all."""
+        if self._losses:
+            newest = self._losses[-1]
+            self._losses[-1] = replace(newest, messages=max(0, newest.messages + gone))
+
+    async def _save(self) -> None:
+        """Keep what has changed since the last time."""
+        known, before = self._saved
+        now = (self._known, tuple(self._losses))
+        if now == (known, before):
+            return
+        async with self._database.transaction() as connection:
+            if self._known is not None:
+                await losses.put_known(connection, self._known)
+            if before and self._losses[len(before) - 1].messages != before[-1].messages:
+                await losses.correct_newest(connection, self._losses[len(before) - 1].messages)
+            for loss in self._losses[len(before) :]:
+                await losses.add(connection, loss)
+        self._saved = now
+
+
+def order(message_id: str) -> tuple[int, ...]:
+    """The place of a message in the stream."""
+    return tuple(int(part) for part in message_id.split("-"))
+
+
+def _between(loss: Loss, place: tuple[int, ...]) -> bool:
+    return order(loss.first) <= place <= order(loss.last)

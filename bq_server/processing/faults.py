@@ -1,0 +1,37 @@
+"""Whose fault a failure is: the event's, or that of something which may be well again in a moment."""
+
+from collections.abc import Iterator
+
+from bq_server.events import Scope
+from bq_server.game.periods import ProfileUnreadable
+from bq_server.store.database import StoreUnavailable
+
+
+class GameUnreadable(Exception):
+    """The stored game of an environment means nothing to this program: its events wait."""
+
+    def __init__(self, scope: Scope, reason: str) -> None:
+        super().__init__(f"the game of {scope.project}/{scope.environment} can't be read: {reason}")
+        self.scope = scope
+
+
+_LACKING = (MemoryError, OSError, StoreUnavailable, GameUnreadable, ProfileUnreadable)
+_LACKING_IN_WORDS = ("can't start new thread", "cannot schedule new futures")
+"""How a `RuntimeError` begins that tells of a lack."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether something was lacking, or out of order, that has nothing to do with the event: trying again may help."""
+    return any(
+        isinstance(each, _LACKING) or (isinstance(each, RuntimeError) and str(each).startswith(_LACKING_IN_WORDS))
+        for each in _with_causes(error)
+    )
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    each: BaseException | None = error
+    seen: set[int] = set()
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)

@@ -1,0 +1,84 @@
+"""What is known of the stream, and what was lost there."""
+
+from dataclasses import astuple, dataclass
+
+from bq_server.store.database import Connection
+from bq_server.store.queries import load
+
+_queries = load("losses")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The counts of the stream as they were when it was last looked at."""
+
+    epoch: str
+    appended: int
+    settled: int
+    lost: int
+    oldest: str
+    """The message that had waited longest, or where none waited the one appended last."""
+    newest: str
+    """The message appended last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What went wrong with the stream. Times are microseconds since the epoch, UTC."""
+
+    noticed_at: int
+    what: str
+    """In a sentence without its full stop."""
+    messages: int
+    """How many accepted messages are gone."""
+    first: str
+    last: str
+    """They were between these ids."""
+    acknowledged_at: int | None = None
+
+    @property
+    def told(self) -> str:
+        """What happened, and how much was lost by it."""
+        if not self.messages:
+            return f"{self.what}; no accepted event is missing"
+        lost = "1 accepted event is lost" if self.messages == 1 else f"{self.messages} accepted events are lost"
+        return f"{self.what}: {lost}, between the messages {self.first} and {self.last}"
+
+
+async def known(connection: Connection) -> Known | None:
+    """What is known of the stream; None before the first look at it."""
+    row = await _queries.account(connection)
+    return None if row is None else Known(*row)
+
+
+async def put_known(connection: Connection, account: Known) -> None:
+    """Keep what is known of the stream."""
+    names = ("epoch", "appended", "settled", "lost", "oldest", "newest")
+    await _queries.put_account(connection, **dict(zip(names, astuple(account), strict=True)))
+
+
+async def forget_known(connection: Connection) -> None:
+    """The stream from now on is another one, and nothing is known of it."""
+    await _queries.remove_account(connection)
+
+
+async def every(connection: Connection) -> list[Loss]:
+    """All losses there ever were, the oldest first."""
+    return [Loss(*row[1:]) async for row in _queries.losses(connection)]
+
+
+async def add(connection: Connection, loss: Loss) -> None:
+    """Keep a loss."""
+    await _queries.add_loss(
+        connection,
+        noticed_at=loss.noticed_at,
+        what=loss.what,
+        messages=loss.messages,
+        first=loss.first,
+        last=loss.last,
+    )
+
+
+async def correct_newest(connection: Connection, messages: int) -> None:
+    """So many messages went missing at the newest loss: some were in work at that moment, and are settled now."""
+    await _queries.correct_newest_loss(connection, messages=messages)

@@ -1,0 +1,25 @@
+-- What is known of the stream, so that a loss there is noticed here. One row, or none before the first start.
+CREATE TABLE stream_account (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    -- The stream carries it, too: one that carries another, or none, is not the stream that was counted.
+    epoch TEXT NOT NULL,
+    -- Messages that came into the stream, that were taken out as settled, and that went missing, since then.
+    appended INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    -- The ids of the message that had waited longest, and of the one appended last.
+    oldest TEXT NOT NULL,
+    newest TEXT NOT NULL
+);
+
+-- What went wrong with the stream, until somebody has looked into it and for ever after.
+CREATE TABLE losses (
+    loss INTEGER PRIMARY KEY AUTOINCREMENT,
+    noticed_at INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    -- How many accepted messages are gone, and between which ids they were.
+    messages INTEGER NOT NULL,
+    first TEXT NOT NULL,
+    last TEXT NOT NULL,
+    acknowledged_at INTEGER
+);

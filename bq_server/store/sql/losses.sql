@@ -1,0 +1,29 @@
+-- name: account()^
+SELECT epoch, appended, settled, lost, oldest, newest FROM stream_account;
+
+-- name: put_account(epoch, appended, settled, lost, oldest, newest)!
+INSERT INTO stream_account (only, epoch, appended, settled, lost, oldest, newest)
+VALUES (1, :epoch, :appended, :settled, :lost, :oldest, :newest)
+ON CONFLICT (only) DO UPDATE SET
+    epoch = excluded.epoch,
+    appended = excluded.appended,
+    settled = excluded.settled,
+    lost = excluded.lost,
+    oldest = excluded.oldest,
+    newest = excluded.newest;
+
+-- name: remove_account()!
+DELETE FROM stream_account;
+
+-- name: losses()
+SELECT loss, noticed_at, what, messages, first, last, acknowledged_at FROM losses ORDER BY loss;
+
+-- name: add_loss(noticed_at, what, messages, first, last)!
+INSERT INTO losses (noticed_at, what, messages, first, last)
+VALUES (:noticed_at, :what, :messages, :first, :last);
+
+-- name: correct_newest_loss(messages)!
+UPDATE losses SET messages = :messages WHERE loss = (SELECT max(newest.loss) FROM losses AS newest);
+
+-- name: acknowledge(now)!
+UPDATE losses SET acknowledged_at = :now WHERE acknowledged_at IS NULL;

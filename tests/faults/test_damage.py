@@ -1,0 +1,88 @@
+"""A damaged database is noticed by the server itself, and said to whoever reads the damaged part."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bq_server.problems import Code
+from bq_server.store import damage, sqlite
+from bq_server.store.damage import DamageWatch, Search
+from bq_server.store.database import Database
+from tests.support.client import event
+from tests.support.problems import check
+from tests.support.process import ServerProcess, run, until
+
+FILLER = "x" * 200
+
+
+def spoil(path: Path) -> None:
+    """Overwrite the pages that hold the filler."""
+    connection = sqlite.connect(str(path))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+    connection.close()
+    content = path.read_bytes()
+    pages = [start for start in range(0, len(content), size) if FILLER.encode() in content[start : start + size]]
+    assert pages
+    with path.open("r+b") as file:
+        for start in pages:
+            file.seek(start)
+            file.write(b"\xa5" * size)
+
+
+def test_the_server_and_doctor_notice_it_and_a_reader_is_told(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        for _ in range(5):
+            batch = {"events": [event(properties={"filler": FILLER}) for _ in range(100)]}
+            server.request("POST", "/ingest/events/batch", json=batch)
+        server.request("POST", "/sandbox/drain", json={})
+        assert "no damage found" in run("doctor", "--data-dir", str(data_dir), "--port", "0").stdout
+        assert server.stop() == 0
+        spoil(data_dir / "facts.sqlite3")
+        server.start(ready=False)
+        until("it is noticed", lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        said = check(httpx.get(f"{server.url}/readyz"), Code.NOT_READY)
+        assert "restore a backup" in next(each["detail"] for each in said["errors"] if each["field"] == "damage")
+        assert "store.damaged" in server.log
+        refused = check(server.request("GET", "/facts"), Code.STORE_UNAVAILABLE)
+        assert "damaged" in refused["detail"]
+        assert "Trying again doesn't help" in refused["detail"]
+        diagnosis = run("doctor", "--data-dir", str(data_dir), "--port", "0")
+        assert diagnosis.returncode == 1
+        assert "restore a backup" in next(line for line in diagnosis.stdout.splitlines() if " pages " in line)
+        server.stop()
+
+
+@pytest.mark.anyio
+async def test_it_waits_for_a_quiet_moment_and_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damage, "QUIET_SECONDS", 0.001)
+    async with Database.open(tmp_path / "db"):
+        moved, searches = iter([1, 2, 3, 3]), asyncio.Queue[int]()
+        last = 0
+
+        def count() -> int:
+            nonlocal last
+            last = next(moved, last)
+            return last
+
+        began, loop = threading.Event(), asyncio.get_running_loop()
+
+        class Endless(Search):
+            def run(self) -> str | None:
+                loop.call_soon_threadsafe(searches.put_nowait, last)
+                began.wait()
+                return None
+
+            def end(self) -> None:
+                began.set()
+
+        monkeypatch.setattr(damage, "Search", Endless)
+        task = asyncio.create_task(DamageWatch(tmp_path / "db", count).run())
+        assert await searches.get() == 3
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert began.is_set()

@@ -1,0 +1,95 @@
+"""A store or a stream that doesn't answer is said so soon; a server that was busy itself takes neither for dead."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis.exceptions import TimeoutError as TimedOut
+
+from bq_server.events import Event, Scope
+from bq_server.ingest.acceptance import Intake
+from bq_server.problems import Code, Refusal
+from bq_server.processing.processor import Processor
+from bq_server.store.database import Connection, Database
+from bq_server.stream.connection import APPEND_TIMEOUT, connect
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.pipe import Pipe
+from bq_server.stream.scripts import Script
+from bq_server.stream.writer import Writer
+
+pytestmark = pytest.mark.anyio
+ECHO = Script("return ARGV[1]", "")
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path / "stream")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class Hanging:
+    """A database whose disk doesn't answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    @asynccontextmanager
+    async def read_for_intake(self) -> AsyncIterator[Connection]:
+        self.asked.set()
+        await self.answers.wait()
+        yield cast("Connection", None)
+
+
+async def test_a_store_that_hangs_is_a_503_while_it_still_hangs(valkey: EmbeddedValkey) -> None:
+    async with connect(valkey.url) as client:
+        keys, store = StreamKeys("bq"), Hanging()
+        writer = Writer(client, keys, queue_limit=10, window_hours=24)
+        lookup = MessageLookup(client, keys)
+        intake = Intake(cast("Database", store), writer, keys, cast("Processor", None), {}, lookup)
+        keyed = Event("evt_1", Scope("p", "test"), "e", "u", "{}", 0, 0, "k", "f")
+        with pytest.raises(Refusal) as refused:
+            await intake.accept([keyed])
+        assert refused.value.code is Code.STORE_UNAVAILABLE
+        assert store.asked.is_set()
+        assert not store.answers.is_set()
+        assert await client.xlen(keys.events) == 0
+        await writer.close()
+
+
+async def test_a_stream_server_that_stopped_is_not_waited_for(valkey: EmbeddedValkey) -> None:
+    async with connect(valkey.url) as client:
+        pipe = Pipe(client)
+        assert await pipe.run(ECHO, [], ["1"]) == b"1"
+        pid = int((await client.info("server"))["process_id"])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(TimedOut):
+                await pipe.run(ECHO, [], ["2"])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await client.ping()  # before which the breaker lets nothing through
+        assert await pipe.run(ECHO, [], ["3"]) == b"3", "no answer is taken for that of another command"
+        pipe.close()
+
+
+async def test_an_answer_that_came_while_the_server_was_busy_is_taken(valkey: EmbeddedValkey) -> None:
+    async with connect(valkey.url) as client:
+        pipe = Pipe(client)
+        await pipe.run(ECHO, [], ["1"])
+        asked: Any = asyncio.ensure_future(pipe.run(ECHO, [], ["2"]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(2 * APPEND_TIMEOUT)  # noqa: ASYNC251 - the loop is to be held
+        assert await asked == b"2"
+        pipe.close()
