@@ -70,8 +70,10 @@ class Accounting:
             self._totals.settled = self._known.settled
             # Ids are moments of the stream server's clock: what came since the last look is not above this one.
             self._totals.newest = max(self._known.newest, f"{self._clock() // 1000}-0", key=order)
-            await self._look(owned=owned, patient=False)
-            self._totals.newest = (self._known or self._totals).newest
+            if not await self._replaced_when_empty(self._known):
+                await self._look(owned=owned, patient=False)
+            self._known = replace(self._known, final=False)
+            self._totals.newest = self._known.newest
         await self._save()
 
     async def run(self) -> None:
@@ -88,6 +90,8 @@ class Accounting:
         """Look once more, when the consumer and the writer have stopped."""
         with suppress(StreamUnavailable, StoreUnavailable):
             await self._look(owned=True, patient=False)
+            if self._known is not None:
+                self._known = replace(self._known, final=True)
             await self._save()
 
     async def problem(self) -> str | None:
@@ -152,6 +156,17 @@ class Accounting:
         if wrong:
             self._note(wrong, max(gone, 0), known, counts)
         self._known = self._seen(replace(known, lost=missing), counts)
+
+    async def _replaced_when_empty(self, known: Known) -> bool:
+        """Whether this is another stream, in place of one in which nothing waited when the last server stopped."""
+        if not known.final or known.appended - known.settled > known.lost:
+            return False
+        if (await self._counts.now()).epoch == known.epoch:
+            return False
+        log.warning("stream.replaced", reason="the stream is another one; nothing waited in the one before")
+        await self._begin()
+        await self._counts.mark_owner(self._installation_id)
+        return True
 
     async def _miss_all(self, known: Known, counts: Counts) -> None:
         """The stream that was counted is gone, and this is another one."""

@@ -20,6 +20,8 @@ class Known:
     """The message that had waited longest, or where none waited the one appended last."""
     newest: str
     """The message appended last."""
+    final: bool = False
+    """Whether the server stopped with these counts: nothing was accepted since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ async def known(connection: Connection) -> Known | None:
 
 async def put_known(connection: Connection, account: Known) -> None:
     """Keep what is known of the stream."""
-    names = ("epoch", "appended", "settled", "lost", "oldest", "newest")
+    names = ("epoch", "appended", "settled", "lost", "oldest", "newest", "final")
     await _queries.put_account(connection, **dict(zip(names, astuple(account), strict=True)))
 
 

@@ -51,6 +51,9 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/gamify/challenges/{code}/enrol": ("POST", "ingest", "/gamify/challenges/c/enrol"),
     "/gamify/leaderboards/{code}": ("GET", "read", "/gamify/leaderboards/c"),
     "/gamify/leaderboards/{code}/rank/{participant_id}": ("GET", "read", "/gamify/leaderboards/c/rank/u"),
+    "/admin/dead-letters": ("GET", "admin", "/admin/dead-letters"),
+    "/admin/dead-letters/{message_id}": ("GET", "admin", "/admin/dead-letters/1-1"),
+    "/admin/dead-letters/{message_id}/retry": ("POST", "admin", "/admin/dead-letters/1-1/retry"),
     "/gamify/admin/game": ("PUT", "admin", "/gamify/admin/game"),
     "/sandbox/drain": ("POST", "read", "/sandbox/drain"),
     "/sandbox/clock": ("PUT", "admin", "/sandbox/clock"),
@@ -96,7 +99,7 @@ def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: st
 
 @pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
-    other = "PATCH" if path == "/sandbox/clock" else "DELETE"
+    other = "PATCH" if path in ("/sandbox/clock", "/admin/dead-letters/1-1") else "DELETE"
     response = bq.request(other, path)
     check(response, Code.METHOD_NOT_ALLOWED)
     allowed = {each.strip() for each in response.headers["Allow"].split(",")}
@@ -107,7 +110,11 @@ def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, p
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [(method, path) for method, _, path in OTHERS.values() if method != "GET" and not path.endswith("/import")],
+    [
+        (method, path)
+        for method, _, path in OTHERS.values()
+        if method != "GET" and not path.endswith(("/import", "/retry"))
+    ],
 )
 def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, method: str, path: str) -> None:
     json_type = {"Content-Type": "application/json"}

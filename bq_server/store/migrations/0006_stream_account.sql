@@ -9,7 +9,9 @@ CREATE TABLE stream_account (
     lost INTEGER NOT NULL,
     -- The ids of the message that had waited longest, and of the one appended last.
     oldest TEXT NOT NULL,
-    newest TEXT NOT NULL
+    newest TEXT NOT NULL,
+    -- Whether these are the counts with which the last server stopped: none was accepted since.
+    final INTEGER NOT NULL DEFAULT 0
 );
 
 -- What went wrong with the stream, until somebody has looked into it and for ever after.

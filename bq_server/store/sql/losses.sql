@@ -1,16 +1,17 @@
 -- name: account()^
-SELECT epoch, appended, settled, lost, oldest, newest FROM stream_account;
+SELECT epoch, appended, settled, lost, oldest, newest, final FROM stream_account;
 
--- name: put_account(epoch, appended, settled, lost, oldest, newest)!
-INSERT INTO stream_account (only, epoch, appended, settled, lost, oldest, newest)
-VALUES (1, :epoch, :appended, :settled, :lost, :oldest, :newest)
+-- name: put_account(epoch, appended, settled, lost, oldest, newest, final)!
+INSERT INTO stream_account (only, epoch, appended, settled, lost, oldest, newest, final)
+VALUES (1, :epoch, :appended, :settled, :lost, :oldest, :newest, :final)
 ON CONFLICT (only) DO UPDATE SET
     epoch = excluded.epoch,
     appended = excluded.appended,
     settled = excluded.settled,
     lost = excluded.lost,
     oldest = excluded.oldest,
-    newest = excluded.newest;
+    newest = excluded.newest,
+    final = excluded.final;
 
 -- name: remove_account()!
 DELETE FROM stream_account;
