@@ -222,11 +222,12 @@ async def _start(
     backlog = Backlog(asking, names)
     running.durability = await inspect(writing, chosen)
     owned = await take_ownership(writing, names, installation_id, directory.lost_facts() if chosen is None else None)
-    running.elsewhere = await stack.enter_async_context(_whereabouts(directory, chosen, settings.redis_prefix, backlog))
+    place = place_of(chosen, settings.redis_prefix)
+    running.elsewhere = await stack.enter_async_context(_whereabouts(directory, place, backlog))
 
     totals = Totals()
     counts = StreamCounts(asking, names)
-    accounting = Accounting(database, counts, totals, installation_id, ids=ids, clock=clock)
+    accounting = Accounting(database, counts, totals, installation_id, place=place, ids=ids, clock=clock)
     await accounting.start(owned=owned)
     stack.push_async_callback(accounting.finish)
 
@@ -346,11 +347,9 @@ async def _first_key(connection: Connection, settings: Settings, clock: Clock, i
 
 
 @asynccontextmanager
-async def _whereabouts(
-    directory: DataDirectory, url: str | None, prefix: str, backlog: Backlog
-) -> AsyncIterator[list[str]]:
+async def _whereabouts(directory: DataDirectory, place: str, backlog: Backlog) -> AsyncIterator[list[str]]:
     """Note where events wait while this server runs, and after it unless nothing does; what to say of other places."""
-    whereabouts, place = directory.whereabouts, place_of(url, prefix)
+    whereabouts = directory.whereabouts
     with _noting(place):
         whereabouts.add(place)
     yield [directory.waiting_elsewhere(other) for other in whereabouts.others(place)]

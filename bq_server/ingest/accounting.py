@@ -28,7 +28,10 @@ ADVICE = "see what happened to the stream server, then say `bq-server doctor --a
 
 
 class Accounting:
-    """Looks at the stream every second. `start` comes before the consumer and the writer do anything."""
+    """Looks at the stream every second. `start` comes before the consumer and the writer do anything.
+
+    Each place where a stream was used has an account of its own: what waits elsewhere is not lost.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Accounting:
         totals: Totals,
         installation_id: str,
         *,
+        place: str,
         ids: IdSource,
         clock: Clock,
     ) -> None:
@@ -44,6 +48,7 @@ class Accounting:
         self._counts = counts
         self._totals = totals
         self._installation_id = installation_id
+        self._place = place
         self._ids = ids
         self._clock = clock
         self._known: Known | None = None
@@ -60,7 +65,7 @@ class Accounting:
         Raises `StreamUnavailable` and `StoreUnavailable`.
         """
         async with self._database.read() as connection:
-            self._known = await losses.known(connection)
+            self._known = await losses.known(connection, self._place)
             self._losses = await losses.every(connection)
         self._saved = (self._known, tuple(self._losses))
         if self._known is None:
@@ -214,7 +219,7 @@ class Accounting:
             return
         async with self._database.transaction() as connection:
             if self._known is not None:
-                await losses.put_known(connection, self._known)
+                await losses.put_known(connection, self._place, self._known)
             if before and self._losses[len(before) - 1].messages != before[-1].messages:
                 await losses.correct_newest(connection, self._losses[len(before) - 1].messages)
             for loss in self._losses[len(before) :]:

@@ -47,20 +47,20 @@ class Loss:
         return f"{self.what}: {lost}, between the messages {self.first} and {self.last}"
 
 
-async def known(connection: Connection) -> Known | None:
-    """What is known of the stream; None before the first look at it."""
-    row = await _queries.account(connection)
+async def known(connection: Connection, place: str) -> Known | None:
+    """What is known of the stream at a place; None before the first look at it."""
+    row = await _queries.account(connection, place=place)
     return None if row is None else Known(*row)
 
 
-async def put_known(connection: Connection, account: Known) -> None:
-    """Keep what is known of the stream."""
+async def put_known(connection: Connection, place: str, account: Known) -> None:
+    """Keep what is known of the stream at a place."""
     names = ("epoch", "appended", "settled", "lost", "oldest", "newest", "final")
-    await _queries.put_account(connection, **dict(zip(names, astuple(account), strict=True)))
+    await _queries.put_account(connection, place=place, **dict(zip(names, astuple(account), strict=True)))
 
 
 async def forget_known(connection: Connection) -> None:
-    """The stream from now on is another one, and nothing is known of it."""
+    """All streams from now on are others, and nothing is known of them."""
     await _queries.remove_account(connection)
 
 

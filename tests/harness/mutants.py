@@ -19,8 +19,8 @@ IN_BETWEEN_SECONDS = 0.4
 """From the commit to the acknowledgement, or the other way round: so long that every kill falls between some."""
 
 _UNIQUE = {
-    "event_id TEXT NOT NULL UNIQUE": "event_id TEXT NOT NULL",
-    "CREATE UNIQUE INDEX facts_by_idempotency_key": "CREATE INDEX facts_by_idempotency_key",
+    "event_id BLOB NOT NULL UNIQUE": "event_id BLOB NOT NULL",
+    "CREATE UNIQUE INDEX facts_by_key": "CREATE INDEX facts_by_key",
 }
 """The keys of the facts in the schema, and what stands there without them."""
 
@@ -56,6 +56,7 @@ def doubles_what_is_delivered_twice() -> None:
 def acknowledges_before_commit() -> None:
     """A message is out of the stream before it is a fact: only a kill in between shows it."""
     from bq_server.stream.consumer import Consumer
+    from bq_server.stream.counts import SETTLED
     from bq_server.stream.keys import GROUP
 
     async def settle(self: Any, entries: Sequence[Any]) -> None:
@@ -64,6 +65,7 @@ def acknowledges_before_commit() -> None:
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.xack(self._keys.events, GROUP, *ids)
                 pipe.xdel(self._keys.events, *ids)
+                pipe.hincrby(self._keys.counts, SETTLED, len(ids))
                 await pipe.execute()
             await asyncio.sleep(IN_BETWEEN_SECONDS)
             await self._handled(entries)
@@ -185,8 +187,15 @@ def replace(owner: Any, name: str, by: Any) -> None:
 
 
 def _drop_unique_keys() -> None:
-    from bq_server.store import migrations
+    from bq_server.store import batch, migrations
 
+    before = batch.before
+
+    def of_nothing(*where: Any) -> Any:
+        """What there is before a batch, but for the facts that its events repeat."""
+        return dataclasses.replace(before(*where), by_event=_Forgetful(), by_key=_Forgetful())
+
+    replace(batch, "before", of_nothing)
     scripts = migrations.available()
     whole = "\n".join(sql for _, _, sql in scripts)
     assert all(each in whole for each in _UNIQUE), "the schema has its keys elsewhere: mend this mutant"
@@ -195,6 +204,11 @@ def _drop_unique_keys() -> None:
         return [(number, name, _without_unique_keys(sql)) for number, name, sql in scripts]
 
     replace(migrations, "available", available)
+
+
+class _Forgetful(dict[Any, Any]):
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Keep nothing: not even the same batch knows a repeat."""
 
 
 def _without_unique_keys(sql: str) -> str:

@@ -1,6 +1,7 @@
--- What is known of the stream, so that a loss there is noticed here. One row, or none before the first start.
+-- What is known of each stream that was used, so that a loss there is noticed here.
 CREATE TABLE stream_account (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
+    -- The stream server and the prefix, without a password.
+    place TEXT PRIMARY KEY,
     -- The stream carries it, too: one that carries another, or none, is not the stream that was counted.
     epoch TEXT NOT NULL,
     -- Messages that came into the stream, that were taken out as settled, and that went missing, since then.

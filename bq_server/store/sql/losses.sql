@@ -1,10 +1,10 @@
--- name: account()^
-SELECT epoch, appended, settled, lost, oldest, newest, final FROM stream_account;
+-- name: account(place)^
+SELECT epoch, appended, settled, lost, oldest, newest, final FROM stream_account WHERE place = :place;
 
--- name: put_account(epoch, appended, settled, lost, oldest, newest, final)!
-INSERT INTO stream_account (only, epoch, appended, settled, lost, oldest, newest, final)
-VALUES (1, :epoch, :appended, :settled, :lost, :oldest, :newest, :final)
-ON CONFLICT (only) DO UPDATE SET
+-- name: put_account(place, epoch, appended, settled, lost, oldest, newest, final)!
+INSERT INTO stream_account (place, epoch, appended, settled, lost, oldest, newest, final)
+VALUES (:place, :epoch, :appended, :settled, :lost, :oldest, :newest, :final)
+ON CONFLICT (place) DO UPDATE SET
     epoch = excluded.epoch,
     appended = excluded.appended,
     settled = excluded.settled,
