@@ -20,9 +20,9 @@ from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
 
-BATCH = 500
-"""Most messages read at once. A transaction costs the most at its end, so a backlog is taken in large ones; where there
-is none, a batch is what came while the last one was processed. A sync event waits for one at most."""
+BATCH = 100
+"""Most messages read at once. Larger transactions cost less, but while one is worked on requests wait longer: with 500 the
+99th percentile of an answer at 1,000 events/s was twice that of 100 (decision 0017)."""
 
 BLOCK_MILLISECONDS = 1000
 
