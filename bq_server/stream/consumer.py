@@ -21,8 +21,8 @@ from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 log = structlog.get_logger("bq_server.stream.consumer")
 
 BATCH = 100
-"""Most messages read at once. Larger transactions cost less, but while one is worked on requests wait longer: with 500 the
-99th percentile of an answer at 1,000 events/s was twice that of 100 (decision 0017)."""
+"""Most messages read at once. Larger transactions cost less, but while one is worked on requests wait longer: with 500
+the 99th percentile of an answer at 1,000 events/s was twice that of 100 (decision 0017)."""
 
 BLOCK_MILLISECONDS = 1000
 
