@@ -124,8 +124,9 @@ class GameRunner:
         changes, self._changes = self._changes, Changes(self._scope, self._now)
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
-        references, held = self._connection.references, self._held
-        self._connection.defer(lambda writing: batch.write(writing, references, changes, held))
+        if changes.counts:  # it names everyone whom anything has changed for
+            references, held = self._connection.references, self._held
+            self._connection.defer(lambda writing: batch.write(writing, references, changes, held))
 
     async def _finish(self) -> None:
         self._hand_on()

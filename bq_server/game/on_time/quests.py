@@ -31,7 +31,6 @@ class QuestTrack:
         "_milestones",
         "_reached",
         "_rule",
-        "_sums",
         "_targets",
         "_weights",
         "bounds",
@@ -47,7 +46,6 @@ class QuestTrack:
         self._rule = rule
         self._targets = quest.targets
         self._aggregates = [measure.aggregate for measure in quest.measures]
-        self._sums = any(each == "sum" for each in self._aggregates)
         # The progress of a quest is a fraction: whole numbers over a common denominator say it exactly.
         common = lcm(*quest.targets)
         self._weights = [common // target for target in quest.targets]
@@ -223,7 +221,7 @@ class OrderedTrack(QuestTrack):
             progress["at"] = fact.occurred_at if at is None else max(at, fact.occurred_at)
             self._counted(turn, fact, cell, counted, newly_done)
             if COMPLETE in progress.get("m", {}):
-                if self._sums:
+                if rule.quest.has_sums:
                     raise NotOnTime  # a fall may still change it, and the step knows what to keep for that
                 for name in ("b", "k", "t", "c", "w", "y"):
                     cell.pop(name, None)
