@@ -78,7 +78,8 @@ def connect(path: str, *, patience: float = 2.0, same_thread: bool = True) -> An
     """
     if (reason := problem()) is not None:
         raise TooOld(reason)
-    _create_private(path)
+    if path != ":memory:":
+        _create_private(path)
     connection = sqlite.connect(path, timeout=patience, isolation_level=None, check_same_thread=same_thread)
     for pragma in (busy_timeout(patience), "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
