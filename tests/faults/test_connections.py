@@ -66,7 +66,6 @@ def test_20000_connections_one_after_the_other_need_no_more_than_256_descriptors
 
 def test_a_closed_connection_is_released_at_once(data_dir: Path, lane: str) -> None:
     with ServerProcess(data_dir, "--http-lane", lane) as server:
-        until("only the server's own are left", lambda: server.descriptors == server.descriptors)
         before = server.descriptors
         with ExitStack() as stack:
             wires = [stack.enter_context(Wire(server.url)) for _ in range(60)]
@@ -74,7 +73,8 @@ def test_a_closed_connection_is_released_at_once(data_dir: Path, lane: str) -> N
                 wire.send([sent(server, encoded(event())), OPENAPI, b"", b"POST /api"][number % 4])
                 if number % 4 < 2:
                     wire.answer()
-            assert server.descriptors >= before + 60
+            # The connection that looked whether the server is ready may have been among those before.
+            until("they are all let in", lambda: server.descriptors >= before + 59)
         until("they are released", lambda: server.descriptors <= before + 2, seconds=10)
         assert server.stop() == 0
 

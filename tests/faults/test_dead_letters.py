@@ -180,7 +180,7 @@ def test_the_commands_work_beside_a_server_and_without_one(server: ServerProcess
     until("it is a fact", lambda: told(server, first)["status"] == "processed")
     for refused in (("drop", second), ("drop", "--all"), ("retry",), ("retry", first, "--all"), ("retry", "7-7")):
         assert dead(server, *refused).returncode != 0
-    assert stream.hlen("bq:dead") == 3
+    until("its letter is gone", lambda: stream.hlen("bq:dead") == 3)
     assert server.stop() == 0
     assert dead(server, "retry", second).returncode == 0
     assert dead(server, "drop", "--all", "--yes").stdout == "2 messages removed\n"
