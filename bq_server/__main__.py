@@ -1,6 +1,6 @@
 """`python -m bq_server`, and the command `bq-server`."""
 
-from bq_server import collector
+from bq_server.runtime import collector
 
 collector.pause()  # until everything is imported
 

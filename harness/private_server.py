@@ -16,7 +16,7 @@ from typing import Self
 
 import httpx
 
-from bq_server.frozen import own_command, own_environment
+from bq_server.runtime.frozen import own_command, own_environment
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.client import Client
     from harness.private_server import PrivateServer
-    from harness.stories.outcomes import Mode, Outcome
+    from harness.stories.outcomes import Mode, StoryOutcome
     from harness.stories.scenario import Scenario
     from harness.stories.surroundings import Surroundings
 
@@ -37,7 +37,7 @@ class RunningServer:
     key: str
 
 
-class Connection:
+class ServerConnection:
     """The server of this test process, started when it is first asked for, and a client of it."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -88,17 +88,17 @@ class Connection:
             self._private.close()
 
     def _put_back(self, client: Client) -> None:
-        from harness.client import Refused, Unreachable
+        from harness.client import RequestRefused, Unreachable
 
         if self._found is not None:
             try:
                 self._found.put_back(client)
-            except (Refused, Unreachable) as error:
+            except (RequestRefused, Unreachable) as error:
                 # Too late for a test to fail for it.
                 print(f"\nbq: the game and the clock could not be put back: {error}", file=sys.stderr)  # noqa: T201
 
 
-CONNECTION = pytest.StashKey[Connection]()
+CONNECTION = pytest.StashKey[ServerConnection]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -130,7 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(
                 "--bq-url can't be used with -n: every test empties the environment, which the others would be using"
             )
-    connection = Connection(config)
+    connection = ServerConnection(config)
     config.stash[CONNECTION] = connection
     config.add_cleanup(connection.close)
 
@@ -157,7 +157,7 @@ class ScenarioFile(pytest.File):
 class ScenarioFailed(Exception):
     """The scenario was not as it tells."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: StoryOutcome) -> None:
         self.outcome = outcome
         super().__init__(outcome.name)
 
@@ -193,7 +193,7 @@ class ScenarioItem(pytest.Item):
         return self.path, 0, self.name
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: StoryOutcome) -> str:
     """The failures of an outcome, each of which begins with its file and line."""
     seed = f"; --bq-seed {outcome.seed} repeats it" if outcome.mode == "shuffled" else ""
     return "\n\n".join([*(failure.text for failure in outcome.failures), f"played by --bq-mode {outcome.mode}{seed}"])

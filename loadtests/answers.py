@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.workload import Planned, Route
+from loadtests.workload import LoadRoute, Planned
 
-EXPECTED_STATUS = {Route.ASYNC: 202, Route.BATCH: 202, Route.SYNC: 200}
+EXPECTED_STATUS = {LoadRoute.ASYNC: 202, LoadRoute.BATCH: 202, LoadRoute.SYNC: 200}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LoadReply:
     """Ids of the events, in their order, when all were accepted; else `problem` says what was wrong.
 
     `known` is False when the events may have been accepted all the same: there was no answer, or one that doesn't tell.
@@ -23,30 +23,30 @@ class Answer:
 
 
 def read_answer(
-    route: Route, planned: Sequence[Planned], status: int, content: bytes | None, *, replayed: bool
-) -> Answer:
+    route: LoadRoute, planned: Sequence[Planned], status: int, content: bytes | None, *, replayed: bool
+) -> LoadReply:
     """Judge one answer. `status` is 0 when none came; `replayed` tells of the `Idempotent-Replayed` header."""
     if status != EXPECTED_STATUS[route]:
-        return Answer(problem=_refusal(status, content), known=400 <= status < 500)
+        return LoadReply(problem=_refusal(status, content), known=400 <= status < 500)
     try:
         ids = _ids(route, json.loads(content or b""))
     except (ValueError, LookupError, TypeError):
-        return Answer(problem=f"{status} with a body of another shape than documented", known=False)
+        return LoadReply(problem=f"{status} with a body of another shape than documented", known=False)
     if len(ids) != len(planned):
-        return Answer(problem=f"{len(ids)} of {len(planned)} events of a batch accepted", known=False)
+        return LoadReply(problem=f"{len(ids)} of {len(planned)} events of a batch accepted", known=False)
     for event, answered in zip(planned, ids, strict=True):
         if event.first_id not in (None, answered):
-            return Answer(problem="a repeated key was answered with another id than the first time", known=False)
+            return LoadReply(problem="a repeated key was answered with another id than the first time", known=False)
     if replayed != all(event.first_id is not None for event in planned):
         found = "Idempotent-Replayed on new events" if replayed else "no Idempotent-Replayed on a repeat"
-        return Answer(problem=found, known=False)
-    return Answer(ids)
+        return LoadReply(problem=found, known=False)
+    return LoadReply(ids)
 
 
-def _ids(route: Route, answer: Any) -> tuple[str, ...]:
-    if route is Route.BATCH:
+def _ids(route: LoadRoute, answer: Any) -> tuple[str, ...]:
+    if route is LoadRoute.BATCH:
         return tuple(answer["message_ids"])
-    return (answer["fact_id" if route is Route.SYNC else "message_id"],)
+    return (answer["fact_id" if route is LoadRoute.SYNC else "message_id"],)
 
 
 def _refusal(status: int, content: bytes | None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class LoadOutcome(StrEnum):
     """What a run showed."""
 
     PASSED = "PASSED"
@@ -13,7 +13,7 @@ class Outcome(StrEnum):
     INVALID = "INVALID"
 
 
-EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INVALID: 3}
+EXIT_CODES = {LoadOutcome.PASSED: 0, LoadOutcome.FAILED: 1, LoadOutcome.INVALID: 3}
 """2 is left to usage errors."""
 
 
@@ -32,7 +32,7 @@ class RouteFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class LoadFailure:
     """One kind of failure and how often it was seen."""
 
     what: str
@@ -55,7 +55,7 @@ class RunFigures:
     late: int
     promised: str | None
     routes: Sequence[RouteFigures]
-    failures: Sequence[Failure] = ()
+    failures: Sequence[LoadFailure] = ()
     generator_errors: int = 0
 
     @property
@@ -69,7 +69,7 @@ class RunFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LoadLimits:
     """What a run must keep to."""
 
     p99_ms: float = 50.0
@@ -82,7 +82,7 @@ class Limits:
 class Judgement:
     """The outcome and its reasons, a sentence each."""
 
-    outcome: Outcome
+    outcome: LoadOutcome
     reasons: Sequence[str]
 
     @property
@@ -91,21 +91,21 @@ class Judgement:
         return EXIT_CODES[self.outcome]
 
 
-def judge(run: RunFigures, limits: Limits) -> Judgement:
+def judge(run: RunFigures, limits: LoadLimits) -> Judgement:
     """Decide. INVALID outweighs FAILED: then the response times don't belong to the load that was asked for."""
     invalid, failed = _why_invalid(run, limits), _why_failed(run, limits)
     if invalid:
-        return Judgement(Outcome.INVALID, [*invalid, *failed])
+        return Judgement(LoadOutcome.INVALID, [*invalid, *failed])
     if failed:
-        return Judgement(Outcome.FAILED, failed)
+        return Judgement(LoadOutcome.FAILED, failed)
     promised = _promised(run)
     p99 = (
         f"p99 of {run.promised} is {promised.p99:.1f} ms (limit {limits.p99_ms:g} ms)" if promised else "p99 not judged"
     )
-    return Judgement(Outcome.PASSED, [f"{p99}, no request failed"])
+    return Judgement(LoadOutcome.PASSED, [f"{p99}, no request failed"])
 
 
-def _why_invalid(run: RunFigures, limits: Limits) -> list[str]:
+def _why_invalid(run: RunFigures, limits: LoadLimits) -> list[str]:
     reasons = []
     promised = _promised(run)
     if not any(route.requests for route in run.routes):
@@ -131,7 +131,7 @@ def _why_invalid(run: RunFigures, limits: Limits) -> list[str]:
     return reasons
 
 
-def _why_failed(run: RunFigures, limits: Limits) -> list[str]:
+def _why_failed(run: RunFigures, limits: LoadLimits) -> list[str]:
     reasons = []
     failures = sum(route.failures for route in run.routes)
     if failures:
@@ -145,7 +145,7 @@ def _why_failed(run: RunFigures, limits: Limits) -> list[str]:
     return reasons
 
 
-def report(run: RunFigures, judgement: Judgement, limits: Limits) -> str:
+def report(run: RunFigures, judgement: Judgement, limits: LoadLimits) -> str:
     """The table of the run, its rates, and the verdict, as text of several lines."""
     width = max((len(route.name) for route in run.routes), default=5)
     header = ("requests", "failed", "events", "p50 ms", "p95 ms", "p99 ms", "max ms")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bq_server.game import Fact, InMemoryGame, check, compile_game
-from bq_server.game.stepping import HistoryRequest, Past
+from bq_server.game.step import HistoryRequest, Past
 
 MINUTE = 60_000_000
 START = 1_775_000_000 * 1_000_000

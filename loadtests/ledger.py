@@ -13,7 +13,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class LoadLedger:
     """`facts` are all of them, `events` the distinct events they are of; `unknown` events had no telling answer."""
 
     accepted: int
@@ -49,7 +49,7 @@ class Ledger:
         return f"{sent}{unknown}; {self.facts} facts: {self.missing} missing, {self.twice} twice{unexplained}"
 
 
-def settle(client: httpx.Client, tally: Tally, seconds: float) -> Ledger:
+def settle(client: httpx.Client, tally: Tally, seconds: float) -> LoadLedger:
     """Wait until every accepted event is a fact, at most so many seconds, and draw the balance.
 
     `client` has the server as base URL and a key of an environment that holds nothing but this run.
@@ -62,4 +62,4 @@ def settle(client: httpx.Client, tally: Tally, seconds: float) -> Ledger:
         time.sleep(POLL_SECONDS)
         count, before = count_facts(client), count
     references = [fact["properties"][REFERENCE] for fact in newest_facts(client)]
-    return Ledger(tally.accepted, tally.repeated, tally.unknown, len(references), len(set(references)))
+    return LoadLedger(tally.accepted, tally.repeated, tally.unknown, len(references), len(set(references)))

@@ -24,16 +24,16 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import WorkerRunner
 
-from loadtests.answers import Answer, read_answer
+from loadtests.answers import LoadReply, read_answer
 from loadtests.arrivals import PoissonArrivals
-from loadtests.judgement import Failure, Judgement, Limits, RouteFigures, RunFigures, judge, report
+from loadtests.judgement import Judgement, LoadFailure, LoadLimits, RouteFigures, RunFigures, judge, report
 from loadtests.options import add_options
 from loadtests.pictures import picture
 from loadtests.ramp import Ramp, judge_ramp, told
 from loadtests.shapes import RAMP
 from loadtests.tally import Tally
 from loadtests.timeline import Timeline
-from loadtests.workload import Mix, Planned, Route, Workload
+from loadtests.workload import LoadRoute, Mix, Planned, Workload
 
 ANSWER_TIMEOUT_SECONDS = 10.0
 STOP_TIMEOUT_SECONDS = ANSWER_TIMEOUT_SECONDS + 2
@@ -97,14 +97,14 @@ class EventSender(FastHttpUser):
             # Locust ends waiting users one after the other; one that wakes meanwhile would be cut off in its request.
             raise StopUser
         route = self._mix.draw(self._random)
-        planned = self._workload.plan(route, self._batch_events if route is Route.BATCH else 1)
+        planned = self._workload.plan(route, self._batch_events if route is LoadRoute.BATCH else 1)
         current.tally.due += 1
         sent = time.monotonic()
         late = self._arrivals.take(sent)
-        current.tally.late += late * 1000 > Limits().late_ms
+        current.tally.late += late * 1000 > LoadLimits().late_ms
         current.tally.unknown += len(planned)
         answer = self._post(route, planned)
-        if route is Route.ASYNC:
+        if route is LoadRoute.ASYNC:
             latency = (late + time.monotonic() - sent) * 1000
             current.timeline.note(time.time(), latency, failed=answer.problem is not None)
         current.tally.answered += 1
@@ -113,7 +113,7 @@ class EventSender(FastHttpUser):
         if answer.ids:
             self._note_taken(route, planned, answer)
 
-    def _post(self, route: Route, planned: list[Planned]) -> Answer:
+    def _post(self, route: LoadRoute, planned: list[Planned]) -> LoadReply:
         body, headers = self._workload.request(route, planned)
         headers["X-API-Key"] = self._key
         with self.client.post(route.value, json=body, headers=headers, catch_response=True) as response:
@@ -124,7 +124,7 @@ class EventSender(FastHttpUser):
                 response.failure(answer.problem + error)
         return answer
 
-    def _note_taken(self, route: Route, planned: list[Planned], answer: Answer) -> None:
+    def _note_taken(self, route: LoadRoute, planned: list[Planned], answer: LoadReply) -> None:
         repeated = sum(event.first_id is not None for event in planned)
         current.tally.accepted += len(planned) - repeated
         current.tally.repeated += repeated
@@ -173,7 +173,7 @@ def prepare(environment: Environment, **_: Any) -> None:
         environment.stop_timeout = STOP_TIMEOUT_SECONDS
     if options.shape == RAMP and not isinstance(environment.runner, WorkerRunner):
         mix = Mix.parse(options.mix)
-        if Route.ASYNC not in mix:
+        if LoadRoute.ASYNC not in mix:
             print("locustfile: a ramp judges the async route, and --mix has none of it", file=sys.stderr)
             sys.exit(2)
         ramp = Ramp(
@@ -181,8 +181,8 @@ def prepare(environment: Environment, **_: Any) -> None:
             step_users=options.ramp_users,
             step_seconds=options.ramp_seconds,
             most_users=options.num_users or options.ramp_users,
-            share=mix.share(Route.ASYNC),
-            limits=Limits(p99_ms=options.p99_limit),
+            share=mix.share(LoadRoute.ASYNC),
+            limits=LoadLimits(p99_ms=options.p99_limit),
         )
         environment.shape_class = RampShape(ramp, options.ramp_users)
         environment.shape_class.runner = environment.runner
@@ -223,7 +223,7 @@ def conclude(environment: Environment, **_: Any) -> None:
     if runner is None or options is None or isinstance(runner, WorkerRunner) or current.started is None:
         return
     runner.stop()  # on Ctrl-C the users still run
-    limits = Limits(p99_ms=options.p99_limit)
+    limits = LoadLimits(p99_ms=options.p99_limit)
     figures = figures_of(environment)
     steps = () if current.ramp is None else current.ramp.steps
     ramped = current.ramp is not None
@@ -245,7 +245,7 @@ def figures_of(environment: Environment) -> RunFigures:
     assert environment.parsed_options is not None
     found = environment.stats.entries
     routes = []
-    for route in Route:
+    for route in LoadRoute:
         entry = found.get((route.value, METHOD))
         p50, p95, p99 = (entry.get_response_time_percentile(share) if entry else 0 for share in (0.5, 0.95, 0.99))
         routes.append(
@@ -268,9 +268,9 @@ def figures_of(environment: Environment) -> RunFigures:
         due=current.tally.due,
         answered=current.tally.answered,
         late=current.tally.late,
-        promised=Route.ASYNC.value if Route.ASYNC in Mix.parse(environment.parsed_options.mix) else None,
+        promised=LoadRoute.ASYNC.value if LoadRoute.ASYNC in Mix.parse(environment.parsed_options.mix) else None,
         routes=routes,
-        failures=[Failure(f"{error.error} on {error.name}", error.occurrences) for error in _errors(environment)],
+        failures=[LoadFailure(f"{error.error} on {error.name}", error.occurrences) for error in _errors(environment)],
         generator_errors=sum(each["count"] for each in environment.runner.exceptions.values()),
     )
 

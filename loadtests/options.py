@@ -6,7 +6,7 @@ from typing import Any
 
 from locust.argument_parser import LocustArgumentParser
 
-from loadtests.judgement import Limits
+from loadtests.judgement import LoadLimits
 from loadtests.shapes import RAMP, RAMP_SECONDS, RAMP_USERS, RATE_PER_USER, STEADY
 from loadtests.workload import Mix
 
@@ -52,7 +52,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     option(
         "--p99-limit",
         type=_above_zero(float),
-        default=Limits().p99_ms,
+        default=LoadLimits().p99_ms,
         metavar="MS",
         env_var="BQ_LOAD_P99_LIMIT",
         help="Milliseconds that p99 of the async route may take.",

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from loadtests.judgement import Limits
+from loadtests.judgement import LoadLimits
 from loadtests.plot import Chart, Line
 from loadtests.ramp import Step
-from loadtests.timeline import Timeline, Window
+from loadtests.timeline import Timeline, TimelineWindow
 
 PARTS = 60
 """Points of a line over time, at most."""
@@ -13,7 +13,7 @@ PARTS = 60
 LATENCY = "milliseconds since the request was due"
 
 
-def picture(steps: Sequence[Step], timeline: Timeline, limits: Limits) -> str | None:
+def picture(steps: Sequence[Step], timeline: Timeline, limits: LoadLimits) -> str | None:
     """The picture as SVG, of the async route; None where there is nothing to show."""
     if steps:
         points = [(step.requested, step.window) for step in steps]
@@ -34,7 +34,7 @@ def picture(steps: Sequence[Step], timeline: Timeline, limits: Limits) -> str | 
     return Chart(title, subtitle, x, LATENCY, _lines(drawable), limits.p99_ms).svg()
 
 
-def _lines(points: Sequence[tuple[float, Window]]) -> list[Line]:
+def _lines(points: Sequence[tuple[float, TimelineWindow]]) -> list[Line]:
     return [
         Line("p50", [(x, window.p50) for x, window in points]),
         Line("p95", [(x, window.p95) for x, window in points]),

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from loadtests.judgement import Judgement, Limits, Outcome
-from loadtests.timeline import Timeline, Window
+from loadtests.judgement import Judgement, LoadLimits, LoadOutcome
+from loadtests.timeline import Timeline, TimelineWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +12,9 @@ class Step:
     """What a rate of requests showed. `requested` is that of the promised route, a second."""
 
     requested: float
-    window: Window
+    window: TimelineWindow
 
-    def broken(self, limits: Limits) -> str | None:
+    def broken(self, limits: LoadLimits) -> str | None:
         """Why the promise isn't kept at this rate; None when it is."""
         if self.window.answered < limits.achieved_share * self.requested * self.window.seconds:
             return f"{self.window.rate:.0f} of {self.requested:.0f} requests/s were answered"
@@ -35,7 +35,7 @@ class Ramp:
     most_users: int
     share: float
     """Of all requests, how many go to the promised route."""
-    limits: Limits
+    limits: LoadLimits
     steps: list[Step] = field(default_factory=list)
     _users: int = 0
     _since: int = 0
@@ -59,21 +59,21 @@ class Ramp:
         return self._users
 
 
-def judge_ramp(steps: Sequence[Step], limits: Limits, generator_errors: int) -> Judgement:
+def judge_ramp(steps: Sequence[Step], limits: LoadLimits, generator_errors: int) -> Judgement:
     """The knee in words. FAILED when not even the first step was kept; INVALID when there is none to judge."""
     if generator_errors:
-        return Judgement(Outcome.INVALID, [f"the load test itself raised {generator_errors} errors (see the log)"])
+        return Judgement(LoadOutcome.INVALID, [f"the load test itself raised {generator_errors} errors (see the log)"])
     if not steps:
-        return Judgement(Outcome.INVALID, ["no step was finished: run longer"])
+        return Judgement(LoadOutcome.INVALID, ["no step was finished: run longer"])
     held = [step for step in steps if step.broken(limits) is None]
     last = steps[-1]
     reason = last.broken(limits)
     if not held:
-        return Judgement(Outcome.FAILED, [f"already at {last.requested:.0f} requests/s {reason}"])
+        return Judgement(LoadOutcome.FAILED, [f"already at {last.requested:.0f} requests/s {reason}"])
     best = held[-1]
     found = f"kept up to {best.requested:.0f} requests/s with p99 {best.window.p99:.1f} ms"
     beyond = "the knee was not reached" if reason is None else f"at {last.requested:.0f} requests/s {reason}"
-    return Judgement(Outcome.PASSED, [found, beyond])
+    return Judgement(LoadOutcome.PASSED, [found, beyond])
 
 
 def told(steps: Sequence[Step]) -> str:

@@ -9,7 +9,7 @@ from loadtests.percentiles import percentile_of_counts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimelineWindow:
     """A part of a run. Latencies count from the moment a request was due, in milliseconds; NaN where there are none."""
 
     start: int
@@ -48,7 +48,7 @@ class Timeline:
         second.latencies[round(latency, 1)] += 1
         second.failed += failed
 
-    def window(self, start: int, end: int) -> Window:
+    def window(self, start: int, end: int) -> TimelineWindow:
         """What was answered from one second to before another."""
         found: Counter[float] = Counter()
         failed = 0
@@ -57,9 +57,9 @@ class Timeline:
                 found.update(each.latencies)
                 failed += each.failed
         p50, p95, p99 = (percentile_of_counts(found, share) for share in (0.5, 0.95, 0.99))
-        return Window(start, end - start, found.total(), failed, p50, p95, p99)
+        return TimelineWindow(start, end - start, found.total(), failed, p50, p95, p99)
 
-    def windows(self, parts: int) -> list[Window]:
+    def windows(self, parts: int) -> list[TimelineWindow]:
         """The whole run in at most so many windows of one length; the last, which may be cut short, is left out."""
         if not self.seconds:
             return []

@@ -28,7 +28,7 @@ REFERENCE = "event_ref"
 """The property that is another in every event, by which facts are told from second facts of one event."""
 
 
-class Route(StrEnum):
+class LoadRoute(StrEnum):
     """The ways in; the value is the path."""
 
     ASYNC = "/api/v1/ingest/events"
@@ -54,15 +54,15 @@ class Mix:
             raise ValueError(f"{text!r} must hold no negative number and not be all zeros")
         return cls(weights)
 
-    def draw(self, random: Random) -> Route:
+    def draw(self, random: Random) -> LoadRoute:
         """The route of the next request."""
-        return random.choices(list(Route), self.weights)[0]
+        return random.choices(list(LoadRoute), self.weights)[0]
 
-    def share(self, route: Route) -> float:
+    def share(self, route: LoadRoute) -> float:
         """Of all requests, how many go to a route, from 0 to 1."""
-        return dict(zip(Route, self.weights, strict=True))[route] / sum(self.weights)
+        return dict(zip(LoadRoute, self.weights, strict=True))[route] / sum(self.weights)
 
-    def __contains__(self, route: Route) -> bool:
+    def __contains__(self, route: LoadRoute) -> bool:
         return self.share(route) > 0
 
     def __str__(self) -> str:
@@ -112,18 +112,18 @@ class Workload:
         self._queued: deque[Planned] = deque(maxlen=REMEMBERED_EVENTS)
         self._processed: deque[Planned] = deque(maxlen=REMEMBERED_EVENTS)
 
-    def plan(self, route: Route, events: int) -> list[Planned]:
+    def plan(self, route: LoadRoute, events: int) -> list[Planned]:
         """The events of the next request."""
         return [self._plan(route) for _ in range(events)]
 
-    def remember(self, route: Route, planned: Planned, answered_id: str) -> None:
+    def remember(self, route: LoadRoute, planned: Planned, answered_id: str) -> None:
         """Note that the event was accepted; one with a key may be repeated from now on."""
         if "idempotency_key" in planned.body and planned.first_id is None:
             self._memory(route).append(Planned(planned.body, answered_id))
 
-    def request(self, route: Route, planned: list[Planned]) -> tuple[dict[str, Any], dict[str, str]]:
+    def request(self, route: LoadRoute, planned: list[Planned]) -> tuple[dict[str, Any], dict[str, str]]:
         """The body and the extra headers of the request that sends the events."""
-        if route is Route.BATCH:
+        if route is LoadRoute.BATCH:
             return {"events": [event.body for event in planned]}, {}
         body = planned[0].body
         if "idempotency_key" in body and self._random.random() < HEADER_SHARE:
@@ -131,15 +131,15 @@ class Workload:
             return unkeyed, {"Idempotency-Key": body["idempotency_key"]}
         return body, {}
 
-    def _plan(self, route: Route) -> Planned:
+    def _plan(self, route: LoadRoute) -> Planned:
         memory = self._memory(route)
         if memory and self._random.random() < REPEAT_SHARE:
             return self._random.choice(memory)
         return Planned(self._new_event())
 
-    def _memory(self, route: Route) -> deque[Planned]:
+    def _memory(self, route: LoadRoute) -> deque[Planned]:
         # The sync path answers with fact ids, the others with message ids: each repeats its own.
-        return self._processed if route is Route.SYNC else self._queued
+        return self._processed if route is LoadRoute.SYNC else self._queued
 
     def _new_event(self) -> dict[str, Any]:
         random = self._random

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution
 from pathlib import Path
 
-from bq_server.licenses import Part
+from bq_server.cli.licenses import LicensedPart
 
 WITHIN: dict[str, dict[str, tuple[str, str, str, str]]] = {
     "Valkey": {
@@ -58,16 +58,16 @@ _STANDARD = re.compile(rb"/rust/deps/([A-Za-z0-9_-]+?)-([0-9]+\.[0-9]+\.[0-9]+)/
 _COMPILER = re.compile(rb"rustc version ([0-9.]+)")
 
 
-def within(whole: str, files: list[Path]) -> Iterator[Part]:
+def within(whole: str, files: list[Path]) -> Iterator[LicensedPart]:
     """The libraries known to be in these ELF files of a package, each where it is really there."""
     contents = [(file.name, file.read_bytes().decode("latin-1")) for file in files]
     for name, (told, identifier, package, begins) in WITHIN.get(whole, {}).items():
         found = (re.search(told, data) for file, data in contents if file.startswith((begins, f"_{begins}")))
         if match := next((each for each in found if each), None):
-            yield Part(f"{name} (in {whole})", match[1] or "", identifier or UNKNOWN, _text(package))
+            yield LicensedPart(f"{name} (in {whole})", match[1] or "", identifier or UNKNOWN, _text(package))
 
 
-def crates(whole: str, distribution: Distribution, files: list[Path]) -> Iterator[Part]:
+def crates(whole: str, distribution: Distribution, files: list[Path]) -> Iterator[LicensedPart]:
     """The Rust crates in a package: those that it lists, and those that are found in its files."""
     data = b"".join(file.read_bytes() for file in files)
     compiler = _COMPILER.search(data)
@@ -87,13 +87,13 @@ def crates(whole: str, distribution: Distribution, files: list[Path]) -> Iterato
         known.setdefault((name, version), RUST.get(name, ""))
     known["Rust standard library", compiler[1].decode() if compiler else ""] = "MIT OR Apache-2.0"
     for (name, version), identifier in sorted(known.items()):
-        yield Part(f"{name} (in {whole})", version, identifier or UNKNOWN, _NO_TEXT)
+        yield LicensedPart(f"{name} (in {whole})", version, identifier or UNKNOWN, _NO_TEXT)
 
 
-def copied(whole: str, distribution: Distribution) -> Iterator[Part]:
+def copied(whole: str, distribution: Distribution) -> Iterator[LicensedPart]:
     """Python packages that were copied into another."""
     if any(str(file).startswith("typer/_click/") for file in distribution.files or ()):
-        yield Part(f"Click (in {whole})", "", "BSD-3-Clause", _NO_TEXT)
+        yield LicensedPart(f"Click (in {whole})", "", "BSD-3-Clause", _NO_TEXT)
 
 
 def _text(package: str) -> str:

@@ -3,9 +3,9 @@
 import sys
 from types import ModuleType
 
-from bq_server import collector
-from bq_server.frozen import bundle
-from bq_server.unpacked import enter
+from bq_server.runtime import collector
+from bq_server.runtime.frozen import bundle
+from bq_server.runtime.unpacked import enter
 
 enter()  # first: a killed bootloader must not be noticed only after slow imports
 collector.pause()

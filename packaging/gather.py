@@ -10,8 +10,8 @@ from pathlib import Path
 
 from components import copied, crates, within
 
-from bq_server.about import STAMP, commit_of
-from bq_server.licenses import COLLECTED, Part, from_distribution, ordered, python_itself, within_wheels
+from bq_server.cli.licenses import COLLECTED, LicensedPart, from_distribution, ordered, python_itself, within_wheels
+from bq_server.cli.program import STAMP, commit_of
 
 LIBRARIES = {
     "libssl": ("OpenSSL", "Apache-2.0"),
@@ -70,12 +70,12 @@ def write_licenses(directory: Path, entries: Entries) -> Path:
     return file
 
 
-def _bootloader() -> Part:
+def _bootloader() -> LicensedPart:
     tool = from_distribution(distribution("pyinstaller"))
-    return Part("PyInstaller bootloader", tool.version, "GPL-2.0-or-later WITH Bootloader-exception", tool.text)
+    return LicensedPart("PyInstaller bootloader", tool.version, "GPL-2.0-or-later WITH Bootloader-exception", tool.text)
 
 
-def _library(name: str, file: Path) -> Part:
+def _library(name: str, file: Path) -> LicensedPart:
     if name not in LIBRARIES:
         raise SystemExit(f"{file} would be packed, and its licence is not known: exclude it or add it to LIBRARIES")
     title, identifier = LIBRARIES[name]
@@ -86,5 +86,5 @@ def _library(name: str, file: Path) -> Part:
             ask = ["dpkg-query", "-W", "-f=${Version}", package]
             release = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
             text = Path("/usr/share/doc", package, "copyright")
-            return Part(title, release, identifier, text.read_text("utf-8").strip() if text.is_file() else "")
-    return Part(title, "", identifier, "")
+            return LicensedPart(title, release, identifier, text.read_text("utf-8").strip() if text.is_file() else "")
+    return LicensedPart(title, "", identifier, "")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from bq_server.clock import system_clock
-from bq_server.datadir import DataDirectory
 from bq_server.ids import IdSource
+from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import keys
 from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 from starlette.requests import Request
 
-from bq_server.problems import Code, Refusal
+from bq_server.refusals import Code, Refusal
 from bq_server.store import keys
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.keys import ApiKey, KeyScope

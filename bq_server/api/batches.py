@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from bq_server.api.operations import Call
-from bq_server.api.reading import BatchError, BatchEvents, Reading
 from bq_server.api.replies import Reply
+from bq_server.api.request_parser import BatchError, BatchEvents, RequestParser
 from bq_server.events import Event
 from bq_server.ingest.acceptance import Accepted, Made, NotTaken
 
@@ -18,7 +18,7 @@ REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Generic[R]):
+class BatchOutcome(Generic[R]):
     """What became of the events of a batch."""
 
     results: list[R]
@@ -38,14 +38,14 @@ class Taken(Generic[R]):
 
 
 async def take_batch(
-    call: Call, reading: Reading, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
-) -> Taken[R]:
+    call: Call, reading: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
+) -> BatchOutcome[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
     events = await reading.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 
-def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> Taken[R]:
+def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> BatchOutcome[R]:
     """What became of a batch, of whose valid events this was found."""
     results: list[R] = []
     errors = events.errors
@@ -56,7 +56,7 @@ def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> Taken[R]:
         else:
             results.append(result)
     errors.sort(key=lambda error: error.index)
-    return Taken(results, errors)
+    return BatchOutcome(results, errors)
 
 
 def replayed(results: Sequence[Accepted | Made]) -> Mapping[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from bq_server.api.inflating import inflated, is_compressed
-from bq_server.budget import Lease
-from bq_server.problems import Code, Refusal, overloaded, too_large
+from bq_server.api.gzip_bodies import inflated, is_compressed
+from bq_server.concurrency.byte_budget import Lease
+from bq_server.refusals import Code, Refusal, overloaded, too_large
 
 DISCARD_BYTES = 16 << 20
 DISCARD_SECONDS = 2.0

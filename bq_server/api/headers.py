@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from bq_server.problems import FieldError, Refusal
+from bq_server.refusals import FieldError, Refusal
 
 SINGULAR = {
     name.lower().encode(): name

@@ -7,8 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from bq_server.api.operations import Operation
-from bq_server.api.problems import MEDIA_TYPE, Problem
-from bq_server.problems import STATUS
+from bq_server.api.problems import MEDIA_TYPE, STATUS, Problem
 
 _REF = "#/components/schemas/{model}"
 

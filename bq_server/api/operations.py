@@ -12,14 +12,14 @@ from starlette.routing import Route
 
 from bq_server.api.auth import Keyring, authenticate
 from bq_server.api.bodies import discard_body
-from bq_server.api.envelope import path_parameter
 from bq_server.api.headers import require_single
+from bq_server.api.middleware.envelope import path_parameter
 from bq_server.api.problems import problem_response
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.ingest.acceptance import refusal_of
 from bq_server.moments import format_timestamp
-from bq_server.problems import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
+from bq_server.refusals import RETRY_AFTER, Code, FieldError, Refusal, in_words, path
 from bq_server.store.database import StoreDamaged, StoreUnavailable
 from bq_server.store.keys import KeyScope
 
@@ -83,7 +83,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DocumentedAnswer:
     """A success as the OpenAPI document tells it."""
 
     model: type[BaseModel]
@@ -101,7 +101,7 @@ class Operation:
     tag: str
     summary: str
     handle: Callable[[Call], Awaitable[Response]]
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, DocumentedAnswer]
     scope: KeyScope | None = None
     """The scope a key needs; None for a route that needs no key."""
     query: type[Query] = Query

@@ -33,7 +33,7 @@ class BackupError(Exception):
     """A backup can't be taken or restored. The message says why and what to do."""
 
 
-class Member(BaseModel):
+class ArchiveMember(BaseModel):
     """The size in bytes and the SHA-256 of a member."""
 
     model_config = ConfigDict(frozen=True)
@@ -58,14 +58,14 @@ class Manifest(BaseModel):
     facts: int
     queued: int
     dead_letters: int
-    members: Mapping[str, Member]
+    members: Mapping[str, ArchiveMember]
 
 
-def measure(path: Path) -> Member:
+def measure(path: Path) -> ArchiveMember:
     """The size and checksum of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    return Member(bytes=path.stat().st_size, sha256=digest.hexdigest())
+    return ArchiveMember(bytes=path.stat().st_size, sha256=digest.hexdigest())
 
 
 def write(path: Path, manifest: Manifest, parts: Path) -> None:
@@ -147,7 +147,7 @@ def _manifest(text: bytes, path: Path) -> Manifest:
     return Manifest.model_validate(found)
 
 
-def _take(source: IO[bytes], target: Path | None) -> Member:
+def _take(source: IO[bytes], target: Path | None) -> ArchiveMember:
     """Read a member to its end, and write it where a target is given."""
     digest, size = hashlib.sha256(), 0
     with ExitStack() as stack:
@@ -163,7 +163,7 @@ def _take(source: IO[bytes], target: Path | None) -> Member:
             with _writing(target):
                 copy.flush()
                 os.fsync(copy.fileno())
-    return Member(bytes=size, sha256=digest.hexdigest())
+    return ArchiveMember(bytes=size, sha256=digest.hexdigest())
 
 
 def _add(tar: tarfile.TarFile, name: str, manifest: Manifest, size: int, content: IO[bytes]) -> None:

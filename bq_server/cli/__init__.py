@@ -5,8 +5,8 @@ from typing import NoReturn
 
 import typer
 
-from bq_server import collector
-from bq_server.cli import about, backup, dead, doctor, game, harness, health, keys, serve, verify
+from bq_server.cli import backup, dead, doctor, game, harness, health, keys, serve, verify, version
+from bq_server.runtime import collector
 
 app = typer.Typer(
     name="bq-server",
@@ -20,8 +20,8 @@ app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("verify")(verify.verify)
 app.command("replay")(verify.replay)
-app.command("version")(about.version)
-app.command("licenses")(about.licenses)
+app.command("version")(version.version)
+app.command("licenses")(version.licenses)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")

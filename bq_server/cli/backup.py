@@ -28,9 +28,9 @@ def backup(
     The file is written aside, read back and held against its checksums before it gets its name. It holds participants'
     data and the hashes of keys: only its owner may read it.
     """
-    from bq_server.backup.taking import take
+    from bq_server.backup.snapshot import take
     from bq_server.clock import system_clock
-    from bq_server.datadir import DataDirectory
+    from bq_server.runtime.data_directory import DataDirectory
     from bq_server.stream.keys import StreamKeys
 
     directory, url, keys = (
@@ -53,11 +53,11 @@ def restore(
     What waited in the stream is laid in the embedded one of that directory, or with --redis-url in that server, under
     a prefix that is not in use.
     """
-    from bq_server.backup.restoring import Restoring
+    from bq_server.backup.restore import Restoring
     from bq_server.clock import system_clock
-    from bq_server.datadir import DataDirectory
     from bq_server.ids import IdSource
-    from bq_server.logs import configure
+    from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.runtime.logs import configure
     from bq_server.stream.keys import StreamKeys
 
     configure(settings.log_format, settings.log_level)
@@ -87,9 +87,9 @@ def _told(manifest: "Manifest") -> str:
 def _ending() -> Iterator[None]:
     """Turns what can go wrong into the end of the program with a sentence."""
     from bq_server.backup.archive import BackupError
-    from bq_server.datadir import DataDirectoryUnusable
-    from bq_server.store.copying import DatabaseDamaged
+    from bq_server.runtime.data_directory import DataDirectoryUnusable
     from bq_server.store.database import StoreUnavailable
+    from bq_server.store.database_copy import DatabaseDamaged
     from bq_server.store.migrations import SchemaTooNew
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 

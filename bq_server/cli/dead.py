@@ -12,7 +12,7 @@ from bq_server.cli.options import complete, fail, reveal, with_settings
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
-    from bq_server.ingest.given_up import Letter
+    from bq_server.ingest.dead_letters import Letter
     from bq_server.stream.dead_letters import DeadLetters
 
 PLACES = ["data_dir", "redis_url", "redis_prefix"]
@@ -54,7 +54,7 @@ def show(
     """Print one message that was given up, as JSON."""
 
     async def find() -> "Letter | None":
-        from bq_server.ingest.given_up import letter_of
+        from bq_server.ingest.dead_letters import letter_of
 
         async with _letters(settings) as letters:
             return next((letter_of(each) for each in await letters.get([message_id])), None)
@@ -150,7 +150,7 @@ def _document(found: "Letter") -> dict[str, Any]:
 
 
 async def _every(settings: Settings) -> "list[Letter]":
-    from bq_server.ingest.given_up import letter_of
+    from bq_server.ingest.dead_letters import letter_of
 
     async with _letters(settings) as letters:
         return [letter_of(each) async for each in letters.latest_first()]
@@ -176,10 +176,10 @@ async def _handle(
 @asynccontextmanager
 async def _letters(settings: Settings) -> "AsyncIterator[DeadLetters]":
     """The dead letters of the data directory's stream, whether a server runs on it or not."""
-    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
-    from bq_server.logs import configure
-    from bq_server.store.copying import installation_id
+    from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
+    from bq_server.runtime.logs import configure
     from bq_server.store.database import StoreUnavailable
+    from bq_server.store.database_copy import installation_id
     from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, StreamUnusable, connect, owner_of
     from bq_server.stream.dead_letters import DeadLetters
     from bq_server.stream.embedded import stream_url

@@ -14,8 +14,8 @@ from bq_server.cli.options import complete, reveal, with_settings
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
-    from bq_server.datadir import DataDirectory
-    from bq_server.diagnosis import Finding
+    from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.runtime.diagnosis import Finding
     from bq_server.stream.connection import Durability
 
 
@@ -45,10 +45,10 @@ def doctor(
 def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
     import platform
 
-    from bq_server import diagnosis
-    from bq_server.datadir import DataDirectory
-    from bq_server.diagnosis import Finding
-    from bq_server.frozen import built_from, is_frozen
+    from bq_server.runtime import diagnosis
+    from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.runtime.diagnosis import Finding
+    from bq_server.runtime.frozen import built_from, is_frozen
     from bq_server.store import sqlite
 
     trouble = sqlite.problem()
@@ -73,8 +73,8 @@ def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
 
 def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, bool]":
     """Whether the data directory is new, ready or of no use, and whether a server works in it."""
-    from bq_server.datadir import DataDirectoryUnusable
-    from bq_server.diagnosis import Finding, writable
+    from bq_server.runtime.data_directory import DataDirectoryUnusable
+    from bq_server.runtime.diagnosis import Finding, writable
 
     where = directory.path.resolve()
     new = not directory.path.exists()
@@ -97,8 +97,8 @@ def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, boo
 
 def _access(directory: "DataDirectory") -> "Iterator[Finding]":
     """Whether others can look into what the server keeps. A start closes what it can."""
-    from bq_server.datadir import OPEN_ADVICE
-    from bq_server.diagnosis import Finding
+    from bq_server.runtime.data_directory import OPEN_ADVICE
+    from bq_server.runtime.diagnosis import Finding
 
     if found := directory.open_to_others():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -110,11 +110,11 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
     """The database, if there is one, and the clock, held against all that was written here."""
     import sys
 
-    from bq_server import diagnosis
     from bq_server.clock import system_clock
-    from bq_server.frozen import is_frozen
-    from bq_server.store.copying import newest_processing
+    from bq_server.runtime import diagnosis
+    from bq_server.runtime.frozen import is_frozen
     from bq_server.store.database import StoreUnavailable
+    from bq_server.store.database_copy import newest_processing
 
     newest = None
     # Before the database is looked into, which may write to it.
@@ -130,7 +130,7 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
 
 def _damage(directory: "DataDirectory") -> "Finding":
     """Every page of the database is read: on a large one this takes its time."""
-    from bq_server.diagnosis import Finding
+    from bq_server.runtime.diagnosis import Finding
     from bq_server.store.damage import Search
     from bq_server.store.database import StoreUnavailable
 
@@ -144,10 +144,10 @@ def _damage(directory: "DataDirectory") -> "Finding":
 def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Finding]":
     """What was lost from the stream."""
     from bq_server.clock import system_clock
-    from bq_server.diagnosis import Finding
     from bq_server.moments import format_timestamp
-    from bq_server.store.copying import acknowledge_losses, open_losses
+    from bq_server.runtime.diagnosis import Finding
     from bq_server.store.database import StoreUnavailable
+    from bq_server.store.database_copy import acknowledge_losses, open_losses
 
     try:
         found = open_losses(directory.database)
@@ -165,7 +165,7 @@ def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Findi
 
 
 def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
-    from bq_server.diagnosis import Finding
+    from bq_server.runtime.diagnosis import Finding
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 
     try:
@@ -183,8 +183,8 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
 
 def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Finding]":
     """Other streams in which events of this data directory may wait."""
-    from bq_server.diagnosis import Finding
-    from bq_server.stream.whereabouts import place_of
+    from bq_server.runtime.diagnosis import Finding
+    from bq_server.runtime.streams_used import place_of
 
     place = place_of(reveal(settings.redis_url), settings.redis_prefix)
     try:

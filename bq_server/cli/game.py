@@ -24,7 +24,7 @@ POLL_SECONDS = 0.2
 @app.command()
 def check(file: FILE) -> None:
     """Tell every mistake in a game document, with its line and column."""
-    from bq_server.game.checking import check as check_text
+    from bq_server.game.document.check import check as check_text
 
     checked = check_text(_read(file))
     for mistake in checked.mistakes:
@@ -38,7 +38,7 @@ def check(file: FILE) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the game document, for editors that complete it."""
-    from bq_server.game.definitions import game_schema
+    from bq_server.game.document.definitions import game_schema
 
     typer.echo(json.dumps(game_schema(), indent=2, ensure_ascii=False))
 

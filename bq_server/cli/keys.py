@@ -11,7 +11,7 @@ import typer
 from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 
 if TYPE_CHECKING:
-    from bq_server.datadir import DataDirectory
+    from bq_server.runtime.data_directory import DataDirectory
     from bq_server.store.database import Database
 
 
@@ -101,8 +101,8 @@ async def _database(data_dir: Path | None, config: Path | None, *, make: bool = 
 
     Where there is none yet, one is made, or with `make` false the program ends.
     """
-    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
-    from bq_server.logs import configure
+    from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
+    from bq_server.runtime.logs import configure
     from bq_server.store.database import Database, StoreUnavailable
     from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
 
@@ -125,7 +125,7 @@ async def _database(data_dir: Path | None, config: Path | None, *, make: bool = 
 
 def _locked(stack: ExitStack, directory: "DataDirectory") -> bool:
     """Hold the directory if nobody else does; whether it is held. Raises `DataDirectoryUnusable`."""
-    from bq_server.datadir import DataDirectoryUnusable
+    from bq_server.runtime.data_directory import DataDirectoryUnusable
 
     try:
         stack.enter_context(directory.locked(wait_seconds=1))

@@ -2,22 +2,22 @@
 
 from typing import TYPE_CHECKING
 
-from bq_server import collector
 from bq_server.cli.options import fail, with_settings
+from bq_server.runtime import collector
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
     import socket
 
-    from bq_server.asgi import Running
+    from bq_server.server.app import Running
 
 
 @with_settings()
 def serve(settings: Settings) -> None:
     """Run the server until SIGINT or SIGTERM."""
     with collector.paused():  # until the server is ready
-        from bq_server.logs import configure
-        from bq_server.server import StartFailed, run
+        from bq_server.runtime.logs import configure
+        from bq_server.server.run import StartFailed, run
 
         configure(settings.log_format, settings.log_level)
         try:

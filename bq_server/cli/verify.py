@@ -13,9 +13,9 @@ import typer
 from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 
 if TYPE_CHECKING:
-    from bq_server.datadir import DataDirectory
     from bq_server.events import Scope
     from bq_server.game.verification import Difference
+    from bq_server.runtime.data_directory import DataDirectory
     from bq_server.store.database import Database
 
 LINE_EVERY = 10_000
@@ -47,7 +47,7 @@ def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
 
     Stopped in the middle, it has done what it says it has done; run it again for the rest.
     """
-    from bq_server.datadir import DataDirectoryUnusable
+    from bq_server.runtime.data_directory import DataDirectoryUnusable
 
     directory = _directory(data_dir, config, 1)
     with ExitStack() as stack:
@@ -59,8 +59,8 @@ def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
 
 
 async def _verify(directory: "DataDirectory", report: "_Report") -> None:
+    from bq_server.audit.verification import Verifying
     from bq_server.game.verification import Difference
-    from bq_server.processing.verifying import Verifying
 
     async with _opened(directory, may_migrate=False, code=2) as database:
         verifying = Verifying(database)
@@ -79,10 +79,10 @@ async def _verify(directory: "DataDirectory", report: "_Report") -> None:
 
 
 async def _replay(directory: "DataDirectory") -> None:
+    from bq_server.audit.rebuild import Replaying
+    from bq_server.audit.verification import Verifying
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
-    from bq_server.processing.replaying import Replaying
-    from bq_server.processing.verifying import Verifying
 
     async with _opened(directory, may_migrate=True, code=1) as database:
         verifying, replaying = Verifying(database), Replaying(database, IdSource(), system_clock)
@@ -148,8 +148,8 @@ class _Report:
 
 
 def _directory(data_dir: Path | None, config: Path | None, code: int) -> "DataDirectory":
-    from bq_server.datadir import DataDirectory, DataDirectoryUnusable
-    from bq_server.logs import configure
+    from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
+    from bq_server.runtime.logs import configure
 
     settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     configure(settings.log_format, settings.log_level)

@@ -3,7 +3,7 @@
 What is mended, and why it has to be:
 
 - A closed connection kept its descriptor until the idle timeout: `TCPServer.run` leaves its task group only when the
-  idle task ends, and nothing ends that when the peer has closed. `Connection` ends it.
+  idle task ends, and nothing ends that when the peer has closed. `HypercornConnection` ends it.
 - Handlers that waited for an HTTP/2 peer to read waited for ever when it went away: `H2Protocol.handle(Closed)` closes
   streams and not their buffers. `Http2` closes both.
 - With a window of 0, `H2Protocol._send_data` pops nothing from a buffer and takes that for room in it, so that answers
@@ -31,7 +31,7 @@ from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedEr
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from bq_server.pulse import Pulse
+from bq_server.concurrency.notifier import Notifier
 
 READ_BYTES = 1 << 16
 RESETS = 200
@@ -155,7 +155,7 @@ class IdleTask(AsyncioSingleTask):
                 waiting.close()  # the connection is being ended
 
 
-class Connection(TCPServer):
+class HypercornConnection(TCPServer):
     """One connection that Hypercorn serves. `abort` ends it at once; the gate in the application counts its answers."""
 
     protocol: Any
@@ -185,7 +185,7 @@ class Connection(TCPServer):
         self.ended = False
         self.answering = 0
         """Bytes of answers that were begun and not taken by the client."""
-        self.answered = Pulse()
+        self.answered = Notifier()
 
     async def run(self) -> None:
         """Serve it until either side closes it."""

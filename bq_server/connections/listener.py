@@ -10,13 +10,13 @@ from typing import Any, Protocol, cast
 import structlog
 
 from bq_server.api.problems import problem_reply
-from bq_server.connections.descriptors import RESERVE, in_use
-from bq_server.connections.hypercorn import Connection
+from bq_server.concurrency.notifier import Notifier
+from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
 from bq_server.metrics.counts import ConnectionCounts
-from bq_server.problems import RETRY_AFTER, Code, Refusal
-from bq_server.pulse import Pulse
+from bq_server.refusals import RETRY_AFTER, Code, Refusal
+from bq_server.runtime.descriptors import RESERVE, in_use
 
 log = structlog.get_logger("bq_server.connections")
 
@@ -85,7 +85,7 @@ class ConnectionStatus:
         return None
 
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Connection]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], HypercornConnection]
 Enter = Callable[["Listener"], asyncio.Protocol]
 
 
@@ -116,7 +116,7 @@ class Listener:
         self._turned_away: dict[asyncio.Transport, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = Date()
-        self._released = Pulse()
+        self._released = Notifier()
         self._logged = -LOG_SECONDS
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -234,7 +234,7 @@ class _Served:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: HypercornConnection) -> None:
         self._connection = connection
 
     def sweep(self) -> None:

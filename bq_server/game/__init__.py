@@ -1,13 +1,13 @@
 """The game: pure functions from facts to progress, awards and standings. No I/O, no clock, no randomness.
 
 A caller compiles a game once, and for every batch of facts does its I/O between four phases: `match`, `cells_needed`
-(load them), `prepare` (answer `Plan.requests`), `step` (write `StepResult`). `fold` and `InMemoryGame` run the same
+(load them), `prepare` (answer `StepPlan.requests`), `step` (write `StepResult`). `fold` and `InMemoryGame` run the same
 phases over dictionaries.
 """
 
-from bq_server.game.checking import Checked, Mistake, check
-from bq_server.game.compiled import CompiledGame, compile_game, prefixes
-from bq_server.game.definitions import Game, game_schema
+from bq_server.game.compiled_game import CompiledGame, compile_game, prefixes
+from bq_server.game.document.check import CheckedDocument, Mistake, check
+from bq_server.game.document.definitions import Game, game_schema
 from bq_server.game.effects import EFFECTS, Effect, Explanation, PointsChanged, RuleWarning
 from bq_server.game.facts import (
     BADGE_AWARDED,
@@ -18,10 +18,11 @@ from bq_server.game.facts import (
     TIMEZONE_CHANGED,
     Fact,
 )
-from bq_server.game.folding import Fold, InMemoryGame, fold
-from bq_server.game.leaderboards import Standing
-from bq_server.game.matching import Matches, cells_needed, match, touch
-from bq_server.game.reading import (
+from bq_server.game.in_memory import Fold, InMemoryGame, fold
+from bq_server.game.match import Matches, cells_needed, match, touch
+from bq_server.game.mechanics.leaderboards import BoardScore
+from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.read_models import (
     read_badges,
     read_challenge,
     read_challenges,
@@ -30,8 +31,7 @@ from bq_server.game.reading import (
     read_tier,
     state_keys,
 )
-from bq_server.game.rules import LedgerEntry
-from bq_server.game.stepping import HistoryRequest, Past, Plan, StepResult, prepare, step
+from bq_server.game.step import HistoryRequest, Past, StepPlan, StepResult, prepare, step
 from bq_server.game.verification import Difference, KeptAward, Verification, verify
 
 __all__ = [
@@ -42,7 +42,8 @@ __all__ = [
     "POINTS_DEDUCTED",
     "SYSTEM_PROPERTIES",
     "TIMEZONE_CHANGED",
-    "Checked",
+    "BoardScore",
+    "CheckedDocument",
     "CompiledGame",
     "Difference",
     "Effect",
@@ -57,10 +58,9 @@ __all__ = [
     "Matches",
     "Mistake",
     "Past",
-    "Plan",
     "PointsChanged",
     "RuleWarning",
-    "Standing",
+    "StepPlan",
     "StepResult",
     "Verification",
     "cells_needed",

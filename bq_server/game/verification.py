@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bq_server.game import cells as keys
-from bq_server.game.cells import Cell, Cells
-from bq_server.game.compiled import CompiledGame
+from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
-from bq_server.game.folding import fold
-from bq_server.game.leaderboards import PointsBoardRule
-from bq_server.game.questing import QuestRule
-from bq_server.game.rules import LedgerEntry, Replayed
-from bq_server.game.streaks import Runs, StreakRule
+from bq_server.game.in_memory import fold
+from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.rule import LedgerEntry, Replayed
+from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, cast
 
+from bq_server.concurrency.group_commit import GroupClosed, GroupCommit, GroupFull
 from bq_server.events import Event, Scope
-from bq_server.game.periods import ProfileUnreadable
-from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
+from bq_server.game.mechanics.periods import ProfileUnreadable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.problems import RETRY_AFTER, Code, Refusal, overloaded
 from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
+from bq_server.refusals import RETRY_AFTER, Code, Refusal, overloaded
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreDamaged, StoreUnavailable
-from bq_server.store.facts import Fact
+from bq_server.store.facts import StoredFact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -38,7 +38,7 @@ LOOK_SECONDS = 0.25
 class Made:
     """The event is this fact; `repeated` when an earlier request brought it."""
 
-    fact: Fact
+    fact: StoredFact
     repeated: bool
 
 
@@ -115,7 +115,7 @@ class Intake:
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
             self._process_groups, group_weight=SYNC_GROUP_EVENTS, waiting_weight=SYNC_WAITING_EVENTS, weigh=len
         )
-        self._lookups: GroupCommit[tuple[Scope, str], Fact | None] = GroupCommit(
+        self._lookups: GroupCommit[tuple[Scope, str], StoredFact | None] = GroupCommit(
             self._look_up, group_weight=1_000, waiting_weight=100_000
         )
 
@@ -254,7 +254,7 @@ class Intake:
         await self._lookups.close()
         await self._processing.close()
 
-    async def _known(self, events: Sequence[Event]) -> list[Fact | None]:
+    async def _known(self, events: Sequence[Event]) -> list[StoredFact | None]:
         """The facts that hold the events' idempotency keys."""
         keyed = [(event.scope, event.idempotency_key) for event in events if event.idempotency_key is not None]
         if not keyed:
@@ -262,12 +262,12 @@ class Intake:
         found = dict(zip(keyed, await asyncio.gather(*[self._lookups.submit(key) for key in keyed]), strict=True))
         return [found.get((event.scope, event.idempotency_key or "")) for event in events]
 
-    async def _look_up(self, keys: Sequence[tuple[Scope, str]]) -> list[Fact | None]:
+    async def _look_up(self, keys: Sequence[tuple[Scope, str]]) -> list[StoredFact | None]:
         async with self._database.read_for_intake() as connection:
             found = await facts.by_keys(connection, set(keys))
         return [found.get(key) for key in keys]
 
-    async def _known_soon(self, events: Sequence[Event]) -> list[Fact | None]:
+    async def _known_soon(self, events: Sequence[Event]) -> list[StoredFact | None]:
         """As `_known`, or `StoreUnavailable` when it takes longer than an event on its way in may wait."""
         looking = asyncio.ensure_future(self._known(events))
         done, _ = await asyncio.wait([looking], timeout=LOOK_SECONDS)
@@ -312,7 +312,7 @@ class Intake:
         return self._writer.append([Message(event.to_payload(), self._claim_of(event), replaces) for event in events])
 
 
-def _repeat(event: Event, fact: Fact) -> Made | NotTaken:
+def _repeat(event: Event, fact: StoredFact) -> Made | NotTaken:
     if fact.fingerprint == event.fingerprint:
         return Made(fact, repeated=True)
     return Conflicting(event.idempotency_key or "")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from bq_server.ingest.models import EventIn
-from bq_server.problems import LONE_SURROGATE, Code, FieldError, Refusal, field_errors
+from bq_server.refusals import LONE_SURROGATE, Code, FieldError, Refusal, field_errors
 
 LARGEST_BITS = 1023
 """A whole number of more bits has no finite double, which is what conditions and formulas see."""

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
-from bq_server.budget import Lease
+from bq_server.concurrency.byte_budget import Lease
 from bq_server.lane.exchange import Exchange, Refused
-from bq_server.lane.head import END, HEAD_BYTES, Head, Route, may_become_ours, quick_length, read_head, route_of
+from bq_server.lane.head import END, HEAD_BYTES, Head, LaneRoute, may_become_ours, quick_length, read_head, route_of
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
 
@@ -154,7 +154,7 @@ class LaneConnection(asyncio.Protocol):
         elif self._leaving:
             self._leave()
 
-    def _refusable(self, data: bytes | bytearray, start: int) -> tuple[Route, int] | None:
+    def _refusable(self, data: bytes | bytearray, start: int) -> tuple[LaneRoute, int] | None:
         """The route and size of a request that is there whole and is refused unread; None for any other."""
         route = route_of(data, start)
         if route is None or not self._lane.queues[route].is_full or self._lane.is_stopping():

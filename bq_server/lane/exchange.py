@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from bq_server.api.batches import taken_of
-from bq_server.api.envelope import log_refused
-from bq_server.api.ingest import accepted_reply, batch_reply
+from bq_server.api.middleware.envelope import log_refused
 from bq_server.api.operations import as_refusal
-from bq_server.api.problems import problem_reply
-from bq_server.api.reading import BatchEvents, text_of_header
+from bq_server.api.problems import problem_reply, status_of
 from bq_server.api.replies import Reply
+from bq_server.api.request_parser import BatchEvents, text_of_header
+from bq_server.api.resources.events import accepted_reply, batch_reply
 from bq_server.ingest.acceptance import Accepted, NotTaken, refusal_of
-from bq_server.lane.head import Head, Route
+from bq_server.lane.head import Head, LaneRoute
 from bq_server.lane.lane import Lane
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from bq_server.store.keys import ApiKey
 
 
@@ -53,7 +53,7 @@ class Exchange:
         """Take the events of a body, or refuse them."""
         lane, head = self._lane, self._head
         try:
-            if head.route is Route.EVENT:
+            if head.route is LaneRoute.EVENT:
                 header_key = None if head.idempotency_key is None else text_of_header(head.idempotency_key)
                 events = [lane.reading.event(self._key.scope, body, header_key)]
             else:
@@ -95,7 +95,7 @@ class Exchange:
         else:
             self._lane.requests.refused[refusal.code] += 1
             path = self._head.route.value
-            log_refused(self._lane.log, "POST", path, refusal.status, refusal, self._key.key_id, self._request_id)
+            log_refused(self._lane.log, "POST", path, status_of(refusal), refusal, self._key.key_id, self._request_id)
         self._reply(problem_reply(refusal, self._request_id))
 
     def _reply(self, reply: Reply) -> None:

@@ -12,14 +12,14 @@ HEAD_BYTES = 16 << 10
 END = b"\r\n\r\n"
 
 
-class Route(Enum):
+class LaneRoute(Enum):
     """What the lane answers."""
 
     EVENT = "/api/v1/ingest/events"
     BATCH = "/api/v1/ingest/events/batch"
 
 
-_LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in Route}
+_LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in LaneRoute}
 
 _MEANT = frozenset(
     {b"host", b"x-api-key", b"content-type", b"content-length", b"idempotency-key", b"x-request-id", b"connection"}
@@ -34,7 +34,7 @@ _ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"
 class Head:
     """What the lane needs of a head. Texts are as Starlette would give them, Latin-1."""
 
-    route: Route
+    route: LaneRoute
     length: int
     """Of the body, in bytes."""
     api_key: str
@@ -106,7 +106,7 @@ def read_head(text: bytes) -> Head | None:
     )
 
 
-def route_of(data: bytes | bytearray, start: int) -> Route | None:
+def route_of(data: bytes | bytearray, start: int) -> LaneRoute | None:
     """The route of the request that begins at `start`; None for one that is not of the lane, or not there yet."""
     for line, route in _LINES.items():
         if data.startswith(line, start):

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field, replace
 
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import is_json, media_type_of
-from bq_server.api.envelope import request_id_of
+from bq_server.api.middleware.envelope import request_id_of
 from bq_server.api.operations import sandbox_clock
-from bq_server.api.problems import problem_reply
-from bq_server.api.reading import Reading
+from bq_server.api.problems import STATUS, problem_reply
 from bq_server.api.replies import Reply
-from bq_server.budget import Budget
+from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clocks
+from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.lane.answers import Date, encode
-from bq_server.lane.head import Head, Route
+from bq_server.lane.head import Head, LaneRoute
 from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
 from bq_server.metrics.counts import RequestCounts, RouteCounts
-from bq_server.problems import STATUS, Code, overloaded
-from bq_server.sampled_log import SampledLog
+from bq_server.refusals import Code, overloaded
+from bq_server.runtime.sampled_log import SampledLog
 from bq_server.store.keys import ApiKey
 
 BODY_BYTES = 256 << 10
@@ -37,16 +37,16 @@ class Lane:
 
     keyring: Keyring
     intake: Intake
-    reading: Reading
+    reading: RequestParser
     clocks: Clocks
     ids: IdSource
-    budget: Budget
+    budget: ByteBudget
     is_stopping: Callable[[], bool]
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
-    queues: dict[Route, Queue] = field(init=False)
+    queues: dict[LaneRoute, Queue] = field(init=False)
     """Of each route its own, so that neither keeps the other out."""
-    counts: dict[Route, RouteCounts] = field(init=False)
+    counts: dict[LaneRoute, RouteCounts] = field(init=False)
     date: Date = field(default_factory=Date)
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
@@ -54,9 +54,9 @@ class Lane:
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
-        limits = {Route.EVENT: EVENT_SECONDS, Route.BATCH: BATCH_SECONDS}
+        limits = {LaneRoute.EVENT: EVENT_SECONDS, LaneRoute.BATCH: BATCH_SECONDS}
         self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
-        self.counts = {route: self.requests.of("POST", route.value) for route in Route}
+        self.counts = {route: self.requests.of("POST", route.value) for route in LaneRoute}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
 
     def key_of(self, head: Head) -> ApiKey | None:
@@ -65,7 +65,7 @@ class Lane:
         Who refuses, and how, is the handlers' to say.
         """
         limits = self.reading.bodies
-        batch = head.route is Route.BATCH
+        batch = head.route is LaneRoute.BATCH
         if head.length > min(BODY_BYTES, limits.batch if batch else limits.single):
             return None
         if batch and head.idempotency_key is not None:
@@ -83,12 +83,12 @@ class Lane:
         """The refusal of a request that there is no time for, made once: it must cost little."""
         return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
 
-    def note_refused(self, route: Route) -> None:
+    def note_refused(self, route: LaneRoute) -> None:
         """Count a request that was refused because there is too much."""
         self.requests.refused[Code.OVERLOADED] += 1
         self.queues[route].note_refused()
 
-    def quick_refusal(self, route: Route) -> bytes:
+    def quick_refusal(self, route: LaneRoute) -> bytes:
         """A whole answer for a request that is refused unread, which it counts."""
         self.note_refused(route)
         self.counts[route].refused_unread(STATUS[Code.OVERLOADED][0])

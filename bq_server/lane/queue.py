@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from bq_server.budget import Budget, Lease
+from bq_server.concurrency.byte_budget import ByteBudget, Lease
 
 log = structlog.get_logger("bq_server.lane")
 
@@ -44,7 +44,7 @@ class Queue:
     another process. What would wait too long at that pace is refused when it comes, so that what is let in is begun.
     """
 
-    def __init__(self, budget: Budget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
+    def __init__(self, budget: ByteBudget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
         """`waiting_seconds`: how long a request may have to wait.
 
         While turns take more than half of that, so much is read in each that nothing more is let in: an answer takes

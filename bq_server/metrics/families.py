@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bq_server.budget import Budget
+from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.metrics.counts import (
     ConnectionCounts,
     ConsumerCounts,
@@ -15,7 +15,7 @@ from bq_server.metrics.counts import (
     RequestCounts,
     WriterCounts,
 )
-from bq_server.problems import Code
+from bq_server.refusals import Code
 
 Value = float | Histogram
 Sample = tuple[tuple[str, ...], Value]
@@ -28,7 +28,7 @@ class Sources:
 
     requests: RequestCounts
     connections: ConnectionCounts
-    budget: Budget
+    budget: ByteBudget
     intake: IntakeCounts
     writer: WriterCounts
     consumer: ConsumerCounts

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bq_server.events import Scope
-from bq_server.game.periods import ProfileUnreadable
+from bq_server.game.mechanics.periods import ProfileUnreadable
 from bq_server.store.database import StoreUnavailable
 
 

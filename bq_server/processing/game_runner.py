@@ -13,17 +13,17 @@ from typing import Any
 from bq_server.causes import pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps, loads_own
-from bq_server.game.cells import POINTS, TIERS
-from bq_server.game.compiled import CompiledGame
+from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
-from bq_server.game.on_time import NotOnTime, Read, Turn
-from bq_server.game.participant_state import change, new_state
-from bq_server.game.stepping import StepResult
-from bq_server.game.tiers import catch_up
+from bq_server.game.mechanics.tiers import catch_up
+from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn
+from bq_server.game.state.keys import POINTS, TIERS
+from bq_server.game.state.packed import change, new_state
+from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
-from bq_server.processing.folding import Folding
+from bq_server.processing.game_thread import Folding
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.store import batch, games
@@ -55,7 +55,7 @@ class _Quick:
 
     participant_id: str
     facts: list[GameFact]
-    reads: list[Read]
+    reads: list[FactReading]
     warnings: dict[tuple[str, str], RuleWarning]
     held: Held | None
 
@@ -188,7 +188,9 @@ class GameRunner:
                 held = each.held
                 state = new_state() if held is None else loads_own(held.state) or new_state()
                 own = {} if held is None else apart.get(held.reference, {})
-                turn = Turn(each.participant_id, state.setdefault("cells", {}), state.setdefault("scores", {}), own)
+                turn = ParticipantTurn(
+                    each.participant_id, state.setdefault("cells", {}), state.setdefault("scores", {}), own
+                )
                 try:
                     self._game.tracks.advance(turn, each.reads)
                 except NotOnTime:
@@ -201,7 +203,7 @@ class GameRunner:
             record(self._changes, each.facts, effects)
         return late
 
-    def _take_turn(self, turn: Turn, state: dict[str, Any]) -> None:
+    def _take_turn(self, turn: ParticipantTurn, state: dict[str, Any]) -> None:
         changes, who = self._changes, turn.participant_id
         number = state.get("entries", 0)
         for paid in turn.paid:

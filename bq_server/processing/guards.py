@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bq_server.game import cells as keys
-from bq_server.game.reading import read_challenge
+from bq_server.game.read_models import read_challenge
+from bq_server.game.state import keys
 from bq_server.processing.processor import Guard, View
 
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic_core import from_json
 
 from bq_server.events import Scope
-from bq_server.game.cells import Cell
-from bq_server.game.compiled import CompiledGame
+from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import Fact as GameFact
-from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule, PointsBoardRule
-from bq_server.game.participant_state import APART, SCORE, score_cell, slot_of
-from bq_server.game.rules import LedgerEntry
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED, LeaderboardRule, PointsBoardRule
+from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.state.keys import Cell
+from bq_server.game.state.packed import APART, SCORE, score_cell, slot_of
 from bq_server.store import batch, ledger, state
 from bq_server.store.batch import Place
 from bq_server.store.database import Connection
-from bq_server.store.facts import Fact
+from bq_server.store.facts import StoredFact
 from bq_server.store.references import Ranking
 
 Wanted = Mapping[str, Iterable[str]]
@@ -99,7 +99,7 @@ def score_of(game: CompiledGame, place: Place, known: Mapping[str, Cell]) -> tup
     return f"{prefix}{place.window}/{place.period}", score_cell(revision, score, at)
 
 
-def game_fact(fact: Fact) -> GameFact:
+def game_fact(fact: StoredFact) -> GameFact:
     """A stored fact as the game sees it."""
     return GameFact(
         fact.fact_id,

@@ -11,22 +11,22 @@ from pydantic_core import from_json
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps
-from bq_server.game.cells import Cells
-from bq_server.game.compiled import CompiledGame
+from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import Fact as GameFact
+from bq_server.game.state.keys import Cells
 from bq_server.ids import ID_BYTES, IdSource, pack
 from bq_server.metrics.counts import ProcessingCounts
+from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
-from bq_server.processing.folding import Folding
 from bq_server.processing.game_runner import Effects, GameRunner, Played
-from bq_server.processing.games import Games
+from bq_server.processing.game_thread import Folding
 from bq_server.store import batch as store
 from bq_server.store import catalog, facts, state
 from bq_server.store.batch import Before, Changes, NewFact
 from bq_server.store.catalog import Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
-from bq_server.store.facts import Fact
+from bq_server.store.facts import StoredFact
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -35,7 +35,7 @@ log = structlog.get_logger("bq_server.processing")
 class Processed:
     """The event is a fact; `fresh` when this very call made it, not one before a redelivery."""
 
-    fact: Fact
+    fact: StoredFact
     fresh: bool
 
 
@@ -43,14 +43,14 @@ class Processed:
 class Duplicate:
     """The event repeats a fact under its idempotency key and made none itself."""
 
-    fact: Fact
+    fact: StoredFact
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """The event's idempotency key belongs to a fact that says something else; the event made none."""
 
-    fact: Fact
+    fact: StoredFact
 
 
 Outcome = Processed | Duplicate | Conflict
@@ -231,9 +231,9 @@ class Processor:
         return batch
 
 
-def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[Fact, GameFact]:
+def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFact, GameFact]:
     fact_type = event.fact_type
-    fact = Fact(
+    fact = StoredFact(
         seq,
         fact_id,
         event.event_id,
@@ -274,7 +274,7 @@ def _record(rows: Mapping[int, NewFact], changes: Changes, facts: Sequence[GameF
         changes.facts.append(row)
 
 
-def _outcome_of_repeat(event: Event, fact: Fact) -> Outcome:
+def _outcome_of_repeat(event: Event, fact: StoredFact) -> Outcome:
     if fact.event_id == event.event_id:
         return Processed(fact, fresh=False)
     return Duplicate(fact) if fact.fingerprint == event.fingerprint else Conflict(fact)

@@ -12,7 +12,7 @@ from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
-from bq_server.store.facts import EARLIEST, Fact, fact_of, packed_fingerprint
+from bq_server.store.facts import EARLIEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.references import Ranking, References
 
@@ -38,9 +38,9 @@ class Before:
     """What is there before a batch of events."""
 
     last_seq: int
-    by_event: dict[str, Fact]
+    by_event: dict[str, StoredFact]
     """The facts that events of the batch have become before, by event id."""
-    by_key: dict[tuple[Scope, str], Fact]
+    by_key: dict[tuple[Scope, str], StoredFact]
     """The facts that hold idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
 from bq_server.store.database import Connection
-from bq_server.store.facts import Fact, fact_of
+from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
 
 _queries = load("environments")
@@ -47,7 +47,7 @@ async def count(connection: Connection, scope: Scope) -> tuple[int, int]:
     return facts, duplicates
 
 
-async def facts_after(connection: Connection, scope: Scope, seq: int, limit: int) -> list[Fact]:
+async def facts_after(connection: Connection, scope: Scope, seq: int, limit: int) -> list[StoredFact]:
     """The next facts of the environment, in the order they were made."""
     return [fact_of(row) async for row in _queries.facts_after(connection, **scope._asdict(), seq=seq, limit=limit)]
 

@@ -18,7 +18,7 @@ EARLIEST = -(2**63)
 LATEST = 2**63 - 1
 
 
-class Fact(NamedTuple):
+class StoredFact(NamedTuple):
     """A fact as it is told. Times are microseconds since the epoch, UTC; `properties` and `warnings` JSON text."""
 
     seq: int
@@ -50,10 +50,10 @@ class FactFilter:
     before: int = LATEST
 
 
-def fact_of(row: Sequence[Any]) -> Fact:
+def fact_of(row: Sequence[Any]) -> StoredFact:
     """A row of the view `fact_rows`."""
-    seq, own_id, event_id, *texts, fingerprint, warnings = row[: len(Fact._fields)]
-    return Fact._make(
+    seq, own_id, event_id, *texts, fingerprint, warnings = row[: len(StoredFact._fields)]
+    return StoredFact._make(
         (
             seq,
             fact_id_of(event_id, own_id),
@@ -81,7 +81,7 @@ def packed_fingerprint(fingerprint: str | None) -> bytes | str | None:
     return packed if packed.hex() == fingerprint else fingerprint
 
 
-def _fact(row: Sequence[Any] | None) -> Fact | None:
+def _fact(row: Sequence[Any] | None) -> StoredFact | None:
     return None if row is None else fact_of(row)
 
 
@@ -91,7 +91,7 @@ async def last_seq(connection: Connection) -> int:
     return found
 
 
-async def of_event(connection: Connection, event: Event) -> Fact | None:
+async def of_event(connection: Connection, event: Event) -> StoredFact | None:
     """The fact that this very event became, by its id or else by its idempotency key."""
     row = await anext(_queries.facts_by_events(connection, event_ids=_hexadecimal([event.event_id])), None)
     if row is None and event.idempotency_key is not None:
@@ -99,7 +99,7 @@ async def of_event(connection: Connection, event: Event) -> Fact | None:
     return _fact(row)
 
 
-async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], Fact]:
+async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], StoredFact]:
     """The facts that hold these idempotency keys, by scope and key; a key without a fact is left out."""
     triples = json.dumps([[*scope, key] for scope, key in keys])
     found = [fact_of(row) async for row in _queries.facts_by_keys(connection, triples=triples)]
@@ -112,27 +112,27 @@ async def taken(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     return {fact_of(row).event_id async for row in rows}
 
 
-async def by_id(connection: Connection, scope: Scope, fact_id: str) -> Fact | None:
+async def by_id(connection: Connection, scope: Scope, fact_id: str) -> StoredFact | None:
     """The fact of that id in this scope."""
     return _fact(await _queries.fact_by_id(connection, **scope._asdict(), **_either(fact_id)))
 
 
-async def by_message(connection: Connection, scope: Scope, message_id: str) -> Fact | None:
+async def by_message(connection: Connection, scope: Scope, message_id: str) -> StoredFact | None:
     """The fact that the message became."""
     return _fact(await _queries.fact_by_message(connection, **scope._asdict(), message_id=message_id))
 
 
-async def repeated_by(connection: Connection, scope: Scope, message_id: str) -> Fact | None:
+async def repeated_by(connection: Connection, scope: Scope, message_id: str) -> StoredFact | None:
     """The fact that the message only repeated."""
     return _fact(await _queries.fact_by_duplicate(connection, **scope._asdict(), message_id=message_id))
 
 
-async def record_duplicate(connection: Connection, event: Event, fact: Fact) -> None:
+async def record_duplicate(connection: Connection, event: Event, fact: StoredFact) -> None:
     """Remember that the event's message repeated this fact."""
     await _queries.insert_duplicate(connection, message_id=event.message_id, **event.scope._asdict(), fact=fact.seq)
 
 
-async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit: int) -> list[Fact]:
+async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit: int) -> list[StoredFact]:
     """At most `limit` facts that pass the filter, the newest fact first."""
     parameters = {
         **scope._asdict(),
@@ -153,7 +153,7 @@ async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit
 
 async def of_participant(
     connection: Connection, scope: Scope, participant_id: str, event_name: str | None, limit: int, offset: int
-) -> tuple[list[Fact], int]:
+) -> tuple[list[StoredFact], int]:
     """A page of a participant's facts, latest in event time first, and how many there are in all."""
     wanted = {**scope._asdict(), "participant_id": participant_id, "event_name": event_name}
     rows = _queries.participant_events(connection, **wanted, limit=limit, offset=offset)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bq_server.events import Scope
 from bq_server.store.database import Connection
-from bq_server.store.facts import EARLIEST, Fact, fact_of
+from bq_server.store.facts import EARLIEST, StoredFact, fact_of
 from bq_server.store.queries import load
 
 _queries = load("participants")
@@ -89,7 +89,7 @@ async def facts(
     participant_id: str,
     fact_types: Iterable[str] | None = None,
     since: int | None = None,
-) -> list[Fact]:
+) -> list[StoredFact]:
     """A participant's facts, of these types or all, from a moment on, in the order of the fold (promise 3)."""
     rows = _queries.facts_of(
         connection,

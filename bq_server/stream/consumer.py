@@ -10,12 +10,12 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
+from bq_server.concurrency.notifier import Notifier
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.moments import SECOND
-from bq_server.pulse import Pulse
 from bq_server.stream.counts import SETTLED, Totals, make_group
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
-from bq_server.stream.entries import Entry, Handler, NotNow, Result
+from bq_server.stream.entries import Handler, NotNow, Result, StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
@@ -105,7 +105,7 @@ class Consumer:
         self._clock = clock
         self._totals = totals or Totals()
         self._dead_letters = DeadLetters(client, keys)
-        self._dying: dict[Entry, str] = {}
+        self._dying: dict[StreamEntry, str] = {}
         """Messages to be set aside, with the reasons."""
         self._deferred: dict[str, _Deferred] = {}
         """By message id; they stay pending in the stream."""
@@ -114,7 +114,7 @@ class Consumer:
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
-        self.progress = Pulse()
+        self.progress = Notifier()
         """Beats after every batch."""
 
     async def run(self) -> None:
@@ -172,7 +172,7 @@ class Consumer:
             # Only now: a delivery counts when the message is really tried, not when one before it ended the process.
             await self._settle(await self._take_over([item]))
 
-    async def _take_over(self, pending: Any) -> list[Entry]:
+    async def _take_over(self, pending: Any) -> list[StreamEntry]:
         """The pending messages, now this consumer's.
 
         Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
@@ -182,7 +182,7 @@ class Consumer:
             await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
         return await self._fetch([item["message_id"] for item in pending])
 
-    async def _fetch(self, message_ids: Sequence[bytes | str]) -> list[Entry]:
+    async def _fetch(self, message_ids: Sequence[bytes | str]) -> list[StreamEntry]:
         """These messages; one that is in the stream no more is acknowledged."""
         if not message_ids:
             return []
@@ -195,7 +195,7 @@ class Consumer:
             await self._client.xack(self._keys.events, GROUP, *gone)
         return [self._entry(*entries[0]) for entries in found if entries]
 
-    async def _due(self) -> list[Entry]:
+    async def _due(self) -> list[StreamEntry]:
         """Some of the messages that are to be tried again by now."""
         if not self._deferred:
             return []
@@ -214,7 +214,7 @@ class Consumer:
             if name != self._name and consumer["pending"] == 0:
                 await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
 
-    async def _read(self, *, block: bool) -> list[Entry]:
+    async def _read(self, *, block: bool) -> list[StreamEntry]:
         """The next batch; empty when nothing came, with `block` for a while, or the consumer is to stop."""
         wait = BLOCK_MILLISECONDS if block else None
         read: asyncio.Future[Any] = asyncio.ensure_future(
@@ -229,7 +229,7 @@ class Consumer:
         reply = read.result()
         return [self._entry(*entry) for entry in reply[0][1]] if reply else []
 
-    async def _settle(self, entries: Sequence[Entry]) -> None:
+    async def _settle(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
         results = await self._handled(entries)
@@ -252,7 +252,7 @@ class Consumer:
         else:
             self._fruitless = 0
 
-    async def _acknowledge(self, settled: Sequence[Entry]) -> None:
+    async def _acknowledge(self, settled: Sequence[StreamEntry]) -> None:
         """Take settled messages out of the stream, in one step."""
         if not settled:
             return
@@ -270,7 +270,7 @@ class Consumer:
     def _count(self, settled: int) -> None:
         self._totals.settled = max(self._totals.settled, settled)
 
-    async def _defer(self, put_off: Sequence[tuple[Entry, NotNow]]) -> None:
+    async def _defer(self, put_off: Sequence[tuple[StreamEntry, NotNow]]) -> None:
         """Keep messages for another try."""
         if not put_off:
             return
@@ -283,7 +283,7 @@ class Consumer:
             log.warning("messages.put_off", messages=len(put_off), reason=reason)
         self.status.deferred_reason = reason
 
-    async def _handled(self, entries: Sequence[Entry]) -> Sequence[Result] | None:
+    async def _handled(self, entries: Sequence[StreamEntry]) -> Sequence[Result] | None:
         """What the handler says, however long the store is away; None when the consumer is stopped meanwhile."""
         failures = 0
         while not self._stopped.done() or failures == 0:
@@ -296,7 +296,7 @@ class Consumer:
                 failures += 1
         return None
 
-    async def _forgive(self, entries: Sequence[Entry]) -> None:
+    async def _forgive(self, entries: Sequence[StreamEntry]) -> None:
         """Count their deliveries from nothing: a process that ends while they wait doesn't end of them."""
         ids: list[Any] = [entry.message_id for entry in entries]
         await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
@@ -333,6 +333,6 @@ class Consumer:
         await asyncio.wait({self._stopped}, timeout=seconds)
 
     @staticmethod
-    def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:
         letter_id = fields.get(LETTER_FIELD)
-        return Entry(message_id.decode(), fields.get(FIELD, b""), letter_id.decode() if letter_id else None)
+        return StreamEntry(message_id.decode(), fields.get(FIELD, b""), letter_id.decode() if letter_id else None)

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import structlog
 
-from bq_server.datadir import DataDirectory, DataDirectoryUnusable
-from bq_server.frozen import bundle, child_environment, is_frozen
+from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
+from bq_server.runtime.frozen import bundle, child_environment, is_frozen
 from bq_server.stream.connection import StreamUnusable
 
 log = structlog.get_logger("bq_server.stream.embedded")

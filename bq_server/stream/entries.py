@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StreamEntry:
     """A message as it was read."""
 
     message_id: str
@@ -31,5 +31,5 @@ class NotNow:
 Result = str | NotNow | None
 """What became of a message: None when it is settled, or why it can never be processed, or why it can't be now."""
 
-Handler = Callable[[Sequence[Entry]], Awaitable[Sequence[Result]]]
+Handler = Callable[[Sequence[StreamEntry]], Awaitable[Sequence[Result]]]
 """Processes a batch. What it raises means that nothing can be processed now."""

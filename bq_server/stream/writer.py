@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from bq_server.grouping import GroupCommit
+from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.metrics.counts import WriterCounts
 from bq_server.stream.breaker import Breaker
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.counts import Totals
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.pipe import Pipe
+from bq_server.stream.script_connection import Pipe
 from bq_server.stream.scripts import Script, load
 
 GROUP_MESSAGES = 500
@@ -68,7 +68,7 @@ class Appended(NamedTuple):
     repeated: bool
 
 
-class Taken:
+class KeyTaken:
     """The message's key was claimed by another event: it was not appended."""
 
 
@@ -84,10 +84,10 @@ class Gone(NamedTuple):
     message_id: str
 
 
-Result = Appended | Taken | Dead | Gone
+Result = Appended | KeyTaken | Dead | Gone
 """What became of a message."""
 
-_TAKEN = Taken()
+_TAKEN = KeyTaken()
 
 
 class Writer:

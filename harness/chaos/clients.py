@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from harness.chaos.history import History, Request, Route
+from harness.chaos.history import History, IngestRoute, Request
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -23,10 +23,10 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.05, 1.0
 MOST_UNEXPECTED = 3
 """Answers that a client should never get, after which it gives a request up."""
 
-EXPECTED_STATUS = {Route.ASYNC: 202, Route.BATCH: 202, Route.SYNC: 200}
+EXPECTED_STATUS = {IngestRoute.ASYNC: 202, IngestRoute.BATCH: 202, IngestRoute.SYNC: 200}
 
 
-class Outcome(StrEnum):
+class PostOutcome(StrEnum):
     """How a try ended for the client."""
 
     ACKNOWLEDGED = "acknowledged"
@@ -37,10 +37,10 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChaosReply:
     """What one try came to; `ids` are message ids or the fact id, in the order of the events."""
 
-    outcome: Outcome
+    outcome: PostOutcome
     said: str = ""
     ids: tuple[str, ...] = ()
     replayed: bool = False
@@ -54,7 +54,7 @@ class Attempt:
     request: Request
     started: float
     ended: float
-    answer: Answer
+    answer: ChaosReply
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Traffic:
 
     started: float = field(default_factory=time.monotonic)
     attempts: list[Attempt] = field(default_factory=list)
-    _waiting: list[tuple[Route, asyncio.Future[None]]] = field(default_factory=list)
+    _waiting: list[tuple[IngestRoute, asyncio.Future[None]]] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -73,12 +73,12 @@ class Traffic:
     def note(self, attempt: Attempt) -> None:
         """Keep a try; wakes those who wait for an acknowledgement."""
         self.attempts.append(attempt)
-        if attempt.answer.outcome is Outcome.ACKNOWLEDGED:
+        if attempt.answer.outcome is PostOutcome.ACKNOWLEDGED:
             for route, waiting in self._waiting:
                 if route is attempt.request.route and not waiting.done():
                     waiting.set_result(None)
 
-    async def next_acknowledgement(self, route: Route, seconds: float) -> None:
+    async def next_acknowledgement(self, route: IngestRoute, seconds: float) -> None:
         """Return at the very moment of the next one over a route, or after so long without one."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append((route, waiting))
@@ -123,8 +123,8 @@ class _Client:
             started = self.traffic.now
             answer = await _try(http, request, content, headers)
             self.traffic.note(Attempt(self.number, request, started, self.traffic.now, answer))
-            unexpected += answer.outcome is Outcome.UNEXPECTED
-            if answer.outcome is Outcome.ACKNOWLEDGED or request.hasty or unexpected == MOST_UNEXPECTED:
+            unexpected += answer.outcome is PostOutcome.UNEXPECTED
+            if answer.outcome is PostOutcome.ACKNOWLEDGED or request.hasty or unexpected == MOST_UNEXPECTED:
                 return
             if self.traffic.now + wait > self.until:
                 return
@@ -133,7 +133,7 @@ class _Client:
 
 
 def _content(request: Request) -> tuple[bytes, dict[str, str]]:
-    if request.route is Route.BATCH:
+    if request.route is IngestRoute.BATCH:
         body: Any = {"events": [event.body() for event in request.events]}
     else:
         body = request.events[0].body(key=not request.key_in_header)
@@ -142,16 +142,16 @@ def _content(request: Request) -> tuple[bytes, dict[str, str]]:
     return json.dumps(body).encode(), headers
 
 
-async def _try(http: httpx.AsyncClient, request: Request, content: bytes, headers: dict[str, str]) -> Answer:
+async def _try(http: httpx.AsyncClient, request: Request, content: bytes, headers: dict[str, str]) -> ChaosReply:
     try:
         response = await http.post(request.route.value, content=content, headers=headers)
     except httpx.TransportError as error:
-        return Answer(Outcome.NO_ANSWER, type(error).__name__)
+        return ChaosReply(PostOutcome.NO_ANSWER, type(error).__name__)
     replayed = response.headers.get("Idempotent-Replayed") == "true"
     return read_answer(request, response.status_code, response.content, replayed=replayed)
 
 
-def read_answer(request: Request, status: int, content: bytes, *, replayed: bool = False) -> Answer:
+def read_answer(request: Request, status: int, content: bytes, *, replayed: bool = False) -> ChaosReply:
     """What an answer says of a request."""
     text = content.decode("utf-8", "replace")
     try:
@@ -159,19 +159,19 @@ def read_answer(request: Request, status: int, content: bytes, *, replayed: bool
         if status == EXPECTED_STATUS[request.route]:
             ids = _ids(request.route, body)
             if len(ids) == len(request.events):
-                return Answer(Outcome.ACKNOWLEDGED, str(status), ids, replayed)
+                return ChaosReply(PostOutcome.ACKNOWLEDGED, str(status), ids, replayed)
         elif status == 503:
-            return Answer(Outcome.UNAVAILABLE, f"503 {body['code']}")
+            return ChaosReply(PostOutcome.UNAVAILABLE, f"503 {body['code']}")
     except (ValueError, LookupError, TypeError):
         pass
-    return Answer(Outcome.UNEXPECTED, f"{status} {text[:500]}")
+    return ChaosReply(PostOutcome.UNEXPECTED, f"{status} {text[:500]}")
 
 
-def _ids(route: Route, body: Any) -> tuple[str, ...]:
+def _ids(route: IngestRoute, body: Any) -> tuple[str, ...]:
     match route:
-        case Route.BATCH:
+        case IngestRoute.BATCH:
             return tuple(body["message_ids"])
-        case Route.SYNC:
+        case IngestRoute.SYNC:
             return (body["fact_id"],)
         case _:
             return (body["message_id"],)

@@ -50,7 +50,7 @@ class NotRecovered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class FaultWindow:
     """A fault that was injected, from its beginning until the server was ready again: seconds from the start."""
 
     kind: str
@@ -79,7 +79,7 @@ class Injector:
     server: PrivateServer
     traffic: Traffic
     tell: Callable[[str], None]
-    windows: list[Window] = field(default_factory=list)
+    windows: list[FaultWindow] = field(default_factory=list)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
     _let_go: threading.Event = field(default_factory=threading.Event)
@@ -99,7 +99,7 @@ class Injector:
         started = await self._faults[strike.kind](strike)
         if started is not None:
             await self._until_ready()
-            window = Window(strike.kind, started, self.traffic.now)
+            window = FaultWindow(strike.kind, started, self.traffic.now)
             self.windows.append(window)
             self.tell(f"{started:6.1f} s  {strike.kind}, ready again after {window.ready_after:.1f} s")
 

@@ -44,7 +44,7 @@ LATE_SHARE = 0.12
 SHORTEST_LATENESS, LONGEST_LATENESS = 60 * SECOND, 40 * DAY
 
 
-class Route(StrEnum):
+class IngestRoute(StrEnum):
     """The ways in; the value is the path under /api/v1."""
 
     ASYNC = "/ingest/events"
@@ -52,12 +52,12 @@ class Route(StrEnum):
     SYNC = "/ingest/events/sync"
 
 
-SHARES = {Route.ASYNC: 0.5, Route.BATCH: 0.25, Route.SYNC: 0.25}
+SHARES = {IngestRoute.ASYNC: 0.5, IngestRoute.BATCH: 0.25, IngestRoute.SYNC: 0.25}
 """Of the requests, how many go to each route."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SentEvent:
     """An event as it is sent. The timestamp is in microseconds; none leaves it to the server."""
 
     number: int
@@ -87,8 +87,8 @@ class Request:
 
     due: float
     """Seconds from the start."""
-    route: Route
-    events: tuple[Event, ...]
+    route: IngestRoute
+    events: tuple[SentEvent, ...]
     hasty: bool = False
     repeats: bool = False
     """Whether it sends on purpose what another request sends as well."""
@@ -99,7 +99,7 @@ class Request:
 class History:
     """Everything that is to be sent."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[SentEvent] = field(default_factory=list)
     """Their numbers are their places here."""
     clients: list[list[Request]] = field(default_factory=list)
     """What each client sends, in order."""
@@ -135,7 +135,7 @@ class _Maker:
     def make(self) -> History:
         random, options = self._random, self._options
         mean_batch = (2 + LARGEST_BATCH) / 2
-        per_request = 1 + SHARES[Route.BATCH] * (mean_batch - 1)
+        per_request = 1 + SHARES[IngestRoute.BATCH] * (mean_batch - 1)
         due = random.expovariate(options.rate / per_request)
         while due < options.seconds:
             self._request(due)
@@ -148,8 +148,8 @@ class _Maker:
         random = self._random
         client = random.randrange(self._options.clients)
         route = random.choices(list(SHARES), list(SHARES.values()))[0]
-        keyed = route is Route.SYNC or random.random() >= UNKEYED_SHARE
-        size = random.randint(2, LARGEST_BATCH) if route is Route.BATCH else 1
+        keyed = route is IngestRoute.SYNC or random.random() >= UNKEYED_SHARE
+        size = random.randint(2, LARGEST_BATCH) if route is IngestRoute.BATCH else 1
         events = [self._event(due, client, keyed=keyed) for _ in range(size)]
         if self._asked("reorder") and random.random() < HELD_SHARE:
             self._history.habits["reorder"] += size
@@ -170,7 +170,7 @@ class _Maker:
         due = first.due
         if random.random() < 0.5:
             due = min(due + random.expovariate(1 / 5.0), self._options.seconds)
-        if route is Route.BATCH:
+        if route is IngestRoute.BATCH:
             again = [first.events]
         else:
             again = [(event,) for event in random.sample(first.events, min(3, len(first.events)))]
@@ -179,14 +179,14 @@ class _Maker:
             request = Request(due, route, events, repeats=True)
             self._history.clients[random.choice(others)].append(request)
 
-    def _event(self, due: float, client: int, *, keyed: bool) -> Event:
+    def _event(self, due: float, client: int, *, keyed: bool) -> SentEvent:
         random = self._random
         number = len(self._history.events)
         own = self._people[client :: self._options.clients]
         timed = random.random() >= UNTIMED_SHARE
         # An event whose time the server tells is of a kind that only ever adds, so that a tie decides nothing.
         name = random.choices(EVENTS[:-1], (40, 18, 14, 12, 16))[0] if timed else EVENTS[-1]
-        event = Event(
+        event = SentEvent(
             number,
             name,
             random.choice(own),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
-from harness.chaos.clients import Attempt, Outcome
-from harness.chaos.faults import Window
-from harness.chaos.history import REFERENCE, Event, History, Route
-from harness.chaos.ledger import Kind, Latency, Ledger
+from harness.chaos.clients import Attempt, PostOutcome
+from harness.chaos.faults import FaultWindow
+from harness.chaos.history import REFERENCE, History, IngestRoute, SentEvent
+from harness.chaos.ledger import ChaosLatency, ChaosLedger, Kind
 
 Json = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ class Evidence:
 
     history: History
     attempts: Sequence[Attempt]
-    windows: Sequence[Window]
+    windows: Sequence[FaultWindow]
     facts: Sequence[Json]
     """All facts of the environment, as the server tells them."""
     prepared: Sequence[Json] = ()
@@ -41,13 +41,13 @@ class Evidence:
 class Judged:
     """The sent events that are facts or must be."""
 
-    accepted: list[tuple[Event, Json | None]] = field(default_factory=list)
+    accepted: list[tuple[SentEvent, Json | None]] = field(default_factory=list)
     """Each once, with the first of its facts, if it has any."""
-    messages: list[tuple[str, Event, Json]] = field(default_factory=list)
+    messages: list[tuple[str, SentEvent, Json]] = field(default_factory=list)
     """Message ids that were acknowledged, with their event and its fact."""
 
 
-def judge(evidence: Evidence, ledger: Ledger) -> Judged:
+def judge(evidence: Evidence, ledger: ChaosLedger) -> Judged:
     """Enter into the ledger what was sent, what became of it, and everything that is wrong with that."""
     count(evidence, ledger)
     tries: dict[int, list[Attempt]] = defaultdict(list)
@@ -61,11 +61,11 @@ def judge(evidence: Evidence, ledger: Ledger) -> Judged:
     return judged
 
 
-def count(evidence: Evidence, ledger: Ledger) -> None:
+def count(evidence: Evidence, ledger: ChaosLedger) -> None:
     """Enter what the clients know by themselves, without a look at the facts."""
     sent = {event.number: False for attempt in evidence.attempts for event in attempt.request.events}
     for attempt in evidence.attempts:
-        if attempt.answer.outcome is Outcome.ACKNOWLEDGED:
+        if attempt.answer.outcome is PostOutcome.ACKNOWLEDGED:
             sent |= dict.fromkeys((event.number for event in attempt.request.events), True)
     ledger.sent, ledger.unsent = len(sent), len(evidence.history.events) - len(sent)
     ledger.acknowledged = sum(sent.values())
@@ -77,22 +77,22 @@ def count(evidence: Evidence, ledger: Ledger) -> None:
     if "duplicate" in ledger.faults:
         ledger.faults["duplicate"] = ledger.duplicates_sent
     for attempt in evidence.attempts:
-        if attempt.answer.outcome is Outcome.UNEXPECTED:
+        if attempt.answer.outcome is PostOutcome.UNEXPECTED:
             bodies = [str(event.body()) for event in attempt.request.events[:MOST_BODIES]]
             ledger.find(Kind.UNEXPECTED, attempt.answer.said, [_told(attempt, None, evidence), *bodies])
     quiet = [
         attempt
         for attempt in evidence.attempts
-        if attempt.answer.outcome is Outcome.ACKNOWLEDGED
+        if attempt.answer.outcome is PostOutcome.ACKNOWLEDGED
         and not any(window.overlaps(attempt.started, attempt.ended) for window in evidence.windows)
     ]
-    for name, routes in {"all": list(Route), **{route.name.lower(): [route] for route in Route}}.items():
+    for name, routes in {"all": list(IngestRoute), **{route.name.lower(): [route] for route in IngestRoute}}.items():
         chosen = (each for each in quiet if each.request.route in routes)
-        ledger.latency[name] = Latency.of(1000 * (each.ended - each.started) for each in chosen)
+        ledger.latency[name] = ChaosLatency.of(1000 * (each.ended - each.started) for each in chosen)
 
 
 def _facts_by_event(
-    evidence: Evidence, tries: Mapping[int, Sequence[Attempt]], ledger: Ledger
+    evidence: Evidence, tries: Mapping[int, Sequence[Attempt]], ledger: ChaosLedger
 ) -> dict[int, list[Json]]:
     """The facts of each event that was sent; all others are foreign, or were there before."""
     found: dict[int, list[Json]] = defaultdict(list)
@@ -114,14 +114,14 @@ def _facts_by_event(
 
 
 def _judge_event(
-    event: Event,
+    event: SentEvent,
     attempts: Sequence[Attempt],
     facts: Sequence[Json],
     evidence: Evidence,
-    ledger: Ledger,
+    ledger: ChaosLedger,
     judged: Judged,
 ) -> None:
-    acknowledged = [each for each in attempts if each.answer.outcome is Outcome.ACKNOWLEDGED]
+    acknowledged = [each for each in attempts if each.answer.outcome is PostOutcome.ACKNOWLEDGED]
 
     def find(kind: Kind, what: str = "") -> None:
         details = (
@@ -147,11 +147,11 @@ def _judge_event(
     if acknowledged or facts:
         judged.accepted.append((event, facts[0] if facts else None))
     for attempt in acknowledged if facts else ():
-        if attempt.request.route is not Route.SYNC:
+        if attempt.request.route is not IngestRoute.SYNC:
             judged.messages.append((_id_for(attempt, event), event, facts[0]))
 
 
-def alterations(event: Event, fact: Json) -> Iterator[str]:
+def alterations(event: SentEvent, fact: Json) -> Iterator[str]:
     """How a fact differs from the event as it was sent."""
     sent: dict[str, Any] = {
         "event_name": event.event_name,
@@ -172,14 +172,14 @@ def alterations(event: Event, fact: Json) -> Iterator[str]:
 
 
 def _contradictions(
-    event: Event,
+    event: SentEvent,
     attempts: Sequence[Attempt],
     acknowledged: Sequence[Attempt],
     facts: Sequence[Json],
     evidence: Evidence,
 ) -> Iterator[str]:
     """How the facts differ from what was answered when they were accepted."""
-    told = {_id_for(each, event) for each in acknowledged if each.request.route is Route.SYNC}
+    told = {_id_for(each, event) for each in acknowledged if each.request.route is IngestRoute.SYNC}
     if facts and (others := told - {fact["fact_id"] for fact in facts}):
         yield f"acknowledged as {', '.join(sorted(others))}, which is no fact of it"
     earliest = evidence.started + int(min(each.started for each in attempts) * SECOND) - CLOCK_SLACK
@@ -188,7 +188,7 @@ def _contradictions(
             yield f"received {fact['received_at']}, which is not between its first try and the end of the run"
 
 
-def _story(event: Event, attempts: Sequence[Attempt], facts: Sequence[Json], evidence: Evidence) -> Iterator[str]:
+def _story(event: SentEvent, attempts: Sequence[Attempt], facts: Sequence[Json], evidence: Evidence) -> Iterator[str]:
     """All that is known of an event, in lines."""
     yield f"sent: {event.body()}"
     for attempt in attempts:
@@ -197,10 +197,10 @@ def _story(event: Event, attempts: Sequence[Attempt], facts: Sequence[Json], evi
         yield f"fact: {dict(fact)}"
 
 
-def _told(attempt: Attempt, event: Event | None, evidence: Evidence) -> str:
+def _told(attempt: Attempt, event: SentEvent | None, evidence: Evidence) -> str:
     answer, request = attempt.answer, attempt.request
     during = [window.kind for window in evidence.windows if window.overlaps(attempt.started, attempt.ended)]
-    size = f" of {len(request.events)}" if request.route is Route.BATCH else ""
+    size = f" of {len(request.events)}" if request.route is IngestRoute.BATCH else ""
     ids = answer.ids if event is None else tuple(_ids_for(attempt, event))
     parts = [
         f"{attempt.started:.3f}-{attempt.ended:.3f} s, client {attempt.client}, {request.route.name.lower()}{size}",
@@ -213,10 +213,10 @@ def _told(attempt: Attempt, event: Event | None, evidence: Evidence) -> str:
     return ", ".join(parts)
 
 
-def _id_for(attempt: Attempt, event: Event) -> str:
+def _id_for(attempt: Attempt, event: SentEvent) -> str:
     return next(iter(_ids_for(attempt, event)))
 
 
-def _ids_for(attempt: Attempt, event: Event) -> Iterable[str]:
+def _ids_for(attempt: Attempt, event: SentEvent) -> Iterable[str]:
     numbers = [each.number for each in attempt.request.events]
     return attempt.answer.ids[numbers.index(event.number) :][:1]

@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LedgerFinding:
     """One thing that is wrong; `details` are lines with all that is known of it."""
 
     kind: Kind
@@ -40,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class ChaosLatency:
     """How long acknowledged requests took that no fault touched, in milliseconds; none where there was no request."""
 
     requests: int
@@ -48,7 +48,7 @@ class Latency:
     p99: float | None
 
     @classmethod
-    def of(cls, milliseconds: Iterable[float]) -> "Latency":
+    def of(cls, milliseconds: Iterable[float]) -> "ChaosLatency":
         """The figures of these requests."""
         ordered = sorted(milliseconds)
         return cls(len(ordered), _percentile(ordered, 0.50), _percentile(ordered, 0.99))
@@ -60,7 +60,7 @@ def _percentile(ordered: Sequence[float], share: float) -> float | None:
 
 
 @dataclass(slots=True)
-class Ledger:
+class ChaosLedger:
     """Everything a run showed. Counts are of events unless they say otherwise."""
 
     options: Options
@@ -88,7 +88,7 @@ class Ledger:
     """Leaderboard windows that were compared."""
     faults: Counter[str] = field(default_factory=Counter)
     """How often each fault struck, or of how many events the sending was so."""
-    latency: dict[str, Latency] = field(default_factory=dict)
+    latency: dict[str, ChaosLatency] = field(default_factory=dict)
     """By route, and of all."""
     recovery_seconds: float = 0.0
     """The longest time from a fault's beginning until the server was ready again."""
@@ -97,13 +97,13 @@ class Ledger:
     broken_off: str = ""
     """Why the run couldn't be seen to its end, if so."""
     counts: Counter[Kind] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LedgerFinding] = field(default_factory=list)
 
     def find(self, kind: Kind, subject: str, details: Iterable[str] = ()) -> None:
         """Enter something that is wrong."""
         self.counts[kind] += 1
         if self.counts[kind] <= MOST_SHOWN:
-            self.findings.append(Finding(kind, subject, tuple(details)))
+            self.findings.append(LedgerFinding(kind, subject, tuple(details)))
 
     def shows_all(self, kind: Kind) -> bool:
         """Whether no further finding of the kind would be shown, so that there is no use in telling its details."""

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from bq_server.game import (
+    BoardScore,
     Fact,
     Game,
     InMemoryGame,
-    Standing,
     compile_game,
     read_badges,
     read_challenges,
@@ -23,10 +23,10 @@ from bq_server.game import (
     read_streaks,
     read_tier,
 )
-from bq_server.game.periods import window_period
-from bq_server.game.reading import BadgeState, ChallengeState, PointsState, StreakState, TierState
+from bq_server.game.mechanics.periods import window_period
+from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, StreakState, TierState
 from bq_server.moments import parse_timestamp
-from harness.chaos.history import Event
+from harness.chaos.history import SentEvent
 
 Json = Any
 
@@ -48,7 +48,7 @@ class State(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class OracleDifference:
     """One value that isn't what it must be. `path` says where it stands."""
 
     path: str
@@ -69,7 +69,7 @@ class Oracle:
         for fact in facts:
             own[fact.participant_id].append(fact)
         self._custom = {each: sum(not is_system(fact) for fact in facts) for each, facts in own.items()}
-        self._places: dict[tuple[str, str, str], list[Standing]] = defaultdict(list)
+        self._places: dict[tuple[str, str, str], list[BoardScore]] = defaultdict(list)
         for story in own.values():
             for place in self._memory.process(sorted(story, key=lambda fact: fact.moment)).standings:
                 if place.score is not None:
@@ -122,7 +122,7 @@ class Oracle:
                     }
 
 
-def _rank(place: Standing) -> tuple[float, float, str]:
+def _rank(place: BoardScore) -> tuple[float, float, str]:
     """The highest score first; among equals who reached it first; a score that was never reached last."""
     reached = float("inf") if place.reached_at is None else place.reached_at
     return -(place.score or 0), reached, place.participant_id
@@ -133,7 +133,7 @@ def is_system(fact: Fact) -> bool:
     return fact.fact_type.startswith("system.")
 
 
-def fact_of_event(event: Event, occurred_at: int, order: int) -> Fact:
+def fact_of_event(event: SentEvent, occurred_at: int, order: int) -> Fact:
     """The fact that an event must become."""
     return Fact(
         f"sent-{event.number}",
@@ -161,7 +161,7 @@ def fact_as_told(told: Mapping[str, Any], order: int) -> Fact:
     )
 
 
-def compare(expected: Json, actual: Json, path: str = "") -> Iterator[Difference]:
+def compare(expected: Json, actual: Json, path: str = "") -> Iterator[OracleDifference]:
     """Where two states say something else, times of awards aside."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         for name in sorted((expected.keys() | actual.keys()) - NOT_COMPARED):
@@ -174,7 +174,7 @@ def compare(expected: Json, actual: Json, path: str = "") -> Iterator[Difference
         for place, (one, other) in enumerate(zip(expected, actual, strict=True)):
             yield from compare(one, other, f"{path}[{_name(one, place)}]")
     elif expected != actual:
-        yield Difference(path, expected, actual)
+        yield OracleDifference(path, expected, actual)
 
 
 def _by_code(tiers: Sequence[Mapping[str, Any]] | None) -> Json:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from harness.chaos.ledger import Latency, Ledger
+from harness.chaos.ledger import ChaosLatency, ChaosLedger
 from harness.chaos.options import HABITS
 
 
-def lines(ledger: Ledger) -> Iterator[str]:
+def lines(ledger: ChaosLedger) -> Iterator[str]:
     """The ledger, then everything wrong with what is known of it, then the verdict."""
     options = ledger.options
     yield (
@@ -42,18 +42,18 @@ def lines(ledger: Ledger) -> Iterator[str]:
         yield f"FAILED: {problem}"
 
 
-def _faults(ledger: Ledger) -> Iterator[str]:
+def _faults(ledger: ChaosLedger) -> Iterator[str]:
     for fault in ledger.options.faults:
         yield f"{ledger.faults[fault]} events {fault}" if fault in HABITS else f"{ledger.faults[fault]} {fault}"
 
 
-def _latency(latency: Latency) -> str:
+def _latency(latency: ChaosLatency) -> str:
     if latency.p50 is None or latency.p99 is None:
         return "no request"
     return f"p50 {latency.p50:.1f} ms, p99 {latency.p99:.1f} ms of {latency.requests} requests"
 
 
-def _findings(ledger: Ledger) -> Iterator[str]:
+def _findings(ledger: ChaosLedger) -> Iterator[str]:
     for finding in ledger.findings:
         yield ""
         yield f"{finding.kind}: {finding.subject}"

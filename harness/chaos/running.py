@@ -10,19 +10,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bq_server.frozen import own_command, own_environment
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
+from bq_server.runtime.frozen import own_command, own_environment
 from harness.chaos import clients, game, history, oracle, schedule
 from harness.chaos.breaking_off import complete
 from harness.chaos.clients import Traffic
-from harness.chaos.faults import Injector, NotRecovered, Window, sqlite
+from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
 from harness.chaos.game import DAY, EXPLICIT
 from harness.chaos.history import MOST_PARTICIPANTS
 from harness.chaos.judging import Evidence, Judged, count, judge
-from harness.chaos.ledger import Kind, Ledger
+from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
-from harness.client import NOT_FOUND, Client, Refused, Unreachable
+from harness.client import NOT_FOUND, Client, RequestRefused, Unreachable
 from harness.private_server import PrivateServer
 
 GIVE_UP_SECONDS = 60.0
@@ -48,7 +48,7 @@ ZONES = ("Asia/Tokyo", "America/New_York", "Australia/Lord_Howe")
 Tell = Callable[[str], None]
 
 
-def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = lambda _: None) -> Ledger:
+def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = lambda _: None) -> ChaosLedger:
     """Start a server, send it a history while it is broken again and again, and hold what is left against that.
 
     `command` starts another program in place of this one, to see whether its mistakes are found; `tell` gets a line
@@ -70,7 +70,7 @@ class _Storm:
 
     started: int
     attempts: list[clients.Attempt]
-    windows: list[Window]
+    windows: list[FaultWindow]
     broken_off: str = ""
 
 
@@ -79,12 +79,12 @@ class _Run:
         self._options = options
         self._server = server
         self._tell = tell
-        self._ledger = Ledger(options)
+        self._ledger = ChaosLedger(options)
         start = _now()
         self._document = game.document(start, options.seconds)
         self._history = history.make(options, start)
 
-    def to_its_end(self) -> Ledger:
+    def to_its_end(self) -> ChaosLedger:
         """Prepare, send, wait until all is settled, and compare."""
         ledger = self._ledger
         with Client(self._server.url, self._server.key) as client:
@@ -99,7 +99,7 @@ class _Run:
                     self._compare(client, storm, prepared)
                 else:
                     count(Evidence(self._history, storm.attempts, storm.windows, ()), ledger)
-            except (Refused, Unreachable) as error:
+            except (RequestRefused, Unreachable) as error:
                 ledger.broken_off = f"the server could not be read when the faults were over: {error}"
         if ledger.broken_off:
             ledger.broken_off += f"\nThe server's log ends with:\n{self._server.log[-LOG_CHARACTERS:]}"
@@ -139,7 +139,7 @@ class _Run:
         for _ in range(DRAINS):
             try:
                 drained = client.drain(DRAIN_MILLISECONDS)
-            except Refused as error:
+            except RequestRefused as error:
                 self._ledger.broken_off = f"what was accepted did not become facts: {error}"
             else:
                 self._ledger.broken_off = ""
@@ -181,7 +181,7 @@ class _Run:
             self._ledger.participants += 1
             try:
                 actual: dict[str, Any] = client.state(participant_id)
-            except Refused as error:
+            except RequestRefused as error:
                 if error.code != NOT_FOUND:
                     raise
                 actual = {}
@@ -206,7 +206,7 @@ class _Run:
             found = list(oracle.compare(expected.progress(challenge["code"]), progress))
             self._differ(f"ranking of challenge {challenge['code']}", found)
 
-    def _differ(self, subject: str, found: Sequence[oracle.Difference]) -> None:
+    def _differ(self, subject: str, found: Sequence[oracle.OracleDifference]) -> None:
         if found:
             lines = [str(each) for each in found[:MOST_DIFFERENCES]]
             more = len(found) - len(lines)

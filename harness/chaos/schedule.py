@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from harness.chaos.history import Route
+from harness.chaos.history import IngestRoute
 from harness.chaos.options import STRIKES, Options
 
 SECONDS_BETWEEN = 4.0
@@ -35,7 +35,7 @@ class Strike:
     at: float
     kind: str
     lengths: tuple[float, ...] = ()
-    on_acknowledgement: Route | None = None
+    on_acknowledgement: IngestRoute | None = None
     """It waits for the moment at which a client has just got an acknowledgement over this route: what was promised
     too early is lost then."""
 
@@ -87,5 +87,9 @@ def _strike(at: float, kind: str, seconds: float, random: Random) -> Strike:
             return Strike(at, kind, tuple(random.uniform(SHORTEST_HOLD_SECONDS, longest) for _ in times))
         case _:
             holds = (STILL_SECONDS,) if kind == "kill-server" and random.random() < STILL_SHARE else ()
-            route = random.choice((Route.ASYNC, Route.BATCH)) if holds else random.choice((*Route, Route.BATCH, None))
+            route = (
+                random.choice((IngestRoute.ASYNC, IngestRoute.BATCH))
+                if holds
+                else random.choice((*IngestRoute, IngestRoute.BATCH, None))
+            )
             return Strike(at, kind, holds, route)

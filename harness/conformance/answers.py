@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from bq_server.moments import parse_timestamp
-from harness.conformance.conversation import Exchange
+from harness.conformance.conversation import RecordedExchange
 from harness.conformance.outcomes import Failed
 
 MESSAGE_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -43,7 +43,7 @@ def place(message_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in message_id.split("-"))
 
 
-def message_id(exchange: Exchange) -> str:
+def message_id(exchange: RecordedExchange) -> str:
     """The message id of a single event that was accepted. Raises `Unseen` where there is none."""
     found = exchange.body.get("message_id")
     exchange.needs(exchange.ok, "the event was not accepted: see single.accepted")
@@ -51,13 +51,13 @@ def message_id(exchange: Exchange) -> str:
     return str(found)
 
 
-def message_ids(exchange: Exchange) -> list[Any]:
+def message_ids(exchange: RecordedExchange) -> list[Any]:
     """The message ids of a batch, whatever they are."""
     found = exchange.body.get("message_ids")
     return found if isinstance(found, list) else []
 
 
-def refused(exchanges: Mapping[str, Exchange], expected: str = "a refusal (4xx)") -> None:
+def refused(exchanges: Mapping[str, RecordedExchange], expected: str = "a refusal (4xx)") -> None:
     """Raise `Failed` unless each request was refused as wrong; the keys tell what was wrong with it."""
     for what, exchange in exchanges.items():
         if not exchange.refused:

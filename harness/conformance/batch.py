@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.conformance.answers import is_count, is_message_id, is_text, message_ids
-from harness.conformance.conversation import Exchange
-from harness.conformance.facts import Fact
+from harness.conformance.conversation import RecordedExchange
+from harness.conformance.facts import ReportedFact
 from harness.conformance.outcomes import Failed
 from harness.conformance.statements import BATCH, Examination, Remark, Section, observation
 
@@ -14,18 +14,18 @@ MOST_EVENTS = 100
 BATCHES = Section("Batch Ingestion")
 
 
-def _post(run: Examination, events: Sequence[Any]) -> Exchange:
+def _post(run: Examination, events: Sequence[Any]) -> RecordedExchange:
     return run.conversation.post(BATCH, {"events": list(events)})
 
 
-def _facts(run: Examination, exchange: Exchange, participant: str, count: int) -> list[Fact]:
+def _facts(run: Examination, exchange: RecordedExchange, participant: str, count: int) -> list[ReportedFact]:
     ids = [each for each in message_ids(exchange) if is_text(each)]
     found = run.facts.settled(run.participant(participant), count, ids)
     return sorted(found, key=lambda fact: str(fact.number))
 
 
 @observation(leaves=3)
-def example(run: Examination) -> Exchange:
+def example(run: Examination) -> RecordedExchange:
     """The example of the page, under names of this run and numbered."""
     return _post(
         run,
@@ -38,17 +38,17 @@ def example(run: Examination) -> Exchange:
 
 
 @BATCHES.says("batch.accepted", 'Several events are taken in one request: "accepted" counts those accepted.', example)
-def _accepted(exchange: Exchange) -> Remark:
+def _accepted(exchange: RecordedExchange) -> Remark:
     exchange.must(exchange.ok and is_count(exchange.body.get("accepted"), 3), 'a success with "accepted": 3')
     return None
 
 
-def _needs_accepted(exchange: Exchange) -> None:
+def _needs_accepted(exchange: RecordedExchange) -> None:
     exchange.needs(exchange.ok, "the batch was not accepted: see batch.accepted")
 
 
 @BATCHES.says("batch.rejected", '"rejected" counts the events that were not accepted.', example)
-def _rejected(exchange: Exchange) -> Remark:
+def _rejected(exchange: RecordedExchange) -> Remark:
     _needs_accepted(exchange)
     exchange.must(is_count(exchange.body.get("rejected"), 0), '"rejected": 0')
     return None
@@ -59,14 +59,14 @@ def _rejected(exchange: Exchange) -> Remark:
     "The events are queued, not yet processed: the status is 202 (as the wider documentation has it).",
     example,
 )
-def _status(exchange: Exchange) -> Remark:
+def _status(exchange: RecordedExchange) -> Remark:
     _needs_accepted(exchange)
     exchange.must(exchange.status == 202, "status 202")
     return None
 
 
 @BATCHES.says("batch.message_ids", "message_ids lists an id of its own for each accepted event.", example)
-def _message_ids(exchange: Exchange) -> Remark:
+def _message_ids(exchange: RecordedExchange) -> Remark:
     _needs_accepted(exchange)
     ids = message_ids(exchange)
     good = len(ids) == 3 and all(is_message_id(each) for each in ids) and len(set(ids)) == 3
@@ -75,7 +75,7 @@ def _message_ids(exchange: Exchange) -> Remark:
 
 
 @observation(after=example)
-def example_facts(run: Examination) -> tuple[Exchange, list[Fact]]:
+def example_facts(run: Examination) -> tuple[RecordedExchange, list[ReportedFact]]:
     """What the example became, in the order of its events."""
     exchange = run.see(example)
     _needs_accepted(exchange)
@@ -83,7 +83,7 @@ def example_facts(run: Examination) -> tuple[Exchange, list[Fact]]:
 
 
 @BATCHES.says("batch.facts", "Each accepted event becomes a fact of its own.", example_facts)
-def _facts_of_example(seen: tuple[Exchange, list[Fact]]) -> Remark:
+def _facts_of_example(seen: tuple[RecordedExchange, list[ReportedFact]]) -> Remark:
     exchange, facts = seen
     expected = [event["event_name"] for event in exchange.document["events"]]
     came = [str(fact["event_name"]) for fact in facts]
@@ -93,7 +93,7 @@ def _facts_of_example(seen: tuple[Exchange, list[Fact]]) -> Remark:
 
 
 @BATCHES.says("batch.message_ids.order", "message_ids are in the order of the events.", example_facts)
-def _order(seen: tuple[Exchange, list[Fact]]) -> Remark:
+def _order(seen: tuple[RecordedExchange, list[ReportedFact]]) -> Remark:
     exchange, facts = seen
     ids = message_ids(exchange)
     exchange.needs(len(ids) == 3, "there aren't three ids: see batch.message_ids")
@@ -104,7 +104,7 @@ def _order(seen: tuple[Exchange, list[Fact]]) -> Remark:
 
 
 @observation(leaves=2)
-def partial(run: Examination) -> Exchange:
+def partial(run: Examination) -> RecordedExchange:
     """An event without a participant between two good ones."""
     wrong = run.event("partial", properties={"n": 2})
     del wrong["participant_id"]
@@ -113,19 +113,19 @@ def partial(run: Examination) -> Exchange:
 
 
 @BATCHES.says("batch.partial", "An invalid event is rejected, and the valid ones beside it are accepted.", partial)
-def _partial(exchange: Exchange) -> Remark:
+def _partial(exchange: RecordedExchange) -> Remark:
     body = exchange.body
     good = exchange.ok and is_count(body.get("accepted"), 2) and is_count(body.get("rejected"), 1)
     exchange.must(good, 'a success with "accepted": 2, "rejected": 1')
     return None
 
 
-def _needs_partial(exchange: Exchange) -> None:
+def _needs_partial(exchange: RecordedExchange) -> None:
     exchange.needs(exchange.ok, "the valid events were not accepted: see batch.partial")
 
 
 @BATCHES.says("batch.partial.message_ids", "message_ids has an id for each accepted event, none for others.", partial)
-def _partial_ids(exchange: Exchange) -> Remark:
+def _partial_ids(exchange: RecordedExchange) -> Remark:
     _needs_partial(exchange)
     ids = message_ids(exchange)
     exchange.must(len(ids) == 2 and all(is_message_id(each) for each in ids), "2 message_ids")
@@ -133,7 +133,7 @@ def _partial_ids(exchange: Exchange) -> Remark:
 
 
 @BATCHES.says("batch.partial.reported", "A failure is reported for the event that failed.", partial)
-def _reported(exchange: Exchange) -> Remark:
+def _reported(exchange: RecordedExchange) -> Remark:
     _needs_partial(exchange)
     # The page doesn't tell the shape: a list of those that failed, by index, or a list of all, in their order.
     lists = [each for name, each in exchange.body.items() if isinstance(each, list) and name != "message_ids"]
@@ -145,7 +145,7 @@ def _reported(exchange: Exchange) -> Remark:
 
 
 @observation(after=partial)
-def partial_facts(run: Examination) -> tuple[Exchange, list[Fact]]:
+def partial_facts(run: Examination) -> tuple[RecordedExchange, list[ReportedFact]]:
     """What became of the valid events of the batch with an invalid one."""
     exchange = run.see(partial)
     _needs_partial(exchange)
@@ -153,7 +153,7 @@ def partial_facts(run: Examination) -> tuple[Exchange, list[Fact]]:
 
 
 @BATCHES.says("batch.partial.facts", "The valid events of such a batch become facts.", partial_facts)
-def _partial_facts(seen: tuple[Exchange, list[Fact]]) -> Remark:
+def _partial_facts(seen: tuple[RecordedExchange, list[ReportedFact]]) -> Remark:
     exchange, facts = seen
     numbers = [fact.number for fact in facts]
     if numbers != [1, 3]:
@@ -162,7 +162,7 @@ def _partial_facts(seen: tuple[Exchange, list[Fact]]) -> Remark:
 
 
 @observation(leaves=1)
-def mistakes(run: Examination) -> Exchange:
+def mistakes(run: Examination) -> RecordedExchange:
     """One good event after an event of each kind of mistake."""
     good = run.event("mistakes")
     without_name = {name: value for name, value in good.items() if name != "event_name"}
@@ -170,7 +170,7 @@ def mistakes(run: Examination) -> Exchange:
 
 
 @BATCHES.says("batch.validation", "Each event is validated by itself, whatever is wrong with others.", mistakes)
-def _validation(exchange: Exchange) -> Remark:
+def _validation(exchange: RecordedExchange) -> Remark:
     body = exchange.body
     good = exchange.ok and is_count(body.get("accepted"), 1) and is_count(body.get("rejected"), 4)
     exchange.must(good, 'a success with "accepted": 1, "rejected": 4')
@@ -178,13 +178,13 @@ def _validation(exchange: Exchange) -> Remark:
 
 
 @observation()
-def only_invalid(run: Examination) -> Exchange:
+def only_invalid(run: Examination) -> RecordedExchange:
     """Nothing that could be accepted."""
     return _post(run, [{"properties": {}}, {"event_name": run.named("page_view")}])
 
 
 @BATCHES.says("batch.none_valid", "A batch of invalid events only has none accepted.", only_invalid)
-def _none_valid(exchange: Exchange) -> Remark:
+def _none_valid(exchange: RecordedExchange) -> Remark:
     exchange.must(
         exchange.refused or (exchange.ok and is_count(exchange.body.get("accepted"), 0)), 'a 4xx, or "accepted": 0'
     )
@@ -192,41 +192,41 @@ def _none_valid(exchange: Exchange) -> Remark:
 
 
 @observation()
-def no_events(run: Examination) -> Exchange:
+def no_events(run: Examination) -> RecordedExchange:
     """A single event where a batch belongs."""
     return run.conversation.post(BATCH, run.event("no-events"))
 
 
 @BATCHES.says("batch.events", 'A batch is an object with the list "events".', no_events)
-def _events(exchange: Exchange) -> Remark:
+def _events(exchange: RecordedExchange) -> Remark:
     exchange.must(exchange.refused, 'a refusal (4xx): there is no list "events"')
     return None
 
 
-def _many(run: Examination, participant: str, count: int) -> Exchange:
+def _many(run: Examination, participant: str, count: int) -> RecordedExchange:
     return _post(run, [run.event(participant, properties={"n": number}) for number in range(count)])
 
 
 @observation(leaves=MOST_EVENTS)
-def full(run: Examination) -> Exchange:
+def full(run: Examination) -> RecordedExchange:
     """As many events as there may be."""
     return _many(run, "full", MOST_EVENTS)
 
 
 @BATCHES.says("batch.limit", f"A batch may have up to {MOST_EVENTS} events.", full)
-def _limit(exchange: Exchange) -> Remark:
+def _limit(exchange: RecordedExchange) -> Remark:
     good = exchange.ok and is_count(exchange.body.get("accepted"), MOST_EVENTS)
     exchange.must(good, f'a success with "accepted": {MOST_EVENTS}')
     return None
 
 
 @observation()
-def overfull(run: Examination) -> Exchange:
+def overfull(run: Examination) -> RecordedExchange:
     """One event more."""
     return _many(run, "overfull", MOST_EVENTS + 1)
 
 
 @BATCHES.says("batch.limit.exceeded", f"A batch may not have {MOST_EVENTS + 1} events.", overfull)
-def _exceeded(exchange: Exchange) -> Remark:
+def _exceeded(exchange: RecordedExchange) -> Remark:
     exchange.must(exchange.refused, f"a refusal (4xx): there are {MOST_EVENTS + 1} events")
     return None

@@ -25,7 +25,7 @@ _SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RecordedExchange:
     """A request and what came back."""
 
     sent: str
@@ -103,7 +103,7 @@ class Conversation:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, OSError) as error:
             raise CannotRun(f"--url {url} can't be used: {error}") from None
 
-    def post(self, path: str, body: Any, *, key: str | None = "own", note: str = "") -> Exchange:
+    def post(self, path: str, body: Any, *, key: str | None = "own", note: str = "") -> RecordedExchange:
         """Post JSON, or bytes as they are. `key` may be another key, or None for no key at all.
 
         Raises `Failed` when no answer comes, and `Unseen` when this path is not to be asked again.
@@ -123,7 +123,7 @@ class Conversation:
         self._answered.add(path)
         return replace(exchange, document=body)
 
-    def get(self, path: str, **query: str | int) -> Exchange:
+    def get(self, path: str, **query: str | int) -> RecordedExchange:
         """Read. Raises `Unseen` when no answer comes."""
         route = path.split("/")[1]
         self._needs_voice(route, f"GET {path}")
@@ -146,7 +146,7 @@ class Conversation:
             raise Unseen(f"no connection could be opened: {_reason(error)}") from error
         return time.monotonic() - began
 
-    def _patiently(self, method: str, path: str, sent: str, **options: Any) -> Exchange:
+    def _patiently(self, method: str, path: str, sent: str, **options: Any) -> RecordedExchange:
         """Ask; where the server says that this was too often, and for how long, wait that long and ask once more."""
         exchange = self._ask(method, path, sent, **options)
         if exchange.status == 429:
@@ -161,7 +161,7 @@ class Conversation:
 
     def _ask(
         self, method: str, path: str, sent: str, *, key: str | None, content: bytes | None = None, query: Any = None
-    ) -> Exchange:
+    ) -> RecordedExchange:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -175,7 +175,7 @@ class Conversation:
         ) as answer:
             text = self._read(answer, began + self.timeout)
         seconds = time.monotonic() - began
-        return Exchange(sent, answer.status_code, answer.headers, text, seconds)
+        return RecordedExchange(sent, answer.status_code, answer.headers, text, seconds)
 
     def _read(self, answer: httpx.Response, deadline: float) -> str:
         """The body. The timeout of httpx is one of each read: an answer in drips would never end."""
@@ -207,7 +207,7 @@ def _address(url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _pause(exchange: Exchange) -> float:
+def _pause(exchange: RecordedExchange) -> float:
     """Seconds that the server asks to be left alone; a second where it doesn't tell them."""
     given = exchange.headers.get("retry-after", "")
     return float(given) if given.isascii() and given.isdecimal() else 1.0

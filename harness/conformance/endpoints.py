@@ -1,13 +1,13 @@
 """Endpoints: the three routes, each called with POST."""
 
 from harness.conformance import batch, single, sync
-from harness.conformance.conversation import Exchange
+from harness.conformance.conversation import RecordedExchange
 from harness.conformance.statements import Remark, Section
 
 ENDPOINTS = Section("Endpoints")
 
 
-def _is_there(exchange: Exchange) -> Remark:
+def _is_there(exchange: RecordedExchange) -> Remark:
     exchange.must(exchange.status not in (404, 405), "an answer of this route")
     return None
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from harness.conformance import authentication, batch, endpoints, idempotency, refusals, schema, single, sync
-from harness.conformance.conversation import Conversation, Exchange
+from harness.conformance.conversation import Conversation, RecordedExchange
 from harness.conformance.outcomes import CannotRun, Failed, Unseen, printable
 from harness.conformance.statements import SYNC, Examination, Section, Statement, left_by
 from harness.selecting import selector
@@ -28,7 +28,7 @@ SECTIONS: Sequence[Section] = (
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
 
-class Outcome(StrEnum):
+class ExaminationOutcome(StrEnum):
     """How it went with one statement."""
 
     PASSED = "pass"
@@ -41,7 +41,7 @@ class Result:
     """One statement, examined."""
 
     statement: Statement
-    outcome: Outcome
+    outcome: ExaminationOutcome
     remark: str | None
     """Why it was skipped, or what there is to add to a pass."""
     failure: Failed | None
@@ -49,7 +49,7 @@ class Result:
 
 
 @dataclass(slots=True)
-class Plan:
+class ExaminationPlan:
     """What will be done to which server."""
 
     url: str
@@ -60,15 +60,15 @@ class Plan:
     """How many facts a server that does right will have more."""
     results: list[Result] = field(default_factory=list)
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, outcome: ExaminationOutcome) -> int:
         """How many statements ended so."""
         return sum(result.outcome is outcome for result in self.results)
 
 
-class Listener(Protocol):
+class ExaminationListener(Protocol):
     """Whom a run tells how it goes."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: ExaminationPlan) -> None:
         """Before anything is sent."""
 
     def judged(self, result: Result) -> None:
@@ -102,8 +102,8 @@ def examine(
     live: bool = False,
     seed: int | None = None,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
-    listener: Listener | None = None,
-) -> Plan:
+    listener: ExaminationListener | None = None,
+) -> ExaminationPlan:
     """Examine a server.
 
     `timeout` is in seconds: for each answer, and for an accepted event to become a fact. Raises `CannotRun`.
@@ -112,7 +112,9 @@ def examine(
     seed = secrets.randbits(32) if seed is None else seed
     with Conversation(url, key, timeout) as conversation:
         run = Examination(conversation, key, seed)
-        plan = Plan(conversation.base, seed, run.prefix, list(statements), left_by(statements, besides=single.example))
+        plan = ExaminationPlan(
+            conversation.base, seed, run.prefix, list(statements), left_by(statements, besides=single.example)
+        )
         if listener:
             listener.planned(plan)
         _greet(run, seed)
@@ -155,7 +157,7 @@ def _greet(run: Examination, seed: int) -> None:
     _check_greeting(url, exchange)
 
 
-def _check_greeting(url: str, exchange: Exchange) -> None:
+def _check_greeting(url: str, exchange: RecordedExchange) -> None:
     if exchange.status in (401, 403):
         detail = exchange.body.get("detail")
         raise CannotRun(f"{url} refuses the key ({exchange.status}){f': {detail}' if isinstance(detail, str) else ''}")
@@ -183,11 +185,11 @@ def _judged(run: Examination, statements: Sequence[Statement]) -> Iterator[Resul
     for statement in statements:
         began = time.monotonic()
         run.now = statement.name
-        outcome, remark, failure = Outcome.PASSED, None, None
+        outcome, remark, failure = ExaminationOutcome.PASSED, None, None
         try:
             remark = printable(statement.check(run.see(statement.of)) or "") or None
         except Failed as failed:
-            outcome, failure = Outcome.FAILED, failed
+            outcome, failure = ExaminationOutcome.FAILED, failed
         except Unseen as unseen:
-            outcome, remark = Outcome.SKIPPED, str(unseen)
+            outcome, remark = ExaminationOutcome.SKIPPED, str(unseen)
         yield Result(statement, outcome, remark, failure, time.monotonic() - began)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bq_server.moments import parse_timestamp
 from harness.conformance.answers import is_message_id
-from harness.conformance.conversation import Conversation, Exchange
+from harness.conformance.conversation import Conversation, RecordedExchange
 from harness.conformance.outcomes import Failed, Unseen
 
 FIRST_PAUSE_SECONDS = 0.02
@@ -18,7 +18,7 @@ GIVEN_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ReportedFact:
     """What an event became, as far as the server tells."""
 
     told: dict[str, Any]
@@ -59,14 +59,14 @@ class Facts:
         self._has_messages = True
         self._patience = conversation.timeout
 
-    def of(self, participant_id: str) -> list[Fact]:
+    def of(self, participant_id: str) -> list[ReportedFact]:
         """The facts made of the participant's events by now. Raises `Unseen` when they can't be read."""
         found = self._read(participant_id)
         if found is None:
             raise Unseen(self._no_route())
         return found
 
-    def settled(self, participant_id: str, count: int, message_ids: Sequence[Any] = ()) -> list[Fact]:
+    def settled(self, participant_id: str, count: int, message_ids: Sequence[Any] = ()) -> list[ReportedFact]:
         """Wait until `count` events of the participant are facts and these messages are queued no more.
 
         Answers whatever facts there are after at most the timeout. Raises `Unseen` when they can't be read.
@@ -107,7 +107,7 @@ class Facts:
                 pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
         return self._has_messages
 
-    def _read(self, participant_id: str) -> list[Fact] | None:
+    def _read(self, participant_id: str) -> list[ReportedFact] | None:
         """The facts; None where nothing answers, which on the second route may mean an unknown participant."""
         if self._blind:
             raise Unseen(self._blind)
@@ -127,7 +127,7 @@ class Facts:
         self._refuse_forbidden(answer)
         return [] if self._listed else None
 
-    def _refuse_forbidden(self, answer: Exchange) -> None:
+    def _refuse_forbidden(self, answer: RecordedExchange) -> None:
         if answer.status in (401, 403):
             self._blind = f"the key may not read facts ({answer.status}): use one with the scope read"
             raise Unseen(self._blind)
@@ -137,5 +137,5 @@ class Facts:
         return "the server has no route that shows facts (GET /facts)"
 
 
-def _facts(listed: Any, source: str) -> list[Fact]:
-    return [Fact(each, source) for each in listed if isinstance(each, dict)]
+def _facts(listed: Any, source: str) -> list[ReportedFact]:
+    return [ReportedFact(each, source) for each in listed if isinstance(each, dict)]

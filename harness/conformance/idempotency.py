@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.conformance.answers import is_text, message_ids
-from harness.conformance.conversation import Exchange
-from harness.conformance.facts import Fact
+from harness.conformance.conversation import RecordedExchange
+from harness.conformance.facts import ReportedFact
 from harness.conformance.outcomes import Failed, Unseen
 from harness.conformance.single import twins
 from harness.conformance.statements import BATCH, SINGLE, SYNC, Examination, Remark, Section, observation
@@ -18,8 +18,8 @@ IDEMPOTENCY = Section("Event Schema: idempotency_key")
 class Repeats:
     """One event sent several times, and what became of it."""
 
-    exchanges: Sequence[Exchange]
-    facts: list[Fact]
+    exchanges: Sequence[RecordedExchange]
+    facts: list[ReportedFact]
     unseen: Unseen | None = None
     """Why the facts can't be read, where they can't."""
 
@@ -38,12 +38,12 @@ class Repeats:
         return None
 
 
-def _messages(exchange: Exchange) -> list[str]:
+def _messages(exchange: RecordedExchange) -> list[str]:
     """The ids of the messages that an answer names."""
     return [each for each in (exchange.body.get("message_id"), *message_ids(exchange)) if is_text(each)]
 
 
-def _ids(exchange: Exchange) -> list[str]:
+def _ids(exchange: RecordedExchange) -> list[str]:
     """The ids that an answer gives to what was sent."""
     found = exchange.body.get("fact_id")
     return [*_messages(exchange), *([found] if is_text(found) else [])]
@@ -52,8 +52,8 @@ def _ids(exchange: Exchange) -> list[str]:
 def _repeats(run: Examination, name: str, first: Sequence[str], later: Sequence[str]) -> Repeats:
     """One event under one key: by some paths at once, and by others when it is a fact."""
     event = run.event(name, properties={"n": 1}, idempotency_key=run.participant(name))
-    exchanges: list[Exchange] = []
-    facts: list[Fact] = []
+    exchanges: list[RecordedExchange] = []
+    facts: list[ReportedFact] = []
     unseen = None
     for paths in (first, later):
         for path in paths:
@@ -104,14 +104,14 @@ def _across(seen: Repeats) -> Remark:
 
 
 @observation(leaves=1)
-def repeated_sync(run: Examination) -> tuple[Exchange, Exchange]:
+def repeated_sync(run: Examination) -> tuple[RecordedExchange, RecordedExchange]:
     """By the sync path, twice: the answers alone tell."""
     event = run.event("key-sync", properties={"n": 1}, idempotency_key=run.participant("key-sync"))
     return run.conversation.post(SYNC, event), run.conversation.post(SYNC, event)
 
 
 @IDEMPOTENCY.says("key.sync", "An event sent twice under one key by the sync path has one fact_id.", repeated_sync)
-def _sync(exchanges: tuple[Exchange, Exchange]) -> Remark:
+def _sync(exchanges: tuple[RecordedExchange, RecordedExchange]) -> Remark:
     first, second = exchanges
     needs_success(first)
     found = first.body.get("fact_id")
@@ -122,7 +122,7 @@ def _sync(exchanges: tuple[Exchange, Exchange]) -> Remark:
 
 
 @observation(leaves=2)
-def two_keys(run: Examination) -> tuple[Exchange, Exchange]:
+def two_keys(run: Examination) -> tuple[RecordedExchange, RecordedExchange]:
     """The same event under two keys."""
     one, other = (
         run.event("key-two", properties={"n": 1}, idempotency_key=run.participant(f"key-two-{number}"))
@@ -132,7 +132,7 @@ def two_keys(run: Examination) -> tuple[Exchange, Exchange]:
 
 
 @IDEMPOTENCY.says("key.other", "Under another key the same fields are another event.", two_keys)
-def _other(exchanges: tuple[Exchange, Exchange]) -> Remark:
+def _other(exchanges: tuple[RecordedExchange, RecordedExchange]) -> Remark:
     first, second = exchanges
     needs_success(first)
     found = first.body.get("fact_id")
@@ -143,7 +143,7 @@ def _other(exchanges: tuple[Exchange, Exchange]) -> Remark:
 
 
 @observation(after=twins)
-def twin_facts(run: Examination) -> list[Fact]:
+def twin_facts(run: Examination) -> list[ReportedFact]:
     """What two events with the same fields and no key became."""
     exchanges = run.see(twins)
     for exchange in exchanges:
@@ -153,7 +153,7 @@ def twin_facts(run: Examination) -> list[Fact]:
 
 
 @IDEMPOTENCY.says("key.optional", "Without a key, two events with the same fields are two facts.", twin_facts)
-def _optional(facts: list[Fact]) -> Remark:
+def _optional(facts: list[ReportedFact]) -> Remark:
     if not facts:
         raise Unseen("there is no fact at all: see single.fact")
     if len(facts) != 2:

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from harness.conformance.examining import Outcome, Plan, Result
+from harness.conformance.examining import ExaminationOutcome, ExaminationPlan, Result
 
-_STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "yellow"}
+_STYLES = {
+    ExaminationOutcome.PASSED: "green",
+    ExaminationOutcome.FAILED: "bold red",
+    ExaminationOutcome.SKIPPED: "yellow",
+}
 
 
 class Lines:
@@ -23,7 +27,7 @@ class Lines:
 
             self._console = Console(highlight=False)
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: ExaminationPlan) -> None:
         """Say what is about to happen."""
         self._width = max(len(statement.name) for statement in plan.statements)
         self._print(f"{plan.url}: {len(plan.statements)} statements of the Events API, seed {plan.seed}")
@@ -42,10 +46,11 @@ class Lines:
             for name, text in _told(result).items():
                 self._print(f"           {name:8}  {text}")
 
-    def finished(self, plan: Plan) -> None:
+    def finished(self, plan: ExaminationPlan) -> None:
         """Say how it went as a whole."""
-        failed = plan.count(Outcome.FAILED)
-        summary = f"{plan.count(Outcome.PASSED)} passed, {failed} failed, {plan.count(Outcome.SKIPPED)} skipped"
+        failed = plan.count(ExaminationOutcome.FAILED)
+        passed, skipped = plan.count(ExaminationOutcome.PASSED), plan.count(ExaminationOutcome.SKIPPED)
+        summary = f"{passed} passed, {failed} failed, {skipped} skipped"
         self._print(f"\n{summary}", "bold red" if failed else "bold green")
 
     def _print(self, text: str, style: str = "", *, lead: str = "", lead_style: str = "") -> None:
@@ -58,7 +63,7 @@ class Lines:
             self._console.print(Text.assemble((lead, lead_style), (text, style)), soft_wrap=True)
 
 
-def as_json(plan: Plan) -> str:
+def as_json(plan: ExaminationPlan) -> str:
     """The whole run as a JSON document."""
     return json.dumps(
         {
@@ -66,9 +71,9 @@ def as_json(plan: Plan) -> str:
             "seed": plan.seed,
             "prefix": plan.prefix,
             "facts": plan.leaves,
-            "passed": plan.count(Outcome.PASSED),
-            "failed": plan.count(Outcome.FAILED),
-            "skipped": plan.count(Outcome.SKIPPED),
+            "passed": plan.count(ExaminationOutcome.PASSED),
+            "failed": plan.count(ExaminationOutcome.FAILED),
+            "skipped": plan.count(ExaminationOutcome.SKIPPED),
             "statements": [
                 {
                     "name": result.statement.name,
@@ -87,14 +92,14 @@ def as_json(plan: Plan) -> str:
     )
 
 
-def write_junit(plan: Plan, file: Path) -> None:
+def write_junit(plan: ExaminationPlan, file: Path) -> None:
     """Write the run as JUnit's XML, a test case for each statement. Raises `OSError`."""
     suite = ET.Element(
         "testsuite",
         name="Events API",
         tests=str(len(plan.results)),
-        failures=str(plan.count(Outcome.FAILED)),
-        skipped=str(plan.count(Outcome.SKIPPED)),
+        failures=str(plan.count(ExaminationOutcome.FAILED)),
+        skipped=str(plan.count(ExaminationOutcome.SKIPPED)),
         errors="0",
         time=f"{sum(result.seconds for result in plan.results):.3f}",
     )
@@ -106,7 +111,7 @@ def write_junit(plan: Plan, file: Path) -> None:
         if result.failure:
             failure = ET.SubElement(case, "failure", message=statement.words)
             failure.text = "\n".join(f"{name}: {text}" for name, text in _told(result).items())
-        elif result.outcome is Outcome.SKIPPED:
+        elif result.outcome is ExaminationOutcome.SKIPPED:
             ET.SubElement(case, "skipped", message=result.remark or "")
         elif result.remark:
             ET.SubElement(case, "system-out").text = result.remark

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.conformance.answers import is_text, message_id, moment, refused
-from harness.conformance.conversation import Exchange
-from harness.conformance.facts import Fact
+from harness.conformance.conversation import RecordedExchange
+from harness.conformance.facts import ReportedFact
 from harness.conformance.outcomes import Failed, Unseen
 from harness.conformance.statements import SINGLE, SYNC, Examination, Observation, Remark, Section, observation
 from harness.conformance.sync import needs_success
@@ -21,21 +21,21 @@ PATHS = {"async": SINGLE, "sync": SYNC}
 
 
 @observation(leaves=2)
-def unheard_of(run: Examination) -> dict[str, Exchange]:
+def unheard_of(run: Examination) -> dict[str, RecordedExchange]:
     """An event name that nobody used before, by either path."""
     event = run.event("unheard-of", "unheard_of")
     return {name: run.conversation.post(path, event) for name, path in PATHS.items()}
 
 
 @SCHEMA.says("schema.soft", "Validation is soft: an event of an unknown name is accepted.", unheard_of)
-def _soft(exchanges: Mapping[str, Exchange]) -> Remark:
+def _soft(exchanges: Mapping[str, RecordedExchange]) -> Remark:
     for exchange in exchanges.values():
         exchange.must(exchange.ok, "a success: unknown names are accepted")
     return None
 
 
 @observation(after=unheard_of)
-def discovered(run: Examination) -> tuple[Exchange, Exchange]:
+def discovered(run: Examination) -> tuple[RecordedExchange, RecordedExchange]:
     """The entry of the new event name in the catalogue, and the catalogue."""
     for exchange in run.see(unheard_of).values():
         exchange.needs(exchange.ok, "the unknown name was not accepted: see schema.soft")
@@ -45,7 +45,7 @@ def discovered(run: Examination) -> tuple[Exchange, Exchange]:
 
 
 @SCHEMA.says("schema.discovered", "An unknown event name is discovered: from then on it is known.", discovered)
-def _discovered(seen: tuple[Exchange, Exchange]) -> Remark:
+def _discovered(seen: tuple[RecordedExchange, RecordedExchange]) -> Remark:
     entry, catalogue = seen
     there = catalogue.ok and bool(catalogue.body)
     entry.needs(there, f"the server has no catalogue of event names (GET /events/catalog: {catalogue.status})")
@@ -53,10 +53,10 @@ def _discovered(seen: tuple[Exchange, Exchange]) -> Remark:
     return None
 
 
-def _spoilt(change: Mapping[str, Any], without: str = "") -> Observation[dict[str, Exchange]]:
+def _spoilt(change: Mapping[str, Any], without: str = "") -> Observation[dict[str, RecordedExchange]]:
     """An event with something wrong, by either path."""
 
-    def make(run: Examination) -> dict[str, Exchange]:
+    def make(run: Examination) -> dict[str, RecordedExchange]:
         event = run.event("spoilt") | dict(change)
         event.pop(without, None)
         return {name: run.conversation.post(path, event) for name, path in PATHS.items()}
@@ -65,7 +65,7 @@ def _spoilt(change: Mapping[str, Any], without: str = "") -> Observation[dict[st
 
 
 def _refuses(name: str, words: str, why: str, change: Mapping[str, Any], without: str = "") -> None:
-    def check(exchanges: Mapping[str, Exchange]) -> Remark:
+    def check(exchanges: Mapping[str, RecordedExchange]) -> Remark:
         refused({f"{why}, by the {path} path": exchange for path, exchange in exchanges.items()})
         return None
 
@@ -83,13 +83,13 @@ _refuses("schema.idempotency_key.type", "idempotency_key is a string.", "it is a
 
 
 @observation(leaves=2)
-def minimal(run: Examination) -> dict[str, Exchange]:
+def minimal(run: Examination) -> dict[str, RecordedExchange]:
     """The required fields alone, by either path."""
     return {name: run.conversation.post(path, run.event("minimal")) for name, path in PATHS.items()}
 
 
 @SCHEMA.says("schema.optional", "properties, timestamp and idempotency_key may be left out.", minimal)
-def _optional(exchanges: Mapping[str, Exchange]) -> Remark:
+def _optional(exchanges: Mapping[str, RecordedExchange]) -> Remark:
     for exchange in exchanges.values():
         exchange.must(exchange.ok, "a success: the required fields are there")
     return None
@@ -109,7 +109,7 @@ PROPERTIES: dict[str, Any] = {
 
 
 @observation(leaves=1)
-def arbitrary(run: Examination) -> tuple[Exchange, list[Fact]]:
+def arbitrary(run: Examination) -> tuple[RecordedExchange, list[ReportedFact]]:
     """Data of every kind that JSON has."""
     exchange = run.conversation.post(SYNC, run.event("arbitrary", properties=PROPERTIES))
     if not exchange.ok:
@@ -118,7 +118,7 @@ def arbitrary(run: Examination) -> tuple[Exchange, list[Fact]]:
 
 
 @SCHEMA.says("schema.properties", "properties holds arbitrary data, which stays attached to the event.", arbitrary)
-def _properties(seen: tuple[Exchange, list[Fact]]) -> Remark:
+def _properties(seen: tuple[RecordedExchange, list[ReportedFact]]) -> Remark:
     exchange, facts = seen
     exchange.must(exchange.ok, "a success: properties may hold any data")
     if not facts:
@@ -137,7 +137,7 @@ TIMESTAMPS = {
 
 
 @observation(leaves=len(TIMESTAMPS))
-def timestamps(run: Examination) -> dict[str, Exchange]:
+def timestamps(run: Examination) -> dict[str, RecordedExchange]:
     """A timestamp in several ways."""
     return {
         text: run.conversation.post(SYNC, run.event("timestamps", timestamp=text, properties={"n": text}))
@@ -146,14 +146,14 @@ def timestamps(run: Examination) -> dict[str, Exchange]:
 
 
 @SCHEMA.says("schema.timestamp", "timestamp is an ISO 8601 string, in UTC or with an offset.", timestamps)
-def _timestamp(exchanges: Mapping[str, Exchange]) -> Remark:
+def _timestamp(exchanges: Mapping[str, RecordedExchange]) -> Remark:
     for exchange in exchanges.values():
         exchange.must(exchange.ok, "a success: the timestamp is ISO 8601")
     return None
 
 
 @observation(after=timestamps)
-def timestamps_kept(run: Examination) -> list[Fact]:
+def timestamps_kept(run: Examination) -> list[ReportedFact]:
     """The facts of these events."""
     for exchange in run.see(timestamps).values():
         exchange.needs(exchange.ok, "the event was not accepted: see schema.timestamp")
@@ -161,7 +161,7 @@ def timestamps_kept(run: Examination) -> list[Fact]:
 
 
 @SCHEMA.says("schema.timestamp.kept", "The event happened at its timestamp, not when it was sent.", timestamps_kept)
-def _timestamp_kept(facts: list[Fact]) -> Remark:
+def _timestamp_kept(facts: list[ReportedFact]) -> Remark:
     if {fact.number for fact in facts} != set(TIMESTAMPS):
         raise Unseen("there isn't a fact of each event: see sync.fact")
     for fact in facts:
@@ -180,7 +180,7 @@ class Bracket:
 
     before: int
     after: int
-    facts: dict[Any, Fact]
+    facts: dict[Any, ReportedFact]
 
 
 def _processed(run: Examination, number: int) -> tuple[int, float]:

@@ -12,7 +12,7 @@ _WIDEST = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ExpectationDifference:
     """A value that isn't as expected."""
 
     what: str
@@ -57,13 +57,13 @@ def unmatched(parts: Sequence[Any], wholes: Sequence[Any]) -> list[Any]:
     return [each for part, each in enumerate(parts) if not serve(part, set())]
 
 
-def differ(what: str, expected: Any, actual: Any) -> Iterator[Difference]:
+def differ(what: str, expected: Any, actual: Any) -> Iterator[ExpectationDifference]:
     """The one difference of two values, if they are not the same."""
     if not same(expected, actual):
-        yield Difference(what, expected, actual)
+        yield ExpectationDifference(what, expected, actual)
 
 
-def compare(what: str, expected: Any, actual: Any) -> Iterator[Difference]:
+def compare(what: str, expected: Any, actual: Any) -> Iterator[ExpectationDifference]:
     """Where two JSON values differ, as deep inside as can be told."""
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         for key in dict.fromkeys((*expected, *actual)):
@@ -82,7 +82,7 @@ def written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table(differences: Iterable[Difference], left: str = "expected", right: str = "actual") -> list[str]:
+def table(differences: Iterable[ExpectationDifference], left: str = "expected", right: str = "actual") -> list[str]:
     """Lines of three columns, under a heading. Values too wide to stand beside each other stand under each other."""
     rows = [(each.what, written(each.expected), written(each.actual)) for each in differences]
     what_width = max((len(what) for what, _, _ in rows), default=0)

@@ -16,12 +16,12 @@ from pydantic_core import ErrorDetails
 
 from bq_server.game import Mistake as GameMistake
 from bq_server.game import check
-from bq_server.game.document import Document, DocumentError, Place, read_document
-from bq_server.game.document import Path as Location
+from bq_server.game.document.parser import Document, DocumentError, SourcePosition, read_document
+from bq_server.game.document.parser import Path as Location
 from harness.stories import expectations
 from harness.stories import scenario as steps
 from harness.stories.references import dangling
-from harness.stories.scenario import STEPS, LoadedGame, PutGame, Scenario, Story
+from harness.stories.scenario import STEPS, LoadedGame, PlayedStory, PutGame, Scenario
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -37,7 +37,7 @@ _FIELDS = sorted(
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mistake:
+class ScenarioMistake:
     """Something wrong in a file. Lines and columns count from 1."""
 
     file: Path
@@ -52,8 +52,8 @@ class Mistake:
 class ScenarioMistakes(ValueError):
     """What is wrong in a scenario file, and in the games that it names."""
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes: Sequence[Mistake] = sorted(set(mistakes))
+    def __init__(self, mistakes: Iterable[ScenarioMistake]) -> None:
+        self.mistakes: Sequence[ScenarioMistake] = sorted(set(mistakes))
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
@@ -71,13 +71,13 @@ def load(path: str | Path) -> Scenario:
     try:
         document = read_document(text)
     except DocumentError as error:
-        raise ScenarioMistakes([Mistake(path, *_at(error.place), f"the document {error}")]) from None
+        raise ScenarioMistakes([ScenarioMistake(path, *_at(error.place), f"the document {error}")]) from None
     if not isinstance(document.data, dict) or "steps" not in document.data:
-        raise NoScenario([Mistake(path, 1, 1, "this is no scenario: it has no steps")])
-    mistakes = [Mistake(path, *_at(place), message) for place, message in document.problems]
-    story: Story | None = None
+        raise NoScenario([ScenarioMistake(path, 1, 1, "this is no scenario: it has no steps")])
+    mistakes = [ScenarioMistake(path, *_at(place), message) for place, message in document.problems]
+    story: PlayedStory | None = None
     try:
-        story = Story.model_validate(document.data)
+        story = PlayedStory.model_validate(document.data)
     except ValidationError as error:
         mistakes += _mistakes(path, document, error.errors())
     games: dict[Location, LoadedGame] = {}
@@ -88,7 +88,9 @@ def load(path: str | Path) -> Scenario:
             mistakes += found.mistakes
     if story is not None and not mistakes:
         known = [game.game for game in games.values()]
-        mistakes += [Mistake(path, *_at(_named(document, where)), message) for where, message in dangling(story, known)]
+        mistakes += [
+            ScenarioMistake(path, *_at(_named(document, where)), message) for where, message in dangling(story, known)
+        ]
     if story is None or mistakes:
         raise ScenarioMistakes(mistakes)
     return Scenario(
@@ -100,13 +102,13 @@ def load(path: str | Path) -> Scenario:
     )
 
 
-def find(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[Mistake]]:
+def find(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[ScenarioMistake]]:
     """The scenarios in files and, recursively, in directories; and all mistakes.
 
     A document without steps is passed over in a directory, and is a mistake when it is named.
     """
     scenarios: list[Scenario] = []
-    mistakes: list[Mistake] = []
+    mistakes: list[ScenarioMistake] = []
     for path in map(Path, paths):
         for file in _files(path):
             try:
@@ -142,11 +144,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ScenarioMistakes([Mistake(path, 1, 1, f"can't be read: {error.strerror}")]) from None
+        raise ScenarioMistakes([ScenarioMistake(path, 1, 1, f"can't be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise ScenarioMistakes([Mistake(path, line, column, "the document is not UTF-8")]) from None
+        raise ScenarioMistakes([ScenarioMistake(path, line, column, "the document is not UTF-8")]) from None
 
 
 def _game_places(data: Mapping[str, Any]) -> Iterator[Location]:
@@ -171,10 +173,10 @@ def _game(path: Path, text: str, document: Document, place: Location) -> LoadedG
         content = file.read_bytes()
     except OSError as error:
         message = f"the game {source} can't be read: {error.strerror}"
-        raise ScenarioMistakes([Mistake(path, *start, message)]) from None
+        raise ScenarioMistakes([ScenarioMistake(path, *start, message)]) from None
     checked = check(content)
     if checked.game is None:
-        raise ScenarioMistakes(Mistake(file, each.line, each.column, _told(each)) for each in checked.errors)
+        raise ScenarioMistakes(ScenarioMistake(file, each.line, each.column, _told(each)) for each in checked.errors)
     return LoadedGame(read_document(content).data, checked.game)
 
 
@@ -182,12 +184,12 @@ def _inline(path: Path, text: str, place: Location, source: dict[str, Any], star
     checked = check(json.dumps(source))
     if checked.game is not None:
         return LoadedGame(source, checked.game)
-    mistakes = [Mistake(path, *start, _told(each)) for each in checked.errors]
+    mistakes = [ScenarioMistake(path, *start, _told(each)) for each in checked.errors]
     with suppress(yaml.YAMLError):
         placed = check(_alone(text, place)).errors
         # A game with an alias of something outside is nothing by itself.
         if {each.message for each in placed} == {each.message for each in checked.errors}:
-            mistakes = [Mistake(path, each.line, each.column, _told(each)) for each in placed]
+            mistakes = [ScenarioMistake(path, each.line, each.column, _told(each)) for each in placed]
     raise ScenarioMistakes(mistakes)
 
 
@@ -206,7 +208,7 @@ def _alone(text: str, place: Location) -> str:
     return re.sub(r"[^\n]", " ", text[: node.start_mark.index]) + text[node.start_mark.index : node.end_mark.index]
 
 
-def _mistakes(path: Path, document: Document, errors: Sequence[ErrorDetails]) -> Iterator[Mistake]:
+def _mistakes(path: Path, document: Document, errors: Sequence[ErrorDetails]) -> Iterator[ScenarioMistake]:
     told: set[Location] = set()
     located = [(error, _resolved(document, error["loc"])) for error in errors]
     for error, where in located:
@@ -219,7 +221,7 @@ def _mistakes(path: Path, document: Document, errors: Sequence[ErrorDetails]) ->
         ):
             continue  # of a union's branches, only the one that the author took is of interest
         told.add(where)
-        place = document.values.get(where, Place())
+        place = document.values.get(where, SourcePosition())
         name = str(error["loc"][-1]) if error["loc"] else ""
         match error["type"]:
             case "missing":
@@ -233,7 +235,7 @@ def _mistakes(path: Path, document: Document, errors: Sequence[ErrorDetails]) ->
                 message = "must be a mapping"
             case _:
                 message = re.sub(r"^(Value error, |Input )", "", error["msg"])
-        yield Mistake(path, *_at(place), message)
+        yield ScenarioMistake(path, *_at(place), message)
 
 
 def _resolved(document: Document, location: Sequence[int | str]) -> Location:
@@ -267,11 +269,11 @@ def _value(document: Document, where: Location) -> Any:
     return value
 
 
-def _named(document: Document, where: Location) -> Place:
+def _named(document: Document, where: Location) -> SourcePosition:
     """Where a code stands: as a key, or as a value."""
     as_key = where[-2] in ("challenges", "streaks", "leaderboards", "objectives")
-    return (document.keys if as_key else document.values).get(where, Place())
+    return (document.keys if as_key else document.values).get(where, SourcePosition())
 
 
-def _at(place: Place) -> tuple[int, int]:
+def _at(place: SourcePosition) -> tuple[int, int]:
     return place.line, place.column

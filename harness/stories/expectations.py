@@ -32,7 +32,7 @@ ByCode = Annotated[dict[str, T], AfterValidator(_something), Field(json_schema_e
 """What is expected of things, by their codes. Empty, it would expect nothing, and look as if it did."""
 
 
-class Part(BaseModel):
+class ExpectedPart(BaseModel):
     """A part of the document: nothing in it but what is named, and of the right type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -48,7 +48,7 @@ class Part(BaseModel):
         return value
 
 
-class Figures(Part):
+class ExpectedFigures(ExpectedPart):
     """What is expected of one thing. Empty, it would expect nothing, and look as if it did."""
 
     @model_validator(mode="after")
@@ -58,7 +58,7 @@ class Figures(Part):
         return self
 
 
-class Points(Figures):
+class Points(ExpectedFigures):
     """Figures of the ledger."""
 
     balance: int | None = None
@@ -66,7 +66,7 @@ class Points(Figures):
     total_spent: int | None = None
 
 
-class Challenge(Figures):
+class ExpectedChallenge(ExpectedFigures):
     """A way through a challenge."""
 
     status: Literal["not_enrolled", "upcoming", "active", "completed", "expired"] | None = None
@@ -75,7 +75,7 @@ class Challenge(Figures):
     milestones: list[Number] | None = Field(None, description="Exactly these are reached")
 
 
-class Streak(Figures):
+class ExpectedStreak(ExpectedFigures):
     """A streak as it stands; one never recorded counts nothing."""
 
     current: int | None = None
@@ -83,14 +83,14 @@ class Streak(Figures):
     at_risk: StrictBool | None = None
 
 
-class Place(Figures):
+class ExpectedPlace(ExpectedFigures):
     """A place on a leaderboard, in its first window that is now."""
 
     rank: int | None = None
     score: Number | None = None
 
 
-class Participant(Part):
+class ExpectedParticipant(ExpectedPart):
     """Where a participant stands. What is left out may be anything."""
 
     MAY_BE_NULL = frozenset({"tier"})
@@ -101,9 +101,9 @@ class Participant(Part):
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
     tier: str | None = None
-    challenges: ByCode[Challenge] = {}
-    streaks: ByCode[Streak] = {}
-    leaderboards: ByCode[Place | None] = Field({}, description="null: no place")
+    challenges: ByCode[ExpectedChallenge] = {}
+    streaks: ByCode[ExpectedStreak] = {}
+    leaderboards: ByCode[ExpectedPlace | None] = Field({}, description="null: no place")
     timezone: str | None = None
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class Participant(Part):
         return self
 
 
-class Entry(Part):
+class ExpectedEntry(ExpectedPart):
     """A place in a ranking."""
 
     participant: str
@@ -121,15 +121,15 @@ class Entry(Part):
     score: Number | None = None
 
 
-class Ranking(Part):
+class Ranking(ExpectedPart):
     """A leaderboard, from the top."""
 
     code: str
     window: Literal["daily", "weekly", "monthly", "yearly", "all_time"] | None = None
-    entries: list[Entry] = Field(description="Exactly these, in this order")
+    entries: list[ExpectedEntry] = Field(description="Exactly these, in this order")
 
 
-class Environment(Figures):
+class ExpectedEnvironment(ExpectedFigures):
     """How the whole environment stands. What is left out may be anything."""
 
     facts: Count | None = None
@@ -141,14 +141,15 @@ class Environment(Figures):
 
 # Tags stand in the locations of errors, where they must not be taken for keys of the document.
 def _of_whom(value: Any) -> str:
-    named = isinstance(value, Participant) or (isinstance(value, Mapping) and "participant" in value)
+    named = isinstance(value, ExpectedParticipant) or (isinstance(value, Mapping) and "participant" in value)
     return "of a participant" if named else "of the environment"
 
 
-class Expect(Part):
+class Expect(ExpectedPart):
     """What must be so by now."""
 
     expect: Annotated[
-        Annotated[Participant, Tag("of a participant")] | Annotated[Environment, Tag("of the environment")],
+        Annotated[ExpectedParticipant, Tag("of a participant")]
+        | Annotated[ExpectedEnvironment, Tag("of the environment")],
         Discriminator(_of_whom),
     ]

@@ -5,34 +5,34 @@ from typing import Any
 
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
-from harness.client import NOT_FOUND, Client, Refused, segment
-from harness.stories.differences import Difference, differ, same, unmatched
-from harness.stories.expectations import Environment, Participant, Points, Ranking
+from harness.client import NOT_FOUND, Client, RequestRefused, segment
+from harness.stories.differences import ExpectationDifference, differ, same, unmatched
+from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, Points, Ranking
 from harness.stories.routes import Rejected
-from harness.stories.scenario import Refusal, Rejection
+from harness.stories.scenario import ExpectedRefusal, Rejection
 
 Json = dict[str, Any]
 
 MOST_ENTRIES = 100
 
 
-def of_participant(client: Client, expected: Participant) -> list[Difference]:
+def of_participant(client: Client, expected: ExpectedParticipant) -> list[ExpectationDifference]:
     """Where a participant doesn't stand as expected."""
     try:
         state = client.state(expected.participant)
-    except Refused as refused:
+    except RequestRefused as refused:
         if refused.code != NOT_FOUND:
             raise
         return list(differ("exists", expected.exists is not False, False))
     if expected.exists is False:
-        return [Difference("exists", False, True)]
+        return [ExpectationDifference("exists", False, True)]
     found = list(state_differences(expected, state))
     if expected.timezone is not None:
         found += differ("timezone", expected.timezone, timezone_of(client, expected.participant))
     return found
 
 
-def state_differences(expected: Participant, state: Mapping[str, Any]) -> Iterator[Difference]:
+def state_differences(expected: ExpectedParticipant, state: Mapping[str, Any]) -> Iterator[ExpectationDifference]:
     """Where a state is not as expected."""
     if expected.facts is not None:
         yield from differ("facts", expected.facts, state["total_events"])
@@ -59,7 +59,9 @@ def state_differences(expected: Participant, state: Mapping[str, Any]) -> Iterat
             yield from _figures(f"leaderboards.{code}", given, places[code])
 
 
-def of_environment(client: Client, expected: Environment, totals: Mapping[str, Any]) -> Iterator[Difference]:
+def of_environment(
+    client: Client, expected: ExpectedEnvironment, totals: Mapping[str, Any]
+) -> Iterator[ExpectationDifference]:
     """Where the environment is not as expected. `totals` is the answer of a drain."""
     for name in ("facts", "duplicates", "dead"):
         count = getattr(expected, name)
@@ -72,29 +74,29 @@ def of_environment(client: Client, expected: Environment, totals: Mapping[str, A
         yield from differ("warnings", sorted(expected.warnings), sorted(warned))
 
 
-def of_refusal(expected: Refusal, refused: Refused) -> Iterator[Difference]:
+def of_refusal(expected: ExpectedRefusal, refused: RequestRefused) -> Iterator[ExpectationDifference]:
     """Where a refusal is another than expected."""
     if expected.status is not None:
         yield from differ("status", expected.status, refused.status)
     if expected.code is not None:
         yield from differ("code", expected.code, refused.code)
     if expected.field is not None and expected.field not in refused.fields:
-        yield Difference("field", expected.field, refused.fields)
+        yield ExpectationDifference("field", expected.field, refused.fields)
 
 
-def of_rejections(expected: Iterable[Rejection], rejected: Rejected) -> Iterator[Difference]:
+def of_rejections(expected: Iterable[Rejection], rejected: Rejected) -> Iterator[ExpectationDifference]:
     """Where not exactly those events of a batch were rejected, or for other reasons."""
     wanted: dict[int, list[Json]] = {}
     for each in expected:
         wanted.setdefault(each.index, []).append(each.model_dump(exclude_none=True, exclude={"index"}))
     for index in sorted({*wanted, *rejected}):
         if index not in rejected:
-            yield Difference(f"batch[{index}]", "rejected", "accepted")
+            yield ExpectationDifference(f"batch[{index}]", "rejected", "accepted")
         elif index not in wanted:
-            yield Difference(f"batch[{index}]", "accepted", f"rejected: {_errors(rejected[index])}")
+            yield ExpectationDifference(f"batch[{index}]", "accepted", f"rejected: {_errors(rejected[index])}")
         else:
             for told in unmatched(wanted[index], rejected[index]):
-                yield Difference(f"batch[{index}]", told, _errors(rejected[index]))
+                yield ExpectationDifference(f"batch[{index}]", told, _errors(rejected[index]))
 
 
 def timezone_of(client: Client, participant_id: str) -> str:
@@ -104,16 +106,16 @@ def timezone_of(client: Client, participant_id: str) -> str:
     return "UTC" if newest is None else str(newest["properties"]["timezone"])
 
 
-def _figures(what: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[Difference]:
+def _figures(what: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[ExpectationDifference]:
     for name, value in expected.items():
         yield from differ(f"{what}.{name}", value, actual[name])
 
 
-def _challenges(expected: Participant, actual: Mapping[str, Any]) -> Iterator[Difference]:
+def _challenges(expected: ExpectedParticipant, actual: Mapping[str, Any]) -> Iterator[ExpectationDifference]:
     for code, challenge in expected.challenges.items():
         what = f"challenges.{code}"
         if code not in actual:
-            yield Difference(what, challenge.model_dump(exclude_unset=True), None)
+            yield ExpectationDifference(what, challenge.model_dump(exclude_unset=True), None)
             continue
         found = actual[code]
         figures = challenge.model_dump(include={"status", "progress"}, exclude_none=True)
@@ -136,7 +138,7 @@ def _streak(state: Mapping[str, Any] | None) -> Json:
     }
 
 
-def _ranking(client: Client, expected: Ranking) -> Iterator[Difference]:
+def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifference]:
     asked = {"limit": MOST_ENTRIES} | ({} if expected.window is None else {"period": expected.window})
     answer = client.call("GET", f"/gamify/leaderboards/{segment(expected.code)}", **asked)
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
@@ -150,7 +152,7 @@ def _ranking(client: Client, expected: Ranking) -> Iterator[Difference]:
         if wanted is not None and found is not None:
             found = {name: found[name] for name in wanted}
         if not same(wanted, found):
-            yield Difference(f"leaderboard.{expected.code}[{place}]", wanted, found)
+            yield ExpectationDifference(f"leaderboard.{expected.code}[{place}]", wanted, found)
 
 
 def _errors(errors: Iterable[Json]) -> str:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from bq_server.moments import format_timestamp
-from harness.client import Client, Refused, Unreachable
+from harness.client import Client, RequestRefused, Unreachable
 from harness.stories.differences import table
-from harness.stories.outcomes import Failure, Mode
+from harness.stories.outcomes import Mode, StoryFailure
 from harness.stories.playing import Player, Stopped
 from harness.stories.routes import ByStream, BySync
 from harness.stories.scenario import Scenario
@@ -15,17 +15,17 @@ from harness.stories.shuffling import Recorder, play_shuffled
 from harness.stories.snapshots import Snapshot, compare_snapshots, take_snapshot
 
 
-def by_stream(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+def by_stream(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:  # noqa: ARG001 - nothing is random
     """Events through the stream."""
     return Player(scenario, client, ByStream(client)).play()
 
 
-def by_sync(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+def by_sync(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:  # noqa: ARG001 - nothing is random
     """Events through the sync path."""
     return Player(scenario, client, BySync(client)).play()
 
 
-def by_both(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # noqa: ARG001 - nothing is random
+def by_both(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:  # noqa: ARG001 - nothing is random
     """Through the stream, then through sync; both must come to the same."""
     clock = _clock(scenario)
     streamed = Player(scenario, client, ByStream(client), way="stream", clock=clock)
@@ -40,7 +40,7 @@ def by_both(scenario: Scenario, client: Client, seed: int) -> list[Failure]:  # 
     return _compared(synced, first, take_snapshot(client), ("stream", "sync"), any_order=any_order)
 
 
-def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[Failure]:
+def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:
     """In order, then with repeats in random order; both must come to the same."""
     clock = _clock(scenario)
     recorder = Recorder(client, clock, scenario.steps)
@@ -57,7 +57,7 @@ def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[Failure]:
     return _compared(player, first, take_snapshot(client), ("in order", "shuffled"), any_order=True)
 
 
-PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[Failure]]] = {
+PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[StoryFailure]]] = {
     "stream": by_stream,
     "sync": by_sync,
     "both": by_both,
@@ -65,7 +65,7 @@ PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[Failure]]] = {
 }
 
 
-def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[Failure]:
+def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:
     """Play a scenario by one of the modes. What the server refuses or doesn't answer is a failure, too.
 
     So is a mistake of the harness itself: it must not keep the other scenarios from being played.
@@ -74,10 +74,10 @@ def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[F
         return PLAYS[mode](scenario, client, seed)
     except Stopped as stopped:
         return [stopped.failure]
-    except (Refused, Unreachable) as error:
-        return [Failure(f"{scenario.path} [{mode}]: {error}")]
+    except (RequestRefused, Unreachable) as error:
+        return [StoryFailure(f"{scenario.path} [{mode}]: {error}")]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this scenario's
-        return [Failure(f"{scenario.path} [{mode}]: the harness failed: {type(error).__name__}: {error}")]
+        return [StoryFailure(f"{scenario.path} [{mode}]: the harness failed: {type(error).__name__}: {error}")]
 
 
 def _clock(scenario: Scenario) -> str:
@@ -87,7 +87,7 @@ def _clock(scenario: Scenario) -> str:
 
 def _compared(
     player: Player, one: Snapshot, other: Snapshot, names: tuple[str, str], *, any_order: bool
-) -> list[Failure]:
+) -> list[StoryFailure]:
     differences = list(compare_snapshots(one, other, any_order=any_order))
     if not differences:
         return []

@@ -10,7 +10,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class StoryFailure:
     """Something that was not as the story tells."""
 
     text: str
@@ -22,14 +22,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StoryOutcome:
     """A scenario, played."""
 
     name: str
     path: Path
     mode: Mode
     seed: int
-    failures: Sequence[Failure] = field(default_factory=tuple)
+    failures: Sequence[StoryFailure] = field(default_factory=tuple)
     seconds: float = 0.0
 
     @property

@@ -2,16 +2,26 @@
 
 from typing import Any, Protocol
 
-from harness.client import Client, Refused, Unreachable
+from harness.client import Client, RequestRefused, Unreachable
 from harness.stories import expecting
 from harness.stories.differences import table, unmatched, written
-from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
 from harness.stories.explaining import explain
 from harness.stories.exported import read_export
 from harness.stories.manual import Manual, act, apply
-from harness.stories.outcomes import Failure
-from harness.stories.routes import Rejected, Route
-from harness.stories.scenario import STEPS, Advance, Batch, PutGame, Refusal, Scenario, Send, SetClock, Step
+from harness.stories.outcomes import StoryFailure
+from harness.stories.routes import Rejected, StoryRoute
+from harness.stories.scenario import (
+    STEPS,
+    Advance,
+    BatchOfEvents,
+    ExpectedRefusal,
+    PutGame,
+    Scenario,
+    Send,
+    SetClock,
+    Step,
+)
 
 Json = dict[str, Any]
 
@@ -29,7 +39,7 @@ class Watcher(Protocol):
 class Stopped(Exception):
     """The story can't go on: the step was refused, or nobody answered."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: StoryFailure) -> None:
         super().__init__(failure.text)
         self.failure = failure
 
@@ -41,7 +51,7 @@ class Player:
         self,
         scenario: Scenario,
         client: Client,
-        route: Route,
+        route: StoryRoute,
         *,
         way: str = "",
         clock: str | None = None,
@@ -50,7 +60,7 @@ class Player:
         """`way` names this play in failures, `clock` is where it stands still, in place of the story's own moment."""
         self.scenario = scenario
         self.client = client
-        self.failures: list[Failure] = []
+        self.failures: list[StoryFailure] = []
         self._route = route
         self._way = f" [{way}]" if way else ""
         self._clock = clock or scenario.story.clock
@@ -58,7 +68,7 @@ class Player:
         self._totals: Json | None = None
         self._explained: set[str] = set()
 
-    def play(self) -> list[Failure]:
+    def play(self) -> list[StoryFailure]:
         """Play from an empty environment to the end, or to the first step that can't be taken."""
         try:
             self.set_up()
@@ -67,7 +77,7 @@ class Player:
             self._look_for_dead()
         except Stopped as stopped:
             self.failures.append(stopped.failure)
-        except (Refused, Unreachable) as error:
+        except (RequestRefused, Unreachable) as error:
             self.failures.append(self.failure(None, str(error)))
         return self.failures
 
@@ -89,14 +99,14 @@ class Player:
         """Take a step that is not an event. Raises `Stopped`."""
         self._guarded(index, step.refused, lambda: self._act(index, step))
 
-    def failure(self, index: int | None, what: str, lines: list[str] | None = None) -> Failure:
+    def failure(self, index: int | None, what: str, lines: list[str] | None = None) -> StoryFailure:
         """A failure of a step, or of the whole."""
         details = "".join("\n" + f"    {line}".rstrip() for line in lines or ())
         path = self.scenario.path
         if index is None:
-            return Failure(f"{path}{self._way}: {what}{details}")
+            return StoryFailure(f"{path}{self._way}: {what}{details}")
         line = self.scenario.lines[index]
-        return Failure(
+        return StoryFailure(
             f"{path}:{line}: step {index + 1}, {self._told(index)}{self._way}: {what}{details}", line, index + 1
         )
 
@@ -104,7 +114,7 @@ class Player:
         step = self.scenario.steps[index]
         kind = next(key for key, model in STEPS.items() if isinstance(step, model))
         match step:
-            case Expect(expect=Participant(participant=participant)):
+            case Expect(expect=ExpectedParticipant(participant=participant)):
                 return f"expect of {participant}"
             case Send(send={"event_name": str(name)}):
                 return f"send {name}"
@@ -115,7 +125,7 @@ class Player:
             case Send():
                 self._totals = None
                 self._send(index, step)
-            case Batch():
+            case BatchOfEvents():
                 self._totals = None
                 self._batch(index, step)
             case Advance() | SetClock():
@@ -154,7 +164,7 @@ class Player:
             lines += [f"caused   {written(each)}" for each in effects] or ["it caused nothing"]
             self.failures.append(self.failure(index, "it didn't cause what was expected", lines))
 
-    def _batch(self, index: int, step: Batch) -> None:
+    def _batch(self, index: int, step: BatchOfEvents) -> None:
         if step.refused is not None:
             # Only as a batch can a batch be refused, whatever the route: singly its events may be good.
             self._guarded(
@@ -189,20 +199,20 @@ class Player:
         """No story means an accepted event to come to nothing, unless it says so."""
         dead = self.settle()["dead"]
         expected = (step.expect for step in self.scenario.steps if isinstance(step, Expect))
-        if dead and not any(isinstance(each, Environment) and each.dead for each in expected):
+        if dead and not any(isinstance(each, ExpectedEnvironment) and each.dead for each in expected):
             self.failures.append(
                 self.failure(None, f"accepted events that could not be processed, dead letters: {dead}")
             )
 
     def _expect(self, index: int, step: Expect) -> None:
         totals, expected = self.settle(), step.expect
-        if isinstance(expected, Participant):
+        if isinstance(expected, ExpectedParticipant):
             differences = expecting.of_participant(self.client, expected)
         else:
             differences = list(expecting.of_environment(self.client, expected, totals))
         if differences:
             lines = table(differences)
-            if isinstance(expected, Participant) and expected.participant not in self._explained:
+            if isinstance(expected, ExpectedParticipant) and expected.participant not in self._explained:
                 self._explained.add(expected.participant)
                 lines += ["", *self._why(expected.participant)]
             self.failures.append(self.failure(index, "not as expected", lines))
@@ -210,14 +220,14 @@ class Player:
     def _why(self, participant: str) -> list[str]:
         try:
             return explain(read_export(self.client), participant)
-        except (Refused, Unreachable) as error:
+        except (RequestRefused, Unreachable) as error:
             return [f"why can't be told: {error}"]
 
-    def _guarded(self, index: int, refused: Refusal | None, request: Any) -> None:
+    def _guarded(self, index: int, refused: ExpectedRefusal | None, request: Any) -> None:
         """Make a request that must succeed, or be refused so. Raises `Stopped` when it did neither."""
         try:
             request()
-        except Refused as error:
+        except RequestRefused as error:
             if refused is None:
                 raise Stopped(self.failure(index, f"was refused: {error}")) from None
             differences = list(expecting.of_refusal(refused, error))

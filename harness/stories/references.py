@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from bq_server.game import Game
-from bq_server.game.document import Path as Location
-from harness.stories.expectations import Environment, Expect, Participant
-from harness.stories.scenario import Enroll, Give, Story
+from bq_server.game.document.parser import Path as Location
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
+from harness.stories.scenario import Enroll, Give, PlayedStory
 
 Dangling = tuple[Location, str]
 
 
-def dangling(story: Story, games: Sequence[Game]) -> Iterator[Dangling]:
+def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
     """Each code that no game of the story has, and where it stands. What is to be refused may name anything."""
     for index, step in enumerate(story.steps):
         here: Location = ("steps", index)
@@ -20,13 +20,13 @@ def dangling(story: Story, games: Sequence[Game]) -> Iterator[Dangling]:
                 yield from _unknown(games, "challenges", [((*here, "enroll", "challenge"), enrolment.challenge)])
             case Give(give=gift, refused=None) if gift.badge is not None:
                 yield from _unknown(games, "badges", [((*here, "give", "badge"), gift.badge)])
-            case Expect(expect=Participant() as expected):
+            case Expect(expect=ExpectedParticipant() as expected):
                 yield from _of_participant((*here, "expect"), expected, games)
-            case Expect(expect=Environment() as expected):
+            case Expect(expect=ExpectedEnvironment() as expected):
                 yield from _of_environment((*here, "expect"), expected, games)
 
 
-def _of_participant(here: Location, expected: Participant, games: Sequence[Game]) -> Iterator[Dangling]:
+def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequence[Game]) -> Iterator[Dangling]:
     badges = [((*here, "badges", place), code) for place, code in enumerate(expected.badges or ())]
     yield from _unknown(games, "badges", badges)
     if expected.tier is not None:
@@ -48,7 +48,7 @@ def _of_participant(here: Location, expected: Participant, games: Sequence[Game]
             )
 
 
-def _of_environment(here: Location, expected: Environment, games: Sequence[Game]) -> Iterator[Dangling]:
+def _of_environment(here: Location, expected: ExpectedEnvironment, games: Sequence[Game]) -> Iterator[Dangling]:
     if expected.leaderboard is not None:
         yield from _unknown(games, "leaderboards", [((*here, "leaderboard", "code"), expected.leaderboard.code)])
 

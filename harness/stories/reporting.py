@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
-from harness.stories.outcomes import Mode, Outcome
+from harness.stories.outcomes import Mode, StoryOutcome
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -23,11 +23,11 @@ class Report:
     seed: int
     total: int
     """How many scenarios there were to play."""
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[StoryOutcome] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
-    def failed(self) -> list[Outcome]:
+    def failed(self) -> list[StoryOutcome]:
         """Those that were not as their story tells."""
         return [outcome for outcome in self.outcomes if not outcome.passed]
 
@@ -44,7 +44,7 @@ class Report:
 class Teller(Protocol):
     """Tells the outcome of each scenario as it ends."""
 
-    def __call__(self, outcome: Outcome) -> None:
+    def __call__(self, outcome: StoryOutcome) -> None:
         """Tell one."""
 
 
@@ -60,7 +60,7 @@ def telling(total: int, *, silent: bool) -> Iterator[Teller]:
         yield lambda outcome: print("\n".join(lines(outcome)), flush=True)  # noqa: T201 - what it is for
 
 
-def lines(outcome: Outcome) -> list[str]:
+def lines(outcome: StoryOutcome) -> list[str]:
     """An outcome in lines."""
     word = "passed" if outcome.passed else "FAILED"
     failures = [f"  {line}".rstrip() for failure in outcome.failures for line in failure.text.splitlines()]
@@ -137,7 +137,7 @@ def _bar(total: int) -> Iterator[Teller]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("playing", total=total)
 
-        def tell(outcome: Outcome) -> None:
+        def tell(outcome: StoryOutcome) -> None:
             progress.advance(task)
             if not outcome.passed:
                 first, *rest = lines(outcome)

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.modes import play_by
-from harness.stories.outcomes import Mode, Outcome
+from harness.stories.outcomes import Mode, StoryOutcome
 from harness.stories.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ServerUnderTest:
     """An environment of a server that runs already."""
 
     url: str
     key: str
 
 
-def play(scenario: Scenario, client: Client, mode: Mode = "stream", seed: int | None = None) -> Outcome:
+def play(scenario: Scenario, client: Client, mode: Mode = "stream", seed: int | None = None) -> StoryOutcome:
     """Play a scenario in the client's test environment, which is emptied before, game and all, and left as it ends.
 
     The seed decides how `shuffled` shuffles; without one it is drawn, and told in the outcome. What goes wrong, even
@@ -32,12 +32,15 @@ def play(scenario: Scenario, client: Client, mode: Mode = "stream", seed: int | 
     seed = secrets.randbits(32) if seed is None else seed
     start = time.perf_counter()
     failures = play_by(mode, scenario, client, seed)
-    return Outcome(scenario.name, scenario.path, mode, seed, tuple(failures), time.perf_counter() - start)
+    return StoryOutcome(scenario.name, scenario.path, mode, seed, tuple(failures), time.perf_counter() - start)
 
 
 def run(
-    scenarios: Sequence[Scenario], targets: Sequence[Target | PrivateServer], mode: Mode = "stream", seed: int = 0
-) -> Generator[Outcome, None, None]:
+    scenarios: Sequence[Scenario],
+    targets: Sequence[ServerUnderTest | PrivateServer],
+    mode: Mode = "stream",
+    seed: int = 0,
+) -> Generator[StoryOutcome, None, None]:
     """Play scenarios, as many at a time as there are targets; yields each as it ends.
 
     Private servers are started and ended here: close the generator to end them early. Raises `ServerFailed`.
@@ -45,7 +48,7 @@ def run(
     waiting = queue.SimpleQueue[Scenario]()
     for scenario in scenarios:
         waiting.put(scenario)
-    ended = queue.SimpleQueue[Outcome | BaseException]()
+    ended = queue.SimpleQueue[StoryOutcome | BaseException]()
     workers = [_Worker(target, waiting, ended, mode, seed) for target in targets[: len(scenarios)]]
     finished = False
     try:
@@ -72,9 +75,9 @@ class _Worker(threading.Thread):
 
     def __init__(
         self,
-        target: Target | PrivateServer,
+        target: ServerUnderTest | PrivateServer,
         waiting: queue.SimpleQueue[Scenario],
-        ended: queue.SimpleQueue[Outcome | BaseException],
+        ended: queue.SimpleQueue[StoryOutcome | BaseException],
         mode: Mode,
         seed: int,
     ) -> None:
@@ -106,5 +109,5 @@ class _Worker(threading.Thread):
             self._ended.put(error)
 
 
-def _open(target: Target | PrivateServer) -> AbstractContextManager[Target | PrivateServer]:
+def _open(target: ServerUnderTest | PrivateServer) -> AbstractContextManager[ServerUnderTest | PrivateServer]:
     return target if isinstance(target, PrivateServer) else nullcontext(target)

@@ -18,7 +18,7 @@ from pydantic import (
 
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
-from harness.stories.expectations import Count, Expect, Part
+from harness.stories.expectations import Count, Expect, ExpectedPart
 
 Json = dict[str, Any]
 
@@ -66,7 +66,7 @@ GameSource = Annotated[
 ]
 
 
-class Refusal(Part):
+class ExpectedRefusal(ExpectedPart):
     """How a request must be refused; what is left out may be anything."""
 
     status: int | None = None
@@ -74,7 +74,7 @@ class Refusal(Part):
     field: str | None = Field(None, description="One of the fields that are wrong")
 
 
-class Rejection(Part):
+class Rejection(ExpectedPart):
     """An event of a batch that must be rejected."""
 
     index: Count = Field(description="Its place in the batch, from 0")
@@ -82,8 +82,8 @@ class Rejection(Part):
     code: str | None = None
 
 
-class _Refusable(Part):
-    refused: Refusal | None = Field(None, description="The request is refused, so")
+class _Refusable(ExpectedPart):
+    refused: ExpectedRefusal | None = Field(None, description="The request is refused, so")
 
 
 class Send(_Refusable):
@@ -102,7 +102,7 @@ class Send(_Refusable):
         return self
 
 
-class Batch(_Refusable):
+class BatchOfEvents(_Refusable):
     """Events to send in one request; singly in the modes that need it."""
 
     batch: list[Event]
@@ -120,19 +120,19 @@ class Batch(_Refusable):
         return self
 
 
-class Advance(Part):
+class Advance(ExpectedPart):
     """Move the clock ahead."""
 
     advance: Duration
 
 
-class SetClock(Part):
+class SetClock(ExpectedPart):
     """Let the frozen clock show this moment."""
 
     clock: Moment
 
 
-class Enrolment(Part):
+class Enrolment(ExpectedPart):
     """Who enters which challenge."""
 
     participant: str
@@ -145,7 +145,7 @@ class Enroll(_Refusable):
     enroll: Enrolment
 
 
-class Profile(Part):
+class Profile(ExpectedPart):
     """Who, and what to know of them; null takes away what was known."""
 
     MAY_BE_NULL = frozenset({"display_name", "avatar_url", "attributes"})
@@ -163,7 +163,7 @@ class PutProfile(_Refusable):
     profile: Profile
 
 
-class Gift(Part):
+class Gift(ExpectedPart):
     """A badge, or points, by hand."""
 
     participant: str
@@ -184,7 +184,7 @@ class Give(_Refusable):
     give: Gift
 
 
-class Deduction(Part):
+class Deduction(ExpectedPart):
     """Points, by hand."""
 
     participant: str
@@ -205,11 +205,11 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | Batch | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
-    "batch": Batch,
+    "batch": BatchOfEvents,
     "advance": Advance,
     "clock": SetClock,
     "enroll": Enroll,
@@ -230,7 +230,7 @@ def _kind(value: Any) -> str | None:
 
 TaggedStep = Annotated[
     Annotated[Send, Tag("send step")]
-    | Annotated[Batch, Tag("batch step")]
+    | Annotated[BatchOfEvents, Tag("batch step")]
     | Annotated[Advance, Tag("advance step")]
     | Annotated[SetClock, Tag("clock step")]
     | Annotated[Enroll, Tag("enroll step")]
@@ -243,7 +243,7 @@ TaggedStep = Annotated[
 ]
 
 
-class Story(Part):
+class PlayedStory(ExpectedPart):
     """A scenario as it is written."""
 
     name: str = Field(min_length=1, max_length=255)
@@ -269,7 +269,7 @@ class Scenario:
     """A story without mistakes, ready to be played."""
 
     path: Path
-    story: Story
+    story: PlayedStory
     lines: Sequence[int]
     """The line of each step, from 1."""
     game: LoadedGame | None = None
@@ -290,7 +290,7 @@ class Scenario:
 
 def scenario_schema() -> Json:
     """The JSON Schema of the scenario document, for editors that complete it."""
-    return Story.model_json_schema() | {
+    return PlayedStory.model_json_schema() | {
         "title": "bq-server scenario",
         "$schema": "https://json-schema.org/draft/2020-12/schema",
     }

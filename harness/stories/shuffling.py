@@ -10,7 +10,7 @@ from harness.client import Client
 from harness.stories.manual import Manual, participant_of
 from harness.stories.playing import Player
 from harness.stories.routes import ByStream, Rejected
-from harness.stories.scenario import Batch, Send, Step
+from harness.stories.scenario import BatchOfEvents, Send, Step
 
 Json = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Chapter:
 
 
 @dataclass(slots=True)
-class Script:
+class ShuffledScript:
     """A story as it was played, ready to be played otherwise."""
 
     chapters: list[Chapter] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Recorder(ByStream):
 
     def __init__(self, client: Client, moment: str, steps: Sequence[Step]) -> None:
         super().__init__(client)
-        self.script = Script()
+        self.script = ShuffledScript()
         self._events: list[Json] = []
         self._clock = client.clock
         self._shows = parse_timestamp(moment)
@@ -85,7 +85,7 @@ class Recorder(ByStream):
             self._next = {}
         self._shows = shows
 
-    def finish(self) -> Script:
+    def finish(self) -> ShuffledScript:
         """End the last chapter; answers all."""
         self._end()
         return self.script
@@ -123,12 +123,12 @@ def _moments(step: Step) -> int:
     match step:
         case Send():
             return step.times
-        case Batch():
+        case BatchOfEvents():
             return len(step.batch)
     return 1
 
 
-def play_shuffled(player: Player, client: Client, script: Script, randomness: random.Random) -> None:
+def play_shuffled(player: Player, client: Client, script: ShuffledScript, randomness: random.Random) -> None:
     """Play a recorded story again, every event at least once, in an order that is only kept between chapters.
 
     Where the story says `in_order`, events are only repeated. Raises `Refused` and `Unreachable`, and `Stopped`.

@@ -9,7 +9,7 @@ from typing import Any
 from bq_server.game import Game
 from bq_server.moments import parse_timestamp
 from harness.client import Client, segment
-from harness.stories.differences import Difference, compare
+from harness.stories.differences import ExpectationDifference, compare
 from harness.stories.exported import Exported, read_export
 
 Json = dict[str, Any]
@@ -61,16 +61,16 @@ def take_snapshot(client: Client) -> Snapshot:
     return snapshot
 
 
-def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Iterator[Difference]:
+def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Iterator[ExpectationDifference]:
     """Where two ends differ, ids and moments of processing aside: `expected` is in the first, `actual` in the other.
 
     With `any_order`, the moments of awards may differ, and who of equals stands first where awards decide it.
     """
     facts, others = (Counter(_facts(each.exported, any_order=any_order)) for each in (one, other))
     for fact, count in sorted((facts - others).items()):
-        yield Difference("facts", f"{count} x {fact}", "missing")
+        yield ExpectationDifference("facts", f"{count} x {fact}", "missing")
     for fact, count in sorted((others - facts).items()):
-        yield Difference("facts", "missing", f"{count} x {fact}")
+        yield ExpectationDifference("facts", "missing", f"{count} x {fact}")
     yield from compare("", _states(one, any_order=any_order), _states(other, any_order=any_order))
     yield from compare("", _rankings(one, any_order=any_order), _rankings(other, any_order=any_order))
 

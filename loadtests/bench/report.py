@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from loadtests.bench.cases import CLOSED, LIMITS, OPEN, SATURATED, Case
 from loadtests.bench.rounds import Results
-from loadtests.bench.targets import ACCEPTED_SHARE, TARGETS, Target
+from loadtests.bench.targets import ACCEPTED_SHARE, TARGETS, BenchTarget
 from loadtests.markdown import cell, extremes, facts_about, number, table
 from loadtests.plot import Chart, Line
 
@@ -101,7 +101,7 @@ def _targets(results: Results) -> list[str]:
     return ["## Targets", intro, table(rows)] if len(rows) > 1 else []
 
 
-def _verdict(target: Target, results: Results) -> str:
+def _verdict(target: BenchTarget, results: Results) -> str:
     if not target.wanted:
         return ""
     accepted = target.accepted(results)

@@ -11,7 +11,7 @@ ACCEPTED_SHARE = 0.98
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class BenchTarget:
     """A figure of a case, alone or over another one, that should be at least or at most so much."""
 
     label: str
@@ -46,31 +46,39 @@ class Target:
         return "" if self.most is None else f"at most {self.most:g}"
 
 
-TARGETS: Sequence[Target] = (
-    Target("singles at 32 in flight / Fastify", ("none.single.32", "events"), ("fastify.single.32", "events"), 1.0),
-    Target("singles at 32 in flight / FastAPI", ("none.single.32", "events"), ("fastapi.single.32", "events"), 5.0),
-    Target("p99 at 32 in flight / Fastify", ("none.single.32", "p99"), ("fastify.single.32", "p99"), most=1.0),
-    Target("batches / Fastify", ("none.batch", "events"), ("fastify.batch", "events"), 1.0),
-    Target("batches / FastAPI", ("none.batch", "events"), ("fastapi.batch", "events")),
-    Target("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50),
-    Target("p99 at 2,000/s Poisson, no game, ms", ("none.open.2000", "p99"), most=10),
-    Target("p99 at 1,000/s Poisson, 20 definitions, ms", ("game.open.1000", "p99"), most=50),
-    Target("p99.9 at 1,000/s Poisson, 20 definitions, ms", ("game.open.1000", "p999"), most=100),
-    Target("ingest with the consumer saturated / no game", ("saturated", "events"), ("none.single.32", "events"), 0.5),
-    Target("p99 with the consumer saturated, ms", ("saturated", "p99"), most=50),
-    Target("consumer under ingest / alone", ("saturated", "consumer"), ("saturated", "consumer_alone"), 0.4),
-    Target("CPU of a single event / Fastify", ("none.single.32", "cpu"), ("fastify.single.32", "cpu")),
-    Target("CPU of a single event / FastAPI", ("none.single.32", "cpu"), ("fastapi.single.32", "cpu")),
-    Target("CPU of an event in a batch / Fastify", ("none.batch", "cpu"), ("fastify.batch", "cpu")),
-    Target(
+TARGETS: Sequence[BenchTarget] = (
+    BenchTarget(
+        "singles at 32 in flight / Fastify", ("none.single.32", "events"), ("fastify.single.32", "events"), 1.0
+    ),
+    BenchTarget(
+        "singles at 32 in flight / FastAPI", ("none.single.32", "events"), ("fastapi.single.32", "events"), 5.0
+    ),
+    BenchTarget("p99 at 32 in flight / Fastify", ("none.single.32", "p99"), ("fastify.single.32", "p99"), most=1.0),
+    BenchTarget("batches / Fastify", ("none.batch", "events"), ("fastify.batch", "events"), 1.0),
+    BenchTarget("batches / FastAPI", ("none.batch", "events"), ("fastapi.batch", "events")),
+    BenchTarget("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50),
+    BenchTarget("p99 at 2,000/s Poisson, no game, ms", ("none.open.2000", "p99"), most=10),
+    BenchTarget("p99 at 1,000/s Poisson, 20 definitions, ms", ("game.open.1000", "p99"), most=50),
+    BenchTarget("p99.9 at 1,000/s Poisson, 20 definitions, ms", ("game.open.1000", "p999"), most=100),
+    BenchTarget(
+        "ingest with the consumer saturated / no game", ("saturated", "events"), ("none.single.32", "events"), 0.5
+    ),
+    BenchTarget("p99 with the consumer saturated, ms", ("saturated", "p99"), most=50),
+    BenchTarget("consumer under ingest / alone", ("saturated", "consumer"), ("saturated", "consumer_alone"), 0.4),
+    BenchTarget("CPU of a single event / Fastify", ("none.single.32", "cpu"), ("fastify.single.32", "cpu")),
+    BenchTarget("CPU of a single event / FastAPI", ("none.single.32", "cpu"), ("fastapi.single.32", "cpu")),
+    BenchTarget("CPU of an event in a batch / Fastify", ("none.batch", "cpu"), ("fastify.batch", "cpu")),
+    BenchTarget(
         "singles at 32 in flight / asyncio.Protocol constant",
         ("none.single.32", "events"),
         ("limit.protocol", "events"),
     ),
-    Target(
+    BenchTarget(
         "singles at 32 in flight / bq-server without its stream",
         ("none.single.32", "events"),
         ("limit.intake", "events"),
     ),
-    Target("singles at 32 in flight / Hypercorn constant", ("none.single.32", "events"), ("limit.hypercorn", "events")),
+    BenchTarget(
+        "singles at 32 in flight / Hypercorn constant", ("none.single.32", "events"), ("limit.hypercorn", "events")
+    ),
 )

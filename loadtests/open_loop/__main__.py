@@ -44,7 +44,7 @@ PATHS = {"async": EVENTS, "sync": SYNC}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OpenLoopTarget:
     """A server to measure; `private` when it is ours."""
 
     url: str
@@ -52,7 +52,7 @@ class Target:
     private: PrivateServer | None = None
 
 
-def fill(target: Target, random: Random, participants: int, events: int) -> None:
+def fill(target: OpenLoopTarget, random: Random, participants: int, events: int) -> None:
     """Queue events in batches, as fast as they are taken. Raises `RuntimeError` when one is refused."""
     batches = -(-events // FILL_BATCH)
     made = batch_requests(target.url, target.key, random, participants, FILL_BATCH)
@@ -61,7 +61,7 @@ def fill(target: Target, random: Random, participants: int, events: int) -> None
         raise RuntimeError(f"the queue could not be filled: {dict(recording.outcomes)}")
 
 
-def measure(target: Target, options: argparse.Namespace) -> Recording:
+def measure(target: OpenLoopTarget, options: argparse.Namespace) -> Recording:
     """One run at the rate that was asked for."""
     random = Random(options.seed)
     made = single_requests(target.url, target.key, random, options.participants, PATHS[options.route])
@@ -76,7 +76,7 @@ def measure(target: Target, options: argparse.Namespace) -> Recording:
     )
 
 
-def run(target: Target, options: argparse.Namespace) -> Figures:
+def run(target: OpenLoopTarget, options: argparse.Namespace) -> Figures:
     """Fill, warm up, measure, wait for the facts, and print."""
     with api_client(target.url, target.key) as client, ExitStack() as stack:
         if definitions := GAMES[options.game]:
@@ -107,7 +107,7 @@ def run(target: Target, options: argparse.Namespace) -> Figures:
     return Figures.of(recording, options.seconds, lags)
 
 
-def _warm_up(target: Target, options: argparse.Namespace) -> int:
+def _warm_up(target: OpenLoopTarget, options: argparse.Namespace) -> int:
     """A moment of the same at half the rate; answers how many events were accepted."""
     if not options.warm_up:
         return 0
@@ -132,16 +132,16 @@ def _lags(client: httpx.Client, options: argparse.Namespace, accepted: int, expe
 
 
 @contextmanager
-def _target(options: argparse.Namespace) -> Iterator[Target]:
+def _target(options: argparse.Namespace) -> Iterator[OpenLoopTarget]:
     if options.url:
-        yield Target(options.url.rstrip("/"), options.key)
+        yield OpenLoopTarget(options.url.rstrip("/"), options.key)
         return
     server_cores, generator_cores = split_cores() if options.pin else (set[int](), set[int]())
     with ExitStack() as stack:
         with on_cores(server_cores):
             server = stack.enter_context(PrivateServer(environment=dict(options.set)))
         stack.enter_context(on_cores(generator_cores))
-        yield Target(server.url, server.key, server)
+        yield OpenLoopTarget(server.url, server.key, server)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ class Answered:
     """`ok` for a status below 300, else the status and the problem's code, such as `503 overloaded`."""
 
 
-class Connection:
+class LoadConnection:
     """Answers come in the order of the requests. Raises `OSError` where the server can't be reached."""
 
     __slots__ = ("_address", "_incoming", "_outgoing", "_pending", "_socket")

@@ -17,7 +17,7 @@ from itertools import cycle
 from typing import cast
 from urllib.parse import urlsplit
 
-from loadtests.open_loop.connection import NO_ANSWER, Answered, Connection
+from loadtests.open_loop.connection import NO_ANSWER, Answered, LoadConnection
 
 GRACE_SECONDS = 30.0
 """How long answers may take after the last request was due; what has none by then is counted as unanswered."""
@@ -89,9 +89,9 @@ class _Run:
         self._count = connections
         self._probe = probe
         self._selector = selectors.DefaultSelector()
-        self._connections: list[Connection] = []
-        self._idle: list[Connection] = []
-        self._prober: Connection | None = None
+        self._connections: list[LoadConnection] = []
+        self._idle: list[LoadConnection] = []
+        self._prober: LoadConnection | None = None
         self._next_probe = 0.0
         self._start = self._end = 0.0
         self.recording = Recording()
@@ -131,7 +131,7 @@ class _Run:
             self._wait(start + schedule[sent] if sent < total else max(self._end, now + LONGEST_WAIT))
         self.recording.outcomes = +self.recording.outcomes
 
-    def _send(self, request: bytes, due: float, now: float, turn: Iterator[Connection]) -> None:
+    def _send(self, request: bytes, due: float, now: float, turn: Iterator[LoadConnection]) -> None:
         connection = self._idle.pop() if self._idle else next(turn)
         connection.send(request, due)
         self.recording.lateness.append((now - due) * 1000)
@@ -151,7 +151,7 @@ class _Run:
         left = min(max(0.0, until - time.perf_counter()), LONGEST_WAIT)
         select.select([self._selector], [], [], left)
         for key, events in self._selector.select(0):
-            connection = cast("Connection", key.fileobj)
+            connection = cast("LoadConnection", key.fileobj)
             if events & selectors.EVENT_WRITE:
                 connection.flush()
                 if not connection.blocked:
@@ -159,7 +159,7 @@ class _Run:
             if events & selectors.EVENT_READ:
                 self._receive(connection)
 
-    def _receive(self, connection: Connection) -> None:
+    def _receive(self, connection: LoadConnection) -> None:
         answers, alive = connection.receive()
         now = time.perf_counter()
         if connection is self._prober:
@@ -182,8 +182,8 @@ class _Run:
         recording.in_time += now <= self._end and answered.outcome != NO_ANSWER
         recording.seconds = now - self._start
 
-    def _connect(self) -> Connection:
-        connection = Connection(self._address)
+    def _connect(self) -> LoadConnection:
+        connection = LoadConnection(self._address)
         self._selector.register(connection, selectors.EVENT_READ)
         return connection
 

@@ -26,7 +26,7 @@ def _text(value: Any) -> Any:
     return value
 
 
-class Event(BaseModel):
+class PeerEvent(BaseModel):
     """The Event Schema, as a service of one page would have it."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -38,7 +38,7 @@ class Event(BaseModel):
     idempotency_key: str | None = Field(None, min_length=1, max_length=255)
 
 
-class Batch(BaseModel):
+class PeerBatch(BaseModel):
     """Each event is validated by itself."""
 
     events: list[Any] = Field(min_length=1, max_length=100)
@@ -67,17 +67,17 @@ def create_app(path: str, key: str) -> FastAPI:
         return JSONResponse({"code": code, "detail": str(error)}, 400 if not_json else 422)
 
     @app.post("/api/v1/ingest/events", status_code=202, dependencies=[Depends(check_key)])
-    async def accept_event(event: Event) -> dict[str, Any]:
+    async def accept_event(event: PeerEvent) -> dict[str, Any]:
         message_id = await client.xadd(STREAM, {"e": event.model_dump_json()})
         return {"accepted": True, "message_id": message_id}
 
     @app.post("/api/v1/ingest/events/batch", status_code=202, dependencies=[Depends(check_key)])
-    async def accept_batch(batch: Batch, response: Response) -> dict[str, Any]:
+    async def accept_batch(batch: PeerBatch, response: Response) -> dict[str, Any]:
         errors = []
         pipeline = client.pipeline(transaction=False)
         for index, document in enumerate(batch.events):
             try:
-                pipeline.xadd(STREAM, {"e": Event.model_validate(document).model_dump_json()})
+                pipeline.xadd(STREAM, {"e": PeerEvent.model_validate(document).model_dump_json()})
             except ValidationError as error:
                 errors.append({"index": index, "detail": str(error)})
         ids = await pipeline.execute()

@@ -11,23 +11,23 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from bq_server import collector
-from bq_server.server import SWITCH_SECONDS
+from bq_server.runtime import collector
+from bq_server.server.run import SWITCH_SECONDS
 from bq_server.store import sqlite
 from loadtests.bench.machine import load, surroundings, versions
 from loadtests.processing_cost import growth, holds, late, size, throughput
-from loadtests.processing_cost.plan import PARTS, Plan, parser, plan_of
-from loadtests.processing_cost.report import Section, render, targets
+from loadtests.processing_cost.plan import PARTS, BenchPlan, parser, plan_of
+from loadtests.processing_cost.report import ReportSection, render, targets
 from loadtests.processing_cost.workshop import Workshop, resident, tell
 
 PACKAGES = ("aiosqlite", "uvloop", "orjson", "pydantic", "common-expression-language")
 
-MEASURES: Mapping[str, Callable[[Workshop], Awaitable[Section]]] = dict(
+MEASURES: Mapping[str, Callable[[Workshop], Awaitable[ReportSection]]] = dict(
     zip(PARTS, (throughput.measure, size.measure, growth.measure, late.measure, holds.measure), strict=True)
 )
 
 
-async def measure(directory: Path, plan: Plan) -> list[Section]:
+async def measure(directory: Path, plan: BenchPlan) -> list[ReportSection]:
     """The sections of the plan, each printed as soon as it is there."""
     # As the server sets them when it starts: they decide how its threads share the interpreter.
     collector.relax()

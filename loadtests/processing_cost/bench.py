@@ -9,16 +9,16 @@ from typing import Literal, Self
 
 from bq_server.clock import Clock, Clocks
 from bq_server.events import Event
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
-from bq_server.processing.applying import Applying
-from bq_server.processing.games import Games
-from bq_server.processing.messages import MessageProcessor
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.game_changes import Applying
+from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.processor import Processor
-from bq_server.processing.refolding import Refolding
+from bq_server.processing.refold_job import Refolding
 from bq_server.store import facts, games, sqlite
 from bq_server.store.database import Database
-from bq_server.stream.entries import Entry
+from bq_server.stream.entries import StreamEntry
 from loadtests.processing_cost.games import SCOPE
 from loadtests.processing_cost.rounds import Sample
 
@@ -52,7 +52,7 @@ class Bench:
         with suppress(asyncio.CancelledError):
             await work
 
-    async def drain(self, batches: Sequence[Sequence[Entry]]) -> None:
+    async def drain(self, batches: Sequence[Sequence[StreamEntry]]) -> None:
         """Process batches of messages one after the other. Raises `RuntimeError` where one becomes no fact."""
         for batch in batches:
             troubles = [result for result in await self._messages.process(batch) if result is not None]
@@ -87,9 +87,9 @@ class Bench:
             return len(await games.open_refolds(connection))
 
 
-def messages_of(events: Sequence[Event]) -> list[Entry]:
+def messages_of(events: Sequence[Event]) -> list[StreamEntry]:
     """The events as the stream holds them."""
-    return [Entry(event.message_id or "", event.to_payload()) for event in events]
+    return [StreamEntry(event.message_id or "", event.to_payload()) for event in events]
 
 
 def checkpoint(path: Path, mode: Literal["PASSIVE", "TRUNCATE"] = "PASSIVE") -> None:

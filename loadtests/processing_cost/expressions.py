@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.game.costs import MAX_STEPS, Cost
-from bq_server.game.syntax import read
+from bq_server.game.expressions.costs import MAX_STEPS, Cost
+from bq_server.game.expressions.parser import read
 
 LARGEST = 30_000
 """Numbers, or characters, of an event that the server just takes: 64 KB."""

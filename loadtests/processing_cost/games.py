@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from bq_server.events import Event, Scope
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 
 SCOPE = Scope("cost", "test")

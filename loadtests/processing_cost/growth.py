@@ -3,11 +3,11 @@
 import time
 from contextlib import AsyncExitStack
 
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from bq_server.store.database import CACHE_KIBIBYTES
 from loadtests.processing_cost.bench import Bench
 from loadtests.processing_cost.games import LISTENING, game_of
-from loadtests.processing_cost.report import Section, Target, costs, of_costs, ratio
+from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, ratio
 from loadtests.processing_cost.rounds import Turn, interleave
 from loadtests.processing_cost.seeding import STORY
 from loadtests.processing_cost.workshop import Workshop, people, resident, tell, turn_of
@@ -16,17 +16,17 @@ MOST_GROWTH = 1.25
 """Of the cost of a fact from the smallest to the largest: what is left of «flat» between the noise of the rounds."""
 
 
-async def measure(workshop: Workshop) -> Section:
+async def measure(workshop: Workshop) -> ReportSection:
     """Both tables."""
     plan = workshop.plan
     rounds = f"{plan.rounds} rounds of {plan.turn} batches, each event of another participant, after {plan.warm_up}"
-    section = Section("Growth", [f"Ratios are of costs; {rounds} to warm up."])
+    section = ReportSection("Growth", [f"Ratios are of costs; {rounds} to warm up."])
     await _by_facts(workshop, section)
     await _by_definitions(workshop, section)
     return section
 
 
-async def _by_facts(workshop: Workshop, section: Section) -> None:
+async def _by_facts(workshop: Workshop, section: ReportSection) -> None:
     plan = workshop.plan
     turns: dict[str, Turn] = {}
     memory = [f"{resident()} before"]
@@ -45,7 +45,9 @@ async def _by_facts(workshop: Workshop, section: Section) -> None:
         section.blocks += [f"### Stored facts, participants {who}", costs("facts", own, of_costs)]
         first, *_, last = own
         section.targets.append(
-            Target(f"cost at {last} facts / {first}, {who}", ratio(own[last], own[first], of_costs), most=MOST_GROWTH)
+            ReportTarget(
+                f"cost at {last} facts / {first}, {who}", ratio(own[last], own[first], of_costs), most=MOST_GROWTH
+            )
         )
     section.blocks.append(
         f"Resident memory of this process, which has all of these databases open: {', '.join(memory)}. The writing "
@@ -53,7 +55,7 @@ async def _by_facts(workshop: Workshop, section: Section) -> None:
     )
 
 
-async def _by_definitions(workshop: Workshop, section: Section) -> None:
+async def _by_definitions(workshop: Workshop, section: ReportSection) -> None:
     plan = workshop.plan
     turns: dict[str, Turn] = {}
     async with AsyncExitStack() as stack:
@@ -65,7 +67,7 @@ async def _by_definitions(workshop: Workshop, section: Section) -> None:
     section.blocks += [f"### Definitions, of which {LISTENING} listen", costs("definitions", samples, of_costs)]
     first, *_, last = samples
     found = ratio(samples[last], samples[first], of_costs)
-    section.targets.append(Target(f"cost with {last} definitions / {first}", found, most=MOST_GROWTH))
+    section.targets.append(ReportTarget(f"cost with {last} definitions / {first}", found, most=MOST_GROWTH))
 
 
 async def _filled(workshop: Workshop, stack: AsyncExitStack, game: Game, everyone: list[str], stored: int) -> Bench:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from itertools import count, islice
 
 from bq_server.events import Event
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from loadtests.markdown import cell, table
 from loadtests.processing_cost.bench import Bench, messages_of
 from loadtests.processing_cost.expressions import EXPRESSIONS, Expression
 from loadtests.processing_cost.games import EVENT_NAME, SECOND, START, chain_game, delayed, event, game_of, ordered_game
 from loadtests.processing_cost.late import FREQUENT, HISTORY_GAP, LATE, LATE_BY, LATE_SHARE, with_history
 from loadtests.processing_cost.loop_probe import Hold, LoopProbe
-from loadtests.processing_cost.report import Section, Target
+from loadtests.processing_cost.report import ReportSection, ReportTarget
 from loadtests.processing_cost.rounds import Spread, interleave
 from loadtests.processing_cost.throughput import DEFINITIONS, FACTS_EACH
 from loadtests.processing_cost.workshop import Workshop, batches_of, people, tell
@@ -34,7 +34,7 @@ LATE_ONES = 40
 Watched = Callable[[], Awaitable[Hold]]
 
 
-async def measure(workshop: Workshop) -> Section:
+async def measure(workshop: Workshop) -> ReportSection:
     """All cases, in turns."""
     turns: dict[str, Watched] = {IDLE: _idle}
     async with AsyncExitStack() as stack:
@@ -45,7 +45,7 @@ async def measure(workshop: Workshop) -> Section:
             turns |= await _costly(workshop, stack, expression)
         tell("filled: everything for the holds")
         found = await interleave(turns, workshop.plan.long_rounds, WARM_UP)
-    section = Section(
+    section = ReportSection(
         "Longest hold of the event loop",
         [
             "A callback that is due every millisecond notes how late it comes; shown is the longest of each round. The "
@@ -60,7 +60,7 @@ async def measure(workshop: Workshop) -> Section:
     for figure, label in (("longest", "longest hold"), ("own", "longest hold of its own")):
         spreads = {name: _spread(holds, figure) for name, holds in busy.items()}
         worst = max(spreads, key=lambda name: spreads[name].most)
-        section.targets.append(Target(f"{label}, ms: {worst}", spreads[worst], most=MOST_MS, worst=True))
+        section.targets.append(ReportTarget(f"{label}, ms: {worst}", spreads[worst], most=MOST_MS, worst=True))
     return section
 
 

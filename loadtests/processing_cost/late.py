@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from loadtests.processing_cost.games import SECOND, delayed, free_game, game_of, ordered_game
-from loadtests.processing_cost.report import Section, Target, costs, of_costs, of_throughputs, ratio
+from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, of_throughputs, ratio
 from loadtests.processing_cost.rounds import Turn, interleave
 from loadtests.processing_cost.throughput import DEFINITIONS
 from loadtests.processing_cost.workshop import Workshop, batches_of, people, tell, turn_of
@@ -29,16 +29,16 @@ GAMES: Mapping[str, Callable[[], Game]] = {
 }
 
 
-async def measure(workshop: Workshop) -> Section:
+async def measure(workshop: Workshop) -> ReportSection:
     """A table for each game, and one for histories."""
-    section = Section("Late facts")
+    section = ReportSection("Late facts")
     for name, make in GAMES.items():
         await _beside_in_order(workshop, section, name, make())
     await _by_history(workshop, section)
     return section
 
 
-async def _beside_in_order(workshop: Workshop, section: Section, name: str, game: Game) -> None:
+async def _beside_in_order(workshop: Workshop, section: ReportSection, name: str, game: Game) -> None:
     plan = workshop.plan
     history = await with_history(workshop, game, people(FREQUENT), plan.history)
     events = workshop.stream(people(FREQUENT), (plan.warm_up + plan.rounds) * plan.turn * plan.batch)
@@ -55,10 +55,10 @@ async def _beside_in_order(workshop: Workshop, section: Section, name: str, game
         costs("events", samples, of_throughputs),
     ]
     found = ratio(samples[LATE], samples[IN_ORDER], of_throughputs)
-    section.targets.append(Target(f"throughput {LATE} / {IN_ORDER}, {name}", found, least=0.5))
+    section.targets.append(ReportTarget(f"throughput {LATE} / {IN_ORDER}, {name}", found, least=0.5))
 
 
-async def _by_history(workshop: Workshop, section: Section) -> None:
+async def _by_history(workshop: Workshop, section: ReportSection) -> None:
     plan = workshop.plan
     (who,) = people(1)
     events = workshop.stream([who], (plan.warm_up + plan.rounds) * plan.turn * plan.batch)
@@ -78,7 +78,7 @@ async def _by_history(workshop: Workshop, section: Section) -> None:
     ]
     first, *_, last = samples
     found = ratio(samples[last], samples[first], of_costs)
-    section.targets.append(Target(f"cost over {last} facts of one participant / {first}", found, most=1.5))
+    section.targets.append(ReportTarget(f"cost over {last} facts of one participant / {first}", found, most=1.5))
 
 
 async def with_history(workshop: Workshop, game: Game, everyone: list[str], each: int) -> Path:

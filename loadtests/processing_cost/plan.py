@@ -22,7 +22,7 @@ apart: believe those, and processor time (of all threads) where wall time spread
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """What to measure, and how long."""
 
     parts: tuple[str, ...]
@@ -82,11 +82,11 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def plan_of(options: argparse.Namespace) -> Plan:
+def plan_of(options: argparse.Namespace) -> BenchPlan:
     """What the options ask for. Raises `ValueError` for what can't be measured."""
     quick: bool = options.quick
     facts = options.facts or ((1000, 5000, 20_000) if quick else (1000, 100_000, 1_000_000))
-    plan = Plan(
+    plan = BenchPlan(
         parts=options.only,
         rounds=_given(options.rounds, 4 if quick else 15),
         long_rounds=_given(options.rounds, 3 if quick else 5),

@@ -11,7 +11,7 @@ Compare = Callable[[float, float], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReportTarget:
     """A figure that should be at least or at most so much."""
 
     label: str
@@ -34,27 +34,27 @@ class Target:
 
 
 @dataclass(slots=True)
-class Section:
+class ReportSection:
     """What one part found."""
 
     title: str
     blocks: list[str] = field(default_factory=list)
     """Paragraphs and tables."""
-    targets: list[Target] = field(default_factory=list)
+    targets: list[ReportTarget] = field(default_factory=list)
 
     def text(self) -> str:
         """The section as Markdown."""
         return "\n\n".join([f"## {self.title}", *self.blocks])
 
 
-def render(about: Mapping[str, str], sections: Sequence[Section]) -> str:
+def render(about: Mapping[str, str], sections: Sequence[ReportSection]) -> str:
     """The whole document."""
     found = targets([target for section in sections for target in section.targets])
     parts = ["# What processing costs", facts_about(about), *found, *(section.text() for section in sections)]
     return "\n\n".join(parts) + "\n"
 
 
-def targets(judged: Sequence[Target]) -> list[str]:
+def targets(judged: Sequence[ReportTarget]) -> list[str]:
     """The targets, and whether they are met."""
     if not judged:
         return []

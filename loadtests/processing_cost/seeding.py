@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 from bq_server.causes import pack_cause
-from bq_server.game.definitions import Game
-from bq_server.game.participant_state import APART
+from bq_server.game.document.definitions import Game
+from bq_server.game.state.packed import APART
 from bq_server.ids import pack
 from bq_server.store import batch, facts, ledger, participants, state
 from bq_server.store.batch import Changes, NewEntry, NewFact, Place
 from bq_server.store.database import Connection
-from bq_server.store.facts import Fact
+from bq_server.store.facts import StoredFact
 from bq_server.store.ledger import NumberedEntry
 from bq_server.store.references import References
 from loadtests.processing_cost.bench import Bench, messages_of
@@ -30,10 +30,10 @@ BULK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SeededPast:
     """What processing made of one participant's story."""
 
-    facts: list[tuple[Fact, str | None]]
+    facts: list[tuple[StoredFact, str | None]]
     """In the order of event time, with what each caused, as it is packed."""
     state: str
     cells: dict[str, Any]
@@ -80,7 +80,7 @@ class Seeding:
                     changes.counts[participant_id] = len(changes.facts)
                     await _write(connection, changes)
 
-    async def _play_one(self, game: Game, participant_id: str, story: int) -> Past:
+    async def _play_one(self, game: Game, participant_id: str, story: int) -> SeededPast:
         events = [
             event(self._bench.ids, self._random, participant_id, START - (story - number) * STORY_GAP)
             for number in range(story)
@@ -90,7 +90,7 @@ class Seeding:
             reference = await participants.reference(connection, SCOPE, participant_id)
             assert reference is not None
             made = await participants.facts(connection, SCOPE, participant_id)
-            return Past(
+            return SeededPast(
                 [(fact, await facts.effects(connection, fact.seq)) for fact in made],
                 await state.text_of(connection, reference),
                 await state.cells_apart(connection, reference, APART),
@@ -99,7 +99,12 @@ class Seeding:
             )
 
     def _clone(
-        self, changes: Changes, past: Past, own: Sequence[tuple[Fact, str | None]], participant_id: str, seq: int
+        self,
+        changes: Changes,
+        past: SeededPast,
+        own: Sequence[tuple[StoredFact, str | None]],
+        participant_id: str,
+        seq: int,
     ) -> None:
         seqs: dict[int, int] = {}
         for fact, effects in own:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bq_server.events import Event
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from bq_server.store import sqlite
 from loadtests.markdown import number, table
 from loadtests.processing_cost.bench import checkpoint
 from loadtests.processing_cost.games import START, event, game_of
 from loadtests.processing_cost.raw_limit import RawLimit
-from loadtests.processing_cost.report import Section, Target
+from loadtests.processing_cost.report import ReportSection, ReportTarget
 from loadtests.processing_cost.rounds import Spread
 from loadtests.processing_cost.throughput import DEFINITIONS, FACTS_EACH, GAME, NO_GAME, TRANSACTIONS
 from loadtests.processing_cost.workshop import GAP, MB, Workshop, batches_of, people, tell
@@ -36,7 +36,7 @@ class Files:
     parts: Mapping[str, int] | None
 
 
-async def measure(workshop: Workshop) -> Section:
+async def measure(workshop: Workshop) -> ReportSection:
     """Process every event, so that nothing but the server decides how large its rows are."""
     count = workshop.plan.participants * FACTS_EACH
     found = {RAW: await _raw(workshop)}
@@ -59,7 +59,9 @@ async def measure(workshop: Workshop) -> Section:
         *_parts(found, count),
     ]
     per_fact = (found[GAME].database + found[GAME].wal) / count
-    return Section("Size", blocks, [Target(f"bytes a fact, {GAME}", Spread.of([per_fact]), most=MOST_BYTES)])
+    return ReportSection(
+        "Size", blocks, [ReportTarget(f"bytes a fact, {GAME}", Spread.of([per_fact]), most=MOST_BYTES)]
+    )
 
 
 async def _raw(workshop: Workshop) -> Files:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from loadtests.markdown import cell, table
 from loadtests.processing_cost.games import game_of
 from loadtests.processing_cost.raw_limit import RawLimit
-from loadtests.processing_cost.report import Section, Target, of_costs, of_throughputs, ratio
+from loadtests.processing_cost.report import ReportSection, ReportTarget, of_costs, of_throughputs, ratio
 from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave
 from loadtests.processing_cost.workshop import Workshop, batches_of, people, tell, turn_of
 
@@ -23,7 +23,7 @@ TRANSACTIONS = (500, 100)
 GAME, NO_GAME = f"{DEFINITIONS} definitions", "no game"
 
 
-async def measure(workshop: Workshop) -> Section:
+async def measure(workshop: Workshop) -> ReportSection:
     """All that writes facts, in turns. Every turn ends with a checkpoint, so that none leaves work to the next."""
     plan = workshop.plan
     turns: dict[str, Turn] = {}
@@ -34,7 +34,7 @@ async def measure(workshop: Workshop) -> Section:
         for name, game in ((GAME, game_of(DEFINITIONS)), (NO_GAME, Game())):
             turns[name] = await _processing_turn(workshop, stack, name, game)
         samples = await interleave(turns, plan.long_rounds, plan.warm_up)
-    section = Section(
+    section = ReportSection(
         "Throughput",
         [
             f"{plan.participants:,} participants with {FACTS_EACH} facts each to begin with; batches of {plan.batch}, "
@@ -47,9 +47,9 @@ async def measure(workshop: Workshop) -> Section:
     limit = samples[_raw(TRANSACTIONS[0])]
     per_second = Spread.of([1e6 / each.wall for each in samples[GAME]])
     section.targets += [
-        Target(f"{GAME} / raw limit", ratio(samples[GAME], limit, of_throughputs), least=0.5),
-        Target(f"{GAME}, facts/s", per_second, least=6000),
-        Target(f"{NO_GAME} / raw limit", ratio(samples[NO_GAME], limit, of_throughputs), least=0.8),
+        ReportTarget(f"{GAME} / raw limit", ratio(samples[GAME], limit, of_throughputs), least=0.5),
+        ReportTarget(f"{GAME}, facts/s", per_second, least=6000),
+        ReportTarget(f"{NO_GAME} / raw limit", ratio(samples[NO_GAME], limit, of_throughputs), least=0.8),
     ]
     return section
 

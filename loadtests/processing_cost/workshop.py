@@ -15,7 +15,7 @@ from bq_server.events import Event
 from bq_server.ids import IdSource
 from loadtests.processing_cost.bench import Bench
 from loadtests.processing_cost.games import SECOND, START, event
-from loadtests.processing_cost.plan import Plan
+from loadtests.processing_cost.plan import BenchPlan
 from loadtests.processing_cost.rounds import Sample, Turn
 from loadtests.processing_cost.seeding import Seeding
 from loadtests.usage import tree_usage
@@ -31,7 +31,7 @@ class Workshop:
     """Makes databases: all of one seed, one source of ids and one clock that stands still."""
 
     directory: Path
-    plan: Plan
+    plan: BenchPlan
     ids: IdSource = field(init=False)
     _made: int = 0
     _events: int = 0

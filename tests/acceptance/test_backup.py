@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
-from bq_server.backup.taking import take
+from bq_server.backup.snapshot import take
 from bq_server.clock import system_clock
-from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
-from bq_server.store import copying
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.store import database_copy
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
@@ -354,7 +354,7 @@ def test_what_was_queued_when_its_environment_was_emptied_does_not_come_back(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies: list[Path] = []
-    copy = copying.copy
+    copy = database_copy.copy
     with ServerProcess(data_dir) as server, ExitStack() as waiting:
         waiting.enter_context(no_new_facts(data_dir))
         for number in range(3):
@@ -367,7 +367,7 @@ def test_what_was_queued_when_its_environment_was_emptied_does_not_come_back(
                 assert server.request("POST", "/sandbox/reset", json={}).status_code == 200
             copy(source, target)
 
-        monkeypatch.setattr(copying, "copy", emptied_before)
+        monkeypatch.setattr(database_copy, "copy", emptied_before)
         directory, file = DataDirectory(data_dir), tmp_path / "backup"
         manifest = asyncio.run(take(directory, None, StreamKeys("bq"), file, replace=False, clock=system_clock))
         assert (len(copies), manifest.queued, manifest.facts) == (2, 0, 0)

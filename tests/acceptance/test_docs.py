@@ -12,9 +12,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner
 
+from bq_server.api.problems import STATUS
 from bq_server.cli import app
 from bq_server.cli.options import flag, variable
-from bq_server.problems import STATUS, Code
+from bq_server.refusals import Code
 from bq_server.settings import Settings
 from tests.support.process import ServerProcess
 
@@ -88,7 +89,7 @@ def test_help_needs_nothing_that_only_running_a_command_needs() -> None:
 
 def test_a_start_needs_nothing_that_only_a_person_at_a_terminal_needs() -> None:
     """Packages that draw: structlog would import Rich. They are there all the same for a command that draws."""
-    script = "import sys, bq_server.logs; loaded = 'rich' in sys.modules; import rich.console; sys.exit(loaded)"
+    script = "import sys, bq_server.runtime.logs; loaded = 'rich' in sys.modules; import rich.console; sys.exit(loaded)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

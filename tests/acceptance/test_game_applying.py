@@ -2,7 +2,7 @@
 
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Json, Project, event
 from tests.support.game import (
     SPRING,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.game.document import read_document
+from bq_server.game.document.parser import read_document
 from tests.support.client import Json, event
 from tests.support.game import SPRING
 from tests.support.process import ServerProcess, run, until

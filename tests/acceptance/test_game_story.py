@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Project, event
 from tests.support.game import (
     AWARD_TIMES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Json, Project
 from tests.support.game import (
     act,

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import structlog
 
-from bq_server.logs import configure
-from bq_server.problems import Code
+from bq_server.refusals import Code
+from bq_server.runtime.logs import configure
 from tests.support.client import Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, until

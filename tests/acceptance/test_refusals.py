@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Json, Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess

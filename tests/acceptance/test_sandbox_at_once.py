@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Json, Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.unpacked import LOCK, QUIET_SECONDS, STAMP
+from bq_server.runtime.unpacked import LOCK, QUIET_SECONDS, STAMP
 from tests.binary.program import Program, Serving, running, until
 
 

@@ -19,7 +19,7 @@ import typer.main
 
 from bq_server import __version__
 from bq_server.cli import app
-from bq_server.unpacked import STAMP
+from bq_server.runtime.unpacked import STAMP
 from tests.binary.archive import entries, everything
 from tests.binary.program import Program
 

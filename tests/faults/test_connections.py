@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.connections.descriptors import RESERVE
-from bq_server.problems import Code
+from bq_server.refusals import Code
+from bq_server.runtime.descriptors import RESERVE
 from tests.lane.corpus import BATCH, encoded
 from tests.support.client import event
 from tests.support.http2 import Http2Wire

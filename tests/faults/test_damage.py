@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from bq_server.store import damage, sqlite
 from bq_server.store.damage import DamageWatch, Search
 from bq_server.store.database import Database

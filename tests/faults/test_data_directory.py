@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.datadir import DataDirectory
+from bq_server.runtime.data_directory import DataDirectory
 from tests.support.client import event
 from tests.support.process import COMMAND, ServerProcess, run
 

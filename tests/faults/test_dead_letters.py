@@ -13,7 +13,7 @@ import redis
 
 from bq_server.events import Event, Scope
 from bq_server.ingest.idempotency import fingerprint
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.problems import check

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from bq_server.clock import system_clock
-from bq_server.datadir import DataDirectory
 from bq_server.ids import IdSource
+from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import keys
 from bq_server.store.database import Database
 from tests.support.process import ServerProcess, run

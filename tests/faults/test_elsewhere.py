@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.stream.whereabouts import EMBEDDED, Whereabouts, place_of
+from bq_server.runtime.streams_used import EMBEDDED, StreamsUsed, place_of
 from tests.support.client import event
 from tests.support.process import ServerProcess, run
 from tests.support.valkey import Valkey, valkey
@@ -68,7 +68,7 @@ def test_a_place_is_named_without_its_password(url: str | None, said: str) -> No
 
 
 def test_places_are_kept_until_they_are_removed(tmp_path: Path) -> None:
-    whereabouts = Whereabouts(tmp_path / "inside", tmp_path / "streams")
+    whereabouts = StreamsUsed(tmp_path / "inside", tmp_path / "streams")
     assert whereabouts.others("a") == []
     for name in ("a", "b", "a"):
         whereabouts.add(name)

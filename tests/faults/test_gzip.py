@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bq_server.api.inflating import MOST_MEMBERS, PIECE_BYTES, inflated
-from bq_server.problems import Code, Refusal
+from bq_server.api.gzip_bodies import MOST_MEMBERS, PIECE_BYTES, inflated
+from bq_server.refusals import Code, Refusal
 from tests.support.client import Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import Project, event
 from tests.support.problems import check
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from bq_server.store import sqlite
 from tests.support.client import Json, event
 from tests.support.problems import check

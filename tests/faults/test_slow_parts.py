@@ -14,14 +14,14 @@ from redis.exceptions import TimeoutError as TimedOut
 
 from bq_server.events import Event, Scope
 from bq_server.ingest.acceptance import Intake
-from bq_server.problems import Code, Refusal
 from bq_server.processing.processor import Processor
+from bq_server.refusals import Code, Refusal
 from bq_server.store.database import Connection, Database
 from bq_server.stream.connection import APPEND_TIMEOUT, connect
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
-from bq_server.stream.pipe import Pipe
+from bq_server.stream.script_connection import Pipe
 from bq_server.stream.scripts import Script
 from bq_server.stream.writer import Writer
 

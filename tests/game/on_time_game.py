@@ -3,15 +3,15 @@
 import json
 from collections.abc import Iterable
 
-from bq_server.game.cells import Cell
 from bq_server.game.effects import Effect, PointsChanged, unpacked
 from bq_server.game.facts import Fact
-from bq_server.game.folding import InMemoryGame
-from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule, PointsBoardRule, Standing
-from bq_server.game.on_time import NotOnTime, Turn
-from bq_server.game.participant_state import cells_of, change, new_state, score_cell
-from bq_server.game.rules import LedgerEntry
-from bq_server.game.stepping import standing
+from bq_server.game.in_memory import InMemoryGame
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
+from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.on_time import NotOnTime, ParticipantTurn
+from bq_server.game.state.keys import Cell
+from bq_server.game.state.packed import cells_of, change, new_state, score_cell
+from bq_server.game.step import standing
 
 
 class OnTimeGame(InMemoryGame):
@@ -41,7 +41,7 @@ class OnTimeGame(InMemoryGame):
         before = self.cells(participant_id)
         state = new_state()
         apart = change(state, before, ())
-        turn = Turn(participant_id, state["cells"], state["scores"], apart)
+        turn = ParticipantTurn(participant_id, state["cells"], state["scores"], apart)
         try:
             tracks.advance(turn, [tracks.read(fact, {}) for fact in facts])
         except NotOnTime:
@@ -65,7 +65,7 @@ class OnTimeGame(InMemoryGame):
         ]
         return effects
 
-    def _older(self, turn: Turn) -> dict[str, Cell]:
+    def _older(self, turn: ParticipantTurn) -> dict[str, Cell]:
         """The scores of periods that are not the newest any more: they are kept as places."""
         found = {}
         for (board, window, period), (told, at, exact) in turn.places.items():
@@ -76,12 +76,14 @@ class OnTimeGame(InMemoryGame):
                 found[f"score/{rule.code}/{window}/{period}"] = score_cell(rule.revision, score, reached)
         return found
 
-    def _check_places(self, participant_id: str, before: dict[str, Cell], after: dict[str, Cell], turn: Turn) -> None:
+    def _check_places(
+        self, participant_id: str, before: dict[str, Cell], after: dict[str, Cell], turn: ParticipantTurn
+    ) -> None:
         """The places noted are those that the changed cells give."""
         changed = {key: cell for key, cell in after.items() if before.get(key) != cell}
         given = [standing(self.game, participant_id, key, cell) for key, cell in changed.items()]
         noted = {
-            key: Standing(participant_id, *key, score, at, exact) for key, (score, at, exact) in turn.places.items()
+            key: BoardScore(participant_id, *key, score, at, exact) for key, (score, at, exact) in turn.places.items()
         }
         for each in given:
             if each is not None and each.score is not None:

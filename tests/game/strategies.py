@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bq_server.game.compiled import CompiledGame, compile_game
-from bq_server.game.definitions import Game
+from bq_server.game.compiled_game import CompiledGame, compile_game
+from bq_server.game.document.definitions import Game
 from bq_server.game.facts import Fact
 
 EVENTS = ["a", "b", "c"]

@@ -15,7 +15,7 @@ from bq_server.game import (
     read_streaks,
     verify,
 )
-from bq_server.game.reading import ChallengeState, StreakState
+from bq_server.game.read_models import ChallengeState, StreakState
 
 
 def at(text: str) -> int:

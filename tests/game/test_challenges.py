@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bq_server.game import courses
+from bq_server.game.mechanics import ordered_quest
 from tests.game.support import Story, at
 
 SPRING = """
@@ -83,7 +83,7 @@ def test_a_late_prerequisite_makes_what_followed_it_count() -> None:
 
 def test_very_late_facts_ask_for_history_and_ones_a_little_late_do_not() -> None:
     story = Story(SPRING)
-    for minute in range(courses.TAIL + 20):
+    for minute in range(ordered_quest.TAIL + 20):
         story.send("purchase", f"2026-04-02T{minute // 60:02}:{minute % 60:02}:00", {"amount": 0.5})
     story.send("purchase", "2026-04-02T01:10:00.5", {"amount": 0.5})
     assert story.memory.requests == 0

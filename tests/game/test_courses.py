@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game import checkpoints, courses, turns
 from bq_server.game.facts import Fact, Moment
-from bq_server.game.folding import InMemoryGame, fold
-from bq_server.game.questing import QuestRule
-from bq_server.game.stepping import HistoryRequest, Past
+from bq_server.game.in_memory import InMemoryGame, fold
+from bq_server.game.mechanics import checkpoints, ordered_quest, part_order
+from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.step import HistoryRequest, Past
 from bq_server.game.verification import verify
 from tests.game.strategies import (
     ARRIVALS,
@@ -49,13 +49,13 @@ def _short_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _shorten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(courses, "TAIL", 2)
-    patch.setattr(courses, "MAX_TAIL", 3)
-    patch.setattr(courses, "LATENESS", HOUR)
-    patch.setattr(courses, "MAX_MEMBERS", 2)
-    patch.setattr(courses, "KEPT_ENTRIES", 3)
-    patch.setattr(courses, "MAX_STRETCHES", 3)
-    patch.setattr(turns, "KEPT_ENTRIES", 3)
+    patch.setattr(ordered_quest, "TAIL", 2)
+    patch.setattr(ordered_quest, "MAX_TAIL", 3)
+    patch.setattr(ordered_quest, "LATENESS", HOUR)
+    patch.setattr(ordered_quest, "MAX_MEMBERS", 2)
+    patch.setattr(ordered_quest, "KEPT_ENTRIES", 3)
+    patch.setattr(ordered_quest, "MAX_STRETCHES", 3)
+    patch.setattr(part_order, "KEPT_ENTRIES", 3)
     patch.setattr(checkpoints, "SPACING", 2)
     patch.setattr(checkpoints, "KEPT", 3)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bq_server.game.checking import check
-from bq_server.game.conditions import Failure, Formula, Variables
-from bq_server.game.costs import MAX_NESTING, MAX_STEPS, Cost, nesting, properties_read
-from bq_server.game.patterns import pattern_cost
-from bq_server.game.syntax import UnreadableError, read
+from bq_server.game.document.check import check
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
+from bq_server.game.expressions.costs import MAX_NESTING, MAX_STEPS, Cost, nesting, properties_read
+from bq_server.game.expressions.parser import UnreadableError, read
+from bq_server.game.expressions.patterns import pattern_cost
 from tests.game.test_simple_expressions import fact_with
 
 QUADRATIC = "properties.l.all(a, properties.l.all(b, a + b >= 0.0))"
@@ -60,7 +60,7 @@ def errors(source: str) -> list[str]:
 )
 def test_what_takes_too_long_never_reaches_the_engine(source: str, held: dict[str, Any]) -> None:
     found = asked(source, held, reaches_the_engine=False)
-    assert isinstance(found, Failure)
+    assert isinstance(found, ExpressionFailure)
     assert f"at most {MAX_STEPS:,} are allowed" in found.message
 
 
@@ -149,7 +149,7 @@ def test_a_mistake_stands_where_the_call_is() -> None:
 
 def test_a_game_kept_from_before_the_limits_still_loads_and_warns() -> None:
     source = "properties.s.matches(properties.s + 'x')"
-    assert isinstance(asked(source, {"s": "x"}, reaches_the_engine=False), Failure)
+    assert isinstance(asked(source, {"s": "x"}, reaches_the_engine=False), ExpressionFailure)
 
 
 @pytest.mark.parametrize(

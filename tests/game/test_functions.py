@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bq_server.game.checking import check
-from bq_server.game.conditions import FUNCTIONS, Failure, Formula, Variables
+from bq_server.game.document.check import check
+from bq_server.game.expressions.conditions import FUNCTIONS, ExpressionFailure, Formula, Variables
+from bq_server.game.expressions.moment_parts import ACCESSORS, zone
 from bq_server.game.facts import Fact
-from bq_server.game.moments import ACCESSORS, zone
 from tests.game.test_simple_expressions import fact_with
 
 # Half past one in the afternoon on a Sunday in UTC, late in the evening in Tokyo, and Saturday nowhere.
@@ -127,4 +127,4 @@ def test_what_can_never_work_is_a_mistake(source: str, said: str) -> None:
 
 def test_a_zone_that_only_the_event_knows_and_that_is_none() -> None:
     found = Formula("occurred_at.getHours(properties.s) > 1").holds(Variables(fact()))
-    assert found == Failure("must be an IANA time zone such as Europe/Paris")
+    assert found == ExpressionFailure("must be an IANA time zone such as Europe/Paris")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game import checkpoints, courses, streaks, turns
 from bq_server.game.facts import Fact
-from bq_server.game.folding import InMemoryGame
-from bq_server.game.measures import Hit, Reading
-from bq_server.game.questing import QuestRule
+from bq_server.game.in_memory import InMemoryGame
+from bq_server.game.mechanics import checkpoints, ordered_quest, part_order, streaks
+from bq_server.game.mechanics.measures import Hit, PartReading
+from bq_server.game.mechanics.quest_rule import QuestRule
 from loadtests.late_facts import GAMES, LATENESS, MINUTE, START, CountedGame, fact, history, minute
 from tests.game.strategies import HOUR, Rules, chained_games, long_history
 from tests.game.support import Story
@@ -47,7 +47,7 @@ def test_old_facts_that_meet_a_prerequisite_earlier_replay_once_in_many(late: st
     for number in range(100):
         at = START + minute(late, random.Random(), 400, number) * MINUTE + 1 + number
         game.process([fact(1000 + number, at, {"x": 1})])
-    assert game.facts_read <= (100 // turns.KEPT_ENTRIES + 2) * 500
+    assert game.facts_read <= (100 // part_order.KEPT_ENTRIES + 2) * 500
     assert_equals_fold(game, "p")
 
 
@@ -70,8 +70,8 @@ def test_a_replay_reads_by_how_late_the_fact_is(game: Rules, seed: int) -> None:
     story = long_history(chance, 300)
     late = chance.sample(story, 30)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(courses, "TAIL", 4)
-        patch.setattr(courses, "LATENESS", HOUR)
+        patch.setattr(ordered_quest, "TAIL", 4)
+        patch.setattr(ordered_quest, "LATENESS", HOUR)
         patch.setattr(checkpoints, "SPACING", 4)
         asked = Asked(patch)
         memory = InMemoryGame(game.compile())
@@ -267,7 +267,7 @@ def test_a_rolling_course_that_begins_earlier_asks_for_what_falls_within_it(monk
     rule = story.memory.game.rules["challenge/c"]
     assert isinstance(rule, QuestRule)
     late = story.fact("e", "2026-03-23T12:30")
-    replay = rule.late([Hit(late, (Reading(0, "matched", 1),))], story.memory.cells("ada"))
+    replay = rule.late([Hit(late, (PartReading(0, "matched", 1),))], story.memory.cells("ada"))
     assert replay is not None
     assert (replay.since, replay.until) == (late.occurred_at, late.occurred_at + 7 * DAY)
 

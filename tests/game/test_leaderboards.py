@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bq_server.game import Standing
+from bq_server.game import BoardScore
 from tests.game.support import Story, at
 
 
@@ -80,13 +80,13 @@ def test_the_points_metric_follows_points_earned_in_the_window_and_no_spending()
 def test_standings_are_what_an_index_needs() -> None:
     story = Story(board("{on: e, aggregate: sum, of: properties.x}", "weekly"))
     result = story.send("e", "2026-04-10", {"x": 2.5})
-    assert list(result.standings) == [Standing("ada", "leaderboard/l", "weekly", "2026-W15", 2.5, at("2026-04-10"))]
+    assert list(result.standings) == [BoardScore("ada", "leaderboard/l", "weekly", "2026-W15", 2.5, at("2026-04-10"))]
 
 
 def test_a_challenge_ranks_its_cohort_by_progress() -> None:
     story = Story("challenges: [{code: c, name: C, objectives: [{code: o, on: e, target: 4}]}]")
     result = story.send("e", "2026-04-10")
-    assert list(result.standings) == [Standing("ada", "challenge/c", "all_time", "all_time", 0.25, at("2026-04-10"))]
+    assert list(result.standings) == [BoardScore("ada", "challenge/c", "all_time", "all_time", 0.25, at("2026-04-10"))]
 
 
 def test_a_changed_board_is_scored_anew_and_old_windows_go() -> None:

@@ -5,9 +5,9 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bq_server.game import courses, streaks
 from bq_server.game.facts import Fact
-from bq_server.game.folding import InMemoryGame
+from bq_server.game.in_memory import InMemoryGame
+from bq_server.game.mechanics import ordered_quest, streaks
 from tests.game.on_time_game import OnTimeGame
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 from tests.game.test_property import assert_equals_fold, seeds
@@ -56,8 +56,8 @@ def test_batches_of_any_order_equal_one_fold(game: Rules, facts: list[Fact], see
 @given(game=ordered_games(), facts=dense_histories(), seed=seeds)
 def test_a_tail_that_grows_is_settled_by_the_step(game: Rules, facts: list[Fact], seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(courses, "TAIL", 2)
-        patch.setattr(courses, "LATENESS", -1)
+        patch.setattr(ordered_quest, "TAIL", 2)
+        patch.setattr(ordered_quest, "LATENESS", -1)
         patch.setattr(streaks, "KEPT_PERIODS", 3)
         chance = random.Random(seed)
         arrivals = sorted(facts, key=lambda fact: fact.occurred_at + chance.randrange(8) * 3_600_000_000)

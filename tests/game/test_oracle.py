@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bq_server.game.facts import Fact
-from bq_server.game.folding import InMemoryGame
-from bq_server.game.leaderboards import NEVER_REACHED
-from bq_server.game.questing import QuestRule
-from bq_server.game.reading import read_badges, read_challenges, read_points, read_streaks
-from bq_server.game.stepping import standing
-from bq_server.game.streaks import Runs
+from bq_server.game.in_memory import InMemoryGame
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED
+from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.streaks import Runs
+from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
+from bq_server.game.step import standing
 from tests.game import oracle
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 from tests.game.test_property import thorough

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game import courses, streaks
-from bq_server.game.cells import Cell
 from bq_server.game.facts import Fact
-from bq_server.game.folding import InMemoryGame, fold
+from bq_server.game.in_memory import InMemoryGame, fold
+from bq_server.game.mechanics import ordered_quest, streaks
+from bq_server.game.state.keys import Cell
 from bq_server.game.verification import verify
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
 
@@ -22,8 +22,8 @@ seeds = st.integers(0, 2**32)
 def _short_memory() -> object:
     """Keep little, so that facts fall before what is kept as often as not."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(courses, "TAIL", 3)
-    patch.setattr(courses, "LATENESS", -1)
+    patch.setattr(ordered_quest, "TAIL", 3)
+    patch.setattr(ordered_quest, "LATENESS", -1)
     patch.setattr(streaks, "KEPT_PERIODS", 3)
     yield
     patch.undo()

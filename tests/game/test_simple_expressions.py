@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game.conditions import Failure, Formula, Variables, as_doubles
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables, as_doubles
+from bq_server.game.expressions.parser import read
+from bq_server.game.expressions.simple import simple
 from bq_server.game.facts import Fact
-from bq_server.game.simple import simple
-from bq_server.game.syntax import read
 
 NAMES = ["a", "b", "c"]
 TEXTS = ["", "a", "EUR", "é", "ab"]
@@ -78,9 +78,9 @@ def by_the_engine(source: str, held: dict[str, Any]) -> Any:
     try:
         return cel.compile(source).execute(context)
     except KeyError as error:
-        return Failure(f"the event has no property {error.args[0]}")
+        return ExpressionFailure(f"the event has no property {error.args[0]}")
     except Exception as error:  # noqa: BLE001 - as it raises anything
-        return Failure(" ".join(str(error).split())[:300])
+        return ExpressionFailure(" ".join(str(error).split())[:300])
 
 
 def same(one: Any, other: Any) -> bool:
@@ -146,14 +146,14 @@ def test_a_simple_expression_hands_nothing_to_the_engine(monkeypatch: pytest.Mon
     variables = Variables(fact_with({"amount": 25, "currency": "EUR"}))
     assert Formula('properties.amount >= 20.0 && properties.currency == "EUR"').holds(variables) is True
     assert Formula("properties.amount * 2.0").points(variables) == 50
-    assert Formula("properties.tip > 1.0").holds(variables) == Failure("the event has no property tip")
+    assert Formula("properties.tip > 1.0").holds(variables) == ExpressionFailure("the event has no property tip")
 
 
 def test_the_engine_sees_only_what_an_expression_reads() -> None:
     crowd = {f"n{number}": float(number) for number in range(10_000)}
     variables = Variables(fact_with({**crowd, "l": [1, 2]}))
     assert Formula("properties.l.exists(each, each == 2.0)").holds(variables) is True
-    assert isinstance(Formula("size(properties) > 1").holds(variables), Failure)
+    assert isinstance(Formula("size(properties) > 1").holds(variables), ExpressionFailure)
 
 
 @pytest.mark.parametrize(
@@ -171,4 +171,4 @@ def test_points_lose_no_cents(amount: float, points: int) -> None:
 )
 def test_a_number_of_points_that_is_none_is_said_in_full(value: float, said: str) -> None:
     found = Formula("properties.x").points(Variables(fact_with({"x": value})))
-    assert found == Failure(f"the formula gave {said} points; it may give 0 to 1,000,000,000")
+    assert found == ExpressionFailure(f"the formula gave {said} points; it may give 0 to 1,000,000,000")

@@ -16,7 +16,7 @@ from bq_server.game import (
     state_keys,
     step,
 )
-from bq_server.game.cells import BADGES
+from bq_server.game.state.keys import BADGES
 from tests.game.support import Story
 
 GAME = """

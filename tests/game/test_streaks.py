@@ -2,7 +2,7 @@
 
 import pytest
 
-from bq_server.game import streaks
+from bq_server.game.mechanics import streaks
 from tests.game.support import Story, at
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from bq_server.moments import format_timestamp
 from harness.chaos import history
-from harness.chaos.clients import Answer, Attempt, Outcome
-from harness.chaos.history import Event, History, Request, Route
+from harness.chaos.clients import Attempt, ChaosReply, PostOutcome
+from harness.chaos.history import History, IngestRoute, Request, SentEvent
 from harness.chaos.judging import Evidence, judge
-from harness.chaos.ledger import Ledger
+from harness.chaos.ledger import ChaosLedger
 from harness.chaos.options import Options
 
 START = 1_775_120_400_000_000
@@ -23,7 +23,7 @@ def small_history(options: Options = OPTIONS) -> History:
     return history.make(options, START)
 
 
-def fact_of(event: Event, **changes: Any) -> dict[str, Any]:
+def fact_of(event: SentEvent, **changes: Any) -> dict[str, Any]:
     """The fact that a good server makes of an event."""
     moment = format_timestamp(START + 1_000_000)
     return {
@@ -42,11 +42,11 @@ def fact_of(event: Event, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def tried(request: Request, outcome: Outcome = Outcome.ACKNOWLEDGED, at: float = 0.0, **more: Any) -> Attempt:
+def tried(request: Request, outcome: PostOutcome = PostOutcome.ACKNOWLEDGED, at: float = 0.0, **more: Any) -> Attempt:
     """A try of a request that took 10 ms; acknowledged as a good server does it."""
-    prefix = "fact_" if request.route is Route.SYNC else "1-"
-    ids = tuple(f"{prefix}{event.number}" for event in request.events) if outcome is Outcome.ACKNOWLEDGED else ()
-    return Attempt(0, request, at, at + 0.01, Answer(outcome, ids=ids, **more))
+    prefix = "fact_" if request.route is IngestRoute.SYNC else "1-"
+    ids = tuple(f"{prefix}{event.number}" for event in request.events) if outcome is PostOutcome.ACKNOWLEDGED else ()
+    return Attempt(0, request, at, at + 0.01, ChaosReply(outcome, ids=ids, **more))
 
 
 def requests(known: History) -> list[Request]:
@@ -59,9 +59,9 @@ def judged(
     facts: Iterable[dict[str, Any]],
     options: Options = CALM,
     **more: Any,
-) -> Ledger:
+) -> ChaosLedger:
     """The ledger of these."""
-    ledger = Ledger(options, dead=0)
+    ledger = ChaosLedger(options, dead=0)
     windows = more.pop("windows", ())
     judge(Evidence(known, attempts, windows, list(facts), started=START, ended=time.time_ns(), **more), ledger)
     return ledger

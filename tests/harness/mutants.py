@@ -75,8 +75,8 @@ def acknowledges_before_commit() -> None:
 
 def folds_in_order_of_arrival() -> None:
     """Where order decides, the order in which facts arrived decides: nothing is folded again for a late one."""
-    from bq_server.game.courses import Course
-    from bq_server.game.questing import QuestRule
+    from bq_server.game.mechanics.ordered_quest import Course
+    from bq_server.game.mechanics.quest_rule import QuestRule
 
     replace(QuestRule, "late", lambda *_: None)
     replace(Course, "end", property(lambda _: None))
@@ -84,11 +84,11 @@ def folds_in_order_of_arrival() -> None:
 
 def reads_the_real_clock() -> None:
     """Streaks are read as of the real present, whatever the environment's clock shows."""
-    from bq_server.api import standings
+    from bq_server.api.resources import participant_state
     from bq_server.clock import system_clock
 
-    read = vars(standings)["read_streaks"]
-    replace(standings, "read_streaks", lambda game, cells, _: read(game, cells, system_clock()))
+    read = vars(participant_state)["read_streaks"]
+    replace(participant_state, "read_streaks", lambda game, cells, _: read(game, cells, system_clock()))
 
 
 def ignores_time_zones() -> None:
@@ -122,13 +122,13 @@ def drops_the_last_of_a_batch() -> None:
 
 def rounds_points_up() -> None:
     """A fraction of a point is a whole one."""
-    from bq_server.game import conditions
+    from bq_server.game.expressions import conditions
 
     number = conditions.Formula.number
 
     def points(self: Any, variables: Any) -> Any:
         found = number(self, variables)
-        return found if isinstance(found, conditions.Failure) else math.ceil(found)
+        return found if isinstance(found, conditions.ExpressionFailure) else math.ceil(found)
 
     replace(conditions.Formula, "points", points)
 
@@ -148,7 +148,7 @@ def forgets_timestamps_in_the_stream() -> None:
 
 def takes_badges_back() -> None:
     """A badge is held only while the facts, as they are known now, lead to it."""
-    from bq_server.game import badges
+    from bq_server.game.mechanics import badges
 
     reached = badges.BadgeRule._reached
 
@@ -218,7 +218,7 @@ def _without_unique_keys(sql: str) -> str:
 
 
 def _streaks_in(zone_of: Callable[[Any], tzinfo]) -> None:
-    from bq_server.game.streaks import StreakRule
+    from bq_server.game.mechanics.streaks import StreakRule
 
     place, starts = StreakRule.place, StreakRule.starts
     replace(StreakRule, "place", lambda self, at, zone: place(self, at, zone_of(zone)))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bq_server.frozen import own_command
+from bq_server.runtime.frozen import own_command
 from harness.chaos import faults, report
 from harness.chaos.breaking_off import ENDING, complete
 from harness.chaos.options import HABITS, STRIKES, Options

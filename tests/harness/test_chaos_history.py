@@ -12,8 +12,8 @@ from bq_server.cli.harness import chaos
 from bq_server.game import check
 from bq_server.moments import SECOND
 from harness.chaos import game, schedule
-from harness.chaos.clients import Outcome, read_answer
-from harness.chaos.history import Route
+from harness.chaos.clients import PostOutcome, read_answer
+from harness.chaos.history import IngestRoute
 from harness.chaos.options import FAULTS, STRIKES, Options, named
 from tests.harness.chaos_support import CALM, OPTIONS, START, requests, small_history
 
@@ -31,7 +31,7 @@ def test_a_seed_makes_one_history_and_one_schedule() -> None:
 def test_it_is_about_as_much_as_was_asked_for() -> None:
     known = small_history(LONG)
     assert 0.9 * 3000 < len(known.events) < 1.1 * 3000
-    assert {request.route for request in requests(known)} == set(Route)
+    assert {request.route for request in requests(known)} == set(IngestRoute)
     assert all(known.clients)
 
 
@@ -133,25 +133,27 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
-        (202, '{"accepted": true, "message_id": "1-0"}', Outcome.ACKNOWLEDGED),
-        (200, '{"accepted": true, "message_id": "1-0"}', Outcome.UNEXPECTED),
-        (202, '{"accepted": true}', Outcome.UNEXPECTED),
-        (202, "", Outcome.UNEXPECTED),
-        (503, '{"code": "stream_unavailable"}', Outcome.UNAVAILABLE),
-        (503, "<html>", Outcome.UNEXPECTED),
-        (500, '{"code": "internal_error"}', Outcome.UNEXPECTED),
-        (409, '{"code": "idempotency_conflict"}', Outcome.UNEXPECTED),
+        (202, '{"accepted": true, "message_id": "1-0"}', PostOutcome.ACKNOWLEDGED),
+        (200, '{"accepted": true, "message_id": "1-0"}', PostOutcome.UNEXPECTED),
+        (202, '{"accepted": true}', PostOutcome.UNEXPECTED),
+        (202, "", PostOutcome.UNEXPECTED),
+        (503, '{"code": "stream_unavailable"}', PostOutcome.UNAVAILABLE),
+        (503, "<html>", PostOutcome.UNEXPECTED),
+        (500, '{"code": "internal_error"}', PostOutcome.UNEXPECTED),
+        (409, '{"code": "idempotency_conflict"}', PostOutcome.UNEXPECTED),
     ],
 )
-def test_an_acknowledgement_is_the_right_status_with_the_right_body(status: int, body: str, outcome: Outcome) -> None:
-    request = next(request for request in requests(small_history()) if request.route is Route.ASYNC)
+def test_an_acknowledgement_is_the_right_status_with_the_right_body(
+    status: int, body: str, outcome: PostOutcome
+) -> None:
+    request = next(request for request in requests(small_history()) if request.route is IngestRoute.ASYNC)
     assert read_answer(request, status, body.encode()).outcome is outcome
 
 
 def test_a_batch_is_acknowledged_only_as_a_whole() -> None:
-    request = next(request for request in requests(small_history()) if request.route is Route.BATCH)
+    request = next(request for request in requests(small_history()) if request.route is IngestRoute.BATCH)
     ids = [f"1-{event.number}" for event in request.events]
     whole = json.dumps({"message_ids": ids}).encode()
     assert read_answer(request, 202, whole).ids == tuple(ids)
     part = json.dumps({"message_ids": ids[1:]}).encode()
-    assert read_answer(request, 202, part).outcome is Outcome.UNEXPECTED
+    assert read_answer(request, 202, part).outcome is PostOutcome.UNEXPECTED

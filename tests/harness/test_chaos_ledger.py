@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from harness.chaos import report
-from harness.chaos.clients import Outcome
-from harness.chaos.faults import Window
-from harness.chaos.history import Event, History, Route
-from harness.chaos.ledger import Kind, Latency, Ledger
+from harness.chaos.clients import PostOutcome
+from harness.chaos.faults import FaultWindow
+from harness.chaos.history import History, IngestRoute, SentEvent
+from harness.chaos.ledger import ChaosLatency, ChaosLedger, Kind
 from tests.harness.chaos_support import CALM, OPTIONS, fact_of, judged, requests, small_history, tried
 
 HISTORY = small_history(CALM)
@@ -17,11 +17,11 @@ FACTS = [fact_of(event) for event in HISTORY.events]
 COUNT = len(FACTS)
 
 
-def first(condition: Any) -> Event:
+def first(condition: Any) -> SentEvent:
     return next(event for event in HISTORY.events if condition(event))
 
 
-def with_fact(event: Event, *facts: dict[str, Any]) -> list[dict[str, Any]]:
+def with_fact(event: SentEvent, *facts: dict[str, Any]) -> list[dict[str, Any]]:
     """The good facts, with others in place of that of an event."""
     return [*FACTS[: event.number], *facts, *FACTS[event.number + 1 :]]
 
@@ -78,7 +78,7 @@ def test_a_fact_that_says_something_else_is_altered(changes: dict[str, Any]) -> 
 def test_a_property_that_only_looks_the_same_is_altered(sent: Any, kept: Any) -> None:
     event = HISTORY.events[5]
     known = History([*HISTORY.events], HISTORY.clients, HISTORY.habits)
-    known.events[5] = Event(
+    known.events[5] = SentEvent(
         event.number,
         event.event_name,
         event.participant_id,
@@ -99,7 +99,7 @@ def test_an_event_sent_without_a_timestamp_occurred_when_it_was_received() -> No
 
 
 def test_a_sync_acknowledgement_that_names_another_fact_is_found() -> None:
-    event = next(request.events[0] for request in requests(HISTORY) if request.route is Route.SYNC)
+    event = next(request.events[0] for request in requests(HISTORY) if request.route is IngestRoute.SYNC)
     ledger = judged(HISTORY, ATTEMPTS, with_fact(event, fact_of(event, fact_id="fact_other")))
     assert (ledger.altered, ledger.counts.total()) == (1, 1)
 
@@ -127,7 +127,7 @@ def test_facts_from_before_the_run_must_stay_as_they_were() -> None:
 def test_an_event_that_was_never_acknowledged_may_be_a_fact_once() -> None:
     request = next(request for request in requests(HISTORY) if request.hasty and len(request.events) == 1)
     event = request.events[0]
-    attempts = [tried(each, Outcome.NO_ANSWER) if each is request else tried(each) for each in requests(HISTORY)]
+    attempts = [tried(each, PostOutcome.NO_ANSWER) if each is request else tried(each) for each in requests(HISTORY)]
     there = judged(HISTORY, attempts, FACTS)
     assert there.passed
     assert (there.unknown_facts, there.unknown_absent, there.acknowledged) == (1, 0, COUNT - 1)
@@ -140,7 +140,7 @@ def test_an_event_that_was_never_acknowledged_may_be_a_fact_once() -> None:
 
 def test_a_client_that_had_to_stop_trying_is_told_of() -> None:
     request = next(request for request in requests(HISTORY) if not request.hasty and len(request.events) == 1)
-    attempts = [tried(each, Outcome.UNAVAILABLE) if each is request else tried(each) for each in requests(HISTORY)]
+    attempts = [tried(each, PostOutcome.UNAVAILABLE) if each is request else tried(each) for each in requests(HISTORY)]
     ledger = judged(HISTORY, attempts, with_fact(request.events[0]))
     assert ledger.given_up == 1
     assert not ledger.passed
@@ -158,7 +158,7 @@ def test_repeats_are_counted_and_refused() -> None:
 
 
 def test_an_answer_that_no_fault_excuses_fails_the_run() -> None:
-    attempts = [tried(requests(HISTORY)[0], Outcome.UNEXPECTED, said="500 {}"), *ATTEMPTS]
+    attempts = [tried(requests(HISTORY)[0], PostOutcome.UNEXPECTED, said="500 {}"), *ATTEMPTS]
     ledger = judged(HISTORY, attempts, FACTS)
     assert ledger.counts == {Kind.UNEXPECTED: 1}
     assert not ledger.passed
@@ -166,15 +166,15 @@ def test_an_answer_that_no_fault_excuses_fails_the_run() -> None:
 
 def test_a_run_that_did_nothing_does_not_pass() -> None:
     assert "no event was acknowledged: a run that does nothing shows nothing" in judged(HISTORY, [], []).problems
-    refused = [tried(request, Outcome.UNAVAILABLE) for request in requests(HISTORY)]
+    refused = [tried(request, PostOutcome.UNAVAILABLE) for request in requests(HISTORY)]
     assert not judged(HISTORY, refused, []).passed
 
 
 def test_what_else_was_found_fails_the_run() -> None:
     for spoil in ({"dead": 1}, {"verified": "a difference"}, {"broken_off": "it never came back"}):
-        ledger = Ledger(CALM, **{"acknowledged": 1, "dead": 0, **spoil})  # type: ignore[arg-type]
+        ledger = ChaosLedger(CALM, **{"acknowledged": 1, "dead": 0, **spoil})  # type: ignore[arg-type]
         assert len(ledger.problems) == 1, spoil
-    ledger = Ledger(CALM, acknowledged=1, dead=0)
+    ledger = ChaosLedger(CALM, acknowledged=1, dead=0)
     ledger.find(Kind.DIFFERENCE, "player_01", ["points.balance: expected 2, found 1"])
     assert (ledger.differences, ledger.passed) == (1, False)
 
@@ -188,18 +188,20 @@ def test_only_the_first_findings_of_a_kind_are_shown_and_all_are_counted() -> No
 
 
 def test_latency_is_that_of_requests_that_no_fault_touched() -> None:
-    single = [request for request in requests(HISTORY) if request.route is Route.ASYNC][:4]
+    single = [request for request in requests(HISTORY) if request.route is IngestRoute.ASYNC][:4]
     attempts = [tried(request, at=second) for second, request in enumerate(single)]
-    attempts.append(tried(single[0], Outcome.UNAVAILABLE, at=9))
-    ledger = judged(HISTORY, attempts, [], windows=[Window("kill-server", 0.5, 1.2), Window("slow-disk", 2.95, 2.98)])
+    attempts.append(tried(single[0], PostOutcome.UNAVAILABLE, at=9))
+    ledger = judged(
+        HISTORY, attempts, [], windows=[FaultWindow("kill-server", 0.5, 1.2), FaultWindow("slow-disk", 2.95, 2.98)]
+    )
     # The first fault counts until 1.7 s, the second until 3.48 s: of the requests at 0, 1, 2 and 3 s two are left.
     kept = ledger.latency["async"]
     assert kept.requests == 2
     assert kept.p50 == pytest.approx(10)
     assert kept.p99 == pytest.approx(10)
-    assert ledger.latency["sync"] == Latency(0, None, None)
+    assert ledger.latency["sync"] == ChaosLatency(0, None, None)
 
 
 def test_percentiles_are_by_nearest_rank() -> None:
-    assert Latency.of(range(100, 0, -1)) == Latency(100, 50, 99)
-    assert Latency.of([7.0]) == Latency(1, 7.0, 7.0)
+    assert ChaosLatency.of(range(100, 0, -1)) == ChaosLatency(100, 50, 99)
+    assert ChaosLatency.of([7.0]) == ChaosLatency(1, 7.0, 7.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.conformance import facts
-from harness.conformance.examining import Outcome, Plan, every_statement, examine, select
+from harness.conformance.examining import ExaminationOutcome, ExaminationPlan, every_statement, examine, select
 from harness.conformance.outcomes import CannotRun
 from tests.harness.wrong_servers import BATCH, FAULTS, SINGLE, SYNC, before, lets_everyone_in
 from tests.support.client import Project
@@ -16,20 +16,20 @@ from tests.support.process import ServerProcess, until
 from tests.support.proxy import CLOSED, Answer, Fault, Forward, Sent, faulty
 
 
-def names(plan: Plan, outcome: Outcome) -> set[str]:
+def names(plan: ExaminationPlan, outcome: ExaminationOutcome) -> set[str]:
     return {result.statement.name for result in plan.results if result.outcome is outcome}
 
 
-def passed_only(plan: Plan) -> None:
-    bad = [result for result in plan.results if result.outcome is not Outcome.PASSED]
+def passed_only(plan: ExaminationPlan) -> None:
+    bad = [result for result in plan.results if result.outcome is not ExaminationOutcome.PASSED]
     assert not bad, bad
 
 
 @pytest.fixture
-def conform(bq: Project, server: ServerProcess) -> Callable[..., Plan]:
+def conform(bq: Project, server: ServerProcess) -> Callable[..., ExaminationPlan]:
     """Examine the server through a proxy with this fault. How fast it is on a busy machine is left out."""
 
-    def run(fault: Fault | None = None, expression: str = "not latency", timeout: float = 10.0) -> Plan:
+    def run(fault: Fault | None = None, expression: str = "not latency", timeout: float = 10.0) -> ExaminationPlan:
         key = bq.keys["test"]
         if fault is None:
             return examine(server.url, key, statements=select(expression), timeout=timeout)
@@ -66,7 +66,7 @@ def test_one_statement_alone_sends_only_what_it_needs(bq: Project, server: Serve
     assert len(bq.facts()) == plan.leaves <= 5
 
 
-def test_a_proxy_without_a_fault_passes(conform: Callable[..., Plan]) -> None:
+def test_a_proxy_without_a_fault_passes(conform: Callable[..., ExaminationPlan]) -> None:
     passed_only(conform(lambda sent, forward: forward(sent)))
 
 
@@ -76,34 +76,36 @@ IN_VAIN = {"accepted and forgotten", "an event of a batch lost", "an event besid
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_wrong_is_seen_and_nothing_else(
-    conform: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch, name: str
+    conform: Callable[..., ExaminationPlan], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(facts, "GIVEN_UP_SECONDS", 0.1)
     fault, expected = FAULTS[name]
     plan = conform(fault, timeout=3 if name in IN_VAIN else 10)
-    assert names(plan, Outcome.FAILED) == expected, [
+    assert names(plan, ExaminationOutcome.FAILED) == expected, [
         (result.statement.name, str(result.failure)) for result in plan.results if result.failure
     ]
 
 
-def test_a_server_that_asks_for_no_key(bq: Project, conform: Callable[..., Plan]) -> None:
+def test_a_server_that_asks_for_no_key(bq: Project, conform: Callable[..., ExaminationPlan]) -> None:
     plan = conform(lets_everyone_in(bq.keys["test"]))
     required = {f"auth.{what}.{route}" for what in ("required", "unknown") for route in ("single", "batch", "sync")}
-    assert names(plan, Outcome.FAILED) == required | {"auth.no_effect", "auth.prefix.part"}
+    assert names(plan, ExaminationOutcome.FAILED) == required | {"auth.no_effect", "auth.prefix.part"}
 
 
-def test_a_server_that_ignores_the_prefix(bq: Project, conform: Callable[..., Plan]) -> None:
+def test_a_server_that_ignores_the_prefix(bq: Project, conform: Callable[..., ExaminationPlan]) -> None:
     key = bq.keys["test"]
 
     def fault(sent: Sent, forward: Forward) -> Answer:
         bare = sent.headers.get("X-API-Key") == key.removeprefix("bq_test_")
         return forward(sent.with_header("X-API-Key", key) if bare else sent)
 
-    assert names(conform(fault), Outcome.FAILED) == {"auth.prefix.part"}
+    assert names(conform(fault), ExaminationOutcome.FAILED) == {"auth.prefix.part"}
 
 
 @pytest.mark.parametrize(("route", "word"), [(BATCH, "batch"), (SYNC, "sync")])
-def test_a_route_that_hangs_fails_once_and_is_left_alone(conform: Callable[..., Plan], route: str, word: str) -> None:
+def test_a_route_that_hangs_fails_once_and_is_left_alone(
+    conform: Callable[..., ExaminationPlan], route: str, word: str
+) -> None:
     over, asked = threading.Event(), []
 
     def fault(sent: Sent, forward: Forward) -> Answer:
@@ -117,41 +119,41 @@ def test_a_route_that_hangs_fails_once_and_is_left_alone(conform: Callable[..., 
         plan = conform(fault, timeout=2)
     finally:
         over.set()
-    assert names(plan, Outcome.FAILED) == {f"endpoint.{word}"}
+    assert names(plan, ExaminationOutcome.FAILED) == {f"endpoint.{word}"}
     (failure,) = (result.failure for result in plan.results if result.failure)
     assert failure.came == "none within 2 s"
     assert len(asked) == 1
-    skipped = names(plan, Outcome.SKIPPED)
+    skipped = names(plan, ExaminationOutcome.SKIPPED)
     assert {name for name in skipped if name.startswith(f"{word}.")} == {
         statement.name for statement in every_statement() if statement.name.startswith(f"{word}.")
     }
 
 
-def test_a_route_that_closes_connections_fails_once(conform: Callable[..., Plan]) -> None:
+def test_a_route_that_closes_connections_fails_once(conform: Callable[..., ExaminationPlan]) -> None:
     plan = conform(lambda sent, forward: CLOSED if sent.route == SYNC else forward(sent))
-    assert names(plan, Outcome.FAILED) == {"endpoint.sync"}
+    assert names(plan, ExaminationOutcome.FAILED) == {"endpoint.sync"}
 
 
-def test_a_connection_closed_for_one_request_fails_what_is_about_it(conform: Callable[..., Plan]) -> None:
+def test_a_connection_closed_for_one_request_fails_what_is_about_it(conform: Callable[..., ExaminationPlan]) -> None:
     def fault(sent: Sent, forward: Forward) -> Answer:
         return CLOSED if "overfull" in str(sent.content) else forward(sent)
 
     plan = conform(fault)
-    assert names(plan, Outcome.FAILED) == {"batch.limit.exceeded"}
-    assert names(plan, Outcome.SKIPPED) == set()
+    assert names(plan, ExaminationOutcome.FAILED) == {"batch.limit.exceeded"}
+    assert names(plan, ExaminationOutcome.SKIPPED) == set()
 
 
 @pytest.mark.parametrize(("route", "word"), [(SINGLE, "single"), (BATCH, "batch"), (SYNC, "sync")])
-def test_a_route_that_is_not_there(conform: Callable[..., Plan], route: str, word: str) -> None:
+def test_a_route_that_is_not_there(conform: Callable[..., ExaminationPlan], route: str, word: str) -> None:
     plan = conform(lambda sent, forward: Answer(404, b"{}") if sent.route == route else forward(sent), "endpoint")
-    assert names(plan, Outcome.FAILED) == {f"endpoint.{word}"}
+    assert names(plan, ExaminationOutcome.FAILED) == {f"endpoint.{word}"}
 
 
 def test_keys_without_a_prefix(bq: Project, server: ServerProcess) -> None:
     key = bq.keys["test"]
     with faulty(server.url, before(lambda sent: sent.with_header("X-API-Key", key))) as url:
         plan = examine(url, "some-key", statements=select("auth.prefix"), live=True)
-    assert names(plan, Outcome.FAILED) == {"auth.prefix"}
+    assert names(plan, ExaminationOutcome.FAILED) == {"auth.prefix"}
 
 
 def test_every_statement_is_seen_to_fail_here() -> None:
@@ -166,7 +168,7 @@ def test_every_statement_is_seen_to_fail_here() -> None:
     assert not seen & elsewhere
 
 
-def test_an_answer_in_more_than_50_ms_is_too_late(conform: Callable[..., Plan]) -> None:
+def test_an_answer_in_more_than_50_ms_is_too_late(conform: Callable[..., ExaminationPlan]) -> None:
     pause = threading.Event()
 
     def fault(sent: Sent, forward: Forward) -> Answer:
@@ -181,13 +183,17 @@ def test_an_answer_in_more_than_50_ms_is_too_late(conform: Callable[..., Plan]) 
 CONTRACT = (SINGLE, BATCH, SYNC)
 
 
-def test_on_a_server_with_the_contract_alone_what_needs_facts_is_skipped(conform: Callable[..., Plan]) -> None:
+def test_on_a_server_with_the_contract_alone_what_needs_facts_is_skipped(
+    conform: Callable[..., ExaminationPlan],
+) -> None:
     def fault(sent: Sent, forward: Forward) -> Answer:
         return forward(sent) if sent.route in CONTRACT else Answer(404, b"not found", {"Content-Type": "text/plain"})
 
     plan = conform(fault, timeout=2)
-    assert names(plan, Outcome.FAILED) == set()
-    skipped = {result.statement.name: result.remark for result in plan.results if result.outcome is Outcome.SKIPPED}
+    assert names(plan, ExaminationOutcome.FAILED) == set()
+    skipped = {
+        result.statement.name: result.remark for result in plan.results if result.outcome is ExaminationOutcome.SKIPPED
+    }
     assert skipped.keys() == {
         *("auth.no_effect", "single.fact", "single.fact.kept", "single.fact.type", "batch.facts"),
         *("batch.message_ids.order", "batch.partial.facts", "sync.fact", "sync.same_fact", "schema.discovered"),
@@ -196,17 +202,21 @@ def test_on_a_server_with_the_contract_alone_what_needs_facts_is_skipped(conform
     assert "no route that shows facts" in str(skipped["single.fact"])
 
 
-def test_the_wider_dialects_list_of_events_serves_too(conform: Callable[..., Plan]) -> None:
+def test_the_wider_dialects_list_of_events_serves_too(conform: Callable[..., ExaminationPlan]) -> None:
     def fault(sent: Sent, forward: Forward) -> Answer:
         known = sent.route in CONTRACT or sent.route.startswith("/gamify/participants/")
         return forward(sent) if known else Answer(404, b"{}")
 
     plan = conform(fault)
-    assert names(plan, Outcome.FAILED) == set()
-    assert names(plan, Outcome.SKIPPED) == {"single.fact.type", "batch.message_ids.order", "schema.discovered"}
+    assert names(plan, ExaminationOutcome.FAILED) == set()
+    assert names(plan, ExaminationOutcome.SKIPPED) == {
+        "single.fact.type",
+        "batch.message_ids.order",
+        "schema.discovered",
+    }
 
 
-def test_a_rate_limit_is_honoured_once(conform: Callable[..., Plan]) -> None:
+def test_a_rate_limit_is_honoured_once(conform: Callable[..., ExaminationPlan]) -> None:
     refused: list[Sent] = []
 
     def fault(sent: Sent, forward: Forward) -> Answer:
@@ -219,20 +229,25 @@ def test_a_rate_limit_is_honoured_once(conform: Callable[..., Plan]) -> None:
     assert len(refused) == 1
 
 
-def test_a_rate_limit_that_stays_leaves_statements_unseen(conform: Callable[..., Plan]) -> None:
+def test_a_rate_limit_that_stays_leaves_statements_unseen(conform: Callable[..., ExaminationPlan]) -> None:
     def fault(sent: Sent, forward: Forward) -> Answer:
         late = sent.route == SYNC and Answer(429, b"{}", {"Retry-After": "3600"})
         return late or forward(sent)
 
     plan = conform(fault, "endpoint or sync.")
-    assert names(plan, Outcome.FAILED) == set()
-    assert {name for name in names(plan, Outcome.SKIPPED) if name.startswith("sync.")} >= {"sync.status", "sync.fact"}
+    assert names(plan, ExaminationOutcome.FAILED) == set()
+    assert {name for name in names(plan, ExaminationOutcome.SKIPPED) if name.startswith("sync.")} >= {
+        "sync.status",
+        "sync.fact",
+    }
 
 
 def test_a_key_that_may_not_read_skips_what_needs_facts(bq: Project, server: ServerProcess) -> None:
     plan = examine(server.url, bq.keys["test:ingest"], statements=select("single.fact or sync"))
-    assert names(plan, Outcome.FAILED) == set()
-    reasons = {result.statement.name: result.remark for result in plan.results if result.outcome is Outcome.SKIPPED}
+    assert names(plan, ExaminationOutcome.FAILED) == set()
+    reasons = {
+        result.statement.name: result.remark for result in plan.results if result.outcome is ExaminationOutcome.SKIPPED
+    }
     assert "scope read" in str(reasons["single.fact"])
     assert "sync.status" not in reasons
 
@@ -274,5 +289,5 @@ def test_no_answer_is_too_weird(monkeypatch: pytest.MonkeyPatch, body: object, l
         except CannotRun:
             assert not isinstance(body, dict) or not body
         else:
-            assert names(plan, Outcome.FAILED) > {"auth.required.single"}
+            assert names(plan, ExaminationOutcome.FAILED) > {"auth.required.single"}
             assert not any("\u001b" in str(result.failure) for result in plan.results)

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from bq_server.game import check
 from harness import pytest_plugin
 from harness.client import Client
-from harness.stories.expectations import Environment, Participant
+from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant
 from harness.stories.outcomes import MODES
-from harness.stories.scenario import STEPS, Story
+from harness.stories.scenario import STEPS, PlayedStory
 from tests.harness.test_pytest_plugin import project, run  # noqa: F401 - a fixture
 
 pytest_plugins = ["pytester"]
@@ -55,15 +55,15 @@ def test_its_first_example_is_of_ten_lines() -> None:
 
 
 def test_the_tables_hold_every_key_of_a_scenario() -> None:
-    assert [*tables("The document")] == [fields(Story)]
+    assert [*tables("The document")] == [fields(PlayedStory)]
     assert [*tables("Steps")] == [fields(*STEPS.values())]
-    assert [*tables("Expectations")] == [fields(Participant), fields(Environment)]
+    assert [*tables("Expectations")] == [fields(ExpectedParticipant), fields(ExpectedEnvironment)]
     assert [*tables("Modes")] == [set(MODES)]
 
 
 def test_the_tables_of_nested_keys_name_them_all() -> None:
     text = DOCUMENT.partition("### Expectations")[2].partition("### Modes")[0]
-    schema = Participant.model_json_schema()["$defs"] | Environment.model_json_schema()["$defs"]
+    schema = ExpectedParticipant.model_json_schema()["$defs"] | ExpectedEnvironment.model_json_schema()["$defs"]
     nested = {name for model in schema.values() for name in model["properties"]}
     assert {name for name in nested if f"`{name}`" not in text} == set()
 

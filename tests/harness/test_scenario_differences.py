@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.stories.differences import Difference, compare, holds, same, table, unmatched
+from harness.stories.differences import ExpectationDifference, compare, holds, same, table, unmatched
 from harness.stories.explaining import MOST_FACTS, explain
 from harness.stories.exported import Exported
 
@@ -58,17 +58,23 @@ def test_only_what_differs_is_told_and_as_deep_as_can_be() -> None:
     one = {"ada": {"points": 3, "badges": ["a"], "all": [1, 2]}, "bob": {"points": 1}}
     other = {"ada": {"points": 4, "badges": ["a", "b"], "all": [1, 3]}, "eve": {}}
     assert list(compare("", one, other)) == [
-        Difference("ada.points", 3, 4),
-        Difference("ada.badges", ["a"], ["a", "b"]),
-        Difference("ada.all[1]", 2, 3),
-        Difference("bob", {"points": 1}, None),
-        Difference("eve", None, {}),
+        ExpectationDifference("ada.points", 3, 4),
+        ExpectationDifference("ada.badges", ["a"], ["a", "b"]),
+        ExpectationDifference("ada.all[1]", 2, 3),
+        ExpectationDifference("bob", {"points": 1}, None),
+        ExpectationDifference("eve", None, {}),
     ]
 
 
 def test_columns_are_aligned_and_wide_values_have_lines_of_their_own() -> None:
     wide = ["abcdefghij" * 10]
-    lines = table([Difference("points", 670, 170), Difference("badges", wide, []), Difference("tier", None, "a b")])
+    lines = table(
+        [
+            ExpectationDifference("points", 670, 170),
+            ExpectationDifference("badges", wide, []),
+            ExpectationDifference("tier", None, "a b"),
+        ]
+    )
     assert lines == [
         "        expected  actual",
         "points  670       170",
@@ -77,7 +83,7 @@ def test_columns_are_aligned_and_wide_values_have_lines_of_their_own() -> None:
         "  actual    []",
         "tier    null      a b",
     ]
-    assert table([Difference("x", 1, 2)], "stream", "sync") == ["   stream  sync", "x  1       2"]
+    assert table([ExpectationDifference("x", 1, 2)], "stream", "sync") == ["   stream  sync", "x  1       2"]
 
 
 def _exported(count: int, game: dict[str, Any] | None) -> Exported:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.stories.documents import NoScenario, ScenarioMistakes, find, load, shipped
-from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
 from harness.stories.scenario import Send, scenario_schema
 
 GAME = "points: [{code: spend, on: buy, award: properties.amount}]\n"
@@ -171,10 +171,10 @@ steps:
     assert isinstance(send, Send)
     assert send.send == {"event_name": "buy", "participant_id": 7}
     assert isinstance(participant, Expect)
-    assert isinstance(participant.expect, Participant)
+    assert isinstance(participant.expect, ExpectedParticipant)
     assert "tier" in participant.expect.model_fields_set
     assert isinstance(environment, Expect)
-    assert isinstance(environment.expect, Environment)
+    assert isinstance(environment.expect, ExpectedEnvironment)
 
 
 def test_a_directory_is_searched_and_games_are_passed_over(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.client import Client, Clock, Refused, Unreachable
+from harness.client import Client, Clock, RequestRefused, Unreachable
 from harness.private_server import PrivateServer
 from harness.stories import running
 from harness.stories.documents import load
-from harness.stories.outcomes import MODES, Mode, Outcome
+from harness.stories.outcomes import MODES, Mode, StoryOutcome
 from harness.stories.running import play
 
 GAME = """\
@@ -123,7 +123,7 @@ class Teller:
         self.client = client
         self.path = path
 
-    def __call__(self, text: str, mode: Mode = "stream", seed: int | None = 1) -> Outcome:
+    def __call__(self, text: str, mode: Mode = "stream", seed: int | None = 1) -> StoryOutcome:
         self.path.write_text(text, "utf-8")
         return play(load(self.path), self.client, mode, seed)
 
@@ -410,7 +410,7 @@ def test_a_participant_may_be_called_anything(told: Teller, participant: str) ->
 
 def test_only_the_server_says_that_nobody_is_there(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:
-        raise Refused(404, {"detail": "no such page"})
+        raise RequestRefused(404, {"detail": "no such page"})
 
     monkeypatch.setattr(Client, "state", lost)
     (text,) = told.failures("name: x\nsteps: [{expect: {participant: ada, exists: false}}]\n")
@@ -505,13 +505,13 @@ def test_a_run_that_is_closed_plays_no_further(told: Teller, monkeypatch: pytest
     scenario = load(told.path)
     played = []
 
-    def slow(*_: object) -> Outcome:
+    def slow(*_: object) -> StoryOutcome:
         played.append(1)
         threading.Event().wait(0.01)  # as long as a play takes
-        return Outcome(scenario.name, scenario.path, "stream", 1)
+        return StoryOutcome(scenario.name, scenario.path, "stream", 1)
 
     monkeypatch.setattr(running, "play", slow)
-    outcomes = running.run([scenario] * 1000, [running.Target("http://127.0.0.1:9", "bq_test_")])
+    outcomes = running.run([scenario] * 1000, [running.ServerUnderTest("http://127.0.0.1:9", "bq_test_")])
     assert next(outcomes).passed
     outcomes.close()
     assert len(played) < 1000

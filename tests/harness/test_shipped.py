@@ -11,14 +11,14 @@ from typing import Any, get_args
 
 import pytest
 
-from bq_server.game.definitions import Aggregate, Game, Period, Window
+from bq_server.game.document.definitions import Aggregate, Game, Period, Window
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import find
-from harness.stories.expectations import Environment, Expect, Participant
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
 from harness.stories.outcomes import Mode
 from harness.stories.running import play
-from harness.stories.scenario import STEPS, Scenario, Story
+from harness.stories.scenario import STEPS, PlayedStory, Scenario
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
 SCENARIOS, MISTAKES = find([SHIPPED])
@@ -60,9 +60,13 @@ def test_they_use_every_kind_of_step_and_expectation() -> None:
             used |= step.model_fields_set
             if isinstance(step, Expect):
                 expected |= {f"{type(step.expect).__name__}.{each}" for each in step.expect.model_fields_set}
-    models = (Story, *STEPS.values())
+    models = (PlayedStory, *STEPS.values())
     assert {name for model in models for name in model.model_fields} - used == set()
-    every = {f"{model.__name__}.{name}" for model in (Participant, Environment) for name in model.model_fields}
+    every = {
+        f"{model.__name__}.{name}"
+        for model in (ExpectedParticipant, ExpectedEnvironment)
+        for name in model.model_fields
+    }
     assert every - expected == set()
 
 

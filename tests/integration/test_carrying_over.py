@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import structlog
 
+from bq_server.audit.verification import Verifying
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.ids import pack
 from bq_server.moments import parse_timestamp
-from bq_server.processing.verifying import Verifying
 from bq_server.store import facts, ledger, participants, sqlite, state
 from bq_server.store.database import Database
-from bq_server.store.migrations import SchemaTooOld, carrying_over, first_release
+from bq_server.store.migrations import SchemaTooOld, conversion, first_release
 from tests.support import old_database
 from tests.support.first_release import restore
 
@@ -33,10 +33,10 @@ import asyncio, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from bq_server.store.database import Database
-from bq_server.store.migrations import carrying_over
+from bq_server.store.migrations import conversion
 
 path, portion, left, moment = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-portions = carrying_over._portion
+portions = conversion._portion
 
 def killed():
     global left
@@ -62,8 +62,8 @@ async def main():
     async with Database.open(path):
         pass
 
-carrying_over._STEPS = [replace(each, portion=portion, carry=killing(each.carry)) for each in carrying_over._STEPS]
-carrying_over._portion = counted
+conversion._STEPS = [replace(each, portion=portion, carry=killing(each.carry)) for each in conversion._STEPS]
+conversion._portion = counted
 asyncio.run(main())
 """
 
@@ -99,7 +99,7 @@ async def test_a_big_one_is_carried_over_in_portions_and_says_how_far_it_is(
 ) -> None:
     path = tmp_path / "old"
     old_database.make(path, 500, 40)
-    monkeypatch.setattr(carrying_over, "TELL_SECONDS", 0)
+    monkeypatch.setattr(conversion, "TELL_SECONDS", 0)
     with structlog.testing.capture_logs() as lines:
         async with Database.open(path) as database:
             assert await differences(database) == {}

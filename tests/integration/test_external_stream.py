@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bq_server.events import Event, Scope
-from bq_server.problems import Code
+from bq_server.refusals import Code
 from tests.support.client import event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until

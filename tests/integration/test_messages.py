@@ -8,14 +8,14 @@ import pytest
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
-from bq_server.game.periods import ProfileUnreadable
+from bq_server.game.mechanics.periods import ProfileUnreadable
 from bq_server.ids import IdSource
+from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable, is_passing
-from bq_server.processing.games import Games
-from bq_server.processing.messages import FAILURES, RETRY_SECONDS, TRIAL_SECONDS, MessageProcessor
+from bq_server.processing.message_batch import FAILURES, RETRY_SECONDS, TRIAL_SECONDS, MessageProcessor
 from bq_server.processing.processor import Outcome, Processor
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.stream.entries import Entry, NotNow, Result
+from bq_server.stream.entries import NotNow, Result, StreamEntry
 from tests.support.stepped_clock import SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -53,9 +53,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
-def entry(number: int, name: str = "good", scope: Scope = TEST) -> Entry:
+def entry(number: int, name: str = "good", scope: Scope = TEST) -> StreamEntry:
     event = Event(f"evt_{number}", scope, name, "u", "{}", 0, 0)
-    return Entry(f"{number}-0", event.to_payload())
+    return StreamEntry(f"{number}-0", event.to_payload())
 
 
 def bug() -> Exception:
@@ -170,4 +170,7 @@ async def test_a_game_that_cannot_be_read_makes_only_its_own_environment_wait(da
 
 async def test_what_is_no_event_is_given_up_at_once(database: Database) -> None:
     messages = MessageProcessor(Failing(database, {}), SteppedClock())
-    assert [type(each) for each in await messages.process([Entry("1-0", b"no event"), entry(2)])] == [str, type(None)]
+    assert [type(each) for each in await messages.process([StreamEntry("1-0", b"no event"), entry(2)])] == [
+        str,
+        type(None),
+    ]

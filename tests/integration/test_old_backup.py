@@ -6,8 +6,8 @@ import pytest
 
 from bq_server.backup import archive
 from bq_server.backup.archive import Manifest
-from bq_server.datadir import DataDirectory
-from bq_server.store import copying
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.store import database_copy
 from tests.integration.test_carrying_over import carry
 from tests.integration.test_first_release import compare
 from tests.support.answers import answers
@@ -27,7 +27,7 @@ def backup(tmp_path: Path) -> Path:
 
 
 def written(parts: Path) -> Path:
-    contents = copying.examine(parts / archive.DATABASE)
+    contents = database_copy.examine(parts / archive.DATABASE)
     for name in (archive.QUEUE, archive.DEAD):
         (parts / name).write_text("")
     manifest = Manifest(
@@ -86,16 +86,16 @@ def test_one_that_was_taken_in_the_middle_of_carrying_over_is_whole(tmp_path: Pa
     parts = tmp_path / "parts"
     parts.mkdir()
     restore(parts / archive.DATABASE)
-    newest = copying.newest_processing(parts / archive.DATABASE)
+    newest = database_copy.newest_processing(parts / archive.DATABASE)
     assert newest is not None
     assert carry(parts / archive.DATABASE, 200, 3, "after its commit") < 0
-    assert copying.newest_processing(parts / archive.DATABASE) == newest
-    contents = copying.examine(parts / archive.DATABASE)
+    assert database_copy.newest_processing(parts / archive.DATABASE) == newest
+    contents = database_copy.examine(parts / archive.DATABASE)
     assert (contents.schema_version, contents.facts) == (4, 515)
     data_dir = tmp_path / "data"
     ended = run("restore", str(written(parts)), "--data-dir", str(data_dir))
     assert ended.returncode == 0, ended.stderr
     restored = DataDirectory(data_dir).database
-    assert copying.examine(restored).facts == 515
-    assert copying.newest_processing(restored) == newest
+    assert database_copy.examine(restored).facts == 515
+    assert database_copy.newest_processing(restored) == newest
     assert run("verify", "--data-dir", str(data_dir)).returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.datadir import DataDirectory
+from bq_server.runtime.data_directory import DataDirectory
 from tests.support import legible
 from tests.support.client import Json, event
 from tests.support.process import ServerProcess, until

@@ -10,7 +10,7 @@ import pytest
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource, pack
-from bq_server.processing.games import Games
+from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
 from bq_server.store import batch, facts, sqlite, state

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
+from bq_server.audit.rebuild import Replaying
+from bq_server.audit.verification import Verifying
 from bq_server.clock import Clocks
-from bq_server.datadir import DataDirectory
 from bq_server.events import Event, Scope
-from bq_server.game.definitions import Game
+from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.moments import HOUR, parse_timestamp
-from bq_server.processing.applying import Applying
-from bq_server.processing.games import Games
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.game_changes import Applying
 from bq_server.processing.processor import Processor
-from bq_server.processing.refolding import Refolding
-from bq_server.processing.replaying import Replaying
-from bq_server.processing.verifying import Verifying
+from bq_server.processing.refold_job import Refolding
+from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import sqlite
 from bq_server.store.database import Database
 from tests.support import legible

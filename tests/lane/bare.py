@@ -6,13 +6,13 @@ from typing import Any, cast
 
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import BodyLimits
-from bq_server.api.reading import Reading
-from bq_server.budget import Budget
+from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clocks
+from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Accepted, Intake
-from bq_server.ingest.drafting import Drafter
+from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.validation import Limits
 from bq_server.lane.connection import LaneConnection
 from bq_server.lane.lane import Lane
@@ -82,8 +82,8 @@ class Bare:
         key = ApiKey("key_1", Scope("default", "test"), digest(KEY), frozenset({"ingest"}), "k", 0, None)
         keyring._by_prefix = {key.sha256[:8]: [key]}
         self.intake = BareIntake()
-        self.budget = Budget(inflight_bytes)
-        reading = Reading(Drafter(ids, clocks), Limits(65536, 32, 100), BodyLimits(1 << 20, 8 << 20, 10))
+        self.budget = ByteBudget(inflight_bytes)
+        reading = RequestParser(Drafter(ids, clocks), Limits(65536, 32, 100), BodyLimits(1 << 20, 8 << 20, 10))
         self.stopping = False
         lane = Lane(
             keyring, cast("Intake", self.intake), reading, clocks, ids, self.budget, is_stopping=lambda: self.stopping

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bq_server.budget import Budget
+from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.lane import queue
 from bq_server.lane.connection import PIPELINED
-from bq_server.lane.head import Route
+from bq_server.lane.head import LaneRoute
 from bq_server.lane.queue import Queue
 from tests.lane.bare import KEY, Bare
 from tests.lane.corpus import BATCH, encoded
@@ -168,7 +168,7 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
 
 def fill(bare: Bare, full: bool) -> None:
     """As a queue is that moves a request a second, or an empty one."""
-    line = bare.lane.queues[Route.EVENT]
+    line = bare.lane.queues[LaneRoute.EVENT]
     line._turn_began, line._weight, line._pace = (1.0, 1, 1.0) if full else (0.0, 0, 0.0)
 
 
@@ -222,7 +222,7 @@ class Line:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, takes: float) -> None:
         self.clock = [100.0]
         monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
-        self.budget = Budget(1 << 20)
+        self.budget = ByteBudget(1 << 20)
         self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS)
         self.takes = takes
         self.waiters: list[Waiter] = []

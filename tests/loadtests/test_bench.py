@@ -14,7 +14,7 @@ from loadtests.bench.closed_loop import WrkFailed, read_output
 from loadtests.bench.machine import describe
 from loadtests.bench.report import picture, render
 from loadtests.bench.rounds import Results, run
-from loadtests.bench.targets import TARGETS, Target
+from loadtests.bench.targets import TARGETS, BenchTarget
 from loadtests.markdown import number, table
 from loadtests.subjects import Missing
 from loadtests.usage import parse_stat, tree_usage
@@ -77,20 +77,20 @@ def test_rounds_go_to_and_fro_and_a_case_that_fails_costs_only_itself() -> None:
 @pytest.mark.parametrize(
     ("target", "value", "met", "wanted"),
     [
-        (Target("x", ("a", "events"), least=1.0), 1.0, True, "at least 1"),
-        (Target("x", ("a", "events"), least=1.0), 0.99, False, "at least 1"),
-        (Target("x", ("a", "p99"), most=50), 50.0, True, "at most 50"),
-        (Target("x", ("a", "p99"), most=50), 51.0, False, "at most 50"),
-        (Target("x", ("a", "p99")), 51.0, True, ""),
+        (BenchTarget("x", ("a", "events"), least=1.0), 1.0, True, "at least 1"),
+        (BenchTarget("x", ("a", "events"), least=1.0), 0.99, False, "at least 1"),
+        (BenchTarget("x", ("a", "p99"), most=50), 50.0, True, "at most 50"),
+        (BenchTarget("x", ("a", "p99"), most=50), 51.0, False, "at most 50"),
+        (BenchTarget("x", ("a", "p99")), 51.0, True, ""),
     ],
 )
-def test_a_target_is_met_at_its_edge(target: Target, value: float, met: bool, wanted: str) -> None:
+def test_a_target_is_met_at_its_edge(target: BenchTarget, value: float, met: bool, wanted: str) -> None:
     assert target.met(results({"a": {target.own[1]: value}})) is met
     assert target.wanted == wanted
 
 
 def test_a_latency_that_was_kept_by_turning_requests_away_meets_no_target() -> None:
-    target = Target("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50)
+    target = BenchTarget("p99 at 128 in flight, ms", ("none.single.128", "p99"), most=50)
     kept = results({"none.single.128": {"events": 1.0, "p99": 10.0, "accepted": 0.98}})
     turned_away = results({"none.single.128": {"events": 1.0, "p99": 10.0, "accepted": 0.9}})
     assert target.met(kept)
@@ -99,7 +99,7 @@ def test_a_latency_that_was_kept_by_turning_requests_away_meets_no_target() -> N
 
 
 def test_a_target_that_was_not_measured_is_not_met() -> None:
-    assert not Target("x", ("a", "events"), least=1.0).met(results({}))
+    assert not BenchTarget("x", ("a", "events"), least=1.0).met(results({}))
 
 
 def test_every_target_is_of_a_case_there_is() -> None:

@@ -5,43 +5,43 @@ import json
 import httpx
 import pytest
 
-from loadtests.answers import Answer, read_answer
-from loadtests.ledger import Ledger, settle
+from loadtests.answers import LoadReply, read_answer
+from loadtests.ledger import LoadLedger, settle
 from loadtests.tally import Tally
-from loadtests.workload import REFERENCE, Planned, Route
+from loadtests.workload import REFERENCE, LoadRoute, Planned
 
 NEW = Planned({"event_name": "a"})
 REPEAT = Planned({"event_name": "a", "idempotency_key": "k"}, first_id="1-0")
 
 
-def read(route: Route, planned: list[Planned], status: int, body: object, *, replayed: bool = False) -> Answer:
+def read(route: LoadRoute, planned: list[Planned], status: int, body: object, *, replayed: bool = False) -> LoadReply:
     return read_answer(route, planned, status, json.dumps(body).encode(), replayed=replayed)
 
 
 def test_the_ids_of_accepted_events_are_read_on_each_route() -> None:
-    assert read(Route.ASYNC, [NEW], 202, {"accepted": True, "message_id": "1-1"}) == Answer(("1-1",))
-    assert read(Route.SYNC, [NEW], 200, {"fact_id": "fact_1"}) == Answer(("fact_1",))
+    assert read(LoadRoute.ASYNC, [NEW], 202, {"accepted": True, "message_id": "1-1"}) == LoadReply(("1-1",))
+    assert read(LoadRoute.SYNC, [NEW], 200, {"fact_id": "fact_1"}) == LoadReply(("fact_1",))
     batch = {"accepted": 2, "rejected": 0, "message_ids": ["1-1", "1-2"]}
-    assert read(Route.BATCH, [NEW, NEW], 202, batch) == Answer(("1-1", "1-2"))
+    assert read(LoadRoute.BATCH, [NEW, NEW], 202, batch) == LoadReply(("1-1", "1-2"))
 
 
 def test_a_repeat_must_be_answered_as_the_first_time() -> None:
     same, other = {"message_id": "1-0"}, {"message_id": "1-9"}
-    assert read(Route.ASYNC, [REPEAT], 202, same, replayed=True) == Answer(("1-0",))
-    assert "another id" in str(read(Route.ASYNC, [REPEAT], 202, other, replayed=True).problem)
-    assert "no Idempotent-Replayed" in str(read(Route.ASYNC, [REPEAT], 202, same).problem)
-    assert "on new events" in str(read(Route.ASYNC, [NEW], 202, same, replayed=True).problem)
+    assert read(LoadRoute.ASYNC, [REPEAT], 202, same, replayed=True) == LoadReply(("1-0",))
+    assert "another id" in str(read(LoadRoute.ASYNC, [REPEAT], 202, other, replayed=True).problem)
+    assert "no Idempotent-Replayed" in str(read(LoadRoute.ASYNC, [REPEAT], 202, same).problem)
+    assert "on new events" in str(read(LoadRoute.ASYNC, [NEW], 202, same, replayed=True).problem)
 
 
 def test_a_batch_counts_as_replayed_only_when_all_of_it_is() -> None:
     batch = {"message_ids": ["1-0", "1-1"]}
-    assert read(Route.BATCH, [REPEAT, NEW], 202, batch).problem is None
-    assert read(Route.BATCH, [REPEAT, NEW], 202, batch, replayed=True).problem is not None
+    assert read(LoadRoute.BATCH, [REPEAT, NEW], 202, batch).problem is None
+    assert read(LoadRoute.BATCH, [REPEAT, NEW], 202, batch, replayed=True).problem is not None
 
 
 def test_a_batch_that_was_taken_in_part_is_a_failure() -> None:
-    answer = read(Route.BATCH, [NEW, NEW], 202, {"message_ids": ["1-0"]})
-    assert answer == Answer(problem="1 of 2 events of a batch accepted", known=False)
+    answer = read(LoadRoute.BATCH, [NEW, NEW], 202, {"message_ids": ["1-0"]})
+    assert answer == LoadReply(problem="1 of 2 events of a batch accepted", known=False)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_batch_that_was_taken_in_part_is_a_failure() -> None:
 def test_a_refusal_is_named_and_only_a_clear_one_says_that_nothing_was_accepted(
     status: int, content: bytes | None, problem: str, known: bool
 ) -> None:
-    assert read_answer(Route.ASYNC, [NEW], status, content, replayed=False) == Answer((), problem, known)
+    assert read_answer(LoadRoute.ASYNC, [NEW], status, content, replayed=False) == LoadReply((), problem, known)
 
 
 def test_counts_of_several_generators_add_up_also_through_json() -> None:
@@ -74,15 +74,15 @@ def test_counts_of_several_generators_add_up_also_through_json() -> None:
 @pytest.mark.parametrize(
     ("ledger", "balanced"),
     [
-        (Ledger(accepted=10, repeated=2, unknown=0, facts=10, events=10), True),
-        (Ledger(accepted=10, repeated=0, unknown=3, facts=12, events=12), True),
-        (Ledger(accepted=10, repeated=0, unknown=0, facts=9, events=9), False),
-        (Ledger(accepted=10, repeated=0, unknown=0, facts=11, events=10), False),
-        (Ledger(accepted=10, repeated=0, unknown=0, facts=11, events=11), False),
-        (Ledger(accepted=10, repeated=0, unknown=0, facts=10, events=9), False),
+        (LoadLedger(accepted=10, repeated=2, unknown=0, facts=10, events=10), True),
+        (LoadLedger(accepted=10, repeated=0, unknown=3, facts=12, events=12), True),
+        (LoadLedger(accepted=10, repeated=0, unknown=0, facts=9, events=9), False),
+        (LoadLedger(accepted=10, repeated=0, unknown=0, facts=11, events=10), False),
+        (LoadLedger(accepted=10, repeated=0, unknown=0, facts=11, events=11), False),
+        (LoadLedger(accepted=10, repeated=0, unknown=0, facts=10, events=9), False),
     ],
 )
-def test_every_accepted_event_is_one_fact_or_the_ledger_does_not_balance(ledger: Ledger, balanced: bool) -> None:
+def test_every_accepted_event_is_one_fact_or_the_ledger_does_not_balance(ledger: LoadLedger, balanced: bool) -> None:
     assert ledger.balanced is balanced
 
 
@@ -99,7 +99,7 @@ def test_the_ledger_waits_for_late_facts_and_reads_every_page() -> None:
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://server") as client:
         ledger = settle(client, Tally(accepted=5), seconds=10)
-    assert ledger == Ledger(accepted=5, repeated=0, unknown=0, facts=5, events=5)
+    assert ledger == LoadLedger(accepted=5, repeated=0, unknown=0, facts=5, events=5)
 
 
 def test_the_ledger_gives_up_in_time_and_tells_what_is_missing() -> None:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from loadtests.arrivals import PoissonArrivals
-from loadtests.workload import KEYED_SHARE, REFERENCE, REPEAT_SHARE, Mix, Planned, Route, Workload
+from loadtests.workload import KEYED_SHARE, REFERENCE, REPEAT_SHARE, LoadRoute, Mix, Planned, Workload
 
 NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
 
@@ -60,11 +60,11 @@ def test_lateness_is_counted_from_the_moment_a_request_was_due() -> None:
 def test_the_mix_is_drawn_by_weight() -> None:
     random = Random(4)
     drawn = Counter(Mix.parse("85:10:5").draw(random) for _ in range(10_000))
-    assert drawn[Route.ASYNC] == pytest.approx(8500, rel=0.05)
-    assert drawn[Route.BATCH] == pytest.approx(1000, rel=0.15)
-    assert {Mix.parse("0:0:1").draw(random) for _ in range(100)} == {Route.SYNC}
+    assert drawn[LoadRoute.ASYNC] == pytest.approx(8500, rel=0.05)
+    assert drawn[LoadRoute.BATCH] == pytest.approx(1000, rel=0.15)
+    assert {Mix.parse("0:0:1").draw(random) for _ in range(100)} == {LoadRoute.SYNC}
     assert str(Mix.parse("1:0:2.5")) == "1:0:2.5"
-    assert [route in Mix.parse("1:0:2.5") for route in Route] == [True, False, True]
+    assert [route in Mix.parse("1:0:2.5") for route in LoadRoute] == [True, False, True]
 
 
 @pytest.mark.parametrize("text", ["", "1:2", "a:b:c", "0:0:0", "1:-1:1", "nan:1:1", "inf:1:1", "1:2:3:4"])
@@ -74,7 +74,7 @@ def test_a_mix_that_is_none_is_refused(text: str) -> None:
 
 
 def test_new_events_are_valid_varied_and_told_apart(workload: Workload) -> None:
-    events = [planned.body for planned in workload.plan(Route.ASYNC, 2000)]
+    events = [planned.body for planned in workload.plan(LoadRoute.ASYNC, 2000)]
     assert len({event["properties"][REFERENCE] for event in events}) == 2000
     assert len({event["participant_id"] for event in events}) > 500
     assert len({event["event_name"] for event in events}) == 10
@@ -86,10 +86,10 @@ def test_new_events_are_valid_varied_and_told_apart(workload: Workload) -> None:
 
 def test_accepted_keyed_events_are_repeated_exactly(workload: Workload) -> None:
     originals = {}
-    for number, planned in enumerate(workload.plan(Route.ASYNC, 100)):
-        workload.remember(Route.ASYNC, planned, f"1-{number}")
+    for number, planned in enumerate(workload.plan(LoadRoute.ASYNC, 100)):
+        workload.remember(LoadRoute.ASYNC, planned, f"1-{number}")
         originals[f"1-{number}"] = planned.body
-    planned_next = workload.plan(Route.BATCH, 5000)
+    planned_next = workload.plan(LoadRoute.BATCH, 5000)
     repeats = [planned for planned in planned_next if planned.first_id is not None]
     assert len(repeats) == pytest.approx(5000 * REPEAT_SHARE, rel=0.4)
     assert all(planned.body == originals[planned.first_id or ""] for planned in repeats)
@@ -97,17 +97,17 @@ def test_accepted_keyed_events_are_repeated_exactly(workload: Workload) -> None:
 
 
 def test_nothing_is_repeated_before_it_was_accepted_nor_by_the_other_kind_of_id(workload: Workload) -> None:
-    for planned in workload.plan(Route.SYNC, 100):
-        workload.remember(Route.SYNC, planned, "fact")
-    assert all(planned.first_id is None for planned in workload.plan(Route.ASYNC, 2000))
-    assert any(planned.first_id is not None for planned in workload.plan(Route.SYNC, 2000))
+    for planned in workload.plan(LoadRoute.SYNC, 100):
+        workload.remember(LoadRoute.SYNC, planned, "fact")
+    assert all(planned.first_id is None for planned in workload.plan(LoadRoute.ASYNC, 2000))
+    assert any(planned.first_id is not None for planned in workload.plan(LoadRoute.SYNC, 2000))
 
 
 def test_a_key_goes_into_the_body_or_the_header_and_in_a_batch_always_into_the_body(workload: Workload) -> None:
     event = {"event_name": "a", "participant_id": "p", "idempotency_key": "k"}
-    seen = [workload.request(Route.ASYNC, [Planned(event)]) for _ in range(50)]
+    seen = [workload.request(LoadRoute.ASYNC, [Planned(event)]) for _ in range(50)]
     bare = {"event_name": "a", "participant_id": "p"}
     assert (event, {}) in seen
     assert (bare, {"Idempotency-Key": "k"}) in seen
     assert all(request in ((event, {}), (bare, {"Idempotency-Key": "k"})) for request in seen)
-    assert workload.request(Route.BATCH, [Planned(event)]) == ({"events": [event]}, {})
+    assert workload.request(LoadRoute.BATCH, [Planned(event)]) == ({"events": [event]}, {})

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.open_loop.__main__ import main, parser
-from loadtests.open_loop.connection import NO_ANSWER, Answered, Connection, NotHTTP
+from loadtests.open_loop.connection import NO_ANSWER, Answered, LoadConnection, NotHTTP
 from loadtests.open_loop.figures import Figures
 from loadtests.open_loop.generator import Probe, Recording, generate
 from loadtests.open_loop.schedule import at_once, poisson
@@ -167,7 +167,7 @@ def test_probes_are_sent_while_requests_are_due() -> None:
 def test_answers_may_come_in_any_pieces(cut: int) -> None:
     answers = ACCEPTED + BUSY
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        connection = Connection(listening.getsockname()[:2])
+        connection = LoadConnection(listening.getsockname()[:2])
         peer, _ = listening.accept()
         with peer:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -181,7 +181,7 @@ def test_answers_may_come_in_any_pieces(cut: int) -> None:
         connection.close()
 
 
-def receive(connection: Connection) -> list[Answered]:
+def receive(connection: LoadConnection) -> list[Answered]:
     select.select([connection], [], [], 10)
     answers, alive = connection.receive()
     assert alive

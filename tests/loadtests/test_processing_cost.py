@@ -10,14 +10,14 @@ from random import Random
 
 import pytest
 
-from bq_server.game.compiled import compile_game
-from bq_server.game.conditions import Failure, Formula, Variables
-from bq_server.game.costs import MAX_STEPS, Cost
-from bq_server.game.syntax import read
+from bq_server.audit.verification import Verifying
+from bq_server.game.compiled_game import compile_game
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
+from bq_server.game.expressions.costs import MAX_STEPS, Cost
+from bq_server.game.expressions.parser import read
 from bq_server.ids import IdSource
-from bq_server.processing.verifying import Verifying
 from bq_server.store import sqlite
-from bq_server.stream.entries import Entry
+from bq_server.stream.entries import StreamEntry
 from loadtests.processing_cost.bench import Bench, checkpoint, messages_of
 from loadtests.processing_cost.expressions import EXPRESSIONS, LARGEST, Expression
 from loadtests.processing_cost.games import (
@@ -35,7 +35,7 @@ from loadtests.processing_cost.games import (
 from loadtests.processing_cost.loop_probe import LoopProbe
 from loadtests.processing_cost.plan import PARTS, TEN_MILLION, parser, plan_of
 from loadtests.processing_cost.raw_limit import RawLimit
-from loadtests.processing_cost.report import Section, Target, costs, of_costs, of_throughputs, render
+from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, of_throughputs, render
 from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave
 from loadtests.processing_cost.seeding import Seeding
 from loadtests.processing_cost.workshop import Workshop, people
@@ -127,20 +127,22 @@ def test_who_costs_twice_as_much_has_half_the_throughput() -> None:
 @pytest.mark.parametrize(
     ("target", "met"),
     [
-        (Target("x", Spread(1.0, 0.5, 2.0), least=1.0), True),
-        (Target("x", Spread(0.99, 0.5, 2.0), least=1.0), False),
-        (Target("x", Spread(20.0, 1.0, 50.0), most=20), True),
-        (Target("x", Spread(10.0, 1.0, 20.5), most=20, worst=True), False),
-        (Target("x", Spread(10.0, 1.0, 20.0), most=20, worst=True), True),
-        (Target("x", Spread(10.0, 1.0, 20.0), least=2, worst=True), False),
+        (ReportTarget("x", Spread(1.0, 0.5, 2.0), least=1.0), True),
+        (ReportTarget("x", Spread(0.99, 0.5, 2.0), least=1.0), False),
+        (ReportTarget("x", Spread(20.0, 1.0, 50.0), most=20), True),
+        (ReportTarget("x", Spread(10.0, 1.0, 20.5), most=20, worst=True), False),
+        (ReportTarget("x", Spread(10.0, 1.0, 20.0), most=20, worst=True), True),
+        (ReportTarget("x", Spread(10.0, 1.0, 20.0), least=2, worst=True), False),
     ],
 )
-def test_a_target_is_judged_by_the_median_or_by_the_worst_round(target: Target, met: bool) -> None:
+def test_a_target_is_judged_by_the_median_or_by_the_worst_round(target: ReportTarget, met: bool) -> None:
     assert target.met is met
 
 
 def test_the_report_begins_with_what_was_measured_where_and_with_the_targets() -> None:
-    section = Section("Size", ["A table."], [Target("bytes a fact", Spread(1344.0, 1300.0, 1400.0), most=1300)])
+    section = ReportSection(
+        "Size", ["A table."], [ReportTarget("bytes a fact", Spread(1344.0, 1300.0, 1400.0), most=1300)]
+    )
     text = render({"commit": "abc"}, [section])
     assert "- commit: abc\n\n## Targets\n" in text
     assert "| bytes a fact | 1,344 | (1,300-1,400) | at most 1,300 | **not met** |" in text
@@ -187,7 +189,7 @@ async def test_a_turn_whose_events_make_no_facts_is_no_measurement(tmp_path: Pat
         with pytest.raises(RuntimeError, match="1 events made 0 facts"):
             await bench.turn([batch])
         with pytest.raises(RuntimeError, match="a message was not processed: it can't be read"):
-            await bench.drain([[Entry("1-1", b"[]")], messages_of(batch)])
+            await bench.drain([[StreamEntry("1-1", b"[]")], messages_of(batch)])
 
 
 @pytest.mark.anyio
@@ -240,9 +242,11 @@ def test_an_expression_is_measured_at_its_budget_and_past_it(expression: Express
     most = expression.allowed()
     assert cost.steps(expression.properties(most)) <= MAX_STEPS
     assert most == LARGEST or cost.steps(expression.properties(most + 2)) > MAX_STEPS
-    assert not isinstance(formula.value(Variables(fact_with(expression.properties(most)))), Failure)
+    assert not isinstance(formula.value(Variables(fact_with(expression.properties(most)))), ExpressionFailure)
     assert expression.refused() > most
-    assert isinstance(formula.value(Variables(fact_with(expression.properties(expression.refused())))), Failure)
+    assert isinstance(
+        formula.value(Variables(fact_with(expression.properties(expression.refused())))), ExpressionFailure
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.judgement import Limits, Outcome
+from loadtests.judgement import LoadLimits, LoadOutcome
 from loadtests.pictures import picture
 from loadtests.plot import Chart, Line
 from loadtests.ramp import Ramp, Step, judge_ramp, told
-from loadtests.timeline import Timeline, Window
+from loadtests.timeline import Timeline, TimelineWindow
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +29,8 @@ def timeline(*noted: tuple[float, float, bool]) -> Timeline:
     return found
 
 
-def window(answered: int, p99: float, failed: int = 0) -> Window:
-    return Window(100, 10, answered, failed, p99 / 2, p99 / 1.5, p99)
+def window(answered: int, p99: float, failed: int = 0) -> TimelineWindow:
+    return TimelineWindow(100, 10, answered, failed, p99 / 2, p99 / 1.5, p99)
 
 
 def test_a_window_holds_what_was_answered_in_its_seconds() -> None:
@@ -63,7 +63,7 @@ def test_windows_are_of_one_length_and_no_more_than_asked_for(
 
 def ramp(**changes: float) -> Ramp:
     given = {"rate_per_user": 1.0, "step_users": 10, "step_seconds": 5, "most_users": 30, "share": 1.0} | changes
-    return Ramp(**given, limits=Limits())  # type: ignore[arg-type]
+    return Ramp(**given, limits=LoadLimits())  # type: ignore[arg-type]
 
 
 def drive(ramp: Ramp, latency: float, answered_per_user: int = 1) -> list[int]:
@@ -86,16 +86,16 @@ def test_a_ramp_adds_users_until_there_are_no_more() -> None:
     assert sorted(set(drive(going, 5.0))) == [10, 20, 30]
     assert [step.requested for step in going.steps] == [10, 20, 30]
     assert all(step.window.seconds == 5 for step in going.steps)
-    verdict = judge_ramp(going.steps, Limits(), 0)
-    assert verdict.outcome is Outcome.PASSED
+    verdict = judge_ramp(going.steps, LoadLimits(), 0)
+    assert verdict.outcome is LoadOutcome.PASSED
     assert verdict.reasons == ["kept up to 30 requests/s with p99 5.0 ms", "the knee was not reached"]
 
 
 def test_a_ramp_ends_at_the_first_step_that_breaks_the_promise() -> None:
     going = ramp()
     assert set(drive(going, 51.0)) == {10}
-    verdict = judge_ramp(going.steps, Limits(), 0)
-    assert verdict.outcome is Outcome.FAILED
+    verdict = judge_ramp(going.steps, LoadLimits(), 0)
+    assert verdict.outcome is LoadOutcome.FAILED
     assert verdict.reasons == ["already at 10 requests/s p99 is 51.0 ms"]
 
 
@@ -116,14 +116,14 @@ def test_a_ramp_starts_anew_when_it_begins_again() -> None:
     ],
 )
 def test_the_knee_is_the_last_step_that_held_and_why_the_next_did_not(last: Step, reason: str) -> None:
-    verdict = judge_ramp([Step(10, window(100, 5.0)), last], Limits(), 0)
-    assert verdict.outcome is Outcome.PASSED
+    verdict = judge_ramp([Step(10, window(100, 5.0)), last], LoadLimits(), 0)
+    assert verdict.outcome is LoadOutcome.PASSED
     assert verdict.reasons == ["kept up to 10 requests/s with p99 5.0 ms", reason]
 
 
 def test_a_ramp_without_a_step_or_with_errors_of_its_own_says_nothing() -> None:
-    assert judge_ramp([], Limits(), 0).outcome is Outcome.INVALID
-    assert judge_ramp([Step(10, window(100, 5.0))], Limits(), 1).outcome is Outcome.INVALID
+    assert judge_ramp([], LoadLimits(), 0).outcome is LoadOutcome.INVALID
+    assert judge_ramp([Step(10, window(100, 5.0))], LoadLimits(), 1).outcome is LoadOutcome.INVALID
 
 
 def test_each_step_has_a_line() -> None:
@@ -135,15 +135,19 @@ def texts(svg: str) -> list[str]:
 
 
 def test_a_ramp_is_drawn_against_the_rate_and_other_runs_against_time() -> None:
-    steps = [Step(10, window(100, 5.0)), Step(20, window(190, 80.0)), Step(30, Window(1, 10, 0, 0, *[math.nan] * 3))]
-    drawn = picture(steps, Timeline(), Limits())
+    steps = [
+        Step(10, window(100, 5.0)),
+        Step(20, window(190, 80.0)),
+        Step(30, TimelineWindow(1, 10, 0, 0, *[math.nan] * 3)),
+    ]
+    drawn = picture(steps, Timeline(), LoadLimits())
     assert drawn is not None
     assert {"Latency against rate", "promise: 50 ms", "p50", "p95", "p99"} <= set(texts(drawn))
     seen = timeline(*((second, 5.0, False) for second in range(20)))
-    over_time = picture([], seen, Limits())
+    over_time = picture([], seen, LoadLimits())
     assert over_time is not None
     assert "Latency over time" in texts(over_time)
-    assert picture([], Timeline(), Limits()) is None
+    assert picture([], Timeline(), LoadLimits()) is None
 
 
 @given(

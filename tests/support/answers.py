@@ -13,19 +13,28 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from bq_server.api import catalog, challenges, facts, game, gamify, leaderboards, participants, standings
 from bq_server.api.auth import Keyring
-from bq_server.api.envelope import Envelope
+from bq_server.api.middleware.envelope import Envelope
 from bq_server.api.operations import routes
+from bq_server.api.resources import (
+    catalog,
+    challenges,
+    facts,
+    game,
+    gamify,
+    leaderboards,
+    participant_state,
+    participants,
+)
+from bq_server.audit.verification import Verifying
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
-from bq_server.processing.caused import effects_of
-from bq_server.processing.games import Games
-from bq_server.processing.verifying import Verifying
-from bq_server.sampled_log import SampledLog
-from bq_server.sandbox.exporting import Exporting
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.recorded_effects import effects_of
+from bq_server.runtime.sampled_log import SampledLog
+from bq_server.sandbox.export import Exporting
 from bq_server.store import environments, installation, keys, state
 from bq_server.store import facts as stored_facts
 from bq_server.store import games as stored_games
@@ -97,7 +106,7 @@ async def _client(database: Database, key: str, now: int) -> Any:
                 *facts.operations(database),
                 *catalog.operations(database),
                 *gamify.operations(NOBODY, database, NOBODY),
-                *standings.operations(database, compiled, clocks),
+                *participant_state.operations(database, compiled, clocks),
                 *participants.operations(NOBODY, database, compiled, NOBODY, clocks),
                 *challenges.operations(NOBODY, database, compiled, NOBODY, clocks),
                 *leaderboards.operations(database, compiled, clocks),

@@ -7,8 +7,8 @@ from typing import Any
 
 from bq_server.clock import Clocks
 from bq_server.ids import IdSource
-from bq_server.processing.games import Games
-from bq_server.processing.refolding import Refolding
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.refold_job import Refolding
 from bq_server.store import games, sqlite
 from bq_server.store.database import Database
 

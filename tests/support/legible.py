@@ -13,7 +13,7 @@ from typing import Any
 
 from bq_server.causes import pack_cause, unpack_cause
 from bq_server.exact_json import dumps, loads
-from bq_server.game.participant_state import APART, cells_of, slot_of
+from bq_server.game.state.packed import APART, cells_of, slot_of
 from bq_server.ids import pack, unpack
 from bq_server.store import sqlite
 from bq_server.store.facts import fact_id_of

@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bq_server.game.cells import digest
-from bq_server.game.compiled import compile_game
-from bq_server.game.definitions import Game
-from bq_server.game.periods import DAY, window_period
+from bq_server.game.compiled_game import compile_game
+from bq_server.game.document.definitions import Game
+from bq_server.game.mechanics.periods import DAY, window_period
+from bq_server.game.state.keys import digest
 from bq_server.moments import format_timestamp, parse_timestamp
 from bq_server.store import sqlite
 from bq_server.store.migrations import available

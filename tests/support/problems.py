@@ -2,7 +2,8 @@
 
 import httpx
 
-from bq_server.problems import STATUS, Code
+from bq_server.api.problems import STATUS
+from bq_server.refusals import Code
 from tests.support.client import Json
 
 

@@ -30,7 +30,7 @@ main()
 def test_it_is_on_again_after_a_start_that_came_to_nothing() -> None:
     script = """
 import gc
-from bq_server import collector
+from bq_server.runtime import collector
 try:
     with collector.paused():
         print(gc.isenabled())
@@ -44,7 +44,7 @@ except LookupError:
 def test_a_server_that_is_ready_collects_again_what_it_makes_from_then_on() -> None:
     script = """
 import gc, weakref
-from bq_server import collector
+from bq_server.runtime import collector
 class Circle:
     def __init__(self): self.itself = self
 with collector.paused():

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bq_server import diagnosis
-from bq_server.diagnosis import Finding, Level
 from bq_server.moments import HOUR, SECOND
+from bq_server.runtime import diagnosis
+from bq_server.runtime.diagnosis import Finding, Level
 
 GiB = 2**30
 NOW = 1_790_000_000 * SECOND

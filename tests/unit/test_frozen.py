@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bq_server import __version__, about, frozen, unpacked
+from bq_server import __version__
+from bq_server.cli import program
+from bq_server.runtime import frozen, unpacked
 from bq_server.stream import embedded
 from bq_server.stream.connection import StreamUnusable
 
@@ -135,11 +137,11 @@ def test_version_as_json() -> None:
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert told["version"] == __version__
     assert told["built_from"] == "source"
-    assert told["commit"] == about.commit()
+    assert told["commit"] == program.commit()
 
 
 def test_no_commit_is_known_outside_a_checkout(tmp_path: Path) -> None:
-    assert about.commit_of(tmp_path) is None
+    assert program.commit_of(tmp_path) is None
 
 
 def test_licences_from_source() -> None:

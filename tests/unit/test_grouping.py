@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bq_server.grouping import GroupClosed, GroupCommit, GroupFull
+from bq_server.concurrency.group_commit import GroupClosed, GroupCommit, GroupFull
 
 pytestmark = pytest.mark.anyio
 

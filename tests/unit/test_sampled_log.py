@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from bq_server.sampled_log import BURST, LINES_A_SECOND, TELL_SECONDS, SampledLog
+from bq_server.runtime.sampled_log import BURST, LINES_A_SECOND, TELL_SECONDS, SampledLog
 
 
 class Clock:

@@ -39,7 +39,7 @@ def conform(
     Exit codes: 0 nothing failed, 1 a statement failed, 2 there was nothing to examine, 130 interrupted.
     """
     from harness.conformance import reporting
-    from harness.conformance.examining import Outcome, examine, select
+    from harness.conformance.examining import ExaminationOutcome, examine, select
     from harness.conformance.outcomes import CannotRun
 
     lines = None if as_json else reporting.Lines()
@@ -60,5 +60,5 @@ def conform(
             reporting.write_junit(plan, junit)
         except OSError as error:
             fail(f"{junit} can't be written: {error.strerror}", code=2)
-    if plan.count(Outcome.FAILED):
+    if plan.count(ExaminationOutcome.FAILED):
         raise typer.Exit(1)

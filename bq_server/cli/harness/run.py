@@ -13,7 +13,7 @@ from bq_server.cli.options import consent, fail
 if TYPE_CHECKING:
     from harness.private_server import PrivateServer
     from harness.stories.reporting import Report
-    from harness.stories.running import Target
+    from harness.stories.running import ServerUnderTest
     from harness.stories.scenario import Scenario
     from harness.stories.surroundings import Surroundings
 
@@ -155,14 +155,14 @@ def _within(path: Path, places: list[Path]) -> Path:
 
 def _targets(
     url: str | None, key: str | None, count: int, *, asked: int, pointed_at: bool
-) -> "tuple[list[Target] | list[PrivateServer], Surroundings | None]":
+) -> "tuple[list[ServerUnderTest] | list[PrivateServer], Surroundings | None]":
     """Where to play, and what to put back there; ends the program when a server isn't there, or doesn't let us.
 
     One that was not pointed at is emptied only where nothing is lost by it, or with consent.
     """
-    from harness.client import Client, Refused, Unreachable
+    from harness.client import Client, RequestRefused, Unreachable
     from harness.private_server import PrivateServer
-    from harness.stories.running import Target
+    from harness.stories.running import ServerUnderTest
     from harness.stories.surroundings import Surroundings
 
     if url is None:
@@ -184,22 +184,22 @@ def _targets(
                 what = f"this empties the test environment of {url} (BQ_URL), which has {found}"
                 consent(what, "Empty it?", "--url or --yes")
             client.reset(game=True)
-        except Refused as refused:
+        except RequestRefused as refused:
             fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
         except Unreachable as error:
             fail(str(error), code=2)
-    return [Target(url, key)], found
+    return [ServerUnderTest(url, key)], found
 
 
-def _put_back(targets: "Sequence[Target | PrivateServer]", found: "Surroundings") -> bool:
+def _put_back(targets: "Sequence[ServerUnderTest | PrivateServer]", found: "Surroundings") -> bool:
     """Give the server its game and its clock again; whether that was possible."""
-    from harness.client import Client, Refused, Unreachable
+    from harness.client import Client, RequestRefused, Unreachable
 
     (target,) = targets
     with Client(target.url, target.key) as client:
         try:
             found.put_back(client)
-        except (Refused, Unreachable) as error:
+        except (RequestRefused, Unreachable) as error:
             typer.echo(f"bq-server: the game and the clock of {target.url} could not be put back: {error}", err=True)
             return False
     return True

@@ -6,8 +6,8 @@ themselves, without models and explanations. A track that can't raises `NotOnTim
 through the step. A property test holds both equal.
 """
 
-from bq_server.game.on_time.reading import Read
+from bq_server.game.on_time.fact_reading import FactReading
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
-from bq_server.game.on_time.turn import NotOnTime, Paid, Turn
+from bq_server.game.on_time.turn import NotOnTime, Paid, ParticipantTurn
 
-__all__ = ["NotOnTime", "Paid", "Read", "Tracks", "Turn", "lay_tracks"]
+__all__ = ["FactReading", "NotOnTime", "Paid", "ParticipantTurn", "Tracks", "lay_tracks"]

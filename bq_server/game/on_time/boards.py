@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bq_server.game import cells as keys
 from bq_server.game.effects import LEADERBOARD
 from bq_server.game.facts import Fact
-from bq_server.game.leaderboards import NEVER_REACHED, LeaderboardRule
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED, LeaderboardRule
+from bq_server.game.mechanics.periods import DAY, window_period
 from bq_server.game.on_time.track import Parts, Question, questions_of
-from bq_server.game.on_time.turn import NotOnTime, Turn
-from bq_server.game.periods import DAY, window_period
+from bq_server.game.on_time.turn import NotOnTime, ParticipantTurn
+from bq_server.game.state import keys
 
 
 @lru_cache(maxsize=1024)
@@ -20,7 +20,7 @@ def _period_of_day(day: int, window: str) -> str:
 
 
 class BoardWindows:
-    """The windows of a leaderboard, each with the name of its slot in `Turn.scores`."""
+    """The windows of a leaderboard, each with the name of its slot in `ParticipantTurn.scores`."""
 
     __slots__ = ("_slots",)
 
@@ -33,7 +33,7 @@ class BoardWindows:
         return [(slot, window, _period_of_day(day, window)) for slot, window in self._slots]
 
 
-def newest_score(turn: Turn, slot: str, period: str, revision: str) -> list[Any]:
+def newest_score(turn: ParticipantTurn, slot: str, period: str, revision: str) -> list[Any]:
     """The score of a period as it is kept, to be changed; 'None' stands in it for no score yet.
 
     Raises `NotOnTime` for a period that is not the newest, or a score of another revision.
@@ -46,7 +46,7 @@ def newest_score(turn: Turn, slot: str, period: str, revision: str) -> list[Any]
     return held
 
 
-def place(turn: Turn, board: str, window: str, held: list[Any], told: float, exact: int | None) -> None:
+def place(turn: ParticipantTurn, board: str, window: str, held: list[Any], told: float, exact: int | None) -> None:
     """Note the place in a ranking that a score gives."""
     turn.places[board, window, held[0]] = (told, NEVER_REACHED if held[3] is None else held[3], exact)
 
@@ -76,7 +76,7 @@ class BoardTrack:
     def _member(self, window: str, period: str, parts: Parts) -> str:
         return keys.member(self.key, f"{window}/{period}", parts[0][1])
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Add the fact to the scores."""
         rule, at = self._rule, fact.occurred_at
         for slot, window, period in self._windows.at(at):
@@ -97,7 +97,7 @@ class BoardTrack:
             turn.caused.append([LEADERBOARD, rule.code, window, period, told])
             place(turn, rule.key, window, held, told, exact)
 
-    def _counts(self, turn: Turn, fact: Fact, member: str) -> bool:
+    def _counts(self, turn: ParticipantTurn, fact: Fact, member: str) -> bool:
         """Whether a member is new to its set; then it is in it from now on."""
         first = turn.apart.get(member)
         if first is None:

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from bq_server.causes import OF_THE_FACT
-from bq_server.game import cells as keys
-from bq_server.game.conditions import Failure, Variables
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
+from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
+from bq_server.game.mechanics.rule import NO_REWARDS
+from bq_server.game.mechanics.tiers import climb
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
 from bq_server.game.on_time.track import Parts, Question
-from bq_server.game.on_time.turn import Award, Paid, Turn
-from bq_server.game.points import PointsRuleCompiled, Treasury
-from bq_server.game.rules import NO_REWARDS
-from bq_server.game.tiers import climb
+from bq_server.game.on_time.turn import Award, Paid, ParticipantTurn
+from bq_server.game.state import keys
 
 
 class PointsTrack:
@@ -33,14 +33,14 @@ class PointsTrack:
         """How many points the fact is worth, if any."""
         return [Question(0, self.key, self._points)]
 
-    def _points(self, fact: Fact, variables: Variables) -> int | Failure | None:  # noqa: ARG002
+    def _points(self, fact: Fact, variables: Variables) -> int | ExpressionFailure | None:  # noqa: ARG002
         return self._rule.points(variables) or None
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
         """None."""
         return ()
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Pay the fact."""
         turn.awards.append(Award(fact.occurred_at, self._cause, NO_REWARDS, int(parts[0][1])))
 
@@ -55,7 +55,7 @@ class Purse:
         self._thresholds = [(tier.min_points, tier.code) for tier in treasury.tiers]
         self._boards = [(board, BoardWindows(board.code, board.windows)) for board in treasury.boards]
 
-    def pay(self, turn: Turn, fact: Fact) -> None:
+    def pay(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Enter the awards of the fact at hand."""
         scored: dict[str, tuple[PointsBoardRule, str, list[Any]]] = {}
         for award in turn.awards:
@@ -71,7 +71,7 @@ class Purse:
             turn.caused.append([LEADERBOARD, board.code, window, held[0], held[2]])
             place(turn, board.key, window, held, held[2], None)
 
-    def _give_badge(self, turn: Turn, fact: Fact, code: str, award: Award) -> None:
+    def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
         key = keys.badge(code)
         if key in turn.cells:
             return
@@ -84,7 +84,7 @@ class Purse:
             told = (code, badge.name, badge.rarity, award.cause)
             turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))
 
-    def _enter(self, turn: Turn, fact: Fact, amount: int, cause: str) -> None:
+    def _enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
         points = turn.cells.get(keys.POINTS)
         if points is None:
             points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
@@ -95,7 +95,7 @@ class Purse:
         if amount > 0 and self._thresholds:
             self._climb(turn, fact, points["earned"])
 
-    def _climb(self, turn: Turn, fact: Fact, earned: int) -> None:
+    def _climb(self, turn: ParticipantTurn, fact: Fact, earned: int) -> None:
         history: list[list[Any]] = turn.cells.get(keys.TIERS) or []
         held = {entry[0] for entry in history}
         if not any(least <= earned and code not in held for least, code in self._thresholds):
@@ -107,7 +107,7 @@ class Purse:
             turn.caused.append(packed(change, fact.occurred_at))
 
     def _score(
-        self, turn: Turn, fact: Fact, amount: int, scored: dict[str, tuple[PointsBoardRule, str, list[Any]]]
+        self, turn: ParticipantTurn, fact: Fact, amount: int, scored: dict[str, tuple[PointsBoardRule, str, list[Any]]]
     ) -> None:
         at = fact.occurred_at
         for board, windows in self._boards:

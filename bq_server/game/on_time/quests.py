@@ -5,18 +5,18 @@ from math import lcm
 from typing import Any
 
 from bq_server.causes import pack_cause
-from bq_server.game import cells as keys
-from bq_server.game import courses
-from bq_server.game.amounts import from_millionths
-from bq_server.game.badges import BadgeRule
-from bq_server.game.challenges import ChallengeRule
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE, timed
 from bq_server.game.facts import Fact
-from bq_server.game.measures import Amount
+from bq_server.game.mechanics import ordered_quest
+from bq_server.game.mechanics.amounts import from_millionths
+from bq_server.game.mechanics.badges import BadgeRule
+from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.measures import Amount
+from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.quests import COMPLETE
 from bq_server.game.on_time.track import Parts, Question, questions_of
-from bq_server.game.on_time.turn import Award, NotOnTime, Turn
-from bq_server.game.questing import QuestRule
-from bq_server.game.quests import COMPLETE
+from bq_server.game.on_time.turn import Award, NotOnTime, ParticipantTurn
+from bq_server.game.state import keys
 
 Cell = dict[str, Any]
 """The cell of a quest, see `Standing.dump`."""
@@ -71,7 +71,7 @@ class QuestTrack:
             if self._aggregates[part] in ("distinct", "days")
         ]
 
-    def _current(self, turn: Turn) -> Cell | None:
+    def _current(self, turn: ParticipantTurn) -> Cell | None:
         cell: Cell | None = turn.cells.get(self._rule.cell)
         if cell is not None and cell.get("rev") != self._rule.revision:
             raise NotOnTime
@@ -84,7 +84,7 @@ class QuestTrack:
         return total
 
     def _counted(
-        self, turn: Turn, fact: Fact, cell: Cell, counted: list[tuple[int, int | None]], newly_done: bool
+        self, turn: ParticipantTurn, fact: Fact, cell: Cell, counted: list[tuple[int, int | None]], newly_done: bool
     ) -> None:
         """Tell and award what the parts that counted the fact, each with its value before, have led to."""
         progress = cell["p"]
@@ -110,7 +110,7 @@ class FreeTrack(QuestTrack):
 
     __slots__ = ()
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Count the fact into the parts that are not met yet."""
         rule = self._rule
         cell = self._current(turn)
@@ -149,7 +149,7 @@ class FreeTrack(QuestTrack):
             cell["k"] = moment
         self._counted(turn, fact, cell, counted, newly_done)
 
-    def _is_new(self, turn: Turn, part: int, member: Amount) -> bool:
+    def _is_new(self, turn: ParticipantTurn, part: int, member: Amount) -> bool:
         key = keys.member(self._rule.key, str(part), member)
         if key in turn.apart:
             return False
@@ -166,7 +166,7 @@ class OrderedTrack(QuestTrack):
         super().__init__(rule)
         self._sets = any(each in ("distinct", "days") for each in self._aggregates)
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Push the fact at the end of the course."""
         if self._sets:
             raise NotOnTime
@@ -241,9 +241,9 @@ class OrderedTrack(QuestTrack):
 
 def _is_long(tail: list[Any], now: int) -> bool:
     """Whether a tail has grown so long that as much as it should hold can be settled at once."""
-    if len(tail) >= courses.MAX_TAIL:
+    if len(tail) >= ordered_quest.MAX_TAIL:
         return True
-    return len(tail) >= 2 * courses.TAIL and bool(tail[courses.TAIL - 1][0] < now - courses.LATENESS)
+    return len(tail) >= 2 * ordered_quest.TAIL and bool(tail[ordered_quest.TAIL - 1][0] < now - ordered_quest.LATENESS)
 
 
 def _counted_in(aggregate: str, before: int | None, amount: Amount) -> int:
@@ -266,16 +266,18 @@ class _Badge:
         self._cause = f"criteria:{rule.key}"
         self._rewards = rule.rewards
 
-    def enter(self, turn: Turn, fact: Fact) -> None:
+    def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Nobody enters a badge's criteria."""
 
-    def stand(self, turn: Turn, fraction: float, at: int) -> None:
+    def stand(self, turn: ParticipantTurn, fraction: float, at: int) -> None:
         """A badge has no ranking."""
 
-    def tell(self, turn: Turn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float) -> None:
+    def tell(
+        self, turn: ParticipantTurn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float
+    ) -> None:
         """Progress towards a badge is not told."""
 
-    def award(self, turn: Turn, fact: Fact, cell: Cell) -> None:  # noqa: ARG002
+    def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:  # noqa: ARG002
         """Give the badge."""
         turn.awards.append(Award(fact.occurred_at, self._cause, self._rewards))
 
@@ -297,16 +299,18 @@ class _Challenge:
         """As `Measure.shown`."""
         return 0 if value is None else from_millionths(value) if self._in_millionths[part] else value
 
-    def enter(self, turn: Turn, fact: Fact) -> None:
+    def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Say when a course that is the participant's own began, and when it ends."""
         if self._rule.rolling is not None:
             turn.caused.append([ENROLMENT, self._rule.code, fact.occurred_at + self._rule.rolling])
 
-    def stand(self, turn: Turn, fraction: float, at: int) -> None:
+    def stand(self, turn: ParticipantTurn, fraction: float, at: int) -> None:
         """Note the place in the challenge's ranking."""
         turn.places[self._rule.key, "all_time", "all_time"] = (fraction, at, None)
 
-    def tell(self, turn: Turn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float) -> None:
+    def tell(
+        self, turn: ParticipantTurn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float
+    ) -> None:
         """Say how far the challenge has come."""
         rule = self._rule
         changed = False
@@ -321,7 +325,7 @@ class _Challenge:
             turn.caused.append([CHALLENGE, rule.code, fraction, complete])
         self.stand(turn, fraction, progress["at"])
 
-    def award(self, turn: Turn, fact: Fact, cell: Cell) -> None:
+    def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:
         """Give what has been reached and not been given."""
         given: dict[str, Any] = cell.setdefault("given", {})
         marks = cell["p"]["m"]

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from datetime import UTC
 
-from bq_server.game import cells as keys
-from bq_server.game.conditions import Failure, Variables
 from bq_server.game.effects import packed
+from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.measures import Hit, Reading
+from bq_server.game.mechanics.measures import Hit, PartReading
+from bq_server.game.mechanics.periods import DAY, zone_at
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.track import Parts, Question
-from bq_server.game.on_time.turn import Award, NotOnTime, Turn
-from bq_server.game.participant_state import APART
-from bq_server.game.periods import DAY, zone_at
-from bq_server.game.streaks import StreakRule
+from bq_server.game.on_time.turn import Award, NotOnTime, ParticipantTurn
+from bq_server.game.state import keys
+from bq_server.game.state.packed import APART
 
 _FIRST_OF_1970 = 719_163
 """The ordinal of 1970-01-01, day 1 being the first of January of the year 1."""
@@ -38,7 +38,7 @@ class StreakTrack:
         """Whether the fact is a record."""
         return [Question(0, (self._rule.condition.source, None, None), self._counts)]
 
-    def _counts(self, fact: Fact, variables: Variables) -> int | Failure | None:  # noqa: ARG002
+    def _counts(self, fact: Fact, variables: Variables) -> int | ExpressionFailure | None:  # noqa: ARG002
         holds = self._rule.condition.holds(variables)
         return 1 if holds is True else holds or None
 
@@ -46,7 +46,7 @@ class StreakTrack:
         """None."""
         return ()
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002
         """Record the period."""
         rule = self._rule
         cell = turn.cells.get(self._cell)
@@ -58,7 +58,7 @@ class StreakTrack:
             if cell["s"] and cell["s"][-1][1] == period and cell["s"][-1][2] <= reach and cell["k"]:
                 cell["k"] = max(cell["k"], moment)
                 return
-        hit = (Hit(fact, (Reading(0, "matched"),)),)
+        hit = (Hit(fact, (PartReading(0, "matched"),)),)
         if rule.late(hit, turn.cells) is not None:
             raise NotOnTime
         outcome = rule.step(hit, turn.cells, None)
@@ -67,7 +67,7 @@ class StreakTrack:
         turn.caused += [packed(effect, fact.occurred_at) for effect in outcome.effects]
         turn.awards += [Award(grant.at, grant.cause, grant.rewards, grant.amount) for grant in outcome.grants]
 
-    def _place(self, turn: Turn, fact: Fact) -> tuple[int, int]:
+    def _place(self, turn: ParticipantTurn, fact: Fact) -> tuple[int, int]:
         """The period of the fact, and the oldest last period of a streak that it continues."""
         rule, at = self._rule, fact.occurred_at
         zone = rule.zone or (zone_at(turn.cells[keys.ZONE], fact.moment) if keys.ZONE in turn.cells else UTC)

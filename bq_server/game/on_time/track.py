@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bq_server.game.conditions import Failure, Variables
+from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.measures import Amount, Measure
-from bq_server.game.on_time.turn import Turn
-from bq_server.game.rules import Bounds
+from bq_server.game.mechanics.measures import Amount, Measure
+from bq_server.game.mechanics.rule import Bounds
+from bq_server.game.on_time.turn import ParticipantTurn
 
 Parts = Sequence[tuple[int, Amount]]
 """For each part of a definition that a fact matches: its number, and what the fact brings to it."""
@@ -21,7 +21,7 @@ class Question:
     part: int
     about: Hashable
     """Questions about the same have the same answer, whichever definition asks."""
-    answer: Callable[[Fact, Variables], Amount | Failure | None]
+    answer: Callable[[Fact, Variables], Amount | ExpressionFailure | None]
     """None where the fact doesn't match."""
 
 
@@ -51,7 +51,7 @@ class Track(Protocol):
         """The cells kept apart that `advance` looks at."""
         ...
 
-    def advance(self, turn: Turn, fact: Fact, parts: Parts) -> None:
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Take the fact, which is no older in seq than what was taken before, into the state.
 
         Raises `NotOnTime`.

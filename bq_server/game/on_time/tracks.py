@@ -3,20 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bq_server.game.badges import BadgeRule
-from bq_server.game.challenges import ChallengeRule
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
-from bq_server.game.leaderboards import LeaderboardRule
+from bq_server.game.mechanics.badges import BadgeRule
+from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.leaderboards import LeaderboardRule
+from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
+from bq_server.game.mechanics.rule import Rule
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
+from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
-from bq_server.game.on_time.reading import Read, Reader, Warnings
 from bq_server.game.on_time.streaks import StreakTrack
 from bq_server.game.on_time.track import Track
-from bq_server.game.on_time.turn import Turn
-from bq_server.game.points import PointsRuleCompiled, Treasury
-from bq_server.game.rules import Rule
-from bq_server.game.streaks import StreakRule
+from bq_server.game.on_time.turn import ParticipantTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Tracks:
     """By fact type."""
     purse: Purse
 
-    def read(self, fact: Fact, warnings: Warnings) -> Read:
+    def read(self, fact: Fact, warnings: Warnings) -> FactReading:
         """What the tracks read from a fact."""
         reader = self.readers.get(fact.fact_type)
-        return Read(fact, [], []) if reader is None else reader.read(fact, warnings)
+        return FactReading(fact, [], []) if reader is None else reader.read(fact, warnings)
 
-    def advance(self, turn: Turn, facts: Sequence[Read]) -> None:
+    def advance(self, turn: ParticipantTurn, facts: Sequence[FactReading]) -> None:
         """Take a participant's facts, in order, into the state. Raises `NotOnTime`; the turn is then worth nothing."""
         for each in facts:
             fact = each.fact

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bq_server.game.cells import Cell
 from bq_server.game.effects import PackedEffect
 from bq_server.game.facts import Fact
-from bq_server.game.rules import Rewards
+from bq_server.game.mechanics.rule import Rewards
+from bq_server.game.state.keys import Cell
 
 
 class NotOnTime(Exception):
@@ -39,7 +39,7 @@ ScoreOf = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class Turn:
+class ParticipantTurn:
     """A participant's state while facts of a batch are taken in. It is changed in place."""
 
     participant_id: str

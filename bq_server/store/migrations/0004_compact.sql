@@ -1,5 +1,5 @@
 -- Texts that every row repeated become small integers. The tables of before stay under other names until what they
--- hold has been carried over, in portions (`carrying_over.py`); the next migration drops them.
+-- hold has been carried over, in portions (`conversion.py`); the next migration drops them.
 ALTER TABLE facts RENAME TO old_facts;
 ALTER TABLE duplicates RENAME TO old_duplicates;
 ALTER TABLE participants RENAME TO old_participants;

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from bq_server.store.migrations.carrying_over import carry_over
+from bq_server.store.migrations.conversion import carry_over
 
 if TYPE_CHECKING:
     from bq_server.store.database import Connection

@@ -1,0 +1,46 @@
+"""Where a participant stands: the reading that several routes share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.api.operations import Call
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.processing.compiled_games import Games
+from bq_server.refusals import Code, Refusal
+from bq_server.store import participants, state
+from bq_server.store.database import Connection
+from bq_server.store.participants import Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantView:
+    """A participant, the game in force, and the cells that the read models look at."""
+
+    participant: Participant
+    game: CompiledGame
+    cells: Mapping[str, Any]
+
+
+async def known_participant(connection: Connection, call: Call, participant_id: str | None = None) -> Participant:
+    """The participant of that id, or that the path names. Raises `Refusal` for one that no event ever named."""
+    participant_id = participant_id or call.parameter("participant_id")
+    found = await participants.find(connection, call.scope, participant_id)
+    if found is None:
+        raise unknown_participant(call, participant_id)
+    return found
+
+
+async def standing(
+    connection: Connection, call: Call, games: Games, participant_id: str | None = None
+) -> ParticipantView:
+    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""
+    found = await known_participant(connection, call, participant_id)
+    game = await games.of(connection, call.scope)
+    return ParticipantView(found, game, await state.cells(connection, call.scope, found.participant_id))
+
+
+def unknown_participant(call: Call, participant_id: str) -> Refusal:
+    """The refusal for a participant that isn't there."""
+    detail = f"No event of the {call.scope.environment} environment ever named {participant_id}."
+    return Refusal(Code.NOT_FOUND, detail)

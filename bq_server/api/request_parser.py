@@ -1,0 +1,117 @@
+"""Reading events and other models off requests: body, limits, validation, idempotency key."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bq_server.api.bodies import BodyLimits, read_body
+from bq_server.api.operations import Call
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.events import Event, Scope
+from bq_server.ingest.drafts import Drafter
+from bq_server.ingest.validation import (
+    Limits,
+    ValidEvent,
+    batch,
+    check,
+    faults_of,
+    idempotency_key,
+    parse,
+    single,
+)
+from bq_server.metrics.counts import IntakeCounts
+from bq_server.refusals import FieldError, Refusal, field_errors
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BatchError(BaseModel):
+    """Why one event of a batch was rejected."""
+
+    index: int = Field(description="Its place in `events`, from 0.")
+    field: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvents:
+    """What was read of a batch."""
+
+    valid: dict[int, Event] = field(default_factory=dict)
+    """By their place."""
+    errors: list[BatchError] = field(default_factory=list)
+    """Of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestParser:
+    """How events are read off a request."""
+
+    drafter: Drafter
+    limits: Limits
+    bodies: BodyLimits
+    counts: IntakeCounts = field(default_factory=IntakeCounts)
+
+    async def one(self, call: Call) -> Event:
+        """The event of a single or sync request. Raises `Refusal`."""
+        limits = self.bodies
+        body = await read_body(call.request, limits.single, limits.seconds, also=limits.events_also)
+        return self.event(call.scope, body, _header_key(call))
+
+    def event(self, scope: Scope, body: bytes, header_key: str | None) -> Event:
+        """The one event of a body. Raises `Refusal`."""
+        return self.drafter.draft(scope, single(body, self.limits, header_key))
+
+    async def many(self, call: Call) -> BatchEvents:
+        """The events of a batch. Raises `Refusal`."""
+        if _header_key(call) is not None:
+            detail = "is for one event: in a batch give each event its own idempotency_key"
+            raise Refusal.of_fields([FieldError("Idempotency-Key", "not_for_batches", detail)])
+        limits = self.bodies
+        body = await read_body(call.request, limits.batch, limits.seconds, also=limits.events_also)
+        events = BatchEvents()
+        slices = TimeSlices()
+        for _ in self.read_into(events, call.scope, body):
+            await slices.give_way()
+        return events
+
+    def read_into(self, events: BatchEvents, scope: Scope, body: bytes) -> Iterator[None]:
+        """Read the events of a batch one at a time, with a step of the iterator for each. Raises `Refusal`."""
+        for index, document in enumerate(batch(body, self.limits)):
+            found = check(document, self.limits)
+            if isinstance(found, ValidEvent):
+                events.valid[index] = self.drafter.draft(scope, found)
+            else:
+                self.counts.rejected += 1
+                events.errors.extend(
+                    BatchError(index=index, field=error.field, code=error.code, detail=error.detail) for error in found
+                )
+            yield
+
+    async def model(self, call: Call, model: type[M]) -> tuple[M, str | None]:
+        """A body of any other shape, and the idempotency key of header or body. Raises `Refusal`."""
+        body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
+        document = parse(body)
+        try:
+            found = model.model_validate(document)
+        except ValidationError as error:
+            raise Refusal.of_fields(field_errors(error)) from None
+        if faults := faults_of(document, self.limits):
+            raise Refusal.of_fields(faults)
+        return found, idempotency_key(_header_key(call), getattr(found, "idempotency_key", None))
+
+
+def _header_key(call: Call) -> str | None:
+    value = call.request.headers.get("idempotency-key")
+    return None if value is None else text_of_header(value)
+
+
+def text_of_header(value: str) -> str:
+    """The text of a header: HTTP says Latin-1, and most who send other letters send UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value

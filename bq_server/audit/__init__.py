@@ -1,0 +1,1 @@
+"""State held against facts, and rebuilt from them."""

@@ -1,0 +1,150 @@
+"""Replaying: everything that follows from facts is written anew, and awards given before stay."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bq_server.audit.verification import BEGINNING, PAGE, Stored, everyone, is_stray, load, rankings
+from bq_server.causes import pack_cause
+from bq_server.clock import Clock
+from bq_server.events import Scope
+from bq_server.exact_json import dumps
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.effects import PointsChanged
+from bq_server.game.mechanics.leaderboards import BoardScore
+from bq_server.game.rebuild import AwardHistory, Rebuilt, rebuild, sound
+from bq_server.game.state.packed import change
+from bq_server.ids import IdSource
+from bq_server.processing.compiled_games import Games
+from bq_server.store import batch, ledger, participants, state
+from bq_server.store.batch import NewEntry, Place
+from bq_server.store.database import Connection, Database
+from bq_server.store.ledger import NumberedEntry
+
+
+class Replaying:
+    """Writes state anew, one participant in one transaction, so that it can be stopped and begun again.
+
+    Nobody else may write meanwhile.
+    """
+
+    def __init__(self, database: Database, ids: IdSource, clock: Clock) -> None:
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+        self._games = Games()
+
+    async def participants(self, scope: Scope) -> AsyncIterator[bool]:
+        """Go through every participant of an environment; answer for each whether anything was written.
+
+        Raises `StoreUnavailable`; the participants before stay replayed.
+        """
+        async for participant_id, reference in everyone(self._database, scope):
+            async with self._database.transaction() as connection:
+                stored = await load(connection, scope, participant_id, reference, self._games)
+                changed = await self._cells(connection, scope, stored)
+                changed += await self._total(connection, stored)
+            yield changed > 0
+
+    async def strays(self, scope: Scope) -> int:
+        """Take the places off the rankings that no cell gives; answer how many. Raises `StoreUnavailable`."""
+        cursor, removed = BEGINNING, 0
+        while True:
+            async with self._database.transaction() as connection:
+                game = await self._games.of(connection, scope)
+                page = await state.places_after(connection, scope, cursor, PAGE)
+                strays = [(each.cursor[1], each.place._replace(score=None)) for each in page if is_stray(game, each)]
+                await self._put_places(connection, scope, strays)
+            removed += len(strays)
+            if not page:
+                return removed
+            cursor = page[-1].cursor
+
+    async def _cells(self, connection: Connection, scope: Scope, stored: Stored) -> int:
+        cells = sound(stored.game, AwardHistory.of(stored.facts), stored.cells)
+        rebuilt = rebuild(stored.game, stored.facts, cells, stored.ledger, stored.doubtful)
+        changed = {key: cell for key, cell in rebuilt.cells.items() if stored.cells.get(key) != cell}
+        changed |= dict.fromkeys(stored.cells.keys() - rebuilt.cells.keys())
+        own = dict(stored.state)
+        apart = change(own, changed, stored.cells.items())
+        entries = await self._ledger(connection, stored, rebuilt, own)
+        if changed or entries or stored.unreadable is not None:
+            await connection.run(lambda writing: batch.put_state(writing, stored.reference, dumps(own)))
+            await connection.run(lambda writing: batch.put_cells(writing, {stored.reference: apart}))
+        places = [(stored.reference, place) for place in _places(stored.game, stored, rebuilt)]
+        await self._put_places(connection, scope, places)
+        return len(changed) + len(places) + entries + (stored.unreadable is not None)
+
+    @staticmethod
+    async def _put_places(connection: Connection, scope: Scope, places: Sequence[tuple[int, Place]]) -> None:
+        def put(writing: Any) -> None:
+            references = connection.references
+            batch.put_places(writing, references, references.scope(writing, scope), places)
+
+        await connection.run(put)
+
+    async def _ledger(self, connection: Connection, stored: Stored, rebuilt: Rebuilt, own: dict[str, Any]) -> int:
+        """Correct the ledger; answers how many entries that changed. `own` counts them."""
+        entries = {each.entry.cause: each for each in stored.entries}
+        missing = {effect.cause: effect for effect in rebuilt.missing}
+        mended: list[NumberedEntry] = []
+        added: list[tuple[int, NewEntry]] = []
+        balance = 0
+        founded = {each.cause for each in rebuilt.ledger}
+        number = max((each.number for cause, each in entries.items() if cause in founded), default=0)
+        for each in rebuilt.ledger:
+            balance += each.amount
+            if each.cause in missing:
+                number += 1
+                added.append((stored.reference, self._entry(missing[each.cause], balance, number, each.seq)))
+                continue
+            known = entries[each.cause]
+            right = replace(known.entry, amount=each.amount, balance=balance, occurred_at=each.occurred_at)
+            if (right, each.seq) != (known.entry, known.seq):
+                mended.append(replace(known, entry=right, seq=each.seq))
+        unfounded = [entries[cause].number for cause in entries.keys() - founded]
+        await ledger.remove(connection, stored.reference, unfounded)
+        await ledger.mend(connection, stored.reference, mended)
+        await connection.run(lambda writing: batch.add_entries(writing, added, self._clock()))
+        counted: bool = own.get("entries", 0) != number
+        own["entries"] = number
+        return len(unfounded) + len(mended) + len(added) + counted
+
+    async def _total(self, connection: Connection, stored: Stored) -> int:
+        known = stored.total_events is not None or not stored.facts
+        if known and (stored.total_events or 0) == stored.events:
+            return 0
+        since = min((fact.received_at for fact in stored.facts), default=self._clock())
+        await participants.put_total_events(connection, stored.reference, stored.events, since)
+        return 1
+
+    def _entry(self, effect: PointsChanged, balance: int, number: int, seq: int) -> NewEntry:
+        return NewEntry(
+            effect.participant_id,
+            number,
+            self._ids.new("txn"),
+            pack_cause(effect.cause, effect.fact_id),
+            effect.amount,
+            balance,
+            seq,
+            effect.occurred_at,
+        )
+
+
+def _places(game: CompiledGame, stored: Stored, rebuilt: Rebuilt) -> list[Place]:
+    """The places that are not as the rebuilt cells give them."""
+    given = rankings(game, stored.participant_id, rebuilt.cells)
+    missing = [Place(*ranking, stored.participant_id, None, None) for ranking in stored.places.keys() - given.keys()]
+    return missing + [
+        Place(*ranking, stored.participant_id, each.score, each.reached_at, each.exact)
+        for ranking, each in given.items()
+        if each.score is not None and not _is(stored.places.get(ranking), each)
+    ]
+
+
+def _is(place: Place | None, given: BoardScore) -> bool:
+    return place is not None and (place.score, place.reached_at, place.exact) == (
+        given.score,
+        given.reached_at,
+        given.exact,
+    )

@@ -1,0 +1,312 @@
+"""Verifying: everything kept of every participant, held against what their facts lead to."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.events import Scope
+from bq_server.exact_json import loads
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.facts import Fact as GameFact
+from bq_server.game.mechanics.leaderboards import BoardScore
+from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.rebuild import AwardHistory, due, readable, settled, sound, unmarked
+from bq_server.game.state.packed import cells_of
+from bq_server.game.step import standing
+from bq_server.game.verification import Difference, KeptAward, owner, verify
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.participant_cells import game_fact, score_of
+from bq_server.store import games, ledger, participants, state
+from bq_server.store.batch import Place
+from bq_server.store.database import Connection, Database
+from bq_server.store.ledger import NumberedEntry
+from bq_server.store.references import Ranking
+from bq_server.store.state import StoredPlace
+
+PAGE = 500
+"""Participant ids, or places in rankings, that are read at a time."""
+
+BEGINNING = (0, 0)
+"""Before the first place of all rankings."""
+
+EVERYTHING = ("",)
+"""The prefix of all keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored of one participant at one moment."""
+
+    participant_id: str
+    game: CompiledGame
+    applied_at: int
+    """When the game was applied, microseconds since the epoch, UTC."""
+    facts: list[GameFact]
+    reference: int
+    """What rows of others call the participant."""
+    state: dict[str, Any]
+    """What stands in the participant's own row; empty where that is no JSON object."""
+    unreadable: str | None
+    """That text, where it is not."""
+    cells: dict[str, Any]
+    entries: list[NumberedEntry]
+    """The ledger."""
+    places: dict[Ranking, Place]
+    """Those on the boards of the game."""
+    total_events: int | None
+    """None where the participant is not known."""
+
+    @property
+    def events(self) -> int:
+        """How many events became facts."""
+        return sum(fact.fact_type.startswith("custom.") for fact in self.facts)
+
+    @property
+    def ledger(self) -> list[LedgerEntry]:
+        """The entries that name a fact of the participant, as that fact has it."""
+        known = {fact.fact_id: fact for fact in self.facts}
+        return [
+            LedgerEntry(
+                each.entry.cause,
+                number(each.entry.amount),
+                known[each.entry.fact_id].occurred_at,
+                known[each.entry.fact_id].seq,
+            )
+            for each in self.entries
+            if each.entry.fact_id in known
+        ]
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The causes of the entries whose amount is not what their balance adds to the balance before."""
+        entries = [each.entry for each in self.entries]
+        balances = [0, *(number(entry.balance) for entry in entries)]
+        return frozenset(
+            entry.cause
+            for entry, before in zip(entries, balances, strict=False)
+            if entry.balance != before + number(entry.amount) or entry.amount != number(entry.amount)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedParticipant:
+    """The outcome for one participant."""
+
+    participant_id: str
+    differences: list[Difference]
+    kept: list[KeptAward]
+    pending: frozenset[str]
+    """Definitions that were left out: their past is still being counted."""
+
+
+class Verifying:
+    """Reads beside whoever writes; each participant as of one moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._games = Games()
+
+    async def scopes(self) -> list[Scope]:
+        """The environments there is anything in. Raises `StoreUnavailable`, as all of these do."""
+        async with self._database.read() as connection:
+            return await participants.every_scope(connection)
+
+    async def count(self, scope: Scope) -> int:
+        """How many participants an environment has, about."""
+        async with self._database.read() as connection:
+            return await participants.count(connection, scope)
+
+    async def participants(self, scope: Scope) -> AsyncIterator[CheckedParticipant]:
+        """Every participant of an environment, in the order of their ids."""
+        async for participant_id, reference in everyone(self._database, scope):
+            async with self._database.read() as connection, state.snapshot(connection):
+                stored = await load(connection, scope, participant_id, reference, self._games)
+            yield check(stored)
+
+    async def strays(self, scope: Scope) -> AsyncIterator[Place]:
+        """The places in rankings that no cell gives."""
+        cursor = BEGINNING
+        while True:
+            async with self._database.read() as connection, state.snapshot(connection):
+                game = await self._games.of(connection, scope)
+                page = await state.places_after(connection, scope, cursor, PAGE)
+            for each in page:
+                if is_stray(settled(game), each):
+                    yield each.place
+            if not page:
+                return
+            cursor = page[-1].cursor
+
+
+async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str, int]]:
+    """Everyone of whom anything is stored, in order: the id, and what rows of others call the participant."""
+    after = ""
+    while True:
+        async with database.read() as connection:
+            page = await participants.named_after(connection, scope, after, PAGE)
+        for after, reference in page:
+            yield after, reference
+        if not page:
+            return
+
+
+async def load(connection: Connection, scope: Scope, participant_id: str, reference: int, compiled: Games) -> Stored:
+    """Everything stored of one participant; be in a transaction, for it to be of one moment."""
+    game = await compiled.of(connection, scope)
+    in_force = await games.current(connection, scope)
+    known = await participants.find(connection, scope, participant_id)
+    facts = [game_fact(fact) for fact in await participants.facts(connection, scope, participant_id)]
+    text = await state.text_of(connection, reference)
+    own = readable_state(text)
+    boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
+    places = await state.places_of(connection, reference, participant_id, boards)
+    cells = cells_of(own or {})
+    cells |= await state.cells_apart(connection, reference, EVERYTHING)
+    for place in places.values():
+        if place.board.startswith("leaderboard/") and is_older(own or {}, place):
+            key, cell = score_of(game, place, cells)
+            cells[key] = cell
+    return Stored(
+        participant_id,
+        game,
+        in_force.applied_at if in_force is not None else 0,
+        facts,
+        reference,
+        own or {},
+        None if own is not None else text,
+        cells,
+        await ledger.whole(connection, reference),
+        places,
+        known.total_events if known is not None else None,
+    )
+
+
+def readable_state(text: str) -> dict[str, Any] | None:
+    """What stands in a participant's own row; None where it is not what this program writes."""
+    try:
+        found = loads(text)
+        cells_of(found)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return found if isinstance(found.get("entries", 0), int) else None
+
+
+def is_older(own: Mapping[str, Any], place: Place) -> bool:
+    """Whether a place is of a period older than the newest of its leaderboard's window: then it is the score itself."""
+    newest = own.get("scores", {}).get(f"{place.board.partition('/')[2]}/{place.window}")
+    return newest is not None and place.period < newest[0]
+
+
+def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) -> dict[Ranking, BoardScore]:
+    """The places that cells give, or give no longer, on the boards of the game."""
+    found = (
+        standing(game, participant_id, key, cell)
+        for key, cell in cells.items()
+        if owner(key) in game.rules and readable(game, key, cell)
+    )
+    return {(each.board, each.window, each.period): each for each in found if each is not None}
+
+
+def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
+    """Whether a place on a board of the game is not one that a cell gives."""
+    place = stored.place
+    if place.board not in game.rules:
+        return False
+    own = readable_state(stored.state)
+    if own is None or (place.board.startswith("leaderboard/") and is_older(own, place)):
+        # Another difference, or one that the facts decide.
+        return False
+    key = _cell(place)
+    cells = cells_of(own)
+    if key not in cells:
+        return True
+    given = rankings(game, place.participant_id, {key: cells[key]})
+    if not given:
+        # The cell itself is not readable, which is another difference.
+        return False
+    found = given.get((place.board, place.window, place.period))
+    return found is None or found.score is None
+
+
+def check(stored: Stored) -> CheckedParticipant:
+    """Compare what is stored with what it should be."""
+    game = settled(stored.game)
+    cells = sound(game, AwardHistory.of(stored.facts), stored.cells)
+    ledger = stored.ledger
+    result = verify(game, stored.facts, cells, ledger)
+    # Awards of definitions left out are no kept awards: the facts may well lead to them.
+    kept = result.kept if game is stored.game else verify(stored.game, stored.facts, cells, ledger).kept
+    found: dict[str, Difference] = {}
+    for each in (
+        *([Difference("state", stored.unreadable, "a JSON object")] if stored.unreadable is not None else ()),
+        *_unsound(game, stored, cells),
+        *result.differences,
+        *(Difference(f"{key}@{step}", None, "given") for key, step in unmarked(game, cells, ledger)),
+        *_entries(game, stored),
+        *_places(game, stored),
+        *_total(stored),
+    ):
+        known = found.get(each.key)
+        if known is not None:
+            found[each.key] = Difference(each.key, known.stored, each.expected)
+        elif not (each.key.startswith("tiers/") and _tier_is_new(stored)):
+            found[each.key] = each
+    return CheckedParticipant(stored.participant_id, list(found.values()), kept, stored.game.pending)
+
+
+def number(found: object) -> int:
+    """An amount as the ledger has it; nothing where somebody wrote what is no whole number."""
+    return found if isinstance(found, int) else 0
+
+
+def _unsound(game: CompiledGame, stored: Stored, cells: Mapping[str, Any]) -> Iterator[Difference]:
+    for key, cell in stored.cells.items():
+        if cells.get(key) != cell and (owner(key) in game.rules or "/" not in key or key.startswith("badge/")):
+            yield Difference(key, cell, cells.get(key))
+
+
+def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    moments = {fact.fact_id: (fact.seq, fact.occurred_at) for fact in stored.facts}
+    doubtful = stored.doubtful
+    paid = due(game, stored.facts) if doubtful else {}
+    before = 0
+    for numbered in stored.entries:
+        entry, seq = numbered.entry, numbered.seq
+        key = f"ledger/{entry.cause}"
+        moment = moments.get(entry.fact_id)
+        if moment is None:
+            yield Difference(key, entry.amount, None)
+        elif moment != (seq, entry.occurred_at):
+            yield Difference(f"{key}/moment", [seq, entry.occurred_at], list(moment))
+        elif entry.cause in doubtful:
+            effect = paid.get(entry.cause)
+            if effect is not None and effect.amount != entry.amount:
+                yield Difference(key, entry.amount, effect.amount)
+            else:
+                yield Difference(f"{key}/balance", entry.balance, before + number(entry.amount))
+        before = number(entry.balance)
+
+
+def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    for ranking, given in rankings(game, stored.participant_id, stored.cells).items():
+        place = stored.places.get(ranking)
+        told = None if place is None else [place.score, place.reached_at]
+        if given.score is not None and told != [given.score, given.reached_at]:
+            yield Difference("/".join(("standings", *ranking)), told, [given.score, given.reached_at])
+
+
+def _total(stored: Stored) -> Iterable[Difference]:
+    known = stored.total_events is not None or not stored.facts
+    if not known or (stored.total_events or 0) != stored.events:
+        yield Difference("total_events", stored.total_events, stored.events)
+
+
+def _tier_is_new(stored: Stored) -> bool:
+    """Whether the game may know tiers that the participant's newest points were too early to reach."""
+    return all(each.entry.created_at < stored.applied_at for each in stored.entries if number(each.entry.amount) > 0)
+
+
+def _cell(place: Place) -> str:
+    """The key of the cell that gives a place."""
+    kind, _, code = place.board.partition("/")
+    return f"score/{code}/{place.window}/{place.period}" if kind == "leaderboard" else place.board

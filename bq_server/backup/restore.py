@@ -1,0 +1,180 @@
+"""Restoring a backup into a data directory of its own.
+
+Everything is made ready in a directory inside the new one and then renamed into place, the database last: a data
+directory that is a mount of its own, as in a container, can't be renamed, and its parent may not be ours to write.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+from bq_server.backup import archive
+from bq_server.backup.archive import BackupError, Manifest
+from bq_server.backup.snapshot import sync
+from bq_server.clock import Clock
+from bq_server.events import Event, Scope
+from bq_server.ids import IdSource
+from bq_server.moments import HOUR
+from bq_server.runtime.data_directory import RESTORING, DataDirectory
+from bq_server.runtime.streams_used import place_of
+from bq_server.store import environments, installation
+from bq_server.store.database import Database
+from bq_server.store.database_copy import DatabaseDamaged, examine
+from bq_server.store.migrations import available
+from bq_server.stream.backlog import Kept
+from bq_server.stream.connection import READ_TIMEOUT, connect
+from bq_server.stream.dead_letters import read_letter
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.initial_load import lay
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.writer import Claim
+
+Resets = Mapping[Scope, int]
+"""How often an environment was emptied: the claims of its idempotency keys carry it."""
+
+NOTHING = {"lock", "lost+found"}
+"""What may lie in a data directory that holds nothing."""
+
+
+class Restoring:
+    """Puts one backup into one data directory."""
+
+    def __init__(
+        self,
+        source: Path,
+        directory: DataDirectory,
+        url: str | None,
+        keys: StreamKeys,
+        *,
+        window_hours: int,
+        ids: IdSource,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._directory = directory
+        self._url = url
+        self._keys = keys
+        self._window_hours = window_hours
+        self._ids = ids
+        self._clock = clock
+
+    async def run(self) -> Manifest:
+        """Restore all of it or leave everything as it was.
+
+        The copy is an installation of its own: with the id of the one it was taken from, both could consume the same
+        stream. Raises `BackupError`, `DataDirectoryUnusable`, and what the stream and the store raise.
+        """
+        manifest = archive.check(self._source)
+        newest = available()[-1][0]
+        if manifest.schema_version > newest:
+            raise BackupError(
+                f"{self._source} has schema version {manifest.schema_version}, and this bq-server knows versions up "
+                f"to {newest}: restore it with bq-server {manifest.version} or newer"
+            )
+        target = self._directory.path
+        made = not target.exists()
+        try:
+            with self._directory.locked():
+                self._require_empty()
+                await self._fill(manifest)
+        except BaseException as error:
+            if made and target.is_dir():
+                shutil.rmtree(target)
+            if isinstance(error, OSError):
+                raise BackupError(f"the data directory {target} can't be written: {error.strerror}") from error
+            raise
+        return manifest
+
+    def _require_empty(self) -> None:
+        target = self._directory.path
+        found = {entry.name for entry in target.iterdir()} - NOTHING
+        unfinished = {path.name for path in self._directory.unfinished}
+        if unfinished and found <= unfinished | {"stream"}:
+            # A restore that was killed: it began in an empty directory, so that all of this is its own.
+            for name in found:
+                shutil.rmtree(target / name)
+        elif found:
+            raise BackupError(
+                f"the data directory {target} is not empty (it holds {', '.join(sorted(found)[:3])}): "
+                "name a new one with --data-dir, or move away what is there"
+            )
+
+    async def _fill(self, manifest: Manifest) -> None:
+        target = self._directory.path
+        staging = DataDirectory(Path(mkdtemp(prefix=RESTORING, dir=target)))
+        try:
+            archive.unpack(self._source, staging.path)
+            await self._lay(manifest, staging, *await self._adopt(manifest, staging.database))
+            if staging.stream.exists():
+                (staging.stream / "valkey.log").unlink(missing_ok=True)
+                sync(staging.stream)
+                staging.stream.rename(self._directory.stream)
+            # From here on it is a data directory: a stream without a database is refused by a server.
+            staging.database.rename(self._directory.database)
+            with suppress(OSError):  # all is there; only a hint would be missing
+                self._directory.whereabouts.add(place_of(self._url, self._keys.prefix))
+        except BaseException:
+            shutil.rmtree(self._directory.stream, ignore_errors=True)
+            raise
+        finally:
+            shutil.rmtree(staging.path)
+            sync(target)
+        sync(target.parent)
+
+    async def _adopt(self, manifest: Manifest, path: Path) -> tuple[str, Resets]:
+        """Check the unpacked database, bring its schema up to date and make it an installation of its own.
+
+        Answers the installation's id, and how often each environment was emptied.
+        """
+        try:
+            contents = examine(path)
+        except DatabaseDamaged as error:
+            raise BackupError(f"{self._source}: {error}") from error
+        if (contents.facts, contents.schema_version) != (manifest.facts, manifest.schema_version):
+            raise BackupError(f"{self._source} is not a backup of bq-server: its database is not the one it tells of")
+        async with Database.open(path) as database, database.transaction() as connection:
+            resets = {scope: each.resets for scope, each in (await environments.every(connection)).items()}
+            return await installation.renew(connection, self._ids, self._clock()), resets
+
+    async def _lay(self, manifest: Manifest, staging: DataDirectory, owner: str, resets: Resets) -> None:
+        async with AsyncExitStack() as stack:
+            url = self._url
+            if url is None:
+                valkey = EmbeddedValkey(staging.stream)
+                stack.push_async_callback(valkey.stop)
+                await valkey.start()
+                url = valkey.url
+            # An event that died longer ago than its key is remembered may have been sent again since.
+            forgotten = manifest.taken_at - self._window_hours * HOUR
+            await lay(
+                await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)),
+                self._keys,
+                self._dead(staging.path / archive.DEAD, forgotten, resets),
+                self._queued(staging.path / archive.QUEUE, resets),
+                newest=manifest.newest_message_id,
+                owner=owner,
+                window_hours=self._window_hours,
+            )
+
+    def _dead(self, path: Path, forgotten: int, resets: Resets) -> Iterator[tuple[Kept, Claim | None]]:
+        for message_id, value in archive.lines(path):
+            claim = self._claim(message_id, read_letter(message_id, value).payload, resets)
+            remembered = claim is not None and claim.received_at > forgotten
+            yield Kept(message_id, value), claim if remembered else None
+
+    def _queued(self, path: Path, resets: Resets) -> Iterator[tuple[Kept, Claim | None]]:
+        for message_id, payload in archive.lines(path):
+            yield Kept(message_id, payload), self._claim(message_id, payload, resets)
+
+    def _claim(self, message_id: str, payload: bytes, resets: Resets) -> Claim | None:
+        """The claim that the message was accepted with, made anew: a repeat of it must still be known as one."""
+        try:
+            event = Event.from_payload(payload, message_id)
+        except (ValueError, TypeError):
+            return None  # what can't be read has none, and becomes a dead letter again
+        if event.idempotency_key is None or event.fingerprint is None:
+            return None
+        key = self._keys.claim(*event.scope, event.idempotency_key, resets.get(event.scope, 0))
+        return Claim(key, event.fingerprint, event.event_id, event.received_at, message_id)

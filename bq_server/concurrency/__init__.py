@@ -1,0 +1,1 @@
+"""How work shares one event loop: groups, slices, notifications, a budget of bytes."""

@@ -1,0 +1,106 @@
+"""A game, compiled: every rule under the types of the facts it listens to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bq_server.game.document.definitions import Game, Metric
+from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
+from bq_server.game.mechanics.badges import badge_rule
+from bq_server.game.mechanics.challenges import challenge_rule
+from bq_server.game.mechanics.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
+from bq_server.game.mechanics.points import Treasury, points_rule
+from bq_server.game.mechanics.rule import Rule
+from bq_server.game.mechanics.streaks import streak_rule
+from bq_server.game.on_time.tracks import Tracks, lay_tracks
+from bq_server.game.state import keys
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledGame:
+    """What facts are matched against. Immutable; share it between batches."""
+
+    game: Game
+    rules: Mapping[str, Rule]
+    """By key, `<kind>/<code>`."""
+    listening: Mapping[str, tuple[Rule, ...]]
+    """By fact type."""
+    treasury: Treasury
+    places: Mapping[str, int]
+    """The place of each rule, by key: rules take turns in the order of the document."""
+    pending: frozenset[str]
+    """Keys of rules whose past is still being counted: no cell doesn't mean that there is no past."""
+    tracks: Tracks
+    """The on-time path, for as long as nothing is pending."""
+
+    def rules_for(self, fact: Fact) -> tuple[Rule, ...]:
+        """The rules that listen to a fact."""
+        if fact.fact_type == CHALLENGE_ENROLLED:
+            rule = self.rules.get(f"challenge/{fact.properties.get('challenge_code')}")
+            return (rule,) if rule is not None else ()
+        return self.listening.get(fact.fact_type, ())
+
+
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, BADGE_AWARDED})
+"""System facts that give or take by hand."""
+
+
+def compile_game(
+    game: Game, applied: Mapping[str, int] | None = None, pending: frozenset[str] = frozenset()
+) -> CompiledGame:
+    """Compile a valid game.
+
+    `applied` gives, per definition key (`badge/first_purchase`), the `seq` of the newest fact there was when the
+    definition was applied: it counts only facts after that one; 0, or no entry, counts all. `pending` names the
+    definitions whose stored facts are still being counted in the background.
+    """
+    seqs = applied or {}
+    rules: list[Rule] = [points_rule(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
+    rules.extend(
+        badge_rule(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
+        for each in game.badges
+        if each.criteria is not None
+    )
+    rules.extend(challenge_rule(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
+    rules.extend(streak_rule(each, seqs.get(f"streak/{each.code}", 0)) for each in game.streaks)
+    boards: list[PointsBoardRule] = []
+    for board in game.leaderboards:
+        seq = seqs.get(f"leaderboard/{board.code}", 0)
+        if isinstance(board.metric, Metric):
+            rules.append(leaderboard_rule(board, board.metric, seq))
+        else:
+            boards.append(points_board_rule(board, seq))
+    rules.extend(boards)
+    listening: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for fact_type in rule.fact_types:
+            listening.setdefault(fact_type, []).append(rule)
+    treasury = Treasury(
+        {badge.code: badge for badge in game.badges},
+        tuple(sorted(game.tiers, key=lambda tier: tier.level)),
+        tuple(boards),
+    )
+    return CompiledGame(
+        game,
+        {rule.key: rule for rule in rules},
+        {fact_type: tuple(listeners) for fact_type, listeners in listening.items()},
+        treasury,
+        {rule.key: place for place, rule in enumerate(rules)},
+        pending,
+        lay_tracks(listening, treasury),
+    )
+
+
+def prefixes(key: str) -> tuple[str, ...]:
+    """The prefixes of the cells that hold a definition's progress; awards held are not among them."""
+    kind, _, code = key.partition("/")
+    match kind:
+        case "badge":
+            return (keys.criteria(code), keys.members(key))
+        case "challenge":
+            return (keys.challenge(code), keys.members(key))
+        case "streak":
+            return (keys.streak(code), keys.members(key))
+        case "leaderboard":
+            return (keys.scores(code), keys.members(key))
+        case _:
+            return ()

@@ -1,0 +1,1 @@
+"""The game's document: its definitions, and every check of it."""

@@ -1,0 +1,153 @@
+"""What must hold between definitions: unique codes, badges that exist, prerequisites that end, tiers that agree."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from bq_server.game.document.definitions import (
+    MAX_INLINE_MEMBERS,
+    Challenge,
+    Game,
+    Milestone,
+    Objective,
+    Reward,
+    StreakMilestone,
+)
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inconsistency:
+    """A mistake between definitions, and the place in the document where it is best mended."""
+
+    location: Location
+    message: str
+
+
+def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[Inconsistency]:
+    """Every mistake between the definitions of a game.
+
+    `other_badges` are codes that count as defined as well.
+    """
+    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards"):
+        yield from _repeated((kind,), getattr(game, kind))
+    badges = {badge.code for badge in game.badges} | set(other_badges)
+    for index, challenge in enumerate(game.challenges):
+        here: Location = ("challenges", index)
+        yield from _challenge(here, challenge)
+        yield from _dangling((*here, "rewards"), challenge.rewards, badges)
+        yield from _milestones(here, challenge.milestones, badges)
+    for index, streak in enumerate(game.streaks):
+        yield from _milestones(("streaks", index), streak.milestones, badges)
+    for index, board in enumerate(game.leaderboards):
+        if len(set(board.window)) < len(board.window):
+            yield Inconsistency(("leaderboards", index, "window"), "names a window twice")
+    yield from _tiers(game)
+
+
+def refuse_inconsistencies(game: Game) -> None:
+    """Raise Pydantic's `ValidationError`, with a location for each, when definitions contradict each other."""
+    found = list(inconsistencies(game))
+    if found:
+        _refuse(found)
+
+
+def _refuse(found: Sequence[Inconsistency]) -> NoReturn:
+    raise ValidationError.from_exception_data(
+        "Game",
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("inconsistent", "{problem}", {"problem": each.message}),
+                loc=each.location,
+                input=None,
+            )
+            for each in found
+        ],
+    )
+
+
+def _repeated(parent: Location, definitions: Sequence[object]) -> Iterator[Inconsistency]:
+    seen: set[str] = set()
+    for index, definition in enumerate(definitions):
+        code = getattr(definition, "code", "")
+        if code in seen:
+            yield Inconsistency((*parent, index, "code"), f"the code {code} is used twice")
+        seen.add(code)
+
+
+def _dangling(parent: Location, rewards: Sequence[Reward], badges: set[str]) -> Iterator[Inconsistency]:
+    for index, reward in enumerate(rewards):
+        if reward.badge is not None and reward.badge not in badges:
+            yield Inconsistency((*parent, index, "badge"), f"there is no badge {reward.badge}")
+
+
+def _milestones(
+    parent: Location, milestones: Sequence[Milestone | StreakMilestone], badges: set[str]
+) -> Iterator[Inconsistency]:
+    seen: set[float] = set()
+    for index, milestone in enumerate(milestones):
+        here = (*parent, "milestones", index)
+        if milestone.at in seen:
+            yield Inconsistency((*here, "at"), f"there are two milestones at {milestone.at}")
+        seen.add(milestone.at)
+        yield from _dangling((*here, "rewards"), milestone.rewards, badges)
+
+
+def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
+    yield from _repeated((*here, "objectives"), challenge.objectives)
+    known = {objective.code: objective for objective in challenge.objectives}
+    for index, objective in enumerate(challenge.objectives):
+        place = (*here, "objectives", index)
+        for number, code in enumerate(objective.prerequisites):
+            if code not in known:
+                yield Inconsistency(
+                    (*place, "prerequisites", number), f"there is no objective {code} in this challenge"
+                )
+        if _leads_to(objective.code, objective.code, known):
+            yield Inconsistency((*place, "prerequisites"), f"the objective {objective.code} waits for itself")
+        if challenge.depends_on_order and objective.aggregate == "distinct" and objective.target > MAX_INLINE_MEMBERS:
+            yield Inconsistency(
+                (*place, "target"),
+                f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
+                "(prerequisites, explicit enrolment or a rolling duration)",
+            )
+
+
+def _leads_to(start: str, goal: str, known: Mapping[str, Objective]) -> bool:
+    seen: set[str] = set()
+    waiting = list(known[start].prerequisites)
+    while waiting:
+        code = waiting.pop()
+        if code == goal:
+            return True
+        if code in known and code not in seen:
+            seen.add(code)
+            waiting.extend(known[code].prerequisites)
+    return False
+
+
+def _tiers(game: Game) -> Iterator[Inconsistency]:
+    levels: dict[int, str] = {}
+    thresholds: dict[int, str] = {}
+    for index, tier in enumerate(game.tiers):
+        if tier.level in levels:
+            yield Inconsistency(("tiers", index, "level"), f"{levels[tier.level]} has the level {tier.level} too")
+        if tier.min_points in thresholds:
+            yield Inconsistency(
+                ("tiers", index, "min_points"),
+                f"overlaps {thresholds[tier.min_points]}, which starts at the same points",
+            )
+        levels.setdefault(tier.level, tier.code)
+        thresholds.setdefault(tier.min_points, tier.code)
+    ranked = sorted(enumerate(game.tiers), key=lambda entry: entry[1].level)
+    for (_, lower), (index, higher) in pairwise(ranked):
+        if higher.level > lower.level and higher.min_points < lower.min_points:
+            yield Inconsistency(
+                ("tiers", index, "min_points"),
+                f"needs fewer points than {lower.code}, which is a lower level",
+            )

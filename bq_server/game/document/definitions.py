@@ -1,0 +1,306 @@
+"""The game document: every definition of one environment, as its author writes it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
+
+from bq_server.game.expressions.conditions import compile_expression
+from bq_server.game.facts import TimezoneName
+from bq_server.game.mechanics.amounts import MAX_AMOUNT
+
+MAX_INLINE_MEMBERS = 1000
+"""Largest target of a `distinct` objective in a challenge whose outcome depends on order."""
+
+
+def _without_slash(code: str) -> str:
+    if code != code.strip() or "/" in code or not code.isprintable():
+        raise ValueError("must have no slash, no control character and no space at either end")
+    return code
+
+
+def _utc(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be an ISO 8601 date and time such as 2026-04-01T00:00:00Z") from None
+    if not isinstance(value, datetime):
+        return value
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a moment between the years 1 and 9999 in UTC") from None
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _formula(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _written(expression: str) -> str:
+    compile_expression(expression)
+    return expression
+
+
+Code = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_without_slash)]
+EventName = Annotated[str, Field(min_length=1, max_length=100)]
+On = Annotated[
+    list[EventName],
+    BeforeValidator(_one_or_many, json_schema_input_type=EventName | list[EventName]),
+    Field(min_length=1, max_length=100, description="An event name, or a list of them"),
+]
+Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
+When = Annotated[Expression | None, Field(description="CEL; sees event_name, participant_id, properties, occurred_at")]
+# A naive moment counts as UTC, as it does in an event.
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_utc, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
+    PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
+]
+Aggregate = Literal["count", "sum", "max", "distinct", "days"]
+Rarity = Literal["common", "rare", "epic", "legendary"]
+Period = Literal["daily", "weekly", "monthly"]
+Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Definition(_Part):
+    """What every definition has: a code, unique within its kind, and bounds on the event times it counts."""
+
+    code: Code
+    starts_at: Instant | None = Field(default=None, description="Counts no fact with an earlier occurred_at")
+    ends_at: Instant | None = Field(default=None, description="Counts no fact at or after this occurred_at")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must be before ends_at")
+        return self
+
+
+class PointsRule(Definition):
+    """Points for every matching event."""
+
+    name: str | None = Field(default=None, max_length=255)
+    on: On
+    when: When = None
+    award: Annotated[
+        Expression,
+        BeforeValidator(_formula, json_schema_input_type=str | int),
+        Field(description="CEL giving a number of points; fractions round down"),
+    ]
+
+
+class Metric(_Part):
+    """What is measured: an aggregate over the matching events."""
+
+    on: On
+    when: When = None
+    aggregate: Aggregate = "count"
+    of: Expression | None = Field(default=None, description="CEL: what to sum, to take the maximum of, to tell apart")
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.aggregate in ("sum", "max", "distinct") and self.of is None:
+            raise ValueError(f"{self.aggregate} needs `of`: an expression for the value")
+        if self.aggregate in ("count", "days") and self.of is not None:
+            raise ValueError(f"{self.aggregate} takes no `of`")
+        return self
+
+
+class Criteria(Metric):
+    """A metric and the target at which it is met."""
+
+    target: float = Field(gt=0, le=MAX_AMOUNT)
+
+    @model_validator(mode="after")
+    def _whole_count(self) -> Self:
+        if self.aggregate in ("count", "distinct", "days") and self.target != int(self.target):
+            raise ValueError(f"the target of {self.aggregate} must be a whole number")
+        return self
+
+
+class Objective(Criteria):
+    """One part of a challenge. It counts only facts after its prerequisites were met."""
+
+    code: Code
+    name: str | None = Field(default=None, max_length=255)
+    prerequisites: list[Code] = Field(default=[], max_length=100)
+
+
+class Reward(_Part):
+    """Points or a badge."""
+
+    points: int | None = Field(default=None, gt=0, le=1_000_000)
+    badge: Code | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.points is None) == (self.badge is None):
+            raise ValueError("give either points or a badge")
+        return self
+
+
+Rewards = Annotated[list[Reward], Field(max_length=20)]
+
+
+class Milestone(_Part):
+    """Rewards at a part of the way: a fraction of a challenge."""
+
+    at: float = Field(gt=0, lt=1)
+    rewards: Rewards = Field(min_length=1)
+
+
+class StreakMilestone(_Part):
+    """Rewards at a length of a streak, in periods."""
+
+    at: int = Field(gt=0, le=100_000)
+    rewards: Rewards = Field(min_length=1)
+
+
+class Badge(Definition):
+    """A badge. Without criteria it is given by a reward or by hand."""
+
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=2000)
+    icon_url: str | None = Field(default=None, max_length=500)
+    category: str | None = Field(default=None, max_length=100)
+    rarity: Rarity = "common"
+    display_order: int = 0
+    criteria: Criteria | None = None
+
+
+class FixedDuration(_Part):
+    """The same dates for everyone."""
+
+    type: Literal["fixed"]
+    starts_at: Instant
+    ends_at: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must be before ends_at")
+        return self
+
+
+class RollingDuration(_Part):
+    """A number of days, of 24 hours, from the participant's enrolment."""
+
+    type: Literal["rolling"]
+    days: int = Field(gt=0, le=36_500)
+
+
+class PerpetualDuration(_Part):
+    """No end."""
+
+    type: Literal["perpetual"]
+
+
+Duration = Annotated[FixedDuration | RollingDuration | PerpetualDuration, Field(discriminator="type")]
+
+
+class Challenge(Definition):
+    """Objectives to meet, all of them, within a time."""
+
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=2000)
+    enrolment: Literal["automatic", "explicit"] = "automatic"
+    duration: Duration = PerpetualDuration(type="perpetual")
+    objectives: list[Objective] = Field(min_length=1, max_length=100)
+    milestones: list[Milestone] = Field(default=[], max_length=20)
+    rewards: Rewards = []
+
+    @property
+    def depends_on_order(self) -> bool:
+        """Whether, sums that fall aside, the order of facts decides the outcome."""
+        return (
+            self.enrolment == "explicit"
+            or self.duration.type == "rolling"
+            or any(objective.prerequisites for objective in self.objectives)
+        )
+
+
+class Streak(Definition):
+    """Calendar periods in a row with at least one matching event."""
+
+    name: str | None = Field(default=None, max_length=255)
+    description: str | None = Field(default=None, max_length=2000)
+    on: On
+    when: When = None
+    period: Period = "daily"
+    grace_period_hours: int = Field(default=24, ge=0, le=720)
+    timezone: Literal["participant"] | TimezoneName = "participant"
+    milestones: list[StreakMilestone] = Field(default=[], max_length=100)
+    display_order: int = 0
+
+
+class Tier(_Part):
+    """A rank by lifetime points; a participant never falls from one."""
+
+    code: Code
+    name: str = Field(min_length=1, max_length=255)
+    level: int = Field(ge=0, le=1_000_000)
+    min_points: int = Field(ge=0, le=10**15)
+    color: str | None = Field(default=None, max_length=50)
+    benefits: list[str] = Field(default=[], max_length=100)
+
+
+def _windows(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Leaderboard(Definition):
+    """Participants ranked by a metric within a window of time, in UTC; weeks start on Monday."""
+
+    name: str = Field(min_length=1, max_length=255)
+    metric: Literal["points"] | Metric
+    window: Annotated[
+        list[Window],
+        BeforeValidator(_windows, json_schema_input_type=Window | list[Window]),
+        Field(min_length=1, max_length=5, description="A window, or a list of them; the first is the default"),
+    ] = ["all_time"]
+
+
+class Game(_Part):
+    """All definitions of one environment."""
+
+    points: list[PointsRule] = []
+    badges: list[Badge] = []
+    challenges: list[Challenge] = []
+    streaks: list[Streak] = []
+    tiers: list[Tier] = []
+    leaderboards: list[Leaderboard] = []
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        from bq_server.game.document.consistency import refuse_inconsistencies
+
+        if not (info.context or {}).get("inconsistent"):
+            refuse_inconsistencies(self)
+        return self
+
+
+def game_schema() -> dict[str, Any]:
+    """The JSON Schema of the game document, for editors that complete it."""
+    return Game.model_json_schema() | {
+        "title": "bq-server game",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    }

@@ -1,0 +1,1 @@
+"""Conditions and formulas: CEL, its costs and limits, and the simple ones as plain functions."""

@@ -1,0 +1,300 @@
+"""Conditions and formulas in CEL: compiled once per definition, evaluated once per fact, never an exception."""
+
+import logging
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import cel
+
+from bq_server.game.expressions.costs import MAX_STEPS, Cost, only, said
+from bq_server.game.expressions.moment_parts import ACCESSORS, zoned
+from bq_server.game.expressions.nodes import CallNode, Node, walk
+from bq_server.game.expressions.parser import UnreadableError, read
+from bq_server.game.expressions.simple import Simple, UnsureError, double, simple
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.amounts import MILLIONTHS, to_millionths
+
+VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at"})
+FUNCTIONS = frozenset(
+    {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "timestamp"}
+    | {"duration", "type", "dyn"}
+    | ACCESSORS.keys()
+)
+MAX_AWARD = 1_000_000_000
+"""Most points a formula may give for one fact."""
+
+# The engine logs what goes wrong in a function of ours, though that is a warning of the rule and told as one.
+logging.getLogger("cel").setLevel(logging.ERROR)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OWN_FUNCTION = re.compile(r"Python function call failed: ValueError: (.*?)\. Check function arguments")
+_SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
+_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_PATH = r"properties\s*(?:\.\s*\w+|\[[^\]]*\])+"
+_INTEGER = r"(?<![\w.])\d+(?![\w.])"
+_MIXED = re.compile(rf"{_PATH}\s*[-+*/%]\s*({_INTEGER})|({_INTEGER})\s*[-+*/%]\s*{_PATH}")
+
+
+class ExpressionError(ValueError):
+    """An expression that doesn't compile; says where in the expression, from line 1 and column 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+def compile_expression(expression: str) -> cel.Program:
+    """Compile a CEL expression. Raises `ExpressionError` for bad syntax or a name that no event has."""
+    try:
+        program = cel.compile(expression)
+    except Exception as error:  # noqa: BLE001 - whatever CEL raises means that it doesn't compile
+        found = _SYNTAX_ERROR.search(str(error))
+        if found is None:
+            raise ExpressionError("is not a CEL expression") from None
+        raise ExpressionError(f"CEL: {_plain(found[3])}", int(found[1]), int(found[2])) from None
+    names = program.references()
+    bound = set(_BOUND.findall(expression))
+    for name in names["variables"]:
+        if name not in VARIABLES and name not in bound:
+            raise ExpressionError(
+                f"CEL: there is no {name}; a property is properties.{name}, and there are "
+                "event_name, participant_id, properties and occurred_at",
+                *_place(name, expression),
+            )
+    for name in names["functions"]:
+        if name.isidentifier() and name not in FUNCTIONS:
+            raise ExpressionError(f"CEL: there is no function {name}", *_place(name, expression))
+    return program
+
+
+def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
+    """Where an integer literal meets a property in arithmetic, as (line, column, literal).
+
+    A property that is a number is a double, and CEL adds no double to an integer: such a rule fails on every event.
+    """
+    plain = _STRINGS.sub(lambda match: '"' + " " * (len(match[0]) - 2) + '"', expression)
+    found = []
+    for match in _MIXED.finditer(plain):
+        start = match.start(1) if match[1] else match.start(2)
+        found.append((*line_and_column(expression, start), match[1] or match[2]))
+    return found
+
+
+def _plain(message: str) -> str:
+    """The parser's message without the list of all that could have come instead."""
+    said = message.partition(" expecting ")[0].strip()
+    if "<EOF>" in said:
+        return "the expression ends too early"
+    return re.sub(r"^(?:mismatched|extraneous) input", "didn't expect", said)
+
+
+def _place(name: str, expression: str) -> tuple[int, int]:
+    match = re.search(rf"(?<![\w.]){re.escape(name)}\b", expression) or re.search(rf"\b{re.escape(name)}\b", expression)
+    return line_and_column(expression, match.start()) if match else (1, 1)
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """The place of an offset, from line 1 and column 1."""
+    line = text.count("\n", 0, offset) + 1
+    return line, offset - text.rfind("\n", 0, offset)
+
+
+def as_doubles(value: Any) -> Any:
+    """JSON as CEL's own mapping has it: every number a double, so that a rule works for all events or for none."""
+    match value:
+        case bool() | str() | None:
+            return value
+        case int():
+            return double(value)
+        case Mapping():
+            return {str(key): as_doubles(each) for key, each in value.items()}
+        case list() | tuple():
+            return [as_doubles(each) for each in value]
+        case _:
+            return value
+
+
+class Variables:
+    """What expressions see of one fact. Handing values to CEL costs more than evaluating, so it is done once."""
+
+    __slots__ = ("_contexts", "fact")
+
+    def __init__(self, fact: Fact) -> None:
+        self.fact = fact
+        self._contexts: dict[object, cel.Context] | None = None
+
+    def context(self, names: tuple[str, ...] | None = None, accessors: tuple[str, ...] = ()) -> cel.Context:
+        """The fact as a CEL context, with the properties of these names, or all of them, and the zoned accessors named.
+
+        Raises `ValueError` when a property is not JSON.
+        """
+        if self._contexts is None:
+            self._contexts = {}
+        known = self._contexts.get((names, accessors))
+        if known is None:
+            fact = self.fact
+            known = self._contexts[names, accessors] = cel.Context(
+                variables={
+                    "event_name": fact.event_name,
+                    "participant_id": fact.participant_id,
+                    "properties": as_doubles(only(fact.properties, names)),
+                    "occurred_at": _EPOCH + timedelta(microseconds=fact.occurred_at),
+                },
+                functions={_zoned_name(each): zoned(each) for each in accessors},
+            )
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionFailure:
+    """An expression had no usable value for a fact; the message says why."""
+
+    message: str
+
+
+class Formula:
+    """A compiled expression. A simple one is a Python function; of any other, the cost is bounded before it is run."""
+
+    __slots__ = ("_accessors", "_cost", "_program", "_simple", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._program = compile_expression(source)
+        self._simple: Simple = _never_simple
+        self._cost: Cost | None = None
+        self._accessors: tuple[str, ...] = ()
+        try:
+            tree = read(source)
+        except UnreadableError:
+            return
+        self._cost = Cost(tree)
+        self._simple = simple(tree) or _never_simple
+        calls = _zoned_calls(tree)
+        if calls:
+            self._accessors = tuple(sorted({call.name for call in calls}))
+            self._program = cel.compile(_renamed(source, calls))
+
+    def value(self, variables: Variables) -> Any:
+        """The value for a fact, or a `ExpressionFailure`; never an exception."""
+        try:
+            value = self._simple(variables.fact)
+        except Exception as error:  # noqa: BLE001 - told by kind there
+            return self._otherwise(error, variables)
+        kind = type(value)
+        return as_doubles(value) if kind is list or kind is dict else value
+
+    def _otherwise(self, error: Exception, variables: Variables) -> Any:
+        """What a fact gives that the simple form gives no value for."""
+        return self._ask(variables) if isinstance(error, UnsureError) else ExpressionFailure(_sentence(error))
+
+    def _ask(self, variables: Variables) -> Any:
+        """The engine's value, or a `ExpressionFailure`."""
+        if self._cost is None:
+            return ExpressionFailure("the expression is nested too deeply to be evaluated")
+        fact = variables.fact
+        steps = self._cost.steps(fact.properties, event_name=fact.event_name, participant_id=fact.participant_id)
+        if steps > MAX_STEPS:
+            return ExpressionFailure(said(steps))
+        try:
+            return self._program.execute(variables.context(self._cost.names, self._accessors))
+        except Exception as error:  # noqa: BLE001 - whatever CEL raises means that the rule doesn't apply to this fact
+            return ExpressionFailure(_sentence(error))
+
+    def holds(self, variables: Variables) -> bool | ExpressionFailure:
+        """Whether a condition is true of a fact; anything but a boolean is a `ExpressionFailure`."""
+        try:
+            value = self._simple(variables.fact)
+        except Exception as error:  # noqa: BLE001 - told by kind there
+            value = self._otherwise(error, variables)
+        if value is True or value is False or isinstance(value, ExpressionFailure):
+            return value
+        return ExpressionFailure(f"the condition gave {_kind(value)}, not true or false")
+
+    def points(self, variables: Variables) -> int | ExpressionFailure:
+        """A whole, non-negative number of points; fractions round down, after rounding to a millionth."""
+        number = self.number(variables)
+        if isinstance(number, ExpressionFailure):
+            return number
+        if not 0 <= number <= MAX_AWARD:
+            return ExpressionFailure(f"the formula gave {_counted(number)} points; it may give 0 to {MAX_AWARD:,}")
+        whole = math.floor(number)
+        # A product of doubles may miss a whole number by a hair: 19.99 * 100.0 is 1998.9999999999998.
+        return whole if number - whole < 0.9999 else to_millionths(number) // MILLIONTHS
+
+    def number(self, variables: Variables) -> float | ExpressionFailure:
+        """A finite number, or a `ExpressionFailure`."""
+        value = self.value(variables)
+        if type(value) is float and math.isfinite(value):
+            return value
+        if isinstance(value, ExpressionFailure):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return ExpressionFailure(f"the expression gave {_kind(value)}, not a number")
+        if not math.isfinite(value):
+            return ExpressionFailure("the expression gave a number without a finite value")
+        return value
+
+
+def _counted(number: float) -> str:
+    """A number as people write it, as long as it can be read."""
+    if abs(number) >= 10**15:
+        return f"{number:g}"
+    return f"{int(number):,}" if number == int(number) else f"{number:,}"
+
+
+def _never_simple(fact: Fact) -> Any:  # noqa: ARG001
+    raise UnsureError
+
+
+def _zoned_calls(tree: Node) -> list[CallNode]:
+    """The calls that ask for a part of a moment in a zone, which the engine doesn't know."""
+    return [
+        node
+        for node in walk(tree)
+        if isinstance(node, CallNode) and node.name in ACCESSORS and node.target is not None and len(node.args) == 1
+    ]
+
+
+def _zoned_name(accessor: str) -> str:
+    """Another name, so that the engine's own functions stay what they are."""
+    return f"{accessor}InZone"
+
+
+def _renamed(source: str, calls: list[CallNode]) -> str:
+    for call in sorted(calls, key=lambda call: call.at, reverse=True):
+        end = call.at + len(call.name)
+        source = source[: call.at] + _zoned_name(call.name) + source[end:]
+    return source
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"the event has no property {error.args[0]}"
+    text = " ".join(str(error).split())
+    own = _OWN_FUNCTION.search(text)
+    if own is not None:
+        return own[1]
+    return text[:300] or type(error).__name__

@@ -1,0 +1,121 @@
+"""The game in memory: the same phases as a database-backed caller, over dictionaries."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.effects import Effect, PointsChanged
+from bq_server.game.facts import Fact
+from bq_server.game.match import Matches, cells_needed, match, touch
+from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.state.keys import Cell
+from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
+
+
+@dataclass(slots=True)
+class _Participant:
+    facts: dict[str, Fact] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+
+
+class InMemoryGame:
+    """Processes batches of facts, in any order. Facts seen before are dropped, as a store's unique key drops them."""
+
+    def __init__(self, game: CompiledGame) -> None:
+        self.game = game
+        self.requests = 0
+        """How many times history was asked for."""
+        self._participants: dict[str, _Participant] = {}
+
+    def process(self, facts: Iterable[Fact]) -> StepResult:
+        """Take a batch of facts."""
+        fresh = [fact for fact in facts if fact.fact_id not in self._of(fact.participant_id).facts]
+        result = self._run(match(self.game, fresh))
+        for fact in fresh:
+            self._of(fact.participant_id).facts[fact.fact_id] = fact
+        self._enter(result)
+        return result
+
+    def refold(self, definitions: Iterable[str], participant_ids: Iterable[str] | None = None) -> StepResult:
+        """Compute definitions anew from the facts, for all participants or some."""
+        result = self._run(touch(self.game, participant_ids or list(self._participants), definitions))
+        self._enter(result)
+        return result
+
+    def cells(self, participant_id: str) -> dict[str, Cell]:
+        """A participant's cells."""
+        return {key: json.loads(text) for key, text in self._of(participant_id).cells.items()}
+
+    def facts(self, participant_id: str) -> list[Fact]:
+        """A participant's facts, in order."""
+        return sorted(self._of(participant_id).facts.values(), key=lambda fact: fact.moment)
+
+    def ledger(self, participant_id: str) -> list[LedgerEntry]:
+        """A participant's points ledger, in the order written."""
+        return list(self._of(participant_id).ledger)
+
+    @property
+    def participants(self) -> list[str]:
+        """Everyone a fact named."""
+        return list(self._participants)
+
+    def _of(self, participant_id: str) -> _Participant:
+        return self._participants.setdefault(participant_id, _Participant())
+
+    def _run(self, matches: Matches) -> StepResult:
+        loaded = {
+            participant_id: {
+                key: json.loads(self._of(participant_id).cells[key])
+                for key in wanted
+                if key in self._of(participant_id).cells
+            }
+            for participant_id, wanted in cells_needed(matches).items()
+        }
+        plan = prepare(matches, loaded)
+        self.requests += len(plan.requests)
+        result = step(plan, {request.participant_id: self._past(request) for request in plan.requests})
+        for participant_id, changed in result.cells.items():
+            cells = self._of(participant_id).cells
+            for key, cell in changed.items():
+                if cell is None:
+                    cells.pop(key, None)
+                else:
+                    cells[key] = json.dumps(cell)
+        return result
+
+    def _past(self, request: HistoryRequest) -> Past:
+        known = self._of(request.participant_id)
+        return Past(
+            [
+                fact
+                for fact in self.facts(request.participant_id)
+                if fact.fact_type in request.fact_types and (request.since is None or fact.occurred_at >= request.since)
+            ],
+            {key: json.loads(text) for key, text in known.cells.items() if key.startswith(request.prefixes)},
+            list(known.ledger) if request.ledger else [],
+        )
+
+    def _enter(self, result: StepResult) -> None:
+        for effect in result.effects:
+            if isinstance(effect, PointsChanged):
+                known = self._of(effect.participant_id)
+                seq = known.facts[effect.fact_id].seq
+                known.ledger.append(LedgerEntry(effect.cause, effect.amount, effect.occurred_at, seq))
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The outcome of folding facts from nothing."""
+
+    cells: Mapping[str, Mapping[str, Cell]]
+    """By participant."""
+    effects: list[Effect]
+
+
+def fold(game: CompiledGame, facts: Iterable[Fact]) -> Fold:
+    """The state that facts lead to, taken all at once in order of (occurred_at, seq), and what they caused."""
+    memory = InMemoryGame(game)
+    result = memory.process(facts)
+    return Fold({each: memory.cells(each) for each in memory.participants}, result.effects)

@@ -1,0 +1,146 @@
+"""The first phase: meeting facts with the rules that listen to them. Looks at no state."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
+from bq_server.game.effects import RuleWarning
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import (
+    CHALLENGE_ENROLLED,
+    SYSTEM_PROPERTIES,
+    TIMEZONE_CHANGED,
+    BadgeAwarded,
+    Fact,
+    system_properties,
+)
+from bq_server.game.mechanics.measures import Hit
+from bq_server.game.mechanics.rule import Rule
+from bq_server.game.state import keys
+
+
+@dataclass(slots=True)
+class ParticipantMatches:
+    """What one participant's facts of a batch, in order, mean to the rules."""
+
+    participant_id: str
+    facts: list[Fact] = field(default_factory=list)
+    hits: dict[str, list[Hit]] = field(default_factory=dict)
+    """By the key of the rule, in order."""
+    touched: frozenset[str] = frozenset()
+    """Keys of rules to compute anew from stored facts."""
+    warn_until: int = 0
+    """Stored facts up to this seq that a touched rule can't read are warned of."""
+
+
+@dataclass(slots=True)
+class Matches:
+    """A batch of facts, matched."""
+
+    game: CompiledGame
+    participants: dict[str, ParticipantMatches]
+    warnings: list[RuleWarning]
+
+
+def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
+    """Meet facts, of any participants and in any order, with the rules that listen to them.
+
+    A fact that appears twice in the batch counts once; that it wasn't in an earlier batch is the caller's to know.
+    """
+    unique = {fact.fact_id: fact for fact in facts}
+    participants: dict[str, ParticipantMatches] = {}
+    warnings: dict[tuple[str, str], RuleWarning] = {}
+    for fact in sorted(unique.values(), key=lambda fact: fact.moment):
+        own = participants.get(fact.participant_id)
+        if own is None:
+            own = participants[fact.participant_id] = ParticipantMatches(fact.participant_id)
+        own.facts.append(fact)
+        if fact.fact_type in SYSTEM_PROPERTIES and system_properties(fact) is None:
+            _warn(warnings, fact.fact_type, "the properties are not of this type", fact)
+            continue
+        variables = Variables(fact)
+        for rule in game.rules_for(fact):
+            hit = _hit(rule, fact, variables)
+            own.hits.setdefault(rule.key, []).append(hit)
+            for reading in hit.readings:
+                if reading.verdict == "expression_error":
+                    _warn(warnings, rule.key, reading.message or "", fact)
+    return Matches(game, participants, list(warnings.values()))
+
+
+def touch(
+    game: CompiledGame, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int = 0
+) -> Matches:
+    """A batch without facts, in which these definitions are computed anew for these participants.
+
+    Expressions that have no usable value for a stored fact up to the seq `warn_until` are warned of; of later facts
+    they were when those came.
+
+    Go through the same phases as with facts; nothing already awarded is awarded again.
+    """
+    known = frozenset(definitions) & game.rules.keys()
+    own = {each: ParticipantMatches(each, touched=known, warn_until=warn_until) for each in participant_ids}
+    return Matches(game, own, [])
+
+
+def rematch(rule: Rule, facts: Sequence[Fact], variables: dict[str, Variables]) -> list[Hit]:
+    """Stored facts, in order, as one rule reads them. `variables` keeps what several rules share."""
+    hits = []
+    for fact in facts:
+        if fact.fact_type in rule.fact_types or _enrols_in(rule, fact):
+            shared = variables.get(fact.fact_id)
+            if shared is None:
+                shared = variables[fact.fact_id] = Variables(fact)
+            hits.append(_hit(rule, fact, shared))
+    return hits
+
+
+def cells_needed(matches: Matches) -> dict[str, set[str]]:
+    """The second phase: the keys of the cells to load, by participant."""
+    return {own.participant_id: _cells_of(matches.game, own) for own in matches.participants.values()}
+
+
+def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
+    wanted: set[str] = set()
+    badges: set[str] = set()
+    points = False
+    for key in own.hits.keys() | own.touched:
+        rule = game.rules[key]
+        wanted.update(rule.cells(own.hits.get(key, ())))
+        badges.update(rule.rewards.badges)
+        points = points or rule.pays_points
+    for fact in own.facts:
+        if fact.fact_type == TIMEZONE_CHANGED:
+            wanted.add(keys.ZONE)
+        elif fact.fact_type in HAND_TYPES:
+            given = system_properties(fact)
+            if isinstance(given, BadgeAwarded):
+                badges.add(given.badge_code)
+            else:
+                points = True
+    wanted.update(game.treasury.cells(own.facts, badges, points=points))
+    return wanted
+
+
+def _hit(rule: Rule, fact: Fact, variables: Variables) -> Hit:
+    return Hit(fact, rule.read(fact, variables))
+
+
+def _enrols_in(rule: Rule, fact: Fact) -> bool:
+    return fact.fact_type == CHALLENGE_ENROLLED and rule.key == f"challenge/{fact.properties.get('challenge_code')}"
+
+
+def warnings_of(rule: Rule, hits: Iterable[Hit], until: int) -> list[RuleWarning]:
+    """The warnings that stored facts up to that seq give a rule."""
+    found: dict[tuple[str, str], RuleWarning] = {}
+    for hit in hits:
+        for reading in hit.readings:
+            if reading.verdict == "expression_error" and hit.fact.seq <= until:
+                _warn(found, rule.key, reading.message or "", hit.fact)
+    return list(found.values())
+
+
+def _warn(warnings: dict[tuple[str, str], RuleWarning], definition: str, message: str, fact: Fact) -> None:
+    known = warnings.get((definition, message))
+    sample, count = (known.fact_id, known.count + 1) if known is not None else (fact.fact_id, 1)
+    warnings[definition, message] = RuleWarning(definition, message, sample, count)

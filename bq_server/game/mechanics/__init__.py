@@ -1,0 +1,1 @@
+"""The mechanics: one rule each, over the same base."""

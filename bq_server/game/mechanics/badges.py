@@ -1,0 +1,46 @@
+"""Badges: earned by criteria, given by a reward or by hand, never taken back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.game.document.definitions import Badge, Criteria
+from bq_server.game.mechanics.measures import Hit, Measure
+from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
+from bq_server.game.mechanics.quests import COMPLETE, Quest
+from bq_server.game.mechanics.rule import Grant, Rewards, RuleOutcome, bounds, revision, trigger
+from bq_server.game.state import keys
+
+
+@dataclass(slots=True)
+class BadgeRule(QuestRule):
+    """A badge with criteria."""
+
+    def _reached(
+        self,
+        outcome: RuleOutcome,
+        story: Sequence[Hit],
+        batch: Sequence[Hit],
+        before: QuestState,
+        standing: QuestState,
+        given: dict[str, Any],  # noqa: ARG002 - the badge itself says that it was given
+    ) -> None:
+        reached = standing.progress.marks.get(COMPLETE)
+        if reached is not None and (not before.progress.complete or story is not batch):
+            fact = trigger(reached, story, batch)
+            outcome.grants.append(Grant(fact, reached.at, f"criteria:{self.key}", self.rewards))
+
+
+def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
+    """Compile a badge's criteria."""
+    measure = Measure(0, criteria)
+    limits = bounds(badge, applied_seq)
+    return BadgeRule(
+        key=f"badge/{badge.code}",
+        cell=keys.criteria(badge.code),
+        quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), ()),
+        bounds=limits,
+        revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
+        fact_types=measure.fact_types,
+        rewards=Rewards(badges=(badge.code,)),
+    )

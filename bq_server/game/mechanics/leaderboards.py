@@ -1,0 +1,317 @@
+"""Leaderboards: scores within windows of time; among equal scores, who reached it first stands first.
+
+A score is reached when it last changed. For sums and counts that is the newest fact that changed it, for a maximum the
+first fact that had it, for distinct values and days the first fact of the last one to appear.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.game.document.definitions import Leaderboard, Metric
+from bq_server.game.effects import LeaderboardScored
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import Fact, Moment
+from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
+from bq_server.game.mechanics.measures import Hit, Measure, PartReading
+from bq_server.game.mechanics.periods import window_period
+from bq_server.game.mechanics.rule import (
+    NO_REWARDS,
+    Bounds,
+    Replay,
+    Replayed,
+    Rewards,
+    RuleOutcome,
+    bounds,
+    explain,
+    merge,
+    revision,
+)
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+
+NEVER_REACHED = 2**63 - 1
+"""In place of the moment at which a score was reached that nothing ever changed: it stands last among equals."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardScore:
+    """A participant's place in a ranking, for the caller's index: the cell says the same."""
+
+    participant_id: str
+    board: str
+    """`leaderboard/<code>` or `challenge/<code>`."""
+    window: str
+    period: str
+    score: int | float | None
+    """None when there is no score any more."""
+    reached_at: int | None
+    """Microseconds; among equal scores the earlier stands first."""
+    exact: int | None = None
+    """The score in the rule's own unit, where `score` can't say it exactly."""
+
+
+@dataclass(slots=True)
+class LeaderboardRule:
+    """A leaderboard with a metric of its own."""
+
+    key: str
+    code: str
+    windows: tuple[str, ...]
+    measure: Measure
+    bounds: Bounds
+    revision: str
+    rewards: Rewards = NO_REWARDS
+
+    @property
+    def fact_types(self) -> frozenset[str]:
+        """What the metric listens to."""
+        return self.measure.fact_types
+
+    @property
+    def pays_points(self) -> bool:
+        """A leaderboard pays nothing."""
+        return False
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
+        """What the metric reads."""
+        if not self.bounds.admits(fact.moment):
+            return (PartReading(0, "outside_window"),)
+        return (self.measure.read(fact, variables),)
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
+        """The scores of the windows the hits fall into, and the members that they name."""
+        for hit in hits:
+            if hit.readings[0].verdict == "matched":
+                for window, period in self.periods(hit.fact.occurred_at):
+                    yield keys.score(self.code, window, period)
+                    if self._keeps_set:
+                        yield self._member(window, period, hit.readings[0])
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:
+        """Whether the scores of these windows are of this definition."""
+        found = [cells[key] for key in self.cells(hits) if key in cells and key.startswith("score/")]
+        return all(cell["rev"] == self.revision for cell in found) if found else None
+
+    def whole(self) -> Replay:
+        """Every fact, every score, every member."""
+        return Replay(self.fact_types, self.bounds.starts_at, (keys.scores(self.code), keys.members(self.key)))
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+        """The sets in which a known value turns out older and it was the one that had set the time of the score."""
+        sets = {keys.members(f"{self.key}/{window}/{period}") for window, period in self._unset(hits, cells)}
+        return Replay(frozenset(), None, tuple(sorted(sets))) if sets else None
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+        """Add the hits to the scores."""
+        outcome = RuleOutcome()
+        # A set that was asked for holds no scores; everything does, and there are some whenever a set is asked for.
+        unset = self._unset(hits, cells) if replayed is not None and self._are_sets(replayed.cells) else []
+        anew = replayed if not unset else None
+        story = hits if anew is None else merge(anew.hits, hits)
+        old = {**cells, **replayed.cells} if replayed is not None else cells
+        new: dict[str, Cell] = {}
+        source = {} if anew is not None else cells
+        for hit in story:
+            reading = hit.readings[0]
+            if reading.verdict == "matched":
+                for window, period in self.periods(hit.fact.occurred_at):
+                    self._score(window, period, hit.fact, reading, source, new)
+        for window, period in unset:
+            under = keys.members(f"{self.key}/{window}/{period}")
+            members = {key: cell for key, cell in {**old, **new}.items() if key.startswith(under)}
+            key = keys.score(self.code, window, period)
+            new[key] = {**(new.get(key) or cells[key]), "at": max(first[0] for first in members.values())}
+        if anew is not None:
+            outcome.cells.update(dict.fromkeys(anew.cells))
+        for key, value in new.items():
+            if value == old.get(key):
+                outcome.cells.pop(key, None)
+            else:
+                outcome.cells[key] = value
+        for hit in hits:
+            reading = hit.readings[0]
+            outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
+        if hits:
+            outcome.effects.extend(scored(hits[-1].fact, outcome.cells, self.shown))
+        return outcome
+
+    def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:
+        """The windows, with the period, whose score was reached when a value first came that came earlier now."""
+        found: dict[tuple[str, str], None] = {}
+        for hit in hits if self._keeps_set else ():
+            reading = hit.readings[0]
+            if reading.verdict == "matched":
+                for window, period in self.periods(hit.fact.occurred_at):
+                    score = cells.get(keys.score(self.code, window, period))
+                    first = cells.get(self._member(window, period, reading))
+                    if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
+                        found[window, period] = None
+        return list(found)
+
+    def _are_sets(self, cells: Cells) -> bool:
+        return bool(cells) and all(key.startswith(keys.members(self.key)) for key in cells)
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A leaderboard has but one part."""
+        return None
+
+    def periods(self, at: int) -> list[tuple[str, str]]:
+        """The windows, each with the period that holds a moment."""
+        return [(window, window_period(at, window)) for window in self.windows]
+
+    def shown(self, score: int) -> int | float:
+        """A score as the reader sees it."""
+        return self.measure.shown(score)
+
+    def told(self, score: int) -> tuple[int | float, int | None]:
+        """A score as the reader sees it and, where that can't say it exactly, the score itself."""
+        shown = self.measure.shown(score)
+        exactly = not self.measure.in_millionths or nearest_millionths(shown) == score
+        return shown, None if exactly else score
+
+    def untold(self, shown: float, exact: int | None) -> int:
+        """The score that `told` was given."""
+        if exact is not None:
+            return exact
+        return nearest_millionths(shown) if self.measure.in_millionths else int(shown)
+
+    @property
+    def _keeps_set(self) -> bool:
+        return self.measure.keeps_set
+
+    def _member(self, window: str, period: str, reading: PartReading) -> str:
+        return keys.member(self.key, f"{window}/{period}", reading.amount)
+
+    def _score(
+        self, window: str, period: str, fact: Fact, reading: PartReading, cells: Cells, new: dict[str, Cell]
+    ) -> None:
+        key = keys.score(self.code, window, period)
+        cell: dict[str, Any] | None = new.get(key) or cells.get(key)
+        at = fact.occurred_at
+        if not self._keeps_set:
+            new[key] = _changed(self.revision, cell, int(reading.amount), at, self.measure.aggregate)
+            return
+        member = self._member(window, period, reading)
+        first = new.get(member) or cells.get(member)
+        if first is None:
+            score = (cell["score"] if cell else 0) + 1
+            new[key] = _cell(self.revision, score, max(at, cell["at"]) if cell else at)
+            new[member] = list(fact.moment)
+        elif fact.moment < Moment(*first):
+            # It wasn't the one that set the time, or the whole would be replayed.
+            new[member] = list(fact.moment)
+
+
+@dataclass(slots=True)
+class PointsBoardRule:
+    """A leaderboard by points earned. It listens to no fact: its scores follow from the ledger."""
+
+    key: str
+    code: str
+    windows: tuple[str, ...]
+    bounds: Bounds
+    revision: str
+    fact_types: frozenset[str] = frozenset()
+    rewards: Rewards = NO_REWARDS
+
+    @property
+    def pays_points(self) -> bool:
+        """A leaderboard pays nothing."""
+        return False
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
+        """The ledger loads the scores it adds to."""
+        return ()
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """Whether the scores at hand are of this definition."""
+        found = [cell for key, cell in cells.items() if key.startswith(keys.scores(self.code))]
+        return all(cell["rev"] == self.revision for cell in found) if found else None
+
+    def whole(self) -> Replay:
+        """The ledger."""
+        return Replay(frozenset(), None, (keys.scores(self.code),), ledger=True)
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
+        """A late entry is added as any other."""
+        return None
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
+        """Compute the scores anew from a ledger that was asked for."""
+        outcome = RuleOutcome()
+        if replayed is not None:
+            scores: dict[str, Cell] = {}
+            for entry in replayed.ledger or ():
+                if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
+                    for window in self.windows:
+                        key = keys.score(self.code, window, window_period(entry.occurred_at, window))
+                        scores[key] = self.add(scores.get(key), entry.amount, entry.occurred_at)
+            outcome.cells.update(dict.fromkeys(replayed.cells))
+            outcome.cells.update(scores)
+        return outcome
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A leaderboard has but one part."""
+        return None
+
+    def add(self, cell: Cell | None, amount: int, at: int) -> Cell:
+        """A score with one more entry."""
+        return _changed(self.revision, cell, amount, at, "sum")
+
+
+def _changed(revision: str, cell: dict[str, Any] | None, amount: int, at: int, aggregate: str) -> dict[str, Any]:
+    if aggregate == "max":
+        if cell is None or amount > cell["score"]:
+            return _cell(revision, amount, at)
+        return _cell(revision, amount, min(at, cell["at"])) if amount == cell["score"] else cell
+    score, before = (cell["score"], cell["at"]) if cell is not None else (0, None)
+    reached = before if amount == 0 else at if before is None else max(at, before)
+    return _cell(revision, score + amount, reached)
+
+
+def _cell(revision: str, score: int, at: int | None) -> dict[str, Any]:
+    return {"rev": revision, "score": score, "at": at}
+
+
+def leaderboard_rule(board: Leaderboard, metric: Metric, applied_seq: int) -> LeaderboardRule:
+    """Compile a leaderboard that has a metric of its own."""
+    return LeaderboardRule(
+        key=f"leaderboard/{board.code}",
+        code=board.code,
+        windows=tuple(board.window),
+        measure=Measure(0, metric),
+        bounds=bounds(board, applied_seq),
+        revision=revision(board, applied_seq, "name"),
+    )
+
+
+def points_board_rule(board: Leaderboard, applied_seq: int) -> PointsBoardRule:
+    """Compile a leaderboard by points."""
+    return PointsBoardRule(
+        key=f"leaderboard/{board.code}",
+        code=board.code,
+        windows=tuple(board.window),
+        bounds=bounds(board, applied_seq),
+        revision=revision(board, applied_seq, "name"),
+    )
+
+
+def scored(fact: Fact, changed: Cells, shown: Any = from_millionths) -> Iterable[LeaderboardScored]:
+    """The effects of changed score cells."""
+    for key, cell in changed.items():
+        if cell is not None and key.startswith("score/"):
+            _, code, window, period = key.split("/")
+            yield LeaderboardScored(
+                participant_id=fact.participant_id,
+                fact_id=fact.fact_id,
+                occurred_at=fact.occurred_at,
+                code=code,
+                window=window,
+                period=period,
+                score=shown(cell["score"]),
+            )

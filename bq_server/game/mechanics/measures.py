@@ -1,0 +1,148 @@
+"""Measures: what one fact brings to an aggregate, before any state is looked at."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from bq_server.game.document.definitions import Metric
+from bq_server.game.effects import Verdict
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
+from bq_server.game.facts import CUSTOM_PREFIX, Fact
+from bq_server.game.mechanics.amounts import from_millionths, to_millionths
+from bq_server.game.mechanics.periods import utc_day
+from bq_server.game.state.keys import digest
+
+Amount = int | str
+"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartReading:
+    """A fact as one part of a definition reads it; the amount is there exactly when it matched."""
+
+    part: int
+    verdict: Verdict
+    amount: Amount = 0
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A fact with what the parts of one definition read from it."""
+
+    fact: Fact
+    readings: tuple[PartReading, ...]
+
+
+def fact_types(names: list[str]) -> frozenset[str]:
+    """The types of the facts that events of these names become."""
+    return frozenset(CUSTOM_PREFIX + name for name in names)
+
+
+class Condition:
+    """An optional condition: without one, every fact matches."""
+
+    __slots__ = ("_formula", "source")
+
+    def __init__(self, when: str | None) -> None:
+        self.source = when
+        self._formula = Formula(when) if when is not None else None
+
+    def holds(self, variables: Variables) -> bool | ExpressionFailure:
+        """Whether a fact matches."""
+        return True if self._formula is None else self._formula.holds(variables)
+
+    def refusal(self, part: int, variables: Variables) -> PartReading | None:
+        """Why a fact doesn't match, or none when it does."""
+        holds = self.holds(variables)
+        return None if holds is True else refused(part, holds)
+
+
+class Measure:
+    """A compiled metric."""
+
+    __slots__ = ("_condition", "_of", "aggregate", "fact_types", "part")
+
+    def __init__(self, part: int, metric: Metric) -> None:
+        self.part = part
+        self.aggregate = metric.aggregate
+        self.fact_types = fact_types(metric.on)
+        self._condition = Condition(metric.when)
+        self._of = Formula(metric.of) if metric.of is not None else None
+
+    def amount(self, fact: Fact, variables: Variables) -> Amount | ExpressionFailure | None:
+        """What the fact brings: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day.
+
+        None when it doesn't match.
+        """
+        holds = self._condition.holds(variables)
+        if holds is not True:
+            return holds or None
+        if self._of is not None:
+            return _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
+        return utc_day(fact.occurred_at) if self.aggregate == "days" else 1
+
+    @property
+    def question(self) -> tuple[str | None, ...]:
+        """What is asked of a fact: measures of the same question are brought the same amounts."""
+        of = self._of.source if self._of is not None else None
+        return self._condition.source, of, self.aggregate if self.keeps_set else None
+
+    def read(self, fact: Fact, variables: Variables) -> PartReading:
+        """What the fact brings, as `amount` says, or why it brings nothing."""
+        amount = self.amount(fact, variables)
+        if amount is None or isinstance(amount, ExpressionFailure):
+            return refused(self.part, amount or False)
+        return PartReading(self.part, "matched", amount)
+
+    @property
+    def keeps_set(self) -> bool:
+        """Whether it counts the members of a set."""
+        return self.aggregate in ("distinct", "days")
+
+    @property
+    def in_millionths(self) -> bool:
+        """Whether values of this measure are millionths."""
+        return self.aggregate in ("sum", "max")
+
+    def scaled(self, target: float) -> int:
+        """A target in the measure's own unit."""
+        return to_millionths(target) if self.in_millionths else int(target)
+
+    def shown(self, value: int | None) -> int | float:
+        """A value as the reader sees it."""
+        return 0 if value is None else from_millionths(value) if self.in_millionths else value
+
+
+def refused(part: int, holds: bool | ExpressionFailure) -> PartReading:
+    """The reading of a fact that doesn't match, or of which an expression has no value."""
+    if isinstance(holds, ExpressionFailure):
+        return PartReading(part, "expression_error", message=holds.message)
+    return PartReading(part, "condition_false")
+
+
+def _amount(of: Formula, variables: Variables) -> int | ExpressionFailure:
+    number = of.number(variables)
+    if isinstance(number, ExpressionFailure):
+        return number
+    try:
+        return to_millionths(number)
+    except ValueError as error:
+        return ExpressionFailure(f"the amount {error}")
+
+
+@lru_cache(maxsize=4096)
+def _digest_of_text(value: str) -> str:
+    return digest(value)
+
+
+def _distinct(of: Formula, variables: Variables) -> str | ExpressionFailure:
+    value: Any = of.value(variables)
+    if isinstance(value, ExpressionFailure):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    try:
+        return _digest_of_text(value) if isinstance(value, str) else digest(value)
+    except (TypeError, ValueError):
+        return ExpressionFailure("the expression gave a value that is not JSON")

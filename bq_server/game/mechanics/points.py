@@ -1,0 +1,221 @@
+"""Points: the rules that give them, and the ledger, from which tiers and standings by points follow."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bq_server.game.document.definitions import Badge, PointsRule, Tier
+from bq_server.game.effects import BadgeEarned, Effect, PointsChanged
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
+from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
+from bq_server.game.mechanics.periods import window_period
+from bq_server.game.mechanics.rule import (
+    NO_REWARDS,
+    Bounds,
+    Grant,
+    Replay,
+    Replayed,
+    Rewards,
+    RuleOutcome,
+    bounds,
+    explain,
+    merge,
+)
+from bq_server.game.mechanics.tiers import climb
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+
+
+@dataclass(slots=True)
+class PointsRuleCompiled:
+    """A points rule. It keeps no state: each fact is paid by itself, once."""
+
+    key: str
+    fact_types: frozenset[str]
+    bounds: Bounds
+    condition: Condition
+    award: Formula
+    rewards: Rewards = NO_REWARDS
+
+    @property
+    def pays_points(self) -> bool:
+        """That's what it is for."""
+        return True
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
+        """How many points the fact is worth."""
+        if not self.bounds.admits(fact.moment):
+            return (PartReading(0, "outside_window"),)
+        points = self.points(variables)
+        if points is None or isinstance(points, ExpressionFailure):
+            return (refused(0, points or False),)
+        return (PartReading(0, "matched", points),)
+
+    def points(self, variables: Variables) -> int | ExpressionFailure | None:
+        """How many points a fact within the bounds is worth; none when it doesn't match."""
+        holds = self.condition.holds(variables)
+        return self.award.points(variables) if holds is True else holds or None
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
+        """None of its own."""
+        return ()
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """What was paid stays paid: a changed rule counts from now on, unless its past is asked for."""
+        return True
+
+    def whole(self) -> Replay:
+        """All its facts, and which of them were paid."""
+        return Replay(self.fact_types, self.bounds.starts_at, ledger=True)
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
+        """A late fact is paid as any other."""
+        return None
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
+        """Pay the facts that match, but those already paid."""
+        outcome = RuleOutcome()
+        paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
+        for hit in hits if replayed is None else merge(replayed.hits, hits):
+            reading = hit.readings[0]
+            cause = f"{self.key}:{hit.fact.fact_id}".replace("/", ":", 1)
+            if reading.verdict == "matched" and reading.amount and cause not in paid:
+                outcome.grants.append(Grant(hit.fact, hit.fact.occurred_at, cause, Rewards(), int(reading.amount)))
+        for hit in hits:
+            reading = hit.readings[0]
+            outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
+        return outcome
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A points rule has but one part."""
+        return None
+
+
+def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
+    """Compile a points rule."""
+    return PointsRuleCompiled(
+        key=f"points/{rule.code}",
+        fact_types=fact_types(rule.on),
+        bounds=bounds(rule, applied_seq),
+        condition=Condition(rule.when),
+        award=Formula(rule.award),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Treasury:
+    """What follows from awards: badges held, the points ledger, tiers, and leaderboards by points."""
+
+    badges: dict[str, Badge]
+    tiers: tuple[Tier, ...]
+    """In order of level."""
+    boards: tuple[PointsBoardRule, ...]
+
+    def cells(self, facts: Iterable[Fact], badges: Iterable[str], *, points: bool) -> Iterable[str]:
+        """The keys of the cells that awards brought by these facts may read."""
+        for code in badges:
+            yield keys.badge(code)
+        if points:
+            yield keys.POINTS
+            yield keys.TIERS
+            for board in self.boards:
+                for window in board.windows:
+                    for fact in facts:
+                        yield keys.score(board.code, window, window_period(fact.occurred_at, window))
+
+    def pay(self, grants: Iterable[Grant], cells: Cells) -> "Payout":
+        """Enter grants into the ledger, in the order of the facts that brought them."""
+        payout = Payout(self, cells)
+        for grant in sorted(grants, key=lambda grant: grant.fact.moment):
+            payout.enter(grant)
+        payout.finish()
+        return payout
+
+
+@dataclass(slots=True)
+class Payout:
+    """A participant's awards of one batch."""
+
+    treasury: Treasury
+    before: Cells
+    cells: dict[str, Cell] = field(default_factory=dict)
+    effects: list[Effect] = field(default_factory=list)
+    _newest: Fact | None = None
+
+    def enter(self, grant: Grant) -> None:
+        """Pay one grant."""
+        for code in grant.rewards.badges:
+            self._give_badge(code, grant)
+        amount = grant.amount + grant.rewards.points
+        if amount:
+            self._enter_points(amount, grant)
+
+    def finish(self) -> None:
+        """Tell the scores that changed."""
+        if self._newest is not None:
+            self.effects.extend(scored(self._newest, self.cells, int))
+
+    def _give_badge(self, code: str, grant: Grant) -> None:
+        key = keys.badge(code)
+        badge = self.treasury.badges.get(code)
+        if key in self.before or key in self.cells:
+            return
+        self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
+        if badge is None:
+            # Given by hand before the game knew it: held, and seen once the badge is defined.
+            return
+        self.effects.append(
+            BadgeEarned(
+                participant_id=grant.fact.participant_id,
+                fact_id=grant.fact.fact_id,
+                occurred_at=grant.at,
+                code=code,
+                name=badge.name,
+                rarity=badge.rarity,
+                cause=grant.cause,
+            )
+        )
+
+    def _enter_points(self, amount: int, grant: Grant) -> None:
+        fact = grant.fact
+        points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
+        points["balance"] += amount
+        points["earned" if amount > 0 else "spent"] += abs(amount)
+        self.cells[keys.POINTS] = points
+        self.effects.append(
+            PointsChanged(
+                participant_id=fact.participant_id,
+                fact_id=fact.fact_id,
+                occurred_at=fact.occurred_at,
+                cause=grant.cause,
+                amount=amount,
+                balance=points["balance"],
+            )
+        )
+        if amount > 0:
+            self._climb(points["earned"], fact)
+            self._score(amount, fact)
+
+    def _climb(self, earned: int, fact: Fact) -> None:
+        history: list[list[Any]] = [list(entry) for entry in self._cell(keys.TIERS) or ()]
+        known = len(history)
+        change = climb(self.treasury.tiers, history, earned, fact)
+        if len(history) > known:
+            self.cells[keys.TIERS] = history
+        if change is not None:
+            self.effects.append(change)
+
+    def _score(self, amount: int, fact: Fact) -> None:
+        for board in self.treasury.boards:
+            if not board.bounds.admits(fact.moment):
+                continue
+            for window in board.windows:
+                key = keys.score(board.code, window, window_period(fact.occurred_at, window))
+                cell = self._cell(key)
+                self.cells[key] = board.add(cell, amount, fact.occurred_at)
+                self._newest = fact
+
+    def _cell(self, key: str) -> Cell | None:
+        return self.cells.get(key, self.before.get(key))

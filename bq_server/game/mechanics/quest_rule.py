@@ -1,0 +1,426 @@
+"""What badges with criteria and challenges share: keeping a quest in a cell, freely or as a course."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from bq_server.game.effects import Verdict
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
+from bq_server.game.mechanics.insertions import insert, met_later
+from bq_server.game.mechanics.measures import Amount, Hit, PartReading
+from bq_server.game.mechanics.ordered_quest import Course
+from bq_server.game.mechanics.quests import COMPLETE, Parts, Progress, Quest, freely
+from bq_server.game.mechanics.rule import (
+    Bounds,
+    Replay,
+    Replayed,
+    Rewards,
+    RuleOutcome,
+    Step,
+    explain,
+    merge,
+    reduced,
+    still_due,
+)
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+
+ENROLMENT = -1
+"""The part of a reading that is an enrolment."""
+
+
+@dataclass(slots=True)
+class QuestState:
+    """A quest's state between loading and writing a cell."""
+
+    progress: Progress
+    newest: Moment | None = None
+    """The newest fact that counted, where order is not kept."""
+    course: Course | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        if self.course is not None:
+            return self.course.dump()
+        return {"p": self.progress.dump(), "k": list(self.newest) if self.newest is not None else None}
+
+
+@dataclass(slots=True)
+class QuestRule:
+    """A definition that is a quest. Subclasses say what reaching something means."""
+
+    key: str
+    cell: str
+    quest: Quest
+    bounds: Bounds
+    revision: str
+    fact_types: frozenset[str]
+    rewards: Rewards
+    explicit: bool = False
+    rolling: int | None = None
+    ordered: bool = False
+    """Whether order decides the outcome even without sums that fall."""
+
+    @property
+    def pays_points(self) -> bool:
+        """Whether it may give points."""
+        return self.rewards.points > 0
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
+        """What the parts read; an enrolment counts however early it was."""
+        if fact.fact_type == CHALLENGE_ENROLLED:
+            verdict: Verdict = "matched" if fact.seq > self.bounds.applied_seq else "outside_window"
+            return (PartReading(ENROLMENT, verdict),)
+        measures = [measure for measure in self.quest.measures if fact.fact_type in measure.fact_types]
+        if not self.bounds.admits(fact.moment):
+            return tuple(PartReading(measure.part, "outside_window") for measure in measures)
+        return tuple(measure.read(fact, variables) for measure in measures)
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
+        """Its own cell, and where sets are kept beside it, the members that these hits name."""
+        yield self.cell
+        if not self.ordered:
+            for hit in hits:
+                for reading in hit.readings:
+                    if reading.verdict == "matched" and self.quest.keeps_set(reading.part):
+                        yield keys.member(self.key, str(reading.part), reading.amount)
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """Whether the cell is of this definition."""
+        cell = cells.get(self.cell)
+        return None if cell is None else cell.get("rev") == self.revision
+
+    def whole(self) -> Replay:
+        """All facts it listens to, the members of its sets, and what was paid where something pays."""
+        since = None if self.explicit or self.rolling is not None else self.bounds.starts_at
+        return Replay(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+        """The past, when a fact comes before what is kept and may change more than that, or an enrolment moves."""
+        cell = cells.get(self.cell)
+        if self._in_order(hits, cell):
+            return None
+        standing = self._load(cell)
+        if standing.course is None:
+            if not self._first_fall(hits, standing):
+                return None
+            if self._has_open_set(standing):
+                return self.whole() if _is_late(hits, standing) else self._sets()
+            standing = self._converted(standing)
+        course = standing.course
+        if course is None:
+            return None
+        restart = self._restarts(hits, course)
+        if restart is not None:
+            return None if self._starts_alone(restart, course) else self._since(restart, course)
+        return None if _fits(hits, course) else self._past_of(hits, cell)
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+        """Take the hits into the quest."""
+        outcome = RuleOutcome()
+        old = cells.get(self.cell)
+        before = self._load(old)
+        standing, story = self._opened(hits, old, replayed)
+        if replayed is not None:
+            outcome.cells.update(dict.fromkeys(replayed.cells))
+        verdicts = self._take(story, standing, cells, outcome)
+        for hit in hits:
+            for reading in hit.readings:
+                if reading.part != ENROLMENT:
+                    verdict = verdicts.get((hit.fact.fact_id, reading.part), reading.verdict)
+                    way = self.quest.way(standing.progress, reading.part)
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message, way))
+                elif reading.verdict != "matched":
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
+        awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}
+        due: dict[str, Rewards] = {}
+        if replayed is not None and replayed.ledger is not None:
+            due = still_due(self.steps(), awarded, cells, replayed.ledger)
+        given = {name: each for name, each in awarded.items() if name not in due}
+        self._reached(outcome, story, hits, before, standing, given)
+        outcome.grants = reduced(outcome.grants, self.steps(), due)
+        cell = {"rev": self.revision, **standing.dump()}
+        if given or awarded:
+            cell["given"] = given | awarded  # the time first given stays
+        # A replay leaves a cell even where nothing counted: it says that the past has been looked at.
+        if cell != old and (
+            replayed is not None
+            or old is not None
+            or standing.dump() != self._fresh(ordered=standing.course is not None).dump()
+        ):
+            outcome.cells[self.cell] = cell
+        return outcome
+
+    def steps(self) -> list[Step]:
+        """Everything there is to reach that pays something."""
+        return []
+
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
+        """A badge has but one part."""
+        return None
+
+    def open(self, cell: Cell | None) -> QuestState:
+        """The state that a cell of this definition holds. Raises when it can't be read."""
+        standing = self._load(cell)
+        if standing.course is not None:
+            standing.course.check()
+        return standing
+
+    def place(self, cell: Cell) -> tuple[Fraction, int | None]:
+        """How far a cell of this definition says one is, and since when: none before anything counted or enrolled."""
+        if cell.get("rev") != self.revision:
+            return Fraction(0), None
+        progress = Progress.load(cell["p"])
+        enrolled = cell.get("e")
+        at = progress.at if progress.at is not None or enrolled is None else enrolled[0]
+        return progress.fraction(self.quest), at
+
+    def _reached(
+        self,
+        outcome: RuleOutcome,
+        story: Sequence[Hit],
+        batch: Sequence[Hit],
+        before: QuestState,
+        standing: QuestState,
+        given: dict[str, Any],
+    ) -> None:
+        raise NotImplementedError
+
+    def _take(
+        self, story: Sequence[Hit], standing: QuestState, cells: Cells, outcome: RuleOutcome
+    ) -> dict[tuple[str, int], Verdict]:
+        if standing.course is not None:
+            return _pushed(story, standing, standing.course)
+        verdicts: dict[tuple[str, int], Verdict] = {}
+
+        def is_new(part: int, member: Amount) -> bool:
+            key = keys.member(self.key, str(part), member)
+            if outcome.cells.get(key) is not None or (key in cells and key not in outcome.cells):
+                return False
+            outcome.cells[key] = 1
+            return True
+
+        for hit in story:
+            amounts = _amounts(hit)
+            counted = freely(self.quest, standing.progress, hit.fact.moment, amounts, is_new)
+            if counted and (standing.newest is None or hit.fact.moment > standing.newest):
+                standing.newest = hit.fact.moment
+            for part, _ in amounts:
+                verdicts[hit.fact.fact_id, part] = "matched" if part in counted else "already_complete"
+        return verdicts
+
+    def _in_order(self, hits: Sequence[Hit], cell: Cell | None) -> bool:
+        """Whether a cell's surface shows that nothing is late, as with nearly all facts: not parsing it is worth it."""
+        if cell is None or cell.get("rev") != self.revision or not cell.get("e") or COMPLETE in cell["p"].get("m", {}):
+            return False
+        newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
+        return bool(hits) and list(hits[0].fact.moment) > newest
+
+    def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
+        """What follows the newest checkpoint before the hits."""
+        course = self._load(cell).course
+        earliest = _earliest(hits, course)
+        checkpoint = None if course is None else course.checkpoints.before(earliest)
+        if course is None or checkpoint is None:
+            return self._since(earliest, course)
+        return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
+
+    def _opened(
+        self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
+    ) -> tuple[QuestState, Sequence[Hit]]:
+        """The state that the step starts from, and the hits to be taken into it."""
+        standing = self._load(cell)
+        if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
+            if not self._has_open_set(standing):
+                standing = self._converted(standing)
+            elif not _is_late(hits, standing):
+                return self._converted(standing, replayed.cells if replayed is not None else {}), hits
+        course = standing.course
+        if replayed is None:
+            restart = self._restarts(hits, course) if course is not None else None
+            alone = course is not None and restart is not None and self._starts_alone(restart, course)
+            if alone or (course is None and self._first_fall(hits, standing)):
+                standing = self._fresh(ordered=True)
+            return standing, hits
+        course = self._resumed(hits, course) if self._is_own(cell) else None
+        if course is not None:
+            # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
+            past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
+            return QuestState(course.tip, course=course), merge(past, hits)
+        story = merge(replayed.hits, hits)
+        falls = any(self.quest.falls(*amount) for hit in story for amount in _amounts(hit))
+        return self._fresh(ordered=self.ordered or falls), story
+
+    def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
+        """The first hit with which one enters earlier, where that changes which known facts count."""
+        enrolled = course.enrolled
+        for hit in hits:
+            moment = hit.fact.moment
+            early = enrolled is not None and moment < enrolled
+            if self.explicit:
+                if _enrols(hit) and (enrolled is None or early):
+                    return moment
+            elif early and (_enrols(hit) or _amounts(hit)) and course.would_lose(moment):
+                return moment
+        return None
+
+    def _starts_alone(self, restart: Moment, course: Course) -> bool:
+        """Whether a course that begins earlier ends before the first fact known, which began it until now."""
+        if self.explicit or self.rolling is None or course.enrolled is None:
+            return False
+        return restart.at + self.rolling <= course.enrolled.at
+
+    def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
+        """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
+        if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None or not hits:
+            return None
+        return course if course.go_back(_earliest(hits, course)) else None
+
+    def _since(self, moment: Moment, course: Course | None) -> Replay:
+        whole = self.whole()
+        if not self.explicit and self.rolling is None:
+            return whole
+        since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
+        until = None if self.rolling is None else since.at + self.rolling
+        return Replay(whole.fact_types, since.at, whole.prefixes, until=until)
+
+    def _sets(self) -> Replay:
+        """The members of the sets kept in cells, and no facts."""
+        return Replay(frozenset(), None, (keys.members(self.key),))
+
+    def _first_fall(self, hits: Sequence[Hit], standing: QuestState) -> bool:
+        """Whether an amount makes order decide that didn't before. One after its part was met never counts."""
+        late = _is_late(hits, standing)
+        return any(
+            self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
+            for hit in hits
+            for part, amount in _amounts(hit)
+        )
+
+    def _has_open_set(self, standing: QuestState) -> bool:
+        progress = standing.progress
+        return any(
+            self.quest.keeps_set(part) and progress.done[part] is None and progress.values[part] is not None
+            for part in range(self.quest.size)
+        )
+
+    def _converted(self, standing: QuestState, members: Cells | None = None) -> QuestState:
+        """The course that a state kept in any order comes to: when something was reached, it only knows the latest."""
+        end = standing.newest
+        if end is None:
+            return self._fresh(ordered=True)
+        progress = standing.progress
+        progress.done = [None if done is None else end for done in progress.done]
+        progress.marks = dict.fromkeys(progress.marks, end)
+        course = Course(self.quest, self.explicit, self.rolling, enrolled=end)
+        course.base, course.base_end = progress, end
+        for key in members or ():
+            part, _, member = key.removeprefix(keys.members(self.key)).partition("/")
+            if progress.done[int(part)] is None:
+                course.take_member(int(part), member)
+        course.tip = progress.copy()
+        return QuestState(course.tip, course=course)
+
+    def _is_own(self, cell: Cell | None) -> bool:
+        return cell is not None and cell.get("rev") == self.revision
+
+    def _past_types(self) -> frozenset[str]:
+        return self.fact_types
+
+    def _fresh(self, *, ordered: bool) -> QuestState:
+        if not ordered:
+            return QuestState(Progress.empty(self.quest))
+        course = Course(self.quest, self.explicit, self.rolling)
+        return QuestState(course.tip, course=course)
+
+    def _load(self, cell: Cell | None) -> QuestState:
+        if cell is None or cell.get("rev") != self.revision:
+            return self._fresh(ordered=self.ordered)
+        if "e" not in cell:
+            newest = Moment(*cell["k"]) if cell["k"] is not None else None
+            return QuestState(Progress.load(cell["p"]), newest)
+        course = Course(self.quest, self.explicit, self.rolling)
+        course.load(cell)
+        return QuestState(course.tip, course=course)
+
+
+def _pushed(story: Sequence[Hit], standing: QuestState, course: Course) -> dict[tuple[str, int], Verdict]:
+    verdicts: dict[tuple[str, int], Verdict] = {}
+    entries: list[tuple[Moment, Parts]] = []
+    fact_ids: dict[Moment, str] = {}
+    for hit in story:
+        if _enrols(hit):
+            course.enrol(hit.fact.moment)
+        elif amounts := _amounts(hit):
+            entries.append((hit.fact.moment, amounts))
+            fact_ids[hit.fact.moment] = hit.fact.fact_id
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        moment, parts = entries.pop(0)
+        found = _inserted(course, moment, parts)
+        if found is None:
+            raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
+        verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
+    if course.tip.complete:
+        if entries and course.rolling is not None and not course.explicit:
+            course.enrol(entries[0][0])
+        verdicts.update(
+            {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
+        )
+    else:
+        for moment, part, verdict in _push(course, entries):
+            if moment in fact_ids:
+                verdicts[fact_ids[moment], part] = verdict
+    standing.progress = course.tip
+    return verdicts
+
+
+def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
+    if course.is_before_entry(moment):
+        return [(part, "not_enrolled") for part, _ in parts]
+    return insert(course, moment, parts)
+
+
+def _fits(hits: Sequence[Hit], course: Course) -> bool:
+    """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
+    entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := _amounts(hit))]
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        if _inserted(course, *entries.pop(0)) is None:
+            return False
+    if not entries or course.tip.complete or not course.may_fall(parts for _, parts in entries):
+        return True
+    before = list(course.tip.done)
+    _push(course, entries)
+    return not met_later(before, course.tip.done)
+
+
+def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
+    """Take facts from after the base, in order, among those of the tail."""
+    entries = list(entries)
+    if entries and course.end is not None and entries[0][0] < course.end:
+        entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
+    return [(moment, part, verdict) for moment, parts in entries for part, verdict in course.push(moment, parts)]
+
+
+def _earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
+    """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
+    moments = [hit.fact.moment for hit in hits if _amounts(hit)]
+    return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
+
+
+def _is_late(hits: Sequence[Hit], standing: QuestState) -> bool:
+    """Whether one of the hits comes before what has counted; no two facts share a moment."""
+    return standing.newest is not None and hits[0].fact.moment < standing.newest
+
+
+def _amounts(hit: Hit) -> list[tuple[int, Amount]]:
+    return [
+        (reading.part, reading.amount)
+        for reading in hit.readings
+        if reading.verdict == "matched" and reading.part != ENROLMENT
+    ]
+
+
+def _enrols(hit: Hit) -> bool:
+    return any(reading.part == ENROLMENT and reading.verdict == "matched" for reading in hit.readings)

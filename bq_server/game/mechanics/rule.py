@@ -1,0 +1,246 @@
+"""The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from bq_server.game.document.definitions import Definition, Reward
+from bq_server.game.effects import Effect, Explanation, Verdict
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import Fact, Moment
+from bq_server.game.mechanics.measures import Hit, PartReading
+from bq_server.game.mechanics.periods import to_micros
+from bq_server.game.state.keys import Cell, Cells, badge
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which facts a definition counts at all."""
+
+    applied_seq: int
+    """Facts processed up to this one were there before the definition, and don't count; 0 counts all."""
+    starts_at: int | None
+    ends_at: int | None
+
+    def admits(self, moment: Moment) -> bool:
+        """Whether a fact was processed since the definition was applied, and happened within its bounds."""
+        return (
+            moment.seq > self.applied_seq
+            and (self.starts_at is None or moment.at >= self.starts_at)
+            and (self.ends_at is None or moment.at < self.ends_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """What reaching something pays."""
+
+    points: int = 0
+    badges: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rewards: Sequence[Reward]) -> "Rewards":
+        """The sum of a list of rewards."""
+        return cls(
+            sum(reward.points or 0 for reward in rewards),
+            tuple(dict.fromkeys(reward.badge for reward in rewards if reward.badge is not None)),
+        )
+
+
+NO_REWARDS = Rewards()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Something reached: what it pays, once, and which fact brought it."""
+
+    fact: Fact
+    """The fact that brought it: its event time is the ledger's and decides the leaderboard window."""
+    at: int
+    """When it was reached in the story."""
+    cause: str
+    rewards: Rewards
+    amount: int = 0
+    """Points beside the rewards, with a sign: a rule's award, or a change by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A rule must see past facts again before it can step."""
+
+    fact_types: frozenset[str]
+    since: int | None
+    """From this event time on; none for all."""
+    prefixes: tuple[str, ...] = ()
+    """The cells under these prefixes are written anew, so those that exist must be known."""
+    ledger: bool = False
+    """Whether the points ledger must be known."""
+    until: int | None = None
+    """Facts from this event time on are not needed, though they may be given; none where all are."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """An entry of the points ledger, as the caller keeps it."""
+
+    cause: str
+    amount: int
+    occurred_at: int
+    """Event time of the fact that brought it, microseconds."""
+    seq: int
+    """Of that fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The answer to a `Replay`: the past as this rule reads it."""
+
+    hits: Sequence[Hit]
+    """In order; without the facts of the batch."""
+    cells: Cells
+    ledger: Sequence[LedgerEntry] | None
+    """None where it was not asked for."""
+
+
+@dataclass(slots=True)
+class RuleOutcome:
+    """What a rule's step changes and causes."""
+
+    cells: dict[str, Cell | None] = field(default_factory=dict)
+    """New values; none deletes the cell."""
+    grants: list[Grant] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
+
+
+class Rule(Protocol):
+    """A compiled definition."""
+
+    key: str
+    """`<kind>/<code>`."""
+    rewards: Rewards
+    """Everything it may ever pay, so that the cells of awards can be loaded beforehand."""
+
+    @property
+    def fact_types(self) -> frozenset[str]:
+        """The types of the facts it listens to."""
+        ...
+
+    @property
+    def pays_points(self) -> bool:
+        """Whether it may change the points ledger."""
+        ...
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
+        """What its parts read from a fact of one of its types."""
+        ...
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
+        """The keys of the cells that a step over these hits reads."""
+        ...
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:
+        """Whether the cells were written under this very definition; none when there are none yet."""
+        ...
+
+    def whole(self) -> Replay:
+        """What computing the state from nothing takes."""
+        ...
+
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
+        """Which past facts a step over these hits must see again, if any."""
+        ...
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+        """Take the hits, in order, into the state."""
+        ...
+
+    def part_name(self, part: int) -> str | None:
+        """What a part is called, where a definition has several."""
+        ...
+
+
+Way = tuple[int | float | None, int | float | None]
+"""How far a part has come, and where it is reached."""
+
+
+def bounds(definition: Definition, applied_seq: int) -> Bounds:
+    """The bounds of a definition, in microseconds."""
+    return Bounds(applied_seq, micros(definition.starts_at), micros(definition.ends_at))
+
+
+def micros(moment: datetime | None) -> int | None:
+    """A datetime as microseconds since the epoch."""
+    return None if moment is None else to_micros(moment)
+
+
+def revision(definition: BaseModel, applied_seq: int, *cosmetic: str, salt: str = "") -> str:
+    """A short name for how a definition counts. A cell of another revision is recomputed when it is met.
+
+    `cosmetic` names fields that change nothing about counting; `salt` stands for what the definition leaves out.
+    """
+    text = definition.model_dump_json(exclude=set(cosmetic))
+    return blake2b(f"{applied_seq} {salt} {text}".encode(), digest_size=6).hexdigest()
+
+
+def explain(
+    rule: Rule, fact: Fact, part: int, verdict: Verdict, message: str | None = None, way: Way = (None, None)
+) -> Explanation:
+    """An explanation, in the rule's name."""
+    return Explanation(fact.fact_id, rule.key, rule.part_name(part), verdict, message, *way)
+
+
+def merge(past: Sequence[Hit], batch: Sequence[Hit]) -> list[Hit]:
+    """Both in one order; a fact that is in both counts once."""
+    known = {hit.fact.fact_id for hit in batch}
+    hits = [hit for hit in past if hit.fact.fact_id not in known]
+    hits.extend(batch)
+    hits.sort(key=lambda hit: hit.fact.moment)
+    return hits
+
+
+def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit]) -> Fact:
+    """The fact to which something reached at a moment is due.
+
+    The fact at that moment, when it is of the batch or there is no batch; else the newest fact of the batch before it:
+    the late fact that changed the story.
+    """
+    among = batch or hits
+    chosen = among[0].fact
+    for hit in among:
+        if hit.fact.moment > moment:
+            break
+        chosen = hit.fact
+    return chosen
+
+
+Step = tuple[str, str, Rewards]
+"""Something to reach: its name, the cause of what it pays, and what that is."""
+
+
+def still_due(
+    steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]
+) -> dict[str, Rewards]:
+    """What steps owe that were reached before their rewards were in the game, by name.
+
+    `cells` holds the badges held, `ledger` all that was paid before.
+    """
+    paid = {entry.cause for entry in ledger}
+    owed = {
+        name: Rewards(
+            0 if cause in paid else rewards.points, tuple(code for code in rewards.badges if badge(code) not in cells)
+        )
+        for name, cause, rewards in steps
+        if name in given
+    }
+    return {name: rewards for name, rewards in owed.items() if rewards != NO_REWARDS}
+
+
+def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Mapping[str, Rewards]) -> list[Grant]:
+    """The grants, where a step owes only a part of its rewards with that part."""
+    left = {cause: owed[name] for name, cause, _ in steps if name in owed}
+    return [replace(grant, rewards=left.get(grant.cause, grant.rewards)) for grant in grants]

@@ -1,0 +1,52 @@
+"""Tiers: ranks by lifetime points. Lifetime points never fall, and so nobody falls from a tier."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bq_server.game.document.definitions import Tier
+from bq_server.game.effects import TierChanged
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.rule import LedgerEntry
+
+
+def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fact) -> TierChanged | None:
+    """Append the tiers newly reached, as `[code, level, at]`; answers the change to the highest of them, if it is one.
+
+    `tiers` are in order of level.
+    """
+    held = {code for code, _, _ in history}
+    before = max(history, key=lambda entry: entry[1], default=None)
+    highest: Tier | None = None
+    for tier in tiers:
+        if tier.min_points <= earned and tier.code not in held:
+            history.append([tier.code, tier.level, fact.occurred_at])
+            highest = tier
+    if highest is None or (before is not None and before[1] >= highest.level):
+        return None
+    return TierChanged(
+        participant_id=fact.participant_id,
+        fact_id=fact.fact_id,
+        occurred_at=fact.occurred_at,
+        code=highest.code,
+        name=highest.name,
+        level=highest.level,
+        previous_code=before[0] if before is not None else None,
+        previous_level=before[1] if before is not None else None,
+    )
+
+
+def catch_up(tiers: Sequence[Tier], history: Sequence[list[Any]], ledger: Iterable[LedgerEntry]) -> list[list[Any]]:
+    """The tiers reached, those of a changed game among them: each at the entry whose points led to it.
+
+    `ledger` is in the order written.
+    """
+    reached = list(history)
+    held = {code for code, _, _ in history}
+    earned = 0
+    for entry in ledger:
+        earned += max(entry.amount, 0)
+        for tier in tiers if entry.amount > 0 else ():
+            if tier.min_points <= earned and tier.code not in held:
+                held.add(tier.code)
+                reached.append([tier.code, tier.level, entry.occurred_at])
+    return reached

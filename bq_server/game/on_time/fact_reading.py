@@ -1,0 +1,78 @@
+"""What the rules read from a fact, before any state is looked at."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.game.effects import RuleWarning
+from bq_server.game.expressions.conditions import ExpressionFailure, Variables
+from bq_server.game.facts import Fact
+from bq_server.game.on_time.track import Parts, Question, Track
+
+Warnings = dict[tuple[str, str], RuleWarning]
+"""By definition and message."""
+
+_UNASKED = object()
+
+
+@dataclass(slots=True)
+class FactReading:
+    """A fact with what the tracks that it concerns read from it."""
+
+    fact: Fact
+    parts: list[tuple[Track, Parts]]
+    apart: list[str]
+    """The cells kept apart that the tracks will look at."""
+
+
+class Reader:
+    """Reads facts of one type. What several definitions ask of a fact is worked out once."""
+
+    __slots__ = ("_questions", "_tracks")
+
+    def __init__(self, tracks: Sequence[Track], fact_type: str) -> None:
+        places: dict[Hashable, int] = {}
+        self._questions: list[Question] = []
+        self._tracks: list[tuple[Track, int, bool, list[tuple[int, int]]]] = []
+        for track in tracks:
+            asked = []
+            for question in track.questions(fact_type):
+                place = places.setdefault(question.about, len(self._questions))
+                if place == len(self._questions):
+                    self._questions.append(question)
+                asked.append((question.part, place))
+            bounded = track.bounds.starts_at is not None or track.bounds.ends_at is not None
+            self._tracks.append((track, track.bounds.applied_seq, bounded, asked))
+
+    def read(self, fact: Fact, warnings: Warnings) -> FactReading:
+        """Read a fact; what expressions can't read of it is counted among the warnings."""
+        variables = Variables(fact)
+        questions = self._questions
+        answers: list[Any] = [_UNASKED] * len(questions)
+        seq = fact.seq
+        found = FactReading(fact, [], [])
+        for track, applied_seq, bounded, asked in self._tracks:
+            if seq <= applied_seq or (bounded and not track.bounds.admits(fact.moment)):
+                continue
+            parts = []
+            for part, place in asked:
+                answer = answers[place]
+                if answer is _UNASKED:
+                    answer = answers[place] = questions[place].answer(fact, variables)
+                if answer is None:
+                    continue
+                if type(answer) is ExpressionFailure:
+                    _warn(warnings, track.key, answer.message, fact)
+                else:
+                    parts.append((part, answer))
+            if parts:
+                found.parts.append((track, parts))
+                if track.keeps_apart:
+                    found.apart += track.apart(fact, parts)
+        return found
+
+
+def _warn(warnings: Warnings, definition: str, message: str, fact: Fact) -> None:
+    known = warnings.get((definition, message))
+    sample, count = (known.fact_id, known.count + 1) if known is not None else (fact.fact_id, 1)
+    warnings[definition, message] = RuleWarning(definition, message, sample, count)

@@ -1,0 +1,333 @@
+"""Read models: what a participant's cells say at a moment, ready to be serialised.
+
+Each takes the participant's cells (`state_keys` names those to load) and answers plain dataclasses; moments are
+microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Literal
+
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.effects import At
+from bq_server.game.facts import Moment
+from bq_server.game.mechanics.badges import BadgeRule
+from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.periods import zone_at
+from bq_server.game.mechanics.quests import COMPLETE
+from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cells
+
+FAR_SEQ = 2**63
+"""Beyond every fact's `seq`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointsState:
+    """Three figures of the ledger; `total_earned` never falls."""
+
+    balance: int
+    total_earned: int
+    total_spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadgeState:
+    """A badge, held or not."""
+
+    code: str
+    name: str
+    description: str | None
+    icon: str | None
+    category: str | None
+    rarity: str
+    earned: bool
+    earned_at: At | None
+    progress: float | None
+    """Towards its criteria, 0 to 1; none for a badge without."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveState:
+    """An objective; its value never shows beyond the target."""
+
+    code: str
+    name: str | None
+    value: int | float
+    target: int | float
+    progress: float
+    completed: bool
+    prerequisites: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneState:
+    """A milestone on the way."""
+
+    at: float
+    reached: bool
+    reached_at: At | None
+
+
+ChallengeStatus = Literal["not_enrolled", "upcoming", "active", "completed", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeState:
+    """A participant's way through a challenge, as it stands at a moment."""
+
+    code: str
+    name: str
+    description: str | None
+    status: ChallengeStatus
+    progress: float
+    objectives: list[ObjectiveState]
+    milestones: list[MilestoneState]
+    enrolled_at: At | None
+    """None where everyone takes part from the start."""
+    starts_at: At | None
+    expires_at: At | None
+    completed_at: At | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreakState:
+    """A streak as it stands at a moment."""
+
+    code: str
+    name: str | None
+    description: str | None
+    period: str
+    current_count: int
+    longest_count: int
+    last_recorded_at: At | None
+    is_at_risk: bool
+    """Whether it is lost within the period that now is, unless recorded."""
+    expires_at: At | None
+    """When it is lost, unless recorded before; none for a streak of nothing."""
+    timezone: str
+    milestones: list[MilestoneState] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class NextTier:
+    """The tier above."""
+
+    code: str
+    name: str
+    points_required: int
+    points_remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class TierHeld:
+    """A tier reached; `achieved_at` is none for one that takes no points."""
+
+    code: str
+    name: str
+    level: int
+    color: str | None
+    achieved_at: At | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierState:
+    """Where a participant stands among the tiers."""
+
+    current_tier: TierHeld | None
+    next_tier: NextTier | None
+    tier_history: list[TierHeld]
+
+
+def state_keys(game: CompiledGame) -> list[str]:
+    """The keys of every cell that these read models look at, beside all those under `cells.BADGES`."""
+    document = game.game
+    return [
+        keys.POINTS,
+        keys.TIERS,
+        keys.ZONE,
+        *(keys.criteria(each.code) for each in document.badges if each.criteria is not None),
+        *(keys.challenge(each.code) for each in document.challenges),
+        *(keys.streak(each.code) for each in document.streaks),
+    ]
+
+
+def read_points(cells: Cells) -> PointsState:
+    """The points balance and totals."""
+    points = cells.get(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0}
+    return PointsState(points["balance"], points["earned"], points["spent"])
+
+
+def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
+    """Every badge of the game by display order, held or not; then those held that the game has no longer."""
+    defined = {keys.badge(badge.code) for badge in game.game.badges}
+    gone = sorted(key for key in cells if key.startswith(keys.BADGES) and key not in defined)
+    return [
+        BadgeState(
+            badge.code,
+            badge.name,
+            badge.description,
+            badge.icon_url,
+            badge.category,
+            badge.rarity,
+            earned=keys.badge(badge.code) in cells,
+            earned_at=(cells.get(keys.badge(badge.code)) or {}).get("at"),
+            progress=_badge_progress(game, badge.code, cells),
+        )
+        for badge in sorted(game.game.badges, key=lambda badge: badge.display_order)
+    ] + [
+        BadgeState(code, code, None, None, None, "common", earned=True, earned_at=cells[key]["at"], progress=None)
+        for key in gone
+        for code in [key.removeprefix(keys.BADGES)]
+    ]
+
+
+def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> ChallengeState:
+    """One challenge at a moment. Raises `KeyError` when the game has no such challenge."""
+    rule = game.rules[f"challenge/{code}"]
+    definition = next(each for each in game.game.challenges if each.code == code)
+    if not isinstance(rule, ChallengeRule):
+        raise KeyError(code)
+    cell = cells.get(rule.cell)
+    state = rule.open(cell)
+    given = (cell or {}).get("given", {})
+    completed_at = given[COMPLETE][0] if COMPLETE in given else None
+    personal = rule.explicit or rule.rolling is not None
+    enrolled = state.course.enrolled if personal and state.course is not None else None
+    ends = [
+        each for each in (rule.bounds.ends_at, state.course.expires_at if state.course else None) if each is not None
+    ]
+    expires_at = min(ends, default=None)
+    objectives = []
+    for part, objective in enumerate(definition.objectives):
+        value, target = state.progress.shown(rule.quest, part), rule.quest.targets[part]
+        shown_target = rule.quest.measures[part].shown(target)
+        objectives.append(
+            ObjectiveState(
+                objective.code,
+                objective.name,
+                value,
+                shown_target,
+                progress=max(0.0, min(1.0, value / shown_target)),
+                completed=state.progress.done[part] is not None,
+                prerequisites=list(objective.prerequisites),
+            )
+        )
+    return ChallengeState(
+        code,
+        definition.name,
+        definition.description,
+        _status(rule, enrolled, completed_at, expires_at, now),
+        1.0 if completed_at is not None else float(state.progress.fraction(rule.quest)),
+        objectives,
+        [_milestone(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
+        enrolled_at=enrolled.at if enrolled is not None else None,
+        starts_at=rule.bounds.starts_at,
+        expires_at=expires_at,
+        completed_at=completed_at,
+    )
+
+
+def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[ChallengeState]:
+    """Every challenge of the game at a moment, in the order of the document."""
+    return [read_challenge(game, challenge.code, cells, now) for challenge in game.game.challenges]
+
+
+def read_streaks(game: CompiledGame, cells: Cells, now: int) -> list[StreakState]:
+    """The streaks that the participant has ever recorded, at a moment, by display order."""
+    return list(_streaks(game, cells, now))
+
+
+def read_tier(game: CompiledGame, cells: Cells) -> TierState:
+    """The tier held, the next one, and all that were reached, oldest first."""
+    tiers = game.treasury.tiers
+    earned = read_points(cells).total_earned
+    defined = {tier.code: tier for tier in tiers}
+    history = [
+        TierHeld(
+            code,
+            defined[code].name if code in defined else code,
+            defined[code].level if code in defined else level,
+            defined[code].color if code in defined else None,
+            at,
+        )
+        for code, level, at in cells.get(keys.TIERS, ())
+    ]
+    reached = [held for held in history if held.code in defined]
+    reached += [
+        TierHeld(tier.code, tier.name, tier.level, tier.color, None)
+        for tier in tiers
+        if tier.min_points <= earned and tier.code not in {held.code for held in reached}
+    ]
+    current = max(reached, key=lambda held: held.level, default=None)
+    above = next(
+        (tier for tier in tiers if tier.min_points > earned and (not current or tier.level > current.level)), None
+    )
+    return TierState(
+        current,
+        NextTier(above.code, above.name, above.min_points, above.min_points - earned) if above else None,
+        history,
+    )
+
+
+def _badge_progress(game: CompiledGame, code: str, cells: Cells) -> float | None:
+    rule = game.rules.get(f"badge/{code}")
+    if not isinstance(rule, BadgeRule):
+        return None
+    if keys.badge(code) in cells:
+        return 1.0
+    return float(rule.open(cells.get(rule.cell)).progress.fraction(rule.quest))
+
+
+def _status(
+    rule: ChallengeRule,
+    enrolled: Moment | None,
+    completed_at: int | None,
+    expires_at: int | None,
+    now: int,
+) -> ChallengeStatus:
+    if completed_at is not None:
+        return "completed"
+    if expires_at is not None and now >= expires_at:
+        return "expired"
+    if rule.explicit and enrolled is None:
+        return "not_enrolled"
+    if rule.bounds.starts_at is not None and now < rule.bounds.starts_at:
+        return "upcoming"
+    return "active"
+
+
+def _milestone(at: float, given: dict[str, list[int]]) -> MilestoneState:
+    reached = given.get(str(at))
+    return MilestoneState(at, reached is not None, reached[0] if reached is not None else None)
+
+
+def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState]:
+    zone_here = zone_at(cells.get(keys.ZONE, ()), Moment(now, FAR_SEQ))
+    for definition in sorted(game.game.streaks, key=lambda streak: streak.display_order):
+        rule = game.rules[f"streak/{definition.code}"]
+        cell = cells.get(keys.streak(definition.code))
+        if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
+            continue
+        runs = Runs.load(cell)
+        zone = rule.zone or zone_here
+        last = runs.stretches[-1][1] if runs.stretches else None
+        period, reach = rule.place(now, zone)
+        alive = last is not None and last >= reach
+        lost_at = rule.lost_at(last, zone) if last is not None and alive else None
+        given = cell.get("given", {})
+        yield StreakState(
+            definition.code,
+            definition.name,
+            definition.description,
+            definition.period,
+            current_count=runs.current if alive else 0,
+            longest_count=runs.longest,
+            last_recorded_at=runs.newest.at if runs.newest is not None else None,
+            is_at_risk=lost_at is not None and lost_at <= rule.starts(period + 1, zone),
+            expires_at=lost_at,
+            timezone="UTC" if zone is UTC else str(zone),
+            milestones=[_milestone(each.at, given) for each in definition.milestones],
+        )

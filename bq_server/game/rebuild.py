@@ -1,0 +1,238 @@
+"""What should be stored of one participant, worked out from their facts and the awards already given.
+
+Progress is the fold of the facts. An award names the fact that brought it and a moment at which one happened; one that
+names none of the participant's was never given. Awards that were given stay, with the time they were first given.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.effects import PointsChanged
+from bq_server.game.facts import Fact
+from bq_server.game.in_memory import fold
+from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.rule import LedgerEntry, Replayed
+from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.tiers import climb
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+from bq_server.game.verification import owner
+
+
+@dataclass(frozen=True, slots=True)
+class AwardHistory:
+    """What awards can name."""
+
+    fact_ids: frozenset[str]
+    times: frozenset[int]
+
+    @classmethod
+    def of(cls, facts: Iterable[Fact]) -> Self:
+        """The story that facts tell."""
+        known = list(facts)
+        return cls(frozenset(fact.fact_id for fact in known), frozenset(fact.occurred_at for fact in known))
+
+    def tells(self, at: Any, fact_id: Any) -> bool:
+        """Whether an award of that time and fact can have been given."""
+        return isinstance(at, int) and at in self.times and isinstance(fact_id, str) and fact_id in self.fact_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What should be stored."""
+
+    cells: dict[str, Cell]
+    """Every cell there should be. Those of definitions that are gone are what they were."""
+    ledger: list[LedgerEntry]
+    """The entries there are, in their order, and then those that are missing."""
+    missing: list[PointsChanged]
+    """The awards behind the missing entries; their balances are not those of this ledger."""
+
+
+def settled(game: CompiledGame) -> CompiledGame:
+    """The game without the definitions whose past is still being counted."""
+    if not game.pending:
+        return game
+    return replace(
+        game,
+        rules={key: rule for key, rule in game.rules.items() if key not in game.pending},
+        listening={
+            fact_type: tuple(rule for rule in rules if rule.key not in game.pending)
+            for fact_type, rules in game.listening.items()
+        },
+        treasury=replace(
+            game.treasury, boards=tuple(board for board in game.treasury.boards if board.key not in game.pending)
+        ),
+        pending=frozenset(),
+    )
+
+
+def sound(game: CompiledGame, story: AwardHistory, cells: Cells) -> dict[str, Cell]:
+    """The cells that can be read, without the awards that were never given."""
+    found: dict[str, Cell] = {}
+    for key, cell in cells.items():
+        kind = key.partition("/")[0]
+        if kind == "badge":
+            if isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell:
+                found[key] = cell
+        elif key == keys.TIERS:
+            found[key] = list(_sound_tiers(story, cell))
+        elif readable(game, key, cell):
+            found[key] = cell
+            if isinstance(game.rules.get(owner(key)), ChallengeRule | StreakRule) and kind in ("challenge", "streak"):
+                given = {step: each for step, each in cell.get("given", {}).items() if _told(story, each)}
+                if given != cell.get("given", {}):
+                    found[key] = {name: value for name, value in cell.items() if name != "given"}
+                    found[key] |= {"given": given} if given else {}
+    return found
+
+
+def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
+    """Whether the rule that owns the cell can make sense of it."""
+    rule = game.rules.get(owner(key))
+    kind, _, rest = key.partition("/")
+    if rule is None:
+        return True
+    try:
+        if kind == "score":
+            _, _, _ = rest.split("/")
+            return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
+        if kind == "seen" and isinstance(rule, QuestRule):
+            return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
+        if isinstance(rule, QuestRule):
+            progress = rule.open(cell).progress
+            progress.fraction(rule.quest)
+            return len(progress.values) == rule.quest.size and isinstance(cell.get("given", {}), dict)
+        if isinstance(rule, StreakRule) and kind == "seen":
+            first, reach = cell
+            return int(reach) < int(first) <= int(key.rpartition("/")[2])
+        if isinstance(rule, StreakRule):
+            return Runs.load(cell).current >= 0 and isinstance(cell.get("given", {}), dict)
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return False
+    return True
+
+
+def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) -> Iterator[tuple[str, str]]:
+    """The steps that were awarded, going by the ledger and the badges held, but whose cell doesn't say so.
+
+    Each as the key of the cell and the step. Left alone, they would be awarded again.
+    """
+    causes = {entry.cause for entry in ledger}
+    causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
+    for rule in game.rules.values():
+        given = (cells.get(rule.key) or {}).get("given", {}) if isinstance(rule, ChallengeRule | StreakRule) else {}
+        for step, cause in _steps(rule):
+            if cause in causes and step not in given:
+                yield rule.key, step
+
+
+def due(game: CompiledGame, facts: Sequence[Fact]) -> dict[str, PointsChanged]:
+    """The ledger entries that the fold of the facts makes, by cause."""
+    return {effect.cause: effect for effect in fold(game, facts).effects if isinstance(effect, PointsChanged)}
+
+
+def rebuild(
+    game: CompiledGame,
+    facts: Sequence[Fact],
+    cells: Cells,
+    ledger: Sequence[LedgerEntry],
+    doubtful: Collection[str] = (),
+) -> Rebuilt:
+    """Work out what should be stored from what is `sound`, definitions still being counted included.
+
+    An amount stays as it was given, but for one that is `doubtful` (by cause) or was given by hand: the facts know.
+    """
+    game = replace(game, pending=frozenset())
+    folded = fold(game, facts)
+    expected = next(iter(folded.cells.values()), {})
+    paid = {effect.cause: effect for effect in folded.effects if isinstance(effect, PointsChanged)}
+    written = [
+        replace(entry, amount=paid[entry.cause].amount)
+        if entry.cause in paid and (entry.cause in doubtful or entry.cause.startswith("manual:"))
+        else entry
+        for entry in ledger
+    ]
+    known = {entry.cause for entry in ledger}
+    seqs = {fact.fact_id: fact.seq for fact in facts}
+    missing = [effect for cause, effect in paid.items() if cause not in known]
+    written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
+    new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}
+    new |= {key: cell for key, cell in cells.items() if key.startswith("badge/") or _gone(game, key)}
+    _mark(game, new, cells, written, facts)
+    new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
+    return Rebuilt(new, written, missing)
+
+
+def _mark(
+    game: CompiledGame, new: dict[str, Cell], cells: Cells, ledger: Sequence[LedgerEntry], facts: Sequence[Fact]
+) -> None:
+    """Carry over what was given, in place of what the fold would give."""
+    by_seq = {fact.seq: fact.fact_id for fact in facts}
+    proofs = {entry.cause: [entry.occurred_at, by_seq[entry.seq]] for entry in ledger}
+    proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
+    for rule in game.rules.values():
+        if isinstance(rule, ChallengeRule | StreakRule):
+            given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
+            for each in (new.get(rule.key), cells.get(rule.key)):
+                given |= each.get("given", {}) if each is not None else {}
+            if given:
+                progress = new.get(rule.key) or rule.step((), {}, Replayed((), {}, ())).cells[rule.key]
+                new[rule.key] = {**(progress or {}), "given": given}
+
+
+def _treasury(
+    game: CompiledGame, held: Sequence[list[Any]], ledger: Sequence[LedgerEntry], facts: Sequence[Fact]
+) -> dict[str, Cell]:
+    if not ledger:
+        return {keys.TIERS: list(held)} if held else {}
+    earned = sum(entry.amount for entry in ledger if entry.amount > 0)
+    spent = -sum(entry.amount for entry in ledger if entry.amount < 0)
+    cells: dict[str, Cell] = {keys.POINTS: {"balance": earned - spent, "earned": earned, "spent": spent}}
+    for board in game.treasury.boards:
+        cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
+    by_seq = {fact.seq: fact for fact in facts}
+    climbed: list[list[Any]] = []
+    total = 0
+    for entry in ledger:
+        if entry.amount > 0:
+            total += entry.amount
+            climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])
+    before = {each[0]: each for each in held}
+    reached = {each[0] for each in climbed}
+    if not reached <= before.keys():
+        held = [each for each in held if each[0] not in reached] + [before.get(each[0], each) for each in climbed]
+    if held:
+        cells[keys.TIERS] = list(held)
+    return cells
+
+
+def _steps(rule: object) -> Iterator[tuple[str, str]]:
+    """The step and the cause of everything a challenge or a streak awards."""
+    if isinstance(rule, ChallengeRule | StreakRule):
+        yield from ((name, cause) for name, cause, _ in rule.steps())
+
+
+def _from_ledger(game: CompiledGame, key: str) -> bool:
+    return key in (keys.POINTS, keys.TIERS) or isinstance(game.rules.get(owner(key)), PointsBoardRule)
+
+
+def _gone(game: CompiledGame, key: str) -> bool:
+    return "/" in key and owner(key) not in game.rules
+
+
+def _told(story: AwardHistory, given: Any) -> bool:
+    return isinstance(given, list) and len(given) == 2 and story.tells(*given)
+
+
+def _sound_tiers(story: AwardHistory, cell: Cell) -> Iterator[list[Any]]:
+    seen: set[str] = set()
+    for each in cell if isinstance(cell, list) else ():
+        match each:
+            case [str(code), int(), int(at)] if at in story.times and code not in seen:
+                seen.add(code)
+                yield each

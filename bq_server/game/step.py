@@ -1,0 +1,234 @@
+"""The step: matched facts and the cells they touch in, changed cells and effects out.
+
+A caller does all its I/O in bulk between the phases: `match` the facts, load `cells_needed`, `prepare`, answer
+`StepPlan.requests` with what is stored, `step`, write `StepResult.cells` and the ledger entries among its effects.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
+from bq_server.game.effects import Effect, Explanation, RuleWarning
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import (
+    TIMEZONE_CHANGED,
+    BadgeAwarded,
+    Fact,
+    PointsAwarded,
+    PointsDeducted,
+    TimezoneChanged,
+    system_properties,
+)
+from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
+from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule
+from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+
+__all__ = ["HistoryRequest", "Past", "StepPlan", "StepResult", "prepare", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """What must be known of a participant's past before the step."""
+
+    participant_id: str
+    fact_types: frozenset[str]
+    """Facts of these types, in order of (occurred_at, seq); those of the batch may be among them or not."""
+    since: int | None
+    """From this event time on, in microseconds; none for all."""
+    prefixes: tuple[str, ...]
+    """All cells whose keys start with one of these."""
+    ledger: bool
+    """All entries of the points ledger from before this batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The answer to a `HistoryRequest`."""
+
+    facts: Sequence[Fact] = ()
+    cells: Cells = field(default_factory=dict)
+    ledger: Sequence[LedgerEntry] = ()
+
+
+@dataclass(slots=True)
+class StepPlan:
+    """Everything a step takes but the past."""
+
+    matches: Matches
+    cells: Mapping[str, Cells]
+    replays: dict[str, dict[str, Replay]]
+    """By participant and key of the rule."""
+
+    @property
+    def requests(self) -> list[HistoryRequest]:
+        """What to ask the store; one request for a participant at most, and seldom any."""
+        return [_request(participant_id, list(each.values())) for participant_id, each in self.replays.items()]
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What to write and to tell."""
+
+    game: CompiledGame
+    cells: dict[str, dict[str, Cell | None]] = field(default_factory=dict)
+    """The cells that changed, by participant; none deletes."""
+    effects: list[Effect] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
+    warnings: list[RuleWarning] = field(default_factory=list)
+
+    @property
+    def standings(self) -> Iterator[BoardScore]:
+        """The places in rankings that changed."""
+        for participant_id, changed in self.cells.items():
+            for key, cell in changed.items():
+                found = standing(self.game, participant_id, key, cell)
+                if found is not None:
+                    yield found
+
+
+def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
+    """The third phase: find out which past the step must see.
+
+    `cells` holds, by participant, the cells of `cells_needed` that exist.
+    """
+    replays: dict[str, dict[str, Replay]] = {}
+    for own in matches.participants.values():
+        needed = dict(_replays(matches.game, own, cells.get(own.participant_id, {})))
+        if needed:
+            replays[own.participant_id] = needed
+    return StepPlan(matches, cells, replays)
+
+
+def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
+    """The last phase: what the batch changes and causes.
+
+    `past` answers `StepPlan.requests`, by participant. Raises `ValueError` when an answer is missing.
+    """
+    result = StepResult(plan.matches.game, warnings=list(plan.matches.warnings))
+    for own in plan.matches.participants.values():
+        replays = plan.replays.get(own.participant_id, {})
+        known = (past or {}).get(own.participant_id)
+        if replays and known is None:
+            raise ValueError(f"the step needs the past of {own.participant_id}, see Plan.requests")
+        _step_participant(result, own, plan.cells.get(own.participant_id, {}), replays, known or Past())
+    return result
+
+
+def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | None) -> BoardScore | None:
+    """The place in a ranking that a cell gives a participant; none for a cell that gives none."""
+    kind, _, rest = key.partition("/")
+    if kind == "score":
+        code, window, period = rest.split("/")
+        board = f"leaderboard/{code}"
+        if cell is None:
+            return BoardScore(participant_id, board, window, period, None, None)
+        rule = game.rules.get(board)
+        score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
+        reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
+        return BoardScore(participant_id, board, window, period, score, reached_at, exact)
+    if kind == "challenge":
+        rule = game.rules.get(key)
+        if cell is None or not isinstance(rule, ChallengeRule):
+            return BoardScore(participant_id, key, "all_time", "all_time", None, None)
+        fraction, reached_at = rule.place(cell)
+        score = None if reached_at is None else float(fraction)
+        return BoardScore(participant_id, key, "all_time", "all_time", score, reached_at)
+    return None
+
+
+def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:
+    boards = [rule.key for rule in game.treasury.boards] if keys.POINTS in cells or own.touched else []
+    for key in dict.fromkeys((*own.hits, *own.touched, *boards)):
+        rule = game.rules[key]
+        hits = own.hits.get(key, ())
+        current = rule.is_current(hits, cells)
+        # Awards of a recomputed past may fall into any window, and so their boards are written anew as well.
+        anew = own.touched and (key in own.touched or key in boards)
+        if anew or current is False or (current is None and key in game.pending):
+            yield key, rule.whole()
+        elif hits:
+            late = rule.late(hits, cells)
+            if late is not None:
+                yield key, late
+
+
+def _request(participant_id: str, replays: Sequence[Replay]) -> HistoryRequest:
+    starts = [replay.since for replay in replays if replay.fact_types]
+    return HistoryRequest(
+        participant_id,
+        frozenset().union(*(replay.fact_types for replay in replays)),
+        None if None in starts else min((each for each in starts if each is not None), default=None),
+        tuple(dict.fromkeys(prefix for replay in replays for prefix in replay.prefixes)),
+        any(replay.ledger for replay in replays),
+    )
+
+
+def _step_participant(
+    result: StepResult, own: ParticipantMatches, stored: Cells, replays: Mapping[str, Replay], past: Past
+) -> None:
+    game = result.game
+    cells: dict[str, Cell] = {**past.cells, **stored}
+    changed: dict[str, Cell | None] = {}
+    effects: list[Effect] = []
+    zones = _zones(own.facts, cells.get(keys.ZONE, []))
+    if zones != cells.get(keys.ZONE, []):
+        cells[keys.ZONE] = changed[keys.ZONE] = zones
+    grants = list(_by_hand(own.facts))
+    variables: dict[str, Variables] = {}
+    for key in sorted(own.hits.keys() | replays.keys(), key=game.places.__getitem__):
+        rule = game.rules[key]
+        replay = replays.get(key)
+        replayed = None
+        if replay is not None:
+            facts = [fact for fact in past.facts if replay.since is None or fact.occurred_at >= replay.since]
+            under = {name: cell for name, cell in past.cells.items() if name.startswith(replay.prefixes)}
+            hits = rematch(rule, facts, variables)
+            if key in own.touched:
+                result.warnings.extend(warnings_of(rule, hits, own.warn_until))
+            replayed = Replayed(hits, under, past.ledger if replay.ledger else None)
+        outcome = rule.step(own.hits.get(key, ()), cells, replayed)
+        changed.update(outcome.cells)
+        effects.extend(outcome.effects)
+        grants.extend(outcome.grants)
+        result.explanations.extend(outcome.explanations)
+    for key, cell in changed.items():
+        if cell is None:
+            cells.pop(key, None)
+        else:
+            cells[key] = cell
+    payout = game.treasury.pay(grants, cells)
+    changed.update(payout.cells)
+    effects.extend(payout.effects)
+    places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
+    effects.sort(key=lambda effect: places.get(effect.fact_id, 0))
+    result.effects.extend(effects)
+    if changed:
+        result.cells[own.participant_id] = changed
+
+
+def _zones(facts: Sequence[Fact], timeline: Sequence[Cell]) -> list[Cell]:
+    zones = {(at, seq): name for at, seq, name in timeline}
+    for fact in facts:
+        if fact.fact_type == TIMEZONE_CHANGED:
+            properties = system_properties(fact)
+            if isinstance(properties, TimezoneChanged):
+                zones[fact.moment] = properties.timezone
+    return [[*moment, name] for moment, name in sorted(zones.items())]
+
+
+def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
+    for fact in facts:
+        if fact.fact_type in HAND_TYPES:
+            cause = f"manual:{fact.fact_id}"
+            match system_properties(fact):
+                case PointsDeducted(amount=amount):
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
+                case PointsAwarded(amount=amount):
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(), amount)
+                case BadgeAwarded(badge_code=code):
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(badges=(code,)))
+                case _:
+                    pass

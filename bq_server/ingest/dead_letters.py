@@ -1,0 +1,69 @@
+"""The dead letters of one environment: messages that were accepted and given up, for whoever may look after them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.events import Event, Scope
+from bq_server.ingest.acceptance import unavailable
+from bq_server.stream.dead_letters import DeadLetter, DeadLetters
+
+UNAVAILABLE = "Dead letters can't be reached now"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, and the event in it; None for what can't be read, which belongs to no environment."""
+
+    letter: DeadLetter
+    event: Event | None
+
+    @property
+    def scope(self) -> Scope | None:
+        """The environment it belongs to."""
+        return None if self.event is None else self.event.scope
+
+
+def letter_of(letter: DeadLetter) -> Letter:
+    """A dead letter with the event in it."""
+    try:
+        return Letter(letter, Event.from_payload(letter.payload, letter.message_id))
+    except (ValueError, TypeError):
+        return Letter(letter, None)
+
+
+class GivenUpMessages:
+    """Finds dead letters of one environment; those of another are not there. Raises `Refusal` without a stream."""
+
+    def __init__(self, letters: DeadLetters) -> None:
+        self._letters = letters
+
+    async def page(self, scope: Scope, before: str | None, limit: int) -> list[Letter]:
+        """At most so many, the latest accepted first, from the one before that id."""
+        found: list[Letter] = []
+        slices = TimeSlices()
+        with unavailable(UNAVAILABLE):
+            async for each in self._letters.latest_first(before):
+                await slices.give_way()
+                letter = letter_of(each)
+                if letter.scope == scope:
+                    found.append(letter)
+                    if len(found) == limit:
+                        break
+        return found
+
+    async def get(self, scope: Scope, message_id: str) -> Letter | None:
+        """The dead letter of that id, unless it is being tried again."""
+        with unavailable(UNAVAILABLE):
+            found = [letter_of(each) for each in await self._letters.get([message_id]) if each.retried_as is None]
+        return next((each for each in found if each.scope == scope), None)
+
+    async def retry(self, message_ids: Sequence[str]) -> list[str]:
+        """Put these back into the stream; answers which."""
+        with unavailable(UNAVAILABLE):
+            return await self._letters.retry(message_ids)
+
+    async def drop(self, message_ids: Sequence[str]) -> list[str]:
+        """Remove these for good; answers which."""
+        with unavailable(UNAVAILABLE):
+            return await self._letters.drop(message_ids)

@@ -1,0 +1,69 @@
+"""Where an accepted event is now."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bq_server.events import Scope, scope_of
+from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.accounting import Accounting
+from bq_server.store import facts
+from bq_server.store.database import Database
+from bq_server.store.facts import StoredFact
+from bq_server.stream.lookup import MessageLookup
+
+_MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """The state of a message: what became of it, with the fact it became or repeats, or why it never will."""
+
+    status: Literal["queued", "processed", "duplicate", "dead", "lost"]
+    fact: StoredFact | None = None
+    reason: str | None = None
+
+
+class Messages:
+    """Finds messages of one environment; those of another are not there."""
+
+    def __init__(self, database: Database, lookup: MessageLookup, accounting: Accounting) -> None:
+        self._database = database
+        self._lookup = lookup
+        self._accounting = accounting
+
+    async def locate(self, scope: Scope, message_id: str) -> MessageState | None:
+        """Where the message is, or None when this environment has no such message.
+
+        Raises `Refusal` when the stream or the store can't be asked.
+        """
+        if not _MESSAGE_ID.fullmatch(message_id):
+            return None
+        with unavailable("The message can't be looked up now"):
+            return await self._locate(scope, message_id)
+
+    async def _locate(self, scope: Scope, message_id: str) -> MessageState | None:
+        if found := await self._in_store(scope, message_id):
+            return found
+        payload = await self._lookup.waiting(message_id)
+        if payload is not None and scope_of(payload, message_id) == scope:
+            return MessageState("queued")
+        letter = await self._lookup.dead(message_id)
+        if letter is not None and scope_of(letter.payload, message_id) == scope:
+            if letter.retried_as is not None:
+                return MessageState("queued")
+            return MessageState("dead", reason=letter.reason)
+        # It may have become a fact between the first look and the second.
+        if found := await self._in_store(scope, message_id):
+            return found
+        # Whose it was, nobody knows any more: what is lost is so in every environment.
+        loss = self._accounting.loss_of(message_id)
+        return None if loss is None else MessageState("lost", reason=loss.told)
+
+    async def _in_store(self, scope: Scope, message_id: str) -> MessageState | None:
+        async with self._database.read() as connection:
+            if fact := await facts.by_message(connection, scope, message_id):
+                return MessageState("processed", fact)
+            if fact := await facts.repeated_by(connection, scope, message_id):
+                return MessageState("duplicate", fact)
+        return None

@@ -1,0 +1,72 @@
+"""The compiled game of each environment, kept until the stored one has another version."""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+from pydantic import ValidationError
+
+from bq_server.events import Scope
+from bq_server.game.compiled_game import CompiledGame, compile_game
+from bq_server.game.document.definitions import Game
+from bq_server.processing.faults import GameUnreadable, is_passing
+from bq_server.refusals import field_errors
+from bq_server.store import games
+from bq_server.store.database import Connection
+
+log = structlog.get_logger("bq_server.processing.compiled_games")
+
+MOST_REASONS = 3
+"""Why a game can't be read: so many of the mistakes in it are told."""
+
+
+class Games:
+    """Compiled games by environment. Safe on any connection: each call asks for the version it sees."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[Scope, tuple[int, CompiledGame]] = {}
+        self.unreadable: dict[Scope, GameUnreadable] = {}
+        """Those that could not be compiled when they were last needed."""
+
+    async def of(self, connection: Connection, scope: Scope) -> CompiledGame:
+        """The game in force; one without definitions where none was applied. Raises `GameUnreadable`."""
+        return await self.at(connection, scope, await games.version(connection, scope))
+
+    async def at(self, connection: Connection, scope: Scope, version: int) -> CompiledGame:
+        """The game in force, whose version is this one. Raises `GameUnreadable`."""
+        known = self._compiled.get(scope)
+        if known is not None and known[0] == version:
+            return known[1]
+        try:
+            compiled = await self._compile(connection, scope)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            unreadable = GameUnreadable(scope, _reason(error))
+            if scope not in self.unreadable:
+                log.error("game.unreadable", project=scope.project, environment=scope.environment, reason=repr(error))
+            self.unreadable[scope] = unreadable
+            raise unreadable from error
+        self._compiled[scope] = (version, compiled)
+        self.unreadable.pop(scope, None)
+        return compiled
+
+    async def _compile(self, connection: Connection, scope: Scope) -> CompiledGame:
+        stored = await games.current(connection, scope)
+        document = Game() if stored is None else await asyncio.to_thread(Game.model_validate_json, stored.document)
+        applied: Mapping[str, int] = await games.applied(connection, scope)
+        pending = frozenset(
+            definition
+            for refold in await games.refolds(connection, scope)
+            if refold.finished_at is None
+            for definition in refold.definitions
+        )
+        # In a thread: thousands of definitions take long enough to be felt by others.
+        return await asyncio.to_thread(compile_game, document, applied, pending)
+
+
+def _reason(error: Exception) -> str:
+    """What the document holds that this program doesn't know, in one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{each.field}: {each.detail}" for each in field_errors(error)[:MOST_REASONS])
+    return f"{error!r}".partition("\n")[0]

@@ -1,0 +1,138 @@
+"""Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from bq_server.clock import Clocks
+from bq_server.events import Scope
+from bq_server.game.compiled_game import CompiledGame, compile_game
+from bq_server.game.document.definitions import Game
+from bq_server.ids import IdSource
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.refold_job import Refolding
+from bq_server.store import facts, games, participants, state
+from bq_server.store.database import Connection, Database
+from bq_server.store.games import Refold
+
+KINDS = {
+    "points": "points",
+    "badges": "badge",
+    "challenges": "challenge",
+    "streaks": "streak",
+    "tiers": "tier",
+    "leaderboards": "leaderboard",
+}
+"""The sections of the document and the kinds of their definitions."""
+
+
+NEVER = 2**62
+"""In place of the seq after which a definition counts: it counts no fact yet."""
+
+REMOVED = -1
+"""In place of the seq after which a definition counts: it is in the game no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """What applying a game does, definition by definition (`<kind>/<code>`)."""
+
+    version: int
+    added: list[str]
+    changed: list[str]
+    """Also those that are the same but will now count all stored facts."""
+    removed: list[str]
+    unchanged: int
+    recomputed: list[str]
+    """Definitions that are computed anew, in the background, for every participant."""
+    participants_affected: int
+    """How many participants have a fact that a changed, removed or backfilled definition listens to."""
+
+
+def definitions_of(game: Game) -> dict[str, BaseModel]:
+    """Every definition of a game by its key."""
+    return {f"{kind}/{each.code}": each for section, kind in KINDS.items() for each in getattr(game, section)}
+
+
+class Applying:
+    """Puts games in force."""
+
+    def __init__(
+        self, database: Database, compiled: Games, refolding: Refolding, ids: IdSource, clocks: Clocks
+    ) -> None:
+        self._database = database
+        self._games = compiled
+        self._refolding = refolding
+        self._ids = ids
+        self._clocks = clocks
+
+    async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
+        """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
+
+        A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
+        Raises `StoreUnavailable`.
+        """
+        async with self._database.transaction(undo=dry_run) as connection:
+            plan = await self._apply(connection, scope, game, backfill=backfill)
+        self._refolding.wake()
+        return plan
+
+    async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:
+        """Put a game in force of which some definitions don't count facts yet; call it again as they begin to.
+
+        For an environment whose story is played anew, so that nothing needs a refold. Raises `StoreUnavailable`.
+        """
+        async with self._database.transaction() as connection:
+            applied = await games.applied(connection, scope)
+            newest = await facts.last_seq(connection)
+            counts = {
+                key: NEVER if key in not_yet else newest if applied.get(key, NEVER) == NEVER else applied[key]
+                for key in definitions_of(game)
+            }
+            document = game.model_dump_json(exclude_defaults=True)
+            await games.put(connection, scope, document, counts, self._clocks.now(scope))
+
+    async def _apply(self, connection: Connection, scope: Scope, new: Game, *, backfill: bool) -> ApplyPlan:
+        now = self._clocks.now(scope)
+        old = await self._games.of(connection, scope)
+        applied = await games.applied(connection, scope)
+        newest = await facts.last_seq(connection)
+        before, after = definitions_of(old.game), definitions_of(new)
+        added = [key for key in after if key not in before]
+        removed = [key for key in before if key not in after]
+        changed = [
+            key
+            for key in after
+            if key in before
+            and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
+        ]
+        if not changed and list(before.items()) == list(after.items()):
+            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
+        again = [key for key in added if applied.get(key) == REMOVED]
+        since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
+        counts = {key: 0 if backfill else since.get(key, newest) for key in after}
+        compiled = await asyncio.to_thread(compile_game, new, counts)
+        # One that was there before has left cells behind, which say nothing any more.
+        anew = [key for key in (*changed, *(added if backfill else again)) if key in compiled.rules]
+        anew += [key for key in (*changed, *added) if key.startswith("tier/")]
+        total = await participants.count(connection, scope)
+        recomputed = anew if total else []
+        listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
+        affected = await participants.count_listeners(connection, scope, listening)
+        document = new.model_dump_json(exclude_defaults=True)
+        version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
+        await games.forget_warnings(connection, scope, [*changed, *removed])
+        await state.remove_boards(connection, scope, removed)
+        if recomputed:
+            refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
+            await games.add_refold(connection, refold)
+        unchanged = len(after) - len(added) - len(changed)
+        return ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
+
+
+def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) -> list[tuple[str, int]]:
+    return [
+        (fact_type, counts.get(key, 0)) for key in keys if key in game.rules for fact_type in game.rules[key].fact_types
+    ]

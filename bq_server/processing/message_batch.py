@@ -1,0 +1,94 @@
+"""Processing batches of stream messages. A message is given up for a fault of its own, and for nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bq_server.clock import Clock
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.events import Event
+from bq_server.moments import SECOND
+from bq_server.processing.faults import is_passing
+from bq_server.processing.processor import Conflict, Outcome, Processor
+from bq_server.stream.entries import NotNow, Result, StreamEntry
+
+log = structlog.get_logger("bq_server.processing.message_batch")
+
+FAILURES = 3
+"""How often a message must have failed, by itself and in a transaction of its own, before it is given up."""
+
+TRIAL_SECONDS = 120.0
+"""How far the first and the last of those failures must lie apart: what a moment has broken, minutes may mend."""
+
+RETRY_SECONDS = 60.0
+"""Between two tries of a message that may be at fault."""
+
+PASSING_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Between two tries of a message that is not at fault, after the first, the second, ... of them."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What is known of a message that has failed. Times are microseconds since the epoch, UTC."""
+
+    passing: int = 0
+    """How often in a row something else was at fault."""
+    failures: int = 0
+    first_failed_at: int = 0
+
+
+class MessageProcessor:
+    """Processes messages, and remembers of those that wait what they have failed of."""
+
+    def __init__(self, processor: Processor, clock: Clock) -> None:
+        self._processor = processor
+        self._clock = clock
+        self._trials: dict[str, _Trial] = {}
+
+    async def process(self, entries: Sequence[StreamEntry]) -> list[Result]:
+        """Make facts of the messages; answer what became of each.
+
+        Raises `StoreUnavailable` when nothing can be processed; what was, takes no effect twice.
+        """
+        results: list[Result] = [None] * len(entries)
+        events: dict[int, Event] = {}
+        slices = TimeSlices()
+        for position, entry in enumerate(entries):
+            await slices.give_way()
+            try:
+                events[position] = Event.from_payload(entry.payload, entry.known_as)
+            except (ValueError, TypeError) as error:
+                results[position] = f"it can't be read: {error}"
+        outcomes = await self._processor.process_separately(list(events.values()))
+        for position, outcome in zip(events, outcomes, strict=True):
+            results[position] = self._result(entries[position].known_as, outcome)
+        return results
+
+    def _result(self, message_id: str, outcome: Outcome | Exception) -> Result:
+        if isinstance(outcome, Exception):
+            trial = self._trials.setdefault(message_id, _Trial())
+            result = self._after(trial, message_id, outcome)
+            if not isinstance(result, NotNow):
+                del self._trials[message_id]
+            return result
+        self._trials.pop(message_id, None)
+        if isinstance(outcome, Conflict):
+            return f"its idempotency key belongs to another event, which is fact {outcome.fact.fact_id}"
+        return None
+
+    def _after(self, trial: _Trial, message_id: str, error: Exception) -> Result:
+        """What a failure comes to, with those before it."""
+        if is_passing(error):
+            seconds = PASSING_SECONDS[min(trial.passing, len(PASSING_SECONDS) - 1)]
+            trial.passing += 1
+            return NotNow(str(error) or type(error).__name__, seconds)
+        now = self._clock()
+        trial.passing = 0
+        if trial.failures == 0 or now < trial.first_failed_at:  # the clock was set back: count its minutes anew
+            trial.first_failed_at = now
+        trial.failures += 1
+        log.error("message.failed", message_id=message_id, failures=trial.failures, exc_info=error)
+        if trial.failures >= FAILURES and now - trial.first_failed_at >= TRIAL_SECONDS * SECOND:
+            return f"it failed by itself {trial.failures} times: {error!r}"
+        return NotNow(f"message {message_id} has failed and is tried again: {error!r}", RETRY_SECONDS)

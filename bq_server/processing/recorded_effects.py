@@ -1,0 +1,19 @@
+"""What facts caused, read back as it is told."""
+
+from typing import Any
+
+from bq_server.exact_json import loads_own
+from bq_server.game.effects import EFFECTS, unpacked
+from bq_server.store import facts
+from bq_server.store.database import Connection
+from bq_server.store.facts import StoredFact
+
+
+async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str, Any]]:
+    """What the fact caused when it was processed."""
+    kept = await facts.effects(connection, fact.seq)
+    if kept is None:
+        return []
+    told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
+    found: list[dict[str, Any]] = EFFECTS.dump_python(told, mode="json")
+    return found

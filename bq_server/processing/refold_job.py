@@ -1,0 +1,84 @@
+"""Refolds: a changed definition is computed anew for every participant, in the background, a few at a time."""
+
+import asyncio
+from collections.abc import Collection
+
+import structlog
+
+from bq_server.clock import Clocks
+from bq_server.concurrency.notifier import Notifier
+from bq_server.ids import IdSource
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.game_runner import GameRunner
+from bq_server.processing.game_thread import Folding
+from bq_server.store import games, participants
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.games import Refold
+
+log = structlog.get_logger("bq_server.processing.refold_job")
+
+PAGE = 20
+"""Participants in one transaction: a few milliseconds, so that new facts hardly wait."""
+
+RETRY_SECONDS = 1.0
+
+
+class Refolding:
+    """Carries out the refolds there are, the oldest first, from where the last process left off."""
+
+    def __init__(self, database: Database, compiled: Games, ids: IdSource, clocks: Clocks) -> None:
+        self._database = database
+        self._games = compiled
+        self._ids = ids
+        self._clocks = clocks
+        self._folding = Folding()
+        self._asked = asyncio.Event()
+        self._asked.set()
+        self.progress = Notifier()
+        """Beats after every page."""
+
+    def wake(self) -> None:
+        """Say that there may be a new refold."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Work until cancelled. A page that fails took no effect: it is tried again, after the other refolds."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            failed: set[str] = set()
+            while refold := await self._next(failed):
+                try:
+                    await self._page(refold)
+                except Exception as error:  # noqa: BLE001 - the store may be back in a moment
+                    log.warning("refold.stalled", refold_id=refold.refold_id, reason=repr(error))
+                    failed.add(refold.refold_id)
+                self.progress.beat()
+                await asyncio.sleep(0)
+            if failed:
+                await asyncio.sleep(RETRY_SECONDS)
+                self._asked.set()
+
+    async def _next(self, but: Collection[str] = ()) -> Refold | None:
+        try:
+            async with self._database.read() as connection:
+                found = await games.open_refolds(connection)
+        except StoreUnavailable as error:
+            log.warning("refold.stalled", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            self._asked.set()
+            return None
+        return next((refold for refold in found if refold.refold_id not in but), None)
+
+    async def _page(self, refold: Refold) -> None:
+        async with self._database.transaction() as connection:
+            page = await participants.after(connection, refold.scope, refold.after_participant, PAGE)
+            if not page:
+                await games.finish(connection, refold, self._clocks.now(refold.scope))
+                log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
+                return
+            game = await self._games.of(connection, refold.scope)
+            now = self._clocks.now(refold.scope)
+            runner = GameRunner(connection, refold.scope, game, self._ids, now, self._folding)
+            await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
+            await games.advance(connection, refold, page)

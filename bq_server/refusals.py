@@ -1,0 +1,115 @@
+"""Every refusal the server knows: a stable code, and a sentence a person can act on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+
+class Code(StrEnum):
+    """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
+
+    INVALID_JSON = "invalid_json"
+    INSUFFICIENT_POINTS = "insufficient_points"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    MESSAGE_DEAD = "message_dead"
+    NOT_EMPTY = "not_empty"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    VALIDATION_FAILED = "validation_failed"
+    INTERNAL_ERROR = "internal_error"
+    NOT_READY = "not_ready"
+    STREAM_UNAVAILABLE = "stream_unavailable"
+    STREAM_FULL = "stream_full"
+    STORE_UNAVAILABLE = "store_unavailable"
+    GAME_UNREADABLE = "game_unreadable"
+    OVERLOADED = "overloaded"
+    STOPPING = "stopping"
+    NOT_DRAINED = "not_drained"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field: its path (`properties.amount`), a code, and a sentence."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Refusal(Exception):
+    """A request this server will not carry out; nothing of it was done. Becomes a problem document (RFC 9457)."""
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def of_fields(cls, errors: Sequence[FieldError]) -> "Refusal":
+        """The refusal of a request whose fields are wrong; its detail names the first of them."""
+        first = errors[0]
+        more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
+        return cls(Code.VALIDATION_FAILED, f"{first.field}: {first.detail}{more}", errors)
+
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""The header of a 503 that may be over in a moment."""
+
+
+def overloaded() -> "Refusal":
+    """The refusal of what could not be answered soon, or not be held."""
+    detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
+    return Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER)
+
+
+def too_large(limit: int) -> "Refusal":
+    """The refusal of a body of more bytes than that."""
+    detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
+    return Refusal(Code.BODY_TOO_LARGE, detail, headers={"Connection": "close"})
+
+
+LONE_SURROGATE = "must not hold half of a surrogate pair"
+
+_WORDS = {
+    "missing": "is required",
+    "string_unicode": LONE_SURROGATE,
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+}
+
+
+def in_words(error: Any) -> str:
+    """What Pydantic found wrong, as the end of a sentence that begins with the field."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    for start, ours in (("String should", "must"), ("Input should", "must")):
+        message = message.replace(start, ours, 1)
+    return _WORDS.get(error["type"], message[0].lower() + message[1:])
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """What Pydantic found, field by field."""
+    return [
+        FieldError(path(item["loc"]) or "body", item["type"], in_words(item))
+        for item in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def path(location: Sequence[str | int]) -> str:
+    """A location in a document as one dotted path."""
+    return ".".join(str(part) for part in location)

@@ -1,0 +1,205 @@
+"""The data directory: what is in it, and that one server at a time works in it."""
+
+import fcntl
+import os
+import pwd
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bq_server.runtime.streams_used import EMBEDDED, StreamsUsed
+
+RESTORING = ".restoring-"
+"""How the directory is called in which a restore makes everything ready."""
+
+OTHERS = 0o077
+"""The rights of everybody but the owner, in a mode."""
+
+OPEN_ADVICE = "others can read it: give the server a directory that is its own, on a file system that keeps modes"
+"""What to say of what is still open to others when the server has started."""
+
+NEIGHBOURS = frozenset({"lost+found"})
+"""What a file system of its own brings along."""
+
+
+class DataDirectoryUnusable(Exception):
+    """The data directory can't be used. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A directory that only this user may look into."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of facts and keys."""
+        return self.path / "facts.sqlite3"
+
+    @property
+    def stream(self) -> Path:
+        """Where the embedded stream server keeps its append-only file."""
+        return self.path / "stream"
+
+    @property
+    def whereabouts(self) -> StreamsUsed:
+        """The streams in which events may wait."""
+        return StreamsUsed(self.stream / "places", self.path / "streams")
+
+    @property
+    def unfinished(self) -> list[Path]:
+        """What a restore that was killed left behind."""
+        return sorted(self.path.glob(f"{RESTORING}*"))
+
+    def require_database(self) -> None:
+        """Raises `DataDirectoryUnusable` where no server was ever started, or whose files are somebody else's."""
+        try:
+            if not self.database.is_file():
+                raise DataDirectoryUnusable(
+                    f"there is no database in {self.path}: name the server's data directory with --data-dir"
+                )
+        except PermissionError:
+            self._require_owner()
+            raise DataDirectoryUnusable(f"the data directory {self.path} can't be read by its own owner") from None
+
+    def require_facts_of_stream(self) -> None:
+        """Raises `DataDirectoryUnusable` where a stream is without the database that its events belong to."""
+        if not self.database.exists() and (self.stream / "appendonlydir").exists():
+            raise DataDirectoryUnusable(self.lost_facts())
+
+    def lost_facts(self) -> str:
+        """What to do where the database is gone, or is not the one to which the stream's events belong."""
+        return (
+            f"{self.database} is missing or not the one that the queue in {self.stream} belongs to: restore a backup "
+            f"into a new directory, or move {self.stream} away to begin without what is queued"
+        )
+
+    def waiting_elsewhere(self, place: str) -> str:
+        """What to say where events may wait in a stream that is not the one in use."""
+        how = "without --redis-url" if place == EMBEDDED else "with the --redis-url of it"
+        return (
+            f"events may wait in {place}, which this server used before: start it {how} until nothing waits there, or "
+            f"remove that line from {self.whereabouts.file_of(place)}"
+        )
+
+    def require_finished(self) -> None:
+        """Raises `DataDirectoryUnusable` where a restore was killed: a server would begin with nothing there."""
+        if unfinished := self.unfinished:
+            raise DataDirectoryUnusable(
+                f"a restore into {self.path} was not finished: run `bq-server restore` again, or remove {unfinished[0]}"
+            )
+
+    def create(self) -> None:
+        """Make it where it is not there. Raises `DataDirectoryUnusable`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = "it is a file" if self.path.is_file() else error.strerror
+            raise DataDirectoryUnusable(
+                f"the data directory {self.path} can't be made: {reason}; choose another with --data-dir"
+            ) from error
+
+    def close_to_others(self) -> None:
+        """Take the rights that others have to what is in it, whatever they were, as far as that is possible.
+
+        A directory that holds other things too is somebody's: only what is in it is closed.
+        """
+        itself = self.path.resolve()
+        for path in self.open_to_others():
+            if path != itself or self._is_ours_alone():
+                with suppress(OSError):  # whoever asks afterwards sees it
+                    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+
+    def open_to_others(self) -> list[Path]:
+        """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
+        itself, stream = self.path.resolve(), self.stream.resolve()  # either may be a link to another disk
+        kept = [itself, itself / "lock", itself / "streams", *itself.glob(f"{self.database.name}*")]
+        kept += [stream, *stream.rglob("*")]
+        return [path for path in kept if _is_open(path)]
+
+    def _is_ours_alone(self) -> bool:
+        names = {self.stream.name, "streams", "lock"} | NEIGHBOURS
+        return all(
+            entry.name in names or entry.name.startswith((self.database.name, RESTORING))
+            for entry in self.path.iterdir()
+        )
+
+    def _require_owner(self) -> None:
+        """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""
+        status = self.path.stat()
+        if status.st_uid != os.geteuid():
+            raise DataDirectoryUnusable(
+                f"the data directory {self.path} belongs to {_user(status.st_uid)}: run this as that user, or the "
+                "server can't use what is made there"
+            )
+
+    def require_unused(self) -> None:
+        """Raises `DataDirectoryUnusable` where a server works in it. Makes nothing: it may be there or not."""
+        if (self.path / "lock").exists():
+            with self.locked():
+                pass
+
+    @contextmanager
+    def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the directory for this process; the kernel lets go of it however the process ends.
+
+        Waits that long for a command that holds it for a moment.
+
+        Raises `DataDirectoryUnusable`, naming the process that holds it, or the user to whom it belongs; what belongs
+        to somebody else is left untouched.
+        """
+        self.create()
+        self._require_owner()
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryUnusable(f"the data directory {self.path} can't be written: {error.strerror}") from error
+        try:
+            if not _lock(descriptor, wait_seconds):
+                holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+                raise DataDirectoryUnusable(
+                    f"another bq-server (process {holder}) is using the data directory {self.path}: "
+                    "stop it, or choose another with --data-dir"
+                )
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            except OSError as error:
+                raise DataDirectoryUnusable(
+                    f"the data directory {self.path} can't be written: {error.strerror}"
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and bool(mode & OTHERS)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _lock(descriptor: int, wait_seconds: float) -> bool:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True

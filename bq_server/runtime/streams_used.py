@@ -1,0 +1,70 @@
+"""Where accepted events of this data directory may still wait: a server that is given another stream must say so."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+EMBEDDED = "the embedded stream server"
+DEFAULT_PORT = 6379
+
+
+def place_of(url: str | None, prefix: str) -> str:
+    """What to call the stream that these settings name: without the user and the password of its URL."""
+    if url is None:
+        return EMBEDDED
+    parts = urlsplit(url)
+    where = f"{parts.hostname or 'localhost'}:{parts.port or DEFAULT_PORT}" if parts.scheme != "unix" else ""
+    return f"{parts.scheme}://{where}{parts.path}, prefix {prefix}"
+
+
+class StreamsUsed:
+    """Keeps a line for each stream that was used and, when its server stopped, had not been seen empty.
+
+    Methods that write raise `OSError`.
+    """
+
+    def __init__(self, embedded: Path, outside: Path) -> None:
+        """The file beside the embedded stream, which goes where that goes, and the one for all others."""
+        self._embedded = embedded
+        self._outside = outside
+
+    def others(self, place: str) -> list[str]:
+        """Every place but this one."""
+        return [each for file in (self._embedded, self._outside) for each in _places(file) if each != place]
+
+    def add(self, place: str) -> None:
+        """Note that events may wait there from now on."""
+        file = self.file_of(place)
+        if place not in (known := _places(file)):
+            _write(file, [*known, place])
+
+    def remove(self, place: str) -> None:
+        """Note that nothing waits there."""
+        file = self.file_of(place)
+        if place in (known := _places(file)):
+            _write(file, [each for each in known if each != place])
+
+    def file_of(self, place: str) -> Path:
+        """The file in which a place has its line."""
+        return self._embedded if place == EMBEDDED else self._outside
+
+
+def _places(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8").splitlines()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return []
+
+
+def _write(file: Path, places: list[str]) -> None:
+    if not places:
+        file.unlink()
+        return
+    new = file.with_name(f"{file.name}.new")
+    with open(new, "w", encoding="utf-8", opener=_private) as lines:
+        lines.writelines(f"{place}\n" for place in places)
+    new.replace(file)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

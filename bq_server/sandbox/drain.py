@@ -1,0 +1,121 @@
+"""Waiting until what was accepted is settled: a fact, a duplicate or a dead letter."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bq_server.concurrency.notifier import Notifier
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.events import Scope, scope_of
+from bq_server.ingest.acceptance import unavailable
+from bq_server.refusals import Code, FieldError, Refusal
+from bq_server.store import environments, games
+from bq_server.store.database import Database
+from bq_server.stream.backlog import Backlog
+from bq_server.stream.dead_letters import read_letter
+
+LOOK_SECONDS = 0.25
+"""Longest wait for a beat before looking again, should one not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an environment holds when nothing waits: facts, messages that repeated one, messages given up."""
+
+    facts: int
+    duplicates: int
+    dead: int
+
+
+class Settling:
+    """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
+
+    def __init__(self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._consumed = consumed
+        self._refolded = refolded
+
+    async def drain(self, scope: Scope, seconds: float) -> Settled:
+        """Wait until everything accepted before is settled and no definition of the environment is recomputed."""
+        with unavailable("It can't be told now what still waits"):
+            newest = await self._backlog.newest()
+            deadline = asyncio.get_running_loop().time() + seconds
+            if not (await self._consumes(scope, newest, deadline) and await self._refolds(scope, deadline)):
+                raise await self._not_drained(scope, newest, seconds)
+            async with self._database.read() as connection:
+                facts, duplicates = await environments.count(connection, scope)
+            return Settled(facts, duplicates, len(await self.dead(scope)))
+
+    async def settle(self, scope: Scope, message_id: str, seconds: float) -> bool:
+        """Wait until the environment's messages up to this one are settled; whether they are in time."""
+        with unavailable("It can't be told now what still waits"):
+            return await self._consumes(scope, message_id, asyncio.get_running_loop().time() + seconds)
+
+    async def dead(self, scope: Scope) -> list[str]:
+        """The ids of the environment's messages that were given up."""
+        with unavailable("It can't be told now what was given up"):
+            slices = TimeSlices()
+            found = []
+            async for kept in self._backlog.dead():
+                await slices.give_way()
+                letter = read_letter(kept.message_id, kept.content)
+                if letter.retried_as is None and scope_of(letter.payload, letter.message_id) == scope:
+                    found.append(letter.message_id)
+            return found
+
+    async def _consumes(self, scope: Scope, up_to: str, deadline: float) -> bool:
+        while True:
+            beat = self._consumed.next()
+            newest = await self._newest(scope, up_to)
+            if newest is None:
+                return True
+            up_to = newest
+            if not await _wait(beat, deadline):
+                return False
+
+    async def _newest(self, scope: Scope, up_to: str) -> str | None:
+        """The environment's newest message up to this one that waits: other environments may have a long queue."""
+        slices = TimeSlices()
+        async for message in self._backlog.queued_latest_first(up_to):
+            await slices.give_way()
+            if scope_of(message.content, message.message_id) == scope:
+                return message.message_id
+        return None
+
+    async def _refolds(self, scope: Scope, deadline: float) -> bool:
+        while True:
+            beat = self._refolded.next()
+            if not await self._open_refolds(scope):
+                return True
+            if not await _wait(beat, deadline):
+                return False
+
+    async def _open_refolds(self, scope: Scope) -> int:
+        async with self._database.read() as connection:
+            return sum(refold.scope == scope for refold in await games.open_refolds(connection))
+
+    async def _not_drained(self, scope: Scope, up_to: str, seconds: float) -> Refusal:
+        queued = 0
+        slices = TimeSlices()
+        async for message in self._backlog.queued(up_to):
+            await slices.give_way()
+            queued += scope_of(message.content, message.message_id) == scope
+        recomputing = await self._open_refolds(scope)
+        still = [
+            FieldError("queued", "still_queued", f"{queued} accepted events of this environment are not settled yet"),
+            FieldError("recomputing", "still_recomputing", f"{recomputing} changes of the game are still computed"),
+        ]
+        detail = (
+            f"After {seconds:g} s {queued} accepted events of this environment still wait, and {recomputing} changes "
+            "of its game are still computed. Nothing is lost: ask again, /readyz tells whether the server is well."
+        )
+        return Refusal(Code.NOT_DRAINED, detail, [each for each in still if not each.detail.startswith("0 ")])
+
+
+async def _wait(beat: asyncio.Future[None], deadline: float) -> bool:
+    """Wait for a beat, or a while; whether there is time to look again."""
+    left = deadline - asyncio.get_running_loop().time()
+    if left <= 0:
+        return False
+    await asyncio.wait([beat], timeout=min(left, LOOK_SECONDS))
+    return True

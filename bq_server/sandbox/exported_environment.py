@@ -1,0 +1,172 @@
+"""Reading an exported environment: every wrong line is told, and nothing is done before all are right."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import from_json, to_json
+
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.game.document.check import check
+from bq_server.game.document.definitions import Game
+from bq_server.game.facts import SYSTEM_PROPERTIES
+from bq_server.ingest.models import FactWarning, Timestamp
+from bq_server.ingest.validation import Limits, faults_of
+from bq_server.refusals import FieldError, Refusal, field_errors
+from bq_server.sandbox.export import FORMAT
+
+MOST_ERRORS = 20
+
+LINE_LEVELS = 3
+"""What a line puts around what a request may nest: the line itself, the fact, and the properties of a system fact."""
+
+KINDS = {"bq_export": {"bq_server", "exported_at"}, "game": {"counts_after"}, "participant": set(), "fact": set()}
+"""What a line may be, and what else belongs to it."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class HeaderLine(_Line):
+    """What the lines are."""
+
+    bq_export: int = Field(ge=1)
+    bq_server: str
+    exported_at: Timestamp
+
+
+class ParticipantLine(_Line):
+    """What is known of a participant beside their facts."""
+
+    participant_id: str = Field(min_length=1, max_length=255)
+    display_name: str | None = Field(None, max_length=255)
+    avatar_url: str | None = Field(None, max_length=500)
+    attributes: dict[str, Any] = {}
+    created_at: Timestamp
+
+
+def _known_type(value: Any) -> Any:
+    if isinstance(value, str) and (value in SYSTEM_PROPERTIES or re.fullmatch(r"custom\.(?s:.){1,100}", value)):
+        return value
+    raise ValueError(f"must be custom.<event name> or one of {', '.join(SYSTEM_PROPERTIES)}")
+
+
+class FactLine(_Line):
+    """A fact."""
+
+    fact_id: str
+    event_id: str = Field(pattern=r"^evt_[0-9a-z]{26}$")
+    fact_type: Annotated[str, BeforeValidator(_known_type)]
+    participant_id: str = Field(min_length=1, max_length=255)
+    properties: dict[str, Any]
+    occurred_at: Timestamp
+    received_at: Timestamp
+    processed_at: Timestamp
+    idempotency_key: str | None = Field(None, min_length=1, max_length=255)
+    fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    warnings: list[FactWarning] = []
+
+
+@dataclass(slots=True)
+class ExportedEnvironment:
+    """What the lines hold."""
+
+    game: Game | None = None
+    counts_after: dict[str, int] = field(default_factory=dict)
+    """For each definition how many of the facts come before the first that it counts."""
+    participants: list[ParticipantLine] = field(default_factory=list)
+    facts: list[FactLine] = field(default_factory=list)
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The line of each event id and idempotency key."""
+
+
+async def read_story(body: bytes, limits: Limits) -> ExportedEnvironment:
+    """Read exported lines. Raises `Refusal`, naming each wrong line, and has then done nothing."""
+    limits = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
+    story = ExportedEnvironment()
+    errors: list[FieldError] = []
+    slices = TimeSlices()
+    first = True
+    for number, line in enumerate(body.splitlines(), start=1):
+        await slices.give_way()
+        if not line.strip():
+            continue
+        try:
+            document = from_json(line)
+        except ValueError as error:
+            errors.append(FieldError(f"line {number}", "json_invalid", f"is not JSON: {error}"))
+            continue
+        found = _read_line(document, number, story, limits, first=first)
+        first = False
+        errors += [FieldError(f"line {number}: {each.field}", each.code, each.detail) for each in found]
+        if len(errors) >= MOST_ERRORS:
+            break
+    if not body.strip():
+        errors.append(FieldError("body", "empty", "holds no line: send what GET /sandbox/export answered"))
+    if errors:
+        raise Refusal.of_fields(errors)
+    return story
+
+
+def _read_line(
+    document: Any, number: int, story: ExportedEnvironment, limits: Limits, *, first: bool
+) -> list[FieldError]:
+    """Take one line into the story; what is wrong with it."""
+    kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
+    if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
+        return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
+    try:
+        match kind:
+            case "bq_export":
+                header = HeaderLine.model_validate(document)
+                if header.bq_export > FORMAT:
+                    detail = f"is format {header.bq_export}, and this bq-server reads formats up to {FORMAT}"
+                    return [FieldError("bq_export", "too_new", detail)]
+            case "game":
+                return _read_game(document, story)
+            case "participant":
+                story.participants.append(ParticipantLine.model_validate(document["participant"]))
+                return faults_of(document, limits)
+            case "fact":
+                story.facts.append(FactLine.model_validate(document["fact"]))
+                fact = story.facts[-1]
+                return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, story.seen)]
+            case _:
+                return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
+    except ValidationError as error:
+        return field_errors(error)
+    return [] if first else [FieldError("bq_export", "misplaced", "is the first line's")]
+
+
+def _read_game(document: dict[str, Any], story: ExportedEnvironment) -> list[FieldError]:
+    checked = check(to_json(document["game"]))
+    if checked.game is None:
+        return [FieldError(mistake.path or "game", "game_mistake", mistake.message) for mistake in checked.errors]
+    if story.game is not None or story.facts:
+        return [FieldError("game", "misplaced", "comes once, and before the facts")]
+    counts = document.get("counts_after", {})
+    if not isinstance(counts, dict) or not all(type(each) is int and each >= 0 for each in counts.values()):
+        return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
+    story.game, story.counts_after = checked.game, counts
+    return []
+
+
+def _misshapen(fact: FactLine) -> list[FieldError]:
+    """What is wrong with the properties of a system fact."""
+    try:
+        if model := SYSTEM_PROPERTIES.get(fact.fact_type):
+            model.model_validate(fact.properties)
+    except ValidationError as error:
+        return [FieldError(f"properties.{each.field}", each.code, each.detail) for each in field_errors(error)]
+    return []
+
+
+def _repeats(fact: FactLine, number: int, seen: dict[tuple[str, str], int]) -> list[FieldError]:
+    """Remember the fact's unique names; those that an earlier line has already."""
+    errors = []
+    for name, value in (("event_id", fact.event_id), ("idempotency_key", fact.idempotency_key)):
+        if value is not None and (first := seen.setdefault((name, value), number)) != number:
+            errors.append(FieldError(name, "repeated", f"is that of line {first}"))
+    return errors

@@ -1,0 +1,64 @@
+"""Emptying a test environment."""
+
+from collections.abc import MutableMapping
+
+from bq_server.clock import Clocks
+from bq_server.events import Scope
+from bq_server.game.document.definitions import Game
+from bq_server.ingest.acceptance import unavailable
+from bq_server.sandbox.drain import Settling
+from bq_server.store import environments, games
+from bq_server.store.database import Database
+from bq_server.stream.backlog import Backlog
+
+FACTS = 10_000
+"""Facts removed in one transaction: others wait for the store no longer than they would for a large batch."""
+
+
+class Resetting:
+    """Empties environments. Raises `Refusal` as `Settling` does; then little or nothing was removed."""
+
+    def __init__(
+        self,
+        database: Database,
+        backlog: Backlog,
+        settling: Settling,
+        clocks: Clocks,
+        resets: MutableMapping[Scope, int],
+    ) -> None:
+        self._database = database
+        self._backlog = backlog
+        self._settling = settling
+        self._clocks = clocks
+        self._resets = resets
+
+    async def reset(self, scope: Scope, *, game: bool, seconds: float, keep_clock: bool = False) -> None:
+        """Remove every fact and all that followed from facts, and with `game` the game; give back the real clock.
+
+        `seconds` is how long to wait for what was accepted before, so that nothing of it turns up afterwards.
+        """
+        await self._settling.drain(scope, seconds)
+        with unavailable("The environment can't be emptied now"):
+            dead = await self._settling.dead(scope)
+            while not await self._remove(scope, game=game, keep_clock=keep_clock):
+                pass
+            await self._backlog.forget_dead(dead)
+
+    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
+        """Remove some facts, or the last of them and all the rest; whether nothing is left."""
+        async with self._database.transaction() as connection:
+            if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
+                return False
+            await environments.empty(connection, scope, game=game)
+            if not keep_clock:
+                await environments.put_clock(connection, scope, None)
+            if game and await games.current(connection, scope) is not None:
+                # An empty game in place of none: versions must go on, since compiled games are kept by them.
+                empty = Game().model_dump_json(exclude_defaults=True)
+                await games.put(connection, scope, empty, {}, self._clocks.now(scope))
+            else:
+                await games.bump_version(connection, scope)
+        if not keep_clock:
+            self._clocks.put(scope, None)
+        self._resets[scope] = self._resets.get(scope, 0) + 1
+        return True

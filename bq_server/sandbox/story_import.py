@@ -1,0 +1,119 @@
+"""An exported environment, laid into an empty one: its facts are processed again, in their order, by the same code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic_core import to_json
+
+from bq_server.events import Event, Scope
+from bq_server.game.document.definitions import Game
+from bq_server.ids import IdSource
+from bq_server.ingest.acceptance import unavailable
+from bq_server.processing.game_changes import Applying
+from bq_server.processing.processor import Processed, Processor
+from bq_server.refusals import Code, Refusal
+from bq_server.sandbox.exported_environment import ExportedEnvironment, FactLine, ParticipantLine
+from bq_server.sandbox.reset import Resetting
+from bq_server.store import environments, facts, participants
+from bq_server.store.database import Database
+from bq_server.store.participants import Participant
+
+BATCH = 100
+"""Facts processed in one transaction, as the consumer does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was laid into the environment."""
+
+    facts: int
+    participants: int
+    game: bool
+
+
+class Importing:
+    """Lays stories into empty environments. Raises `Refusal`."""
+
+    def __init__(
+        self, database: Database, processor: Processor, applying: Applying, resetting: Resetting, ids: IdSource
+    ) -> None:
+        self._database = database
+        self._processor = processor
+        self._applying = applying
+        self._resetting = resetting
+        self._ids = ids
+
+    async def lay(self, scope: Scope, story: ExportedEnvironment, seconds: float) -> Imported:
+        """Process the story's facts in an environment that has none. A game in the story replaces the one in force.
+
+        `seconds` is how long to wait for what was accepted before. Raises `Refusal` when the environment has facts.
+        """
+        with unavailable("Nothing can be imported now"):
+            async with self._database.read() as connection:
+                held, _ = await environments.count(connection, scope)
+            if held:
+                detail = (
+                    f"The environment has {held} facts, and an import needs an empty one: POST /sandbox/reset first."
+                )
+                raise Refusal(Code.NOT_EMPTY, detail)
+            await self._resetting.reset(scope, game=story.game is not None, seconds=seconds, keep_clock=True)
+            await self._put_participants(scope, story.participants)
+            if story.game is None:
+                await self._process(scope, story.facts)
+            else:
+                await self._play(scope, story.game, story)
+        return Imported(len(story.facts), len(story.participants), story.game is not None)
+
+    async def _play(self, scope: Scope, game: Game, story: ExportedEnvironment) -> None:
+        """Process the facts while each definition begins to count where it did."""
+        done = 0
+        try:
+            for boundary in sorted({0, *story.counts_after.values()}):
+                upto = min(boundary, len(story.facts))
+                await self._process(scope, story.facts[done:upto])
+                done = upto
+                later = {key for key, count in story.counts_after.items() if count > boundary}
+                await self._applying.begin(scope, game, not_yet=later)
+            await self._process(scope, story.facts[done:])
+        except BaseException:
+            # No definition may wait for facts that never come.
+            await self._applying.begin(scope, game, not_yet=())
+            raise
+
+    async def _put_participants(self, scope: Scope, lines: Sequence[ParticipantLine]) -> None:
+        for start in range(0, len(lines), BATCH):
+            async with self._database.transaction() as connection:
+                for each in lines[start : start + BATCH]:
+                    attributes = to_json(each.attributes).decode()
+                    known = Participant(
+                        each.participant_id, each.display_name, each.avatar_url, attributes, 0, each.created_at
+                    )
+                    await participants.put(connection, scope, known)
+
+    async def _process(self, scope: Scope, lines: Sequence[FactLine]) -> None:
+        for start in range(0, len(lines), BATCH):
+            some = lines[start : start + BATCH]
+            async with self._database.read() as connection:
+                taken = await facts.taken(connection, [each.event_id for each in some])
+            events = [_event(each, scope, self._ids.new("evt") if each.event_id in taken else None) for each in some]
+            outcomes = await self._processor.process(events)
+            if not all(isinstance(each, Processed) for each in outcomes):
+                detail = "Other events came in meanwhile with idempotency keys of the import: reset, and import again."
+                raise Refusal(Code.NOT_EMPTY, detail)
+
+
+def _event(line: FactLine, scope: Scope, other_id: str | None) -> Event:
+    custom = line.fact_type.startswith("custom.")
+    return Event(
+        event_id=other_id or line.event_id,
+        scope=scope,
+        event_name=line.fact_type.removeprefix("custom."),
+        participant_id=line.participant_id,
+        properties=to_json(line.properties).decode(),
+        occurred_at=line.occurred_at,
+        received_at=line.received_at,
+        idempotency_key=line.idempotency_key,
+        fingerprint=line.fingerprint,
+        warnings=to_json(line.warnings).decode(),
+        system_type=None if custom else line.fact_type,
+    )

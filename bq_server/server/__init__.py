@@ -1,0 +1,1 @@
+"""The composition root, the process around it, and how it ends."""

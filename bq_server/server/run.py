@@ -1,0 +1,173 @@
+"""The process: Hypercorn on uvloop, signals, and an orderly end."""
+
+import asyncio
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import anyio._backends._asyncio  # noqa: F401 - see below
+import uvloop
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
+
+from bq_server.api.resources import metrics
+from bq_server.connections.hypercorn import HypercornConnection
+from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
+from bq_server.lane.connection import LaneConnection
+from bq_server.runtime import collector, descriptors
+from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
+from bq_server.runtime.systemd import notify
+from bq_server.server.app import Running, create_app
+from bq_server.server.shutdown import Stopping
+from bq_server.settings import Settings
+
+# What is imported only when it is first used would be looked for in an executable that may have been replaced by then:
+# anyio's backend, which answers that are streamed need, is imported with this module.
+
+BACKLOG = 1024
+KEEP_ALIVE_SECONDS = 75.0
+"""Above the idle time of common clients and proxies, so that they, not we, close a connection."""
+
+STARTUP_SECONDS = 600.0
+"""Loading a long queue from the stream server's file takes a while."""
+
+HEADER_BYTES = 16 << 10
+"""Of one HTTP/2 request; as large as the head of an HTTP/1 request may be."""
+
+REQUESTS_PER_CONNECTION = 2**31
+"""Hypercorn's default of 1000 looks like random disconnects under load."""
+
+SWITCH_SECONDS = 0.001
+"""How long the thread that folds facts may keep the interpreter while requests wait; Python's default is 5 ms."""
+
+Announce = Callable[[Settings, socket.socket, Running], None]
+
+
+class StartFailed(Exception):
+    """The server can't start. The message is for the person who started it."""
+
+
+def run(settings: Settings, announce: Announce) -> None:
+    """Serve until SIGINT, SIGTERM or what the settings add, then finish what is under way.
+
+    `announce` is called when requests are taken.
+
+    A second signal ends the process at once. Raises `StartFailed`.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, announce))
+
+
+async def _serve(settings: Settings, announce: Announce) -> None:
+    app = create_app(settings)
+    running: Running = app.state.running
+    stopping = Stopping(running)
+    stopping.heed_signals()
+    if settings.stop_with_stdin:
+        stopping.heed_stdin()
+    listening = _bind(settings)
+    config = _config(settings)
+    state: dict[str, Any] = {}
+    served: Any = wrap_app(cast("Any", app), 0, "asgi")
+    lifespan = Lifespan(served, config, asyncio.get_running_loop(), state)
+    living = asyncio.create_task(lifespan.handle_lifespan())
+    try:
+        await lifespan.wait_for_startup()
+        if living.done():
+            await living
+        context = WorkerContext(None)
+        listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
+        server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        collector.relax()
+        announce(settings, listening, running)
+        notify("READY=1")
+        loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
+        await stopping.wait()
+        await context.terminated.set()
+        server.close()
+        loading.cancel()
+        await listener.close(settings.shutdown_timeout_seconds)
+        await lifespan.wait_for_shutdown()
+    except (LifespanFailureError, LifespanTimeoutError) as error:
+        raise StartFailed(str(running.failure or error)) from running.failure
+    finally:
+        listening.close()
+        living.cancel()
+        await asyncio.wait({living})
+
+
+def _connection(
+    settings: Settings,
+    app: Any,
+    config: Config,
+    context: WorkerContext,
+    state: dict[str, Any],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> HypercornConnection:
+    return HypercornConnection(
+        app,
+        config,
+        context,
+        state,
+        reader,
+        writer,
+        head_seconds=settings.read_timeout_seconds,
+        write_seconds=settings.write_timeout_seconds,
+    )
+
+
+def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
+    """The listener, with the lane before Hypercorn where it is wanted."""
+    lane = running.lane
+    assert lane is not None, "the application has started"  # noqa: S101
+    most = descriptors.raise_limit()
+    limits = ConnectionLimits(settings.max_connections, settings.max_connections_per_address).within(most)
+    status = ConnectionStatus(limits, most, running.connection_counts)
+    running.connections = status.problem
+    idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
+    enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
+    return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
+
+
+def _config(settings: Settings) -> Config:
+    config = Config()
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.keep_alive_max_requests = REQUESTS_PER_CONNECTION
+    config.graceful_timeout = settings.shutdown_timeout_seconds
+    config.startup_timeout = STARTUP_SECONDS
+    config.shutdown_timeout = settings.shutdown_timeout_seconds + 30
+    config.include_server_header = False
+    config.h2_max_header_list_size = HEADER_BYTES
+    errors = logging.getLogger("bq_server.http")
+    errors.setLevel(logging.WARNING)
+    config.errorlog = errors
+    return config
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """The socket, bound before anything is started, so that a taken port starts nothing."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        try:
+            # Most often the port is taken because this very directory is being served: say that first.
+            DataDirectory(settings.data_dir).require_unused()
+        except DataDirectoryUnusable as unusable:
+            raise StartFailed(str(unusable)) from error
+        other = "port with --port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "address with --host"
+        raise StartFailed(
+            f"can't listen on {settings.host} port {settings.port}: {error.strerror}; choose another {other}"
+        ) from error
+    return bound

@@ -1,0 +1,68 @@
+"""What ends the server: a signal, or the end of standard input."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+import structlog
+
+from bq_server.runtime.frozen import built_from
+from bq_server.runtime.systemd import notify
+from bq_server.server.app import Running
+
+log = structlog.get_logger("bq_server")
+
+ECHO_SECONDS = 0.5
+"""The one-file executable's bootloader hands on each signal, also one that whoever sent it sent to the program too."""
+
+
+class Stopping:
+    """Begins an orderly end. A signal after that ends the process at once."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._echo_seconds = ECHO_SECONDS if built_from() == "onefile" else 0.0
+        self._first = 0.0
+
+    async def wait(self) -> None:
+        """Return when the end is to begin."""
+        await self._asked.wait()
+
+    def heed_signals(self) -> None:
+        """Let SIGINT, SIGTERM and, unless it was to be ignored, SIGHUP begin the end."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
+            self._loop.add_signal_handler(number, self._on_signal, number)
+
+    def heed_stdin(self) -> None:
+        """Let the end of standard input begin the end."""
+
+        def read() -> None:
+            while os.read(sys.stdin.fileno(), 1024):
+                pass  # nothing is expected there
+            self._loop.call_soon_threadsafe(self._begin, "server.stdin_ended")
+
+        # A thread, because an event loop can't watch every kind of file; it doesn't hold the process up.
+        threading.Thread(target=read, name="stdin", daemon=True).start()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            if self._loop.time() - self._first < self._echo_seconds:
+                return
+            os._exit(128 + number)  # the stream server dies with this process; what was accepted is on disk
+        hint = "finishing what is under way; once more ends at once"
+        self._begin("server.signal", signal=number.name, hint=hint)
+
+    def _begin(self, why: str, **more: str) -> None:
+        if self._asked.is_set():
+            return
+        log.info(why, **more)
+        self._running.stopping = True
+        self._first = self._loop.time()
+        self._asked.set()
+        notify("STOPPING=1")
