@@ -3,11 +3,16 @@
 A moment is an `int`: microseconds since 1970-01-01T00:00:00Z. It sorts, it fits SQL, and no time zone hides in it.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
+PLAUSIBLE_FROM = 946_857_600 * SECOND
+"""2000-01-03: what is stamped before was stamped by a clock that was never set; such start in 1970, 1980 or 2000."""
 
+_END_OF_DAY = re.compile(r"([^T ]{8,10}[Tt ])24((?::?00(?::?00(?:[.,]0+)?)?)(?:[-+Z].*)?)")
+_LEAP_SECOND = re.compile(r"(.{8,10}[Tt ]\d\d:?(?:14|29|44|59):?)60((?:[.,]\d+)?(?:[-+Z].*)?)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -21,6 +26,7 @@ def parse_timestamp(text: str) -> int:
     between the years 1 and 9999 in UTC.
     """
     try:
+        text, later = _usual(text)
         moment = datetime.fromisoformat(text)
         if len(text) <= len("2026-W15-5"):
             raise ValueError("a date alone")
@@ -28,11 +34,25 @@ def parse_timestamp(text: str) -> int:
             moment = moment.replace(tzinfo=UTC)
         elif moment.tzinfo is not UTC:
             moment = moment.astimezone(UTC)
-        return (moment - _EPOCH) // _MICROSECOND
+        return (moment + timedelta(microseconds=later) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise ValueError(
             "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"
         ) from None
+
+
+def _usual(text: str) -> tuple[str, int]:
+    """The text as Python reads it, and how many microseconds later it means.
+
+    Python reads neither a `z`, nor a leap second (RFC 3339), nor 24:00 as the end of a day (ISO 8601).
+    """
+    if text.endswith("z"):
+        text = text[:-1] + "Z"
+    if found := _END_OF_DAY.fullmatch(text):
+        return f"{found[1]}00{found[2]}", 24 * HOUR
+    if found := _LEAP_SECOND.fullmatch(text):
+        return f"{found[1]}59{found[2]}", SECOND
+    return text, 0
 
 
 def format_timestamp(moment: int) -> str:

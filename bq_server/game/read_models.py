@@ -220,7 +220,7 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         definition.name,
         definition.description,
         _status(rule, enrolled, completed_at, expires_at, now),
-        1.0 if completed_at is not None else float(state.progress.fraction(rule.quest)),
+        float(state.progress.fraction(rule.quest)),
         objectives,
         [_milestone(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
         enrolled_at=enrolled.at if enrolled is not None else None,
@@ -313,8 +313,8 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             continue
         runs = Runs.load(cell)
         zone = rule.zone or zone_here
-        last = runs.stretches[-1][1] if runs.stretches else None
         period, reach = rule.place(now, zone)
+        last, count = runs.until(period)
         alive = last is not None and last >= reach
         lost_at = rule.lost_at(last, zone) if last is not None and alive else None
         given = cell.get("given", {})
@@ -323,7 +323,7 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             definition.name,
             definition.description,
             definition.period,
-            current_count=runs.current if alive else 0,
+            current_count=count if alive else 0,
             longest_count=runs.longest,
             last_recorded_at=runs.newest.at if runs.newest is not None else None,
             is_at_risk=lost_at is not None and lost_at <= rule.starts(period + 1, zone),

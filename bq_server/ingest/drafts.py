@@ -9,7 +9,7 @@ from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import ValidEvent
-from bq_server.moments import HOUR
+from bq_server.moments import HOUR, PLAUSIBLE_FROM
 
 FAR_AHEAD = 24 * HOUR
 """A timestamp further ahead than this is accepted with a warning."""
@@ -65,7 +65,7 @@ class Drafter:
 
 def _warnings(valid: ValidEvent, now: int) -> str:
     timestamp = valid.sent.timestamp
-    if not valid.sent.model_extra and (timestamp is None or timestamp - now <= FAR_AHEAD):
+    if not valid.sent.model_extra and (timestamp is None or PLAUSIBLE_FROM <= timestamp <= now + FAR_AHEAD):
         return "[]"
     unknown = list(valid.sent.model_extra or {})
     warnings = [
@@ -78,4 +78,7 @@ def _warnings(valid: ValidEvent, now: int) -> str:
     if timestamp is not None and timestamp - now > FAR_AHEAD:
         detail = "is more than 24 hours ahead of the clock"
         warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})
+    if timestamp is not None and timestamp < PLAUSIBLE_FROM:
+        detail = "is from before 2000-01-03, as of a clock that was never set; rolling challenges leave it out"
+        warnings.append({"code": "timestamp_implausible", "field": "timestamp", "detail": detail})
     return to_json(warnings).decode("utf-8")

@@ -105,6 +105,13 @@ def test_a_timestamp_a_day_ahead_is_kept_with_a_warning(bq: Project) -> None:
     assert [[warning["code"] for warning in fact["warnings"]] for fact in bq.facts()] == [[], ["timestamp_ahead"]]
 
 
+def test_a_timestamp_of_a_clock_that_was_never_set_is_kept_with_a_warning(bq: Project) -> None:
+    for sent in ("1970-01-01T00:00:00Z", "2000-01-01T10:00:00Z", "2000-01-03T00:00:00Z"):
+        bq.send_sync(event(timestamp=sent))
+    warned = [[warning["code"] for warning in fact["warnings"]] for fact in bq.facts()]
+    assert warned == [[], ["timestamp_implausible"], ["timestamp_implausible"]]
+
+
 def test_the_longest_of_everything(bq: Project) -> None:
     sent = event("😀" * 100, "😀" * 255, idempotency_key="😀" * 255, properties={"a": "x" * (65536 - len('{"a":""}'))})
     assert bq.send_sync(sent).status_code == 200

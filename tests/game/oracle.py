@@ -201,10 +201,11 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
             records.append((period(day(fact.occurred_at, zone), streak["period"]), fact.occurred_at, zone))
     periods = sorted({each for each, _, _ in records})
     group = {each: each for each in periods}
-    grace = streak["grace_period_hours"] * 3600 * 10**6
+    grace = timedelta(hours=streak["grace_period_hours"])
     for later, at, where in records:
+        shown = (EPOCH + timedelta(microseconds=at)).astimezone(where).replace(tzinfo=None)
         for earlier in periods:
-            if earlier < later and at < start_of(earlier + 2, streak["period"], where) + grace:
+            if earlier < later and shown < start_of(earlier + 2, streak["period"]) + grace:
                 old, new = group[later], group[earlier]
                 group = {each: new if root == old else root for each, root in group.items()}
     lengths = [sum(root == each for root in group.values()) for each in set(group.values())]
@@ -222,12 +223,12 @@ def period(local: date, kind: str) -> int:
     return local.year * 12 + local.month - 1
 
 
-def start_of(number: int, kind: str, zone: tzinfo) -> int:
+def start_of(number: int, kind: str) -> datetime:
+    """What the wall clock shows when a period begins."""
     if kind == "monthly":
-        first = date(number // 12, number % 12 + 1, 1)
-    else:
-        first = date(2000, 1, 3) + timedelta(days=number * (7 if kind == "weekly" else 1))
-    return int((datetime(first.year, first.month, first.day, tzinfo=zone) - EPOCH).total_seconds()) * 10**6
+        return datetime(number // 12, number % 12 + 1, 1)
+    first = date(2000, 1, 3) + timedelta(days=number * (7 if kind == "weekly" else 1))
+    return datetime(first.year, first.month, first.day)
 
 
 def run_board(board: dict[str, Any], window: str, story: list[Fact], applied_seq: int, out: Outcome) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables, as_doubles
+from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.expressions.parser import read
 from bq_server.game.expressions.simple import simple
 from bq_server.game.facts import Fact
@@ -73,8 +73,26 @@ def fact_with(held: dict[str, Any], at: int = AT) -> Fact:
     return Fact("f", 1, "custom.e", "e", "p", held, at, at)
 
 
+def rounded(value: Any) -> Any:
+    """JSON with every number a double, as near as there is one."""
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value) if abs(value) < 2**1023 else math.copysign(math.inf, value)
+    return value
+
+
+def is_exact(value: Any) -> bool:
+    """Whether all whole numbers are ones that doubles tell apart."""
+    if isinstance(value, dict | list):
+        return all(map(is_exact, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or abs(value) <= 2**53
+
+
 def by_the_engine(source: str, held: dict[str, Any]) -> Any:
-    context = cel.Context(variables={"properties": as_doubles(held), "event_name": "e", "participant_id": "p"})
+    context = cel.Context(variables={"properties": rounded(held), "event_name": "e", "participant_id": "p"})
     try:
         return cel.compile(source).execute(context)
     except KeyError as error:
@@ -112,7 +130,11 @@ def test_value_type_and_message_are_the_engines(source: str, held: dict[str, Any
         cel.compile(source)
     except ValueError:
         return
-    assert same(Formula(source).value(Variables(fact_with(held))), by_the_engine(source, held))
+    value = Formula(source).value(Variables(fact_with(held)))
+    if isinstance(value, ExpressionFailure) and "send it as text" in value.message:
+        assert not is_exact(held)
+    else:
+        assert same(value, by_the_engine(source, held))
 
 
 @pytest.mark.parametrize(

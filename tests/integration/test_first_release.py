@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bq_server.moments import format_timestamp
 from bq_server.store import sqlite
 from tests.support.answers import answers
 from tests.support.first_release import RESUMED, restore, resume, told
@@ -25,6 +26,8 @@ async def test_it_answers_as_the_first_release_did(database: Path) -> None:
     now = await answers(database, then["asked"])
     assert now.keys() == then["answers"].keys()
     for scope, sections in then["answers"].items():
+        if scope != "installation":
+            leave_out_what_was_decided_since(sections["states"], now[scope]["states"])
         for section, expected in sections.items():
             compare(f"{scope}: {section}", now[scope][section], expected)
 
@@ -34,6 +37,7 @@ async def test_the_refold_that_was_killed_goes_on_where_it_was(database: Path) -
     await resume(database, then["asked"]["moments"][0])
     now = await answers(database, then["asked"])
     assert now["installation"]["open_refolds"] == []
+    leave_out_what_was_decided_since(then["resumed"].get("states", {}), now["default/live"]["states"])
     for section in RESUMED:
         compare(section, now["default/live"][section], then["resumed"][section])
 
@@ -46,6 +50,23 @@ def test_it_holds_something_of_everything_that_the_first_release_stores(database
         cells = [cell for (cell,) in connection.execute("SELECT cell FROM cells")]
     kinds = {"points", "tiers", "zone", "badge", "criteria", "challenge", "streak", "score", "seen"}
     assert {cell.split("/")[0] for cell in cells} == kinds
+
+
+def leave_out_what_was_decided_since(then: Any, now: Any) -> None:
+    """Two things that states tell otherwise today: a record of the future counts when its time comes, and the progress
+    of a completed challenge follows the facts."""
+    for moment, states in then.items():
+        for participant, state in states.items():
+            today = now[moment][participant]
+            for old, new in zip(state["streaks"], today["streaks"], strict=True):
+                if (old["last_recorded_at"] or "") > format_timestamp(int(moment)):
+                    for name in ("current_count", "expires_at", "is_at_risk"):
+                        old.pop(name)
+                        new.pop(name)
+            for old, new in zip(state["challenges"], today["challenges"], strict=True):
+                if old["status"] == "completed":
+                    assert old.pop("progress") == 1.0
+                    new.pop("progress")
 
 
 def compare(where: str, found: Any, expected: Any) -> None:

@@ -183,10 +183,10 @@ class Formula:
         """The value for a fact, or a `ExpressionFailure`; never an exception."""
         try:
             value = self._simple(variables.fact)
+            kind = type(value)
+            return as_doubles(value) if kind is list or kind is dict else value
         except Exception as error:  # noqa: BLE001 - told by kind there
             return self._otherwise(error, variables)
-        kind = type(value)
-        return as_doubles(value) if kind is list or kind is dict else value
 
     def _otherwise(self, error: Exception, variables: Variables) -> Any:
         """What a fact gives that the simple form gives no value for."""

@@ -95,12 +95,18 @@ def simple(tree: Node) -> Simple | None:
             return None
 
 
+class InexactError(ValueError):
+    """A whole number that no double says: two such numbers would be one."""
+
+    def __init__(self) -> None:
+        super().__init__("a whole number beyond 2^53 would be rounded, and two such be one: send it as text")
+
+
 def double(value: int) -> float:
-    """A whole number of JSON as CEL sees it."""
-    try:
+    """A whole number of JSON as CEL sees it. Raises `InexactError` for one that would be rounded."""
+    if -_EXACT <= value <= _EXACT:
         return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
+    raise InexactError
 
 
 def _own(operand: Node) -> bool:

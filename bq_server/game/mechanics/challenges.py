@@ -1,7 +1,7 @@
 """Challenges: objectives within a time, milestones on the way, rewards at the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,6 +26,7 @@ from bq_server.game.mechanics.rule import (
     trigger,
 )
 from bq_server.game.state import keys
+from bq_server.moments import PLAUSIBLE_FROM
 
 
 @dataclass(slots=True)
@@ -136,6 +137,9 @@ def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
             max(each for each in (limits.starts_at, micros(duration.starts_at)) if each is not None),
             min(each for each in (limits.ends_at, micros(duration.ends_at)) if each is not None),
         )
+    elif isinstance(duration, RollingDuration):
+        # A stamp of a clock that was never set must not open the window, and so close it for good.
+        limits = replace(limits, starts_at=max(limits.starts_at or PLAUSIBLE_FROM, PLAUSIBLE_FROM))
     paid = [reward for milestone in milestones for reward in milestone.rewards] + challenge.rewards
     cosmetic = ("name", "description", "milestones", "rewards")
     return ChallengeRule(

@@ -36,7 +36,10 @@ def utc_day(at: int) -> int:
 
 def period_of(at: int, period: Period, zone: tzinfo) -> int:
     """The number of the daily, weekly (from Monday) or monthly period that holds a moment."""
-    day = local_date(at, zone)
+    return _number(local_date(at, zone), period)
+
+
+def _number(day: date, period: Period) -> int:
     match period:
         case "daily":
             return day.toordinal()
@@ -54,6 +57,26 @@ def period_start(number: int, period: Period, zone: tzinfo) -> int:
         return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return _LAST if number > 0 else _FIRST
+
+
+def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
+    """The number of the period in which the zone's wall clock was so many microseconds before what it shows then."""
+    try:
+        shown = (_EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None)
+        return _number(shown.date() if back == 0 else (shown - timedelta(microseconds=back)).date(), period)
+    except OverflowError:
+        return _number(date.min if at - back < 0 else date.max, period)
+
+
+def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
+    """When the zone's wall clock last shows so many microseconds more than at a moment."""
+    try:
+        shown = (_EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None, fold=0)
+        ended = (shown + timedelta(microseconds=ahead)).replace(tzinfo=zone)
+        # Shown twice, the later counts; never shown, the moment at which the clock skips it.
+        return (max(ended, ended.replace(fold=1), key=_micros) - _EPOCH) // _MICROSECOND if ahead else at
+    except OverflowError:
+        return at + ahead
 
 
 def _first_day(number: int, period: Period) -> date:

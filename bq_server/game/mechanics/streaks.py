@@ -17,7 +17,7 @@ from bq_server.game.effects import MilestoneReached, StreakChanged
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types
-from bq_server.game.mechanics.periods import HOUR, period_of, period_start, zone_at
+from bq_server.game.mechanics.periods import HOUR, moment_after, period_before, period_of, period_start, zone_at
 from bq_server.game.mechanics.rule import (
     Bounds,
     Grant,
@@ -106,6 +106,16 @@ class Runs:
         """The length of the newest run, whether or not it can still be continued."""
         return self.lengths()[-1] if self.stretches else 0
 
+    def until(self, period: int) -> tuple[int | None, int]:
+        """The last period recorded up to this one, none where there is none, and the length of the run up to it."""
+        found: tuple[int | None, int] = (None, 0)
+        if self.older is not None and self.older[0] <= period:
+            found = self.older
+        for (first, last, _), length in zip(self.stretches, self.lengths(), strict=True):
+            if first <= period:
+                found = min(last, period), length - max(0, last - period)
+        return found
+
     def _links(self) -> list[bool]:
         """Whether each stretch is of one run with the one before it."""
         links, reach = [], None
@@ -162,7 +172,7 @@ class StreakRule(Rule):
     condition: Condition
     period: Period
     grace: int
-    """In microseconds."""
+    """On the wall clock of the zone, in microseconds."""
     zone: tzinfo | None
     """None for the participant's own."""
     milestones: tuple[tuple[int, Rewards], ...]
@@ -285,11 +295,17 @@ class StreakRule(Rule):
     def place(self, at: int, zone: tzinfo) -> tuple[int, int]:
         """The period of a moment, and the oldest last period of a streak that a record at that moment continues."""
         period = period_of(at, self.period, zone)
-        return period, (period_of(at - self.grace, self.period, zone) if self.grace else period) - 1
+        reach = (period_before(at, self.grace, self.period, zone) if self.grace else period) - 1
+        return period, reach - self._is_skipped(reach, zone)
 
     def lost_at(self, last: int, zone: tzinfo) -> int:
         """When a streak whose last period is this one can no longer be continued, in microseconds."""
-        return self.starts(last + 2, zone) + self.grace
+        following = last + 1 + self._is_skipped(last + 1, zone)
+        return moment_after(self.starts(following + 1, zone), self.grace, zone)
+
+    def _is_skipped(self, period: int, zone: tzinfo) -> bool:
+        """Whether the zone has no such period: a day that was left out, as Apia's 30th of December 2011."""
+        return self.period == "daily" and zone is not UTC and self.starts(period, zone) == self.starts(period + 1, zone)
 
     def starts(self, period: int, zone: tzinfo) -> int:
         """When a period starts, in microseconds."""
