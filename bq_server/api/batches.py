@@ -6,9 +6,10 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from bq_server.api.operations import Call
+from bq_server.api.call import Call
 from bq_server.api.replies import Reply
-from bq_server.api.request_parser import BatchError, BatchEvents, RequestParser
+from bq_server.api.request_parser import BatchEvents, RequestParser
+from bq_server.api.schemas.events import BatchError
 from bq_server.events import Event
 from bq_server.ingest.acceptance import Accepted, Made, NotTaken
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.api.operations import Call
+from bq_server.api.call import Call
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, Refusal

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
-from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import parse_timestamp
 from bq_server.store import environments
 from bq_server.store.database import Database
