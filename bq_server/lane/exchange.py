@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from bq_server.api.batches import taken_of
 from bq_server.api.middleware.envelope import log_refused
 from bq_server.api.problems import as_refusal, problem_reply, status_of
+from bq_server.api.queued import accepted_reply, batch_reply
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
-from bq_server.api.resources.events import accepted_reply, batch_reply
 from bq_server.ingest.acceptance import Accepted, NotTaken
 from bq_server.ingest.unavailable import refusal_of
 from bq_server.lane.head import Head, LaneRoute

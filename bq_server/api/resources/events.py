@@ -5,10 +5,10 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from bq_server.api.batches import BatchOutcome, replayed, take_batch
+from bq_server.api.batches import replayed, take_batch
 from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
-from bq_server.api.replies import Reply
+from bq_server.api.queued import accepted_reply, batch_answer, batch_reply
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.schemas.events import (
     ACCEPT_BATCH_ANSWER,
@@ -30,7 +30,7 @@ from bq_server.api.schemas.events import (
 )
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS
-from bq_server.ingest.acceptance import Accepted, Conflicting, Intake, NotTaken
+from bq_server.ingest.acceptance import Conflicting, Intake, NotTaken
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
@@ -63,26 +63,6 @@ def _shown(effect: dict[str, Any]) -> dict[str, Any]:
     return {"type": effect["type"]} | {
         name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
     }
-
-
-def accepted_reply(result: Accepted) -> Reply:
-    """The answer to a queued event, without `wait=fact`: an `AcceptedAnswer`, written by hand as it is so frequent."""
-    body = b'{"accepted":true,"message_id":"%s"}' % result.message_id.encode()
-    return Reply(202, body, replayed((result,)))
-
-
-def batch_reply(taken: BatchOutcome[Accepted]) -> Reply:
-    """The answer to a batch, without `wait=fact`."""
-    return taken.reply(_batch_answer(taken), 202, leave_out={"event_ids", "fact_ids"})
-
-
-def _batch_answer(taken: BatchOutcome[Accepted]) -> BatchAnswer:
-    return BatchAnswer(
-        accepted=len(taken.results),
-        rejected=taken.rejected,
-        message_ids=[result.message_id for result in taken.results],
-        errors=taken.errors,
-    )
 
 
 PREFIX = "/api/v1/ingest"
@@ -156,7 +136,7 @@ class EventsResource:
         taken = await take_batch(call, self._parser, self._intake.accept)
         if not waits:
             return batch_reply(taken).response()
-        answer = _batch_answer(taken)
+        answer = batch_answer(taken)
         facts = await self._settled(call, answer.message_ids)
         answer.event_ids = [event_id for event_id, _ in facts]
         answer.fact_ids = [fact_id for _, fact_id in facts]
