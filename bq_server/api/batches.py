@@ -39,10 +39,10 @@ class BatchOutcome(Generic[R]):
 
 
 async def take_batch(
-    call: Call, reading: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
+    call: Call, parser: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
 ) -> BatchOutcome[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
-    events = await reading.many(call)
+    events = await parser.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 

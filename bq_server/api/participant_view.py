@@ -31,7 +31,7 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
     return found
 
 
-async def standing(
+async def view_of_participant(
     connection: Connection, call: Call, games: Games, participant_id: str | None = None
 ) -> ParticipantView:
     """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""

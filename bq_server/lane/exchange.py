@@ -55,10 +55,10 @@ class Exchange:
         try:
             if head.route is LaneRoute.EVENT:
                 header_key = None if head.idempotency_key is None else text_of_header(head.idempotency_key)
-                events = [lane.reading.event(self._key.scope, body, header_key)]
+                events = [lane.parser.event(self._key.scope, body, header_key)]
             else:
                 self._batch = BatchEvents()
-                deque(lane.reading.read_into(self._batch, self._key.scope, body), maxlen=0)
+                deque(lane.parser.read_into(self._batch, self._key.scope, body), maxlen=0)
                 events = list(self._batch.valid.values())
             if events:
                 lane.intake.accept_soon(events).add_done_callback(self._accepted)

@@ -37,7 +37,7 @@ class Lane:
 
     keyring: Keyring
     intake: Intake
-    reading: RequestParser
+    parser: RequestParser
     clocks: Clocks
     ids: IdSource
     budget: ByteBudget
@@ -64,7 +64,7 @@ class Lane:
 
         Who refuses, and how, is the handlers' to say.
         """
-        limits = self.reading.bodies
+        limits = self.parser.bodies
         batch = head.route is LaneRoute.BATCH
         if head.length > min(BODY_BYTES, limits.batch if batch else limits.single):
             return None

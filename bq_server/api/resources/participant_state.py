@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
-from bq_server.api.participant_view import ParticipantView, known_participant, standing
+from bq_server.api.participant_view import ParticipantView, known_participant, view_of_participant
 from bq_server.api.schemas.participant_state import (
     BadgesAnswer,
     BadgesQuery,
@@ -71,7 +71,7 @@ class ParticipantStateResource:
         query = call.query
         chosen = set(query.include.split(",")) if query.include else set(get_args(Section))
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
             ranks = await self._ranks(connection, call, at) if "leaderboards" in chosen else None
         now = self._clocks.now(call.scope)
         sections: dict[str, Any] = {
@@ -108,7 +108,7 @@ class ParticipantStateResource:
     async def get_points(self, call: Call) -> Response:
         """A participant's points."""
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
         points = read_points(at.cells)
         answer = PointsAnswer(
             participant_id=at.participant.participant_id,
@@ -154,7 +154,7 @@ class ParticipantStateResource:
         """The badges, held or not."""
         query = call.query
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
         wanted = None if query.badge_codes is None else set(query.badge_codes.split(","))
         badges = [
             badge
@@ -173,7 +173,7 @@ class ParticipantStateResource:
     async def list_streaks(self, call: Call) -> Response:
         """A participant's streaks."""
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
         return json_response(
             StreaksAnswer(
                 participant_id=at.participant.participant_id,
@@ -185,7 +185,7 @@ class ParticipantStateResource:
     async def get_tier(self, call: Call) -> Response:
         """A participant's tier, the next, and those before."""
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
         tier = read_tier(at.game, at.cells)
         answer = TierAnswer(
             participant_id=at.participant.participant_id,
@@ -199,7 +199,7 @@ class ParticipantStateResource:
     async def list_challenges(self, call: Call) -> Response:
         """A participant's way through each challenge."""
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games)
         return json_response(
             ChallengesAnswer(
                 participant_id=at.participant.participant_id,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import standing, unknown_participant
+from bq_server.api.participant_view import unknown_participant, view_of_participant
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.schemas.participants import (
     CREATE_BODY,
@@ -127,7 +127,7 @@ class ParticipantsResource:
 
     async def _profile(self, call: Call, participant_id: str) -> ProfileAnswer:
         async with self._database.read() as connection:
-            at = await standing(connection, call, self._games, participant_id)
+            at = await view_of_participant(connection, call, self._games, participant_id)
         streaks = [each for each in read_streaks(at.game, at.cells, self._clocks.now(call.scope)) if each.current_count]
         return ProfileAnswer(
             participant_id=participant_id,
