@@ -28,6 +28,7 @@ from bq_server.lane.lane import Lane
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.server.composition import (
+    Rooms,
     Site,
     follow_game_file,
     open_sandbox,
@@ -108,9 +109,10 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         running.log_of_requests,
     )
     await store.database.serve()
-    health = HealthChecks(store, stream, processing, intake, running)
-    sources = await metrics_sources(site, store, processing, intake)
-    operations = list(operations_of(*resources(site, store, stream, processing, intake, sandbox, health, sources)))
+    rooms = Rooms(store, stream, processing, intake, sandbox)
+    health = HealthChecks(rooms, running)
+    sources = await metrics_sources(site, rooms)
+    operations = list(operations_of(*resources(site, rooms, health, sources)))
     running.log(site.directory)
     docs = DocsResource(operations, __version__, intake.parser.limits)
     return [*routes(operations, keyring, store.clocks), *docs.routes]

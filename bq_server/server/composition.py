@@ -125,6 +125,17 @@ class SandboxRoom:
     importing: Importing
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All that stand when the server has started."""
+
+    store: StoreRoom
+    stream: StreamRoom
+    processing: ProcessingRoom
+    intake: IntakeRoom
+    sandbox: SandboxRoom
+
+
 async def open_store(site: Site) -> StoreRoom:
     """Open the database, which gets its identity when it is new."""
     database = await site.stack.enter_async_context(Database.open(site.directory.database))

@@ -9,7 +9,7 @@ from bq_server.api.resources.health import Check
 from bq_server.clock import Clock
 from bq_server.metrics.counts import milliseconds_of
 from bq_server.metrics.families import Waiting
-from bq_server.server.composition import IntakeRoom, ProcessingRoom, StoreRoom, StreamRoom
+from bq_server.server.composition import Rooms, StreamRoom
 from bq_server.server.running import Running
 from bq_server.store.database import StoreUnavailable
 from bq_server.stream.connection import StreamUnavailable
@@ -21,14 +21,12 @@ FULL_BYTES = 4 << 20
 class HealthChecks:
     """Each check returns what is wrong, or None."""
 
-    def __init__(
-        self, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, intake: IntakeRoom, running: Running
-    ) -> None:
-        self._database = store.database
-        self._stream = stream
-        self._consumer = processing.consumer
-        self._games = processing.games
-        self._damage = intake.damage
+    def __init__(self, rooms: Rooms, running: Running) -> None:
+        self._database = rooms.store.database
+        self._stream = rooms.stream
+        self._consumer = rooms.processing.consumer
+        self._games = rooms.processing.games
+        self._damage = rooms.intake.damage
         self._running = running
 
     @property

@@ -20,24 +20,16 @@ from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.ingest.dead_letters import GivenUpMessages
 from bq_server.metrics.families import Sources
 from bq_server.metrics.loop_delay import LoopDelay
-from bq_server.server.composition import IntakeRoom, ProcessingRoom, SandboxRoom, Site, StoreRoom, StreamRoom
+from bq_server.server.composition import Rooms, Site
 from bq_server.server.health_checks import HealthChecks, waiting
 from bq_server.server.lifecycle import background
 from bq_server.store import sqlite
 
 
-def resources(
-    site: Site,
-    store: StoreRoom,
-    stream: StreamRoom,
-    processing: ProcessingRoom,
-    intake: IntakeRoom,
-    sandbox: SandboxRoom,
-    health: HealthChecks,
-    sources: Sources,
-) -> list[object]:
+def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) -> list[object]:
     """Every resource whose operations are routed and documented."""
-    database, clocks, games, parser = store.database, store.clocks, processing.games, intake.parser
+    processing, intake, sandbox = rooms.processing, rooms.intake, rooms.sandbox
+    database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
     return [
         EventsResource(intake.intake, processing.processor, intake.messages, sandbox.settling, database, parser),
         FactsResource(database),
@@ -58,13 +50,13 @@ def resources(
             clocks,
             parser,
         ),
-        DeadLettersResource(GivenUpMessages(stream.letters)),
+        DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
-        MetricsResource(sources, partial(waiting, stream, site.clock), health.checks),
+        MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
     ]
 
 
-async def metrics_sources(site: Site, store: StoreRoom, processing: ProcessingRoom, intake: IntakeRoom) -> Sources:
+async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
     """Where the metrics read their counts; begins to watch the loop's delay."""
     running = site.running
     assert running.durability is not None, "the stream is open"  # noqa: S101
@@ -74,12 +66,12 @@ async def metrics_sources(site: Site, store: StoreRoom, processing: ProcessingRo
         running.requests,
         running.connection_counts,
         running.budget,
-        intake.counts,
-        intake.writer.counts,
-        processing.consumer.counts,
-        processing.processor.counts,
+        rooms.intake.counts,
+        rooms.intake.writer.counts,
+        rooms.processing.consumer.counts,
+        rooms.processing.processor.counts,
         loop_delay.seconds,
-        store.database.path,
+        rooms.store.database.path,
         site.settings.queue_limit,
         (__version__, sqlite.VERSION, running.durability.server),
     )
