@@ -11,6 +11,7 @@ from bq_server.api.middleware.envelope import path_parameter
 from bq_server.api.schemas.values import Query
 from bq_server.events import Scope
 from bq_server.refusals import Code, Refusal
+from bq_server.store.keys import ApiKey
 
 admin = structlog.get_logger("bq_server.admin")
 
@@ -22,9 +23,14 @@ class Call(Generic[Q]):
     """A request that passed the door, with its query as the model that its operation names."""
 
     request: Request
-    scope: Scope
-    """The environment its key acts on."""
+    key: ApiKey | None
+    """The key that opened the door; none where none is needed."""
     query: Q
+
+    @property
+    def scope(self) -> Scope:
+        """The environment that the key acts on."""
+        return self.key.scope if self.key is not None else Scope("", "")
 
     def record(self, action: str, **about: object) -> None:
         """Log what was done that is no event, once it is done: by which key, where and what.

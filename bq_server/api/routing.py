@@ -40,12 +40,12 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         request.scope["bq.route"] = url
         operation = methods["GET" if request.method == "HEAD" else request.method]
-        scope = Scope("", "")
+        key = None
         try:
             if operation.scope is not None:
                 require_single(request)
-                scope = authenticate(request, keyring, operation.scope).scope
-            response = await operation.handle(Call(request, scope, _query(request, operation.query)))
+                key = authenticate(request, keyring, operation.scope)
+            response = await operation.handle(Call(request, key, _query(request, operation.query)))
         except Refusal as refusal:
             await discard_body(request)
             response = problem_response(request, refusal)
@@ -54,7 +54,7 @@ def _endpoint(
             response = Response(status_code=400)  # nobody is there to read it
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
-        if shown := sandbox_clock(clocks, scope):
+        if key is not None and (shown := sandbox_clock(clocks, key.scope)):
             response.headers["X-Sandbox-Clock"] = shown
         return response
 

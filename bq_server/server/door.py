@@ -18,7 +18,7 @@ async def open_door(site: Site, store: StoreRoom) -> Keyring:
     async with store.database.transaction() as connection:
         site.running.new_key = await _first_key(connection, site)
     dev_key = settings.dev_key and api_keys.of_setting(settings.dev_key.get_secret_value(), clock())
-    keyring = Keyring(store.database, [dev_key] if dev_key else [])
+    keyring = Keyring(store.database, clock, [dev_key] if dev_key else [])
     await keyring.refresh()
     await site.stack.enter_async_context(background(keyring.keep_fresh()))
     return keyring

@@ -26,7 +26,7 @@ from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.routing import routes
 from bq_server.audit.verification import Verifying
-from bq_server.clock import Clocks
+from bq_server.clock import Clocks, system_clock
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
@@ -96,7 +96,7 @@ async def _client(database: Database, key: str, now: int) -> Any:
     async with database.read() as connection:
         own = {scope: each.clock for scope, each in (await environments.every(connection)).items() if each.clock}
     clocks = Clocks(lambda: now, own)
-    keyring = Keyring(database)
+    keyring = Keyring(database, system_clock)
     await keyring.refresh()
     compiled = Games()
     app = Starlette(

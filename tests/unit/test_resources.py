@@ -18,7 +18,6 @@ from bq_server.api.resources.gamify import GamifyResource
 from bq_server.api.schemas.health import LiveAnswer
 from bq_server.api.schemas.values import PageQuery
 from bq_server.concurrency.byte_budget import ByteBudget, Lease
-from bq_server.events import Scope as Environment
 from bq_server.ingest.validation import Limits
 from bq_server.refusals import Code, Refusal
 
@@ -58,7 +57,7 @@ async def test_a_handler_is_declared_named_and_summarised_where_it_stands() -> N
     assert (fall_silent.method, fall_silent.summary) == ("DELETE", "Fall silent")
     assert greet.query is PageQuery
     assert fall_silent.query().model_dump() == {}
-    answer = await greet.handle(Call(Request({"type": "http"}), Environment("", ""), PageQuery(page=3)))
+    answer = await greet.handle(Call(Request({"type": "http"}), None, PageQuery(page=3)))
     assert answer.body == b"Hello, from 40 on"
     described = document([greet, fall_silent], "1", Limits(1, 1, 1))["paths"]["/greetings"]
     assert [each["operationId"] for each in described.values()] == ["greet", "fall_silent"]

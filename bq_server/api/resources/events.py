@@ -163,6 +163,9 @@ class EventsResource:
     async def process_event(self, call: Call[SyncQuery]) -> Response:
         """Process an event before answering, for testing."""
         query = call.query
+        if query.dry_run and (call.key is None or not call.key.rehearses):
+            detail = "A dry run shows rules and the participant's state, and needs the scope read beside ingest."
+            raise Refusal(Code.FORBIDDEN, detail)
         event = await self._parser.one(call)
         if query.dry_run:
             return json_response(await self._rehearse(event))
