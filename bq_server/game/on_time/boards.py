@@ -25,7 +25,7 @@ class BoardWindows:
 
     __slots__ = ("_latest", "_slots")
 
-    def __init__(self, code: str, windows: Sequence[str]) -> None:
+    def __init__(self, code: str, windows: Sequence[Window]) -> None:
         self._slots = [(f"{code}/{window}", window) for window in windows]
         self._latest: tuple[int, Sequence[tuple[str, str, str]]] | None = None
 
