@@ -96,8 +96,24 @@ class _New:
 class _Batch:
     outcomes: list[Outcome] = field(default_factory=list)
     new: dict[Scope, _New] = field(default_factory=dict)
-    played: Played = field(default_factory=Played)
+    runners: dict[Scope, GameRunner] = field(default_factory=dict)
+    """Of the environments that have new events; each has begun."""
     warnings: int = 0
+
+    def abandon(self) -> None:
+        """It is not to be written."""
+        for runner in self.runners.values():
+            runner.abandon()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A batch begun in the transaction before its own: read after all that is written there."""
+
+    events: Sequence[Event]
+    turn: int
+    """Of that transaction."""
+    batch: _Batch
 
 
 class Processor:
@@ -109,7 +125,20 @@ class Processor:
         self._clocks = clocks
         self._games = games
         self._folding = Folding()
+        self._expected: Sequence[Event] = ()
+        self._ahead: _Ahead | None = None
         self.counts = ProcessingCounts()
+
+    def expect(self, events: Sequence[Event]) -> None:
+        """Say which events `process` is called with next: this very sequence, or an empty one for none.
+
+        It changes no outcome. They are begun before the transaction of those before them ends, so that the game works
+        out what they mean while that is committed; when anything else is written in between, or the commit fails, what
+        was begun is forgotten.
+        """
+        self._expected = events
+        if not events:
+            self._forget()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and answer one outcome for each.
@@ -117,8 +146,13 @@ class Processor:
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
         began = time.perf_counter()
-        async with self._database.transaction() as connection:
-            batch = await self._process(connection, events)
+        try:
+            async with self._database.transaction() as connection:
+                batch = await self._process(connection, events)
+                await self._look_ahead(connection, events)
+        except BaseException:
+            self._forget()
+            raise
         self._count(batch, time.perf_counter() - began)
         return batch.outcomes
 
@@ -161,32 +195,83 @@ class Processor:
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
         async with self._database.transaction(undo=True) as connection:
-            batch = await self._process(connection, [event], rehearsed=True)
+            self._forget()
+            batch, versions = await self._divided(connection, [event])
+            played = Played()
+            for scope, new in batch.new.items():
+                runner = await self._runner(connection, scope, versions[scope], new.now)
+                played = await runner.rehearse(new.facts)
         fact = batch.outcomes[0].fact
         effects = [
             unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at)
-            for each in batch.played.effects.get(fact.fact_id, ())
+            for each in played.effects.get(fact.fact_id, ())
         ]
-        return Rehearsal(batch.outcomes[0], effects, batch.played.explanations)
+        return Rehearsal(batch.outcomes[0], effects, played.explanations)
 
-    async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
-        references = connection.references
-        before = await connection.run(lambda reading: store.before(reading, references, events))
-        batch = await self._folding.run(partial(self._divide, before, events))
-        for scope, new in batch.new.items():
-            game = await self._games.at(connection, scope, before.versions[scope])
-            runner = GameRunner(connection, scope, game, self._ids, new.now, self._folding)
-            if rehearsed:
-                batch.played = await runner.rehearse(new.facts)
-            else:
-                await runner.play(new.facts, partial(_record, new.rows))
+    async def _process(self, connection: Connection, events: Sequence[Event]) -> _Batch:
+        batch = self._begun(events) or await self._begin(connection, events)
+        try:
+            for scope, runner in batch.runners.items():
+                await runner.finish()
                 batch.warnings += runner.warned
-                connection.defer(partial(catalog.add, scope=scope, seen=new.seen))
-        if not rehearsed:
+                connection.defer(partial(catalog.add, scope=scope, seen=batch.new[scope].seen))
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)
+        except BaseException:
+            batch.abandon()
+            raise
         return batch
+
+    async def _begin(self, connection: Connection, events: Sequence[Event]) -> _Batch:
+        """Read what the events need, and have them folded. Nothing is written."""
+        batch, versions = await self._divided(connection, events)
+        try:
+            for scope, new in batch.new.items():
+                runner = batch.runners[scope] = await self._runner(connection, scope, versions[scope], new.now)
+                await runner.begin(new.facts, partial(_record, new.rows))
+        except BaseException:
+            batch.abandon()
+            raise
+        return batch
+
+    async def _divided(self, connection: Connection, events: Sequence[Event]) -> tuple[_Batch, Mapping[Scope, int]]:
+        """New events told from others, and the version of the game in force of each environment."""
+        references = connection.references
+        before = await connection.run(lambda reading: store.before(reading, references, events))
+        return await self._folding.run(partial(self._divide, before, events)), before.versions
+
+    async def _runner(self, connection: Connection, scope: Scope, version: int, now: int) -> GameRunner:
+        game = await self._games.at(connection, scope, version)
+        return GameRunner(connection, scope, game, self._ids, now, self._folding)
+
+    async def _look_ahead(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Begin the events that are expected next. To be called once everything of this transaction was handed on."""
+        expected, self._expected = self._expected, ()
+        if not expected or expected is events or self._database.awaited:
+            return
+        await connection.deferred()
+        try:
+            batch = await self._begin(connection, expected)
+        except Exception as error:  # noqa: BLE001 - their own transaction will meet it, and this one is not to blame
+            log.info("batch.not_begun", error=repr(error))
+        else:
+            self._ahead = _Ahead(expected, self._database.turn, batch)
+
+    def _begun(self, events: Sequence[Event]) -> _Batch | None:
+        """The batch of these events as it was begun, if that still holds in the transaction under way."""
+        ahead = self._ahead
+        if ahead is None or ahead.events is not events or ahead.turn + 1 != self._database.turn:
+            self._forget()
+            return None
+        self._ahead = None
+        return ahead.batch
+
+    def _forget(self) -> None:
+        """Give up what was begun."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.batch.abandon()
 
     def _count(self, batch: _Batch, seconds: float) -> None:
         """Count what was committed."""

@@ -107,6 +107,13 @@ class Database:
         self._intake: Connection
         self._references = References()
         self._intake_lock = asyncio.Lock()
+        self._waiting = 0
+        self._version = 0
+        self.turn = 0
+        """One more with each transaction, and two more with one before which another process has written.
+
+        So what was read in a transaction still holds in one whose turn is the next, if the first was committed.
+        """
 
     @classmethod
     @asynccontextmanager
@@ -149,7 +156,7 @@ class Database:
         async with self._turn_to_write():
             with _unavailable():
                 try:
-                    await self._writer.execute("BEGIN IMMEDIATE")
+                    await self._writer.run(self._begin)
                     yield self._writer
                     await self._writer.deferred()
                     if undo:
@@ -161,6 +168,17 @@ class Database:
                     await self._writer.run(self._roll_back)
                     raise
 
+    @property
+    def awaited(self) -> bool:
+        """Whether someone waits for a turn to write."""
+        return self._waiting > 0
+
+    def _begin(self, connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        self.turn += 1 if version == self._version else 2
+        self._version = version
+
     def _roll_back(self, connection: Any) -> None:
         # On the connection's own thread, after whatever a caller that was cancelled has left to run there.
         self._references.forget()
@@ -169,11 +187,14 @@ class Database:
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
+        self._waiting += 1
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._write_lock.acquire()
         except TimeoutError:
             raise StoreUnavailable("those that write before this one take too long") from None
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:

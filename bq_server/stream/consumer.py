@@ -1,7 +1,12 @@
-"""Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash."""
+"""Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash.
+
+While there is a backlog, the next batch is read while one is processed, and one is acknowledged while the next is
+processed. No two are processed at once.
+"""
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +20,7 @@ from bq_server.metrics.counts import ConsumerCounts
 from bq_server.moments import SECOND
 from bq_server.stream.counts import SETTLED, Totals, make_group
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
-from bq_server.stream.entries import Handler, NotNow, Result, StreamEntry
+from bq_server.stream.entries import Expect, Handler, NotNow, Result, StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
@@ -97,10 +102,12 @@ class Consumer:
         name: str,
         clock: Clock,
         totals: Totals | None = None,
+        expect: Expect | None = None,
     ) -> None:
         self._client = client
         self._keys = keys
         self._handle = handle
+        self._expect = expect
         self._name = name
         self._clock = clock
         self._totals = totals or Totals()
@@ -111,6 +118,12 @@ class Consumer:
         """By message id; they stay pending in the stream."""
         self._fruitless = 0
         """Batches in a row of which no message could be processed."""
+        self._recovered = False
+        """Whether all that was delivered before is settled or put off."""
+        self._next: asyncio.Future[list[StreamEntry]] | None = None
+        """The batch that is read while another is processed."""
+        self._ending: asyncio.Future[None] | None = None
+        """Of a batch that is processed and being acknowledged."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
@@ -120,27 +133,28 @@ class Consumer:
     async def run(self) -> None:
         """Read and settle until `stop`; whatever fails is tried again, so that this never ends by an exception."""
         failures = 0
-        recovered = False
         while not self._stopped.done():
             try:
-                if not recovered:
+                if not self._recovered:
                     self._totals.groups_made += await make_group(self._client, self._keys)
                     await self._recover()
-                    recovered = True
+                    self._recovered = True
                     self._moved()
                 due = await self._due()
                 await self._settle(due)
                 if len(self._deferred) < MOST_DEFERRED:
-                    await self._settle(await self._read(block=len(due) < BATCH))
+                    await self._settle(await self._following(block=len(due) < BATCH))
                 elif not due:
                     await self._pause(BACKOFF_SECONDS[-1])
                 self._moved()
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
                 # A reply may have been lost with its messages delivered: take over what is pending before reading on.
-                recovered = False
+                self._recovered = False
+                await self._let_go()
                 await self._wait_after(error, failures)
                 failures += 1
+        await self._let_go()
 
     def stop(self) -> None:
         """Finish the batch under way, then let `run` return."""
@@ -229,12 +243,61 @@ class Consumer:
         reply = read.result()
         return [self._entry(*entry) for entry in reply[0][1]] if reply else []
 
+    async def _following(self, *, block: bool) -> list[StreamEntry]:
+        """The batch that was read ahead; otherwise as `_read`."""
+        following, self._next = self._next, None
+        if following is not None:
+            return await following
+        await self._ended()
+        return await self._read(block=block)
+
+    def _read_ahead(self, entries: Sequence[StreamEntry]) -> None:
+        """Read what follows a batch that is about to be processed, if it is likely that there is more."""
+        if self._recovered and self._next is None and len(entries) >= BATCH and not self._deferred:
+            self._next = asyncio.ensure_future(self._read_expected())
+
+    async def _read_expected(self) -> list[StreamEntry]:
+        entries = await self._read(block=False)
+        if entries and self._expect is not None:
+            await self._expect(entries)
+        return entries
+
+    async def _ended(self) -> None:
+        """Wait until the batch before is acknowledged. Raises what that has raised."""
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            await ending
+
+    async def _let_go(self) -> None:
+        """Await what is under way, and forget what was read ahead: it stays pending, and is taken over."""
+        following, self._next = self._next, None
+        with suppress(Exception):
+            await self._ended()
+        with suppress(Exception):
+            if following is not None and (entries := await following):
+                await self._forgive(entries)
+        if self._expect is not None:
+            await self._expect(())
+
     async def _settle(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
+        self._read_ahead(entries)
         results = await self._handled(entries)
+        await self._ended()
         if results is None:
             return
+        if self._next is None or any(result is not None for result in results):
+            await self._end(entries, results)
+        else:
+            self._ending = asyncio.ensure_future(self._end_beside(entries, results))
+
+    async def _end_beside(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+        await self._end(entries, results)
+        self._moved()
+
+    async def _end(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+        """Take what is settled out of the stream, and see to the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             for entry in entries:
