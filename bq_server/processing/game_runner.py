@@ -1,10 +1,9 @@
 """Facts through the game, over the store: on time where that can be, through the step where the past is needed.
 
 The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
-holds the event loop. While some facts are written, the next are folded.
+holds the event loop. Folding and writing take turns: two threads that both want the interpreter need longer than one.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +32,8 @@ from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
 PORTION = 100
-"""Facts that are folded before they are handed on: they are written while the next are folded."""
+"""Facts that are folded before they are written. While the game works, a request waits for the interpreter after every
+system call; while rows are written, those that have come catch up."""
 
 Effects = Mapping[str, list[PackedEffect]]
 """What facts caused, by fact id."""
@@ -77,50 +77,19 @@ class GameRunner:
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
-        self._played = Played()
-        self._record: Record = _nothing
-        self._facts: Mapping[str, list[GameFact]] = {}
-        """New ones, by participant."""
-        self._folds: list[asyncio.Future[tuple[list[str], Changes]]] = []
-        """Each answers the participants whose facts are not on time, and what those of the others led to."""
-        self._late: list[str] = []
-        """Participants whose facts are not on time."""
-        self._abandoned = False
 
-    async def begin(self, facts: Sequence[GameFact], record: Record) -> None:
-        """Read what new facts need and have them folded. Nothing is written before `finish`, which may come later.
-
-        It may come in another transaction than this, if nobody has written in between. Otherwise call `abandon`.
-        """
-        self._record = record
-        self._facts = _by_participant(facts)
-        await self._hold(self._facts)
-        if self._game.pending:
-            self._late = list(self._facts)
-            return
-        quick, self._late, wanted = await self._folding.run(self._read)
-        apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
-        self._folds = [self._folding.start(partial(self._advance, some, apart)) for some in _portions(quick)]
-
-    async def finish(self) -> Played:
-        """Write the facts with what they led to."""
-        played = self._played
-        for fold in self._folds:
-            late, self._changes = await fold
-            self._late += late
-            self._hand_on()
-        if self._late:
-            some = [fact for participant_id in self._late for fact in self._facts[participant_id]]
+    async def play(self, facts: Sequence[GameFact], record: Record) -> Played:
+        """Fold new facts in, and write them with what they led to."""
+        played = Played()
+        by_participant = _by_participant(facts)
+        await self._hold(by_participant)
+        late = await self._on_time(by_participant, record, played)
+        if late:
+            some = [fact for participant_id in late for fact in by_participant[participant_id]]
             await self._step(some, played)
-            await self._folding.run(partial(self._record, self._changes, some, played.effects))
+            await self._folding.run(partial(record, self._changes, some, played.effects))
         await self._finish()
         return played
-
-    def abandon(self) -> None:
-        """Fold no further: what was read no longer holds, or nobody wants it."""
-        self._abandoned = True
-        for fold in self._folds:
-            fold.cancel()
 
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
         """Fold new facts in and say why definitions did or didn't apply to them. Nothing is written."""
@@ -178,12 +147,26 @@ class GameRunner:
         """How many facts an expression had no usable value for."""
         return sum(each.count for each in self._warnings)
 
-    def _read(self) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
+        """Take what is on time; answers the participants whose facts are not."""
+        if self._game.pending:
+            return list(by_participant)
+        quick, late, wanted = await self._folding.run(partial(self._read, by_participant))
+        apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
+        for some in _portions(quick):
+            late += await self._folding.run(partial(self._advance, some, apart, record, played))
+            self._hand_on()
+            await self._connection.deferred()
+        return late
+
+    def _read(
+        self, by_participant: Mapping[str, list[GameFact]]
+    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
         tracks = self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []
         wanted: list[tuple[int, str]] = []
-        for participant_id, facts in self._facts.items():
+        for participant_id, facts in by_participant.items():
             if not all(fact.fact_type.startswith(CUSTOM_PREFIX) for fact in facts):
                 late.append(participant_id)
                 continue
@@ -197,12 +180,11 @@ class GameRunner:
                 wanted += [(held.reference, key) for each in reads for key in each.apart]
         return quick, late, wanted
 
-    def _advance(self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]]) -> tuple[list[str], Changes]:
-        late: list[str] = []
-        changes = Changes(self._scope, self._now)
+    def _advance(
+        self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record, played: Played
+    ) -> list[str]:
+        late = []
         for each in quick:
-            if self._abandoned:
-                break
             effects: Effects = {}
             if any(found.parts for found in each.reads):
                 held = each.held
@@ -216,15 +198,15 @@ class GameRunner:
                 except NotOnTime:
                     late.append(each.participant_id)
                     continue
-                self._take_turn(changes, turn, state)
+                self._take_turn(turn, state)
                 effects = turn.effects
-                self._played.effects.update(effects)
+                played.effects.update(effects)
             self._warnings += each.warnings.values()
-            self._record(changes, each.facts, effects)
-        return late, changes
+            record(self._changes, each.facts, effects)
+        return late
 
-    def _take_turn(self, changes: Changes, turn: ParticipantTurn, state: dict[str, Any]) -> None:
-        who = turn.participant_id
+    def _take_turn(self, turn: ParticipantTurn, state: dict[str, Any]) -> None:
+        changes, who = self._changes, turn.participant_id
         number = state.get("entries", 0)
         for paid in turn.paid:
             number += 1
@@ -304,10 +286,6 @@ class GameRunner:
 
 
 _moment = attrgetter("occurred_at", "seq")
-
-
-def _nothing(changes: Changes, facts: Sequence[GameFact], effects: Effects) -> None:
-    """Records of a run that takes no new facts."""
 
 
 def _by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:

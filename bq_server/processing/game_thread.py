@@ -16,8 +16,4 @@ class Folding:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call a function there; answers what it answers, raises what it raises."""
-        return await self.start(work)
-
-    def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """As `run`, without waiting."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -38,18 +38,6 @@ class _Trial:
     first_failed_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """Messages as events."""
-
-    entries: Sequence[StreamEntry]
-    events: list[Event]
-    places: list[int]
-    """The entry of each event."""
-    results: list[Result]
-    """For each entry: why it can't be read, or None."""
-
-
 class MessageProcessor:
     """Processes messages, and remembers of those that wait what they have failed of."""
 
@@ -57,28 +45,25 @@ class MessageProcessor:
         self._processor = processor
         self._clock = clock
         self._trials: dict[str, _Trial] = {}
-        self._expected: _Decoded | None = None
-
-    async def expect(self, entries: Sequence[StreamEntry]) -> None:
-        """Say which messages `process` is called with next: this very sequence, or an empty one for none.
-
-        It changes no result; see `Processor.expect`.
-        """
-        self._expected = await _decoded(entries) if entries else None
-        self._processor.expect(self._expected.events if self._expected else ())
 
     async def process(self, entries: Sequence[StreamEntry]) -> list[Result]:
         """Make facts of the messages; answer what became of each.
 
         Raises `StoreUnavailable` when nothing can be processed; what was, takes no effect twice.
         """
-        decoded, self._expected = self._expected, None
-        if decoded is None or decoded.entries is not entries:
-            decoded = await _decoded(entries)
-        outcomes = await self._processor.process_separately(decoded.events)
-        for place, outcome in zip(decoded.places, outcomes, strict=True):
-            decoded.results[place] = self._result(entries[place].known_as, outcome)
-        return decoded.results
+        results: list[Result] = [None] * len(entries)
+        events: dict[int, Event] = {}
+        slices = TimeSlices()
+        for position, entry in enumerate(entries):
+            await slices.give_way()
+            try:
+                events[position] = Event.from_payload(entry.payload, entry.known_as)
+            except (ValueError, TypeError) as error:
+                results[position] = f"it can't be read: {error}"
+        outcomes = await self._processor.process_many(list(events.values()))
+        for position, outcome in zip(events, outcomes, strict=True):
+            results[position] = self._result(entries[position].known_as, outcome)
+        return results
 
     def _result(self, message_id: str, outcome: Outcome | Exception) -> Result:
         if isinstance(outcome, Exception):
@@ -107,17 +92,3 @@ class MessageProcessor:
         if trial.failures >= FAILURES and now - trial.first_failed_at >= TRIAL_SECONDS * SECOND:
             return f"it failed by itself {trial.failures} times: {error!r}"
         return NotNow(f"message {message_id} has failed and is tried again: {error!r}", RETRY_SECONDS)
-
-
-async def _decoded(entries: Sequence[StreamEntry]) -> _Decoded:
-    found = _Decoded(entries, [], [], [None] * len(entries))
-    slices = TimeSlices()
-    for place, entry in enumerate(entries):
-        await slices.give_way()
-        try:
-            found.events.append(Event.from_payload(entry.payload, entry.known_as))
-        except (ValueError, TypeError) as error:
-            found.results[place] = f"it can't be read: {error}"
-        else:
-            found.places.append(place)
-    return found

@@ -1,7 +1,7 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -53,6 +53,10 @@ class Conflict:
     fact: StoredFact
 
 
+GROUP = 100
+"""Most events that are worked on at once. A transaction may take several groups, for its end costs as much as a group:
+but one after the other, so that requests are answered meanwhile, and it ends after any of them for whoever waits."""
+
 Outcome = Processed | Duplicate | Conflict
 
 
@@ -96,24 +100,8 @@ class _New:
 class _Batch:
     outcomes: list[Outcome] = field(default_factory=list)
     new: dict[Scope, _New] = field(default_factory=dict)
-    runners: dict[Scope, GameRunner] = field(default_factory=dict)
-    """Of the environments that have new events; each has begun."""
+    played: Played = field(default_factory=Played)
     warnings: int = 0
-
-    def abandon(self) -> None:
-        """It is not to be written."""
-        for runner in self.runners.values():
-            runner.abandon()
-
-
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """A batch begun in the transaction before its own: read after all that is written there."""
-
-    events: Sequence[Event]
-    turn: int
-    """Of that transaction."""
-    batch: _Batch
 
 
 class Processor:
@@ -125,20 +113,7 @@ class Processor:
         self._clocks = clocks
         self._games = games
         self._folding = Folding()
-        self._expected: Sequence[Event] = ()
-        self._ahead: _Ahead | None = None
         self.counts = ProcessingCounts()
-
-    def expect(self, events: Sequence[Event]) -> None:
-        """Say which events `process` is called with next: this very sequence, or an empty one for none.
-
-        It changes no outcome. They are begun before the transaction of those before them ends, so that the game works
-        out what they mean while that is committed; when anything else is written in between, or the commit fails, what
-        was begun is forgotten.
-        """
-        self._expected = events
-        if not events:
-            self._forget()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and answer one outcome for each.
@@ -146,15 +121,39 @@ class Processor:
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
         began = time.perf_counter()
-        try:
-            async with self._database.transaction() as connection:
-                batch = await self._process(connection, events)
-                await self._look_ahead(connection, events)
-        except BaseException:
-            self._forget()
-            raise
-        self._count(batch, time.perf_counter() - began)
+        async with self._database.transaction() as connection:
+            batch = await self._process(connection, events)
+        self._count([batch], time.perf_counter() - began)
         return batch.outcomes
+
+    async def process_many(self, events: Sequence[Event]) -> list[Outcome | Exception]:
+        """As `process_separately`, for any number of events: they share transactions, group by group.
+
+        When this raises, those of earlier transactions are facts: to process them again repeats them.
+        """
+        outcomes: list[Outcome | Exception] = []
+        while len(rest := events[len(outcomes) :]) > GROUP:
+            try:
+                outcomes += await self._process_groups(rest)
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - for an event of some group, so each is tried by itself, and tells of it
+                for group in _groups(rest):
+                    outcomes += await self.process_separately(group)
+        return outcomes + (await self.process_separately(rest) if rest else [])
+
+    async def _process_groups(self, events: Sequence[Event]) -> list[Outcome]:
+        """Process the events in one transaction, or only some groups of them when another transaction waits."""
+        began = time.perf_counter()
+        batches: list[_Batch] = []
+        async with self._database.transaction() as connection:
+            for group in _groups(events):
+                batches.append(await self._process(connection, group))
+                await connection.deferred()
+                if self._database.awaited:
+                    break
+        self._count(batches, time.perf_counter() - began)
+        return [outcome for batch in batches for outcome in batch.outcomes]
 
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """Process the events together or, when one of them makes that fail, each by itself.
@@ -189,102 +188,51 @@ class Processor:
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
             batch = await self._process(connection, [event])
-        self._count(batch, time.perf_counter() - began)
+        self._count([batch], time.perf_counter() - began)
         return batch.outcomes[0]
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
         async with self._database.transaction(undo=True) as connection:
-            self._forget()
-            batch, versions = await self._divided(connection, [event])
-            played = Played()
-            for scope, new in batch.new.items():
-                runner = await self._runner(connection, scope, versions[scope], new.now)
-                played = await runner.rehearse(new.facts)
+            batch = await self._process(connection, [event], rehearsed=True)
         fact = batch.outcomes[0].fact
         effects = [
             unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at)
-            for each in played.effects.get(fact.fact_id, ())
+            for each in batch.played.effects.get(fact.fact_id, ())
         ]
-        return Rehearsal(batch.outcomes[0], effects, played.explanations)
+        return Rehearsal(batch.outcomes[0], effects, batch.played.explanations)
 
-    async def _process(self, connection: Connection, events: Sequence[Event]) -> _Batch:
-        batch = self._begun(events) or await self._begin(connection, events)
-        try:
-            for scope, runner in batch.runners.items():
-                await runner.finish()
+    async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
+        references = connection.references
+        before = await connection.run(lambda reading: store.before(reading, references, events))
+        batch = await self._folding.run(partial(self._divide, before, events))
+        for scope, new in batch.new.items():
+            game = await self._games.at(connection, scope, before.versions[scope])
+            runner = GameRunner(connection, scope, game, self._ids, new.now, self._folding)
+            if rehearsed:
+                batch.played = await runner.rehearse(new.facts)
+            else:
+                await runner.play(new.facts, partial(_record, new.rows))
                 batch.warnings += runner.warned
-                connection.defer(partial(catalog.add, scope=scope, seen=batch.new[scope].seen))
+                connection.defer(partial(catalog.add, scope=scope, seen=new.seen))
+        if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
                     await facts.record_duplicate(connection, event, outcome.fact)
-        except BaseException:
-            batch.abandon()
-            raise
         return batch
 
-    async def _begin(self, connection: Connection, events: Sequence[Event]) -> _Batch:
-        """Read what the events need, and have them folded. Nothing is written."""
-        batch, versions = await self._divided(connection, events)
-        try:
-            for scope, new in batch.new.items():
-                runner = batch.runners[scope] = await self._runner(connection, scope, versions[scope], new.now)
-                await runner.begin(new.facts, partial(_record, new.rows))
-        except BaseException:
-            batch.abandon()
-            raise
-        return batch
-
-    async def _divided(self, connection: Connection, events: Sequence[Event]) -> tuple[_Batch, Mapping[Scope, int]]:
-        """New events told from others, and the version of the game in force of each environment."""
-        references = connection.references
-        before = await connection.run(lambda reading: store.before(reading, references, events))
-        return await self._folding.run(partial(self._divide, before, events)), before.versions
-
-    async def _runner(self, connection: Connection, scope: Scope, version: int, now: int) -> GameRunner:
-        game = await self._games.at(connection, scope, version)
-        return GameRunner(connection, scope, game, self._ids, now, self._folding)
-
-    async def _look_ahead(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Begin the events that are expected next. To be called once everything of this transaction was handed on."""
-        expected, self._expected = self._expected, ()
-        if not expected or expected is events or self._database.awaited:
-            return
-        await connection.deferred()
-        try:
-            batch = await self._begin(connection, expected)
-        except Exception as error:  # noqa: BLE001 - their own transaction will meet it, and this one is not to blame
-            log.info("batch.not_begun", error=repr(error))
-        else:
-            self._ahead = _Ahead(expected, self._database.turn, batch)
-
-    def _begun(self, events: Sequence[Event]) -> _Batch | None:
-        """The batch of these events as it was begun, if that still holds in the transaction under way."""
-        ahead = self._ahead
-        if ahead is None or ahead.events is not events or ahead.turn + 1 != self._database.turn:
-            self._forget()
-            return None
-        self._ahead = None
-        return ahead.batch
-
-    def _forget(self) -> None:
-        """Give up what was begun."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.batch.abandon()
-
-    def _count(self, batch: _Batch, seconds: float) -> None:
-        """Count what was committed."""
-        counts, outcomes = self.counts, batch.outcomes
+    def _count(self, batches: Sequence[_Batch], seconds: float) -> None:
+        """Count what was committed in a transaction."""
+        counts, outcomes = self.counts, [outcome for batch in batches for outcome in batch.outcomes]
         counts.seconds.observe(seconds)
         counts.events.observe(len(outcomes))
-        fresh = sum(len(new.facts) for new in batch.new.values())
+        fresh = sum(len(new.facts) for batch in batches for new in batch.new.values())
         counts.facts += fresh
         if fresh < len(outcomes):
             conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
             counts.conflicts += conflicts
             counts.duplicates += len(outcomes) - fresh - conflicts
-        counts.warnings += batch.warnings
+        counts.warnings += sum(batch.warnings for batch in batches)
 
     def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
         """Tell new events from those that are facts or repeat one; give the new ones their place."""
@@ -314,6 +262,11 @@ class Processor:
                 new.seen.add(event.event_name, event.received_at, game_fact.properties)
             batch.outcomes.append(Processed(fact, fresh=True))
         return batch
+
+
+def _groups(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    for start in range(0, len(events), GROUP):
+        yield events[start : start + GROUP]
 
 
 def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFact, GameFact]:

@@ -233,16 +233,8 @@ async def _start(
 
     games = Games()
     processor = Processor(database, ids, clocks, games)
-    message_processor = MessageProcessor(processor, clock)
-    consumer = Consumer(
-        reading,
-        names,
-        message_processor.process,
-        name=ids.new("consumer"),
-        clock=clock,
-        totals=totals,
-        expect=message_processor.expect,
-    )
+    handler = MessageProcessor(processor, clock).process
+    consumer = Consumer(reading, names, handler, name=ids.new("consumer"), clock=clock, totals=totals)
     await stack.enter_async_context(_running(consumer))
     refolding = Refolding(database, games, ids, clocks)
     await stack.enter_async_context(_background(refolding.run()))

@@ -108,12 +108,6 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
-        self._version = 0
-        self.turn = 0
-        """One more with each transaction, and two more with one before which another process has written.
-
-        So what was read in a transaction still holds in one whose turn is the next, if the first was committed.
-        """
 
     @classmethod
     @asynccontextmanager
@@ -156,7 +150,7 @@ class Database:
         async with self._turn_to_write():
             with _unavailable():
                 try:
-                    await self._writer.run(self._begin)
+                    await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
                     await self._writer.deferred()
                     if undo:
@@ -172,12 +166,6 @@ class Database:
     def awaited(self) -> bool:
         """Whether someone waits for a turn to write."""
         return self._waiting > 0
-
-    def _begin(self, connection: Any) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        (version,) = connection.execute("PRAGMA data_version").fetchone()
-        self.turn += 1 if version == self._version else 2
-        self._version = version
 
     def _roll_back(self, connection: Any) -> None:
         # On the connection's own thread, after whatever a caller that was cancelled has left to run there.

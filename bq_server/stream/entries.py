@@ -33,6 +33,3 @@ Result = str | NotNow | None
 
 Handler = Callable[[Sequence[StreamEntry]], Awaitable[Sequence[Result]]]
 """Processes a batch. What it raises means that nothing can be processed now."""
-
-Expect = Callable[[Sequence[StreamEntry]], Awaitable[None]]
-"""Is told which batch, the very sequence, is to be processed next; an empty one stands for none."""

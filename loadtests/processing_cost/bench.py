@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, Self
 
@@ -54,14 +53,9 @@ class Bench:
             await work
 
     async def drain(self, batches: Sequence[Sequence[StreamEntry]]) -> None:
-        """Process batches of messages one after the other, each expected while the one before is processed.
-
-        Raises `RuntimeError` where a message becomes no fact.
-        """
-        for batch, following in zip_longest(batches, batches[1:], fillvalue=()):
-            expecting = asyncio.create_task(self._messages.expect(following))
+        """Process batches of messages one after the other. Raises `RuntimeError` where one becomes no fact."""
+        for batch in batches:
             troubles = [result for result in await self._messages.process(batch) if result is not None]
-            await expecting
             if troubles:
                 raise RuntimeError(f"a message was not processed: {troubles[0]}")
 
