@@ -231,17 +231,17 @@ class Consumer:
     async def _read(self, *, block: bool) -> list[StreamEntry]:
         """The next batch; empty when nothing came, with `block` for a while, or the consumer is to stop."""
         wait = BLOCK_MILLISECONDS if block else None
-        read: asyncio.Future[Any] = asyncio.ensure_future(
-            self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=wait)
-        )
+        command = self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=wait)
+        if not block:  # never given up: its reply would be left on a connection that is still used
+            return self._entries(await command)
+        read: asyncio.Future[Any] = asyncio.ensure_future(command)
         await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
             # It may have been answered all the same: its messages stay pending and are taken over at the next start.
             read.cancel()
             await asyncio.wait({read})
             return []
-        reply = read.result()
-        return [self._entry(*entry) for entry in reply[0][1]] if reply else []
+        return self._entries(read.result())
 
     async def _following(self, *, block: bool) -> list[StreamEntry]:
         """The batch that was read ahead; otherwise as `_read`."""
@@ -257,8 +257,9 @@ class Consumer:
             self._next = asyncio.ensure_future(self._read_backlog())
 
     async def _read_backlog(self) -> list[StreamEntry]:
+        """A larger batch, if there is so much."""
         entries: list[StreamEntry] = []
-        while len(entries) < BACKLOG_BATCH:
+        while len(entries) < BACKLOG_BATCH and not self._stopped.done():
             more = await self._read(block=False)
             entries += more
             if len(more) < BATCH:
@@ -397,6 +398,9 @@ class Consumer:
     async def _pause(self, seconds: float) -> None:
         """Wait, but not past `stop`."""
         await asyncio.wait({self._stopped}, timeout=seconds)
+
+    def _entries(self, reply: Any) -> list[StreamEntry]:
+        return [self._entry(*entry) for entry in reply[0][1]] if reply else []
 
     @staticmethod
     def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:
