@@ -1,7 +1,7 @@
 """Facts through the game, over the store: on time where that can be, through the step where the past is needed.
 
 The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
-holds the event loop. While some facts are written, the next are folded.
+holds the event loop. Folding and writing take turns: two threads that both want the interpreter need longer than one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,8 @@ from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
 PORTION = 100
-"""Facts that are folded before they are handed on: they are written while the next are folded."""
+"""Facts that are folded before they are written. While the game works, a request waits for the interpreter after every
+system call; while rows are written, those that have come catch up."""
 
 Effects = Mapping[str, list[PackedEffect]]
 """What facts caused, by fact id."""
@@ -155,6 +156,7 @@ class GameRunner:
         for some in _portions(quick):
             late += await self._folding.run(partial(self._advance, some, apart, record, played))
             self._hand_on()
+            await self._connection.deferred()
         return late
 
     def _read(
