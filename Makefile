@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
+TYPESCRIPT := clients/typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -52,6 +53,15 @@ $(FASTIFY)/node_modules/.stamp: $(FASTIFY)/package-lock.json
 	cd $(FASTIFY) && npm ci --silent
 	@touch $@
 
+# What compiling and testing the TypeScript client needs; without node its tests are skipped.
+clients:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(TYPESCRIPT)/node_modules/.stamp; \
+	else echo "no npm: the TypeScript client will not be tested"; fi
+
+$(TYPESCRIPT)/node_modules/.stamp: $(TYPESCRIPT)/package-lock.json
+	cd $(TYPESCRIPT) && npm ci --silent --ignore-scripts
+	@touch $@
+
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
 binary: build/venv.stamp
 	@packaging/build.sh dist
@@ -69,7 +79,7 @@ test-binary: $(VENV)/dev.stamp
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
-# the Fastify peer does the same for its packages.
+# the Fastify peer, and of the TypeScript client, does the same for its packages.
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
