@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
-TYPESCRIPT := clients/typescript
+NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
@@ -53,13 +53,19 @@ $(FASTIFY)/node_modules/.stamp: $(FASTIFY)/package-lock.json
 	cd $(FASTIFY) && npm ci --silent
 	@touch $@
 
-# What compiling and testing the TypeScript client needs; without node its tests are skipped.
-clients:
-	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(TYPESCRIPT)/node_modules/.stamp; \
-	else echo "no npm: the TypeScript client will not be tested"; fi
+# What generating, compiling and testing clients needs; without it those tests are skipped.
+clients: build/contract.stamp
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NPM_TESTED:=/node_modules/.stamp); \
+	else echo "no npm: no TypeScript will be tested"; fi
 
-$(TYPESCRIPT)/node_modules/.stamp: $(TYPESCRIPT)/package-lock.json
-	cd $(TYPESCRIPT) && npm ci --silent --ignore-scripts
+$(NPM_TESTED:=/node_modules/.stamp): %/node_modules/.stamp: %/package-lock.json
+	cd $* && npm ci --silent --ignore-scripts
+	@touch $@
+
+build/contract.stamp: requirements/contract.txt
+	rm -rf build/contract
+	$(PYTHON) -m venv build/contract
+	build/contract/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/contract.txt
 	@touch $@
 
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
@@ -84,6 +90,7 @@ lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra binary pyproject.toml -c requirements/run.txt -o requirements/binary.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/contract.in -o requirements/contract.txt
 
 # What takes long says so first: a silent program is taken for one that hangs.
 $(VENV)/bin/python:
