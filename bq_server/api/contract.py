@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from bq_server.api.resources.events import BatchAnswer, RehearsalAnswer, SyncEffectsAnswer
-from bq_server.api.resources.gamify import ProcessedBatchAnswer
+from bq_server.api.schemas.events import BatchAnswer, RehearsalAnswer, SyncEffectsAnswer
+from bq_server.api.schemas.gamify import ProcessedBatchAnswer
 
 OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("POST", "/api/v1/ingest/events"): "ingestEvent",

@@ -1,13 +1,17 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
 from bq_server.api.json_schemas import Used, schemas_of
 from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
-from bq_server.api.problems import MEDIA_TYPE, STATUS, Problem
+from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bq_server.api.schemas.problems import Problem
+from bq_server.ingest.models import BatchIn
+from bq_server.ingest.validation import Limits
 from bq_server.refusals import Code
 
 Json = dict[str, Any]
@@ -15,12 +19,13 @@ Json = dict[str, Any]
 NDJSON = "application/x-ndjson"
 
 
-def document(operations: Sequence[Operation], version: str) -> Json:
-    """The whole document as JSON-serialisable data."""
+def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
+    """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
     references, schemas = schemas_of(_used(operations))
+    _limit_batches(schemas, references, limits)
     paths: dict[str, Json] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references, limits)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,11 +66,11 @@ def _used(operations: Sequence[Operation]) -> Iterator[Used]:
             yield model, "serialization"
 
 
-def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
+def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
     name = OPERATION_IDS[operation.method, operation.path]
     described: Json = {
         "tags": [operation.tag],
-        "summary": operation.summary,
+        "summary": operation.summary.format_map(asdict(limits)),
         "operationId": name,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
         "responses": {},
@@ -91,7 +96,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
         answers[str(status)] = {"description": answer.description, "content": content}
     refusals: dict[int, list[str]] = {}
     for code in _codes(operation):
-        refusals.setdefault(STATUS[code][0], []).append(f"`{code}`")
+        refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
         models = [*VARIANTS.get((name, status), ()), Problem]
         schemas = [references[model, "serialization"] for model in models]
@@ -117,6 +122,15 @@ def _codes(operation: Operation) -> list[Code]:
     if operation.path not in ALWAYS:
         codes |= {Code.OVERLOADED, Code.STOPPING}
     return [code for code in Code if code in codes]
+
+
+def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
+    """Say how many events a batch may have: its model can't know, the settings do."""
+    reference = references.get((BatchIn, "validation"))
+    if reference is not None:
+        batch = schemas[reference["$ref"].rpartition("/")[2]]
+        batch["description"] = batch["description"].replace("`max_batch_events`", str(limits.max_batch_events))
+        batch["properties"]["events"]["maxItems"] = limits.max_batch_events
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
