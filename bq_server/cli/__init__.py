@@ -1,7 +1,7 @@
 """Commands: parse, call, print. What a command needs is imported when it runs, so that every `--help` is quick."""
 
 import signal
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -10,11 +10,27 @@ from bq_server.runtime import collector
 
 app = typer.Typer(
     name="bq-server",
-    help="A self-hosted gamification event engine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A self-hosted gamification event engine."""
+
+
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
