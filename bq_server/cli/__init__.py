@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bq_server.cli import backup, dead, doctor, game, harness, health, keys, serve, verify, version
+from bq_server.cli import backup, dead, doctor, facts, game, harness, health, keys, participants, serve, verify, version
 from bq_server.runtime import collector
 
 app = typer.Typer(
@@ -42,6 +42,8 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead.app, name="dead")
+app.add_typer(facts.app, name="facts")
+app.add_typer(participants.app, name="participants")
 app.add_typer(game.app, name="game")
 app.add_typer(harness.app, name="harness")
 
