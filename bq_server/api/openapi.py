@@ -1,37 +1,31 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
-
+from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
+from bq_server.api.json_schemas import Used, schemas_of
+from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bq_server.api.schemas.problems import Problem
 from bq_server.ingest.models import BatchIn
 from bq_server.ingest.validation import Limits
-
-_REF = "#/components/schemas/{model}"
+from bq_server.refusals import Code
 
 Json = dict[str, Any]
+
+NDJSON = "application/x-ndjson"
 
 
 def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
     """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
-    used: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
-    for operation in operations:
-        if operation.body is not None:
-            used[(operation.body, "validation")] = None
-        for answer in operation.answers.values():
-            used[(answer.model, "serialization")] = None
-    references, definitions = models_json_schema(list(used), ref_template=_REF)
+    references, schemas = schemas_of(_used(operations))
+    _limit_batches(schemas, references, limits)
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references, limits)
-    schemas: Json = definitions.get("$defs", {})
-    _limit_batches(schemas, references, limits)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -39,6 +33,10 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
             "version": version,
             "description": "A self-hosted gamification event engine. Every refusal is a problem document (RFC 9457).",
         },
+        "servers": list(SERVERS),
+        "tags": [
+            {"name": name, "description": TAGS[name]} for name in TAGS if name in {each.tag for each in operations}
+        ],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -55,11 +53,25 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
     }
 
 
+def _used(operations: Sequence[Operation]) -> Iterator[Used]:
+    """Every model that a request or an answer has."""
+    yield Problem, "serialization"
+    for operation in operations:
+        if operation.body is not None:
+            yield operation.body, "validation"
+        for answer in operation.answers.values():
+            yield answer.model, "serialization"
+    for models in VARIANTS.values():
+        for model in models:
+            yield model, "serialization"
+
+
 def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
+    name = OPERATION_IDS[operation.method, operation.path]
     described: Json = {
         "tags": [operation.tag],
         "summary": operation.summary.format_map(asdict(limits)),
-        "operationId": operation.handle.__name__,
+        "operationId": name,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
         "responses": {},
     }
@@ -67,27 +79,49 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
         described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
         described["description"] = f"Needs a key with the scope `{operation.scope}`."
     if operation.body is not None:
-        content: Json = {"schema": references[(operation.body, "validation")]}
-        if operation.body_example is not None:
-            content["example"] = operation.body_example
-        described["requestBody"] = {"required": True, "content": {operation.body_media_type: content}}
-    for status, answer in operation.answers.items():
-        content = {"schema": references[(answer.model, "serialization")]}
-        if answer.example is not None:
-            content["example"] = answer.example
-        described["responses"][str(status)] = {
-            "description": answer.description,
-            "content": {answer.media_type: content},
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                operation.body_media_type: _content(
+                    operation.body_media_type, references[operation.body, "validation"], operation.body_example
+                )
+            },
         }
+    answers: Json = described["responses"]
+    for status, answer in operation.answers.items():
+        models = [*VARIANTS.get((name, status), ()), answer.model]
+        schemas = [references[model, "serialization"] for model in models]
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        content = {answer.media_type: _content(answer.media_type, schema, answer.example)}
+        answers[str(status)] = {"description": answer.description, "content": content}
     refusals: dict[int, list[str]] = {}
-    for code in operation.every_code:
+    for code in _codes(operation):
         refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
-        described["responses"][str(status)] = {
-            "description": ", ".join(codes),
-            "content": {MEDIA_TYPE: {"schema": references[(Problem, "serialization")]}},
-        }
+        models = [*VARIANTS.get((name, status), ()), Problem]
+        schemas = [references[model, "serialization"] for model in models]
+        if len(schemas) == 1:
+            content = {MEDIA_TYPE: {"schema": schemas[0]}}
+        else:  # generators read one of the types only: each has both
+            content = {key: {"schema": {"anyOf": schemas}} for key in (MEDIA_TYPE, "application/json")}
+        answers[str(status)] = {"description": ", ".join(codes), "content": content}
     return described
+
+
+def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
+    """A body: of lines, each of which is of the schema, where it is NDJSON."""
+    if media_type == NDJSON:
+        line = schema["$ref"].rpartition("/")[2]
+        return {"schema": {"type": "string", "format": "binary", "description": f"Lines, each a `{line}`."}}
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
+def _codes(operation: Operation) -> list[Code]:
+    """All refusals of an operation: its own, those of every route (an unknown parameter), and those of the gate."""
+    codes = {*operation.every_code, Code.VALIDATION_FAILED}
+    if operation.path not in ALWAYS:
+        codes |= {Code.OVERLOADED, Code.STOPPING}
+    return [code for code in Code if code in codes]
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
@@ -119,10 +153,12 @@ def _query_parameters(operation: Operation) -> list[Json]:
         # A parameter that is left out is not null: the schema of its value is the other branch.
         branches = [branch for branch in field.get("anyOf", []) if branch != {"type": "null"}]
         value = {**branches[0]} if branches else {key: field[key] for key in field if key != "title"}
+        if "const" in value:  # one choice is a choice: pages show a list, and generators make an enumeration
+            value["enum"] = [value.pop("const")]
         if field.get("default") is not None:
             value["default"] = field["default"]
         parameter = {"name": name, "in": "query", "required": False, "schema": value}
-        description = field.get("description") or value.pop("description", None)
+        description = value.pop("description", None) or field.get("description")
         if description:
             parameter["description"] = description
         parameters.append(parameter)

@@ -55,7 +55,6 @@ class Operation:
     summary: str
     """In one line. `{max_batch_events}` and other limits in braces stand for what the settings say."""
     handle: Callable[[Call[Any]], Awaitable[Response]]
-    """Its name is the `operationId`."""
     answers: Mapping[int, DocumentedAnswer]
     scope: KeyScope | None = None
     """The scope a key needs; None for a route that needs no key."""
@@ -95,7 +94,7 @@ def operation(
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """Declare the route of the handler below, with the fields of `Operation`.
 
-    The handler's call has this query; its name is the `operationId`, and the first line of its docstring the summary.
+    The handler's call has this query; the first line of its docstring is the summary. `contract` names the operation.
     """
 
     def declare(handler: Handler[R, Q]) -> Handler[R, Q]:

@@ -12,16 +12,17 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner
 
+from bq_server import __version__
 from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.cli import app
 from bq_server.cli.options import flag, variable
 from bq_server.refusals import Code
 from bq_server.settings import Settings
-from tests.support.process import ServerProcess
+from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GROUPS = ["", "keys", "dead", "game", "harness"]
+GROUPS = ["", "keys", "dead", "facts", "participants", "game", "harness"]
 
 
 def settings_table() -> str:
@@ -137,3 +138,12 @@ def test_the_docs_page_loads_nothing_from_elsewhere(server: ServerProcess) -> No
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_version_is_told_by_an_option_too() -> None:
+    assert run("--version").stdout == run("version").stdout == f"{__version__}\n"
+
+
+def test_help_says_what_a_setting_means_to_the_command() -> None:
+    assert "Address that the server listens on." in help_of("health").replace("\n", " ")
+    assert "Address to listen on." in help_of("serve")
