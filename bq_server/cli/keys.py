@@ -21,6 +21,7 @@ class KeyScope(StrEnum):
     INGEST = "ingest"
     READ = "read"
     METRICS = "metrics"
+    WEBHOOKS = "webhooks"
     ADMIN = "admin"
 
 

@@ -46,9 +46,14 @@ from bq_server.api.resources import (
     participant_state,
     participants,
     sandbox,
+    webhooks,
 )
 from bq_server.clock import Clock, Clocks, system_clock
 from bq_server.concurrency.byte_budget import ByteBudget
+from bq_server.delivery.addresses import is_loopback
+from bq_server.delivery.dispatcher import Dispatcher
+from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
@@ -290,6 +295,12 @@ async def _start(
         running.requests,
         running.log_of_requests,
     )
+    setting = settings.webhook_addresses
+    private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
+    endpoints = Endpoints(database, ids, clocks, secrets.token_bytes, private=private)
+    sender = await stack.enter_async_context(Sender(clock, private=private))
+    dispatcher = Dispatcher(database, endpoints, sender, clock, settings.webhook_retry_seconds)
+    await stack.enter_async_context(_background(dispatcher.run()))
     await database.serve()
     loop_delay = LoopDelay()
     await stack.enter_async_context(_background(loop_delay.watch()))
@@ -302,6 +313,7 @@ async def _start(
         writer.counts,
         consumer.counts,
         processor.counts,
+        dispatcher.counts,
         loop_delay.seconds,
         database.path,
         settings.queue_limit,
@@ -328,6 +340,7 @@ async def _start(
             clocks,
             how,
         ),
+        *webhooks.operations(endpoints, database, how),
         *dead_letters.operations(GivenUpMessages(letters)),
         *health.operations(checks, _cautions(consumer, letters), running.promise, __version__),
         *metrics.operations(sources, partial(_waiting, backlog, clock), checks),

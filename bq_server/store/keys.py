@@ -12,7 +12,7 @@ from bq_server.store.queries import load
 _queries = load("keys")
 
 Environment = Literal["live", "test"]
-KeyScope = Literal["ingest", "read", "metrics", "admin"]
+KeyScope = Literal["ingest", "read", "metrics", "webhooks", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
 
 DEV_KEY = "BQ_DEV_KEY"

@@ -25,6 +25,7 @@ POSTS = [
 OTHERS: dict[str, tuple[str, str, str]] = {
     "/facts": ("GET", "read", "/facts"),
     "/facts/{fact_id}": ("GET", "read", "/facts/fact_x"),
+    "/facts/{fact_id}/effects": ("GET", "read", "/facts/fact_x/effects"),
     "/ingest/messages/{message_id}": ("GET", "read", "/ingest/messages/1-0"),
     "/events/catalog": ("GET", "read", "/events/catalog"),
     "/events/catalog/{event_name}": ("GET", "read", "/events/catalog/login"),
@@ -61,6 +62,17 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/sandbox/reset": ("POST", "admin", "/sandbox/reset"),
     "/sandbox/export": ("GET", "read", "/sandbox/export"),
     "/sandbox/import": ("POST", "admin", "/sandbox/import"),
+    "/webhooks/endpoints": ("GET", "webhooks", "/webhooks/endpoints"),
+    "/webhooks/endpoints/{endpoint_id}": ("GET", "webhooks", "/webhooks/endpoints/e"),
+    "/webhooks/endpoints/{endpoint_id}/secret": ("POST", "webhooks", "/webhooks/endpoints/e/secret"),
+    "/webhooks/endpoints/{endpoint_id}/test": ("POST", "webhooks", "/webhooks/endpoints/e/test"),
+    "/webhooks/endpoints/{endpoint_id}/replay": ("POST", "webhooks", "/webhooks/endpoints/e/replay"),
+    "/webhooks/endpoints/{endpoint_id}/deliveries": ("GET", "webhooks", "/webhooks/endpoints/e/deliveries"),
+    "/webhooks/endpoints/{endpoint_id}/deliveries/{delivery_id}/retry": (
+        "POST",
+        "webhooks",
+        "/webhooks/endpoints/e/deliveries/d/retry",
+    ),
 }
 """A method of every other route, the scope it needs, and a path of it."""
 

@@ -17,7 +17,7 @@ from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn, FactWarning
 from bq_server.moments import format_timestamp
 from bq_server.processing.processor import Conflict, Processed, Processor
-from bq_server.processing.recorded_effects import effects_of
+from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Settling
 from bq_server.store.database import Database
@@ -167,13 +167,6 @@ def _order(message_id: str) -> tuple[int, int]:
     return int(millisecond), int(number)
 
 
-def _shown(effect: dict[str, Any]) -> dict[str, Any]:
-    """An effect beside the event that caused it, whose participant and fact go without saying."""
-    return {"type": effect["type"]} | {
-        name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
-    }
-
-
 def accepted_reply(result: Accepted) -> Reply:
     """The answer to a queued event, without `wait=fact`: an `AcceptedAnswer`, written by hand as it is so frequent."""
     body = b'{"accepted":true,"message_id":"%s"}' % result.message_id.encode()
@@ -262,7 +255,7 @@ def operations(
         if query.include is None:
             return json_response(answer, 200, replayed([result]), left_out)
         async with database.read() as connection:
-            caused = [_shown(effect) for effect in await effects_of(connection, fact)]
+            caused = [shown(effect) for effect in await effects_of(connection, fact)]
         told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
         return json_response(told, 200, replayed([result]), left_out)
 
@@ -275,7 +268,7 @@ def operations(
             fact_type=event.fact_type,
             would_be="processed" if fresh else "duplicate",
             warnings=from_json(event.warnings),
-            effects=[_shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
+            effects=[shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
             definitions=[
                 Applied(
                     definition=each.definition,

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from bq_server.api.operations import Call, DocumentedAnswer, Operation, Query, json_response
 from bq_server.ingest.models import FactWarning, Timestamp
 from bq_server.moments import format_timestamp
+from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts
-from bq_server.store.database import Database
+from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 
 MOST_PAGE_CHARACTERS = 1 << 20
@@ -38,6 +39,13 @@ class FactAnswer(BaseModel):
     processed_at: Moment = Field(description="When the fact was committed.")
     idempotency_key: str | None
     warnings: list[FactWarning]
+
+
+class FactEffectsAnswer(BaseModel):
+    """What a fact caused, as `include=effects` tells it."""
+
+    fact_id: str
+    effects: list[dict[str, Any]]
 
 
 class FactsAnswer(BaseModel):
@@ -101,15 +109,27 @@ def operations(database: Database) -> list[Operation]:
         return json_response(answer)
 
     async def get_fact(call: Call) -> Response:
-        fact_id = call.parameter("fact_id")
         async with database.read() as connection:
-            fact = await facts.by_id(connection, call.scope, fact_id)
-        if fact is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
-        return json_response(fact_answer(fact))
+            return json_response(fact_answer(await _fact(connection, call)))
+
+    async def get_effects(call: Call) -> Response:
+        async with database.read() as connection:
+            fact = await _fact(connection, call)
+            caused = await effects_of(connection, fact)
+        return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=[shown(each) for each in caused]))
 
     prefix, tag = "/api/v1/facts", "Facts"
     return [
+        Operation(
+            "GET",
+            f"{prefix}/{{fact_id}}/effects",
+            tag,
+            "What a fact caused when it was processed",
+            get_effects,
+            {200: DocumentedAnswer(FactEffectsAnswer, "Its effects.")},
+            scope="read",
+            codes=(Code.NOT_FOUND,),
+        ),
         Operation(
             "GET",
             prefix,
@@ -131,6 +151,15 @@ def operations(database: Database) -> list[Operation]:
             codes=(Code.NOT_FOUND,),
         ),
     ]
+
+
+async def _fact(connection: Connection, call: Call) -> StoredFact:
+    """The fact that the path names. Raises `Refusal`."""
+    fact_id = call.parameter("fact_id")
+    fact = await facts.by_id(connection, call.scope, fact_id)
+    if fact is None:
+        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+    return fact
 
 
 def _fitting(found: list[StoredFact]) -> int:
