@@ -1,8 +1,34 @@
-"""Causes of awards: what they are, and how they are kept in few bytes.
+"""Causes of awards: how they are built, and how they are kept in few bytes.
 
 A cause names what was reached, such as `challenge:spring/0.5`; where each fact is paid by itself, the fact's id ends
 it: `points:spend:fact_01jr...`. It is unique per participant.
 """
+
+
+def of_points(code: str, fact_id: str) -> str:
+    """A points rule that paid a fact."""
+    return f"points:{code}:{fact_id}"
+
+
+def of_criteria(definition: str) -> str:
+    """The criteria of a definition, `badge/<code>`, met."""
+    return f"criteria:{definition}"
+
+
+def of_challenge(code: str, milestone: str | None = None) -> str:
+    """A challenge completed or, with its name, a milestone of it reached."""
+    return f"challenge:{code}" if milestone is None else f"challenge:{code}/{milestone}"
+
+
+def of_streak(code: str, at: int) -> str:
+    """A milestone of a streak, by its length in periods."""
+    return f"streak:{code}/{at}"
+
+
+def by_hand(fact_id: str) -> str:
+    """Points or a badge given by hand."""
+    return f"manual:{fact_id}"
+
 
 OF_THE_FACT = "/"
 """Stands for the fact's id at the end of a cause that is kept. No other cause ends so: a step is never empty."""

@@ -3,10 +3,16 @@
 A moment is an `int`: microseconds since 1970-01-01T00:00:00Z. It sorts, it fits SQL, and no time zone hides in it.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
+
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?"
+_DURATION = re.compile(
+    rf"P(?=[0-9T])(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=[0-9])(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,6 +39,11 @@ def parse_timestamp(text: str) -> int:
         raise ValueError(
             "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"
         ) from None
+
+
+def is_duration(text: str) -> bool:
+    """Whether the text is an ISO 8601 duration of fixed length: weeks, days of 24 hours, hours, minutes and seconds."""
+    return _DURATION.fullmatch(text) is not None
 
 
 def format_timestamp(moment: int) -> str:

@@ -74,7 +74,7 @@ def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey
     key = None if presented is None else keyring.find(presented)
     if key is None:
         detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
-        raise Refusal(Code.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "ApiKey"})
+        raise Refusal(Code.UNAUTHENTICATED, detail)
     request.scope["bq.key_id"] = key.key_id
     if not key.allows(needed):
         held = ", ".join(sorted(key.scopes))

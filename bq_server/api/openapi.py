@@ -1,21 +1,25 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from bq_server.api.operations import Operation
-from bq_server.api.problems import MEDIA_TYPE, STATUS, Problem
+from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bq_server.api.schemas.problems import Problem
+from bq_server.ingest.models import BatchIn
+from bq_server.ingest.validation import Limits
 
 _REF = "#/components/schemas/{model}"
 
 Json = dict[str, Any]
 
 
-def document(operations: Sequence[Operation], version: str) -> Json:
-    """The whole document as JSON-serialisable data."""
+def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
+    """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
     used: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
     for operation in operations:
         if operation.body is not None:
@@ -25,7 +29,9 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     references, definitions = models_json_schema(list(used), ref_template=_REF)
     paths: dict[str, Json] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references, limits)
+    schemas: Json = definitions.get("$defs", {})
+    _limit_batches(schemas, references, limits)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -35,7 +41,7 @@ def document(operations: Sequence[Operation], version: str) -> Json:
         },
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": schemas,
             "securitySchemes": {
                 "ApiKey": {
                     "type": "apiKey",
@@ -49,10 +55,10 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     }
 
 
-def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
+def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
     described: Json = {
         "tags": [operation.tag],
-        "summary": operation.summary,
+        "summary": operation.summary.format_map(asdict(limits)),
         "operationId": operation.handle.__name__,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
         "responses": {},
@@ -75,13 +81,22 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
         }
     refusals: dict[int, list[str]] = {}
     for code in operation.every_code:
-        refusals.setdefault(STATUS[code][0], []).append(f"`{code}`")
+        refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
         described["responses"][str(status)] = {
             "description": ", ".join(codes),
             "content": {MEDIA_TYPE: {"schema": references[(Problem, "serialization")]}},
         }
     return described
+
+
+def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
+    """Say how many events a batch may have: its model can't know, the settings do."""
+    reference = references.get((BatchIn, "validation"))
+    if reference is not None:
+        batch = schemas[reference["$ref"].rpartition("/")[2]]
+        batch["description"] = batch["description"].replace("`max_batch_events`", str(limits.max_batch_events))
+        batch["properties"]["events"]["maxItems"] = limits.max_batch_events
 
 
 def _path_parameters(operation: Operation) -> list[Json]:

@@ -7,6 +7,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bq_server import causes
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
 from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
@@ -222,7 +223,7 @@ def _zones(facts: Sequence[Fact], timeline: Sequence[Cell]) -> list[Cell]:
 def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
     for fact in facts:
         if fact.fact_type in HAND_TYPES:
-            cause = f"manual:{fact.fact_id}"
+            cause = causes.by_hand(fact.fact_id)
             match system_properties(fact):
                 case PointsDeducted(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)

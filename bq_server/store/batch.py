@@ -131,7 +131,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
         )
     }
-    return Before(_queries.last_seq(connection), made, keyed, versions)
+    return Before(_queries.seq_given_last(connection), made, keyed, versions)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:

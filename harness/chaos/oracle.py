@@ -23,6 +23,7 @@ from bq_server.game import (
     read_streaks,
     read_tier,
 )
+from bq_server.game.document.definitions import Window
 from bq_server.game.mechanics.periods import window_period
 from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, StreakState, TierState
 from bq_server.moments import parse_timestamp
@@ -97,7 +98,7 @@ class Oracle:
         )
         return found.model_dump(mode="json")
 
-    def ranking(self, code: str, window: str, now: int) -> list[dict[str, Json]]:
+    def ranking(self, code: str, window: Window, now: int) -> list[dict[str, Json]]:
         """The entries of a leaderboard in the window that holds a moment."""
         places = self._places.get((f"leaderboard/{code}", window, window_period(now, window)), [])
         return [

@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner
 
-from bq_server.api.problems import STATUS
+from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.cli import app
 from bq_server.cli.options import flag, variable
 from bq_server.refusals import Code
@@ -95,7 +95,7 @@ def test_a_start_needs_nothing_that_only_a_person_at_a_terminal_needs() -> None:
 
 def test_the_table_of_codes_is_the_codes() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
-    assert [(code, int(status)) for code, status in rows] == [(code.value, STATUS[code][0]) for code in Code]
+    assert [(code, int(status)) for code, status in rows] == [(code.value, PROBLEM_TYPES[code].status) for code in Code]
 
 
 def test_the_openapi_document_is_valid_and_tells_every_refusal(server: ServerProcess) -> None:

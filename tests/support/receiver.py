@@ -55,7 +55,11 @@ def receiving() -> Iterator[Receiver]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            raw = self.rfile.read(length)
+            if len(raw) < length:  # the sender was killed in the middle of it
+                self.close_connection = True
+                return
             with lock:
                 request = Received({name.lower(): value for name, value in self.headers.items()}, raw)
                 receiver.received.append(request)

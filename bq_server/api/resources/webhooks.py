@@ -1,153 +1,58 @@
 """`/api/v1/webhooks/endpoints`: who is told outside of what happens, and what became of it."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, Query, json_response
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.facts import Moment
+from bq_server.api.schemas.webhooks import (
+    DeliveriesAnswer,
+    DeliveriesQuery,
+    DeliveryAnswer,
+    EndpointAnswer,
+    EndpointIn,
+    EndpointPatch,
+    EndpointsAnswer,
+    NewEndpointAnswer,
+    QueuedAnswer,
+    RemovedAnswer,
+    ReplayAnswer,
+    ReplayIn,
+    RotateIn,
+    TryAnswer,
+)
 from bq_server.delivery.endpoints import MOST_ENDPOINTS, Endpoints, TooManyEndpoints, UnknownEndpoint, UrlRefused
-from bq_server.ingest.models import Timestamp
 from bq_server.moments import format_timestamp
-from bq_server.processing.announcements import EventType
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import webhooks
 from bq_server.store.database import Database
 from bq_server.store.webhooks import Delivery, Endpoint, Try
 
-Url = Annotated[str, Field(min_length=1, max_length=2000, description="http:// or https://.")]
-EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="What it is told of.")]
-Description = Annotated[str, Field(max_length=500)]
+PATH = "/api/v1/webhooks/endpoints"
+ONE = f"{PATH}/{{endpoint_id}}"
+TAG = "Webhooks"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class EndpointIn(_Body):
-    """A new endpoint."""
-
-    url: Url
-    event_types: EventTypes
-    description: Description = ""
-
-
-class EndpointPatch(_Body):
-    """What changes; what isn't given stays."""
-
-    url: Url | None = None
-    event_types: EventTypes | None = None
-    description: Description | None = None
-    enabled: bool | None = Field(None, strict=True, description="Switches it on, or off.")
-
-
-class RotateIn(_Body):
-    """How a new secret takes over."""
-
-    overlap_seconds: int = Field(
-        86_400, ge=0, le=30 * 86_400, strict=True, description="How long requests are also signed with the old one."
-    )
-
-
-class ReplayIn(_Body):
-    """The span, by `created_at`."""
-
-    since: Timestamp | None = None
-    until: Timestamp | None = None
-
-
-class EndpointAnswer(BaseModel):
-    """Who is told, without the secret."""
-
-    endpoint_id: str
-    url: str
-    event_types: list[str]
-    description: str
-    enabled: bool
-    off_because: str | None = Field(description="Why nothing is sent there; null while it is on.")
-    failing_since: Moment | None = Field(description="Since when every try fails.")
-    waiting: int = Field(description="Deliveries that wait.")
-    created_at: Moment
-
-
-class NewEndpointAnswer(EndpointAnswer):
-    """An endpoint with its secret, which is shown only now."""
-
-    secret: str = Field(description="Base64 after `whsec_`, as Standard Webhooks has it.")
-
-
-class EndpointsAnswer(BaseModel):
-    """The endpoints of the environment, oldest first."""
-
-    endpoints: list[EndpointAnswer]
-
-
-class RemovedAnswer(BaseModel):
-    """It is gone, with all its deliveries."""
-
-    removed: Literal[True] = True
-
-
-class TryAnswer(BaseModel):
-    """One request."""
-
-    tried_at: Moment
-    status: int | None = Field(description="Null where no answer came.")
-    milliseconds: int
-    answer: str = Field(description="The first bytes of the answer, or why there was none.")
-
-
-class DeliveryAnswer(BaseModel):
-    """What the endpoint is told, and whether it was."""
-
-    delivery_id: str = Field(description="The `webhook-id` of every try.")
-    event_type: str
-    participant_id: str
-    fact_id: str | None
-    state: Literal["waiting", "delivered", "aside"] = Field(description="`aside`: all its tries failed.")
-    created_at: Moment
-    next_try_at: Moment | None = Field(description="Of one that waits, unless it is due.")
-    tries: list[TryAnswer]
-
-
-class DeliveriesAnswer(BaseModel):
-    """One page of deliveries, the newest first."""
-
-    deliveries: list[DeliveryAnswer]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
-
-
-class DeliveriesQuery(Query):
-    """Which deliveries."""
-
-    state: Literal["waiting", "delivered", "aside"] | None = None
-    limit: int = Field(50, ge=1, le=200)
-    cursor: int | None = Field(None, ge=1, description="From `next_cursor` of the page before.")
-
-
-class QueuedAnswer(BaseModel):
-    """A delivery waits to be sent."""
-
-    delivery_id: str
-
-
-class ReplayAnswer(BaseModel):
-    """Deliveries wait to be sent again, under the ids they had."""
-
-    deliveries: int
-
-
-class WebhookEndpoints:
-    """What the routes do."""
+class WebhookEndpointsResource:
+    """Makes and changes webhook endpoints, and tells what became of what they were told."""
 
     def __init__(self, endpoints: Endpoints, database: Database, reading: RequestParser) -> None:
         self._endpoints = endpoints
         self._database = database
         self._reading = reading
 
-    async def create(self, call: Call) -> Response:
+    @operation(
+        "POST",
+        PATH,
+        TAG,
+        {201: DocumentedAnswer(NewEndpointAnswer, "It is told of what happens from now on.")},
+        scope="webhooks",
+        body=EndpointIn,
+        body_example={"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]},
+    )
+    async def create_endpoint(self, call: Call) -> Response:
         """Make an endpoint."""
         sent, _ = await self._reading.model(call, EndpointIn)
         try:
@@ -160,17 +65,42 @@ class WebhookEndpoints:
         call.record("webhook_endpoint_created", endpoint_id=made.endpoint_id)
         return json_response(_with_secret(made), 201)
 
-    async def every(self, call: Call) -> Response:
-        """List the endpoints."""
+    @operation(
+        "GET",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(EndpointsAnswer, "All of the environment.")},
+        scope="webhooks",
+    )
+    async def list_endpoints(self, call: Call) -> Response:
+        """The endpoints, oldest first."""
         found = await self._endpoints.every(call.scope)
         return json_response(EndpointsAnswer(endpoints=[_answer(each) for each in found]))
 
-    async def get(self, call: Call) -> Response:
-        """Show an endpoint."""
+    @operation(
+        "GET",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(EndpointAnswer, "The endpoint.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_endpoint(self, call: Call) -> Response:
+        """One endpoint."""
         return json_response(_answer(await self._of(call)))
 
-    async def change(self, call: Call) -> Response:
-        """Change an endpoint."""
+    @operation(
+        "PATCH",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(EndpointAnswer, "As it is now.")},
+        scope="webhooks",
+        body=EndpointPatch,
+        body_example={"enabled": True},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def change_endpoint(self, call: Call) -> Response:
+        """Change an endpoint, switch it on or off."""
         endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, EndpointPatch)
         try:
@@ -187,14 +117,32 @@ class WebhookEndpoints:
         call.record("webhook_endpoint_changed", endpoint_id=endpoint.endpoint_id)
         return json_response(_answer(changed))
 
-    async def remove(self, call: Call) -> Response:
-        """Remove an endpoint."""
+    @operation(
+        "DELETE",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(RemovedAnswer, "It is gone.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def remove_endpoint(self, call: Call) -> Response:
+        """Remove an endpoint with all its deliveries."""
         endpoint = await self._of(call)
         await self._endpoints.remove(call.scope, endpoint.endpoint_id)
         call.record("webhook_endpoint_removed", endpoint_id=endpoint.endpoint_id)
         return json_response(RemovedAnswer())
 
-    async def rotate(self, call: Call) -> Response:
+    @operation(
+        "POST",
+        f"{ONE}/secret",
+        TAG,
+        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign for a while.")},
+        scope="webhooks",
+        body=RotateIn,
+        body_example={"overlap_seconds": 3600},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def rotate_secret(self, call: Call) -> Response:
         """Give an endpoint a new secret."""
         endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, RotateIn)
@@ -202,15 +150,32 @@ class WebhookEndpoints:
         call.record("webhook_secret_rotated", endpoint_id=endpoint.endpoint_id)
         return json_response(_with_secret(rotated))
 
-    async def test(self, call: Call) -> Response:
+    @operation(
+        "POST",
+        f"{ONE}/test",
+        TAG,
+        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def send_test(self, call: Call) -> Response:
         """Send a test."""
         endpoint = await self._of(call)
         return json_response(
             QueuedAnswer(delivery_id=await self._endpoints.test(call.scope, endpoint.endpoint_id)), 202
         )
 
-    async def deliveries(self, call: Call) -> Response:
-        """List what an endpoint was told."""
+    @operation(
+        "GET",
+        f"{ONE}/deliveries",
+        TAG,
+        {200: DocumentedAnswer(DeliveriesAnswer, "One page.")},
+        scope="webhooks",
+        query=DeliveriesQuery,
+        codes=(Code.NOT_FOUND,),
+    )
+    async def list_deliveries(self, call: Call[DeliveriesQuery]) -> Response:
+        """What an endpoint was told, the newest first, with each try."""
         endpoint, query = await self._of(call), call.query
         before = {} if query.cursor is None else {"before": query.cursor}
         async with self._database.read() as connection:
@@ -226,8 +191,16 @@ class WebhookEndpoints:
         )
         return json_response(answer)
 
-    async def retry(self, call: Call) -> Response:
-        """Try a delivery again."""
+    @operation(
+        "POST",
+        f"{ONE}/deliveries/{{delivery_id}}/retry",
+        TAG,
+        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def retry_delivery(self, call: Call) -> Response:
+        """Try a delivery again at once."""
         endpoint, delivery_id = await self._of(call), call.parameter("delivery_id")
         async with self._database.transaction() as connection:
             there = await webhooks.retry(connection, endpoint.endpoint_id, delivery_id)
@@ -236,8 +209,18 @@ class WebhookEndpoints:
         call.record("webhook_retried", endpoint_id=endpoint.endpoint_id, delivery_id=delivery_id)
         return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
-    async def replay(self, call: Call) -> Response:
-        """Send a span again."""
+    @operation(
+        "POST",
+        f"{ONE}/replay",
+        TAG,
+        {202: DocumentedAnswer(ReplayAnswer, "They wait to be sent.")},
+        scope="webhooks",
+        body=ReplayIn,
+        body_example={"since": "2026-04-02T09:00:00Z"},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def replay_deliveries(self, call: Call) -> Response:
+        """Send a span again, under the same ids."""
         endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, ReplayIn)
         async with self._database.transaction() as connection:
@@ -252,76 +235,6 @@ class WebhookEndpoints:
         except UnknownEndpoint:
             detail = f"The {call.scope.environment} environment has no webhook endpoint {endpoint_id}."
             raise Refusal(Code.NOT_FOUND, detail) from None
-
-
-def operations(endpoints: Endpoints, database: Database, reading: RequestParser) -> list[Operation]:
-    """The routes of this resource."""
-    own = WebhookEndpoints(endpoints, database, reading)
-    example = {"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]}
-    path = "/api/v1/webhooks/endpoints"
-    one = f"{path}/{{endpoint_id}}"
-
-    def operation(method: str, url: str, summary: str, handle: Any, status: int, model: Any, **more: Any) -> Operation:
-        codes = (Code.NOT_FOUND,) if url != path else ()
-        answers = {status: DocumentedAnswer(model, model.__doc__)}
-        return Operation(method, url, "Webhooks", summary, handle, answers, scope="webhooks", codes=codes, **more)
-
-    return [
-        operation(
-            "POST", path, "Make an endpoint", own.create, 201, NewEndpointAnswer, body=EndpointIn, body_example=example
-        ),
-        operation("GET", path, "The endpoints", own.every, 200, EndpointsAnswer),
-        operation("GET", one, "One endpoint", own.get, 200, EndpointAnswer),
-        operation(
-            "PATCH",
-            one,
-            "Change an endpoint, switch it on or off",
-            own.change,
-            200,
-            EndpointAnswer,
-            body=EndpointPatch,
-            body_example={"enabled": True},
-        ),
-        operation("DELETE", one, "Remove an endpoint", own.remove, 200, RemovedAnswer),
-        operation(
-            "POST",
-            f"{one}/secret",
-            "Give an endpoint a new secret",
-            own.rotate,
-            200,
-            NewEndpointAnswer,
-            body=RotateIn,
-            body_example={"overlap_seconds": 3600},
-        ),
-        operation("POST", f"{one}/test", "Send a test", own.test, 202, QueuedAnswer),
-        operation(
-            "POST",
-            f"{one}/replay",
-            "Send a span again, under the same ids",
-            own.replay,
-            202,
-            ReplayAnswer,
-            body=ReplayIn,
-            body_example={"since": "2026-04-02T09:00:00Z"},
-        ),
-        operation(
-            "GET",
-            f"{one}/deliveries",
-            "What an endpoint was told, with each try",
-            own.deliveries,
-            200,
-            DeliveriesAnswer,
-            query=DeliveriesQuery,
-        ),
-        operation(
-            "POST",
-            f"{one}/deliveries/{{delivery_id}}/retry",
-            "Try a delivery again at once",
-            own.retry,
-            202,
-            QueuedAnswer,
-        ),
-    ]
 
 
 def _bad_url(error: UrlRefused) -> Refusal:

@@ -202,7 +202,7 @@ class Formula:
             return ExpressionFailure(said(steps))
         try:
             return self._program.execute(variables.context(self._cost.names, self._accessors))
-        except Exception as error:  # noqa: BLE001 - whatever CEL raises means that the rule doesn't apply to this fact
+        except Exception as error:  # noqa: BLE001 - told by kind there
             return ExpressionFailure(_sentence(error))
 
     def holds(self, variables: Variables) -> bool | ExpressionFailure:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bq_server import causes
 from bq_server.game.document.definitions import Badge, Criteria
 from bq_server.game.mechanics.measures import Hit, Measure
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
@@ -28,7 +29,7 @@ class BadgeRule(QuestRule):
         reached = standing.progress.marks.get(COMPLETE)
         if reached is not None and (not before.progress.complete or story is not batch):
             fact = trigger(reached, story, batch)
-            outcome.grants.append(Grant(fact, reached.at, f"criteria:{self.key}", self.rewards))
+            outcome.grants.append(Grant(fact, reached.at, causes.of_criteria(self.key), self.rewards))
 
 
 def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from bq_server import causes
 from bq_server.game.document.definitions import Challenge, FixedDuration, RollingDuration
 from bq_server.game.effects import ChallengeProgressed, Enrolled, MilestoneReached, ObjectiveProgressed
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact
@@ -42,8 +43,8 @@ class ChallengeRule(QuestRule):
 
     def steps(self) -> list[Step]:
         """Everything there is to reach, the end last."""
-        on_the_way = [(name, f"challenge:{self.code}/{name}", rewards) for name, rewards in self.milestones]
-        return [*on_the_way, (COMPLETE, f"challenge:{self.code}", self.completion)]
+        on_the_way = [(name, causes.of_challenge(self.code, name), rewards) for name, rewards in self.milestones]
+        return [*on_the_way, (COMPLETE, causes.of_challenge(self.code), self.completion)]
 
     def _past_types(self) -> frozenset[str]:
         return self.fact_types | {CHALLENGE_ENROLLED}

@@ -7,6 +7,7 @@ since sums only rise, or where one has fallen, its height is kept; where they ca
 """
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
@@ -191,8 +192,10 @@ class _Insertion:
                     return None
                 fresh.add((part, day))
                 return not has_day(self.course.days[part], day)
-            case _:
+            case "count" | "sum" | "max":
                 return False
+            case never:
+                assert_never(never)
 
     def _may_rise(self, state: Progress, part: int, amount: Amount) -> bool:
         """Whether a sum that has fallen stays below its target, at its height as well."""

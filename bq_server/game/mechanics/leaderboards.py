@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.game.document.definitions import Leaderboard, Metric
+from bq_server.game.document.definitions import Aggregate, Leaderboard, Metric, Window
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
@@ -21,6 +21,7 @@ from bq_server.game.mechanics.rule import (
     Replay,
     Replayed,
     Rewards,
+    Rule,
     RuleOutcome,
     bounds,
     explain,
@@ -52,26 +53,17 @@ class BoardScore:
 
 
 @dataclass(slots=True)
-class LeaderboardRule:
+class LeaderboardRule(Rule):
     """A leaderboard with a metric of its own."""
 
     key: str
     code: str
-    windows: tuple[str, ...]
+    windows: tuple[Window, ...]
     measure: Measure
     bounds: Bounds
     revision: str
+    fact_types: frozenset[str]
     rewards: Rewards = NO_REWARDS
-
-    @property
-    def fact_types(self) -> frozenset[str]:
-        """What the metric listens to."""
-        return self.measure.fact_types
-
-    @property
-    def pays_points(self) -> bool:
-        """A leaderboard pays nothing."""
-        return False
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the metric reads."""
@@ -152,10 +144,6 @@ class LeaderboardRule:
     def _are_sets(self, cells: Cells) -> bool:
         return bool(cells) and all(key.startswith(keys.members(self.key)) for key in cells)
 
-    def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """A leaderboard has but one part."""
-        return None
-
     def periods(self, at: int) -> list[tuple[str, str]]:
         """The windows, each with the period that holds a moment."""
         return [(window, window_period(at, window)) for window in self.windows]
@@ -204,28 +192,19 @@ class LeaderboardRule:
 
 
 @dataclass(slots=True)
-class PointsBoardRule:
-    """A leaderboard by points earned. It listens to no fact: its scores follow from the ledger."""
+class PointsBoardRule(Rule):
+    """A leaderboard by points earned. It listens to no fact: its scores follow from the ledger, which loads them."""
 
     key: str
     code: str
-    windows: tuple[str, ...]
+    windows: tuple[Window, ...]
     bounds: Bounds
     revision: str
     fact_types: frozenset[str] = frozenset()
     rewards: Rewards = NO_REWARDS
 
-    @property
-    def pays_points(self) -> bool:
-        """A leaderboard pays nothing."""
-        return False
-
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:  # noqa: ARG002
         """Nothing."""
-        return ()
-
-    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
-        """The ledger loads the scores it adds to."""
         return ()
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
@@ -236,10 +215,6 @@ class PointsBoardRule:
     def whole(self) -> Replay:
         """The ledger."""
         return Replay(frozenset(), None, (keys.scores(self.code),), ledger=True)
-
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
-        """A late entry is added as any other."""
-        return None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
         """Compute the scores anew from a ledger that was asked for."""
@@ -255,16 +230,12 @@ class PointsBoardRule:
             outcome.cells.update(scores)
         return outcome
 
-    def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """A leaderboard has but one part."""
-        return None
-
     def add(self, cell: Cell | None, amount: int, at: int) -> Cell:
         """A score with one more entry."""
         return _changed(self.revision, cell, amount, at, "sum")
 
 
-def _changed(revision: str, cell: dict[str, Any] | None, amount: int, at: int, aggregate: str) -> dict[str, Any]:
+def _changed(revision: str, cell: dict[str, Any] | None, amount: int, at: int, aggregate: Aggregate) -> dict[str, Any]:
     if aggregate == "max":
         if cell is None or amount > cell["score"]:
             return _cell(revision, amount, at)
@@ -280,13 +251,15 @@ def _cell(revision: str, score: int, at: int | None) -> dict[str, Any]:
 
 def leaderboard_rule(board: Leaderboard, metric: Metric, applied_seq: int) -> LeaderboardRule:
     """Compile a leaderboard that has a metric of its own."""
+    measure = Measure(0, metric)
     return LeaderboardRule(
         key=f"leaderboard/{board.code}",
         code=board.code,
         windows=tuple(board.window),
-        measure=Measure(0, metric),
+        measure=measure,
         bounds=bounds(board, applied_seq),
         revision=revision(board, applied_seq, "name"),
+        fact_types=measure.fact_types,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
 from bq_server.game.document.definitions import Metric
 from bq_server.game.effects import Verdict
@@ -98,12 +98,24 @@ class Measure:
     @property
     def keeps_set(self) -> bool:
         """Whether it counts the members of a set."""
-        return self.aggregate in ("distinct", "days")
+        match self.aggregate:
+            case "distinct" | "days":
+                return True
+            case "count" | "sum" | "max":
+                return False
+            case never:
+                assert_never(never)
 
     @property
     def in_millionths(self) -> bool:
         """Whether values of this measure are millionths."""
-        return self.aggregate in ("sum", "max")
+        match self.aggregate:
+            case "sum" | "max":
+                return True
+            case "count" | "distinct" | "days":
+                return False
+            case never:
+                assert_never(never)
 
     def scaled(self, target: float) -> int:
         """A target in the measure's own unit."""

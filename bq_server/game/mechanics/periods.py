@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, Literal, assert_never
 
+from bq_server.game.document.definitions import Period, Window
 from bq_server.game.facts import Moment, timezone
 
 HOUR = 3_600_000_000
@@ -33,29 +34,40 @@ def utc_day(at: int) -> int:
     return local_date(at, UTC).toordinal()
 
 
-def period_of(at: int, period: str, zone: tzinfo) -> int:
+def period_of(at: int, period: Period, zone: tzinfo) -> int:
     """The number of the daily, weekly (from Monday) or monthly period that holds a moment."""
     day = local_date(at, zone)
-    if period == "daily":
-        return day.toordinal()
-    if period == "weekly":
-        return (day.toordinal() - 1) // 7
-    return day.year * 12 + day.month - 1
+    match period:
+        case "daily":
+            return day.toordinal()
+        case "weekly":
+            return (day.toordinal() - 1) // 7
+        case "monthly":
+            return day.year * 12 + day.month - 1
+    assert_never(period)
 
 
-def period_start(number: int, period: str, zone: tzinfo) -> int:
+def period_start(number: int, period: Period, zone: tzinfo) -> int:
     """The first moment of a period, in microseconds: local midnight, or what the clock shows where DST skips it."""
     try:
-        if period == "monthly":
-            first = date(number // 12, number % 12 + 1, 1)
-        else:
-            first = date.fromordinal(number if period == "daily" else number * 7 + 1)
+        first = _first_day(number, period)
         return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return _LAST if number > 0 else _FIRST
 
 
-def window_period(at: int, window: str) -> str:
+def _first_day(number: int, period: Period) -> date:
+    match period:
+        case "daily":
+            return date.fromordinal(number)
+        case "weekly":
+            return date.fromordinal(number * 7 + 1)
+        case "monthly":
+            return date(number // 12, number % 12 + 1, 1)
+    assert_never(period)
+
+
+def window_period(at: int, window: Window) -> str:
     """Which period of a leaderboard's window holds a moment, in UTC: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
     if window == "all_time":
         return window
@@ -68,8 +80,9 @@ def window_period(at: int, window: str) -> str:
             return f"{year:04}-W{week:02}"
         case "monthly":
             return f"{day.year:04}-{day.month:02}"
-        case _:
+        case "yearly":
             return f"{day.year:04}"
+    assert_never(window)
 
 
 class ProfileUnreadable(Exception):
@@ -90,10 +103,23 @@ def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
     return UTC
 
 
-def previous_period(at: int, window: str) -> str | None:
+def previous_period(at: int, window: Window) -> str | None:
     """The period before the one that holds a moment; none where the window has only one."""
     if window == "all_time":
         return None
     day = local_date(at, UTC)
-    back = {"daily": 1, "weekly": day.isoweekday(), "monthly": day.day, "yearly": day.timetuple().tm_yday}[window]
-    return window_period(at - back * DAY, window)
+    return window_period(at - _days_into(day, window) * DAY, window)
+
+
+def _days_into(day: date, window: Literal["daily", "weekly", "monthly", "yearly"]) -> int:
+    """Which day of its period a date is; the first is 1."""
+    match window:
+        case "daily":
+            return 1
+        case "weekly":
+            return day.isoweekday()
+        case "monthly":
+            return day.day
+        case "yearly":
+            return day.timetuple().tm_yday
+    assert_never(window)

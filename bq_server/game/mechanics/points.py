@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bq_server import causes
 from bq_server.game.document.definitions import Badge, PointsRule, Tier
 from bq_server.game.effects import BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
@@ -18,6 +19,7 @@ from bq_server.game.mechanics.rule import (
     Replay,
     Replayed,
     Rewards,
+    Rule,
     RuleOutcome,
     bounds,
     explain,
@@ -29,10 +31,11 @@ from bq_server.game.state.keys import Cell, Cells
 
 
 @dataclass(slots=True)
-class PointsRuleCompiled:
+class PointsRuleCompiled(Rule):
     """A points rule. It keeps no state: each fact is paid by itself, once."""
 
     key: str
+    code: str
     fact_types: frozenset[str]
     bounds: Bounds
     condition: Condition
@@ -58,10 +61,6 @@ class PointsRuleCompiled:
         holds = self.condition.holds(variables)
         return self.award.points(variables) if holds is True else holds or None
 
-    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
-        """None of its own."""
-        return ()
-
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
         """What was paid stays paid: a changed rule counts from now on, unless its past is asked for."""
         return True
@@ -70,17 +69,13 @@ class PointsRuleCompiled:
         """All its facts, and which of them were paid."""
         return Replay(self.fact_types, self.bounds.starts_at, ledger=True)
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
-        """A late fact is paid as any other."""
-        return None
-
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
         """Pay the facts that match, but those already paid."""
         outcome = RuleOutcome()
         paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
         for hit in hits if replayed is None else merge(replayed.hits, hits):
             reading = hit.readings[0]
-            cause = f"{self.key}:{hit.fact.fact_id}".replace("/", ":", 1)
+            cause = causes.of_points(self.code, hit.fact.fact_id)
             if reading.verdict == "matched" and reading.amount and cause not in paid:
                 outcome.grants.append(Grant(hit.fact, hit.fact.occurred_at, cause, Rewards(), int(reading.amount)))
         for hit in hits:
@@ -88,15 +83,12 @@ class PointsRuleCompiled:
             outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
         return outcome
 
-    def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """A points rule has but one part."""
-        return None
-
 
 def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
     """Compile a points rule."""
     return PointsRuleCompiled(
         key=f"points/{rule.code}",
+        code=rule.code,
         fact_types=fact_types(rule.on),
         bounds=bounds(rule, applied_seq),
         condition=Condition(rule.when),

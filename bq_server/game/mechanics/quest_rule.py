@@ -17,6 +17,7 @@ from bq_server.game.mechanics.rule import (
     Replay,
     Replayed,
     Rewards,
+    Rule,
     RuleOutcome,
     Step,
     explain,
@@ -48,7 +49,7 @@ class QuestState:
 
 
 @dataclass(slots=True)
-class QuestRule:
+class QuestRule(Rule):
     """A definition that is a quest. Subclasses say what reaching something means."""
 
     key: str
@@ -62,11 +63,6 @@ class QuestRule:
     rolling: int | None = None
     ordered: bool = False
     """Whether order decides the outcome even without sums that fall."""
-
-    @property
-    def pays_points(self) -> bool:
-        """Whether it may give points."""
-        return self.rewards.points > 0
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the parts read; an enrolment counts however early it was."""
@@ -156,10 +152,6 @@ class QuestRule:
     def steps(self) -> list[Step]:
         """Everything there is to reach that pays something."""
         return []
-
-    def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """A badge has but one part."""
-        return None
 
     def open(self, cell: Cell | None) -> QuestState:
         """The state that a cell of this definition holds. Raises when it can't be read."""

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
@@ -134,8 +134,10 @@ class Progress:
                 value = int(amount) if value is None else max(value, int(amount))
             case "count":
                 value = (value or 0) + 1
-            case _:
+            case "distinct" | "days":
                 value = (value or 0) + new
+            case never:
+                assert_never(never)
         self.values[part] = value
         self.at = moment.at if self.at is None else max(self.at, moment.at)
         if value >= quest.targets[part]:
@@ -238,5 +240,7 @@ def _is_new(quest: Quest, progress: Progress, part: int, amount: Amount) -> bool
             return seen is None or int(amount) > seen
         case "distinct":
             return progress.add_member(part, amount)
-        case _:
+        case "count" | "sum" | "max":
             return False
+        case never:
+            assert_never(never)

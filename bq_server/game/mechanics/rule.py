@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -117,51 +117,50 @@ class RuleOutcome:
     explanations: list[Explanation] = field(default_factory=list)
 
 
-class Rule(Protocol):
-    """A compiled definition."""
+class Rule:
+    """A compiled definition. What most mechanics have no need of has a default here."""
+
+    __slots__ = ()
 
     key: str
     """`<kind>/<code>`."""
+    fact_types: frozenset[str]
+    """The types of the facts it listens to."""
     rewards: Rewards
     """Everything it may ever pay, so that the cells of awards can be loaded beforehand."""
 
     @property
-    def fact_types(self) -> frozenset[str]:
-        """The types of the facts it listens to."""
-        ...
-
-    @property
     def pays_points(self) -> bool:
         """Whether it may change the points ledger."""
-        ...
+        return self.rewards.points > 0
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What its parts read from a fact of one of its types."""
-        ...
+        raise NotImplementedError
 
-    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
-        """The keys of the cells that a step over these hits reads."""
-        ...
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
+        """The keys of the cells that a step over these hits reads: none, unless it keeps state."""
+        return ()
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:
         """Whether the cells were written under this very definition; none when there are none yet."""
-        ...
+        raise NotImplementedError
 
     def whole(self) -> Replay:
         """What computing the state from nothing takes."""
-        ...
+        raise NotImplementedError
 
-    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """Which past facts a step over these hits must see again, if any."""
-        ...
+    def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
+        """Which past facts a step over these hits must see again: none, where a late fact adds as any other."""
+        return None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
         """Take the hits, in order, into the state."""
-        ...
+        raise NotImplementedError
 
-    def part_name(self, part: int) -> str | None:
+    def part_name(self, part: int) -> str | None:  # noqa: ARG002
         """What a part is called, where a definition has several."""
-        ...
+        return None
 
 
 Way = tuple[int | float | None, int | float | None]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
 
-from bq_server.game.document.definitions import Streak
+from bq_server import causes
+from bq_server.game.document.definitions import Period, Streak
 from bq_server.game.effects import MilestoneReached, StreakChanged
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
@@ -23,6 +24,7 @@ from bq_server.game.mechanics.rule import (
     Replay,
     Replayed,
     Rewards,
+    Rule,
     RuleOutcome,
     Step,
     bounds,
@@ -149,7 +151,7 @@ class Runs:
 
 
 @dataclass(slots=True)
-class StreakRule:
+class StreakRule(Rule):
     """A streak."""
 
     key: str
@@ -158,18 +160,13 @@ class StreakRule:
     bounds: Bounds
     revision: str
     condition: Condition
-    period: str
+    period: Period
     grace: int
     """In microseconds."""
     zone: tzinfo | None
     """None for the participant's own."""
     milestones: tuple[tuple[int, Rewards], ...]
     rewards: Rewards
-
-    @property
-    def pays_points(self) -> bool:
-        """Whether a milestone gives points."""
-        return self.rewards.points > 0
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """Whether the fact is a record; a change of zone always is."""
@@ -283,14 +280,7 @@ class StreakRule:
 
     def steps(self) -> list[Step]:
         """Everything there is to reach."""
-        return [(str(at), self._cause(at), rewards) for at, rewards in self.milestones]
-
-    def _cause(self, at: int) -> str:
-        return f"streak:{self.code}/{at}"
-
-    def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """A streak has but one part."""
-        return None
+        return [(str(at), causes.of_streak(self.code, at), rewards) for at, rewards in self.milestones]
 
     def place(self, at: int, zone: tzinfo) -> tuple[int, int]:
         """The period of a moment, and the oldest last period of a streak that a record at that moment continues."""
@@ -310,7 +300,7 @@ class StreakRule:
             if runs.longest < at or str(at) in given:
                 continue
             given[str(at)] = [record.occurred_at, cause.fact_id]
-            outcome.grants.append(Grant(cause, record.occurred_at, self._cause(at), rewards))
+            outcome.grants.append(Grant(cause, record.occurred_at, causes.of_streak(self.code, at), rewards))
             outcome.effects.append(
                 MilestoneReached(
                     participant_id=cause.participant_id,

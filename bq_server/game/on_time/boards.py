@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from bq_server.game.document.definitions import Aggregate, Window
 from bq_server.game.effects import LEADERBOARD
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, LeaderboardRule
@@ -14,7 +15,7 @@ from bq_server.game.state import keys
 
 
 @lru_cache(maxsize=1024)
-def _period_of_day(day: int, window: str) -> str:
+def _period_of_day(day: int, window: Window) -> str:
     """The period of a window that holds a UTC day, given as days since 1970; windows change at midnight."""
     return window_period(day * DAY, window)
 
@@ -24,7 +25,7 @@ class BoardWindows:
 
     __slots__ = ("_slots",)
 
-    def __init__(self, code: str, windows: Sequence[str]) -> None:
+    def __init__(self, code: str, windows: Sequence[Window]) -> None:
         self._slots = [(f"{code}/{window}", window) for window in windows]
 
     def at(self, moment: int) -> list[tuple[str, str, str]]:
@@ -108,7 +109,7 @@ class BoardTrack:
         return False
 
 
-def _add(held: list[Any], amount: int, at: int, aggregate: str) -> None:
+def _add(held: list[Any], amount: int, at: int, aggregate: Aggregate) -> None:
     score, reached = held[2], held[3]
     if aggregate == "max":
         if score is None or amount > score:

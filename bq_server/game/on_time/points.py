@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from bq_server.causes import OF_THE_FACT
+from bq_server import causes
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
@@ -27,7 +27,7 @@ class PointsTrack:
         self.key = rule.key
         self.bounds = rule.bounds
         self._rule = rule
-        self._cause = rule.key.replace("/", ":", 1) + ":" + OF_THE_FACT
+        self._cause = causes.of_points(rule.code, causes.OF_THE_FACT)
 
     def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """How many points the fact is worth, if any."""
@@ -75,10 +75,8 @@ class Purse:
         key = keys.badge(code)
         if key in turn.cells:
             return
-        whole = (
-            award.cause.removesuffix(OF_THE_FACT) + fact.fact_id if award.cause.endswith(OF_THE_FACT) else award.cause
-        )
-        turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": whole}
+        cause = causes.unpack_cause(award.cause, fact.fact_id)
+        turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         badge = self._treasury.badges.get(code)
         if badge is not None:
             told = (code, badge.name, badge.rarity, award.cause)

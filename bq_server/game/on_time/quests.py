@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from math import lcm
-from typing import Any
+from typing import Any, assert_never
 
-from bq_server.causes import pack_cause
+from bq_server import causes
+from bq_server.game.document.definitions import Aggregate
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE, timed
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics import ordered_quest
@@ -246,15 +247,19 @@ def _is_long(tail: list[Any], now: int) -> bool:
     return len(tail) >= 2 * ordered_quest.TAIL and bool(tail[ordered_quest.TAIL - 1][0] < now - ordered_quest.LATENESS)
 
 
-def _counted_in(aggregate: str, before: int | None, amount: Amount) -> int:
+def _counted_in(aggregate: Aggregate, before: int | None, amount: Amount) -> int:
     """The value of a part, but for those that count a set, with one more amount."""
     match aggregate:
         case "count":
             return (before or 0) + 1
         case "sum":
             return (before or 0) + int(amount)
-        case _:
+        case "max":
             return int(amount) if before is None else max(before, int(amount))
+        case "distinct" | "days":
+            raise TypeError(f"{aggregate} counts a set")
+        case never:
+            assert_never(never)
 
 
 class _Badge:
@@ -263,7 +268,7 @@ class _Badge:
     tells = False
 
     def __init__(self, rule: BadgeRule) -> None:
-        self._cause = f"criteria:{rule.key}"
+        self._cause = causes.of_criteria(rule.key)
         self._rewards = rule.rewards
 
     def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
@@ -334,7 +339,7 @@ class _Challenge:
             if reached is None or name in given:
                 continue
             given[name] = [reached[0], fact.fact_id]
-            turn.awards.append(Award(reached[0], pack_cause(cause, fact.fact_id), rewards))
+            turn.awards.append(Award(reached[0], causes.pack_cause(cause, fact.fact_id), rewards))
             if name != COMPLETE:
                 told = ("challenge", self._rule.code, float(name))
                 turn.caused.append(timed(MILESTONE, reached[0], fact.occurred_at, *told))
