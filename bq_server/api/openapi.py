@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -10,8 +10,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from bq_server.api.operations import Operation
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bq_server.api.schemas.problems import Problem
+from bq_server.delivery.bodies import WebhookBody
 from bq_server.ingest.models import BatchIn
 from bq_server.ingest.validation import Limits
+from bq_server.processing.announcements import EventType
 
 _REF = "#/components/schemas/{model}"
 
@@ -26,6 +28,7 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
             used[(operation.body, "validation")] = None
         for answer in operation.answers.values():
             used[(answer.model, "serialization")] = None
+    used[(WebhookBody, "serialization")] = None
     references, definitions = models_json_schema(list(used), ref_template=_REF)
     paths: dict[str, Json] = {}
     for operation in operations:
@@ -40,6 +43,7 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
             "description": "A self-hosted gamification event engine. Every refusal is a problem document (RFC 9457).",
         },
         "paths": paths,
+        "webhooks": {name: {"post": _webhook(name, references)} for name in get_args(EventType)},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -88,6 +92,27 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
             "content": {MEDIA_TYPE: {"schema": references[(Problem, "serialization")]}},
         }
     return described
+
+
+def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
+    """What an endpoint that chose this event is sent."""
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "tags": ["Webhooks"],
+        "summary": f"Sent to endpoints that chose {event_type}",
+        "operationId": "webhook_" + event_type.replace(".", "_"),
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in names
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": references[(WebhookBody, "serialization")]}},
+        },
+        "responses": {
+            "2XX": {"description": "It is taken."},
+            "410": {"description": "The endpoint is gone: it is switched off."},
+        },
+    }
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:

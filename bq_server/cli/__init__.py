@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import typer
 
-from bq_server.cli import backup, dead, doctor, game, harness, health, keys, serve, verify, version
+from bq_server.cli import backup, dead, doctor, game, harness, health, keys, serve, verify, version, webhooks
 from bq_server.runtime import collector
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead.app, name="dead")
 app.add_typer(game.app, name="game")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(harness.app, name="harness")
 
 
