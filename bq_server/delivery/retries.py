@@ -34,7 +34,7 @@ def asked_for(retry_after: str | None, now: int) -> float:
     if retry_after is None:
         return 0.0
     try:
-        seconds = float(int(retry_after))
+        seconds = float(min(int(retry_after), MOST_RETRY_AFTER))
     except ValueError:
         try:
             seconds = parsedate_to_datetime(retry_after).timestamp() - now / SECOND

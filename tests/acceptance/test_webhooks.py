@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bq_server.processing.announcements import EventType
 from tests.support.client import Json, Project
 from tests.support.game import act, counting, paying
-from tests.support.process import ServerProcess, until
+from tests.support.process import ServerProcess, run, until
 from tests.support.receiver import Received, Receiver, Reply, receiving
 
 EVERY = list(get_args(EventType))
@@ -237,3 +238,32 @@ def test_each_award_is_told_through_kills_to_a_receiver_that_fails_half_of_the_t
             if body["data"]["participant_id"] == participant and body["type"] == "points.changed"
         ]
         assert balances == [10 * (n + 1) for n in range(each_time * rounds)], "in order"
+
+
+def test_the_commands_make_list_retry_replay_and_remove(server: ServerProcess, bq: Project, receiver: Receiver) -> None:
+    env = {"BQ_URL": server.url, "BQ_API_KEY": bq.keys["test"]}
+
+    def webhooks(*arguments: str) -> str:
+        done = run("webhooks", *arguments, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    endpoint_id, secret = webhooks("add", receiver.url, "--event", "fact.created").split()
+    bq.send_sync(act())
+    until("it is told", lambda: len(receiver.taken) == 1)
+    Webhook(secret).verify(receiver.taken[0].raw, dict(receiver.taken[0].headers))
+    assert receiver.url in webhooks("list")
+    until("it is delivered", lambda: "delivered" in webhooks("deliveries", endpoint_id))
+    webhooks("retry", endpoint_id, receiver.taken[0].id)
+    until("it is told again", lambda: len(receiver.taken) == 2)
+    until("nothing waits", lambda: bq.get(f"/webhooks/endpoints/{endpoint_id}").json()["waiting"] == 0)
+    assert webhooks("replay", endpoint_id) == "1 delivery waits to be sent again\n"
+    until("and again", lambda: len(receiver.taken) == 3)
+    webhooks("remove", endpoint_id)
+    assert webhooks("list") == ""
+    assert run("webhooks", "remove", endpoint_id, env=env).returncode == 1
+
+
+def test_the_openapi_document_has_every_event(server: ServerProcess) -> None:
+    document = httpx.get(f"{server.url}/openapi.json", verify=False).json()
+    assert sorted(document["webhooks"]) == sorted(EVERY)

@@ -101,8 +101,8 @@ class WebhookEndpointsResource:
     )
     async def change_endpoint(self, call: Call) -> Response:
         """Change an endpoint, switch it on or off."""
-        endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, EndpointPatch)
+        endpoint = await self._of(call)
         try:
             changed = await self._endpoints.change(
                 call.scope,
@@ -144,8 +144,8 @@ class WebhookEndpointsResource:
     )
     async def rotate_secret(self, call: Call) -> Response:
         """Give an endpoint a new secret."""
-        endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, RotateIn)
+        endpoint = await self._of(call)
         rotated = await self._endpoints.rotate(call.scope, endpoint.endpoint_id, sent.overlap_seconds)
         call.record("webhook_secret_rotated", endpoint_id=endpoint.endpoint_id)
         return json_response(_with_secret(rotated))
@@ -221,8 +221,8 @@ class WebhookEndpointsResource:
     )
     async def replay_deliveries(self, call: Call) -> Response:
         """Send a span again, under the same ids."""
-        endpoint = await self._of(call)
         sent, _ = await self._reading.model(call, ReplayIn)
+        endpoint = await self._of(call)
         async with self._database.transaction() as connection:
             count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)
         call.record("webhooks_replayed", endpoint_id=endpoint.endpoint_id, deliveries=count)
