@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -15,6 +16,7 @@ from bq_server.metrics.counts import DeliveryCounts
 from bq_server.moments import SECOND
 from bq_server.store import webhooks
 from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.outbox import TOO_FAR_BEHIND
 from bq_server.store.webhooks import Delivery, Endpoint, Result, Try
 
 log = structlog.get_logger("bq_server.delivery")
@@ -26,6 +28,9 @@ AT_ONCE_IN_ALL = 32
 
 LOOK_SECONDS = 0.1
 """Between two looks at what waits, where nothing did."""
+
+GIVE_WAY = 4
+"""While facts are made, a pause of so many times what a round took follows it: they come first."""
 
 RETRY_SECONDS = 1.0
 """After the store couldn't be read or written."""
@@ -41,13 +46,21 @@ class Dispatcher:
     """Sends what waits, each participant's in order, at least once."""
 
     def __init__(
-        self, database: Database, endpoints: Endpoints, sender: Sender, clock: Clock, first_retry_seconds: float
+        self,
+        database: Database,
+        endpoints: Endpoints,
+        sender: Sender,
+        clock: Clock,
+        first_retry_seconds: float,
+        facts_made: Callable[[], int],
     ) -> None:
+        """`facts_made` counts the facts that were made."""
         self._database = database
         self._endpoints = endpoints
         self._sender = sender
         self._clock = clock
         self._first = first_retry_seconds
+        self._facts_made = facts_made
         self._slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
         self.counts = DeliveryCounts()
 
@@ -77,8 +90,11 @@ class Dispatcher:
     async def _serve(self, endpoint_id: str) -> None:
         while True:
             try:
+                facts, began = self._facts_made(), time.perf_counter()
                 if not await self._round(endpoint_id):
                     await asyncio.sleep(LOOK_SECONDS)
+                elif self._facts_made() != facts:
+                    await asyncio.sleep(min(GIVE_WAY * (time.perf_counter() - began), RETRY_SECONDS))
             except StoreUnavailable as error:
                 log.warning("webhooks.stalled", endpoint_id=endpoint_id, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -91,6 +107,8 @@ class Dispatcher:
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
             if endpoint is None or endpoint.off_because is not None:
+                if endpoint is not None and endpoint.off_because == TOO_FAR_BEHIND:
+                    log.warning("webhooks.endpoint_off", endpoint_id=endpoint_id, reason=TOO_FAR_BEHIND)
                 self._endpoints.tell_changed()
                 return False
             if not endpoint.waiting:

@@ -95,7 +95,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     sandbox = open_sandbox(site, store, stream, processing)
     await follow_game_file(site, processing)
     keyring = await open_door(site, store)
-    delivery = await start_delivery(site, store)
+    delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes

@@ -248,14 +248,17 @@ def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: P
     )
 
 
-async def start_delivery(site: Site, store: StoreRoom) -> DeliveryRoom:
+async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
     """Begin to tell the outside what waits to be told."""
     settings = site.settings
     setting = settings.webhook_addresses
     private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
     endpoints = Endpoints(store.database, site.ids, store.clocks, secrets.token_bytes, private=private)
     sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
-    dispatcher = Dispatcher(store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds)
+    counts = processing.processor.counts
+    dispatcher = Dispatcher(
+        store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
+    )
     await site.stack.enter_async_context(background(dispatcher.run()))
     return DeliveryRoom(endpoints, dispatcher)
 

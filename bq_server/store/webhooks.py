@@ -1,8 +1,9 @@
 """Webhook endpoints, what waits for them, and what became of each try."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -14,6 +15,8 @@ from bq_server.store.outbox import Listener, NewDelivery
 from bq_server.store.queries import load
 
 _queries = load("webhooks")
+_writing = load("webhooks", "sqlite3")
+"""The same, on the connection's own thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,35 +162,29 @@ async def due(connection: Connection, endpoint_id: str, now: int, limit: int) ->
     return [Delivery(*row) async for row in rows]
 
 
-async def settle(connection: Connection, endpoint_id: str, results: Iterable[Result], now: int) -> None:
+async def settle(connection: Connection, endpoint_id: str, results: Sequence[Result], now: int) -> None:
     """Keep what came of tries. What was removed meanwhile stays so."""
+    await connection.run(lambda writing: _settle(writing, endpoint_id, results, now))
+
+
+def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+    _writing.add_try(connection, [asdict(each.tried) for each in results])
     settled = 0
-    succeeded, failed = False, False
     for each in results:
-        tried = each.tried
-        await _queries.add_try(
-            connection,
-            position=tried.position,
-            tried_at=tried.tried_at,
-            status=tried.status,
-            milliseconds=tried.milliseconds,
-            answer=tried.answer,
-        )
+        position = each.tried.position
+        own = {"endpoint_id": endpoint_id, "participant_id": each.participant_id}
         if each.state == "waiting":
-            await _queries.count_tried(connection, position=tried.position)
-            await _queries.put_off(
-                connection, endpoint_id=endpoint_id, participant_id=each.participant_id, next_at=each.next_at
-            )
+            _writing.count_tried(connection, position=position)
+            _writing.put_off(connection, **own, next_at=each.next_at)
         else:
-            settled += await _queries.settle(connection, position=tried.position, state=each.state, now=now)
+            settled += _writing.settle(connection, position=position, state=each.state, now=now)
             if each.put_off:
-                await _queries.bring_forward(connection, endpoint_id=endpoint_id, participant_id=each.participant_id)
-        succeeded, failed = succeeded or each.state == "delivered", failed or each.state != "delivered"
-    await _queries.tell_settled(connection, endpoint_id=endpoint_id, settled=settled)
-    if succeeded:
-        await _queries.succeeded(connection, endpoint_id=endpoint_id)
-    elif failed:
-        await _queries.failed(connection, endpoint_id=endpoint_id, now=now)
+                _writing.bring_forward(connection, **own)
+    _writing.tell_settled(connection, endpoint_id=endpoint_id, settled=settled)
+    if any(each.state == "delivered" for each in results):
+        _writing.succeeded(connection, endpoint_id=endpoint_id)
+    elif results:
+        _writing.failed(connection, endpoint_id=endpoint_id, now=now)
 
 
 async def deliveries(

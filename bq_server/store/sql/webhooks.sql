@@ -42,7 +42,7 @@ WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now AND N
 )
 ORDER BY next_at, position LIMIT :limit;
 
--- name: add_try(position, tried_at, status, milliseconds, answer)!
+-- name: add_try(position, tried_at, status, milliseconds, answer)*!
 INSERT INTO webhook_tries (position, tried_at, status, milliseconds, answer)
 SELECT position, :tried_at, :status, :milliseconds, :answer FROM webhook_deliveries WHERE position = :position;
 
