@@ -4,15 +4,18 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
 from bq_server.events import Scope
+from bq_server.exact_json import dumps
+from bq_server.store.bulk import Insert
 from bq_server.store.queries import load
 
 _queries = load("outbox", "sqlite3")
+_add_deliveries = Insert(_queries.add_deliveries.sql)
 
 MOST_WAITING = 200_000
 """Deliveries that may wait for one endpoint: one that falls further behind is switched off."""
@@ -59,5 +62,7 @@ def add(connection: Any, listener: Listener, deliveries: Sequence[NewDelivery]) 
     if listener.waiting + len(deliveries) > MOST_WAITING:
         _queries.switch_off(connection, endpoint_id=listener.endpoint_id, off_because=TOO_FAR_BEHIND)
         return
-    _queries.add_deliveries(connection, [asdict(each) for each in deliveries])
+    names = dumps(list({each.participant_id for each in deliveries}))
+    put_off = dict(_queries.put_off(connection, endpoint_id=listener.endpoint_id, participants=names))
+    _add_deliveries(connection, [(*astuple(each), put_off[each.participant_id] or 0) for each in deliveries])
     _queries.add_waiting(connection, endpoint_id=listener.endpoint_id, count=len(deliveries))

@@ -3,17 +3,19 @@
 SELECT endpoint_id, event_types, waiting FROM webhook_endpoints
 WHERE project = :project AND environment = :environment AND off_because IS NULL;
 
--- name: add_deliveries(delivery_id, endpoint_id, participant_id, event_type, fact_id, occurred_at, effect, created_at)*!
--- Behind what waits for the participant already.
+-- name: put_off(endpoint_id, participants)
+-- Until when what waits of these participants, given as JSON, was put off: new deliveries stand behind it.
+SELECT given.value, (
+    SELECT next_at FROM webhook_deliveries
+    WHERE endpoint_id = :endpoint_id AND participant_id = given.value AND state = 'waiting'
+    ORDER BY position DESC LIMIT 1
+) FROM json_each(:participants) AS given;
+
+-- name: add_deliveries(delivery_id, endpoint_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, next_at)!
 INSERT INTO webhook_deliveries (
     delivery_id, endpoint_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, next_at
 ) VALUES (
-    :delivery_id, :endpoint_id, :participant_id, :event_type, :fact_id, :occurred_at, :effect, :created_at,
-    coalesce((
-        SELECT next_at FROM webhook_deliveries
-        WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting'
-        ORDER BY position DESC LIMIT 1
-    ), 0)
+    :delivery_id, :endpoint_id, :participant_id, :event_type, :fact_id, :occurred_at, :effect, :created_at, :next_at
 );
 
 -- name: add_waiting(endpoint_id, count)!
