@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
 from bq_server.api.json_schemas import Used, schemas_of
@@ -10,8 +10,10 @@ from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bq_server.api.schemas.problems import Problem
+from bq_server.delivery.bodies import WebhookBody
 from bq_server.ingest.models import BatchIn
 from bq_server.ingest.validation import Limits
+from bq_server.processing.announcements import EventType
 from bq_server.refusals import Code
 
 Json = dict[str, Any]
@@ -38,6 +40,7 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
             {"name": name, "description": TAGS[name]} for name in TAGS if name in {each.tag for each in operations}
         ],
         "paths": paths,
+        "webhooks": {name: {"post": _webhook(name, references)} for name in get_args(EventType)},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -64,6 +67,7 @@ def _used(operations: Sequence[Operation]) -> Iterator[Used]:
     for models in VARIANTS.values():
         for model in models:
             yield model, "serialization"
+    yield WebhookBody, "serialization"
 
 
 def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
@@ -122,6 +126,27 @@ def _codes(operation: Operation) -> list[Code]:
     if operation.path not in ALWAYS:
         codes |= {Code.OVERLOADED, Code.STOPPING}
     return [code for code in Code if code in codes]
+
+
+def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
+    """What an endpoint that chose this event is sent."""
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "tags": ["Webhooks"],
+        "summary": f"Sent to endpoints that chose {event_type}",
+        "operationId": "webhook_" + event_type.replace(".", "_"),
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in names
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": references[(WebhookBody, "serialization")]}},
+        },
+        "responses": {
+            "2XX": {"description": "It is taken."},
+            "410": {"description": "The endpoint is gone: it is switched off."},
+        },
+    }
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:

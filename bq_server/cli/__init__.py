@@ -5,7 +5,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bq_server.cli import backup, dead, doctor, facts, game, harness, health, keys, participants, serve, verify, version
+from bq_server.cli import (
+    backup,
+    dead,
+    doctor,
+    facts,
+    game,
+    harness,
+    health,
+    keys,
+    participants,
+    serve,
+    verify,
+    version,
+    webhooks,
+)
 from bq_server.runtime import collector
 
 app = typer.Typer(
@@ -45,6 +59,7 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(facts.app, name="facts")
 app.add_typer(participants.app, name="participants")
 app.add_typer(game.app, name="game")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(harness.app, name="harness")
 
 

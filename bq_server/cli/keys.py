@@ -22,6 +22,7 @@ class KeyScope(StrEnum):
     AWARD = "award"
     READ = "read"
     METRICS = "metrics"
+    WEBHOOKS = "webhooks"
     ADMIN = "admin"
 
 

@@ -23,6 +23,7 @@ from bq_server.game.state.keys import POINTS, TIERS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
+from bq_server.processing.announcements import announce
 from bq_server.processing.game_thread import Folding
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
@@ -127,7 +128,12 @@ class GameRunner:
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
             references, held = self._connection.references, self._held
-            self._connection.defer(lambda writing: batch.write(writing, references, changes, held))
+
+            def write(writing: Any) -> None:
+                batch.write(writing, references, changes, held)
+                announce(writing, self._ids, changes)
+
+            self._connection.defer(write)
 
     async def _finish(self) -> None:
         self._hand_on()
@@ -200,6 +206,11 @@ class GameRunner:
                     continue
                 self._take_turn(turn, state)
                 effects = turn.effects
+                self._changes.caused += [
+                    (each.participant_id, fact.fact_id, fact.occurred_at, effect)
+                    for fact in each.facts
+                    for effect in effects.get(fact.fact_id, ())
+                ]
                 played.effects.update(effects)
             self._warnings += each.warnings.values()
             record(self._changes, each.facts, effects)
@@ -242,6 +253,7 @@ class GameRunner:
             if effect.fact_id in moments:
                 own = packed(effect, moments[effect.fact_id].at)
                 played.effects.setdefault(effect.fact_id, []).append(own)
+                changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, own))
             if isinstance(effect, PointsChanged):
                 paid.setdefault(effect.participant_id, []).append(effect)
         for participant_id in {**result.cells, **paid}:

@@ -34,6 +34,7 @@ from bq_server.server.composition import (
     open_sandbox,
     open_store,
     open_stream,
+    start_delivery,
     start_intake,
     start_processing,
 )
@@ -94,6 +95,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     sandbox = open_sandbox(site, store, stream, processing)
     await follow_game_file(site, processing)
     keyring = await open_door(site, store)
+    delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
@@ -109,7 +111,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         running.log_of_requests,
     )
     await store.database.serve()
-    rooms = Rooms(store, stream, processing, intake, sandbox)
+    rooms = Rooms(store, stream, processing, intake, sandbox, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
     operations = list(operations_of(*resources(site, rooms, health, sources)))

@@ -1,5 +1,6 @@
 """The rooms, built one on the other; each leaves on the stack how it is stopped, so that the last is stopped first."""
 
+import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ from bq_server import __version__
 from bq_server.api.bodies import PLAIN, BodyLimits
 from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clock, Clocks
+from bq_server.delivery.addresses import is_loopback
+from bq_server.delivery.dispatcher import Dispatcher
+from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
@@ -126,6 +131,14 @@ class SandboxRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryRoom:
+    """Who is told outside, and who tells them."""
+
+    endpoints: Endpoints
+    dispatcher: Dispatcher
+
+
+@dataclass(frozen=True, slots=True)
 class Rooms:
     """All that stand when the server has started."""
 
@@ -134,6 +147,7 @@ class Rooms:
     processing: ProcessingRoom
     intake: IntakeRoom
     sandbox: SandboxRoom
+    delivery: DeliveryRoom
 
 
 async def open_store(site: Site) -> StoreRoom:
@@ -232,6 +246,21 @@ def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: P
         Exporting(database, clocks, __version__),
         Importing(database, processing.processor, processing.applying, resetting, site.ids),
     )
+
+
+async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
+    """Begin to tell the outside what waits to be told."""
+    settings = site.settings
+    setting = settings.webhook_addresses
+    private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
+    endpoints = Endpoints(store.database, site.ids, store.clocks, secrets.token_bytes, private=private)
+    sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
+    counts = processing.processor.counts
+    dispatcher = Dispatcher(
+        store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
+    )
+    await site.stack.enter_async_context(background(dispatcher.run()))
+    return DeliveryRoom(endpoints, dispatcher)
 
 
 async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:

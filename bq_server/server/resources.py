@@ -17,6 +17,7 @@ from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.sandbox import SandboxResource
+from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.ingest.dead_letters import GivenUpMessages
 from bq_server.metrics.families import Sources
 from bq_server.metrics.loop_delay import LoopDelay
@@ -50,6 +51,7 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
             clocks,
             parser,
         ),
+        WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
         DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
@@ -70,6 +72,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.intake.writer.counts,
         rooms.processing.consumer.counts,
         rooms.processing.processor.counts,
+        rooms.delivery.dispatcher.counts,
         loop_delay.seconds,
         rooms.store.database.path,
         site.settings.queue_limit,

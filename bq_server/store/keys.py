@@ -13,7 +13,7 @@ from bq_server.store.queries import load
 _queries = load("keys")
 
 Environment = Literal["live", "test"]
-KeyScope = Literal["ingest", "award", "read", "metrics", "admin"]
+KeyScope = Literal["ingest", "award", "read", "metrics", "webhooks", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
 
 DRY_RUN = "dry_run"

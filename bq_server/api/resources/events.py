@@ -1,7 +1,5 @@
 """`/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
 
-from typing import Any
-
 from pydantic_core import from_json
 from starlette.responses import Response
 
@@ -35,7 +33,7 @@ from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.processing.processor import Conflict, Processed, Processor
-from bq_server.processing.recorded_effects import effects_of
+from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Settling
 from bq_server.store.database import Database
@@ -56,13 +54,6 @@ def _order(message_id: str) -> tuple[int, int]:
     """The place of a message in the stream."""
     millisecond, _, number = message_id.partition("-")
     return int(millisecond), int(number)
-
-
-def _shown(effect: dict[str, Any]) -> dict[str, Any]:
-    """An effect beside the event that caused it, whose participant and fact go without saying."""
-    return {"type": effect["type"]} | {
-        name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
-    }
 
 
 PREFIX = "/api/v1/ingest"
@@ -184,7 +175,7 @@ class EventsResource:
         if query.include is None:
             return json_response(answer, 200, replayed([result]), left_out)
         async with self._database.read() as connection:
-            caused = [_shown(effect) for effect in await effects_of(connection, fact)]
+            caused = [shown(effect) for effect in await effects_of(connection, fact)]
         told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
         return json_response(told, 200, replayed([result]), left_out)
 
@@ -242,7 +233,7 @@ class EventsResource:
             fact_type=event.fact_type,
             would_be="processed" if fresh else "duplicate",
             warnings=from_json(event.warnings),
-            effects=[_shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
+            effects=[shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
             definitions=[
                 Applied(
                     definition=each.definition,

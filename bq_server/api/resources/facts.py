@@ -11,13 +11,15 @@ from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.schemas.facts import (
     FactAnswer,
+    FactEffectsAnswer,
     FactsAnswer,
     FactsQuery,
 )
 from bq_server.moments import format_timestamp
+from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts
-from bq_server.store.database import Database
+from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 
 MOST_PAGE_CHARACTERS = 1 << 20
@@ -83,12 +85,32 @@ class FactsResource:
     )
     async def get_fact(self, call: Call) -> Response:
         """One fact."""
-        fact_id = call.parameter("fact_id")
         async with self._database.read() as connection:
-            fact = await facts.by_id(connection, call.scope, fact_id)
-        if fact is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
-        return json_response(fact_answer(fact))
+            return json_response(fact_answer(await _fact(connection, call)))
+
+    @operation(
+        "GET",
+        f"{PREFIX}/{{fact_id}}/effects",
+        TAG,
+        {200: DocumentedAnswer(FactEffectsAnswer, "Its effects.")},
+        scope="read",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_effects(self, call: Call) -> Response:
+        """What a fact caused when it was processed."""
+        async with self._database.read() as connection:
+            fact = await _fact(connection, call)
+            caused = await effects_of(connection, fact)
+        return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=[shown(each) for each in caused]))
+
+
+async def _fact(connection: Connection, call: Call) -> StoredFact:
+    """The fact that the path names. Raises `Refusal`."""
+    fact_id = call.parameter("fact_id")
+    fact = await facts.by_id(connection, call.scope, fact_id)
+    if fact is None:
+        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+    return fact
 
 
 def _fitting(found: list[StoredFact]) -> int:

@@ -25,6 +25,13 @@ class FactAnswer(BaseModel):
     warnings: list[FactWarning]
 
 
+class FactEffectsAnswer(BaseModel):
+    """What a fact caused, as `include=effects` tells it."""
+
+    fact_id: str
+    effects: list[dict[str, Any]]
+
+
 class FactsAnswer(BaseModel):
     """One page of facts, the newest fact first."""
 
