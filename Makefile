@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
+NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -52,6 +53,21 @@ $(FASTIFY)/node_modules/.stamp: $(FASTIFY)/package-lock.json
 	cd $(FASTIFY) && npm ci --silent
 	@touch $@
 
+# What generating, compiling and testing clients needs; without it those tests are skipped.
+clients: build/contract.stamp
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NPM_TESTED:=/node_modules/.stamp); \
+	else echo "no npm: no TypeScript will be tested"; fi
+
+$(NPM_TESTED:=/node_modules/.stamp): %/node_modules/.stamp: %/package-lock.json
+	cd $* && npm ci --silent --ignore-scripts
+	@touch $@
+
+build/contract.stamp: requirements/contract.txt
+	rm -rf build/contract
+	$(PYTHON) -m venv build/contract
+	build/contract/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/contract.txt
+	@touch $@
+
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
 binary: build/venv.stamp
 	@packaging/build.sh dist
@@ -69,11 +85,12 @@ test-binary: $(VENV)/dev.stamp
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
-# the Fastify peer does the same for its packages.
+# the Fastify peer, and of the TypeScript client, does the same for its packages.
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra binary pyproject.toml -c requirements/run.txt -o requirements/binary.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/contract.in -o requirements/contract.txt
 
 # What takes long says so first: a silent program is taken for one that hangs.
 $(VENV)/bin/python:

@@ -13,6 +13,10 @@ PLAUSIBLE_FROM = 946_857_600 * SECOND
 
 _END_OF_DAY = re.compile(r"([^T ]{8,10}[Tt ])24((?::?00(?::?00(?:[.,]0+)?)?)(?:[-+Z].*)?)")
 _LEAP_SECOND = re.compile(r"(.{8,10}[Tt ]\d\d:?(?:14|29|44|59):?)60((?:[.,]\d+)?(?:[-+Z].*)?)")
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?"
+_DURATION = re.compile(
+    rf"P(?=[0-9T])(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=[0-9])(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -26,8 +30,12 @@ def parse_timestamp(text: str) -> int:
     between the years 1 and 9999 in UTC.
     """
     try:
-        text, later = _usual(text)
-        moment = datetime.fromisoformat(text)
+        later = 0
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            text, later = _usual(text)
+            moment = datetime.fromisoformat(text)
         if len(text) <= len("2026-W15-5"):
             raise ValueError("a date alone")
         if moment.tzinfo is None:
@@ -53,6 +61,11 @@ def _usual(text: str) -> tuple[str, int]:
     if found := _LEAP_SECOND.fullmatch(text):
         return f"{found[1]}59{found[2]}", SECOND
     return text, 0
+
+
+def is_duration(text: str) -> bool:
+    """Whether the text is an ISO 8601 duration of fixed length: weeks, days of 24 hours, hours, minutes and seconds."""
+    return _DURATION.fullmatch(text) is not None
 
 
 def format_timestamp(moment: int) -> str:

@@ -1,6 +1,6 @@
 """Every refusal the server knows: a stable code, and a sentence a person can act on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -45,20 +45,21 @@ class FieldError:
 
 
 class Refusal(Exception):
-    """A request this server will not carry out; nothing of it was done. Becomes a problem document (RFC 9457)."""
+    """A request this server will not carry out; nothing of it was done. How HTTP tells of it is the API's to say."""
 
     def __init__(
         self,
         code: Code,
         detail: str,
         errors: Sequence[FieldError] = (),
-        headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
     ) -> None:
+        """`retry_after`: seconds until the same may succeed, where it is not as soon as with others of the code."""
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.errors = tuple(errors)
-        self.headers = dict(headers or {})
+        self.retry_after = retry_after
 
     @classmethod
     def of_fields(cls, errors: Sequence[FieldError]) -> "Refusal":
@@ -68,20 +69,16 @@ class Refusal(Exception):
         return cls(Code.VALIDATION_FAILED, f"{first.field}: {first.detail}{more}", errors)
 
 
-RETRY_AFTER = {"Retry-After": "1"}
-"""The header of a 503 that may be over in a moment."""
-
-
 def overloaded() -> "Refusal":
     """The refusal of what could not be answered soon, or not be held."""
     detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
-    return Refusal(Code.OVERLOADED, detail, headers=RETRY_AFTER)
+    return Refusal(Code.OVERLOADED, detail)
 
 
 def too_large(limit: int) -> "Refusal":
     """The refusal of a body of more bytes than that."""
     detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
-    return Refusal(Code.BODY_TOO_LARGE, detail, headers={"Connection": "close"})
+    return Refusal(Code.BODY_TOO_LARGE, detail)
 
 
 LONE_SURROGATE = "must not hold half of a surrogate pair"

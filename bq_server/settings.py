@@ -53,6 +53,13 @@ class Settings(BaseModel):
     text_plain_events: bool = Field(
         False, description="Whether events are also read from bodies of the type text/plain, as sendBeacon sends them."
     )
+    webhook_addresses: Literal["auto", "public", "any"] = Field(
+        "auto",
+        description="Which addresses webhooks may call: public ones, any, or any on a server bound to loopback only.",
+    )
+    webhook_retry_seconds: float = Field(
+        5, gt=0, le=60, description="Seconds before a webhook is tried again; each further wait is 4 times as long."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
     )

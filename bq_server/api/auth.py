@@ -2,11 +2,13 @@
 
 import asyncio
 import hmac
+import itertools
 from collections.abc import Sequence
 
 import structlog
 from starlette.requests import Request
 
+from bq_server.clock import Clock
 from bq_server.refusals import Code, Refusal
 from bq_server.store import keys
 from bq_server.store.database import Database, StoreUnavailable
@@ -18,14 +20,20 @@ admin = structlog.get_logger("bq_server.admin")
 REFRESH_SECONDS = 1.0
 """How old the known keys may be: a new or revoked key is honoured within this and a read."""
 
+NOTE_SECONDS = 60
+"""How often it is kept when keys were used."""
+
 
 class Keyring:
     """The valid keys, read anew every second so that the hot path asks no database."""
 
-    def __init__(self, database: Database, always: Sequence[ApiKey] = ()) -> None:
+    def __init__(self, database: Database, clock: Clock, always: Sequence[ApiKey] = ()) -> None:
         """`always` are valid beside those that are kept, as long as this process runs."""
         self._database = database
+        self._clock = clock
         self._always = always
+        self._used: set[str] = set()
+        """The ids of those that opened something since it was last noted."""
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] | None = None
         """By id; None before the first look."""
@@ -35,8 +43,9 @@ class Keyring:
         async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
         by_prefix: dict[str, list[ApiKey]] = {}
+        now = self._clock()
         for key in (*self._always, *found):
-            if key.revoked_at is None:
+            if key.is_valid(now):
                 by_prefix.setdefault(key.sha256[:8], []).append(key)
         self._by_prefix = by_prefix
         self._tell_changes({key.key_id: key for keys in by_prefix.values() for key in keys})
@@ -47,23 +56,39 @@ class Keyring:
         if known is not None:
             for key_id in valid.keys() - known.keys():
                 _log_change("key_created", valid[key_id])
+            now = self._clock()
             for key_id in known.keys() - valid.keys():
-                _log_change("key_revoked", known[key_id])
+                _log_change("key_revoked" if known[key_id].is_valid(now) else "key_expired", known[key_id])
 
     async def keep_fresh(self) -> None:
         """Refresh until cancelled; while the store can't be read, the keys known last stay valid."""
-        while True:
+        for seconds in itertools.count(1):
             await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await self.refresh()
+                if seconds % NOTE_SECONDS == 0:
+                    await self.note_used()
             except StoreUnavailable as error:
                 log.warning("keys.not_refreshed", reason=str(error))
+
+    async def note_used(self) -> None:
+        """Keep which keys were used, as of now. Raises `StoreUnavailable`, and keeps them another time."""
+        used, now = self._used, self._clock()
+        if used:
+            self._used = set()
+            try:
+                async with self._database.transaction() as connection:
+                    await keys.note_used(connection, dict.fromkeys(used, now))
+            except StoreUnavailable:
+                self._used |= used
+                raise
 
     def find(self, presented: str) -> ApiKey | None:
         """The valid key that was presented. Hashes are compared in constant time."""
         digest = keys.digest(presented)
         for key in self._by_prefix.get(digest[:8], ()):
-            if hmac.compare_digest(key.sha256, digest):
+            if hmac.compare_digest(key.sha256, digest) and (key.expires_at is None or key.is_valid(self._clock())):
+                self._used.add(key.key_id)
                 return key
         return None
 
@@ -74,7 +99,7 @@ def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey
     key = None if presented is None else keyring.find(presented)
     if key is None:
         detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
-        raise Refusal(Code.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "ApiKey"})
+        raise Refusal(Code.UNAUTHENTICATED, detail)
     request.scope["bq.key_id"] = key.key_id
     if not key.allows(needed):
         held = ", ".join(sorted(key.scopes))

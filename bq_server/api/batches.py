@@ -6,9 +6,10 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from bq_server.api.operations import Call
+from bq_server.api.call import Call
 from bq_server.api.replies import Reply
-from bq_server.api.request_parser import BatchError, BatchEvents, RequestParser
+from bq_server.api.request_parser import BatchEvents, RequestParser
+from bq_server.api.schemas.events import BatchError
 from bq_server.events import Event
 from bq_server.ingest.acceptance import Accepted, Made, NotTaken
 
@@ -38,10 +39,10 @@ class BatchOutcome(Generic[R]):
 
 
 async def take_batch(
-    call: Call, reading: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
+    call: Call, parser: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
 ) -> BatchOutcome[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
-    events = await reading.many(call)
+    events = await parser.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 

@@ -80,7 +80,7 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
                     raise overloaded()
     except TimeoutError:
         detail = f"The body did not arrive within {seconds:g} s."
-        raise Refusal(Code.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None
+        raise Refusal(Code.REQUEST_TIMEOUT, detail) from None
     return b"".join(chunks)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 
+from bq_server.api.problems import HttpRefusal
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.refusals import Code, Refusal, too_large
 
@@ -84,4 +85,4 @@ class _Members:
 
 
 def _refused(detail: str) -> Refusal:
-    return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept-Encoding": "gzip"})
+    return HttpRefusal(Code.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "gzip"})

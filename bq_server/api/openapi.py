@@ -1,31 +1,33 @@
 """The OpenAPI 3.1 document, made from the operations and the models that their handlers use."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, get_args
 
-from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
-
+from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
+from bq_server.api.json_schemas import Used, schemas_of
+from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
-from bq_server.api.problems import MEDIA_TYPE, STATUS, Problem
-
-_REF = "#/components/schemas/{model}"
+from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bq_server.api.schemas.problems import Problem
+from bq_server.delivery.bodies import WebhookBody
+from bq_server.ingest.models import BatchIn
+from bq_server.ingest.validation import Limits
+from bq_server.processing.announcements import EventType
+from bq_server.refusals import Code
 
 Json = dict[str, Any]
 
+NDJSON = "application/x-ndjson"
 
-def document(operations: Sequence[Operation], version: str) -> Json:
-    """The whole document as JSON-serialisable data."""
-    used: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
-    for operation in operations:
-        if operation.body is not None:
-            used[(operation.body, "validation")] = None
-        for answer in operation.answers.values():
-            used[(answer.model, "serialization")] = None
-    references, definitions = models_json_schema(list(used), ref_template=_REF)
+
+def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
+    """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
+    references, schemas = schemas_of(_used(operations))
+    _limit_batches(schemas, references, limits)
     paths: dict[str, Json] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references, limits)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -33,9 +35,14 @@ def document(operations: Sequence[Operation], version: str) -> Json:
             "version": version,
             "description": "A self-hosted gamification event engine. Every refusal is a problem document (RFC 9457).",
         },
+        "servers": list(SERVERS),
+        "tags": [
+            {"name": name, "description": TAGS[name]} for name in TAGS if name in {each.tag for each in operations}
+        ],
         "paths": paths,
+        "webhooks": {name: {"post": _webhook(name, references)} for name in get_args(EventType)},
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": schemas,
             "securitySchemes": {
                 "ApiKey": {
                     "type": "apiKey",
@@ -49,11 +56,26 @@ def document(operations: Sequence[Operation], version: str) -> Json:
     }
 
 
-def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
+def _used(operations: Sequence[Operation]) -> Iterator[Used]:
+    """Every model that a request or an answer has."""
+    yield Problem, "serialization"
+    for operation in operations:
+        if operation.body is not None:
+            yield operation.body, "validation"
+        for answer in operation.answers.values():
+            yield answer.model, "serialization"
+    for models in VARIANTS.values():
+        for model in models:
+            yield model, "serialization"
+    yield WebhookBody, "serialization"
+
+
+def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
+    name = OPERATION_IDS[operation.method, operation.path]
     described: Json = {
         "tags": [operation.tag],
-        "summary": operation.summary,
-        "operationId": operation.handle.__name__,
+        "summary": operation.summary.format_map(asdict(limits)),
+        "operationId": name,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
         "responses": {},
     }
@@ -61,27 +83,79 @@ def _operation(operation: Operation, references: Mapping[Any, Json]) -> Json:
         described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
         described["description"] = f"Needs a key with the scope `{operation.scope}`."
     if operation.body is not None:
-        content: Json = {"schema": references[(operation.body, "validation")]}
-        if operation.body_example is not None:
-            content["example"] = operation.body_example
-        described["requestBody"] = {"required": True, "content": {operation.body_media_type: content}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {
+                operation.body_media_type: _content(
+                    operation.body_media_type, references[operation.body, "validation"], operation.body_example
+                )
+            },
+        }
+    answers: Json = described["responses"]
     for status, answer in operation.answers.items():
-        content = {"schema": references[(answer.model, "serialization")]}
-        if answer.example is not None:
-            content["example"] = answer.example
-        described["responses"][str(status)] = {
-            "description": answer.description,
-            "content": {answer.media_type: content},
-        }
+        models = [*VARIANTS.get((name, status), ()), answer.model]
+        schemas = [references[model, "serialization"] for model in models]
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        content = {answer.media_type: _content(answer.media_type, schema, answer.example)}
+        answers[str(status)] = {"description": answer.description, "content": content}
     refusals: dict[int, list[str]] = {}
-    for code in operation.every_code:
-        refusals.setdefault(STATUS[code][0], []).append(f"`{code}`")
+    for code in _codes(operation):
+        refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
-        described["responses"][str(status)] = {
-            "description": ", ".join(codes),
-            "content": {MEDIA_TYPE: {"schema": references[(Problem, "serialization")]}},
-        }
+        models = [*VARIANTS.get((name, status), ()), Problem]
+        schemas = [references[model, "serialization"] for model in models]
+        if len(schemas) == 1:
+            content = {MEDIA_TYPE: {"schema": schemas[0]}}
+        else:  # generators read one of the types only: each has both
+            content = {key: {"schema": {"anyOf": schemas}} for key in (MEDIA_TYPE, "application/json")}
+        answers[str(status)] = {"description": ", ".join(codes), "content": content}
     return described
+
+
+def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
+    """A body: of lines, each of which is of the schema, where it is NDJSON."""
+    if media_type == NDJSON:
+        line = schema["$ref"].rpartition("/")[2]
+        return {"schema": {"type": "string", "format": "binary", "description": f"Lines, each a `{line}`."}}
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
+def _codes(operation: Operation) -> list[Code]:
+    """All refusals of an operation: its own, those of every route (an unknown parameter), and those of the gate."""
+    codes = {*operation.every_code, Code.VALIDATION_FAILED}
+    if operation.path not in ALWAYS:
+        codes |= {Code.OVERLOADED, Code.STOPPING}
+    return [code for code in Code if code in codes]
+
+
+def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
+    """What an endpoint that chose this event is sent."""
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "tags": ["Webhooks"],
+        "summary": f"Sent to endpoints that chose {event_type}",
+        "operationId": "webhook_" + event_type.replace(".", "_"),
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in names
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": references[(WebhookBody, "serialization")]}},
+        },
+        "responses": {
+            "2XX": {"description": "It is taken."},
+            "410": {"description": "The endpoint is gone: it is switched off."},
+        },
+    }
+
+
+def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
+    """Say how many events a batch may have: its model can't know, the settings do."""
+    reference = references.get((BatchIn, "validation"))
+    if reference is not None:
+        batch = schemas[reference["$ref"].rpartition("/")[2]]
+        batch["description"] = batch["description"].replace("`max_batch_events`", str(limits.max_batch_events))
+        batch["properties"]["events"]["maxItems"] = limits.max_batch_events
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
@@ -104,10 +178,12 @@ def _query_parameters(operation: Operation) -> list[Json]:
         # A parameter that is left out is not null: the schema of its value is the other branch.
         branches = [branch for branch in field.get("anyOf", []) if branch != {"type": "null"}]
         value = {**branches[0]} if branches else {key: field[key] for key in field if key != "title"}
+        if "const" in value:  # one choice is a choice: pages show a list, and generators make an enumeration
+            value["enum"] = [value.pop("const")]
         if field.get("default") is not None:
             value["default"] = field["default"]
         parameter = {"name": name, "in": "query", "required": False, "schema": value}
-        description = field.get("description") or value.pop("description", None)
+        description = value.pop("description", None) or field.get("description")
         if description:
             parameter["description"] = description
         parameters.append(parameter)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.api.operations import Call
+from bq_server.api.call import Call
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, Refusal
@@ -31,7 +31,7 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
     return found
 
 
-async def standing(
+async def view_of_participant(
     connection: Connection, call: Call, games: Games, participant_id: str | None = None
 ) -> ParticipantView:
     """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""

@@ -1,78 +1,97 @@
 """Problem documents (RFC 9457): the one shape of every refusal."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from bq_server.api.replies import Reply
+from bq_server.api.schemas.problems import FieldProblem, Problem
+from bq_server.ingest.unavailable import refusal_of
 from bq_server.refusals import Code, Refusal
+from bq_server.store.database import StoreDamaged, StoreUnavailable
+
+log = structlog.get_logger("bq_server.api")
 
 MEDIA_TYPE = "application/problem+json"
 
+NO_HEADERS: Mapping[str, str] = {}
+CLOSES: Mapping[str, str] = {"Connection": "close"}
+"""Of a refusal after which the rest of the request is not read."""
 
-STATUS: Mapping[Code, tuple[int, str]] = {
-    Code.INVALID_JSON: (400, "The body is not JSON"),
-    Code.INSUFFICIENT_POINTS: (400, "There are not enough points"),
-    Code.UNAUTHENTICATED: (401, "No valid API key"),
-    Code.FORBIDDEN: (403, "The API key may not do this"),
-    Code.NOT_FOUND: (404, "There is nothing here"),
-    Code.METHOD_NOT_ALLOWED: (405, "This method is not allowed here"),
-    Code.REQUEST_TIMEOUT: (408, "The request took too long to arrive"),
-    Code.IDEMPOTENCY_CONFLICT: (409, "The idempotency key belongs to another event"),
-    Code.MESSAGE_DEAD: (409, "The event was accepted before and given up"),
-    Code.NOT_EMPTY: (409, "The environment is not empty"),
-    Code.BODY_TOO_LARGE: (413, "The body is too large"),
-    Code.UNSUPPORTED_MEDIA_TYPE: (415, "The body is not of a type this server reads"),
-    Code.VALIDATION_FAILED: (422, "The request is not valid"),
-    Code.INTERNAL_ERROR: (500, "The server made a mistake"),
-    Code.NOT_READY: (503, "The server is not ready"),
-    Code.STREAM_UNAVAILABLE: (503, "The stream is not available"),
-    Code.STREAM_FULL: (503, "The stream is full"),
-    Code.STORE_UNAVAILABLE: (503, "The store is not available"),
-    Code.GAME_UNREADABLE: (503, "The game can't be read"),
-    Code.OVERLOADED: (503, "Too much is waiting"),
-    Code.STOPPING: (503, "The server is stopping"),
-    Code.NOT_DRAINED: (504, "Not everything is settled yet"),
+
+class ProblemType(NamedTuple):
+    """How HTTP tells of a code."""
+
+    status: int
+    title: str
+    retry_after: int | None = None
+    """Seconds, for `Retry-After`, unless the refusal says otherwise."""
+    headers: Mapping[str, str] = NO_HEADERS
+
+
+PROBLEM_TYPES: Mapping[Code, ProblemType] = {
+    Code.INVALID_JSON: ProblemType(400, "The body is not JSON"),
+    Code.INSUFFICIENT_POINTS: ProblemType(400, "There are not enough points"),
+    Code.UNAUTHENTICATED: ProblemType(401, "No valid API key", headers={"WWW-Authenticate": "ApiKey"}),
+    Code.FORBIDDEN: ProblemType(403, "The API key may not do this"),
+    Code.NOT_FOUND: ProblemType(404, "There is nothing here"),
+    Code.METHOD_NOT_ALLOWED: ProblemType(405, "This method is not allowed here"),
+    Code.REQUEST_TIMEOUT: ProblemType(408, "The request took too long to arrive", headers=CLOSES),
+    Code.IDEMPOTENCY_CONFLICT: ProblemType(409, "The idempotency key belongs to another event"),
+    Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
+    Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
+    Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
+    Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body is not of a type this server reads"),
+    Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),
+    Code.INTERNAL_ERROR: ProblemType(500, "The server made a mistake"),
+    Code.NOT_READY: ProblemType(503, "The server is not ready", retry_after=1),
+    Code.STREAM_UNAVAILABLE: ProblemType(503, "The stream is not available", retry_after=1),
+    Code.STREAM_FULL: ProblemType(503, "The stream is full", retry_after=5),
+    Code.STORE_UNAVAILABLE: ProblemType(503, "The store is not available", retry_after=1),
+    Code.GAME_UNREADABLE: ProblemType(503, "The game can't be read", retry_after=60),
+    Code.OVERLOADED: ProblemType(503, "Too much is waiting", retry_after=1),
+    Code.STOPPING: ProblemType(503, "The server is stopping", retry_after=1),
+    Code.NOT_DRAINED: ProblemType(504, "Not everything is settled yet"),
 }
-"""The HTTP status and the title of each code."""
+"""How HTTP tells of each code: every refusal, whichever room raised it, is answered as this table says."""
+
+
+class HttpRefusal(Refusal):
+    """A refusal for a reason that only HTTP has, with the headers that tell more of it."""
+
+    def __init__(self, code: Code, detail: str, headers: Mapping[str, str]) -> None:
+        super().__init__(code, detail)
+        self.headers = headers
 
 
 def status_of(refusal: Refusal) -> int:
     """The HTTP status a refusal is answered with."""
-    return STATUS[refusal.code][0]
+    return PROBLEM_TYPES[refusal.code].status
 
 
-class FieldProblem(BaseModel):
-    """What is wrong with one field."""
-
-    field: str = Field(description="The field's path, for example `properties.amount`.")
-    code: str
-    detail: str
-
-
-class Problem(BaseModel):
-    """A refusal: nothing of the request was carried out."""
-
-    model_config = ConfigDict(title="Problem")
-
-    type: str = Field(description="Names the kind of problem; `urn:bq-server:problem:` and the code.")
-    title: str
-    status: int
-    detail: str = Field(description="What is wrong and what to do, in a sentence.")
-    code: Code
-    errors: list[FieldProblem] = []
-    request_id: str
+def as_refusal(error: BaseException, request_id: str) -> Refusal:
+    """What a request is refused with when handling it came to this. What nobody foresaw is logged."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, StoreUnavailable) and not isinstance(error, StoreDamaged):
+        return Refusal(Code.STORE_UNAVAILABLE, f"The facts can't be read now ({error}): ask again in a moment.")
+    if (refusal := refusal_of(error, "This can't be done now")) is not None:
+        return refusal
+    log.error("request.broke", request_id=request_id, exc_info=error)
+    detail = "This is a mistake of the server, and its log tells more under the request id."
+    return Refusal(Code.INTERNAL_ERROR, detail)
 
 
 def problem_of(refusal: Refusal, request_id: str) -> Problem:
     """The document that tells of a refusal."""
-    status, title = STATUS[refusal.code]
+    kind = PROBLEM_TYPES[refusal.code]
     return Problem(
         type=f"urn:bq-server:problem:{refusal.code.replace('_', '-')}",
-        title=title,
-        status=status,
+        title=kind.title,
+        status=kind.status,
         detail=refusal.detail,
         code=refusal.code,
         errors=[FieldProblem(field=error.field, code=error.code, detail=error.detail) for error in refusal.errors],
@@ -80,13 +99,17 @@ def problem_of(refusal: Refusal, request_id: str) -> Problem:
     )
 
 
-def problem_reply(refusal: Refusal, request_id: str) -> Reply:
-    """The answer to a refused request."""
+def problem_reply(refusal: Refusal, request_id: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    """The answer to a refused request, with these headers beside those of its kind."""
+    kind = PROBLEM_TYPES[refusal.code]
+    seconds = kind.retry_after if refusal.retry_after is None else refusal.retry_after
+    retry = NO_HEADERS if seconds is None else {"Retry-After": str(seconds)}
+    own = refusal.headers if isinstance(refusal, HttpRefusal) else NO_HEADERS
     body = problem_of(refusal, request_id).model_dump_json().encode()
-    return Reply(status_of(refusal), body, refusal.headers, MEDIA_TYPE)
+    return Reply(kind.status, body, {**retry, **kind.headers, **own, **headers}, MEDIA_TYPE)
 
 
-def problem_response(request: Request, refusal: Refusal) -> Response:
+def problem_response(request: Request, refusal: Refusal, headers: Mapping[str, str] = NO_HEADERS) -> Response:
     """Answer a refusal, and leave it where the request's log line finds it."""
     request.scope["bq.refusal"] = refusal
-    return problem_reply(refusal, request.scope.get("bq.request_id", "")).response()
+    return problem_reply(refusal, request.scope.get("bq.request_id", ""), headers).response()

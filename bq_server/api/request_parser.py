@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bq_server.api.bodies import BodyLimits, read_body
-from bq_server.api.operations import Call
+from bq_server.api.call import Call
+from bq_server.api.schemas.events import BatchError
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event, Scope
 from bq_server.ingest.drafts import Drafter
@@ -25,15 +26,6 @@ from bq_server.metrics.counts import IntakeCounts
 from bq_server.refusals import FieldError, Refusal, field_errors
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class BatchError(BaseModel):
-    """Why one event of a batch was rejected."""
-
-    index: int = Field(description="Its place in `events`, from 0.")
-    field: str
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

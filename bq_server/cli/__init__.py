@@ -1,20 +1,50 @@
 """Commands: parse, call, print. What a command needs is imported when it runs, so that every `--help` is quick."""
 
 import signal
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from bq_server.cli import backup, dead, doctor, game, harness, health, keys, serve, verify, version
+from bq_server.cli import (
+    backup,
+    dead,
+    doctor,
+    facts,
+    game,
+    harness,
+    health,
+    keys,
+    participants,
+    serve,
+    verify,
+    version,
+    webhooks,
+)
 from bq_server.runtime import collector
 
 app = typer.Typer(
     name="bq-server",
-    help="A self-hosted gamification event engine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A self-hosted gamification event engine."""
+
+
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
@@ -26,7 +56,10 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead.app, name="dead")
+app.add_typer(facts.app, name="facts")
+app.add_typer(participants.app, name="participants")
 app.add_typer(game.app, name="game")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(harness.app, name="harness")
 
 

@@ -8,16 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from bq_server.cli.options import consent, fail
+from bq_server.cli.remote import URL, call
 
 app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help=True)
 
 FILE = Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON.")]
-URL = Annotated[str, typer.Option("--url", envvar="BQ_URL", help="The server.")]
 API_KEY = Annotated[
     str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it names the environment.")
 ]
 
-TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
 
@@ -61,7 +60,7 @@ def apply(
     text = _read(file)
     backfilling = "true" if backfill else "false"
     path = f"/api/v1/gamify/admin/game?backfill={backfilling}"
-    plan = _call(url, "PUT", f"{path}&dry_run=true", api_key, text)
+    plan = call(url, "PUT", f"{path}&dry_run=true", api_key, text)
     for warning in plan["warnings"]:
         typer.echo(f"{file}:{warning}", err=True)
     for word, mark in (("added", "+"), ("changed", "~"), ("removed", "-")):
@@ -76,7 +75,7 @@ def apply(
     if plan["removed"] and not allow_removal and not _is_of_test(api_key):
         what = f"this would remove {_counted(plan['removed'])} from the live game of {url}"
         consent(what, "Apply it?", "--allow-removal")
-    applied = _call(url, "PUT", path, api_key, text)
+    applied = call(url, "PUT", path, api_key, text)
     typer.echo(f"applied as version {applied['version']}")
     if applied["recomputed"]:
         _follow(url, api_key)
@@ -105,14 +104,14 @@ def example(
     if api_key and not _is_of_test(api_key):
         fail("the example replaces the game and posts invented events: it needs a key of a test environment", code=2)
     path = "/api/v1/gamify/admin/game"
-    removed = _call(url, "PUT", f"{path}?dry_run=true", api_key, document.encode())["removed"]
+    removed = call(url, "PUT", f"{path}?dry_run=true", api_key, document.encode())["removed"]
     if removed and not yes:
         consent(f"this would replace the test game of {url}, {_counted(removed)}", "Play the example?", "--yes")
-    applied = _call(url, "PUT", path, api_key, document.encode())
+    applied = call(url, "PUT", path, api_key, document.encode())
     typer.echo(f"the example game is in force as version {applied['version']}")
     for line in events.splitlines():
         event = json.loads(line)
-        answer = _call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
+        answer = call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
         typer.echo(f"{event['timestamp']}  {event['participant_id']}  {event['event_name']}")
         for effect in answer["effects"]:
             typer.echo(f"    {_in_words(effect)}")
@@ -162,7 +161,7 @@ def _follow(url: str, api_key: str) -> None:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("computing anew", total=None)
         while True:
-            refolds = _call(url, "GET", "/api/v1/gamify/admin/game", api_key)["refolds"]
+            refolds = call(url, "GET", "/api/v1/gamify/admin/game", api_key)["refolds"]
             open_ones = [refold for refold in refolds if refold["finished_at"] is None]
             if not open_ones:
                 break
@@ -177,28 +176,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         fail(f"{file} can't be read: {error.strerror}", code=2)
-
-
-def _call(url: str, method: str, path: str, api_key: str, body: bytes | None = None) -> Any:
-    """A request to a server; ends the program with a sentence when it is refused."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    if not url.startswith(("http://", "https://")):
-        fail(f"--url {url} must start with http:// or https://", code=2)
-    media_type = "application/yaml" if method == "PUT" else "application/json"
-    headers = {"X-API-Key": api_key, "Content-Type": media_type}
-    request = Request(url.rstrip("/") + path, data=body, method=method, headers=headers)  # noqa: S310 - see above
-    try:
-        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - see above
-            return json.load(response)
-    except HTTPError as error:
-        try:
-            problem = json.load(error)
-        except ValueError:
-            fail(f"{url} answered {error.code}: is it a bq-server?")
-        for each in problem.get("errors", []):
-            typer.echo(f"{each['field']}: {each['detail']}", err=True)
-        fail(problem.get("detail", f"{url} answered {error.code}"))
-    except (URLError, OSError, ValueError) as error:
-        fail(f"{url} can't be reached: {getattr(error, 'reason', error)}")

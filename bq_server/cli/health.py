@@ -8,7 +8,7 @@ from bq_server.settings import Settings
 TIMEOUT_SECONDS = 5.0
 
 
-@with_settings(["host", "port"])
+@with_settings({"host": "Address that the server listens on.", "port": "TCP port that the server listens on."})
 def health(settings: Settings) -> None:
     """Ask the server that runs here whether it is ready (`/readyz`); exit 1 when it is not. For health checks."""
     from http.client import HTTPConnection, HTTPException

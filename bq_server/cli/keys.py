@@ -19,12 +19,17 @@ class KeyScope(StrEnum):
     """What a key may do."""
 
     INGEST = "ingest"
+    AWARD = "award"
     READ = "read"
     METRICS = "metrics"
+    WEBHOOKS = "webhooks"
     ADMIN = "admin"
 
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+MOST_DAYS = 36_500
+"""Of a key's life: what is longer is for ever."""
+
+app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
@@ -35,6 +40,10 @@ def create(
         typer.Option(help="What the key may do; give it again for more. admin includes the others."),
     ],
     name: Annotated[str, typer.Option(help="A word to know the key by.")] = "",
+    expires_in: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the key is valid, such as P90D; else for ever."),
+    ] = None,
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
@@ -45,12 +54,14 @@ def create(
     from bq_server.ids import IdSource
     from bq_server.store import keys
 
+    lasts = None if expires_in is None else _microseconds("--expires-in", expires_in)
+
     async def add() -> str:
-        key = keys.generate(env, secrets.token_bytes)
+        key, now = keys.generate(env, secrets.token_bytes), system_clock()
+        scopes: tuple[keys.KeyScope, ...] = tuple(item.value for item in dict.fromkeys(scope))
+        expires_at = None if lasts is None else now + lasts
         async with _database(data_dir, config) as database, database.transaction() as connection:
-            await keys.add(
-                connection, key, tuple(item.value for item in dict.fromkeys(scope)), name, IdSource(), system_clock()
-            )
+            await keys.add(connection, key, scopes, name, IdSource(), now, expires_at=expires_at)
         return key
 
     typer.echo(complete(add()))
@@ -62,19 +73,55 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bq_server.moments import format_timestamp
+    from bq_server.moments import SECOND, format_timestamp
     from bq_server.store import keys
 
     async def every() -> list[keys.ApiKey]:
         async with _database(data_dir, config, make=False) as database, database.read() as connection:
             return await keys.every(connection)
 
-    table = Table("id", "environment", "scopes", "name", "created", "revoked", box=None)
+    def told(moment: int | None) -> str:
+        return "" if moment is None else format_timestamp(moment - moment % SECOND)
+
+    table = Table("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked", box=None)
     for key in complete(every()):
-        revoked = format_timestamp(key.revoked_at) if key.revoked_at is not None else ""
+        times = (key.created_at, key.last_used_at, key.expires_at, key.revoked_at)
         scopes = " ".join(sorted(key.scopes))
-        table.add_row(key.key_id, key.scope.environment, scopes, key.name, format_timestamp(key.created_at), revoked)
+        table.add_row(key.key_id, key.scope.environment, scopes, key.name, *map(told, times))
     Console(width=None if typer.get_text_stream("stdout").isatty() else 200).print(table)
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
+    overlap: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long the old key stays valid beside the new one.")
+    ] = "P1D",
+    data_dir: DATA_DIR = None,
+    config: CONFIG = None,
+) -> None:
+    """Make a key that may do what another may, print it, and let the other end after a while."""
+    import secrets
+
+    from bq_server.clock import system_clock
+    from bq_server.ids import IdSource
+    from bq_server.store import keys
+
+    lasts = _microseconds("--overlap", overlap)
+
+    async def succeed() -> str | None:
+        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
+            old = next((key for key in await keys.every(connection) if key.key_id == key_id), None)
+            if old is None:
+                return None
+            environment: Literal["live", "test"] = "live" if old.scope.environment == "live" else "test"
+            new = keys.generate(environment, secrets.token_bytes)
+            return new if await keys.rotate(connection, old, new, IdSource(), system_clock(), lasts) else None
+
+    key = complete(succeed())
+    if key is None:
+        fail(f"there is no valid key {key_id}: `bq-server keys list` shows the ids")
+    typer.echo(key)
 
 
 @app.command()
@@ -93,6 +140,23 @@ def revoke(
 
     if not complete(end()):
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
+
+
+def _microseconds(option: str, text: str) -> int:
+    """A duration in microseconds; anything else ends the program."""
+    from datetime import timedelta
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from bq_server.sandbox.clocks import Duration
+
+    try:
+        found: timedelta = TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        fail(f"{option} must be an ISO 8601 duration such as P90D or PT12H, and {text!r} is none")
+    if found > timedelta(days=MOST_DAYS):
+        fail(f"{option} may be {MOST_DAYS:,} days at most")
+    return found // timedelta(microseconds=1)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
@@ -49,11 +49,14 @@ KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONF
 """Our environment variables; `BQ_KEY` is the one that the examples of the documentation use."""
 
 
-def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_settings(
+    names: Iterable[str] | Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn `command(settings, ...)` into a command with a flag for each named setting (all by default) and `--config`.
 
-    Its own parameters come before those.
+    Its own parameters come before those. A mapping says what the named settings mean to this command.
     """
+    meanings = names if isinstance(names, Mapping) else {}
     chosen = list(Settings.model_fields if names is None else names)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -64,7 +67,7 @@ def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[...,
             command(load({name: value for name, value in given.items() if value is not None}, config), **mine)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        parameters += [_parameter(name) for name in chosen]
+        parameters += [_parameter(name, meanings.get(name)) for name in chosen]
         parameters.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CONFIG))
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -74,14 +77,14 @@ def with_settings(names: Iterable[str] | None = None) -> Callable[[Callable[...,
     return decorate
 
 
-def _parameter(name: str) -> inspect.Parameter:
+def _parameter(name: str, meaning: str | None) -> inspect.Parameter:
     field = Settings.model_fields[name]
     choices = get_origin(field.annotation) is Literal
     members = (field.annotation,) if choices else get_args(field.annotation) or (field.annotation,)
     kind = next(member for member in members if member is not type(None))
     plain: Any = kind if choices or kind in (int, float, bool, Path) else str
     default = f"  [default: {field.default}]" if field.default is not None else ""
-    help_text = f"{field.description} [{variable(name)}]{default}"
+    help_text = f"{meaning or field.description} [{variable(name)}]{default}"
     reading: Any = {"parser": named_path, "metavar": "<path>"} if kind is Path else {}
     option = typer.Option(flag(name), help=help_text, show_default=False, **reading)
     return inspect.Parameter(

@@ -9,7 +9,7 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     import socket
 
-    from bq_server.server.app import Running
+    from bq_server.server.running import Running
 
 
 @with_settings()

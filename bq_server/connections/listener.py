@@ -15,7 +15,7 @@ from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
 from bq_server.metrics.counts import ConnectionCounts
-from bq_server.refusals import RETRY_AFTER, Code, Refusal
+from bq_server.refusals import Code, Refusal
 from bq_server.runtime.descriptors import RESERVE, in_use
 
 log = structlog.get_logger("bq_server.connections")
@@ -207,8 +207,7 @@ class Listener:
         self._turned_away[transport] = 0
         request_id = self._ids.new("req")
         detail = f"This connection can't be served: {reason}. Keep connections open and send more on each, or wait."
-        headers = {**RETRY_AFTER, "Connection": "close"}
-        reply = problem_reply(Refusal(Code.OVERLOADED, detail, headers=headers), request_id)
+        reply = problem_reply(Refusal(Code.OVERLOADED, detail), request_id, {"Connection": "close"})
         transport.write(encode(reply, request_id, self._date.now()))
         # What is sent yet is read and dropped: to close with it unread would take the answer back.
         transport.write_eof()

@@ -179,6 +179,11 @@ def timed(kind: int, at: int, occurred_at: int, *values: Any) -> PackedEffect:
     return [kind, *values] if at == occurred_at else [~kind, at, *values]
 
 
+def kind_of(each: PackedEffect) -> tuple[int, list[Any]]:
+    """The kind of a packed effect, and the values of its own."""
+    return (each[0], each[1:]) if each[0] >= 0 else (~each[0], each[2:])
+
+
 def unpacked(each: PackedEffect, fact_id: str, participant_id: str, occurred_at: int) -> Effect:
     """The effect of that fact that was packed. What was added to a kind since then has its default."""
     kind, *values = each

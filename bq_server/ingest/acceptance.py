@@ -4,26 +4,24 @@ The facts are the authority on keys, for ever. The stream's claims cover what is
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar, cast
 
-from bq_server.concurrency.group_commit import GroupClosed, GroupCommit, GroupFull
+from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.events import Event, Scope
-from bq_server.game.mechanics.periods import ProfileUnreadable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
-from bq_server.refusals import RETRY_AFTER, Code, Refusal, overloaded
+from bq_server.refusals import Code, Refusal
 from bq_server.store import facts
-from bq_server.store.database import Database, StoreDamaged, StoreUnavailable
+from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
-from bq_server.stream.writer import Appended, Claim, Dead, Gone, Message, Result, StreamFull, Writer
+from bq_server.stream.writer import Appended, Claim, Dead, Gone, Message, Result, Writer
 
 Accepted = Appended
 
@@ -323,52 +321,3 @@ def _made(outcome: Outcome, *, adopted: bool) -> Made | NotTaken:
         return Conflicting(outcome.fact.idempotency_key or "")
     fresh = isinstance(outcome, Processed) and outcome.fresh
     return Made(outcome.fact, repeated=adopted or not fresh)
-
-
-@contextmanager
-def unavailable(what: str = "Events can't be taken now") -> Iterator[None]:
-    """Turns what the stream and the store raise into refusals."""
-    try:
-        yield
-    except Exception as error:
-        refusal = refusal_of(error, what)
-        if refusal is None:
-            raise
-        raise refusal from error
-
-
-def refusal_of(error: BaseException, what: str = "Events can't be taken now") -> Refusal | None:
-    """The refusal that what the stream or the store raised becomes; None for anything else."""
-    match error:
-        case StreamUnavailable():
-            detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
-            return Refusal(Code.STREAM_UNAVAILABLE, detail, headers=RETRY_AFTER)
-        case StreamFull():
-            detail = "As many events are queued as may be. Nothing was accepted: send it again with a smaller backlog."
-            return Refusal(Code.STREAM_FULL, detail, headers={"Retry-After": "5"})
-        case StoreDamaged():
-            detail = f"{what}: the database is damaged ({error}). Trying again doesn't help, restoring a backup does."
-            return Refusal(Code.STORE_UNAVAILABLE, detail, headers={"Retry-After": "600"})
-        case StoreUnavailable():
-            detail = f"{what}: the store is not available ({error}). Send it again in a moment."
-            return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
-        case GameUnreadable() | ProfileUnreadable():
-            return unreadable(error)
-        case GroupFull():
-            return overloaded()
-        case GroupClosed():
-            detail = "The server is stopping. Nothing was accepted: send it again in a moment."
-            return Refusal(Code.STOPPING, detail, headers=RETRY_AFTER)
-        case Refusal():
-            return error
-    if is_passing(error):
-        lack = str(error) or type(error).__name__
-        detail = f"{what}: the server lacks something for a moment ({lack}). Send it again then."
-        return Refusal(Code.STORE_UNAVAILABLE, detail, headers=RETRY_AFTER)
-    return None
-
-
-def unreadable(error: Exception) -> Refusal:
-    """The refusal of what needs a game, or a profile, that means nothing to this program."""
-    detail = f"{error}. Run the program that wrote it, or a newer one, or put another game in force."
-    return Refusal(Code.GAME_UNREADABLE, detail[0].upper() + detail[1:], headers={"Retry-After": "60"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event, Scope
-from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 
 UNAVAILABLE = "Dead letters can't be reached now"

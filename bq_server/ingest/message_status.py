@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bq_server.events import Scope, scope_of
-from bq_server.ingest.acceptance import unavailable
 from bq_server.ingest.accounting import Accounting
+from bq_server.ingest.unavailable import unavailable
 from bq_server.store import facts
 from bq_server.store.database import Database
 from bq_server.store.facts import StoredFact

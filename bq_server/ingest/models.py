@@ -35,7 +35,9 @@ class EventIn(BaseModel):
         min_length=1, max_length=100, description='Event type identifier, for example "purchase_completed".'
     )
     participant_id: str = Field(min_length=1, max_length=255, description="Your identifier of the user.")
-    properties: dict[str, Any] | None = Field(None, description="Arbitrary key-value data attached to the event.")
+    properties: Annotated[dict[str, Any], Field(title="Properties")] | None = Field(
+        None, description="Arbitrary key-value data attached to the event."
+    )
     timestamp: Timestamp | None = Field(
         None, description="ISO 8601. Defaults to the server's time; without an offset it counts as UTC."
     )

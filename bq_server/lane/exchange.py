@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from bq_server.api.batches import taken_of
 from bq_server.api.middleware.envelope import log_refused
-from bq_server.api.operations import as_refusal
-from bq_server.api.problems import problem_reply, status_of
+from bq_server.api.problems import as_refusal, problem_reply, status_of
+from bq_server.api.queued import accepted_reply, batch_reply
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
-from bq_server.api.resources.events import accepted_reply, batch_reply
-from bq_server.ingest.acceptance import Accepted, NotTaken, refusal_of
+from bq_server.ingest.acceptance import Accepted, NotTaken
+from bq_server.ingest.unavailable import refusal_of
 from bq_server.lane.head import Head, LaneRoute
 from bq_server.lane.lane import Lane
 from bq_server.refusals import Code
@@ -55,10 +55,10 @@ class Exchange:
         try:
             if head.route is LaneRoute.EVENT:
                 header_key = None if head.idempotency_key is None else text_of_header(head.idempotency_key)
-                events = [lane.reading.event(self._key.scope, body, header_key)]
+                events = [lane.parser.event(self._key.scope, body, header_key)]
             else:
                 self._batch = BatchEvents()
-                deque(lane.reading.read_into(self._batch, self._key.scope, body), maxlen=0)
+                deque(lane.parser.read_into(self._batch, self._key.scope, body), maxlen=0)
                 events = list(self._batch.valid.values())
             if events:
                 lane.intake.accept_soon(events).add_done_callback(self._accepted)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import is_json, media_type_of
 from bq_server.api.middleware.envelope import request_id_of
-from bq_server.api.operations import sandbox_clock
-from bq_server.api.problems import STATUS, problem_reply
+from bq_server.api.problems import PROBLEM_TYPES, problem_reply
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import RequestParser
+from bq_server.api.routing import sandbox_clock
 from bq_server.clock import Clocks
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
@@ -37,7 +37,7 @@ class Lane:
 
     keyring: Keyring
     intake: Intake
-    reading: RequestParser
+    parser: RequestParser
     clocks: Clocks
     ids: IdSource
     budget: ByteBudget
@@ -64,7 +64,7 @@ class Lane:
 
         Who refuses, and how, is the handlers' to say.
         """
-        limits = self.reading.bodies
+        limits = self.parser.bodies
         batch = head.route is LaneRoute.BATCH
         if head.length > min(BODY_BYTES, limits.batch if batch else limits.single):
             return None
@@ -91,7 +91,7 @@ class Lane:
     def quick_refusal(self, route: LaneRoute) -> bytes:
         """A whole answer for a request that is refused unread, which it counts."""
         self.note_refused(route)
-        self.counts[route].refused_unread(STATUS[Code.OVERLOADED][0])
+        self.counts[route].refused_unread(PROBLEM_TYPES[Code.OVERLOADED].status)
         date, request_id = self.date.now(), self.ids.new("req")
         if date is not self._refused_at:
             self._refused_at = date

@@ -129,6 +129,16 @@ class ConsumerCounts:
             lag.observe(max(0, now_milliseconds - milliseconds_of(message_id)) / 1000)
 
 
+class DeliveryCounts:
+    """What became of webhooks."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.delivered = 0
+        self.set_aside = 0
+        """Those given up after all their tries."""
+
+
 class ConnectionCounts:
     """Connections of clients."""
 

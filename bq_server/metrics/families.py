@@ -9,6 +9,7 @@ from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.metrics.counts import (
     ConnectionCounts,
     ConsumerCounts,
+    DeliveryCounts,
     Histogram,
     IntakeCounts,
     ProcessingCounts,
@@ -33,6 +34,7 @@ class Sources:
     writer: WriterCounts
     consumer: ConsumerCounts
     processing: ProcessingCounts
+    delivery: DeliveryCounts
     loop_delay: Histogram
     database: Path
     queue_limit: int
@@ -223,6 +225,24 @@ FAMILIES = (
         "counter",
         "Times that the consumer had to wait and try again: stream or store were not there.",
         lambda now: _one(now.sources.consumer.failures),
+    ),
+    Family(
+        "bq_webhook_tries_total",
+        "counter",
+        "Requests to webhook endpoints.",
+        lambda now: _one(now.sources.delivery.tries),
+    ),
+    Family(
+        "bq_webhooks_delivered_total",
+        "counter",
+        "Webhooks that their endpoint has taken.",
+        lambda now: _one(now.sources.delivery.delivered),
+    ),
+    Family(
+        "bq_webhooks_set_aside_total",
+        "counter",
+        "Webhooks that are not tried any more: all their tries failed.",
+        lambda now: _one(now.sources.delivery.set_aside),
     ),
     Family(
         "bq_stream_write_duration_seconds",

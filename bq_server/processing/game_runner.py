@@ -1,7 +1,7 @@
 """Facts through the game, over the store: on time where that can be, through the step where the past is needed.
 
 The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
-holds the event loop. While some facts are written, the next are folded.
+holds the event loop. Folding and writing take turns: two threads that both want the interpreter need longer than one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ from bq_server.game.state.keys import POINTS, TIERS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
+from bq_server.processing.announcements import announce
 from bq_server.processing.game_thread import Folding
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
@@ -32,7 +33,8 @@ from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
 PORTION = 100
-"""Facts that are folded before they are handed on: they are written while the next are folded."""
+"""Facts that are folded before they are written. While the game works, a request waits for the interpreter after every
+system call; while rows are written, those that have come catch up."""
 
 Effects = Mapping[str, list[PackedEffect]]
 """What facts caused, by fact id."""
@@ -126,7 +128,12 @@ class GameRunner:
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
             references, held = self._connection.references, self._held
-            self._connection.defer(lambda writing: batch.write(writing, references, changes, held))
+
+            def write(writing: Any) -> None:
+                batch.write(writing, references, changes, held)
+                announce(writing, self._ids, changes)
+
+            self._connection.defer(write)
 
     async def _finish(self) -> None:
         self._hand_on()
@@ -155,6 +162,7 @@ class GameRunner:
         for some in _portions(quick):
             late += await self._folding.run(partial(self._advance, some, apart, record, played))
             self._hand_on()
+            await self._connection.deferred()
         return late
 
     def _read(
@@ -198,6 +206,11 @@ class GameRunner:
                     continue
                 self._take_turn(turn, state)
                 effects = turn.effects
+                self._changes.caused += [
+                    (each.participant_id, fact.fact_id, fact.occurred_at, effect)
+                    for fact in each.facts
+                    for effect in effects.get(fact.fact_id, ())
+                ]
                 played.effects.update(effects)
             self._warnings += each.warnings.values()
             record(self._changes, each.facts, effects)
@@ -240,6 +253,7 @@ class GameRunner:
             if effect.fact_id in moments:
                 own = packed(effect, moments[effect.fact_id].at)
                 played.effects.setdefault(effect.fact_id, []).append(own)
+                changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, own))
             if isinstance(effect, PointsChanged):
                 paid.setdefault(effect.participant_id, []).append(effect)
         for participant_id in {**result.cells, **paid}:

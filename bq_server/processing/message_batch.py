@@ -60,7 +60,7 @@ class MessageProcessor:
                 events[position] = Event.from_payload(entry.payload, entry.known_as)
             except (ValueError, TypeError) as error:
                 results[position] = f"it can't be read: {error}"
-        outcomes = await self._processor.process_separately(list(events.values()))
+        outcomes = await self._processor.process_many(list(events.values()))
         for position, outcome in zip(events, outcomes, strict=True):
             results[position] = self._result(entries[position].known_as, outcome)
         return results

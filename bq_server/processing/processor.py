@@ -1,7 +1,7 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -52,6 +52,10 @@ class Conflict:
 
     fact: StoredFact
 
+
+GROUP = 100
+"""Most events that are worked on at once. A transaction may take several groups, for its end costs as much as a group:
+but one after the other, so that requests are answered meanwhile, and it ends after any of them for whoever waits."""
 
 Outcome = Processed | Duplicate | Conflict
 
@@ -119,8 +123,37 @@ class Processor:
         began = time.perf_counter()
         async with self._database.transaction() as connection:
             batch = await self._process(connection, events)
-        self._count(batch, time.perf_counter() - began)
+        self._count([batch], time.perf_counter() - began)
         return batch.outcomes
+
+    async def process_many(self, events: Sequence[Event]) -> list[Outcome | Exception]:
+        """As `process_separately`, for any number of events: they share transactions, group by group.
+
+        When this raises, those of earlier transactions are facts: to process them again repeats them.
+        """
+        outcomes: list[Outcome | Exception] = []
+        while len(rest := events[len(outcomes) :]) > GROUP:
+            try:
+                outcomes += await self._process_groups(rest)
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - for an event of some group, so each is tried by itself, and tells of it
+                for group in _groups(rest):
+                    outcomes += await self.process_separately(group)
+        return outcomes + (await self.process_separately(rest) if rest else [])
+
+    async def _process_groups(self, events: Sequence[Event]) -> list[Outcome]:
+        """Process the events in one transaction, or only some groups of them when another transaction waits."""
+        began = time.perf_counter()
+        batches: list[_Batch] = []
+        async with self._database.transaction() as connection:
+            for group in _groups(events):
+                batches.append(await self._process(connection, group))
+                await connection.deferred()
+                if self._database.awaited:
+                    break
+        self._count(batches, time.perf_counter() - began)
+        return [outcome for batch in batches for outcome in batch.outcomes]
 
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """Process the events together or, when one of them makes that fail, each by itself.
@@ -155,7 +188,7 @@ class Processor:
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
             batch = await self._process(connection, [event])
-        self._count(batch, time.perf_counter() - began)
+        self._count([batch], time.perf_counter() - began)
         return batch.outcomes[0]
 
     async def rehearse(self, event: Event) -> Rehearsal:
@@ -188,18 +221,18 @@ class Processor:
                     await facts.record_duplicate(connection, event, outcome.fact)
         return batch
 
-    def _count(self, batch: _Batch, seconds: float) -> None:
-        """Count what was committed."""
-        counts, outcomes = self.counts, batch.outcomes
+    def _count(self, batches: Sequence[_Batch], seconds: float) -> None:
+        """Count what was committed in a transaction."""
+        counts, outcomes = self.counts, [outcome for batch in batches for outcome in batch.outcomes]
         counts.seconds.observe(seconds)
         counts.events.observe(len(outcomes))
-        fresh = sum(len(new.facts) for new in batch.new.values())
+        fresh = sum(len(new.facts) for batch in batches for new in batch.new.values())
         counts.facts += fresh
         if fresh < len(outcomes):
             conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
             counts.conflicts += conflicts
             counts.duplicates += len(outcomes) - fresh - conflicts
-        counts.warnings += batch.warnings
+        counts.warnings += sum(batch.warnings for batch in batches)
 
     def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
         """Tell new events from those that are facts or repeat one; give the new ones their place."""
@@ -229,6 +262,11 @@ class Processor:
                 new.seen.add(event.event_name, event.received_at, game_fact.properties)
             batch.outcomes.append(Processed(fact, fresh=True))
         return batch
+
+
+def _groups(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    for start in range(0, len(events), GROUP):
+        yield events[start : start + GROUP]
 
 
 def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFact, GameFact]:

@@ -17,3 +17,10 @@ async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str,
     told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
     found: list[dict[str, Any]] = EFFECTS.dump_python(told, mode="json")
     return found
+
+
+def shown(effect: dict[str, Any]) -> dict[str, Any]:
+    """An effect beside the event that caused it, whose participant and fact go without saying."""
+    return {"type": effect["type"]} | {
+        name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
+    }

@@ -1,6 +1,5 @@
 """The clocks of test environments: set, moved ahead, given back."""
 
-import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,8 +7,8 @@ from pydantic import AfterValidator, BeforeValidator
 
 from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
-from bq_server.ingest.acceptance import unavailable
-from bq_server.moments import parse_timestamp
+from bq_server.ingest.unavailable import unavailable
+from bq_server.moments import is_duration, parse_timestamp
 from bq_server.store import environments
 from bq_server.store.database import Database
 
@@ -17,15 +16,13 @@ EARLIEST = parse_timestamp("1970-01-01T00:00:00Z")
 LATEST = parse_timestamp("9000-01-01T00:00:00Z")
 """What a clock may show. Beyond, the windows and periods around a moment would leave the calendar."""
 
-_DURATION = re.compile(r"P(?=[0-9T])([0-9.]+W)?([0-9.]+D)?(T(?=[0-9])([0-9.]+H)?([0-9.]+M)?([0-9.]+S)?)?")
-
 
 class BeyondTheCalendar(Exception):
     """The clock would show a moment that it may not."""
 
 
 def _checked(value: object) -> object:
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+    if not isinstance(value, str) or not is_duration(value):
         raise ValueError(
             "must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P1D, PT90S or P1DT12H "
             "(months and years have no fixed length: set the clock to a moment instead)"

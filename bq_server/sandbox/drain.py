@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Scope, scope_of
-from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import environments, games
 from bq_server.store.database import Database

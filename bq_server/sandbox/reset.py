@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
-from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.sandbox.drain import Settling
 from bq_server.store import environments, games
 from bq_server.store.database import Database

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from bq_server.events import Event, Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import unavailable
+from bq_server.ingest.unavailable import unavailable
 from bq_server.processing.game_changes import Applying
 from bq_server.processing.processor import Processed, Processor
 from bq_server.refusals import Code, Refusal

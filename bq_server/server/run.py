@@ -23,7 +23,8 @@ from bq_server.lane.connection import LaneConnection
 from bq_server.runtime import collector, descriptors
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 from bq_server.runtime.systemd import notify
-from bq_server.server.app import Running, create_app
+from bq_server.server.app import create_app
+from bq_server.server.running import Running
 from bq_server.server.shutdown import Stopping
 from bq_server.settings import Settings
 

@@ -10,7 +10,7 @@ import structlog
 
 from bq_server.runtime.frozen import built_from
 from bq_server.runtime.systemd import notify
-from bq_server.server.app import Running
+from bq_server.server.running import Running
 
 log = structlog.get_logger("bq_server")
 

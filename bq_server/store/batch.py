@@ -106,6 +106,8 @@ class Changes:
     """Changed cells of those kept apart, by participant and name; None removes one."""
     places: list[Place] = field(default_factory=list)
     entries: list[NewEntry] = field(default_factory=list)
+    caused: list[tuple[str, str, int, list[Any]]] = field(default_factory=list)
+    """Every effect, packed, after its participant, its fact and the fact's event time: for who is told of them."""
 
 
 def before(connection: Any, references: References, events: Sequence[Event]) -> Before:
@@ -129,7 +131,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
         )
     }
-    return Before(_queries.last_seq(connection), made, keyed, versions)
+    return Before(_queries.seq_given_last(connection), made, keyed, versions)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:

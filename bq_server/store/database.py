@@ -107,6 +107,7 @@ class Database:
         self._intake: Connection
         self._references = References()
         self._intake_lock = asyncio.Lock()
+        self._waiting = 0
 
     @classmethod
     @asynccontextmanager
@@ -161,6 +162,11 @@ class Database:
                     await self._writer.run(self._roll_back)
                     raise
 
+    @property
+    def awaited(self) -> bool:
+        """Whether someone waits for a turn to write."""
+        return self._waiting > 0
+
     def _roll_back(self, connection: Any) -> None:
         # On the connection's own thread, after whatever a caller that was cancelled has left to run there.
         self._references.forget()
@@ -169,11 +175,14 @@ class Database:
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
+        self._waiting += 1
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._write_lock.acquire()
         except TimeoutError:
             raise StoreUnavailable("those that write before this one take too long") from None
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:

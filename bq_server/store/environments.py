@@ -80,6 +80,9 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_participants,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
+        _queries.remove_webhook_tries,
+        _queries.remove_webhook_deliveries,
+        _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())
     await connection.run(lambda _: connection.references.forget())

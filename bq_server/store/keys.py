@@ -1,6 +1,7 @@
 """API keys: shown once, stored as SHA-256."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,8 +13,11 @@ from bq_server.store.queries import load
 _queries = load("keys")
 
 Environment = Literal["live", "test"]
-KeyScope = Literal["ingest", "read", "metrics", "admin"]
+KeyScope = Literal["ingest", "award", "read", "metrics", "webhooks", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
+
+DRY_RUN = "dry_run"
+"""The scope of keys made when `ingest` let them rehearse events."""
 
 DEV_KEY = "BQ_DEV_KEY"
 """The name of the key that a setting makes valid. Earlier releases kept it beside the others."""
@@ -33,11 +37,26 @@ class ApiKey:
     scopes: frozenset[str]
     name: str
     created_at: int
-    revoked_at: int | None
+    revoked_at: int | None = None
+    expires_at: int | None = None
+    last_used_at: int | None = None
+    """To about a minute."""
 
     def allows(self, scope: KeyScope) -> bool:
         """Whether the key may do what needs that scope; `admin` includes the others."""
         return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether the key may rehearse events, which shows the rules and the participant's state.
+
+        Keys made before this needed `read` keep it as a scope of their own, which no new key gets.
+        """
+        return self.allows("read") or DRY_RUN in self.scopes
+
+    def is_valid(self, now: int) -> bool:
+        """Whether the key is neither revoked nor past its end."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def digest(key: str) -> str:
@@ -58,8 +77,9 @@ async def add(
     ids: IdSource,
     now: int,
     project: str = PROJECT,
+    expires_at: int | None = None,
 ) -> str:
-    """Keep a key and answer its id. A key that is kept already is made valid again, with these scopes."""
+    """Keep a key and answer its id. A key that is kept already is made valid again, with these scopes and this end."""
     key_id = ids.new("key")
     await _queries.insert_key(
         connection,
@@ -70,8 +90,27 @@ async def add(
         scopes=" ".join(scopes),
         name=name,
         created_at=now,
+        expires_at=expires_at,
     )
     return key_id
+
+
+async def rotate(connection: Connection, old: ApiKey, successor: str, ids: IdSource, now: int, overlap: int) -> bool:
+    """Keep a key that may do what another may, which ends after the overlap in microseconds.
+
+    False, and nothing done, for one that is valid no more.
+    """
+    if not old.is_valid(now):
+        return False
+    await _queries.expire_key(connection, key_id=old.key_id, expires_at=now + overlap)
+    scopes: tuple[KeyScope, ...] = tuple(scope for scope in EVERY_SCOPE if scope in old.scopes)
+    await add(connection, successor, scopes, old.name, ids, now, old.scope.project)
+    return True
+
+
+async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
+    """Note when keys were last used, by id; of one that is kept nowhere nothing is noted."""
+    await _queries.note_use(connection, [{"key_id": key_id, "used_at": at} for key_id, at in used_at.items()])
 
 
 async def revoke(connection: Connection, key_id: str, now: int) -> bool:
@@ -81,7 +120,7 @@ async def revoke(connection: Connection, key_id: str, now: int) -> bool:
 
 def of_setting(key: str, now: int) -> ApiKey:
     """The key that a setting makes valid for as long as it is set, with every scope. It is kept nowhere."""
-    return ApiKey("dev_key", Scope(PROJECT, "test"), digest(key), frozenset(EVERY_SCOPE), DEV_KEY, now, None)
+    return ApiKey("dev_key", Scope(PROJECT, "test"), digest(key), frozenset(EVERY_SCOPE), DEV_KEY, now)
 
 
 async def revoke_kept_dev_keys(connection: Connection, now: int) -> None:
@@ -92,8 +131,6 @@ async def revoke_kept_dev_keys(connection: Connection, now: int) -> None:
 async def every(connection: Connection) -> list[ApiKey]:
     """All keys, revoked ones too, oldest first."""
     return [
-        ApiKey(key_id, Scope(project, environment), sha256, frozenset(scopes.split()), name, created_at, revoked_at)
-        async for key_id, project, environment, sha256, scopes, name, created_at, revoked_at in _queries.all_keys(
-            connection
-        )
+        ApiKey(key_id, Scope(project, environment), sha256, frozenset(scopes.split()), *rest)
+        async for key_id, project, environment, sha256, scopes, *rest in _queries.all_keys(connection)
     ]

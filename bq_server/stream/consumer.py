@@ -1,7 +1,12 @@
-"""Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash."""
+"""Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash.
+
+While there is a backlog, the next batch is read while one is processed, and one is acknowledged while the next is
+processed. No two are processed at once.
+"""
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +26,10 @@ from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 log = structlog.get_logger("bq_server.stream.consumer")
 
 BATCH = 100
-"""Most messages read at once. Larger transactions cost less, but while one is worked on requests wait longer: with 500
-the 99th percentile of an answer at 1,000 events/s was twice that of 100 (decision 0017)."""
+"""Most messages of one command: what takes the event loop's time stays short."""
+
+BACKLOG_BATCH = 500
+"""Most messages handed over at once while there is a backlog. They are one transaction, worked on in groups."""
 
 BLOCK_MILLISECONDS = 1000
 
@@ -111,6 +118,12 @@ class Consumer:
         """By message id; they stay pending in the stream."""
         self._fruitless = 0
         """Batches in a row of which no message could be processed."""
+        self._recovered = False
+        """Whether all that was delivered before is settled or put off."""
+        self._next: asyncio.Future[list[StreamEntry]] | None = None
+        """The batch that is read while another is processed."""
+        self._ending: asyncio.Future[None] | None = None
+        """Of a batch that is processed and being acknowledged."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
@@ -120,27 +133,28 @@ class Consumer:
     async def run(self) -> None:
         """Read and settle until `stop`; whatever fails is tried again, so that this never ends by an exception."""
         failures = 0
-        recovered = False
         while not self._stopped.done():
             try:
-                if not recovered:
+                if not self._recovered:
                     self._totals.groups_made += await make_group(self._client, self._keys)
                     await self._recover()
-                    recovered = True
+                    self._recovered = True
                     self._moved()
                 due = await self._due()
                 await self._settle(due)
                 if len(self._deferred) < MOST_DEFERRED:
-                    await self._settle(await self._read(block=len(due) < BATCH))
+                    await self._settle(await self._following(block=len(due) < BATCH))
                 elif not due:
                     await self._pause(BACKOFF_SECONDS[-1])
                 self._moved()
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
                 # A reply may have been lost with its messages delivered: take over what is pending before reading on.
-                recovered = False
+                self._recovered = False
+                await self._let_go()
                 await self._wait_after(error, failures)
                 failures += 1
+        await self._let_go()
 
     def stop(self) -> None:
         """Finish the batch under way, then let `run` return."""
@@ -217,24 +231,75 @@ class Consumer:
     async def _read(self, *, block: bool) -> list[StreamEntry]:
         """The next batch; empty when nothing came, with `block` for a while, or the consumer is to stop."""
         wait = BLOCK_MILLISECONDS if block else None
-        read: asyncio.Future[Any] = asyncio.ensure_future(
-            self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=wait)
-        )
+        command = self._client.xreadgroup(GROUP, self._name, {self._keys.events: ">"}, count=BATCH, block=wait)
+        if not block:  # never given up: its reply would be left on a connection that is still used
+            return self._entries(await command)
+        read: asyncio.Future[Any] = asyncio.ensure_future(command)
         await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
             # It may have been answered all the same: its messages stay pending and are taken over at the next start.
             read.cancel()
             await asyncio.wait({read})
             return []
-        reply = read.result()
-        return [self._entry(*entry) for entry in reply[0][1]] if reply else []
+        return self._entries(read.result())
+
+    async def _following(self, *, block: bool) -> list[StreamEntry]:
+        """The batch that was read ahead; otherwise as `_read`."""
+        following, self._next = self._next, None
+        if following is not None:
+            return await following
+        await self._ended()
+        return await self._read(block=block)
+
+    def _read_ahead(self, entries: Sequence[StreamEntry]) -> None:
+        """Read what follows a batch that is about to be processed, if it is likely that there is more."""
+        if self._recovered and self._next is None and len(entries) >= BATCH and not self._deferred:
+            self._next = asyncio.ensure_future(self._read_backlog())
+
+    async def _read_backlog(self) -> list[StreamEntry]:
+        """A larger batch, if there is so much."""
+        entries: list[StreamEntry] = []
+        while len(entries) < BACKLOG_BATCH and not self._stopped.done():
+            more = await self._read(block=False)
+            entries += more
+            if len(more) < BATCH:
+                break
+        return entries
+
+    async def _ended(self) -> None:
+        """Wait until the batch before is acknowledged. Raises what that has raised."""
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            await ending
+
+    async def _let_go(self) -> None:
+        """Await what is under way, and forget what was read ahead: it stays pending, and is taken over."""
+        following, self._next = self._next, None
+        with suppress(Exception):
+            await self._ended()
+        with suppress(Exception):
+            if following is not None and (entries := await following):
+                await self._forgive(entries)
 
     async def _settle(self, entries: Sequence[StreamEntry]) -> None:
         if not entries:
             return
+        self._read_ahead(entries)
         results = await self._handled(entries)
+        await self._ended()
         if results is None:
             return
+        if self._next is None or any(result is not None for result in results):
+            await self._end(entries, results)
+        else:
+            self._ending = asyncio.ensure_future(self._end_beside(entries, results))
+
+    async def _end_beside(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+        await self._end(entries, results)
+        self._moved()
+
+    async def _end(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+        """Take what is settled out of the stream, and see to the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             for entry in entries:
@@ -253,9 +318,11 @@ class Consumer:
             self._fruitless = 0
 
     async def _acknowledge(self, settled: Sequence[StreamEntry]) -> None:
-        """Take settled messages out of the stream, in one step."""
-        if not settled:
-            return
+        """Take settled messages out of the stream, so many in one step."""
+        for start in range(0, len(settled), BATCH):
+            await self._remove(settled[start : start + BATCH])
+
+    async def _remove(self, settled: Sequence[StreamEntry]) -> None:
         ids = [entry.message_id for entry in settled]
         letters = [entry.letter_id for entry in settled if entry.letter_id is not None]
         async with self._client.pipeline(transaction=True) as pipe:
@@ -331,6 +398,9 @@ class Consumer:
     async def _pause(self, seconds: float) -> None:
         """Wait, but not past `stop`."""
         await asyncio.wait({self._stopped}, timeout=seconds)
+
+    def _entries(self, reply: Any) -> list[StreamEntry]:
+        return [self._entry(*entry) for entry in reply[0][1]] if reply else []
 
     @staticmethod
     def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:

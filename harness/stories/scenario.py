@@ -1,6 +1,5 @@
 """The scenario document: a story of events, and what is expected to have come of it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +16,10 @@ from pydantic import (
 )
 
 from bq_server.game import Game
-from bq_server.moments import parse_timestamp
+from bq_server.moments import is_duration, parse_timestamp
 from harness.stories.expectations import Count, Expect, ExpectedPart
 
 Json = dict[str, Any]
-
-_DURATION = re.compile(
-    r"P(?=[\dT])(?:\d+(?:\.\d+)?W)?(?:\d+(?:\.\d+)?D)?"
-    r"(?:T(?=\d)(?:\d+(?:\.\d+)?H)?(?:\d+(?:\.\d+)?M)?(?:\d+(?:\.\d+)?S)?)?"
-)
 
 
 def _moment(text: str) -> str:
@@ -34,7 +28,7 @@ def _moment(text: str) -> str:
 
 
 def _duration(text: str) -> str:
-    if not _DURATION.fullmatch(text):
+    if not is_duration(text):
         raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P1D or PT90S")
     return text
 

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from bq_server.stream.consumer import BATCH
+from bq_server.stream.consumer import BACKLOG_BATCH, BATCH
 from loadtests.processing_cost.games import LISTENING
 
 REPORTS = Path(__file__).parents[1] / "report"
@@ -33,6 +33,8 @@ class BenchPlan:
     warm_up: int
     batch: int
     """Events in a batch."""
+    backlog: int
+    """Batches that are handed over at once in the throughput."""
     turn: int
     """Batches in a short turn."""
     long_turn: int
@@ -75,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     add("--hot", type=int, metavar="N", help="holds: facts of the hot participant (20000)")
     add("--rounds", type=int, metavar="N", help="rounds that count (15; throughput and holds 5)")
     add("--batch", type=int, default=BATCH, metavar="N", help=f"events in a batch ({BATCH}, as the consumer reads)")
+    add("--backlog", type=int, metavar="N", help="throughput: batches handed over at once (5, as with a backlog)")
     add("--turn", type=int, metavar="N", help="batches in a turn (3; throughput 100)")
     add("--seed", type=int, default=1, metavar="N", help="of all randomness (default 1)")
     add("--directory", type=Path, metavar="DIR", help="where to make the databases (default: where temporary files go)")
@@ -92,6 +95,7 @@ def plan_of(options: argparse.Namespace) -> BenchPlan:
         long_rounds=_given(options.rounds, 3 if quick else 5),
         warm_up=1 if quick else 2,
         batch=options.batch,
+        backlog=_given(options.backlog, BACKLOG_BATCH // BATCH),
         turn=_given(options.turn, 2 if quick else 3),
         long_turn=_given(options.turn, 10 if quick else 100),
         participants=_given(options.participants, 1000 if quick else 10_000),
@@ -108,7 +112,7 @@ def plan_of(options: argparse.Namespace) -> BenchPlan:
         raise ValueError(f"the parts are {', '.join(PARTS)}")
     if any(number % LISTENING for number in plan.definitions):
         raise ValueError(f"definitions come in multiples of {LISTENING}")
-    counts = (plan.batch, plan.rounds, plan.turn, plan.participants, plan.history, plan.hot, *plan.busy)
+    counts = (plan.batch, plan.backlog, plan.rounds, plan.turn, plan.participants, plan.history, plan.hot, *plan.busy)
     if min(counts) < 1 or min(plan.participants, *plan.facts) < plan.batch:
         raise ValueError(f"there must be at least {plan.batch} facts and participants, and one of everything else")
     return plan

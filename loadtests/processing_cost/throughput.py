@@ -1,8 +1,10 @@
 """Facts a second, beside the raw limit, in one interleaved run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import islice
 
+from bq_server.events import Event
 from bq_server.game.document.definitions import Game
 from loadtests.markdown import cell, table
 from loadtests.processing_cost.games import game_of
@@ -37,9 +39,10 @@ async def measure(workshop: Workshop) -> ReportSection:
     section = ReportSection(
         "Throughput",
         [
-            f"{plan.participants:,} participants with {FACTS_EACH} facts each to begin with; batches of {plan.batch}, "
-            f"{plan.long_turn} in a turn, each turn down to its checkpoint; {plan.long_rounds} rounds after "
-            f"{plan.warm_up} to warm up. The raw limit is plain SQLite writing one fact, one state, three standings "
+            f"{plan.participants:,} participants with {FACTS_EACH} facts each to begin with; a backlog, in batches of "
+            f"{plan.batch} of which {plan.backlog} are handed over at once, {plan.long_turn} in a turn, each turn down "
+            f"to its checkpoint; {plan.long_rounds} rounds after {plan.warm_up} to warm up. "
+            "The raw limit is plain SQLite writing one fact, one state, three standings "
             "and one ledger entry for each event, in transactions of so many. Ratios are of throughput.",
             _table(samples),
         ],
@@ -72,7 +75,15 @@ async def _processing_turn(workshop: Workshop, stack: AsyncExitStack, name: str,
     await bench.apply(game)
     await workshop.seeding(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
     tell(f"filled: {name}, {len(everyone):,} participants")
-    return turn_of(bench, workshop.scattered(everyone, name), workshop.plan.long_turn, checkpointed=True)
+    plan = workshop.plan
+    batches = workshop.scattered(everyone, name)
+    return turn_of(bench, _joined(batches, plan.backlog), max(1, plan.long_turn // plan.backlog), checkpointed=True)
+
+
+def _joined(batches: Iterator[list[Event]], count: int) -> Iterator[list[Event]]:
+    """Every so many batches as one: what the consumer hands over at once while there is a backlog."""
+    while True:
+        yield [event for batch in islice(batches, count) for event in batch]
 
 
 def _raw(transaction: int) -> str:

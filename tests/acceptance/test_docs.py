@@ -12,16 +12,17 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner
 
-from bq_server.api.problems import STATUS
+from bq_server import __version__
+from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.cli import app
 from bq_server.cli.options import flag, variable
 from bq_server.refusals import Code
 from bq_server.settings import Settings
-from tests.support.process import ServerProcess
+from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GROUPS = ["", "keys", "dead", "game", "harness"]
+GROUPS = ["", "keys", "dead", "facts", "participants", "game", "webhooks", "harness"]
 
 
 def settings_table() -> str:
@@ -95,7 +96,7 @@ def test_a_start_needs_nothing_that_only_a_person_at_a_terminal_needs() -> None:
 
 def test_the_table_of_codes_is_the_codes() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
-    assert [(code, int(status)) for code, status in rows] == [(code.value, STATUS[code][0]) for code in Code]
+    assert [(code, int(status)) for code, status in rows] == [(code.value, PROBLEM_TYPES[code].status) for code in Code]
 
 
 def test_the_openapi_document_is_valid_and_tells_every_refusal(server: ServerProcess) -> None:
@@ -116,7 +117,7 @@ def test_readme_and_docs_name_only_routes_there_are(server: ServerProcess) -> No
     paths = document(server)["paths"]
     assert isinstance(paths, dict)
     known = {re.sub(r"\{\w+\}", "{}", path.removeprefix("/api/v1")) for path in paths} | {"/docs", "/openapi.json"}
-    first = "ingest|facts|gamify|admin|sandbox|events|livez|readyz|docs|openapi"
+    first = "ingest|facts|gamify|webhooks|admin|sandbox|events|livez|readyz|docs|openapi"
     pattern = rf"(?<![\w./])(?:/api/v1)?(/(?:{first})[\w/{{}}.-]*)(?!\w)"
     for path in DOCUMENTS:
         text = re.sub(r"\]\([^)]*\)", "]", path.read_text())
@@ -137,3 +138,12 @@ def test_the_docs_page_loads_nothing_from_elsewhere(server: ServerProcess) -> No
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_version_is_told_by_an_option_too() -> None:
+    assert run("--version").stdout == run("version").stdout == f"{__version__}\n"
+
+
+def test_help_says_what_a_setting_means_to_the_command() -> None:
+    assert "Address that the server listens on." in help_of("health").replace("\n", " ")
+    assert "Address to listen on." in help_of("serve")

@@ -2,12 +2,22 @@
 
 import os
 import re
+import secrets
 from pathlib import Path
 
 import pytest
+import structlog
 
+from bq_server.api.auth import Keyring
+from bq_server.ids import IdSource
+from bq_server.moments import SECOND
+from bq_server.refusals import Code
+from bq_server.store import keys
+from bq_server.store.database import Database
 from tests.support.client import event
+from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
+from tests.support.stepped_clock import SteppedClock
 
 
 def create(data_dir: Path, *options: str) -> str:
@@ -44,6 +54,104 @@ def test_a_running_server_honours_new_and_revoked_keys_within_seconds(data_dir: 
         server.stop()
 
 
+def test_points_and_badges_by_hand_and_dry_runs_need_more_than_ingest(data_dir: Path) -> None:
+    poster = create(data_dir, "--env", "test", "--scope", "ingest")
+    giver = create(data_dir, "--env", "test", "--scope", "award")
+    reader = create(data_dir, "--env", "test", "--scope", "ingest", "--scope", "read")
+    points = {"participant_id": "u", "amount": 5}
+    with ServerProcess(data_dir) as server:
+        with server.client(poster) as client:
+            assert client.post("/ingest/events/sync", json=event()).status_code == 200
+            for path in ("/gamify/points/award", "/gamify/points/deduct", "/gamify/badges/award"):
+                refused = check(client.post(path, json=points), Code.FORBIDDEN)
+                assert "scope award" in refused["detail"]
+            rehearsed = client.post("/ingest/events/sync", json=event(), params={"dry_run": "true"})
+            assert "scope read" in check(rehearsed, Code.FORBIDDEN)["detail"]
+        with server.client(giver) as client:
+            assert client.post("/gamify/points/award", json=points).status_code == 200
+            check(client.post("/ingest/events/sync", json=event()), Code.FORBIDDEN)
+        with server.client(reader) as client:
+            rehearsed = client.post("/ingest/events/sync", json=event(), params={"dry_run": "true"})
+            assert rehearsed.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_key_that_ingest_let_do_more_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "facts.sqlite3"
+    async with Database.open(path) as database, database.transaction() as connection:
+        await connection.execute("DELETE FROM schema_migrations WHERE version = 8")
+        for column in ("expires_at", "last_used_at"):
+            await connection.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
+        for number, scopes in enumerate(("ingest", "read", "read ingest", "metrics", "ingest admin")):
+            await connection.execute(
+                "INSERT INTO api_keys (key_id, project, environment, sha256, scopes, name, created_at)"
+                " VALUES (?, 'default', 'test', ?, ?, '', 0)",
+                (f"k{number}", str(number), scopes),
+            )
+    async with Database.open(path) as database, database.read() as connection:
+        found = {key.key_id: key for key in await keys.every(connection)}
+    assert [key for key in found if found[key].allows("award")] == ["k0", "k2", "k4"]
+    assert [key for key in found if found[key].rehearses] == ["k0", "k1", "k2", "k4"]
+    assert [key for key in found if found[key].allows("read")] == ["k1", "k2", "k4"]
+
+
+@pytest.mark.anyio
+async def test_a_key_ends_when_it_was_said_to(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    async with Database.open(tmp_path / "facts.sqlite3") as database:
+        key = keys.generate("test", secrets.token_bytes)
+        async with database.transaction() as connection:
+            await keys.add(connection, key, ("read",), "", IdSource(clock), clock(), expires_at=clock() + 60 * SECOND)
+        keyring = Keyring(database, clock)
+        await keyring.refresh()
+        clock.advance(59)
+        assert keyring.find(key) is not None
+        clock.advance(1)
+        assert keyring.find(key) is None, "at once, not at the next look"
+        with structlog.testing.capture_logs() as lines:
+            await keyring.refresh()
+    assert [line["action"] for line in lines] == ["key_expired"]
+
+
+def test_a_key_is_followed_by_another(data_dir: Path) -> None:
+    old = create(data_dir, "--env", "live", "--scope", "ingest", "--scope", "read", "--name", "shop")
+    (row,) = [line for line in run("keys", "list", "--data-dir", str(data_dir)).stdout.splitlines() if "shop" in line]
+    rotated = run("keys", "rotate", row.split()[0], "--overlap", "PT8S", "--data-dir", str(data_dir))
+    assert rotated.returncode == 0, rotated.stderr
+    new = rotated.stdout.removesuffix("\n")
+    assert re.fullmatch(r"bq_live_[0-9a-f]{32}", new)
+    assert new != old
+    with ServerProcess(data_dir) as server, server.client(old) as before, server.client(new) as after:
+        assert after.post("/ingest/events/sync", json=event()).status_code == 200
+        until("the old key has ended", lambda: before.get("/facts").status_code == 401, seconds=20)
+        assert after.get("/facts").status_code == 200
+    again = run("keys", "rotate", row.split()[0], "--data-dir", str(data_dir))
+    assert again.returncode == 1
+    assert "there is no valid key" in again.stderr
+
+
+@pytest.mark.anyio
+async def test_it_is_kept_when_a_key_was_last_used(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    async with Database.open(tmp_path / "facts.sqlite3") as database:
+        used, unused = (keys.generate("test", secrets.token_bytes) for _ in range(2))
+        async with database.transaction() as connection:
+            for key in (used, unused):
+                await keys.add(connection, key, ("read",), key, IdSource(clock), clock())
+        keyring = Keyring(database, clock)
+        await keyring.refresh()
+        for _ in range(2):
+            clock.advance(60)
+            assert keyring.find(used) is not None
+            assert keyring.find("bq_test_" + "0" * 32) is None
+            await keyring.note_used()
+        async with database.read() as connection:
+            assert {key.name: key.last_used_at for key in await keys.every(connection)} == {
+                used: clock(),
+                unused: None,
+            }
+
+
 def test_a_key_made_before_the_first_start_is_the_only_one(data_dir: Path) -> None:
     key = create(data_dir, "--env", "test", "--scope", "admin")
     with ServerProcess(data_dir) as server:
@@ -68,6 +176,10 @@ def test_a_key_is_kept_as_a_hash_only(data_dir: Path) -> None:
         (["create", "--env", "test"], "--scope"),
         (["revoke", "key_none"], "there is no database"),
         (["list"], "there is no database"),
+        (["rotate", "key_none"], "there is no database"),
+        (["create", "--env", "test", "--scope", "read", "--expires-in", "soon"], "P90D"),
+        (["create", "--env", "test", "--scope", "read", "--expires-in", "P999999D"], "36,500 days"),
+        (["rotate", "key_none", "--overlap", "-P1D"], "PT12H"),
     ],
 )
 def test_a_wrong_call_ends_with_a_sentence(data_dir: Path, arguments: list[str], said: str) -> None:

@@ -25,6 +25,7 @@ POSTS = [
 OTHERS: dict[str, tuple[str, str, str]] = {
     "/facts": ("GET", "read", "/facts"),
     "/facts/{fact_id}": ("GET", "read", "/facts/fact_x"),
+    "/facts/{fact_id}/effects": ("GET", "read", "/facts/fact_x/effects"),
     "/ingest/messages/{message_id}": ("GET", "read", "/ingest/messages/1-0"),
     "/events/catalog": ("GET", "read", "/events/catalog"),
     "/events/catalog/{event_name}": ("GET", "read", "/events/catalog/login"),
@@ -61,6 +62,17 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/sandbox/reset": ("POST", "admin", "/sandbox/reset"),
     "/sandbox/export": ("GET", "read", "/sandbox/export"),
     "/sandbox/import": ("POST", "admin", "/sandbox/import"),
+    "/webhooks/endpoints": ("GET", "webhooks", "/webhooks/endpoints"),
+    "/webhooks/endpoints/{endpoint_id}": ("GET", "webhooks", "/webhooks/endpoints/e"),
+    "/webhooks/endpoints/{endpoint_id}/secret": ("POST", "webhooks", "/webhooks/endpoints/e/secret"),
+    "/webhooks/endpoints/{endpoint_id}/test": ("POST", "webhooks", "/webhooks/endpoints/e/test"),
+    "/webhooks/endpoints/{endpoint_id}/replay": ("POST", "webhooks", "/webhooks/endpoints/e/replay"),
+    "/webhooks/endpoints/{endpoint_id}/deliveries": ("GET", "webhooks", "/webhooks/endpoints/e/deliveries"),
+    "/webhooks/endpoints/{endpoint_id}/deliveries/{delivery_id}/retry": (
+        "POST",
+        "webhooks",
+        "/webhooks/endpoints/e/deliveries/d/retry",
+    ),
 }
 """A method of every other route, the scope it needs, and a path of it."""
 
@@ -99,7 +111,8 @@ def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: st
 
 @pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
-    other = "PATCH" if path in ("/sandbox/clock", "/admin/dead-letters/1-1") else "DELETE"
+    others = {"/sandbox/clock": "PATCH", "/admin/dead-letters/1-1": "PATCH", "/webhooks/endpoints/e": "PUT"}
+    other = others.get(path, "DELETE")
     response = bq.request(other, path)
     check(response, Code.METHOD_NOT_ALLOWED)
     allowed = {each.strip() for each in response.headers["Allow"].split(",")}
@@ -113,7 +126,7 @@ def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, p
     [
         (method, path)
         for method, _, path in OTHERS.values()
-        if method != "GET" and not path.endswith(("/import", "/retry"))
+        if method != "GET" and not path.endswith(("/import", "/retry", "/test"))
     ],
 )
 def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, method: str, path: str) -> None:

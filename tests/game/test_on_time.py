@@ -10,6 +10,7 @@ from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import ordered_quest, streaks
 from tests.game.on_time_game import OnTimeGame
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
+from tests.game.support import Story
 from tests.game.test_property import assert_equals_fold, seeds
 
 thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -65,3 +66,20 @@ def test_a_tail_that_grows_is_settled_by_the_step(game: Rules, facts: list[Fact]
         for fact in arrivals:
             quick.take([fact])
         assert_equals_fold(quick)
+
+
+@pytest.mark.parametrize("metric", ["{on: e}", "points"])
+def test_days_that_take_turns_are_each_its_own_period(metric: str) -> None:
+    story = Story(
+        "points: [{code: p, on: e, award: 1}]\n"
+        f"leaderboards: [{{code: l, name: L, metric: {metric}, window: [daily, monthly]}}]"
+    )
+    quick = OnTimeGame(story.memory.game)
+    moments = ["2026-03-31T23:59:59.999999", "2026-04-01", "2026-03-31T12:00:00", "2026-04-01T12:00:00"]
+    for who, moment in zip("abcd", moments, strict=True):
+        quick.take([story.fact("e", moment, who=who)])
+    assert quick.late == 0
+    periods = {who: {key for key in quick.cells(who) if key.startswith("score/")} for who in "abcd"}
+    march = {"score/l/daily/2026-03-31", "score/l/monthly/2026-03"}
+    april = {"score/l/daily/2026-04-01", "score/l/monthly/2026-04"}
+    assert periods == {"a": march, "b": april, "c": march, "d": april}

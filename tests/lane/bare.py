@@ -7,7 +7,7 @@ from typing import Any, cast
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import BodyLimits
 from bq_server.api.request_parser import RequestParser
-from bq_server.clock import Clocks
+from bq_server.clock import Clocks, system_clock
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
@@ -78,7 +78,7 @@ class Bare:
             return 1_700_000_000_000_000
 
         ids, clocks = IdSource(clock, lambda count: bytes(count)), Clocks(clock)
-        keyring = Keyring(cast("Any", None))
+        keyring = Keyring(cast("Any", None), system_clock)
         key = ApiKey("key_1", Scope("default", "test"), digest(KEY), frozenset({"ingest"}), "k", 0, None)
         keyring._by_prefix = {key.sha256[:8]: [key]}
         self.intake = BareIntake()

@@ -15,19 +15,18 @@ from starlette.middleware import Middleware
 
 from bq_server.api.auth import Keyring
 from bq_server.api.middleware.envelope import Envelope
-from bq_server.api.operations import routes
-from bq_server.api.resources import (
-    catalog,
-    challenges,
-    facts,
-    game,
-    gamify,
-    leaderboards,
-    participant_state,
-    participants,
-)
+from bq_server.api.operations import operations_of
+from bq_server.api.resources.catalog import CatalogResource
+from bq_server.api.resources.challenges import ChallengesResource
+from bq_server.api.resources.facts import FactsResource
+from bq_server.api.resources.game import GameResource
+from bq_server.api.resources.gamify import GamifyResource
+from bq_server.api.resources.leaderboards import LeaderboardsResource
+from bq_server.api.resources.participant_state import ParticipantStateResource
+from bq_server.api.resources.participants import ParticipantsResource
+from bq_server.api.routing import routes
 from bq_server.audit.verification import Verifying
-from bq_server.clock import Clocks
+from bq_server.clock import Clocks, system_clock
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
@@ -97,21 +96,23 @@ async def _client(database: Database, key: str, now: int) -> Any:
     async with database.read() as connection:
         own = {scope: each.clock for scope, each in (await environments.every(connection)).items() if each.clock}
     clocks = Clocks(lambda: now, own)
-    keyring = Keyring(database)
+    keyring = Keyring(database, system_clock)
     await keyring.refresh()
     compiled = Games()
     app = Starlette(
         routes=routes(
-            [
-                *facts.operations(database),
-                *catalog.operations(database),
-                *gamify.operations(NOBODY, database, NOBODY),
-                *participant_state.operations(database, compiled, clocks),
-                *participants.operations(NOBODY, database, compiled, NOBODY, clocks),
-                *challenges.operations(NOBODY, database, compiled, NOBODY, clocks),
-                *leaderboards.operations(database, compiled, clocks),
-                *game.operations(NOBODY, database, NOBODY),
-            ],
+            list(
+                operations_of(
+                    FactsResource(database),
+                    CatalogResource(database),
+                    GamifyResource(NOBODY, database, NOBODY),
+                    ParticipantStateResource(database, compiled, clocks),
+                    ParticipantsResource(NOBODY, database, compiled, NOBODY, clocks),
+                    ChallengesResource(NOBODY, database, compiled, NOBODY, clocks),
+                    LeaderboardsResource(database, compiled, clocks),
+                    GameResource(NOBODY, database, NOBODY),
+                )
+            ),
             keyring,
             clocks,
         ),

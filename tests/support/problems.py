@@ -2,14 +2,14 @@
 
 import httpx
 
-from bq_server.api.problems import STATUS
+from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.refusals import Code
 from tests.support.client import Json
 
 
 def check(response: httpx.Response, code: Code) -> Json:
     """Hold the response against the one shape of a refusal."""
-    status, title = STATUS[code]
+    status, title, *_ = PROBLEM_TYPES[code]
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
     problem: Json = response.json()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from bq_server.api.similarity import similar_names
@@ -14,7 +15,7 @@ from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import Limits, ValidEvent, check
-from bq_server.moments import format_timestamp, parse_timestamp
+from bq_server.moments import format_timestamp, is_duration, parse_timestamp
 
 moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -45,6 +46,21 @@ def test_a_moment_survives_writing_and_reading(naive: datetime) -> None:
 @given(moments, moments)
 def test_moments_sort_as_numbers(one: datetime, other: datetime) -> None:
     assert (one < other) == (parse_timestamp(one.isoformat()) < parse_timestamp(other.isoformat()))
+
+
+@pytest.mark.parametrize(
+    "text", ["P", "PT", "P1DT", "P1M", "P1Y", "-P1D", "P1D2W", "P.5D", "P1..2D", "1D", "P1d", "P\u0661D"]
+)
+def test_what_is_no_duration_of_fixed_length(text: str) -> None:
+    assert not is_duration(text)
+
+
+@given(st.from_regex(r"P([0-9]{1,3}W)?([0-9]{1,3}D)?(T([0-9]{1,4}H)?([0-9]{1,4}M)?([0-9]{1,4}S)?)?", fullmatch=True))
+def test_a_duration_can_be_measured(text: str) -> None:
+    if is_duration(text):
+        assert TypeAdapter(timedelta).validate_python(text) >= timedelta(0)
+    else:
+        assert text == "P" or text.endswith("T")
 
 
 @given(st.lists(st.integers(0, 3), max_size=50))

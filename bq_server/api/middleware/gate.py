@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bq_server.api.problems import problem_response
+from bq_server.api.problems import CLOSES, problem_response
 from bq_server.concurrency.byte_budget import ByteBudget, Lease
 from bq_server.concurrency.notifier import Notifier
 from bq_server.refusals import overloaded
@@ -61,8 +61,7 @@ class Gate:
         self._requests += 1
         try:
             if full:
-                response = problem_response(Request(scope), overloaded())
-                response.headers["ClientConnection"] = "close"  # its body is not read
+                response = problem_response(Request(scope), overloaded(), CLOSES)  # its body is not read
                 await response(scope, receive, answer.send)
             elif connection is None or await _has_room(connection):
                 scope["bq.lease"] = lease

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import cached_property
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from bq_server.api.openapi import document
 from bq_server.api.operations import Operation
+from bq_server.ingest.validation import Limits
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
@@ -18,21 +19,32 @@ _POLICY = (
 )
 
 
-def routes(operations: Sequence[Operation], version: str) -> list[Route]:
-    """The two routes, and `/` which leads to the page."""
+class DocsResource:
+    """Describes the operations: the document, the page that reads it, and `/` which leads to the page."""
 
-    @cache
-    def body() -> str:
-        return json.dumps(document(operations, version), ensure_ascii=False)
+    def __init__(self, operations: Sequence[Operation], version: str, limits: Limits) -> None:
+        self._operations = operations
+        self._version = version
+        self._limits = limits
 
-    async def openapi(_: Request) -> Response:
-        return Response(body(), media_type="application/json")
+    @property
+    def routes(self) -> list[Route]:
+        """Routes that are open to everybody, and no part of what they describe."""
+        return [Route("/openapi.json", self.openapi), Route("/docs", self.docs), Route("/", self.home)]
 
-    async def docs(_: Request) -> Response:
+    async def openapi(self, _: Request) -> Response:
+        """The document."""
+        return Response(self._document, media_type="application/json")
+
+    async def docs(self, _: Request) -> Response:
+        """The page."""
         page = (files("bq_server.api") / "docs.html").read_text("utf-8")
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
-    async def home(_: Request) -> Response:
+    async def home(self, _: Request) -> Response:
+        """To the page."""
         return RedirectResponse("/docs")
 
-    return [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
+    @cached_property
+    def _document(self) -> str:
+        return json.dumps(document(self._operations, self._version, self._limits), ensure_ascii=False)

@@ -2,69 +2,28 @@
 
 import base64
 import binascii
-import re
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import from_json
 from starlette.responses import Response
 
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, Query, json_response
-from bq_server.ingest.models import FactWarning, Timestamp
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.schemas.facts import (
+    FactAnswer,
+    FactEffectsAnswer,
+    FactsAnswer,
+    FactsQuery,
+)
 from bq_server.moments import format_timestamp
+from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts
-from bq_server.store.database import Database
+from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 
 MOST_PAGE_CHARACTERS = 1 << 20
 """Of properties in one page; a page that would hold more ends early, and the cursor goes on."""
-
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-
-
-class FactAnswer(BaseModel):
-    """The immutable, deduplicated record of an event."""
-
-    fact_id: str
-    event_id: str
-    message_id: str | None = Field(description="The stream message it was; null for the sync path.")
-    fact_type: str
-    event_name: str
-    participant_id: str
-    properties: dict[str, Any]
-    occurred_at: Moment = Field(description="The event's own timestamp.")
-    received_at: Moment = Field(description="When the server accepted it.")
-    processed_at: Moment = Field(description="When the fact was committed.")
-    idempotency_key: str | None
-    warnings: list[FactWarning]
-
-
-class FactsAnswer(BaseModel):
-    """One page of facts, the newest fact first."""
-
-    facts: list[FactAnswer]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
-
-
-def _unspaced(value: Any) -> Any:
-    return re.sub(r"(T.*) (\d\d:?\d\d)$", r"\1+\2", value) if isinstance(value, str) else value
-
-
-QueryMoment = Annotated[Timestamp, BeforeValidator(_unspaced)]
-"""A moment in a query, where a `+` that was not escaped arrives as a space."""
-
-
-class FactsQuery(Query):
-    """Which facts."""
-
-    participant_id: str | None = None
-    fact_type: str | None = None
-    event_name: str | None = None
-    since: QueryMoment | None = Field(None, description="Only facts that occurred at this moment or later.")
-    until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
-    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where facts are large.")
-    cursor: str | None = Field(None, description="From `next_cursor` of the page before.")
 
 
 def properties_of(fact: StoredFact) -> dict[str, Any]:
@@ -73,11 +32,27 @@ def properties_of(fact: StoredFact) -> dict[str, Any]:
     return properties
 
 
-def operations(database: Database) -> list[Operation]:
-    """The routes of this resource."""
+PREFIX = "/api/v1/facts"
+TAG = "Facts"
 
-    async def list_facts(call: Call) -> Response:
-        query: FactsQuery = call.query
+
+class FactsResource:
+    """Lists facts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @operation(
+        "GET",
+        PREFIX,
+        TAG,
+        {200: DocumentedAnswer(FactsAnswer, "One page.")},
+        scope="read",
+        query=FactsQuery,
+    )
+    async def list_facts(self, call: Call[FactsQuery]) -> Response:
+        """Facts, the newest first."""
+        query = call.query
         fact_type = query.fact_type
         if query.event_name is not None:
             named = f"custom.{query.event_name}"
@@ -91,7 +66,7 @@ def operations(database: Database) -> list[Operation]:
             until=LATEST if query.until is None else query.until,
             before=LATEST if query.cursor is None else _read_cursor(query.cursor),
         )
-        async with database.read() as connection:
+        async with self._database.read() as connection:
             found = await facts.newest(connection, call.scope, wanted, query.limit + 1)
         page = found[: _fitting(found[: query.limit])]
         more = len(found) > len(page)
@@ -100,37 +75,42 @@ def operations(database: Database) -> list[Operation]:
         )
         return json_response(answer)
 
-    async def get_fact(call: Call) -> Response:
-        fact_id = call.parameter("fact_id")
-        async with database.read() as connection:
-            fact = await facts.by_id(connection, call.scope, fact_id)
-        if fact is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
-        return json_response(fact_answer(fact))
+    @operation(
+        "GET",
+        f"{PREFIX}/{{fact_id}}",
+        TAG,
+        {200: DocumentedAnswer(FactAnswer, "The fact.")},
+        scope="read",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_fact(self, call: Call) -> Response:
+        """One fact."""
+        async with self._database.read() as connection:
+            return json_response(fact_answer(await _fact(connection, call)))
 
-    prefix, tag = "/api/v1/facts", "Facts"
-    return [
-        Operation(
-            "GET",
-            prefix,
-            tag,
-            "Facts, the newest first",
-            list_facts,
-            {200: DocumentedAnswer(FactsAnswer, "One page.")},
-            scope="read",
-            query=FactsQuery,
-        ),
-        Operation(
-            "GET",
-            f"{prefix}/{{fact_id}}",
-            tag,
-            "One fact",
-            get_fact,
-            {200: DocumentedAnswer(FactAnswer, "The fact.")},
-            scope="read",
-            codes=(Code.NOT_FOUND,),
-        ),
-    ]
+    @operation(
+        "GET",
+        f"{PREFIX}/{{fact_id}}/effects",
+        TAG,
+        {200: DocumentedAnswer(FactEffectsAnswer, "Its effects.")},
+        scope="read",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_effects(self, call: Call) -> Response:
+        """What a fact caused when it was processed."""
+        async with self._database.read() as connection:
+            fact = await _fact(connection, call)
+            caused = await effects_of(connection, fact)
+        return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=[shown(each) for each in caused]))
+
+
+async def _fact(connection: Connection, call: Call) -> StoredFact:
+    """The fact that the path names. Raises `Refusal`."""
+    fact_id = call.parameter("fact_id")
+    fact = await facts.by_id(connection, call.scope, fact_id)
+    if fact is None:
+        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+    return fact
 
 
 def _fitting(found: list[StoredFact]) -> int:

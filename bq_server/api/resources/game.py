@@ -1,16 +1,22 @@
 """`/api/v1/gamify/admin/game`: the game of an environment."""
 
 import asyncio
-from typing import Any
 
-from pydantic import BaseModel, Field
 from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.bodies import YAML, read_body
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, Query, json_response
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.facts import Moment
+from bq_server.api.schemas.game import (
+    PUT_GAME_BODY,
+    ApplyAnswer,
+    ApplyQuery,
+    GameAnswer,
+    RefoldAnswer,
+    WarningAnswer,
+)
 from bq_server.game.document.check import Mistake, check
 from bq_server.game.document.definitions import Game
 from bq_server.moments import format_timestamp
@@ -19,68 +25,36 @@ from bq_server.refusals import FieldError, Refusal
 from bq_server.store import games
 from bq_server.store.database import Database
 
-
-class ApplyQuery(Query):
-    """How to apply."""
-
-    dry_run: bool = Field(False, description="Only tell what it would change.")
-    backfill: bool = Field(False, description="Count all facts already stored too.")
+PATH = "/api/v1/gamify/admin/game"
+TAG = "Game"
 
 
-class ApplyAnswer(BaseModel):
-    """What applying the game changes, by `<kind>/<code>`."""
+class GameResource:
+    """Puts a game in force, and shows the one that is."""
 
-    dry_run: bool
-    version: int | None = Field(description="The version now in force; null for a dry run.")
-    added: list[str]
-    changed: list[str]
-    removed: list[str]
-    unchanged: int
-    recomputed: list[str] = Field(description="Computed anew for every participant, in the background.")
-    participants_affected: int
-    warnings: list[str] = Field(description="What will hardly do what its author meant.")
+    def __init__(self, applying: Applying, database: Database, parser: RequestParser) -> None:
+        self._applying = applying
+        self._database = database
+        self._parser = parser
 
-
-class WarningAnswer(BaseModel):
-    """An expression had no usable value for facts, which therefore didn't match."""
-
-    definition: str
-    message: str
-    count: int
-    sample_fact_id: str
-    last_at: Moment
-
-
-class RefoldAnswer(BaseModel):
-    """Definitions being computed anew, participant by participant."""
-
-    definitions: list[str]
-    done: int
-    total: int
-    started_at: Moment
-    finished_at: Moment | None
-
-
-class GameAnswer(BaseModel):
-    """The game in force."""
-
-    version: int = Field(description="0 where no game was applied.")
-    applied_at: Moment | None
-    game: dict[str, Any]
-    warnings: list[WarningAnswer]
-    refolds: list[RefoldAnswer] = Field(description="Under way first, then the newest that are finished.")
-
-
-def operations(applying: Applying, database: Database, reading: RequestParser) -> list[Operation]:
-    """The routes of this resource."""
-
-    async def put_game(call: Call) -> Response:
-        query: ApplyQuery = call.query
-        body = await read_body(call.request, reading.bodies.single, reading.bodies.seconds, also=YAML)
+    @operation(
+        "PUT",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(ApplyAnswer, "In force, or for a dry run what would be.")},
+        scope="admin",
+        query=ApplyQuery,
+        body=Game,
+        body_example=PUT_GAME_BODY,
+    )
+    async def put_game(self, call: Call[ApplyQuery]) -> Response:
+        """Put a game in force; JSON or YAML."""
+        query = call.query
+        body = await read_body(call.request, self._parser.bodies.single, self._parser.bodies.seconds, also=YAML)
         checked = await asyncio.to_thread(check, body)
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
-        applied = await applying.apply(call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run)
+        applied = await self._applying.apply(call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run)
         if not query.dry_run:
             changes = {name: getattr(applied, name) for name in ("added", "changed", "removed")}
             call.record("game_applied", version=applied.version, backfill=query.backfill, **changes)
@@ -97,8 +71,16 @@ def operations(applying: Applying, database: Database, reading: RequestParser) -
         )
         return json_response(answer)
 
-    async def get_game(call: Call) -> Response:
-        async with database.read() as connection:
+    @operation(
+        "GET",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(GameAnswer, "The game.")},
+        scope="admin",
+    )
+    async def get_game(self, call: Call) -> Response:
+        """The game in force, its warnings, and what is being computed anew."""
+        async with self._database.read() as connection:
             stored = await games.current(connection, call.scope)
             warnings = await games.warnings(connection, call.scope)
             refolds = await games.refolds(connection, call.scope)
@@ -128,31 +110,6 @@ def operations(applying: Applying, database: Database, reading: RequestParser) -
             ],
         )
         return json_response(answer)
-
-    path, tag = "/api/v1/gamify/admin/game", "Game"
-    return [
-        Operation(
-            "PUT",
-            path,
-            tag,
-            "Put a game in force; JSON or YAML",
-            put_game,
-            {200: DocumentedAnswer(ApplyAnswer, "In force, or for a dry run what would be.")},
-            scope="admin",
-            query=ApplyQuery,
-            body=Game,
-            body_example={"points": [{"code": "spend", "on": "purchase_completed", "award": "properties.amount"}]},
-        ),
-        Operation(
-            "GET",
-            path,
-            tag,
-            "The game in force, its warnings, and what is being computed anew",
-            get_game,
-            {200: DocumentedAnswer(GameAnswer, "The game.")},
-            scope="admin",
-        ),
-    ]
 
 
 def _field_error(mistake: Mistake) -> FieldError:

@@ -1,75 +1,77 @@
 """`/api/v1/gamify`: the vendor's dialect of the sync path, and a participant's events."""
 
-from typing import Any, Literal
-
-from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from bq_server.api.batches import replayed, take_batch
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, PageQuery, json_response
-from bq_server.api.request_parser import BatchError, RequestParser
-from bq_server.api.resources.events import BATCH_EXAMPLE, EVENT_EXAMPLE, INTAKE_CODES
+from bq_server.api.call import Call
+from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
+from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.facts import properties_of
+from bq_server.api.schemas.events import BATCH_EXAMPLE, EVENT_EXAMPLE
+from bq_server.api.schemas.gamify import (
+    PROCESS_GAMIFY_BATCH_ANSWER,
+    PROCESSED_EXAMPLE,
+    EventsQuery,
+    ParticipantEvent,
+    ParticipantEventsAnswer,
+    ProcessedAnswer,
+    ProcessedBatchAnswer,
+)
 from bq_server.ingest.acceptance import Intake, Made, NotTaken
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.store import facts
 from bq_server.store.database import Database
 
-
-class ProcessedAnswer(BaseModel):
-    """The event is a fact."""
-
-    event_id: str
-    fact_id: str
-    status: Literal["processed"] = "processed"
+PREFIX = "/api/v1/gamify"
+TAG = "Gamify"
 
 
-class ProcessedBatchAnswer(BaseModel):
-    """What became of each event of a batch."""
+class GamifyResource:
+    """Takes events in as the vendor's API does, at once, and lists a participant's."""
 
-    processed: int
-    rejected: int
-    results: list[ProcessedAnswer] = Field(description="Of the processed events, in their order.")
-    errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
+    def __init__(self, intake: Intake, database: Database, parser: RequestParser) -> None:
+        self._intake = intake
+        self._database = database
+        self._parser = parser
 
-
-class ParticipantEvent(BaseModel):
-    """An event of a participant as it is read back."""
-
-    id: str
-    event_name: str
-    properties: dict[str, Any]
-    occurred_at: str = Field(json_schema_extra={"format": "date-time"})
-
-
-class ParticipantEventsAnswer(BaseModel):
-    """One page of a participant's events, the latest first."""
-
-    participant_id: str
-    events: list[ParticipantEvent]
-    total: int
-    page: int
-    page_size: int
-
-
-class EventsQuery(PageQuery):
-    """Which page, of which events."""
-
-    event_name: str | None = None
-
-
-def operations(intake: Intake, database: Database, reading: RequestParser) -> list[Operation]:
-    """The routes of this resource."""
-
-    async def process_gamify_event(call: Call) -> Response:
-        (result,) = await intake.process_now([await reading.one(call)])
+    @operation(
+        "POST",
+        f"{PREFIX}/events",
+        TAG,
+        {200: DocumentedAnswer(ProcessedAnswer, "The event is a fact.", PROCESSED_EXAMPLE)},
+        scope="ingest",
+        body=EventIn,
+        body_example=EVENT_EXAMPLE,
+        takes_idempotency_key=True,
+        codes=INTAKE_CODES,
+    )
+    async def process_gamify_event(self, call: Call) -> Response:
+        """Process an event before answering."""
+        (result,) = await self._intake.process_now([await self._parser.one(call)])
         if isinstance(result, NotTaken):
             raise result.refusal()
         return json_response(_processed(result), 200, replayed([result]))
 
-    async def process_gamify_batch(call: Call) -> Response:
-        taken = await take_batch(call, reading, intake.process_now)
+    @operation(
+        "POST",
+        f"{PREFIX}/events/batch",
+        TAG,
+        {
+            200: DocumentedAnswer(
+                ProcessedBatchAnswer,
+                "At least one event is a fact. With none the same body comes with 422.",
+                PROCESS_GAMIFY_BATCH_ANSWER,
+            )
+        },
+        scope="ingest",
+        body=BatchIn,
+        body_example=BATCH_EXAMPLE,
+        codes=INTAKE_CODES,
+    )
+    async def process_gamify_batch(self, call: Call) -> Response:
+        """Process up to {max_batch_events} events before answering."""
+        taken = await take_batch(call, self._parser, self._intake.process_now)
         answer = ProcessedBatchAnswer(
             processed=len(taken.results),
             rejected=taken.rejected,
@@ -78,10 +80,19 @@ def operations(intake: Intake, database: Database, reading: RequestParser) -> li
         )
         return taken.reply(answer, 200).response()
 
-    async def list_events(call: Call) -> Response:
-        query: EventsQuery = call.query
+    @operation(
+        "GET",
+        f"{PREFIX}/participants/{{participant_id}}/events",
+        TAG,
+        {200: DocumentedAnswer(ParticipantEventsAnswer, "One page; empty for a participant no event named.")},
+        scope="read",
+        query=EventsQuery,
+    )
+    async def list_events(self, call: Call[EventsQuery]) -> Response:
+        """A participant's events, the latest first."""
+        query = call.query
         participant_id = call.parameter("participant_id")
-        async with database.read() as connection:
+        async with self._database.read() as connection:
             page, total = await facts.of_participant(
                 connection,
                 call.scope,
@@ -103,52 +114,6 @@ def operations(intake: Intake, database: Database, reading: RequestParser) -> li
             participant_id=participant_id, events=events, total=total, page=query.page, page_size=query.page_size
         )
         return json_response(answer)
-
-    prefix, tag = "/api/v1/gamify", "Gamify"
-    processed_example = {"event_id": "evt_abc123", "fact_id": "fact_def456", "status": "processed"}
-    return [
-        Operation(
-            "POST",
-            f"{prefix}/events",
-            tag,
-            "Process an event before answering",
-            process_gamify_event,
-            {200: DocumentedAnswer(ProcessedAnswer, "The event is a fact.", processed_example)},
-            scope="ingest",
-            body=EventIn,
-            body_example=EVENT_EXAMPLE,
-            takes_idempotency_key=True,
-            codes=INTAKE_CODES,
-        ),
-        Operation(
-            "POST",
-            f"{prefix}/events/batch",
-            tag,
-            "Process up to 100 events before answering",
-            process_gamify_batch,
-            {
-                200: DocumentedAnswer(
-                    ProcessedBatchAnswer,
-                    "At least one event is a fact. With none the same body comes with 422.",
-                    {"processed": 1, "rejected": 0, "results": [processed_example]},
-                )
-            },
-            scope="ingest",
-            body=BatchIn,
-            body_example=BATCH_EXAMPLE,
-            codes=INTAKE_CODES,
-        ),
-        Operation(
-            "GET",
-            f"{prefix}/participants/{{participant_id}}/events",
-            tag,
-            "A participant's events, the latest first",
-            list_events,
-            {200: DocumentedAnswer(ParticipantEventsAnswer, "One page; empty for a participant no event named.")},
-            scope="read",
-            query=EventsQuery,
-        ),
-    ]
 
 
 def _processed(result: Made) -> ProcessedAnswer:

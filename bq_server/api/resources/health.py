@@ -2,72 +2,61 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, json_response
-from bq_server.refusals import RETRY_AFTER, Code, FieldError, Refusal
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.schemas.health import (
+    LiveAnswer,
+    ReadyAnswer,
+)
+from bq_server.refusals import Code, FieldError, Refusal
 
 Check = Callable[[], Awaitable[str | None]]
 """Answers what is wrong with a part, or None."""
 
 
-class LiveAnswer(BaseModel):
-    """The process answers."""
+class HealthResource:
+    """Tells whether the server is alive, and whether it is ready."""
 
-    status: str = "alive"
+    def __init__(
+        self, checks: Mapping[str, Check], cautions: Mapping[str, Check], durability: Callable[[], str], version: str
+    ) -> None:
+        self._checks = checks
+        self._cautions = cautions
+        self._durability = durability
+        self._version = version
 
-
-class ReadyAnswer(BaseModel):
-    """Every part works."""
-
-    status: str = "ready"
-    checks: dict[str, str]
-    warnings: dict[str, str] = Field(description="What works, but needs somebody to look into it; by its part.")
-    durability: str = Field(description="What of an accepted event survives, as the stream server is set up.")
-    version: str
-
-
-def operations(
-    checks: Mapping[str, Check], cautions: Mapping[str, Check], durability: Callable[[], str], version: str
-) -> list[Operation]:
-    """The routes of this resource. What fails a check makes the server not ready, what fails a caution doesn't."""
-
-    async def live(_: Call) -> Response:
+    @operation(
+        "GET",
+        "/livez",
+        "Health",
+        {200: DocumentedAnswer(LiveAnswer, "Alive.")},
+    )
+    async def live(self, _: Call) -> Response:
+        """Whether the process is alive."""
         return json_response(LiveAnswer())
 
-    async def ready(_: Call) -> Response:
-        found = {name: await check() for name, check in checks.items()}
+    @operation(
+        "GET",
+        "/readyz",
+        "Health",
+        {200: DocumentedAnswer(ReadyAnswer, "Ready.")},
+        codes=(Code.NOT_READY,),
+    )
+    async def ready(self, _: Call) -> Response:
+        """Whether stream, store and consumer work."""
+        found = {name: await check() for name, check in self._checks.items()}
         failing = {name: problem for name, problem in found.items() if problem is not None}
         if failing:
             detail = "; ".join(f"{name}: {problem}" for name, problem in failing.items())
             errors = [FieldError(name, "not_ready", problem) for name, problem in failing.items()]
-            raise Refusal(Code.NOT_READY, detail, errors, RETRY_AFTER)
-        doubtful = {name: await check() for name, check in cautions.items()}
+            raise Refusal(Code.NOT_READY, detail, errors)
+        doubtful = {name: await check() for name, check in self._cautions.items()}
         answer = ReadyAnswer(
             checks=dict.fromkeys(found, "ok"),
             warnings={name: said for name, said in doubtful.items() if said is not None},
-            durability=durability(),
-            version=version,
+            durability=self._durability(),
+            version=self._version,
         )
         return json_response(answer)
-
-    return [
-        Operation(
-            "GET",
-            "/livez",
-            "Health",
-            "Whether the process is alive",
-            live,
-            {200: DocumentedAnswer(LiveAnswer, "Alive.")},
-        ),
-        Operation(
-            "GET",
-            "/readyz",
-            "Health",
-            "Whether stream, store and consumer work",
-            ready,
-            {200: DocumentedAnswer(ReadyAnswer, "Ready.")},
-            codes=(Code.NOT_READY,),
-        ),
-    ]

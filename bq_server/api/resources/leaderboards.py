@@ -2,10 +2,18 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from bq_server.api.operations import Call, DocumentedAnswer, Operation, Query, json_response
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.schemas.leaderboards import (
+    PeriodQuery,
+    RankAnswer,
+    RankingAnswer,
+    RankingEntry,
+    RankingQuery,
+    Window,
+)
 from bq_server.clock import Clocks
 from bq_server.game.document.definitions import Leaderboard
 from bq_server.game.mechanics.periods import previous_period, window_period
@@ -14,60 +22,34 @@ from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import state
 from bq_server.store.database import Connection, Database
 
-Window = Literal["all_time", "yearly", "monthly", "weekly", "daily"]
+PREFIX = "/api/v1/gamify/leaderboards/{code}"
+TAG = "Leaderboards"
 
 
-class RankingEntry(BaseModel):
-    """A place in a ranking."""
+class LeaderboardsResource:
+    """Ranks participants."""
 
-    rank: int
-    participant_id: str
-    score: float | int
-    change: Literal["up", "same", "down", "new"] | None = Field(
-        description="Against the rank in the window before; null where there is no window before."
+    def __init__(self, database: Database, games: Games, clocks: Clocks) -> None:
+        self._database = database
+        self._games = games
+        self._clocks = clocks
+
+    @operation(
+        "GET",
+        PREFIX,
+        TAG,
+        {200: DocumentedAnswer(RankingAnswer, "The ranking in the window that is now.")},
+        scope="read",
+        query=RankingQuery,
+        codes=(Code.NOT_FOUND,),
     )
-
-
-class RankingAnswer(BaseModel):
-    """The best of a leaderboard."""
-
-    leaderboard_code: str
-    period: Window
-    entries: list[RankingEntry]
-    total_participants: int
-
-
-class RankAnswer(BaseModel):
-    """A participant's place."""
-
-    participant_id: str
-    rank: int
-    score: float | int
-    total_participants: int
-    percentile: float = Field(description="How many of a hundred stand behind, cut to one decimal.")
-
-
-class PeriodQuery(Query):
-    """Which window."""
-
-    period: Window | None = Field(None, description="The leaderboard's own first window when left out.")
-
-
-class RankingQuery(PeriodQuery):
-    """How much of which window."""
-
-    limit: int = Field(20, ge=1, le=100)
-
-
-def operations(database: Database, games: Games, clocks: Clocks) -> list[Operation]:
-    """The routes of this resource."""
-
-    async def get_leaderboard(call: Call) -> Response:
-        query: RankingQuery = call.query
-        async with database.read() as connection:
-            board = await _board(connection, call)
+    async def get_leaderboard(self, call: Call[RankingQuery]) -> Response:
+        """The best of a leaderboard."""
+        query = call.query
+        async with self._database.read() as connection:
+            board = await self._board(connection, call)
             window = _window(board, query.period)
-            now = clocks.now(call.scope)
+            now = self._clocks.now(call.scope)
             period, before = window_period(now, window), previous_period(now, window)
             key = f"leaderboard/{board.code}"
             best, total = await state.top(connection, call.scope, key, window, period, query.limit)
@@ -87,13 +69,23 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
         answer = RankingAnswer(leaderboard_code=board.code, period=window, entries=entries, total_participants=total)
         return json_response(answer)
 
-    async def get_rank(call: Call) -> Response:
-        query: PeriodQuery = call.query
+    @operation(
+        "GET",
+        PREFIX + "/rank/{participant_id}",
+        TAG,
+        {200: DocumentedAnswer(RankAnswer, "The place.")},
+        scope="read",
+        query=PeriodQuery,
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_rank(self, call: Call[PeriodQuery]) -> Response:
+        """A participant's place on a leaderboard."""
+        query = call.query
         participant_id = call.parameter("participant_id")
-        async with database.read() as connection:
-            board = await _board(connection, call)
+        async with self._database.read() as connection:
+            board = await self._board(connection, call)
             window = _window(board, query.period)
-            period = window_period(clocks.now(call.scope), window)
+            period = window_period(self._clocks.now(call.scope), window)
             key = f"leaderboard/{board.code}"
             found = await state.rank(connection, call.scope, key, window, period, participant_id)
             if found is None:
@@ -110,39 +102,13 @@ def operations(database: Database, games: Games, clocks: Clocks) -> list[Operati
         )
         return json_response(answer)
 
-    async def _board(connection: Connection, call: Call) -> Leaderboard:
+    async def _board(self, connection: Connection, call: Call) -> Leaderboard:
         code = call.parameter("code")
-        game = (await games.of(connection, call.scope)).game
+        game = (await self._games.of(connection, call.scope)).game
         board = next((each for each in game.leaderboards if each.code == code), None)
         if board is None:
             raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no leaderboard {code}.")
         return board
-
-    prefix, tag = "/api/v1/gamify/leaderboards/{code}", "Leaderboards"
-    return [
-        Operation(
-            "GET",
-            prefix,
-            tag,
-            "The best of a leaderboard",
-            get_leaderboard,
-            {200: DocumentedAnswer(RankingAnswer, "The ranking in the window that is now.")},
-            scope="read",
-            query=RankingQuery,
-            codes=(Code.NOT_FOUND,),
-        ),
-        Operation(
-            "GET",
-            prefix + "/rank/{participant_id}",
-            tag,
-            "A participant's place on a leaderboard",
-            get_rank,
-            {200: DocumentedAnswer(RankAnswer, "The place.")},
-            scope="read",
-            query=PeriodQuery,
-            codes=(Code.NOT_FOUND,),
-        ),
-    ]
 
 
 def _window(board: Leaderboard, asked: Window | None) -> Window:

@@ -23,15 +23,23 @@ def _period_of_day(day: int, window: Window) -> str:
 class BoardWindows:
     """The windows of a leaderboard, each with the name of its slot in `ParticipantTurn.scores`."""
 
-    __slots__ = ("_slots",)
+    __slots__ = ("_latest", "_slots")
 
     def __init__(self, code: str, windows: Sequence[Window]) -> None:
         self._slots = [(f"{code}/{window}", window) for window in windows]
+        self._latest: tuple[int, Sequence[tuple[str, str, str]]] | None = None
 
-    def at(self, moment: int) -> list[tuple[str, str, str]]:
+    def at(self, moment: int) -> Sequence[tuple[str, str, str]]:
         """For each window its slot, its name, and the period that holds a moment."""
         day = moment // DAY
-        return [(slot, window, _period_of_day(day, window)) for slot, window in self._slots]
+        # Most facts are of the day that the one before was of. One name, so that no thread sees half of a change.
+        latest = self._latest
+        if latest is None or latest[0] != day:
+            latest = self._latest = (
+                day,
+                tuple((slot, window, _period_of_day(day, window)) for slot, window in self._slots),
+            )
+        return latest[1]
 
 
 def newest_score(turn: ParticipantTurn, slot: str, period: str, revision: str) -> list[Any]:

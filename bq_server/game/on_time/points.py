@@ -107,9 +107,9 @@ class Purse:
     def _score(
         self, turn: ParticipantTurn, fact: Fact, amount: int, scored: dict[str, tuple[PointsBoardRule, str, list[Any]]]
     ) -> None:
-        at = fact.occurred_at
+        at, moment = fact.occurred_at, fact.moment
         for board, windows in self._boards:
-            if not board.bounds.admits(fact.moment):
+            if not board.bounds.admits(moment):
                 continue
             for slot, window, period in windows.at(at):
                 held = newest_score(turn, slot, period, board.revision)

@@ -10,7 +10,7 @@ SELECT * FROM fact_rows WHERE event_id IN (SELECT unhex(value) FROM json_each(:e
 SELECT fact_rows.* FROM json_each(:keys) AS given CROSS JOIN fact_rows
 WHERE fact_rows.scope = :scope AND fact_rows.idempotency_key = given.value;
 
--- name: last_seq()$
+-- name: seq_given_last()$
 -- The seq given last: those of facts that were removed are not given again.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0);
 

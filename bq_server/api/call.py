@@ -1,0 +1,59 @@
+"""A request that passed the door, as handlers see it."""
+
+from dataclasses import dataclass
+from typing import Generic
+
+import structlog
+from starlette.requests import Request
+from typing_extensions import TypeVar
+
+from bq_server.api.middleware.envelope import path_parameter
+from bq_server.api.schemas.values import Query
+from bq_server.events import Scope
+from bq_server.refusals import Code, Refusal
+from bq_server.store.keys import ApiKey
+
+admin = structlog.get_logger("bq_server.admin")
+
+Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q]):
+    """A request that passed the door, with its query as the model that its operation names."""
+
+    request: Request
+    key: ApiKey | None
+    """The key that opened the door; none where none is needed."""
+    query: Q
+
+    @property
+    def scope(self) -> Scope:
+        """The environment that the key acts on."""
+        return self.key.scope if self.key is not None else Scope("", "")
+
+    def record(self, action: str, **about: object) -> None:
+        """Log what was done that is no event, once it is done: by which key, where and what.
+
+        `about` names no participant, because a log can't be made to forget one; ids of facts lead to them.
+        """
+        state = self.request.scope
+        admin.info(
+            "admin.done",
+            action=action,
+            environment=self.scope.environment,
+            key_id=state.get("bq.key_id"),
+            request_id=state.get("bq.request_id"),
+            **about,
+        )
+
+    def in_sandbox(self) -> None:
+        """Raises `Refusal` for a key of the live environment."""
+        if self.scope.environment != "test":
+            detail = "The sandbox is for test environments, and this key is of the live one: use a bq_test_ key."
+            raise Refusal(Code.FORBIDDEN, detail)
+
+    def parameter(self, name: str) -> str:
+        """A parameter of the path, as it was meant: an escaped slash is one."""
+        value: str = self.request.path_params[name]
+        return path_parameter(value)

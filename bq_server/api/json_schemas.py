@@ -1,0 +1,83 @@
+"""JSON schemas of models, as generators of clients understand them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic_core import to_json
+
+Json = dict[str, Any]
+Used = tuple[type[BaseModel], JsonSchemaMode]
+
+_REF = "#/components/schemas/"
+
+
+def schemas_of(used: Iterable[Used]) -> tuple[Mapping[Any, Json], Json]:
+    """A reference for each model in its mode, and the schemas that the references name.
+
+    A schema is named by its title, the name a generated class gets, and no two have the same.
+    """
+    references, definitions = models_json_schema(
+        list(dict.fromkeys(used)), ref_template=_REF + "{model}", schema_generator=_Generator
+    )
+    schemas: Json = definitions.get("$defs", {})
+    names = _names(schemas)
+    renamed = {names[name]: {**_renamed(schema, names), "title": names[name]} for name, schema in schemas.items()}
+    return {key: _renamed(reference, names) for key, reference in references.items()}, renamed
+
+
+class _Generator(GenerateJsonSchema):
+    """Says of an answer that every field is there but those that are None by default, which some answers leave out."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Whether the field is always there."""
+        inner = field["schema"]
+        if self.mode != "serialization" or inner["type"] != "default" or "serialization_exclude_if" in field:
+            return super().field_is_required(field, total)
+        return "default_factory" in inner or inner.get("default") is not None
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the signature is given
+        """Never: a generator would make it the name of a class."""
+        return False
+
+
+def _names(schemas: Json) -> dict[str, str]:
+    """What each schema is called: by its title, and by its own name where two have the same."""
+    titles = [schema.get("title", name) for name, schema in schemas.items()]
+    names = {}
+    for name, schema in schemas.items():
+        title = schema.get("title", name)
+        plain = name.replace("-Input", "Input").replace("-Output", "")
+        names[name] = title if titles.count(title) == 1 and title.isidentifier() else plain
+    return names
+
+
+def _renamed(found: Any, names: Mapping[str, str]) -> Any:
+    """The same with references by the new names, and defaults as words: to generators, what has one is always there."""
+    if isinstance(found, str) and found.startswith(_REF):  # in a `$ref`, or in the mapping of a discriminator
+        return _REF + names[found.removeprefix(_REF)]
+    if isinstance(found, list):
+        return [_renamed(each, names) for each in found]
+    if not isinstance(found, dict):
+        return found
+    told: Json = {}
+    for key, value in found.items():
+        if key == "properties":
+            required = found.get("required", [])
+            told[key] = {
+                name: _without_default(_renamed(field, names), told=name not in required)
+                for name, field in value.items()
+            }
+        else:
+            told[key] = _renamed(value, names)
+    return told
+
+
+def _without_default(field: Json, *, told: bool) -> Json:
+    """The schema of a field without its default, which its description names where it is `told`."""
+    default = field.pop("default", None)
+    if told and default not in (None, [], {}):
+        said = field.get("description", "")
+        field["description"] = f"{said} Default: `{to_json(default).decode()}`.".lstrip()
+    return field

@@ -1,0 +1,286 @@
+"""`/api/v1/webhooks/endpoints`: who is told outside of what happens, and what became of it."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.request_parser import RequestParser
+from bq_server.api.schemas.webhooks import (
+    DeliveriesAnswer,
+    DeliveriesQuery,
+    DeliveryAnswer,
+    EndpointAnswer,
+    EndpointIn,
+    EndpointPatch,
+    EndpointsAnswer,
+    NewEndpointAnswer,
+    QueuedAnswer,
+    RemovedAnswer,
+    ReplayAnswer,
+    ReplayIn,
+    RotateIn,
+    TryAnswer,
+)
+from bq_server.delivery.endpoints import MOST_ENDPOINTS, Endpoints, TooManyEndpoints, UnknownEndpoint, UrlRefused
+from bq_server.moments import format_timestamp
+from bq_server.refusals import Code, FieldError, Refusal
+from bq_server.store import webhooks
+from bq_server.store.database import Database
+from bq_server.store.webhooks import Delivery, Endpoint, Try
+
+PATH = "/api/v1/webhooks/endpoints"
+ONE = f"{PATH}/{{endpoint_id}}"
+TAG = "Webhooks"
+
+
+class WebhookEndpointsResource:
+    """Makes and changes webhook endpoints, and tells what became of what they were told."""
+
+    def __init__(self, endpoints: Endpoints, database: Database, reading: RequestParser) -> None:
+        self._endpoints = endpoints
+        self._database = database
+        self._reading = reading
+
+    @operation(
+        "POST",
+        PATH,
+        TAG,
+        {201: DocumentedAnswer(NewEndpointAnswer, "It is told of what happens from now on.")},
+        scope="webhooks",
+        body=EndpointIn,
+        body_example={"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]},
+    )
+    async def create_endpoint(self, call: Call) -> Response:
+        """Make an endpoint."""
+        sent, _ = await self._reading.model(call, EndpointIn)
+        try:
+            made = await self._endpoints.create(call.scope, sent.url, frozenset(sent.event_types), sent.description)
+        except UrlRefused as error:
+            raise _bad_url(error) from None
+        except TooManyEndpoints:
+            detail = f"an environment has {MOST_ENDPOINTS} endpoints at most: remove one first"
+            raise Refusal.of_fields([FieldError("url", "too_many_endpoints", detail)]) from None
+        call.record("webhook_endpoint_created", endpoint_id=made.endpoint_id)
+        return json_response(_with_secret(made), 201)
+
+    @operation(
+        "GET",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(EndpointsAnswer, "All of the environment.")},
+        scope="webhooks",
+    )
+    async def list_endpoints(self, call: Call) -> Response:
+        """The endpoints, oldest first."""
+        found = await self._endpoints.every(call.scope)
+        return json_response(EndpointsAnswer(endpoints=[_answer(each) for each in found]))
+
+    @operation(
+        "GET",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(EndpointAnswer, "The endpoint.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_endpoint(self, call: Call) -> Response:
+        """One endpoint."""
+        return json_response(_answer(await self._of(call)))
+
+    @operation(
+        "PATCH",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(EndpointAnswer, "As it is now.")},
+        scope="webhooks",
+        body=EndpointPatch,
+        body_example={"enabled": True},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def change_endpoint(self, call: Call) -> Response:
+        """Change an endpoint, switch it on or off."""
+        sent, _ = await self._reading.model(call, EndpointPatch)
+        endpoint = await self._of(call)
+        try:
+            changed = await self._endpoints.change(
+                call.scope,
+                endpoint.endpoint_id,
+                url=sent.url,
+                event_types=None if sent.event_types is None else frozenset(sent.event_types),
+                description=sent.description,
+                enabled=sent.enabled,
+            )
+        except UrlRefused as error:
+            raise _bad_url(error) from None
+        call.record("webhook_endpoint_changed", endpoint_id=endpoint.endpoint_id)
+        return json_response(_answer(changed))
+
+    @operation(
+        "DELETE",
+        ONE,
+        TAG,
+        {200: DocumentedAnswer(RemovedAnswer, "It is gone.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def remove_endpoint(self, call: Call) -> Response:
+        """Remove an endpoint with all its deliveries."""
+        endpoint = await self._of(call)
+        await self._endpoints.remove(call.scope, endpoint.endpoint_id)
+        call.record("webhook_endpoint_removed", endpoint_id=endpoint.endpoint_id)
+        return json_response(RemovedAnswer())
+
+    @operation(
+        "POST",
+        f"{ONE}/secret",
+        TAG,
+        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign for a while.")},
+        scope="webhooks",
+        body=RotateIn,
+        body_example={"overlap_seconds": 3600},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def rotate_secret(self, call: Call) -> Response:
+        """Give an endpoint a new secret."""
+        sent, _ = await self._reading.model(call, RotateIn)
+        endpoint = await self._of(call)
+        rotated = await self._endpoints.rotate(call.scope, endpoint.endpoint_id, sent.overlap_seconds)
+        call.record("webhook_secret_rotated", endpoint_id=endpoint.endpoint_id)
+        return json_response(_with_secret(rotated))
+
+    @operation(
+        "POST",
+        f"{ONE}/test",
+        TAG,
+        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def send_test(self, call: Call) -> Response:
+        """Send a test."""
+        endpoint = await self._of(call)
+        return json_response(
+            QueuedAnswer(delivery_id=await self._endpoints.test(call.scope, endpoint.endpoint_id)), 202
+        )
+
+    @operation(
+        "GET",
+        f"{ONE}/deliveries",
+        TAG,
+        {200: DocumentedAnswer(DeliveriesAnswer, "One page.")},
+        scope="webhooks",
+        query=DeliveriesQuery,
+        codes=(Code.NOT_FOUND,),
+    )
+    async def list_deliveries(self, call: Call[DeliveriesQuery]) -> Response:
+        """What an endpoint was told, the newest first, with each try."""
+        endpoint, query = await self._of(call), call.query
+        before = {} if query.cursor is None else {"before": query.cursor}
+        async with self._database.read() as connection:
+            found = await webhooks.deliveries(
+                connection, endpoint.endpoint_id, state=query.state, limit=query.limit + 1, **before
+            )
+            page = found[: query.limit]
+            tries = await webhooks.tries(connection, [each.position for each in page])
+        more = len(found) > len(page)
+        answer = DeliveriesAnswer(
+            deliveries=[_told(each, tries.get(each.position, [])) for each in page],
+            next_cursor=str(page[-1].position) if more else None,
+        )
+        return json_response(answer)
+
+    @operation(
+        "POST",
+        f"{ONE}/deliveries/{{delivery_id}}/retry",
+        TAG,
+        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        scope="webhooks",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def retry_delivery(self, call: Call) -> Response:
+        """Try a delivery again at once."""
+        endpoint, delivery_id = await self._of(call), call.parameter("delivery_id")
+        async with self._database.transaction() as connection:
+            there = await webhooks.retry(connection, endpoint.endpoint_id, delivery_id)
+        if not there:
+            raise Refusal(Code.NOT_FOUND, f"The endpoint has no delivery {delivery_id}; they are kept for 3 days.")
+        call.record("webhook_retried", endpoint_id=endpoint.endpoint_id, delivery_id=delivery_id)
+        return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
+
+    @operation(
+        "POST",
+        f"{ONE}/replay",
+        TAG,
+        {202: DocumentedAnswer(ReplayAnswer, "They wait to be sent.")},
+        scope="webhooks",
+        body=ReplayIn,
+        body_example={"since": "2026-04-02T09:00:00Z"},
+        codes=(Code.NOT_FOUND,),
+    )
+    async def replay_deliveries(self, call: Call) -> Response:
+        """Send a span again, under the same ids."""
+        sent, _ = await self._reading.model(call, ReplayIn)
+        endpoint = await self._of(call)
+        async with self._database.transaction() as connection:
+            count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)
+        call.record("webhooks_replayed", endpoint_id=endpoint.endpoint_id, deliveries=count)
+        return json_response(ReplayAnswer(deliveries=count), 202)
+
+    async def _of(self, call: Call) -> Endpoint:
+        endpoint_id = call.parameter("endpoint_id")
+        try:
+            return await self._endpoints.get(call.scope, endpoint_id)
+        except UnknownEndpoint:
+            detail = f"The {call.scope.environment} environment has no webhook endpoint {endpoint_id}."
+            raise Refusal(Code.NOT_FOUND, detail) from None
+
+
+def _bad_url(error: UrlRefused) -> Refusal:
+    return Refusal.of_fields([FieldError("url", "url_refused", str(error))])
+
+
+def _answer(endpoint: Endpoint) -> EndpointAnswer:
+    return EndpointAnswer(**_fields(endpoint))
+
+
+def _with_secret(endpoint: Endpoint) -> NewEndpointAnswer:
+    return NewEndpointAnswer(**_fields(endpoint), secret=endpoint.secret)
+
+
+def _fields(endpoint: Endpoint) -> dict[str, Any]:
+    failing = endpoint.failing_since
+    return {
+        "endpoint_id": endpoint.endpoint_id,
+        "url": endpoint.url,
+        "event_types": sorted(endpoint.event_types),
+        "description": endpoint.description,
+        "enabled": endpoint.off_because is None,
+        "off_because": endpoint.off_because,
+        "failing_since": None if failing is None else format_timestamp(failing),
+        "waiting": endpoint.waiting,
+        "created_at": format_timestamp(endpoint.created_at),
+    }
+
+
+def _told(delivery: Delivery, tries: list[Try]) -> DeliveryAnswer:
+    waits = delivery.state == "waiting" and delivery.next_at > 0
+    return DeliveryAnswer(
+        delivery_id=delivery.delivery_id,
+        event_type=delivery.event_type,
+        participant_id=delivery.participant_id,
+        fact_id=delivery.fact_id,
+        state=delivery.state,
+        created_at=format_timestamp(delivery.created_at),
+        next_try_at=format_timestamp(delivery.next_at) if waits else None,
+        tries=[
+            TryAnswer(
+                tried_at=format_timestamp(each.tried_at),
+                status=each.status,
+                milliseconds=each.milliseconds,
+                answer=each.answer,
+            )
+            for each in tries
+        ],
+    )

@@ -1,0 +1,88 @@
+"""From operations to routes: who calls is authenticated, the query read, and whatever is raised answered."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bq_server.api.auth import Keyring, authenticate
+from bq_server.api.bodies import discard_body
+from bq_server.api.call import Call
+from bq_server.api.headers import require_single
+from bq_server.api.operations import Operation
+from bq_server.api.problems import as_refusal, problem_response
+from bq_server.api.schemas.values import Query
+from bq_server.clock import Clocks
+from bq_server.events import Scope
+from bq_server.moments import format_timestamp
+from bq_server.refusals import FieldError, Refusal, in_words, path
+
+
+def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) -> list[Route]:
+    """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has.
+
+    Answers of an environment that has its own clock carry what it shows.
+    """
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(url, _endpoint(url, methods, keyring, clocks), methods=list(methods), include_in_schema=False)
+        for url, methods in by_path.items()
+    ]
+
+
+def _endpoint(
+    url: str, methods: Mapping[str, Operation], keyring: Keyring, clocks: Clocks
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        request.scope["bq.route"] = url
+        operation = methods["GET" if request.method == "HEAD" else request.method]
+        key = None
+        try:
+            if operation.scope is not None:
+                require_single(request)
+                key = authenticate(request, keyring, operation.scope)
+            response = await operation.handle(Call(request, key, _query(request, operation.query)))
+        except Refusal as refusal:
+            await discard_body(request)
+            response = problem_response(request, refusal)
+        except ClientDisconnect:
+            request.scope["bq.abandoned"] = True
+            response = Response(status_code=400)  # nobody is there to read it
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
+            response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
+        if key is not None and (shown := sandbox_clock(clocks, key.scope)):
+            response.headers["X-Sandbox-Clock"] = shown
+        return response
+
+    return endpoint
+
+
+def sandbox_clock(clocks: Clocks, scope: Scope) -> str | None:
+    """What `X-Sandbox-Clock` shows: the time in an environment that has a clock of its own."""
+    return None if clocks.own(scope) is None else format_timestamp(clocks.now(scope))
+
+
+def _query(request: Request, model: type[Query]) -> Query:
+    parameters = request.query_params
+    repeated = [name for name in parameters if len(parameters.getlist(name)) > 1]
+    if repeated:
+        raise Refusal.of_fields([FieldError(name, "repeated", "must be given once") for name in repeated])
+    try:
+        return model.model_validate(dict(parameters))
+    except ValidationError as error:
+        known = ", ".join(model.model_fields) or "none"
+        errors = [
+            FieldError(
+                path(item["loc"]),
+                item["type"],
+                f"is not a parameter of this route; it has {known}"
+                if item["type"] == "extra_forbidden"
+                else in_words(item),
+            )
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise Refusal.of_fields(errors) from None

@@ -1,0 +1,43 @@
+"""Schemas of `/api/v1/events/catalog`: the event names an environment has seen."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from bq_server.api.schemas.values import Moment
+
+
+class PropertySeen(BaseModel):
+    """A property, and the share of its event's facts that carried it with each JSON type."""
+
+    name: str
+    share: float = Field(description="0 to 1: how many of the event's facts carry it.")
+    types: dict[str, float] = Field(description="For each JSON type seen, how many of the event's facts have it so.")
+
+
+class CatalogEntry(BaseModel):
+    """An event name as it was seen."""
+
+    event_name: str
+    first_seen_at: Moment
+    last_seen_at: Moment
+    count: int
+    properties: list[PropertySeen]
+    similar_to: list[str] = Field(description="Other names that differ by a slip of the pen; the commonest first.")
+
+
+class CatalogAnswer(BaseModel):
+    """Every event name this environment has seen, in their order."""
+
+    events: list[CatalogEntry]
+
+
+CATALOG_ENTRY_EXAMPLE: dict[str, Any] = {
+    "event_name": "purchase_complete",
+    "first_seen_at": "2026-04-10T10:30:01Z",
+    "last_seen_at": "2026-04-10T10:31:00Z",
+    "count": 4,
+    "properties": [{"name": "amount", "share": 1.0, "types": {"number": 0.75, "string": 0.25}}],
+    "similar_to": ["purchase_completed"],
+}
+LIST_CATALOG_ANSWER: dict[str, Any] = {"events": [CATALOG_ENTRY_EXAMPLE]}

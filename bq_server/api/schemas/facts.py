@@ -1,0 +1,51 @@
+"""Schemas of `/api/v1/facts`: what events became."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from bq_server.api.schemas.values import Moment, Query, QueryMoment
+from bq_server.ingest.models import FactWarning
+
+
+class FactAnswer(BaseModel):
+    """The immutable, deduplicated record of an event."""
+
+    fact_id: str
+    event_id: str
+    message_id: str | None = Field(description="The stream message it was; null for the sync path.")
+    fact_type: str
+    event_name: str
+    participant_id: str
+    properties: dict[str, Any]
+    occurred_at: Moment = Field(description="The event's own timestamp.")
+    received_at: Moment = Field(description="When the server accepted it.")
+    processed_at: Moment = Field(description="When the fact was committed.")
+    idempotency_key: str | None
+    warnings: list[FactWarning]
+
+
+class FactEffectsAnswer(BaseModel):
+    """What a fact caused, as `include=effects` tells it."""
+
+    fact_id: str
+    effects: list[dict[str, Any]]
+
+
+class FactsAnswer(BaseModel):
+    """One page of facts, the newest fact first."""
+
+    facts: list[FactAnswer]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class FactsQuery(Query):
+    """Which facts."""
+
+    participant_id: str | None = None
+    fact_type: str | None = None
+    event_name: str | None = None
+    since: QueryMoment | None = Field(None, description="Only facts that occurred at this moment or later.")
+    until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
+    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where facts are large.")
+    cursor: str | None = Field(None, description="From `next_cursor` of the page before.")

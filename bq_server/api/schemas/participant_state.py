@@ -1,0 +1,126 @@
+"""Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts came to."""
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, Field, field_validator
+
+from bq_server.api.schemas.values import Moment, Query
+from bq_server.game.read_models import (
+    BadgeState,
+    ChallengeState,
+    NextTier,
+    PointsState,
+    StreakState,
+    TierHeld,
+    TierState,
+)
+
+Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
+
+
+class RankState(BaseModel):
+    """A place on a leaderboard, in the window that is now."""
+
+    leaderboard_code: str
+    period: str
+    score: float | int
+    rank: int
+
+
+class StateAnswer(BaseModel):
+    """Everything that a participant's facts came to; sections by `include`."""
+
+    participant_id: str
+    total_events: int
+    clock: Moment | None = Field(None, description="Only where the environment has its own clock: what it shows.")
+    points: PointsState | None = None
+    tier: TierState | None = None
+    badges: list[BadgeState] | None = None
+    streaks: list[StreakState] | None = None
+    challenges: list[ChallengeState] | None = None
+    leaderboards: list[RankState] | None = None
+
+
+class PointsAnswer(BaseModel):
+    """The three figures of the ledger."""
+
+    participant_id: str
+    balance: int
+    total_earned: int
+    total_spent: int
+
+
+class TransactionAnswer(BaseModel):
+    """An entry of the points ledger."""
+
+    transaction_id: str
+    type: Literal["award", "deduction"]
+    amount: int = Field(description="With its sign.")
+    balance: int = Field(description="With this entry.")
+    cause: str = Field(description="The rule and fact, challenge, milestone or hand that brought it.")
+    fact_id: str
+    occurred_at: Moment
+    created_at: Moment
+
+
+class TransactionsAnswer(BaseModel):
+    """One page of the ledger, the newest entry first."""
+
+    participant_id: str
+    transactions: list[TransactionAnswer]
+    total: int
+    page: int
+    page_size: int
+
+
+class BadgesAnswer(BaseModel):
+    """The badges of the game, held or not."""
+
+    participant_id: str
+    badges: list[BadgeState]
+    total: int
+    earned_count: int
+
+
+class StreaksAnswer(BaseModel):
+    """Every streak the participant has touched."""
+
+    participant_id: str
+    streaks: list[StreakState]
+
+
+class TierAnswer(BaseModel):
+    """Where the participant stands among the tiers."""
+
+    participant_id: str
+    current_tier: TierHeld | None
+    next_tier: NextTier | None
+    tier_history: list[TierHeld]
+
+
+class ChallengesAnswer(BaseModel):
+    """The participant's way through each challenge."""
+
+    participant_id: str
+    challenges: list[ChallengeState]
+
+
+class StateQuery(Query):
+    """Which sections."""
+
+    include: str | None = Field(None, description=f"Sections, with commas between: {', '.join(get_args(Section))}.")
+
+    @field_validator("include")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        unknown = set((value or "points").split(",")) - set(get_args(Section))
+        if unknown:
+            raise ValueError(f"has no section {', '.join(sorted(unknown))}: there are {', '.join(get_args(Section))}")
+        return value
+
+
+class BadgesQuery(Query):
+    """Which badges."""
+
+    earned_only: bool = False
+    badge_codes: str | None = Field(None, description="Codes, with commas between.")

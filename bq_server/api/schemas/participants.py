@@ -1,0 +1,60 @@
+"""Schemas of `/api/v1/gamify/participants`: who they are (vendor notes, 1.3)."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bq_server.api.schemas.values import Moment
+from bq_server.game.facts import TimezoneName
+from bq_server.game.read_models import (
+    BadgeState,
+    PointsState,
+    StreakState,
+    TierState,
+)
+
+
+class ParticipantEdit(BaseModel):
+    """What may be edited of a participant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    display_name: str | None = Field(None, max_length=255)
+    avatar_url: str | None = Field(None, max_length=500)
+    attributes: dict[str, Any] | None = Field(
+        None, description="Merged into those there are; a null takes one away (RFC 7396)."
+    )
+    timezone: TimezoneName | None = Field(
+        None, description="IANA name; holds for streaks from now on, never for the past."
+    )
+
+
+class ParticipantIn(ParticipantEdit):
+    """A participant to create, or to edit."""
+
+    participant_id: str = Field(min_length=1, max_length=255)
+
+
+class ParticipantPatch(ParticipantEdit):
+    """What to edit; what is left out stays."""
+
+
+class ProfileAnswer(BaseModel):
+    """A participant in short."""
+
+    participant_id: str
+    display_name: str | None
+    avatar_url: str | None
+    attributes: dict[str, Any]
+    points: PointsState
+    tier: TierState
+    badges: list[BadgeState] = Field(description="Those earned.")
+    streaks: StreakState | None = Field(description="The longest of the streaks running now.")
+    rewards_claimed: int = 0
+    total_events: int
+    is_active: bool = True
+    created_at: Moment
+
+
+CREATE_BODY: dict[str, Any] = {"participant_id": "user_123", "display_name": "Ada", "timezone": "Europe/Paris"}
+EDIT_BODY: dict[str, Any] = {"attributes": {"team": "blue", "nickname": None}}

@@ -1,0 +1,91 @@
+"""Schemas of `/api/v1/sandbox`: what only test environments may do."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bq_server.api.schemas.values import Moment
+from bq_server.ingest.models import Timestamp
+from bq_server.sandbox.clocks import Duration
+
+Milliseconds = Annotated[int, Field(ge=0, le=600_000, strict=True)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DrainIn(_Body):
+    """How long to wait."""
+
+    timeout_ms: Milliseconds = 30_000
+
+
+class DrainAnswer(BaseModel):
+    """Nothing waits; this is what the environment holds."""
+
+    drained: Literal[True] = True
+    facts: int
+    duplicates: int = Field(description="Messages that only repeated a fact.")
+    dead: int = Field(description="Messages that can't be processed.")
+    waited_ms: int
+
+
+class ClockIn(_Body):
+    """What the clock shows from now on."""
+
+    now: Timestamp
+    frozen: bool = Field(True, strict=True, description="Whether it stands still.")
+
+
+class AdvanceIn(_Body):
+    """How far the clock moves."""
+
+    by: Duration = Field(description="ISO 8601: weeks, days of 24 hours, hours, minutes, seconds.")
+
+
+class ClockAnswer(BaseModel):
+    """The clock that every «now» in the environment reads."""
+
+    now: Moment
+    frozen: bool
+    real: bool = Field(description="Whether it is the server's own clock.")
+
+
+class ResetIn(_Body):
+    """What to remove."""
+
+    game: bool = Field(False, strict=True, description="The game too.")
+    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until what was accepted is settled.")
+
+
+class ResetAnswer(BaseModel):
+    """The environment is empty."""
+
+    reset: Literal[True] = True
+    game_kept: bool
+
+
+class ImportAnswer(BaseModel):
+    """What was laid into the environment."""
+
+    facts: int
+    participants: int = Field(description="Those with a line of their own.")
+    game: bool = Field(description="Whether a game came with them and is in force.")
+
+
+class ExportLine(BaseModel):
+    """A line of an export: one of these. The first says what they are; then game, participants, facts in order."""
+
+    bq_export: int | None = Field(None, description="The format.")
+    game: dict[str, Any] | None = Field(None, description="The game in force, with `counts_after` beside it.")
+    participant: dict[str, Any] | None = Field(None, description="What is known of a participant beside their facts.")
+    fact: dict[str, Any] | None = Field(None, description="A fact.")
+
+
+CLOCK_ANSWER: dict[str, Any] = {"now": "2026-04-02T09:00:00Z", "frozen": True, "real": False}
+DRAIN_BODY: dict[str, Any] = {"timeout_ms": 5000}
+PUT_CLOCK_BODY: dict[str, Any] = {"now": "2026-04-02T09:00:00Z", "frozen": True}
+ADVANCE_CLOCK_BODY: dict[str, Any] = {"by": "P1D"}
+RESET_BODY: dict[str, Any] = {"game": False}
+IMPORT_BODY: dict[str, Any] = {"bq_export": 1, "bq_server": "0.1.0", "exported_at": "2026-04-02T09:00:00Z"}

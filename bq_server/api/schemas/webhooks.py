@@ -1,0 +1,130 @@
+"""Schemas of `/api/v1/webhooks/endpoints`: who is told outside of what happens."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bq_server.api.schemas.values import Moment, Query
+from bq_server.ingest.models import Timestamp
+from bq_server.processing.announcements import EventType
+
+Url = Annotated[str, Field(min_length=1, max_length=2000, description="http:// or https://.")]
+EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="What it is told of.")]
+Description = Annotated[str, Field(max_length=500)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EndpointIn(_Body):
+    """A new endpoint."""
+
+    url: Url
+    event_types: EventTypes
+    description: Description = ""
+
+
+class EndpointPatch(_Body):
+    """What changes; what isn't given stays."""
+
+    url: Url | None = None
+    event_types: EventTypes | None = None
+    description: Description | None = None
+    enabled: bool | None = Field(None, strict=True, description="Switches it on, or off.")
+
+
+class RotateIn(_Body):
+    """How a new secret takes over."""
+
+    overlap_seconds: int = Field(
+        86_400, ge=0, le=30 * 86_400, strict=True, description="How long requests are also signed with the old one."
+    )
+
+
+class ReplayIn(_Body):
+    """The span, by `created_at`."""
+
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+
+
+class EndpointAnswer(BaseModel):
+    """Who is told, without the secret."""
+
+    endpoint_id: str
+    url: str
+    event_types: list[str]
+    description: str
+    enabled: bool
+    off_because: str | None = Field(description="Why nothing is sent there; null while it is on.")
+    failing_since: Moment | None = Field(description="Since when every try fails.")
+    waiting: int = Field(description="Deliveries that wait.")
+    created_at: Moment
+
+
+class NewEndpointAnswer(EndpointAnswer):
+    """An endpoint with its secret, which is shown only now."""
+
+    secret: str = Field(description="Base64 after `whsec_`, as Standard Webhooks has it.")
+
+
+class EndpointsAnswer(BaseModel):
+    """The endpoints of the environment, oldest first."""
+
+    endpoints: list[EndpointAnswer]
+
+
+class RemovedAnswer(BaseModel):
+    """It is gone, with all its deliveries."""
+
+    removed: Literal[True] = True
+
+
+class TryAnswer(BaseModel):
+    """One request."""
+
+    tried_at: Moment
+    status: int | None = Field(description="Null where no answer came.")
+    milliseconds: int
+    answer: str = Field(description="The first bytes of the answer, or why there was none.")
+
+
+class DeliveryAnswer(BaseModel):
+    """What the endpoint is told, and whether it was."""
+
+    delivery_id: str = Field(description="The `webhook-id` of every try.")
+    event_type: str
+    participant_id: str
+    fact_id: str | None
+    state: Literal["waiting", "delivered", "aside"] = Field(description="`aside`: all its tries failed.")
+    created_at: Moment
+    next_try_at: Moment | None = Field(description="Of one that waits, unless it is due.")
+    tries: list[TryAnswer]
+
+
+class DeliveriesAnswer(BaseModel):
+    """One page of deliveries, the newest first."""
+
+    deliveries: list[DeliveryAnswer]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class DeliveriesQuery(Query):
+    """Which deliveries."""
+
+    state: Literal["waiting", "delivered", "aside"] | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: int | None = Field(None, ge=1, description="From `next_cursor` of the page before.")
+
+
+class QueuedAnswer(BaseModel):
+    """A delivery waits to be sent."""
+
+    delivery_id: str
+
+
+class ReplayAnswer(BaseModel):
+    """Deliveries wait to be sent again, under the ids they had."""
+
+    deliveries: int

@@ -1,0 +1,19 @@
+"""Tables on the terminal."""
+
+from collections.abc import Iterable, Sequence
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+PIPED_COLUMNS = 300
+"""Where nobody looks, lines are not broken."""
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their heads, within the width of the terminal."""
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(*row)
+    width = None if typer.get_text_stream("stdout").isatty() else PIPED_COLUMNS
+    Console(width=width, highlight=False, markup=False).print(table)

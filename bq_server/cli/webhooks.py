@@ -1,0 +1,112 @@
+"""`bq-server webhooks`: who is told outside of what happens, over the API of a running server."""
+
+import json
+from typing import Annotated, Any, get_args
+from urllib.parse import quote
+
+import typer
+
+from bq_server.cli.options import fail
+from bq_server.cli.remote import URL, call
+
+PATH = "/api/v1/webhooks/endpoints"
+
+app = typer.Typer(help="Look after webhook endpoints and what they are told.", no_args_is_help=True)
+
+API_KEY = Annotated[
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope webhooks; it names the environment."),
+]
+ENDPOINT = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Its id, from `webhooks list`.", show_default=False)]
+
+
+@app.command()
+def add(
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="http:// or https://.", show_default=False)],
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="What it is told of; give it again for more. All by default.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="A word to know it by.")] = "",
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """Make an endpoint and print its id and its secret, which is shown only now."""
+    made = _call(url, "POST", "", api_key, {"url": to, "event_types": event or _every(), "description": description})
+    typer.echo(made["endpoint_id"])
+    typer.echo(made["secret"])
+
+
+@app.command("list")
+def list_endpoints(url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") -> None:
+    """List the endpoints of the environment."""
+    for each in _call(url, "GET", "", api_key)["endpoints"]:
+        state = f"off: {each['off_because']}" if each["off_because"] else "on"
+        if each["failing_since"]:
+            state += f", failing since {each['failing_since']}"
+        typer.echo(f"{each['endpoint_id']}  {each['url']}  {state}  {each['waiting']} waiting  {each['description']}")
+        typer.echo(f"    {', '.join(each['event_types'])}")
+
+
+@app.command()
+def remove(endpoint: ENDPOINT, url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") -> None:
+    """Remove an endpoint with all its deliveries."""
+    _call(url, "DELETE", f"/{quote(endpoint, '')}", api_key)
+    typer.echo(f"{endpoint} removed")
+
+
+@app.command()
+def deliveries(
+    endpoint: ENDPOINT,
+    state: Annotated[str | None, typer.Option(help="Only those: waiting, delivered or aside.")] = None,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """List what an endpoint was told lately, the newest first, with what came of the last try."""
+    query = "?limit=200" + (f"&state={quote(state, '')}" if state else "")
+    for each in _call(url, "GET", f"/{quote(endpoint, '')}/deliveries{query}", api_key)["deliveries"]:
+        tries = each["tries"]
+        last = f"{tries[-1]['status'] or 'no answer'} {tries[-1]['answer']!r}" if tries else "not tried yet"
+        typer.echo(
+            f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {each['participant_id']}  "
+            f"{each['state']}  {len(tries)} tries  {last}"
+        )
+
+
+@app.command()
+def retry(
+    endpoint: ENDPOINT,
+    delivery: Annotated[
+        str, typer.Argument(metavar="DELIVERY", help="Its id, from `webhooks deliveries`.", show_default=False)
+    ],
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """Have a delivery tried again at once, whatever became of it."""
+    _call(url, "POST", f"/{quote(endpoint, '')}/deliveries/{quote(delivery, '')}/retry", api_key)
+    typer.echo(f"{delivery} waits to be sent")
+
+
+@app.command()
+def replay(
+    endpoint: ENDPOINT,
+    since: Annotated[str | None, typer.Option(help="From this moment on, ISO 8601. By default all.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this moment.")] = None,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: API_KEY = "",
+) -> None:
+    """Send what an endpoint was told of a span again, under the same ids. It goes back 3 days."""
+    span = {name: value for name, value in (("since", since), ("until", until)) if value}
+    count = _call(url, "POST", f"/{quote(endpoint, '')}/replay", api_key, span)["deliveries"]
+    typer.echo("1 delivery waits to be sent again" if count == 1 else f"{count} deliveries wait to be sent again")
+
+
+def _every() -> list[str]:
+    from bq_server.processing.announcements import EventType
+
+    return list(get_args(EventType))
+
+
+def _call(url: str, method: str, path: str, api_key: str, body: Any = None) -> Any:
+    if not api_key:
+        fail("give a key with the scope webhooks: --api-key or BQ_API_KEY", code=2)
+    return call(url, method, PATH + path, api_key, None if body is None else json.dumps(body).encode())

@@ -1,0 +1,158 @@
+"""The endpoints of all environments, and what is done to them."""
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bq_server.clock import Clocks
+from bq_server.delivery.addresses import AddressRefused, resolve
+from bq_server.delivery.bodies import TEST
+from bq_server.delivery.signing import new_secret
+from bq_server.events import Scope
+from bq_server.ids import IdSource, RandomBytes
+from bq_server.moments import SECOND
+from bq_server.store import webhooks
+from bq_server.store.database import Database
+from bq_server.store.outbox import NewDelivery
+from bq_server.store.webhooks import Endpoint
+
+MOST_ENDPOINTS = 20
+"""Of one environment: each is told by itself."""
+
+
+class UnknownEndpoint(Exception):
+    """The environment has no such endpoint."""
+
+
+class TooManyEndpoints(Exception):
+    """The environment has as many endpoints as it may."""
+
+
+class UrlRefused(Exception):
+    """An endpoint can't have this address. The message says why."""
+
+
+class Endpoints:
+    """Makes, changes and removes endpoints, and tells the dispatcher of it."""
+
+    def __init__(
+        self, database: Database, ids: IdSource, clocks: Clocks, random_bytes: RandomBytes, *, private: bool
+    ) -> None:
+        """`private`: whether addresses may be called that are not of the public Internet."""
+        self._database = database
+        self._ids = ids
+        self._clocks = clocks
+        self._random_bytes = random_bytes
+        self._private = private
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait until an endpoint was made, changed, switched on or off, or removed."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def tell_changed(self) -> None:
+        """Say that one was."""
+        self._changed.set()
+
+    async def on(self) -> Mapping[str, Endpoint]:
+        """The endpoints that are on, by id, of all environments."""
+        async with self._database.read() as connection:
+            return {each.endpoint_id: each for each in await webhooks.every(connection) if each.off_because is None}
+
+    async def every(self, scope: Scope) -> list[Endpoint]:
+        """The endpoints of an environment, oldest first."""
+        async with self._database.read() as connection:
+            return [each for each in await webhooks.every(connection) if each.scope == scope]
+
+    async def get(self, scope: Scope, endpoint_id: str) -> Endpoint:
+        """The endpoint of that id. Raises `UnknownEndpoint`."""
+        async with self._database.read() as connection:
+            found = await webhooks.one(connection, endpoint_id)
+        if found is None or found.scope != scope:
+            raise UnknownEndpoint(endpoint_id)
+        return found
+
+    async def create(self, scope: Scope, url: str, event_types: frozenset[str], description: str) -> Endpoint:
+        """Make an endpoint, which is told of what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
+        await self._look_at(url)
+        now = self._clocks.real()
+        secret = new_secret(self._random_bytes)
+        endpoint = Endpoint(self._ids.new("we"), scope, url, event_types, description, secret, now)
+        async with self._database.transaction() as connection:
+            if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
+                raise TooManyEndpoints
+            await webhooks.add(connection, endpoint)
+        self.tell_changed()
+        return endpoint
+
+    async def change(
+        self,
+        scope: Scope,
+        endpoint_id: str,
+        *,
+        url: str | None,
+        event_types: frozenset[str] | None,
+        description: str | None,
+        enabled: bool | None,
+    ) -> Endpoint:
+        """Change what is given. Raises `UnknownEndpoint` and `UrlRefused`."""
+        if url is not None:
+            await self._look_at(url)
+        endpoint = await self.get(scope, endpoint_id)
+        off = endpoint.off_because
+        if enabled is not None:
+            off = None if enabled else off or "it was switched off"
+        changed = dataclasses.replace(
+            endpoint,
+            url=endpoint.url if url is None else url,
+            event_types=endpoint.event_types if event_types is None else event_types,
+            description=endpoint.description if description is None else description,
+            off_because=off,
+        )
+        async with self._database.transaction() as connection:
+            await webhooks.change(connection, changed)
+        self.tell_changed()
+        return await self.get(scope, endpoint_id)
+
+    async def rotate(self, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
+        """Give it a new secret; for so long both sign. Raises `UnknownEndpoint`."""
+        await self.get(scope, endpoint_id)
+        until = self._clocks.real() + overlap_seconds * SECOND
+        async with self._database.transaction() as connection:
+            await webhooks.rotate(connection, endpoint_id, new_secret(self._random_bytes), until)
+        return await self.get(scope, endpoint_id)
+
+    async def remove(self, scope: Scope, endpoint_id: str) -> None:
+        """Remove it with all its deliveries. Raises `UnknownEndpoint`."""
+        await self.get(scope, endpoint_id)
+        async with self._database.transaction() as connection:
+            await webhooks.remove(connection, endpoint_id)
+        self.tell_changed()
+
+    async def test(self, scope: Scope, endpoint_id: str) -> str:
+        """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
+        endpoint = await self.get(scope, endpoint_id)
+        now = self._clocks.now(scope)
+        delivery = NewDelivery(self._ids.new("msg"), endpoint_id, "", TEST, None, now, None, now)
+        async with self._database.transaction() as connection:
+            await webhooks.enqueue(connection, endpoint, delivery)
+        return delivery.delivery_id
+
+    async def _look_at(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise UrlRefused(str(error)) from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise UrlRefused("must be http:// or https:// and name a host")
+        if parts.username is not None or parts.fragment:
+            raise UrlRefused("must hold no name, password or fragment")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise UrlRefused("must be ASCII without spaces")
+        try:
+            await resolve(host, port or 443, private=self._private)
+        except AddressRefused as error:
+            raise UrlRefused(str(error)) from None

@@ -1,0 +1,273 @@
+"""The rooms, built one on the other; each leaves on the stack how it is stopped, so that the last is stopped first."""
+
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import redis.asyncio as redis
+
+from bq_server import __version__
+from bq_server.api.bodies import PLAIN, BodyLimits
+from bq_server.api.request_parser import RequestParser
+from bq_server.clock import Clock, Clocks
+from bq_server.delivery.addresses import is_loopback
+from bq_server.delivery.dispatcher import Dispatcher
+from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.sender import Sender
+from bq_server.events import Scope
+from bq_server.ids import IdSource
+from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.accounting import Accounting
+from bq_server.ingest.drafts import Drafter
+from bq_server.ingest.message_status import Messages
+from bq_server.ingest.validation import Limits
+from bq_server.metrics.counts import IntakeCounts
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_file import GameFile
+from bq_server.processing.message_batch import MessageProcessor
+from bq_server.processing.processor import Processor
+from bq_server.processing.refold_job import Refolding
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.runtime.streams_used import place_of
+from bq_server.sandbox.clocks import Timekeeping
+from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.export import Exporting
+from bq_server.sandbox.reset import Resetting
+from bq_server.sandbox.story_import import Importing
+from bq_server.server.lifecycle import background, consuming, whereabouts
+from bq_server.server.running import Running
+from bq_server.settings import Settings
+from bq_server.store import environments, installation
+from bq_server.store import keys as api_keys
+from bq_server.store.damage import DamageWatch
+from bq_server.store.database import Database
+from bq_server.stream.backlog import Backlog
+from bq_server.stream.connection import READ_TIMEOUT, connect, inspect, take_ownership
+from bq_server.stream.consumer import Consumer
+from bq_server.stream.counts import StreamCounts, Totals
+from bq_server.stream.dead_letters import DeadLetters
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.writer import Writer
+
+
+class GameUnusable(Exception):
+    """The game that the server was to start with can't be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every room is built with."""
+
+    stack: AsyncExitStack
+    settings: Settings
+    directory: DataDirectory
+    clock: Clock
+    ids: IdSource
+    running: Running
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRoom:
+    """The database, and what is kept in memory of its environments."""
+
+    database: Database
+    installation_id: str
+    clocks: Clocks
+    resets: dict[Scope, int]
+    """How often each environment was emptied."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoom:
+    """The connections to the stream server, one for each kind of traffic, and who asks over them."""
+
+    embedded: EmbeddedValkey | None
+    writing: redis.Redis
+    reading: redis.Redis
+    asking: redis.Redis
+    keys: StreamKeys
+    totals: Totals
+    backlog: Backlog
+    letters: DeadLetters
+    lookup: MessageLookup
+    accounting: Accounting
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingRoom:
+    """From messages to facts, and from facts to state."""
+
+    games: Games
+    processor: Processor
+    consumer: Consumer
+    refolding: Refolding
+    applying: Applying
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRoom:
+    """From a request to an event that is accepted."""
+
+    counts: IntakeCounts
+    parser: RequestParser
+    writer: Writer
+    intake: Intake
+    messages: Messages
+    damage: DamageWatch
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRoom:
+    """What test environments can be asked to do."""
+
+    settling: Settling
+    timekeeping: Timekeeping
+    resetting: Resetting
+    exporting: Exporting
+    importing: Importing
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRoom:
+    """Who is told outside, and who tells them."""
+
+    endpoints: Endpoints
+    dispatcher: Dispatcher
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All that stand when the server has started."""
+
+    store: StoreRoom
+    stream: StreamRoom
+    processing: ProcessingRoom
+    intake: IntakeRoom
+    sandbox: SandboxRoom
+    delivery: DeliveryRoom
+
+
+async def open_store(site: Site) -> StoreRoom:
+    """Open the database, which gets its identity when it is new."""
+    database = await site.stack.enter_async_context(Database.open(site.directory.database))
+    async with database.transaction() as connection:
+        installation_id = await installation.identify(connection, site.ids, site.clock())
+        known = await environments.every(connection)
+    clocks = Clocks(site.clock, {scope: each.clock for scope, each in known.items() if each.clock is not None})
+    return StoreRoom(database, installation_id, clocks, {scope: each.resets for scope, each in known.items()})
+
+
+async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
+    """Start the embedded stream server, or connect to the one chosen; make it this database's; account for its past."""
+    settings, directory, stack = site.settings, site.directory, site.stack
+    chosen = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+    valkey = EmbeddedValkey(directory.stream) if chosen is None else None
+    if valkey is not None:
+        stack.push_async_callback(valkey.stop)
+        await valkey.start()
+    url = valkey.url if valkey is not None else str(chosen)
+    writing = await stack.enter_async_context(connect(url))
+    reading = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
+    asking = await stack.enter_async_context(connect(url))
+    keys = StreamKeys(settings.redis_prefix)
+    backlog = Backlog(asking, keys)
+    site.running.durability = await inspect(writing, chosen)
+    lost = directory.lost_facts() if chosen is None else None
+    owned = await take_ownership(writing, keys, store.installation_id, lost)
+    place = place_of(chosen, settings.redis_prefix)
+    site.running.elsewhere = await stack.enter_async_context(whereabouts(directory, place, backlog))
+    totals, counts = Totals(), StreamCounts(asking, keys)
+    accounting = Accounting(
+        store.database, counts, totals, store.installation_id, place=place, ids=site.ids, clock=site.clock
+    )
+    await accounting.start(owned=owned)
+    stack.push_async_callback(accounting.finish)
+    letters, lookup = DeadLetters(asking, keys), MessageLookup(asking, keys)
+    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, accounting)
+
+
+async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
+    """Begin to turn messages into facts, and to refold what changes of the game left to do."""
+    games = Games()
+    processor = Processor(store.database, site.ids, store.clocks, games)
+    handler = MessageProcessor(processor, site.clock).process
+    name = site.ids.new("consumer")
+    consumer = Consumer(stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals)
+    await site.stack.enter_async_context(consuming(consumer))
+    refolding = Refolding(store.database, games, site.ids, store.clocks)
+    await site.stack.enter_async_context(background(refolding.run()))
+    applying = Applying(store.database, games, refolding, site.ids, store.clocks)
+    return ProcessingRoom(games, processor, consumer, refolding, applying)
+
+
+async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
+    """Begin to take events in, and to watch what becomes of those that were."""
+    stack, settings, totals = site.stack, site.settings, stream.totals
+    await stack.enter_async_context(background(stream.accounting.run()))
+    damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
+    await stack.enter_async_context(background(damage.run()))
+    window = settings.idempotency_window_hours
+    writer = Writer(stream.writing, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
+    stack.push_async_callback(writer.close)
+    counts = IntakeCounts()
+    intake = Intake(store.database, writer, stream.keys, processing.processor, store.resets, stream.lookup, counts)
+    stack.push_async_callback(intake.close)
+    messages = Messages(store.database, stream.lookup, stream.accounting)
+    return IntakeRoom(counts, _parser(site, store, counts), writer, intake, messages, damage)
+
+
+def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser:
+    settings = site.settings
+    return RequestParser(
+        Drafter(site.ids, store.clocks),
+        Limits(settings.max_properties_bytes, settings.max_nesting, settings.max_batch_events),
+        BodyLimits(
+            settings.max_body_bytes,
+            settings.max_batch_body_bytes,
+            settings.read_timeout_seconds,
+            PLAIN if settings.text_plain_events else frozenset(),
+        ),
+        counts,
+    )
+
+
+def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> SandboxRoom:
+    """Set up what test environments can be asked to do."""
+    database, clocks = store.database, store.clocks
+    settling = Settling(database, stream.backlog, processing.consumer.progress, processing.refolding.progress)
+    resetting = Resetting(database, stream.backlog, settling, clocks, store.resets)
+    return SandboxRoom(
+        settling,
+        Timekeeping(database, clocks),
+        resetting,
+        Exporting(database, clocks, __version__),
+        Importing(database, processing.processor, processing.applying, resetting, site.ids),
+    )
+
+
+async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
+    """Begin to tell the outside what waits to be told."""
+    settings = site.settings
+    setting = settings.webhook_addresses
+    private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
+    endpoints = Endpoints(store.database, site.ids, store.clocks, secrets.token_bytes, private=private)
+    sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
+    counts = processing.processor.counts
+    dispatcher = Dispatcher(
+        store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
+    )
+    await site.stack.enter_async_context(background(dispatcher.run()))
+    return DeliveryRoom(endpoints, dispatcher)
+
+
+async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
+    """Apply the game that the settings name, and again whenever its file changes. Raises `GameUnusable`."""
+    if site.settings.game is None:
+        return
+    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.applying)
+    if not await file.apply():
+        raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
+    await site.stack.enter_async_context(background(file.watch()))

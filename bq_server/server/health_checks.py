@@ -1,0 +1,113 @@
+"""What is asked of each room to know whether the server is ready, or needs somebody to look into it."""
+
+import asyncio
+import shutil
+
+from redis.exceptions import RedisError
+
+from bq_server.api.resources.health import Check
+from bq_server.clock import Clock
+from bq_server.metrics.counts import milliseconds_of
+from bq_server.metrics.families import Waiting
+from bq_server.server.composition import Rooms, StreamRoom
+from bq_server.server.running import Running
+from bq_server.store.database import StoreUnavailable
+from bq_server.stream.connection import StreamUnavailable
+
+FULL_BYTES = 4 << 20
+"""With less room than that on its disk the server may refuse any event."""
+
+
+class HealthChecks:
+    """Each check returns what is wrong, or None."""
+
+    def __init__(self, rooms: Rooms, running: Running) -> None:
+        self._database = rooms.store.database
+        self._stream = rooms.stream
+        self._consumer = rooms.processing.consumer
+        self._games = rooms.processing.games
+        self._damage = rooms.intake.damage
+        self._running = running
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """Without one of these the server is not ready."""
+        return {
+            "disk": self.disk,
+            "stream": self.stream,
+            "store": self.store,
+            "consumer": self.consumer,
+            "game": self.game,
+            "losses": self._stream.accounting.problem,
+            "damage": self.damage,
+            "connections": self.connections,
+        }
+
+    @property
+    def cautions(self) -> dict[str, Check]:
+        """With these the server is ready, and somebody should look into it."""
+        return {"consumer": self.consumer_caution, "dead_letters": self.dead_letters}
+
+    async def disk(self) -> str | None:
+        """Whether there is room for the data."""
+        free = shutil.disk_usage(self._database.path.parent).free
+        return f"the disk of the data directory is full, {free} bytes are free" if free < FULL_BYTES else None
+
+    async def stream(self) -> str | None:
+        """Whether the stream server answers."""
+        embedded = self._stream.embedded
+        if embedded is not None and embedded.trouble is not None:
+            return embedded.trouble
+        try:
+            await self._stream.asking.ping()
+        except RedisError as error:
+            return str(error)
+        return None
+
+    async def store(self) -> str | None:
+        """Whether the database can be read, and is where it was."""
+        try:
+            async with self._database.read_for_intake() as connection:
+                await connection.execute("SELECT 1")
+        except StoreUnavailable as error:
+            return str(error)
+        return None if self._database.path.exists() else "the database's file is gone"
+
+    async def consumer(self) -> str | None:
+        """Whether messages become facts."""
+        return self._consumer.status.problem(asyncio.get_running_loop().time())
+
+    async def game(self) -> str | None:
+        """Whether every game in force can be read."""
+        return "; ".join(str(error) for error in self._games.unreadable.values()) or None
+
+    async def damage(self) -> str | None:
+        """Whether the database's pages are as they were written."""
+        return self._damage.problem
+
+    async def connections(self) -> str | None:
+        """Whether further connections can be taken."""
+        return self._running.connections()
+
+    async def consumer_caution(self) -> str | None:
+        """Whether some messages are processed with difficulty."""
+        return self._consumer.status.caution
+
+    async def dead_letters(self) -> str | None:
+        """Whether messages were given up."""
+        try:
+            count = await self._stream.letters.count()
+        except StreamUnavailable as error:
+            return str(error)
+        given_up = "1 accepted message was" if count == 1 else f"{count} accepted messages were"
+        return f"{given_up} given up: `bq-server dead list` tells why" if count else None
+
+
+async def waiting(stream: StreamRoom, clock: Clock) -> Waiting | None:
+    """What waits in the stream, for the metrics; None while it can't be asked."""
+    try:
+        messages, oldest, dead = await stream.backlog.extent()
+    except StreamUnavailable:
+        return None
+    age = 0.0 if oldest is None else max(0.0, clock() / 1e6 - milliseconds_of(oldest) / 1000)
+    return Waiting(messages, age, dead)

@@ -1,0 +1,80 @@
+"""The resources of the API, over the rooms; in the order in which the OpenAPI document shows them."""
+
+from functools import partial
+
+from bq_server import __version__
+from bq_server.api.resources.awards import AwardsResource
+from bq_server.api.resources.catalog import CatalogResource
+from bq_server.api.resources.challenges import ChallengesResource
+from bq_server.api.resources.dead_letters import DeadLettersResource
+from bq_server.api.resources.events import EventsResource
+from bq_server.api.resources.facts import FactsResource
+from bq_server.api.resources.game import GameResource
+from bq_server.api.resources.gamify import GamifyResource
+from bq_server.api.resources.health import HealthResource
+from bq_server.api.resources.leaderboards import LeaderboardsResource
+from bq_server.api.resources.metrics import MetricsResource
+from bq_server.api.resources.participant_state import ParticipantStateResource
+from bq_server.api.resources.participants import ParticipantsResource
+from bq_server.api.resources.sandbox import SandboxResource
+from bq_server.api.resources.webhooks import WebhookEndpointsResource
+from bq_server.ingest.dead_letters import GivenUpMessages
+from bq_server.metrics.families import Sources
+from bq_server.metrics.loop_delay import LoopDelay
+from bq_server.server.composition import Rooms, Site
+from bq_server.server.health_checks import HealthChecks, waiting
+from bq_server.server.lifecycle import background
+from bq_server.store import sqlite
+
+
+def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) -> list[object]:
+    """Every resource whose operations are routed and documented."""
+    processing, intake, sandbox = rooms.processing, rooms.intake, rooms.sandbox
+    database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
+    return [
+        EventsResource(intake.intake, processing.processor, intake.messages, sandbox.settling, database, parser),
+        FactsResource(database),
+        CatalogResource(database),
+        GamifyResource(intake.intake, database, parser),
+        ParticipantStateResource(database, games, clocks),
+        ParticipantsResource(intake.intake, database, games, parser, clocks),
+        ChallengesResource(intake.intake, database, games, parser, clocks),
+        LeaderboardsResource(database, games, clocks),
+        AwardsResource(intake.intake, database, games, parser),
+        GameResource(processing.applying, database, parser),
+        SandboxResource(
+            sandbox.settling,
+            sandbox.timekeeping,
+            sandbox.resetting,
+            sandbox.exporting,
+            sandbox.importing,
+            clocks,
+            parser,
+        ),
+        WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
+        DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
+        HealthResource(health.checks, health.cautions, site.running.promise, __version__),
+        MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
+    ]
+
+
+async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
+    """Where the metrics read their counts; begins to watch the loop's delay."""
+    running = site.running
+    assert running.durability is not None, "the stream is open"  # noqa: S101
+    loop_delay = LoopDelay()
+    await site.stack.enter_async_context(background(loop_delay.watch()))
+    return Sources(
+        running.requests,
+        running.connection_counts,
+        running.budget,
+        rooms.intake.counts,
+        rooms.intake.writer.counts,
+        rooms.processing.consumer.counts,
+        rooms.processing.processor.counts,
+        rooms.delivery.dispatcher.counts,
+        loop_delay.seconds,
+        rooms.store.database.path,
+        site.settings.queue_limit,
+        (__version__, sqlite.VERSION, running.durability.server),
+    )

@@ -1,0 +1,66 @@
+"""What a start found out, for the banner and for whoever started the application."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from bq_server import __version__
+from bq_server.concurrency.byte_budget import ByteBudget
+from bq_server.lane.lane import Lane
+from bq_server.metrics.counts import ConnectionCounts, RequestCounts
+from bq_server.runtime.data_directory import OPEN_ADVICE, DataDirectory
+from bq_server.runtime.sampled_log import SampledLog
+from bq_server.settings import Settings
+from bq_server.store import sqlite
+from bq_server.stream.connection import Durability
+
+log = structlog.get_logger("bq_server")
+
+
+@dataclass(slots=True)
+class Running:
+    """What the lifespan found out, for the banner and for whoever started the app. Filled in while it starts."""
+
+    new_key: str | None = None
+    """A key made because there was none at all; shown once and kept nowhere."""
+    durability: Durability | None = None
+    origins: frozenset[str] = frozenset()
+    """Whose pages may call the API from a browser."""
+    elsewhere: Sequence[str] = ()
+    """What to say of streams in which events may wait, while this server uses another."""
+    stopping: bool = False
+    """Set by whoever is about to end the server."""
+    failure: Exception | None = None
+    """Why the start failed."""
+    budget: ByteBudget = field(default_factory=lambda: ByteBudget(Settings().max_inflight_bytes))
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    log_of_requests: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
+    connection_counts: ConnectionCounts = field(default_factory=ConnectionCounts)
+    lane: Lane | None = None
+    """What a lean protocol needs to answer the hot routes."""
+    connections: Callable[[], str | None] = lambda: None
+    """What is wrong with the connections, where whoever runs the app can tell."""
+
+    def promise(self) -> str:
+        """What a 202 means."""
+        return "unknown" if self.durability is None else self.durability.promise
+
+    def log(self, directory: DataDirectory) -> None:
+        """Say what this server stands on."""
+        if self.durability is not None:
+            log.info(
+                "server.ready",
+                version=__version__,
+                sqlite=sqlite.VERSION,
+                sqlite_from=sqlite.ORIGIN,
+                stream=self.durability.server,
+                durability=self.durability.promise,
+                data_dir=str(directory.path),
+            )
+            if self.durability.may_evict:
+                log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)
+        for said in self.elsewhere:
+            log.warning("stream.elsewhere", reason=said)
+        if found := directory.open_to_others():
+            log.warning("data.open_to_others", paths=[str(path) for path in found], advice=OPEN_ADVICE)

@@ -1,0 +1,109 @@
+-- name: add_endpoint(endpoint_id, project, environment, url, event_types, description, secret, created_at)!
+INSERT INTO webhook_endpoints (endpoint_id, project, environment, url, event_types, description, secret, created_at)
+VALUES (:endpoint_id, :project, :environment, :url, :event_types, :description, :secret, :created_at);
+
+-- name: endpoints()
+SELECT endpoint_id, project, environment, url, event_types, description, secret, previous_secret, previous_until,
+    off_because, failing_since, waiting, created_at
+FROM webhook_endpoints ORDER BY created_at, endpoint_id;
+
+-- name: change_endpoint(endpoint_id, url, event_types, description, off_because)!
+-- One that is switched on again is not failing.
+UPDATE webhook_endpoints SET
+    url = :url, event_types = :event_types, description = :description,
+    failing_since = CASE WHEN off_because IS NULL THEN failing_since END, off_because = :off_because
+WHERE endpoint_id = :endpoint_id;
+
+-- name: rotate(endpoint_id, secret, previous_until)!
+UPDATE webhook_endpoints SET previous_secret = secret, previous_until = :previous_until, secret = :secret
+WHERE endpoint_id = :endpoint_id;
+
+-- name: remove_endpoint(endpoint_id)!
+DELETE FROM webhook_endpoints WHERE endpoint_id = :endpoint_id;
+
+-- name: switch_off(endpoint_id, off_because)!
+UPDATE webhook_endpoints SET off_because = :off_because WHERE endpoint_id = :endpoint_id AND off_because IS NULL;
+
+-- name: remove_tries_of_endpoint(endpoint_id)!
+DELETE FROM webhook_tries
+WHERE position IN (SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id);
+
+-- name: remove_deliveries_of_endpoint(endpoint_id)!
+DELETE FROM webhook_deliveries WHERE endpoint_id = :endpoint_id;
+
+-- name: due(endpoint_id, now, limit)
+-- Deliveries that may be tried, none of them behind another of the same participant.
+SELECT position, delivery_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, tries
+FROM webhook_deliveries AS own
+WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now AND NOT EXISTS (
+    SELECT 1 FROM webhook_deliveries AS earlier
+    WHERE earlier.endpoint_id = own.endpoint_id AND earlier.participant_id = own.participant_id
+        AND earlier.state = 'waiting' AND earlier.position < own.position
+)
+ORDER BY next_at, position LIMIT :limit;
+
+-- name: add_try(position, tried_at, status, milliseconds, answer)*!
+INSERT INTO webhook_tries (position, tried_at, status, milliseconds, answer)
+SELECT position, :tried_at, :status, :milliseconds, :answer FROM webhook_deliveries WHERE position = :position;
+
+-- name: settle(position, state, now)!
+UPDATE webhook_deliveries SET state = :state, done_at = :now, tries = tries + 1
+WHERE position = :position AND state = 'waiting';
+
+-- name: count_tried(position)!
+UPDATE webhook_deliveries SET tries = tries + 1 WHERE position = :position AND state = 'waiting';
+
+-- name: put_off(endpoint_id, participant_id, next_at)!
+-- All that wait for the participant: none may overtake another.
+UPDATE webhook_deliveries SET next_at = :next_at
+WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting' AND next_at < :next_at;
+
+-- name: bring_forward(endpoint_id, participant_id)!
+UPDATE webhook_deliveries SET next_at = 0
+WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting' AND next_at > 0;
+
+-- name: tell_settled(endpoint_id, settled)!
+UPDATE webhook_endpoints SET waiting = waiting - :settled WHERE endpoint_id = :endpoint_id;
+
+-- name: succeeded(endpoint_id)!
+UPDATE webhook_endpoints SET failing_since = NULL WHERE endpoint_id = :endpoint_id;
+
+-- name: failed(endpoint_id, now)!
+UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, :now) WHERE endpoint_id = :endpoint_id;
+
+-- name: deliveries(endpoint_id, before, state, limit)
+SELECT position, delivery_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, tries, state,
+    next_at, done_at
+FROM webhook_deliveries
+WHERE endpoint_id = :endpoint_id AND position < :before AND (:state IS NULL OR state = :state)
+ORDER BY position DESC LIMIT :limit;
+
+-- name: tries(positions)
+SELECT position, tried_at, status, milliseconds, answer FROM webhook_tries
+WHERE position IN (SELECT value FROM json_each(:positions)) ORDER BY position, tried_at, rowid;
+
+-- name: participant_of(endpoint_id, delivery_id)$
+SELECT participant_id FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND delivery_id = :delivery_id;
+
+-- name: again(endpoint_id, delivery_id)!
+UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
+WHERE endpoint_id = :endpoint_id AND delivery_id = :delivery_id AND state <> 'waiting';
+
+-- name: replay(endpoint_id, since, until)!
+UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
+WHERE endpoint_id = :endpoint_id AND created_at >= :since AND created_at < :until AND state <> 'waiting';
+
+-- name: recount(endpoint_id)!
+UPDATE webhook_endpoints SET waiting = (
+    SELECT count(*) FROM webhook_deliveries
+    WHERE webhook_deliveries.endpoint_id = webhook_endpoints.endpoint_id AND state = 'waiting'
+) WHERE endpoint_id = :endpoint_id;
+
+-- name: remove_old(until, limit)
+-- What was done before that moment, oldest first.
+DELETE FROM webhook_deliveries WHERE position IN (
+    SELECT position FROM webhook_deliveries WHERE done_at < :until ORDER BY done_at LIMIT :limit
+) RETURNING position;
+
+-- name: remove_tries(positions)!
+DELETE FROM webhook_tries WHERE position IN (SELECT value FROM json_each(:positions));

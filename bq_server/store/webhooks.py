@@ -1,0 +1,230 @@
+"""Webhook endpoints, what waits for them, and what became of each try."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+
+from bq_server.events import Scope
+from bq_server.store import outbox
+from bq_server.store.database import Connection
+from bq_server.store.facts import EARLIEST, LATEST
+from bq_server.store.outbox import Listener, NewDelivery
+from bq_server.store.queries import load
+
+_queries = load("webhooks")
+_writing = load("webhooks", "sqlite3")
+"""The same, on the connection's own thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is told. Times are microseconds since the epoch, UTC."""
+
+    endpoint_id: str
+    scope: Scope
+    url: str
+    event_types: frozenset[str]
+    description: str
+    secret: str = field(repr=False)
+    created_at: int
+    previous_secret: str | None = field(default=None, repr=False)
+    previous_until: int | None = None
+    """Until when is also signed with the secret before."""
+    off_because: str | None = None
+    """Why nothing is sent there; None while it is on."""
+    failing_since: int | None = None
+    waiting: int = 0
+
+    def secrets(self, now: int) -> list[str]:
+        """What to sign with now, the newest first."""
+        if self.previous_secret is None or self.previous_until is None or now >= self.previous_until:
+            return [self.secret]
+        return [self.secret, self.previous_secret]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What an endpoint is told, and whether it was. Times are microseconds since the epoch, UTC."""
+
+    position: int
+    delivery_id: str
+    participant_id: str
+    event_type: str
+    fact_id: str | None
+    occurred_at: int
+    effect: str | None
+    created_at: int
+    tries: int
+    """Since it began to wait."""
+    state: str = "waiting"
+    """`waiting`, `delivered` or `aside`."""
+    next_at: int = 0
+    done_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One request, and what came of it."""
+
+    position: int
+    tried_at: int
+    status: int | None
+    """None where no answer came."""
+    milliseconds: int
+    answer: str
+    """The first bytes of it, or why there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a try means for a delivery."""
+
+    tried: Try
+    participant_id: str
+    state: str
+    """`waiting` for another try, `delivered` or `aside`."""
+    next_at: int = 0
+    """When the next try may be."""
+    put_off: bool = False
+    """Whether others of the participant were put off with it."""
+
+
+async def add(connection: Connection, endpoint: Endpoint) -> None:
+    """Keep a new endpoint."""
+    await _queries.add_endpoint(
+        connection,
+        endpoint_id=endpoint.endpoint_id,
+        **endpoint.scope._asdict(),
+        url=endpoint.url,
+        event_types=json.dumps(sorted(endpoint.event_types)),
+        description=endpoint.description,
+        secret=endpoint.secret,
+        created_at=endpoint.created_at,
+    )
+
+
+async def every(connection: Connection) -> list[Endpoint]:
+    """All endpoints of all environments, oldest first."""
+    found = []
+    async for row in _queries.endpoints(connection):
+        endpoint_id, project, environment, url, types, description, secret, *more, created_at = row
+        scope = Scope(project, environment)
+        types = frozenset(from_json(types))
+        found.append(Endpoint(endpoint_id, scope, url, types, description, secret, created_at, *more))
+    return found
+
+
+async def one(connection: Connection, endpoint_id: str) -> Endpoint | None:
+    """The endpoint of that id, of any environment."""
+    return next((each for each in await every(connection) if each.endpoint_id == endpoint_id), None)
+
+
+async def change(connection: Connection, endpoint: Endpoint) -> None:
+    """Keep the endpoint's address, event types, description and whether it is on."""
+    await _queries.change_endpoint(
+        connection,
+        endpoint_id=endpoint.endpoint_id,
+        url=endpoint.url,
+        event_types=json.dumps(sorted(endpoint.event_types)),
+        description=endpoint.description,
+        off_because=endpoint.off_because,
+    )
+
+
+async def rotate(connection: Connection, endpoint_id: str, secret: str, previous_until: int) -> None:
+    """Give the endpoint another secret; the one it had is also signed with until that moment."""
+    await _queries.rotate(connection, endpoint_id=endpoint_id, secret=secret, previous_until=previous_until)
+
+
+async def remove(connection: Connection, endpoint_id: str) -> None:
+    """Remove the endpoint, and all that was or waits to be sent to it."""
+    for query in (_queries.remove_tries_of_endpoint, _queries.remove_deliveries_of_endpoint, _queries.remove_endpoint):
+        await query(connection, endpoint_id=endpoint_id)
+
+
+async def switch_off(connection: Connection, endpoint_id: str, because: str) -> bool:
+    """Send nothing more there until somebody switches it on; whether it was on."""
+    return bool(await _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because))
+
+
+async def enqueue(connection: Connection, endpoint: Endpoint, delivery: NewDelivery) -> None:
+    """Have one delivery wait for the endpoint."""
+    listener = Listener(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
+    await connection.run(lambda writing: outbox.add(writing, listener, [delivery]))
+
+
+async def due(connection: Connection, endpoint_id: str, now: int, limit: int) -> list[Delivery]:
+    """Deliveries that may be tried now, and at once: each is the first that waits of its participant."""
+    rows = _queries.due(connection, endpoint_id=endpoint_id, now=now, limit=limit)
+    return [Delivery(*row) async for row in rows]
+
+
+async def settle(connection: Connection, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+    """Keep what came of tries. What was removed meanwhile stays so."""
+    await connection.run(lambda writing: _settle(writing, endpoint_id, results, now))
+
+
+def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+    _writing.add_try(connection, [asdict(each.tried) for each in results])
+    settled = 0
+    for each in results:
+        position = each.tried.position
+        own = {"endpoint_id": endpoint_id, "participant_id": each.participant_id}
+        if each.state == "waiting":
+            _writing.count_tried(connection, position=position)
+            _writing.put_off(connection, **own, next_at=each.next_at)
+        else:
+            settled += _writing.settle(connection, position=position, state=each.state, now=now)
+            if each.put_off:
+                _writing.bring_forward(connection, **own)
+    _writing.tell_settled(connection, endpoint_id=endpoint_id, settled=settled)
+    if any(each.state == "delivered" for each in results):
+        _writing.succeeded(connection, endpoint_id=endpoint_id)
+    elif results:
+        _writing.failed(connection, endpoint_id=endpoint_id, now=now)
+
+
+async def deliveries(
+    connection: Connection, endpoint_id: str, *, state: str | None = None, before: int = LATEST, limit: int = 100
+) -> list[Delivery]:
+    """What the endpoint is told, the newest first, from before a position."""
+    rows = _queries.deliveries(connection, endpoint_id=endpoint_id, state=state, before=before, limit=limit)
+    return [Delivery(*row) async for row in rows]
+
+
+async def tries(connection: Connection, positions: Sequence[int]) -> dict[int, list[Try]]:
+    """Every try of these deliveries, the first one first, by position."""
+    found: dict[int, list[Try]] = {}
+    async for row in _queries.tries(connection, positions=json.dumps(positions)):
+        found.setdefault(row[0], []).append(Try(*row))
+    return found
+
+
+async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> bool:
+    """Have the delivery tried again at once, whatever became of it; whether there is such a one."""
+    own = {"endpoint_id": endpoint_id, "delivery_id": delivery_id}
+    participant_id = await _queries.participant_of(connection, **own)
+    if participant_id is None:
+        return False
+    await _queries.again(connection, **own)
+    await _queries.bring_forward(connection, endpoint_id=endpoint_id, participant_id=participant_id)
+    await _queries.recount(connection, endpoint_id=endpoint_id)
+    return True
+
+
+async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
+    """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`."""
+    since, until = EARLIEST if since is None else since, LATEST if until is None else until
+    count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
+    await _queries.recount(connection, endpoint_id=endpoint_id)
+    return count
+
+
+async def remove_old(connection: Connection, until: int, limit: int) -> int:
+    """Remove what was delivered or set aside before that moment, with its tries; answer how many, at most `limit`."""
+    positions = [row[0] async for row in _queries.remove_old(connection, until=until, limit=limit)]
+    await _queries.remove_tries(connection, positions=json.dumps(positions))
+    return len(positions)

@@ -1,0 +1,386 @@
+"""The Python client against the real server, also by way of a proxy that gets in the way."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bq_client import (
+    AsyncClient,
+    BqError,
+    Client,
+    Event,
+    Refused,
+    Rejection,
+    Retries,
+    Unreachable,
+    Unsent,
+)
+from tests.support.client import Project
+from tests.support.process import ServerProcess
+from tests.support.proxy import CLOSED, Answer, Fault, Forward, Sent, faulty
+
+PACKAGE = Path(__file__).parents[2] / "clients" / "python"
+QUICK = Retries(first_wait=0.001)
+NEVER = Retries(most=0)
+BUSY = Answer(503, b'{"code": "overloaded", "detail": "later"}', {"Retry-After": "0"})
+GAME = {"points": [{"code": "spend", "on": "purchase_completed", "award": "properties.amount"}]}
+
+
+def purchase(participant_id: str = "ada", amount: float = 40) -> Event:
+    return Event("purchase_completed", participant_id, {"amount": amount})
+
+
+def always(answer: Answer) -> Fault:
+    """A fault that is never over."""
+    return lambda *_: answer
+
+
+def first_times(times: int, answer: Answer) -> Fault:
+    """A fault that is over after so many requests."""
+    left = iter(range(times))
+    return lambda sent, forward: forward(sent) if next(left, None) is None else answer
+
+
+def test_an_event_goes_each_way(bq: Project, server: ServerProcess) -> None:
+    bq.apply(GAME)
+    with Client(server.url, bq.keys["test"]) as client:
+        happened = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
+        queued = client.send(Event("page_view", "ada", timestamp=happened), wait=True)
+        assert client.message(queued.message_id).fact_id == queued.fact_id
+        rehearsal = client.dry_run(purchase())
+        assert (rehearsal.would_be, rehearsal.definitions[0]["verdict"]) == ("processed", "matched")
+        fact = client.send_sync(purchase())
+        assert fact.fact_type == "custom.purchase_completed"
+        assert [effect["amount"] for effect in fact.effects] == [40]
+        result = client.send_batch([purchase(), Event("", "ada")])
+        assert (result.accepted, result.rejected, result.errors[0].index) == (1, 1, 1)
+        bq.drain()
+        assert client.state("ada")["points"]["balance"] == 80
+        facts = [*client.facts(participant_id="ada", limit=1)]
+        assert [each["event_name"] for each in facts] == ["purchase_completed", "purchase_completed", "page_view"]
+        assert facts[-1]["occurred_at"].startswith("2026-04-10T10:30:00")
+
+
+def test_an_event_sent_twice_is_one_fact(bq: Project, server: ServerProcess) -> None:
+    with Client(server.url, bq.keys["test"]) as client:
+        event = purchase()
+        assert client.send_sync(event).fact_id == client.send_sync(event).fact_id
+        assert client.send_sync(purchase()).fact_id != client.send_sync(event).fact_id
+
+
+def test_a_refusal_says_what_is_wrong(bq: Project, server: ServerProcess) -> None:
+    with Client(server.url, bq.keys["test"]) as client:
+        with pytest.raises(Refused) as refused:
+            client.send(Event("page_view", ""))
+        assert (refused.value.status, refused.value.code) == (422, "validation_failed")
+        assert refused.value.errors[0]["field"] == "participant_id"
+        assert refused.value.request_id.startswith("req_")
+        assert client.send_batch([Event("", "ada")]).rejected == 1
+    with Client(server.url, "bq_test_" + "0" * 32) as client, pytest.raises(Refused, match="401 unauthenticated"):
+        client.state("ada")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "ü ?#%"])
+def test_a_participant_may_have_any_name(bq: Project, server: ServerProcess, name: str) -> None:
+    with Client(server.url, bq.keys["test"]) as client:
+        client.send_sync(purchase(name))
+        assert client.state(name)["participant_id"] == name
+
+
+@pytest.mark.parametrize("answer", [BUSY, Answer(429, b"slow down"), CLOSED], ids=["503", "429", "no answer"])
+def test_what_is_over_in_a_moment_is_tried_again(bq: Project, server: ServerProcess, answer: Answer) -> None:
+    with faulty(server.url, first_times(3, answer)) as url, Client(url, bq.keys["test"], retries=QUICK) as client:
+        client.send(purchase(), wait=True)
+    assert len(bq.facts()) == 1
+
+
+def test_an_answer_that_was_lost_makes_no_second_fact(bq: Project, server: ServerProcess) -> None:
+    lost = iter([True])
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        answer = forward(sent)
+        return CLOSED if next(lost, False) else answer
+
+    with faulty(server.url, fault) as url, Client(url, bq.keys["test"], retries=QUICK) as client:
+        client.send_sync(purchase())
+    assert len(bq.facts()) == 1
+
+
+def test_no_try_is_made_once_they_are_used_up(bq: Project, server: ServerProcess) -> None:
+    asked = []
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        asked.append(sent.route)
+        return BUSY
+
+    with faulty(server.url, fault) as url:
+        client = Client(url, bq.keys["test"], retries=Retries(most=2, first_wait=0.001))
+        with client, pytest.raises(Refused, match="overloaded"):
+            client.send(purchase())
+    assert len(asked) == 3
+
+
+def test_the_wait_is_what_the_server_asks_for_and_more() -> None:
+    retries = Retries(most=3, first_wait=1, longest_wait=8)
+    busy = Refused(503, {}, retry_after=5)
+    assert 5 <= (retries.wait(1, busy) or 0) <= 6
+    assert 2 <= (retries.wait(3, Unreachable()) or 0) <= 4
+    assert retries.wait(4, busy) is None
+    assert retries.wait(1, Refused(503, {}, retry_after=9)) is None
+    assert retries.wait(1, Refused(422, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "low", "high"),
+    [("7", 7, 7), ("Fri, 31 Dec 9999 23:59:59 GMT", 1e9, 1e12), ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0)],
+)
+def test_retry_after_is_seconds_or_a_date(server: ServerProcess, said: str, low: float, high: float) -> None:
+    with faulty(server.url, always(Answer(503, b"", {"Retry-After": said}))) as url:
+        client = Client(url, "key", retries=NEVER)
+        with client, pytest.raises(Refused) as refused:
+            client.state("ada")
+    assert low <= (refused.value.retry_after or 0) <= high
+
+
+def test_what_is_no_bq_server_is_said_to_be_none(server: ServerProcess) -> None:
+    with faulty(server.url, always(Answer(200, b"<html>"))) as url:
+        client = Client(url, "key")
+        with client, pytest.raises(BqError, match="is it a bq-server"):
+            client.state("ada")
+
+
+@pytest.mark.parametrize("properties", [{"at": datetime(2026, 1, 1)}, {"amount": float("nan")}], ids=str)
+def test_what_json_cannot_hold_fails_where_the_event_is_made(properties: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Event("purchase_completed", "ada", properties)
+
+
+def test_a_timestamp_needs_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        Event("page_view", "ada", timestamp=datetime(2026, 1, 1))
+
+
+# --- batches, in threads and in tasks alike
+
+
+Story = Callable[[str, str, list[Event], list[tuple[Event, Rejection]]], None]
+
+
+def in_a_thread(url: str, key: str, events: list[Event], rejected: list[tuple[Event, Rejection]]) -> None:
+    client = Client(url, key, retries=QUICK)
+    with client, client.batch(size=4, on_rejected=lambda *each: rejected.append(each)) as batch:
+        for event in events:
+            batch.add(event)
+
+
+def in_a_task(url: str, key: str, events: list[Event], rejected: list[tuple[Event, Rejection]]) -> None:
+    async def story() -> None:
+        client = AsyncClient(url, key, retries=QUICK)
+        async with client, client.batch(size=4, on_rejected=lambda *each: rejected.append(each)) as batch:
+            for event in events:
+                await batch.add(event)
+
+    asyncio.run(story())
+
+
+BOTH = pytest.mark.parametrize("story", [in_a_thread, in_a_task])
+
+
+@BOTH
+def test_a_batch_loses_nothing_while_the_server_is_away(bq: Project, server: ServerProcess, story: Story) -> None:
+    events = [purchase(f"user_{number}") for number in range(30)]
+    sizes = []
+    turn = iter(range(1000))
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        sizes.append(len(sent.json["events"]))
+        number = next(turn)
+        # Refused, lost on the way there, lost on the way back, and well.
+        return (BUSY, CLOSED, forward(sent) and CLOSED, forward(sent))[number % 4]
+
+    with faulty(server.url, fault) as url:
+        story(url, bq.keys["test"], events, [])
+    bq.drain()
+    assert sorted(fact["participant_id"] for fact in bq.facts()) == sorted(event.participant_id for event in events)
+    assert max(sizes) <= 4
+
+
+@BOTH
+def test_each_rejected_event_is_told_of(bq: Project, server: ServerProcess, story: Story) -> None:
+    wrong = [Event("", "ada"), Event("page_view", ""), Event("page_view", "ada", {"text": "x" * 70_000})]
+    rejected: list[tuple[Event, Rejection]] = []
+    story(server.url, bq.keys["test"], [purchase(), *wrong, purchase()], rejected)
+    assert [event for event, _ in rejected] == wrong
+    assert [rejection.field for _, rejection in rejected] == ["event_name", "participant_id", "properties"]
+    bq.drain()
+    assert len(bq.facts()) == 2
+
+
+@BOTH
+def test_a_batch_that_is_too_large_is_sent_in_parts(bq: Project, server: ServerProcess, story: Story) -> None:
+    """A server may take fewer events at once than the client thinks."""
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        events = sent.json["events"]
+        too_many = Answer(422, b'{"code": "validation_failed", "detail": "too many"}')
+        too_large = Answer(413, b'{"code": "body_too_large", "detail": "too large"}')
+        if len(events) > 2:
+            return too_many
+        return too_large if any(each["participant_id"] == "bob" for each in events) else forward(sent)
+
+    events = [purchase(name) for name in ("ada", "bob", "cyd", "dan", "eve")]
+    rejected: list[tuple[Event, Rejection]] = []
+    with faulty(server.url, fault) as url:
+        story(url, bq.keys["test"], events, rejected)
+    assert [(event.participant_id, rejection.code) for event, rejection in rejected] == [("bob", "body_too_large")]
+    bq.drain()
+    assert sorted(fact["participant_id"] for fact in bq.facts()) == ["ada", "cyd", "dan", "eve"]
+
+
+@BOTH
+def test_what_cannot_be_sent_is_handed_back(server: ServerProcess, story: Story) -> None:
+    events = [purchase("ada"), purchase("bob")]
+    with pytest.raises(Unsent) as unsent:
+        story(server.url, "bq_test_" + "0" * 32, events, [])
+    assert unsent.value.events == tuple(events)
+    assert isinstance(unsent.value.__cause__, Refused)
+
+
+def test_closing_gives_up_in_time_and_hands_back_what_is_left(server: ServerProcess) -> None:
+    with faulty(server.url, always(BUSY)) as url, Client(url, "key", retries=NEVER) as client:
+        batch = client.batch()
+        batch.add(event := purchase())
+        with pytest.raises(Unsent) as unsent:
+            batch.close(timeout=0.01)
+    assert unsent.value.events == (event,)
+
+
+def test_a_task_that_closes_gives_up_in_time_and_hands_back_what_is_left(server: ServerProcess) -> None:
+    async def story(url: str) -> None:
+        async with AsyncClient(url, "key", retries=NEVER) as client:
+            batch = client.batch()
+            await batch.add(event := purchase())
+            with pytest.raises(Unsent) as unsent:
+                await batch.aclose(timeout=0.01)
+        assert unsent.value.events == (event,)
+
+    with faulty(server.url, always(BUSY)) as url:
+        asyncio.run(story(url))
+
+
+def test_a_batch_is_sent_by_size_by_time_and_on_demand(bq: Project, server: ServerProcess) -> None:
+    arrived = threading.Semaphore(0)
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        answer = forward(sent)
+        for _ in sent.json["events"]:
+            arrived.release()
+        return answer
+
+    with faulty(server.url, fault) as url, Client(url, bq.keys["test"]) as client:
+        by_size = client.batch(size=2, seconds=3600)
+        by_size.add(purchase())
+        by_size.add(purchase())
+        assert arrived.acquire(timeout=30)
+        assert arrived.acquire(timeout=30)
+        by_time = client.batch(size=100, seconds=0.01)
+        by_time.add(purchase())
+        assert arrived.acquire(timeout=30)
+        on_demand = client.batch(size=100, seconds=3600)
+        on_demand.add(purchase())
+        on_demand.flush()
+        assert arrived.acquire(blocking=False)
+
+
+def test_adding_waits_while_the_batch_is_full(bq: Project, server: ServerProcess) -> None:
+    open_again = threading.Event()
+
+    def fault(sent: Sent, forward: Forward) -> Answer:
+        open_again.wait(30)
+        return forward(sent)
+
+    with faulty(server.url, fault) as url, Client(url, bq.keys["test"]) as client:
+        batch = client.batch(size=1, capacity=2)
+        batch.add(purchase())
+        batch.add(purchase())
+        third = threading.Thread(target=batch.add, args=(purchase(),))
+        third.start()
+        assert third.is_alive()
+        open_again.set()
+        third.join()
+        batch.flush()
+    bq.drain()
+    assert len(bq.facts()) == 3
+
+
+LEFT_OPEN = """
+from bq_client import Client, Event
+batch = Client({url!r}, {key!r}).batch(seconds=3600)
+for number in range(250):
+    batch.add(Event("page_view", f"user_{{number}}"))
+{ending}
+"""
+LOOP_ENDS = """
+import asyncio
+from bq_client import AsyncClient, Event
+async def main():
+    batch = AsyncClient({url!r}, {key!r}).batch(seconds=3600)
+    for number in range(250):
+        await batch.add(Event("page_view", f"user_{{number}}"))
+    {ending}
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("program", [LEFT_OPEN, LOOP_ENDS], ids=["thread", "task"])
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(0)", "raise RuntimeError"])
+def test_a_program_that_closes_nothing_loses_nothing(
+    bq: Project, server: ServerProcess, program: str, ending: str
+) -> None:
+    script = program.format(url=server.url, key=bq.keys["test"], ending=ending)
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == (1 if "RuntimeError" in ending else 0), ran.stderr
+    bq.drain()
+    assert len(bq.facts(limit=100)) == 250
+
+
+def test_a_closed_batch_takes_no_more(bq: Project, server: ServerProcess) -> None:
+    with Client(server.url, bq.keys["test"]) as client:
+        with client.batch() as batch:
+            pass
+        with pytest.raises(RuntimeError, match="closed"):
+            batch.add(purchase())
+
+
+def test_the_async_client_goes_each_way(bq: Project, server: ServerProcess) -> None:
+    bq.apply(GAME)
+
+    async def story() -> None:
+        async with AsyncClient(server.url, bq.keys["test"]) as client:
+            queued = await client.send(purchase(), wait=True)
+            assert (await client.message(queued.message_id)).status == "processed"
+            assert (await client.dry_run(purchase())).would_be == "processed"
+            assert (await client.send_sync(purchase())).effects[0]["balance"] == 80
+            assert (await client.send_batch([Event("", "ada")])).rejected == 1
+            assert (await client.state("ada"))["points"]["balance"] == 80
+            assert len([fact async for fact in client.facts(limit=1)]) == 2
+            with pytest.raises(Refused):
+                await client.send(Event("", "ada"))
+
+    asyncio.run(story())
+
+
+def test_the_readme_runs(bq: Project, server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (PACKAGE / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(text.replace("http://127.0.0.1:8080", server.url).replace("bq_test_...", bq.keys["test"]), {})  # noqa: S102
+    assert "'balance': 0" in capsys.readouterr().out
+    bq.drain()
+    assert len(bq.facts()) == 3

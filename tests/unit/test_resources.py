@@ -1,0 +1,105 @@
+"""Resources: what is declared above a handler becomes its route, its documentation and its refusals."""
+
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from bq_server.api.call import Call
+from bq_server.api.middleware.gate import Gate
+from bq_server.api.openapi import document
+from bq_server.api.operations import DocumentedAnswer, operation, operations_of
+from bq_server.api.problems import PROBLEM_TYPES, HttpRefusal, problem_reply
+from bq_server.api.resources.events import EventsResource
+from bq_server.api.resources.gamify import GamifyResource
+from bq_server.api.schemas.health import LiveAnswer
+from bq_server.api.schemas.values import PageQuery
+from bq_server.concurrency.byte_budget import ByteBudget, Lease
+from bq_server.ingest.validation import Limits
+from bq_server.refusals import Code, Refusal
+
+pytestmark = pytest.mark.anyio
+
+NOBODY: Any = None
+ALIVE = {200: DocumentedAnswer(LiveAnswer, "Alive.")}
+
+
+class Greetings:
+    """A resource that knows whom it serves."""
+
+    def __init__(self, greeting: str) -> None:
+        self._greeting = greeting
+
+    @operation("GET", "/greetings", "Greetings", ALIVE, query=PageQuery)
+    async def greet(self, call: Call[PageQuery]) -> Response:
+        """Greet, page by page.
+
+        Nobody is left out.
+        """
+        return Response(f"{self._greeting}, from {call.query.offset} on")
+
+    async def helper(self, call: Call) -> Response:
+        """No operation."""
+        raise NotImplementedError
+
+    @operation("DELETE", "/greetings", "Greetings", ALIVE)
+    async def fall_silent(self, _: Call) -> Response:
+        """Fall silent."""
+        raise NotImplementedError
+
+
+async def test_a_handler_is_declared_named_and_summarised_where_it_stands() -> None:
+    greet, fall_silent = operations_of(Greetings("Hello"))
+    assert (greet.method, greet.path, greet.summary) == ("GET", "/greetings", "Greet, page by page")
+    assert (fall_silent.method, fall_silent.summary) == ("DELETE", "Fall silent")
+    assert greet.query is PageQuery
+    assert fall_silent.query().model_dump() == {}
+    answer = await greet.handle(Call(Request({"type": "http"}), None, PageQuery(page=3)))
+    assert answer.body == b"Hello, from 40 on"
+
+
+def test_each_resource_is_bound_to_its_own_parts() -> None:
+    one, other = [next(operations_of(Greetings(word))).handle for word in ("Hello", "Goodbye")]
+    assert one != other
+
+
+def test_the_openapi_document_tells_the_limits_of_this_server() -> None:
+    events = EventsResource(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
+    operations = list(operations_of(events, GamifyResource(NOBODY, NOBODY, NOBODY)))
+    found = document(operations, "1", Limits(65536, 32, max_batch_events=7))
+    assert found["components"]["schemas"]["Batch"]["properties"]["events"]["maxItems"] == 7
+    assert "at most 7 events" in found["components"]["schemas"]["Batch"]["description"]
+    for path in ("/api/v1/ingest/events/batch", "/api/v1/gamify/events/batch"):
+        assert "up to 7 events" in found["paths"][path]["post"]["summary"]
+
+
+@pytest.mark.parametrize("code", Code, ids=str)
+def test_http_tells_of_every_refusal_as_one_table_says(code: Code) -> None:
+    kind = PROBLEM_TYPES[code]
+    reply = problem_reply(Refusal(code, "So."), "req")
+    assert reply.status == kind.status
+    # Whoever is refused for the server's state is told when to come again.
+    assert ("Retry-After" in reply.headers) == (kind.status == 503)
+    assert problem_reply(Refusal(code, "So.", retry_after=600), "req").headers["Retry-After"] == "600"
+
+
+def test_a_refusal_that_only_http_has_brings_headers_of_its_own() -> None:
+    reply = problem_reply(HttpRefusal(Code.METHOD_NOT_ALLOWED, "So.", {"Allow": "GET"}), "req")
+    assert (reply.status, reply.headers) == (405, {"Allow": "GET"})
+
+
+async def test_the_gate_closes_the_connection_of_a_request_that_it_does_not_read() -> None:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise NotImplementedError
+
+    budget = ByteBudget(1)
+    lease = Lease(budget)
+    lease.add(2)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(Gate(app, budget)), base_url="http://test") as client:
+        answer = await client.get("/api/v1/facts")
+    assert answer.status_code == 503
+    assert answer.headers["Connection"] == "close"
+    assert answer.headers["Retry-After"] == "1"
