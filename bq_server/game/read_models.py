@@ -16,6 +16,7 @@ from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.quests import COMPLETE
+from bq_server.game.mechanics.rule import micros
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cells
@@ -224,7 +225,7 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         objectives,
         [_milestone(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
         enrolled_at=enrolled.at if enrolled is not None else None,
-        starts_at=rule.bounds.starts_at,
+        starts_at=rule.bounds.starts_at if rule.rolling is None else micros(definition.starts_at),
         expires_at=expires_at,
         completed_at=completed_at,
     )

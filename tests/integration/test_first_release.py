@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bq_server.moments import format_timestamp
 from bq_server.store import sqlite
 from tests.support.answers import answers
 from tests.support.first_release import RESUMED, restore, resume, told
@@ -25,6 +24,8 @@ async def test_it_answers_as_the_first_release_did(database: Path) -> None:
     then = told()
     now = await answers(database, then["asked"])
     assert now.keys() == then["answers"].keys()
+    for key in now["installation"]["keys"]:
+        key[4] = [scope for scope in key[4] if scope not in ("award", "dry_run")]  # what `ingest` was, then
     for scope, sections in then["answers"].items():
         if scope != "installation":
             leave_out_what_was_decided_since(sections["states"], now[scope]["states"])
@@ -59,7 +60,7 @@ def leave_out_what_was_decided_since(then: Any, now: Any) -> None:
         for participant, state in states.items():
             today = now[moment][participant]
             for old, new in zip(state["streaks"], today["streaks"], strict=True):
-                if (old["last_recorded_at"] or "") > format_timestamp(int(moment)):
+                if moment == min(then):  # in each environment its clock shows, then, what lies before the last records
                     for name in ("current_count", "expires_at", "is_at_risk"):
                         old.pop(name)
                         new.pop(name)

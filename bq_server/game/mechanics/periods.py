@@ -74,7 +74,7 @@ def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
         shown = (_EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None, fold=0)
         ended = (shown + timedelta(microseconds=ahead)).replace(tzinfo=zone)
         # Shown twice, the later counts; never shown, the moment at which the clock skips it.
-        return (max(ended, ended.replace(fold=1), key=_micros) - _EPOCH) // _MICROSECOND if ahead else at
+        return max(each - _EPOCH for each in (ended, ended.replace(fold=1))) // _MICROSECOND if ahead else at
     except OverflowError:
         return at + ahead
 
