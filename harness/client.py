@@ -21,7 +21,7 @@ GAME_FILES = (".yaml", ".yml", ".json")
 """How text ends that names a game's file."""
 
 
-class RequestRefused(Exception):
+class Refused(Exception):
     """The server's refusal: its status, stable code, sentence, and what is wrong field by field."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ class Clock:
 
 
 class Client:
-    """Requests with one API key. Every method raises `RequestRefused` for a refusal and `Unreachable` for no answer."""
+    """Requests with one API key. Every method raises `Refused` for a refusal and `Unreachable` for no answer."""
 
     def __init__(self, url: str, key: str) -> None:
         # Certificates take longer to load than most scenarios take; a plain URL needs none.
@@ -158,7 +158,7 @@ class Client:
         with self._reaching(), self._http.stream("GET", "/sandbox/export") as answer:
             if answer.status_code != 200:
                 answer.read()
-                raise RequestRefused(answer.status_code, _json(answer))
+                raise Refused(answer.status_code, _json(answer))
             # Not `iter_lines`: it also ends lines at U+2028 and others, which JSON leaves as they are within a string.
             rest = b""
             for chunk in answer.iter_bytes():
@@ -221,7 +221,7 @@ def _success(response: httpx.Response) -> Json:
     found = _json(response)
     if response.is_success:
         return found
-    raise RequestRefused(response.status_code, found)
+    raise Refused(response.status_code, found)
 
 
 def _json(response: httpx.Response) -> Json:

@@ -88,12 +88,12 @@ class ServerConnection:
             self._private.close()
 
     def _put_back(self, client: Client) -> None:
-        from harness.client import RequestRefused, Unreachable
+        from harness.client import Refused, Unreachable
 
         if self._found is not None:
             try:
                 self._found.put_back(client)
-            except (RequestRefused, Unreachable) as error:
+            except (Refused, Unreachable) as error:
                 # Too late for a test to fail for it.
                 print(f"\nbq: the game and the clock could not be put back: {error}", file=sys.stderr)  # noqa: T201
 

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from bq_server.concurrency.byte_budget import Lease
-from bq_server.lane.exchange import Exchange, Refused
+from bq_server.lane.exchange import Exchange, RefusedUnread
 from bq_server.lane.head import END, HEAD_BYTES, Head, LaneRoute, may_become_ours, quick_length, read_head, route_of
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
@@ -42,7 +42,7 @@ class LaneConnection(asyncio.Protocol):
         self._host = host
         self._idle_sweeps = idle_sweeps
         self._transport: asyncio.Transport
-        self._exchanges: deque[Exchange | Refused] = deque()
+        self._exchanges: deque[Exchange | RefusedUnread] = deque()
         self._held = bytearray()
         """What was read and does not make a whole request, or waits for its turn."""
         self._lease = Lease(lane.budget)
@@ -123,7 +123,7 @@ class LaneConnection(asyncio.Protocol):
                 break
             if self._head is None and (found := self._refusable(data, start)):
                 route, size = found
-                self._exchanges.append(Refused(self._lane.quick_refusal(route)))
+                self._exchanges.append(RefusedUnread(self._lane.quick_refusal(route)))
                 start += size
                 continue
             known = self._head or self._read_head(data, start)

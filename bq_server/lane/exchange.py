@@ -19,7 +19,7 @@ from bq_server.refusals import Code
 from bq_server.store.keys import ApiKey
 
 
-class Refused:
+class RefusedUnread:
     """A request that was refused unread."""
 
     __slots__ = ("answer",)

@@ -22,7 +22,7 @@ from harness.chaos.history import MOST_PARTICIPANTS
 from harness.chaos.judging import Evidence, Judged, count, judge
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
-from harness.client import NOT_FOUND, Client, RequestRefused, Unreachable
+from harness.client import NOT_FOUND, Client, Refused, Unreachable
 from harness.private_server import PrivateServer
 
 GIVE_UP_SECONDS = 60.0
@@ -99,7 +99,7 @@ class _Run:
                     self._compare(client, storm, prepared)
                 else:
                     count(Evidence(self._history, storm.attempts, storm.windows, ()), ledger)
-            except (RequestRefused, Unreachable) as error:
+            except (Refused, Unreachable) as error:
                 ledger.broken_off = f"the server could not be read when the faults were over: {error}"
         if ledger.broken_off:
             ledger.broken_off += f"\nThe server's log ends with:\n{self._server.log[-LOG_CHARACTERS:]}"
@@ -139,7 +139,7 @@ class _Run:
         for _ in range(DRAINS):
             try:
                 drained = client.drain(DRAIN_MILLISECONDS)
-            except RequestRefused as error:
+            except Refused as error:
                 self._ledger.broken_off = f"what was accepted did not become facts: {error}"
             else:
                 self._ledger.broken_off = ""
@@ -181,7 +181,7 @@ class _Run:
             self._ledger.participants += 1
             try:
                 actual: dict[str, Any] = client.state(participant_id)
-            except RequestRefused as error:
+            except Refused as error:
                 if error.code != NOT_FOUND:
                     raise
                 actual = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
-from harness.client import NOT_FOUND, Client, RequestRefused, segment
+from harness.client import NOT_FOUND, Client, Refused, segment
 from harness.stories.differences import ExpectationDifference, differ, same, unmatched
 from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, Points, Ranking
 from harness.stories.routes import Rejected
@@ -20,7 +20,7 @@ def of_participant(client: Client, expected: ExpectedParticipant) -> list[Expect
     """Where a participant doesn't stand as expected."""
     try:
         state = client.state(expected.participant)
-    except RequestRefused as refused:
+    except Refused as refused:
         if refused.code != NOT_FOUND:
             raise
         return list(differ("exists", expected.exists is not False, False))
@@ -74,7 +74,7 @@ def of_environment(
         yield from differ("warnings", sorted(expected.warnings), sorted(warned))
 
 
-def of_refusal(expected: ExpectedRefusal, refused: RequestRefused) -> Iterator[ExpectationDifference]:
+def of_refusal(expected: ExpectedRefusal, refused: Refused) -> Iterator[ExpectationDifference]:
     """Where a refusal is another than expected."""
     if expected.status is not None:
         yield from differ("status", expected.status, refused.status)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from bq_server.moments import format_timestamp
-from harness.client import Client, RequestRefused, Unreachable
+from harness.client import Client, Refused, Unreachable
 from harness.stories.differences import table
 from harness.stories.outcomes import Mode, StoryFailure
 from harness.stories.playing import Player, Stopped
@@ -74,7 +74,7 @@ def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[S
         return PLAYS[mode](scenario, client, seed)
     except Stopped as stopped:
         return [stopped.failure]
-    except (RequestRefused, Unreachable) as error:
+    except (Refused, Unreachable) as error:
         return [StoryFailure(f"{scenario.path} [{mode}]: {error}")]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this scenario's
         return [StoryFailure(f"{scenario.path} [{mode}]: the harness failed: {type(error).__name__}: {error}")]

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from harness.client import Client, RequestRefused, Unreachable
+from harness.client import Client, Refused, Unreachable
 from harness.stories import expecting
 from harness.stories.differences import table, unmatched, written
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
@@ -77,7 +77,7 @@ class Player:
             self._look_for_dead()
         except Stopped as stopped:
             self.failures.append(stopped.failure)
-        except (RequestRefused, Unreachable) as error:
+        except (Refused, Unreachable) as error:
             self.failures.append(self.failure(None, str(error)))
         return self.failures
 
@@ -220,14 +220,14 @@ class Player:
     def _why(self, participant: str) -> list[str]:
         try:
             return explain(read_export(self.client), participant)
-        except (RequestRefused, Unreachable) as error:
+        except (Refused, Unreachable) as error:
             return [f"why can't be told: {error}"]
 
     def _guarded(self, index: int, refused: ExpectedRefusal | None, request: Any) -> None:
         """Make a request that must succeed, or be refused so. Raises `Stopped` when it did neither."""
         try:
             request()
-        except RequestRefused as error:
+        except Refused as error:
             if refused is None:
                 raise Stopped(self.failure(index, f"was refused: {error}")) from None
             differences = list(expecting.of_refusal(refused, error))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from harness.client import Client, RequestRefused
+from harness.client import Client, Refused
 
 Json = dict[str, Any]
 
@@ -15,13 +15,13 @@ class StoryRoute(Protocol):
     """A way for events."""
 
     def send(self, event: Json) -> Json:
-        """Send an event; answers it as it was sent. Raises `RequestRefused`."""
+        """Send an event; answers it as it was sent. Raises `Refused`."""
 
     def send_wrong(self, event: Json) -> None:
-        """Send an event that must be refused, exactly as it stands. Raises `RequestRefused`."""
+        """Send an event that must be refused, exactly as it stands. Raises `Refused`."""
 
     def send_batch(self, events: Sequence[Json], wrong: frozenset[int]) -> Rejected:
-        """Send events, of which those at the places `wrong` must be rejected. Raises `RequestRefused`."""
+        """Send events, of which those at the places `wrong` must be rejected. Raises `Refused`."""
 
     def keyed(self, event: Json) -> Json:
         """The event so that `effects` can find what it caused."""
@@ -88,7 +88,7 @@ class BySync:
         for index, event in enumerate(events):
             try:
                 self._client.send_sync(event)
-            except RequestRefused as refused:
+            except Refused as refused:
                 if refused.status >= 500:
                     raise
                 rejected[index] = errors_of(refused)
@@ -103,7 +103,7 @@ class BySync:
         return self._effects.pop(id(event))
 
 
-def errors_of(refused: RequestRefused) -> list[Json]:
+def errors_of(refused: Refused) -> list[Json]:
     """What is wrong with a refused event, as a batch tells it."""
     errors: list[Json] = list(refused.problem.get("errors") or [])
     if not errors and refused.code == "idempotency_conflict":

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.client import Client, Clock, RequestRefused, Unreachable
+from harness.client import Client, Clock, Refused, Unreachable
 from harness.private_server import PrivateServer
 from harness.stories import running
 from harness.stories.documents import load
@@ -410,7 +410,7 @@ def test_a_participant_may_be_called_anything(told: Teller, participant: str) ->
 
 def test_only_the_server_says_that_nobody_is_there(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:
-        raise RequestRefused(404, {"detail": "no such page"})
+        raise Refused(404, {"detail": "no such page"})
 
     monkeypatch.setattr(Client, "state", lost)
     (text,) = told.failures("name: x\nsteps: [{expect: {participant: ada, exists: false}}]\n")

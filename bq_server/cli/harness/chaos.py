@@ -35,7 +35,7 @@ def chaos(
     from harness.chaos.breaking_off import ENDING
     from harness.chaos.options import Options, named
     from harness.chaos.running import run
-    from harness.client import RequestRefused, Unreachable
+    from harness.client import Refused, Unreachable
     from harness.private_server import ServerFailed
 
     try:
@@ -59,7 +59,7 @@ def chaos(
         handle(interrupt)
         ledger = run(options, tell=lambda line: typer.echo(line, err=True))
         handle(signal.SIG_DFL)  # nothing is left that has to be ended in order
-    except (ServerFailed, RequestRefused, Unreachable, RuntimeError, OSError) as error:
+    except (ServerFailed, Refused, Unreachable, RuntimeError, OSError) as error:
         fail(str(error), code=2)
     except KeyboardInterrupt:
         fail("broken off, and the server ended", code=EXIT_INTERRUPTED)

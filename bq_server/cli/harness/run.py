@@ -160,7 +160,7 @@ def _targets(
 
     One that was not pointed at is emptied only where nothing is lost by it, or with consent.
     """
-    from harness.client import Client, RequestRefused, Unreachable
+    from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
     from harness.stories.running import ServerUnderTest
     from harness.stories.surroundings import Surroundings
@@ -184,7 +184,7 @@ def _targets(
                 what = f"this empties the test environment of {url} (BQ_URL), which has {found}"
                 consent(what, "Empty it?", "--url or --yes")
             client.reset(game=True)
-        except RequestRefused as refused:
+        except Refused as refused:
             fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
         except Unreachable as error:
             fail(str(error), code=2)
@@ -193,13 +193,13 @@ def _targets(
 
 def _put_back(targets: "Sequence[ServerUnderTest | PrivateServer]", found: "Surroundings") -> bool:
     """Give the server its game and its clock again; whether that was possible."""
-    from harness.client import Client, RequestRefused, Unreachable
+    from harness.client import Client, Refused, Unreachable
 
     (target,) = targets
     with Client(target.url, target.key) as client:
         try:
             found.put_back(client)
-        except (RequestRefused, Unreachable) as error:
+        except (Refused, Unreachable) as error:
             typer.echo(f"bq-server: the game and the clock of {target.url} could not be put back: {error}", err=True)
             return False
     return True
