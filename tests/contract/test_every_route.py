@@ -19,6 +19,8 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="needs the packages that `make clients` installs")
 def test_no_answer_is_undocumented(data_dir: Path, tmp_path: Path) -> None:
     with ServerProcess(data_dir) as server:
+        paths = server.request("GET", f"{server.url}/openapi.json").json()["paths"]
+        operations = sum(len(methods) for methods in paths.values())
         ran = subprocess.run(
             [
                 *(SCHEMATHESIS, "run", f"{server.url}/openapi.json", "--url", server.url),
@@ -35,4 +37,4 @@ def test_no_answer_is_undocumented(data_dir: Path, tmp_path: Path) -> None:
         )
         assert server.stop() == 0
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
-    assert "Selected: 47/47" in ran.stdout
+    assert f"Selected: {operations}/{operations}" in ran.stdout

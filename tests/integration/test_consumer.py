@@ -11,7 +11,7 @@ import redis.asyncio as redis
 
 from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
-from bq_server.stream.connection import connect
+from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import NotNow, Result, StreamEntry
@@ -27,7 +27,7 @@ KEYS = StreamKeys("bq")
 async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
     valkey = EmbeddedValkey(tmp_path / "stream")
     await valkey.start()
-    async with connect(valkey.url) as connected:
+    async with connect(valkey.url, timeout=READ_TIMEOUT) as connected:  # a disk may take a second for a write
         yield connected
     await valkey.stop()
 
