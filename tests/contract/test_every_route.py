@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.process import ServerProcess
@@ -19,7 +20,7 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="needs the packages that `make clients` installs")
 def test_no_answer_is_undocumented(data_dir: Path, tmp_path: Path) -> None:
     with ServerProcess(data_dir) as server:
-        paths = server.request("GET", f"{server.url}/openapi.json").json()["paths"]
+        paths = httpx.get(f"{server.url}/openapi.json", verify=False).json()["paths"]
         operations = sum(len(methods) for methods in paths.values())
         ran = subprocess.run(
             [
