@@ -4,10 +4,13 @@ A cause names what was reached, such as `challenge:spring/0.5`; where each fact 
 it: `points:spend:fact_01jr...`. It is unique per participant.
 """
 
+_POINTS = "points:"
+_BY_HAND = "manual:"
+
 
 def of_points(code: str, fact_id: str) -> str:
     """A points rule that paid a fact."""
-    return f"points:{code}:{fact_id}"
+    return f"{_POINTS}{code}:{fact_id}"
 
 
 def of_criteria(definition: str) -> str:
@@ -27,7 +30,17 @@ def of_streak(code: str, at: int) -> str:
 
 def by_hand(fact_id: str) -> str:
     """Points or a badge given by hand."""
-    return f"manual:{fact_id}"
+    return _BY_HAND + fact_id
+
+
+def is_by_hand(cause: str) -> bool:
+    """Whether `by_hand` made the cause."""
+    return cause.startswith(_BY_HAND)
+
+
+def of_any_fact(cause: str) -> str:
+    """The cause, without the fact's id where each fact is paid by itself."""
+    return cause.rpartition(":")[0] if cause.startswith((_POINTS, _BY_HAND)) else cause
 
 
 OF_THE_FACT = "/"

@@ -207,10 +207,10 @@ def _name(scope: "Scope") -> str:
 
 def _award(key: str) -> str:
     """An award, whichever fact brought it."""
+    from bq_server import causes
+
     kind, _, cause = key.partition("/")
-    if kind == "ledger" and cause.startswith(("points:", "manual:")):
-        return f"{kind}/{cause.rpartition(':')[0]}"
-    return key
+    return f"{kind}/{causes.of_any_fact(cause)}" if kind == "ledger" else key
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from bq_server import causes
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
@@ -153,7 +154,7 @@ def rebuild(
     paid = {effect.cause: effect for effect in folded.effects if isinstance(effect, PointsChanged)}
     written = [
         replace(entry, amount=paid[entry.cause].amount)
-        if entry.cause in paid and (entry.cause in doubtful or entry.cause.startswith("manual:"))
+        if entry.cause in paid and (entry.cause in doubtful or causes.is_by_hand(entry.cause))
         else entry
         for entry in ledger
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bq_server import causes
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
@@ -154,7 +155,7 @@ def _compare_ledger(
         entry = ledger.get(cause)
         if entry is None:
             result.differences.append(Difference(f"ledger/{cause}", None, paid[cause]))
-        elif cause not in paid or (entry.amount != paid[cause] and not cause.startswith("manual:")):
+        elif cause not in paid or (entry.amount != paid[cause] and not causes.is_by_hand(cause)):
             result.kept.append(KeptAward(f"ledger/{cause}"))
         elif entry.amount != paid[cause]:
             result.differences.append(Difference(f"ledger/{cause}", entry.amount, paid[cause]))

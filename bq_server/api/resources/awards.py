@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from bq_server import causes
 from bq_server.api.batches import replayed
 from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
@@ -144,7 +145,7 @@ class AwardsResource:
     async def _what_came(self, call: Call, made: Made) -> tuple[LedgerEntry, list[dict[str, Any]]]:
         fact = made.fact
         async with self._database.read() as connection:
-            cause = f"manual:{fact.fact_id}"
+            cause = causes.by_hand(fact.fact_id)
             entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
             effects = await effects_of(connection, fact)
         if entry is None:
