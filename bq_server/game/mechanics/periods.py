@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Literal, assert_never
 
 from bq_server.game.document.definitions import Period, Window
@@ -21,10 +22,15 @@ def to_micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def _shown(at: int, zone: tzinfo) -> datetime:
+    """What the zone's wall clock shows, which calculates on that clock. Raises `OverflowError` beyond the calendar."""
+    return (_EPOCH + timedelta(microseconds=at)).astimezone(zone)
+
+
 def local_date(at: int, zone: tzinfo) -> date:
     """The calendar date in a zone; at the ends of the calendar, the last date there is."""
     try:
-        return (_EPOCH + timedelta(microseconds=at)).astimezone(zone).date()
+        return _shown(at, zone).date()
     except OverflowError:
         return date.min if at < 0 else date.max
 
@@ -59,11 +65,18 @@ def period_start(number: int, period: Period, zone: tzinfo) -> int:
         return _LAST if number > 0 else _FIRST
 
 
+@lru_cache(maxsize=4096)
+def is_skipped(number: int, period: Period, zone: tzinfo) -> bool:
+    """Whether the zone has no such period: a day that was left out, as Apia's 30th of December 2011."""
+    if period != "daily" or zone is UTC:
+        return False
+    return period_start(number, period, zone) == period_start(number + 1, period, zone)
+
+
 def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
     """The number of the period in which the zone's wall clock was so many microseconds before what it shows then."""
     try:
-        shown = (_EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None)
-        return _number(shown.date() if back == 0 else (shown - timedelta(microseconds=back)).date(), period)
+        return _number((_shown(at, zone) - timedelta(microseconds=back)).date(), period)
     except OverflowError:
         return _number(date.min if at - back < 0 else date.max, period)
 
@@ -71,8 +84,7 @@ def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
 def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
     """When the zone's wall clock last shows so many microseconds more than at a moment."""
     try:
-        shown = (_EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None, fold=0)
-        ended = (shown + timedelta(microseconds=ahead)).replace(tzinfo=zone)
+        ended = (_shown(at, zone) + timedelta(microseconds=ahead)).replace(fold=0)
         # Shown twice, the later counts; never shown, the moment at which the clock skips it.
         return max(each - _EPOCH for each in (ended, ended.replace(fold=1))) // _MICROSECOND if ahead else at
     except OverflowError:

@@ -17,7 +17,15 @@ from bq_server.game.effects import MilestoneReached, StreakChanged
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types
-from bq_server.game.mechanics.periods import HOUR, moment_after, period_before, period_of, period_start, zone_at
+from bq_server.game.mechanics.periods import (
+    HOUR,
+    is_skipped,
+    moment_after,
+    period_before,
+    period_of,
+    period_start,
+    zone_at,
+)
 from bq_server.game.mechanics.rule import (
     Bounds,
     Grant,
@@ -296,16 +304,12 @@ class StreakRule(Rule):
         """The period of a moment, and the oldest last period of a streak that a record at that moment continues."""
         period = period_of(at, self.period, zone)
         reach = (period_before(at, self.grace, self.period, zone) if self.grace else period) - 1
-        return period, reach - self._is_skipped(reach, zone)
+        return period, reach - is_skipped(reach, self.period, zone)
 
     def lost_at(self, last: int, zone: tzinfo) -> int:
         """When a streak whose last period is this one can no longer be continued, in microseconds."""
-        following = last + 1 + self._is_skipped(last + 1, zone)
+        following = last + 1 + is_skipped(last + 1, self.period, zone)
         return moment_after(self.starts(following + 1, zone), self.grace, zone)
-
-    def _is_skipped(self, period: int, zone: tzinfo) -> bool:
-        """Whether the zone has no such period: a day that was left out, as Apia's 30th of December 2011."""
-        return self.period == "daily" and zone is not UTC and self.starts(period, zone) == self.starts(period + 1, zone)
 
     def starts(self, period: int, zone: tzinfo) -> int:
         """When a period starts, in microseconds."""
