@@ -30,19 +30,17 @@ EVERY = Annotated[bool, typer.Option("--all", help="All there are, in place of i
 @with_settings(PLACES)
 def list_letters(settings: Settings) -> None:
     """List the messages that were given up, the latest accepted first, each with the reason."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from bq_server.cli.tables import print_table
     from bq_server.moments import format_timestamp
 
-    table = Table("id", "environment", "event", "participant", "given up", "why", box=None)
+    rows = []
     for each in complete(_every(settings)):
         why = each.letter.reason
         shown = why if len(why) <= REASON_CHARACTERS else why[: REASON_CHARACTERS - 1] + "…"
         event = each.event
         told = ("", "", "") if event is None else ("/".join(event.scope), event.event_name, event.participant_id)
-        table.add_row(each.letter.message_id, *told, format_timestamp(each.letter.died_at), shown)
-    Console(width=None if typer.get_text_stream("stdout").isatty() else 300, highlight=False, markup=False).print(table)
+        rows.append((each.letter.message_id, *told, format_timestamp(each.letter.died_at), shown))
+    print_table(("id", "environment", "event", "participant", "given up", "why"), rows)
 
 
 @app.command("show")

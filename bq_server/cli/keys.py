@@ -70,9 +70,7 @@ def create(
 @app.command("list")
 def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     """List the keys, without what would open anything."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from bq_server.cli.tables import print_table
     from bq_server.moments import SECOND, format_timestamp
     from bq_server.store import keys
 
@@ -83,12 +81,13 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     def told(moment: int | None) -> str:
         return "" if moment is None else format_timestamp(moment - moment % SECOND)
 
-    table = Table("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked", box=None)
+    rows = []
     for key in complete(every()):
         times = (key.created_at, key.last_used_at, key.expires_at, key.revoked_at)
-        scopes = " ".join(sorted(key.scopes))
-        table.add_row(key.key_id, key.scope.environment, scopes, key.name, *map(told, times))
-    Console(width=None if typer.get_text_stream("stdout").isatty() else 200).print(table)
+        rows.append(
+            (key.key_id, key.scope.environment, " ".join(sorted(key.scopes)), key.name, *(told(each) for each in times))
+        )
+    print_table(("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked"), rows)
 
 
 @app.command()

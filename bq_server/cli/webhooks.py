@@ -2,12 +2,11 @@
 
 import json
 from typing import Annotated, Any, get_args
-from urllib.parse import quote
 
 import typer
 
 from bq_server.cli.options import fail
-from bq_server.cli.remote import URL, call
+from bq_server.cli.remote import URL, call, segment
 
 PATH = "/api/v1/webhooks/endpoints"
 
@@ -50,7 +49,7 @@ def list_endpoints(url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") ->
 @app.command()
 def remove(endpoint: ENDPOINT, url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") -> None:
     """Remove an endpoint with all its deliveries."""
-    _call(url, "DELETE", f"/{quote(endpoint, '')}", api_key)
+    _call(url, "DELETE", f"/{segment(endpoint)}", api_key)
     typer.echo(f"{endpoint} removed")
 
 
@@ -62,8 +61,8 @@ def deliveries(
     api_key: API_KEY = "",
 ) -> None:
     """List what an endpoint was told lately, the newest first, with what came of the last try."""
-    query = "?limit=200" + (f"&state={quote(state, '')}" if state else "")
-    for each in _call(url, "GET", f"/{quote(endpoint, '')}/deliveries{query}", api_key)["deliveries"]:
+    query = "?limit=200" + (f"&state={segment(state)}" if state else "")
+    for each in _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]:
         tries = each["tries"]
         last = f"{tries[-1]['status'] or 'no answer'} {tries[-1]['answer']!r}" if tries else "not tried yet"
         typer.echo(
@@ -82,7 +81,7 @@ def retry(
     api_key: API_KEY = "",
 ) -> None:
     """Have a delivery tried again at once, whatever became of it."""
-    _call(url, "POST", f"/{quote(endpoint, '')}/deliveries/{quote(delivery, '')}/retry", api_key)
+    _call(url, "POST", f"/{segment(endpoint)}/deliveries/{segment(delivery)}/retry", api_key)
     typer.echo(f"{delivery} waits to be sent")
 
 
@@ -96,7 +95,7 @@ def replay(
 ) -> None:
     """Send what an endpoint was told of a span again, under the same ids. It goes back 3 days."""
     span = {name: value for name, value in (("since", since), ("until", until)) if value}
-    count = _call(url, "POST", f"/{quote(endpoint, '')}/replay", api_key, span)["deliveries"]
+    count = _call(url, "POST", f"/{segment(endpoint)}/replay", api_key, span)["deliveries"]
     typer.echo("1 delivery waits to be sent again" if count == 1 else f"{count} deliveries wait to be sent again")
 
 

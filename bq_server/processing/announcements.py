@@ -62,9 +62,7 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
 def _happened(changes: Changes) -> Iterator[tuple[str, EventType, str, int, str | None]]:
     """Participant, event, fact, the fact's event time, and the effect: facts first, then what they caused."""
     for fact in changes.facts:
-        event = fact.event
-        fact_id = fact.own_id or "fact" + event.event_id.removeprefix("evt")
-        yield event.participant_id, "fact.created", fact_id, event.occurred_at, None
+        yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
     for participant_id, fact_id, occurred_at, effect in changes.caused:
         event_type = event_type_of(effect)
         if event_type is not None:

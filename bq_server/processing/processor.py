@@ -252,9 +252,9 @@ class Processor:
                 new = batch.new[event.scope] = _New(self._clocks.now(event.scope))
             packed = pack("evt", event.event_id)
             own_id = self._ids.new("fact") if len(packed) != ID_BYTES else None
-            fact, game_fact = _new_fact(event, seq, new.now, own_id or "fact" + event.event_id.removeprefix("evt"))
+            row = new.rows[seq] = NewFact(seq, event, packed, own_id)
+            fact, game_fact = _new_fact(event, seq, new.now, row.fact_id)
             new.facts.append(game_fact)
-            new.rows[seq] = NewFact(seq, event, packed, own_id)
             made[fact.event_id] = fact
             if fact.idempotency_key is not None:
                 keyed[event.scope, fact.idempotency_key] = fact

@@ -90,6 +90,11 @@ class NewFact:
     effects: str | None = None
     """What it caused, as it is stored."""
 
+    @property
+    def fact_id(self) -> str:
+        """As it is told."""
+        return self.own_id or "fact" + self.event.event_id.removeprefix("evt")
+
 
 @dataclass(slots=True)
 class Changes:

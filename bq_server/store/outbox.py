@@ -63,6 +63,6 @@ def add(connection: Any, listener: Listener, deliveries: Sequence[NewDelivery]) 
         _queries.switch_off(connection, endpoint_id=listener.endpoint_id, off_because=TOO_FAR_BEHIND)
         return
     names = dumps(list({each.participant_id for each in deliveries}))
-    put_off = dict(_queries.put_off(connection, endpoint_id=listener.endpoint_id, participants=names))
+    put_off = dict(_queries.put_off_until(connection, endpoint_id=listener.endpoint_id, participants=names))
     _add_deliveries(connection, [(*astuple(each), put_off[each.participant_id] or 0) for each in deliveries])
     _queries.add_waiting(connection, endpoint_id=listener.endpoint_id, count=len(deliveries))

@@ -38,10 +38,10 @@ TAG = "Webhooks"
 class WebhookEndpointsResource:
     """Makes and changes webhook endpoints, and tells what became of what they were told."""
 
-    def __init__(self, endpoints: Endpoints, database: Database, reading: RequestParser) -> None:
+    def __init__(self, endpoints: Endpoints, database: Database, parser: RequestParser) -> None:
         self._endpoints = endpoints
         self._database = database
-        self._reading = reading
+        self._parser = parser
 
     @operation(
         "POST",
@@ -54,7 +54,7 @@ class WebhookEndpointsResource:
     )
     async def create_endpoint(self, call: Call) -> Response:
         """Make an endpoint."""
-        sent, _ = await self._reading.model(call, EndpointIn)
+        sent, _ = await self._parser.model(call, EndpointIn)
         try:
             made = await self._endpoints.create(call.scope, sent.url, frozenset(sent.event_types), sent.description)
         except UrlRefused as error:
@@ -101,7 +101,7 @@ class WebhookEndpointsResource:
     )
     async def change_endpoint(self, call: Call) -> Response:
         """Change an endpoint, switch it on or off."""
-        sent, _ = await self._reading.model(call, EndpointPatch)
+        sent, _ = await self._parser.model(call, EndpointPatch)
         endpoint = await self._of(call)
         try:
             changed = await self._endpoints.change(
@@ -144,7 +144,7 @@ class WebhookEndpointsResource:
     )
     async def rotate_secret(self, call: Call) -> Response:
         """Give an endpoint a new secret."""
-        sent, _ = await self._reading.model(call, RotateIn)
+        sent, _ = await self._parser.model(call, RotateIn)
         endpoint = await self._of(call)
         rotated = await self._endpoints.rotate(call.scope, endpoint.endpoint_id, sent.overlap_seconds)
         call.record("webhook_secret_rotated", endpoint_id=endpoint.endpoint_id)
@@ -221,7 +221,7 @@ class WebhookEndpointsResource:
     )
     async def replay_deliveries(self, call: Call) -> Response:
         """Send a span again, under the same ids."""
-        sent, _ = await self._reading.model(call, ReplayIn)
+        sent, _ = await self._parser.model(call, ReplayIn)
         endpoint = await self._of(call)
         async with self._database.transaction() as connection:
             count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)

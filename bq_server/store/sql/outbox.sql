@@ -3,7 +3,7 @@
 SELECT endpoint_id, event_types, waiting FROM webhook_endpoints
 WHERE project = :project AND environment = :environment AND off_because IS NULL;
 
--- name: put_off(endpoint_id, participants)
+-- name: put_off_until(endpoint_id, participants)
 -- Until when what waits of these participants, given as JSON, was put off: new deliveries stand behind it.
 SELECT given.value, (
     SELECT next_at FROM webhook_deliveries
