@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bq_server.cli import (
+    audit,
     backup,
     dead,
     doctor,
@@ -55,6 +56,7 @@ app.command("licenses")(version.licenses)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")
 app.add_typer(facts.app, name="facts")
 app.add_typer(participants.app, name="participants")

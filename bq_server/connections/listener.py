@@ -11,9 +11,11 @@ import structlog
 
 from bq_server.api.problems import problem_reply
 from bq_server.concurrency.notifier import Notifier
-from bq_server.connections.hypercorn import HypercornConnection
+from bq_server.connections.hypercorn import HypercornConnection, agreed_protocol
+from bq_server.connections.tls import Certificate, Handshake
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
+from bq_server.lane.connection import address_of
 from bq_server.metrics.counts import ConnectionCounts
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.descriptors import RESERVE, in_use
@@ -100,16 +102,21 @@ class Listener:
         enter: Enter | None = None,
         *,
         write_seconds: float,
+        certificate: Certificate | None = None,
+        handshake_seconds: float = 10.0,
     ) -> None:
         """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does.
 
-        A client that took nothing of what waits for it for `write_seconds` is cut off.
+        A client that took nothing of what waits for it for `write_seconds` is cut off. With a certificate all of them
+        speak TLS, which is agreed within `handshake_seconds`.
         """
         self._stalled_sweeps = max(1, int(write_seconds / SWEEP_SECONDS))
         self._status = status
         self._ids = ids
         self._serve = serve
         self._enter = enter
+        self._certificate = certificate
+        self._handshake_seconds = handshake_seconds
         self._loop = asyncio.get_running_loop()
         self._open: dict[asyncio.Transport, Open] = {}
         self._by_address: Counter[str] = Counter()
@@ -122,12 +129,36 @@ class Listener:
 
     def protocol(self) -> asyncio.Protocol:
         """For a new connection."""
+        if self._certificate is not None:
+            return Handshake(self, self._certificate.context, self._handshake_seconds)
+        return self._entrance()
+
+    def _entrance(self) -> asyncio.Protocol:
         return _Straight(self) if self._enter is None else self._enter(self)
+
+    def secured(self, before: asyncio.Transport, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
+        """TLS is agreed: HTTP/2 is for Hypercorn, and HTTP/1.1 begins as it does without TLS."""
+        if (counted := self._open.pop(before, None)) is None:
+            transport.abort()
+            return
+        self._open[transport] = counted
+        if agreed_protocol(transport) == "h2":
+            self.hand_over(transport, data, ended=ended)
+            return
+        entrance = self._entrance()
+        transport.set_protocol(entrance)
+        entrance.connection_made(transport)
+        if data:
+            entrance.data_received(data)
+        if ended and not entrance.eof_received():
+            transport.close()
 
     def admit(self, transport: asyncio.Transport, guest: Guest) -> bool:
         """Count the connection in; or else answer it that it can't be served, and let it go."""
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if (counted := self._open.get(transport)) is not None:
+            counted.guest = guest  # it was counted before TLS was agreed
+            return True
+        address = address_of(transport)
         limits = self._status.limits
         if len(self._open) >= limits.total:
             self._turn_away(transport, f"as many connections are open as may be, {limits.total}")
@@ -201,8 +232,8 @@ class Listener:
             self._logged = now
             log.warning("connections.full", reason=reason)
         transport.set_protocol(_TurnedAway(self, transport))
-        if len(self._turned_away) >= TURNED_AWAY:
-            transport.abort()
+        if len(self._turned_away) >= TURNED_AWAY or self._certificate is not None:
+            transport.abort()  # what is said without TLS, nobody would understand
             return
         self._turned_away[transport] = 0
         request_id = self._ids.new("req")

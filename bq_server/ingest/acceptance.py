@@ -13,7 +13,7 @@ from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.events import Event, Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
+from bq_server.processing.processor import Conflict, Guard, Note, Outcome, Processed, Processor
 from bq_server.refusals import Code, Refusal
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
@@ -225,8 +225,11 @@ class Intake:
         outcomes = iter(await self._processor.process_separately([event for group in groups for event in group]))
         return [list(islice(outcomes, len(group))) for group in groups]
 
-    async def record(self, event: Event, guard: Guard) -> Made | NotTaken:
-        """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
+    async def record(self, event: Event, guard: Guard, note: Note | None = None) -> Made | NotTaken:
+        """Make a fact of one event before answering, unless the guard raises, inside the transaction.
+
+        So is `note` called with the new fact.
+        """
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
@@ -235,7 +238,7 @@ class Intake:
             if isinstance(mine, NotTaken):
                 return mine
             try:
-                outcome = await self._processor.process_guarded(mine, guard)
+                outcome = await self._processor.process_guarded(mine, guard, note)
             except BaseException:
                 await self._release([mine])
                 raise

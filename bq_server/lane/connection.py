@@ -17,6 +17,12 @@ SLOW_SWEEPS = 2
 """A request that took so many sweeps to arrive is left to those who have time."""
 
 
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """The address of the other end; '' where it has none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
 class Host(Protocol):
     """Whoever let the connection in."""
 
@@ -42,6 +48,7 @@ class LaneConnection(asyncio.Protocol):
         self._host = host
         self._idle_sweeps = idle_sweeps
         self._transport: asyncio.Transport
+        self._peer = ""
         self._exchanges: deque[Exchange | RefusedUnread] = deque()
         self._held = bytearray()
         """What was read and does not make a whole request, or waits for its turn."""
@@ -61,6 +68,7 @@ class LaneConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._peer = address_of(self._transport)
         self._host.admit(self._transport, self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
@@ -136,9 +144,14 @@ class LaneConnection(asyncio.Protocol):
                 self._head = known
                 break
             self._head = None
-            exchange = Exchange(self._lane, head, key, self._answered)
+            limited = self._lane.admission.limits.limits(key)
+            standing = self._lane.standing(key, self._peer, bytes(data[start : start + size])) if limited else None
+            exchange = Exchange(self._lane, head, key, self._answered, standing)
             self._exchanges.append(exchange)
-            self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
+            if standing is None or not standing.over:
+                self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
+            else:
+                exchange.refuse_over_limit(self._lane.clocks.real())
             start = end
             if head.closes:
                 start = len(data)  # what comes after it is nobody's

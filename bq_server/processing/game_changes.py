@@ -14,6 +14,7 @@ from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.refold_job import Refolding
 from bq_server.store import facts, games, participants, state
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.games import Refold
 
@@ -49,6 +50,8 @@ class ApplyPlan:
     """Definitions that are computed anew, in the background, for every participant."""
     participants_affected: int
     """How many participants have a fact that a changed, removed or backfilled definition listens to."""
+    changes_something: bool = True
+    """Whether the document is another one, if only in the order of its definitions."""
 
 
 def definitions_of(game: Game) -> dict[str, BaseModel]:
@@ -68,7 +71,9 @@ class Applying:
         self._ids = ids
         self._clocks = clocks
 
-    async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
+    async def apply(
+        self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False, act: Act | None = None
+    ) -> ApplyPlan:
         """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
@@ -76,6 +81,9 @@ class Applying:
         """
         async with self._database.transaction(undo=dry_run) as connection:
             plan = await self._apply(connection, scope, game, backfill=backfill)
+            if act is not None and plan.changes_something:
+                changes = {name: getattr(plan, name) for name in ("added", "changed", "removed")}
+                await act.keep(connection, version=plan.version, backfill=backfill, **changes)
         self._refolding.wake()
         return plan
 
@@ -109,7 +117,8 @@ class Applying:
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
         if not changed and list(before.items()) == list(after.items()):
-            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
+            version = await games.version(connection, scope)
+            return ApplyPlan(version, [], [], [], len(after), [], 0, changes_something=False)
         again = [key for key in added if applied.get(key) == REMOVED]
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}

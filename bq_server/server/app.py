@@ -94,13 +94,13 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     intake = await start_intake(site, store, stream, processing)
     sandbox = open_sandbox(site, store, stream, processing)
     await follow_game_file(site, processing)
-    keyring = await open_door(site, store)
+    admission = await open_door(site, store)
     delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
-        keyring,
+        admission,
         intake.intake,
         intake.parser,
         store.clocks,
@@ -117,7 +117,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     operations = list(operations_of(*resources(site, rooms, health, sources)))
     running.log(site.directory)
     docs = DocsResource(operations, __version__, intake.parser.limits)
-    return [*routes(operations, keyring, store.clocks), *docs.routes]
+    return [*routes(operations, admission, store.clocks), *docs.routes]
 
 
 def _take(site: Site) -> None:

@@ -22,6 +22,7 @@ from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
+from bq_server.processing.catalog_indexing import CatalogIndexing
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.game_changes import Applying
 from bq_server.processing.game_file import GameFile
@@ -40,6 +41,7 @@ from bq_server.server.running import Running
 from bq_server.settings import Settings
 from bq_server.store import environments, installation
 from bq_server.store import keys as api_keys
+from bq_server.store.catalog import CatalogCaps
 from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
@@ -105,6 +107,7 @@ class ProcessingRoom:
     consumer: Consumer
     refolding: Refolding
     applying: Applying
+    indexing: CatalogIndexing
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,8 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
 async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
     """Begin to turn messages into facts, and to refold what changes of the game left to do."""
     games = Games()
-    processor = Processor(store.database, site.ids, store.clocks, games)
+    caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
+    processor = Processor(store.database, site.ids, store.clocks, games, caps)
     handler = MessageProcessor(processor, site.clock).process
     name = site.ids.new("consumer")
     consumer = Consumer(stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals)
@@ -200,7 +204,9 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     refolding = Refolding(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refolding.run()))
     applying = Applying(store.database, games, refolding, site.ids, store.clocks)
-    return ProcessingRoom(games, processor, consumer, refolding, applying)
+    indexing = CatalogIndexing(store.database)
+    await site.stack.enter_async_context(background(indexing.run()))
+    return ProcessingRoom(games, processor, consumer, refolding, applying, indexing)
 
 
 async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
@@ -267,7 +273,7 @@ async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
     """Apply the game that the settings name, and again whenever its file changes. Raises `GameUnusable`."""
     if site.settings.game is None:
         return
-    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.applying)
+    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.applying, site.clock)
     if not await file.apply():
         raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
     await site.stack.enter_async_context(background(file.watch()))

@@ -3,6 +3,7 @@
 from functools import partial
 
 from bq_server import __version__
+from bq_server.api.resources.audit_log import AuditLogResource
 from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
@@ -34,7 +35,7 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
     return [
         EventsResource(intake.intake, processing.processor, intake.messages, sandbox.settling, database, parser),
         FactsResource(database),
-        CatalogResource(database),
+        CatalogResource(database, processing.indexing),
         GamifyResource(intake.intake, database, parser),
         ParticipantStateResource(database, games, clocks),
         ParticipantsResource(intake.intake, database, games, parser, clocks),
@@ -52,7 +53,8 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
             parser,
         ),
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
-        DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
+        DeadLettersResource(GivenUpMessages(rooms.stream.letters), database),
+        AuditLogResource(database),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
     ]

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 import anyio._backends._asyncio  # noqa: F401 - see below
+import structlog
 import uvloop
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.worker_context import WorkerContext
@@ -19,6 +20,8 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 from bq_server.api.resources import metrics
 from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
+from bq_server.connections.tls import Certificate, CertificateUnusable
+from bq_server.delivery.addresses import is_loopback
 from bq_server.lane.connection import LaneConnection
 from bq_server.runtime import collector, descriptors
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
@@ -47,6 +50,13 @@ REQUESTS_PER_CONNECTION = 2**31
 SWITCH_SECONDS = 0.001
 """How long the thread that folds facts may keep the interpreter while requests wait; Python's default is 5 ms."""
 
+IN_CLEAR_ADVICE = (
+    "keys can be read on the way: give --tls-cert and --tls-key, "
+    "or put a proxy with TLS in front and say --behind-proxy"
+)
+
+log = structlog.get_logger("bq_server")
+
 Announce = Callable[[Settings, socket.socket, Running], None]
 
 
@@ -70,6 +80,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     running: Running = app.state.running
     stopping = Stopping(running)
     stopping.heed_signals()
+    certificate = _certificate(settings)
     if settings.stop_with_stdin:
         stopping.heed_stdin()
     listening = _bind(settings)
@@ -83,17 +94,20 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if living.done():
             await living
         context = WorkerContext(None)
-        listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
+        serve = partial(_connection, settings, served, config, context, state)
+        listener = _listener(settings, running, serve, certificate)
         server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
         sys.setswitchinterval(SWITCH_SECONDS)
         collector.relax()
         announce(settings, listening, running)
         notify("READY=1")
+        following = asyncio.create_task(_follow(certificate))
         loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
         await stopping.wait()
         await context.terminated.set()
         server.close()
         loading.cancel()
+        following.cancel()
         await listener.close(settings.shutdown_timeout_seconds)
         await lifespan.wait_for_shutdown()
     except (LifespanFailureError, LifespanTimeoutError) as error:
@@ -125,7 +139,29 @@ def _connection(
     )
 
 
-def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        if is_exposed(settings):
+            log.warning("server.in_clear", host=settings.host, advice=IN_CLEAR_ADVICE)
+        return None
+    try:
+        return Certificate(settings.tls_cert, settings.tls_key)
+    except CertificateUnusable as error:
+        raise StartFailed(str(error)) from error
+
+
+async def _follow(certificate: Certificate | None) -> None:
+    if certificate is not None:
+        await certificate.follow()
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Whether others than this machine may reach the server without TLS."""
+    proxied = settings.behind_proxy or settings.trusted_proxies is not None
+    return settings.tls_cert is None and not proxied and not is_loopback(settings.host)
+
+
+def _listener(settings: Settings, running: Running, serve: Serve, certificate: Certificate | None) -> Listener:
     """The listener, with the lane before Hypercorn where it is wanted."""
     lane = running.lane
     assert lane is not None, "the application has started"  # noqa: S101
@@ -135,7 +171,15 @@ def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
-    return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
+    return Listener(
+        status,
+        lane.ids,
+        serve,
+        enter,
+        write_seconds=settings.write_timeout_seconds,
+        certificate=certificate,
+        handshake_seconds=settings.read_timeout_seconds,
+    )
 
 
 def _config(settings: Settings) -> Config:

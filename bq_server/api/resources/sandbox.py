@@ -129,10 +129,9 @@ class SandboxResource:
         sent, _ = await self._parser.model(call, ClockIn)
         async with self._settled(call):
             try:
-                await self._timekeeping.set(call.scope, sent.now, frozen=sent.frozen)
+                await self._timekeeping.set(call.act("clock_set"), call.scope, sent.now, frozen=sent.frozen)
             except BeyondTheCalendar:
                 raise _beyond("now") from None
-            call.record("clock_set", now=format_timestamp(sent.now), frozen=sent.frozen)
             return self._clock(call)
 
     @operation(
@@ -147,8 +146,7 @@ class SandboxResource:
         """Let the environment read the real clock again."""
         call.in_sandbox()
         async with self._settled(call):
-            await self._timekeeping.give_back(call.scope)
-            call.record("clock_given_back")
+            await self._timekeeping.give_back(call.act("clock_given_back"), call.scope)
             return self._clock(call)
 
     @operation(
@@ -167,10 +165,9 @@ class SandboxResource:
         sent, _ = await self._parser.model(call, AdvanceIn)
         async with self._settled(call):
             try:
-                await self._timekeeping.advance(call.scope, sent.by)
+                await self._timekeeping.advance(call.act("clock_advanced"), call.scope, sent.by)
             except BeyondTheCalendar:
                 raise _beyond("by") from None
-            call.record("clock_advanced", now=format_timestamp(self._clocks.now(call.scope)))
             return self._clock(call)
 
     @operation(
@@ -188,8 +185,8 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ResetIn)
         async with self._turns.take(call.scope, sent.timeout_ms / 1000):
-            await self._resetting.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
-            call.record("environment_reset", game=sent.game)
+            act = call.act("environment_reset")
+            await self._resetting.reset(act, call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     @operation(
@@ -229,8 +226,7 @@ class SandboxResource:
         body = await read_body(call.request, MOST_IMPORT_BYTES, IMPORT_SECONDS, also=NDJSON)
         story = await read_story(body, self._parser.limits)
         async with self._turns.take(call.scope, SETTLE_SECONDS):
-            laid = await self._importing.lay(call.scope, story, SETTLE_SECONDS)
-            call.record("environment_imported", facts=laid.facts, participants=laid.participants, game=laid.game)
+            laid = await self._importing.lay(call.act("environment_imported"), call.scope, story, SETTLE_SECONDS)
         return json_response(ImportAnswer(facts=laid.facts, participants=laid.participants, game=laid.game))
 
     @asynccontextmanager
