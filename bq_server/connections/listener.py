@@ -12,7 +12,7 @@ import structlog
 from bq_server.api.problems import problem_reply
 from bq_server.concurrency.notifier import Notifier
 from bq_server.connections.hypercorn import HypercornConnection, agreed_protocol
-from bq_server.connections.tls import Certificate, Handshake
+from bq_server.connections.tls import Handshake
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.connection import address_of
@@ -102,25 +102,20 @@ class Listener:
         enter: Enter | None = None,
         *,
         write_seconds: float,
-        certificate: Certificate | None = None,
-        handshake_seconds: float = 10.0,
     ) -> None:
         """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does.
 
-        A client that took nothing of what waits for it for `write_seconds` is cut off. With a certificate all of them
-        speak TLS, which is agreed within `handshake_seconds`.
+        A client that took nothing of what waits for it for `write_seconds` is cut off.
         """
         self._stalled_sweeps = max(1, int(write_seconds / SWEEP_SECONDS))
         self._status = status
         self._ids = ids
         self._serve = serve
         self._enter = enter
-        self._certificate = certificate
-        self._handshake_seconds = handshake_seconds
         self._loop = asyncio.get_running_loop()
-        self._open: dict[asyncio.Transport, Open] = {}
+        self._open: dict[asyncio.Transport | Handshake, Open] = {}
         self._by_address: Counter[str] = Counter()
-        self._turned_away: dict[asyncio.Transport, int] = {}
+        self._turned_away: dict[asyncio.Transport | Handshake, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = Date()
         self._released = Notifier()
@@ -129,31 +124,22 @@ class Listener:
 
     def protocol(self) -> asyncio.Protocol:
         """For a new connection."""
-        if self._certificate is not None:
-            return Handshake(self, self._certificate.context, self._handshake_seconds)
-        return self._entrance()
-
-    def _entrance(self) -> asyncio.Protocol:
         return _Straight(self) if self._enter is None else self._enter(self)
 
-    def secured(self, before: asyncio.Transport, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
+    def secured(self, before: Handshake, transport: asyncio.Transport) -> None:
         """TLS is agreed: HTTP/2 is for Hypercorn, and HTTP/1.1 begins as it does without TLS."""
         if (counted := self._open.pop(before, None)) is None:
             transport.abort()
             return
         self._open[transport] = counted
         if agreed_protocol(transport) == "h2":
-            self.hand_over(transport, data, ended=ended)
+            self.hand_over(transport, b"")
             return
-        entrance = self._entrance()
-        transport.set_protocol(entrance)
-        entrance.connection_made(transport)
-        if data:
-            entrance.data_received(data)
-        if ended and not entrance.eof_received():
-            transport.close()
+        protocol = self.protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
-    def admit(self, transport: asyncio.Transport, guest: Guest) -> bool:
+    def admit(self, transport: asyncio.Transport | Handshake, guest: Guest) -> bool:
         """Count the connection in; or else answer it that it can't be served, and let it go."""
         if (counted := self._open.get(transport)) is not None:
             counted.guest = guest  # it was counted before TLS was agreed
@@ -172,7 +158,7 @@ class Listener:
         self._status.counts.admitted += 1
         return True
 
-    def release(self, transport: asyncio.Transport) -> None:
+    def release(self, transport: asyncio.Transport | Handshake) -> None:
         """The connection is gone."""
         gone = self._open.pop(transport, None)
         self._turned_away.pop(transport, None)
@@ -225,15 +211,17 @@ class Listener:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(self._tasks, timeout=seconds)
 
-    def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
+    def _turn_away(self, transport: asyncio.Transport | Handshake, reason: str) -> None:
         self._status.counts.turned_away += 1
         now = self._loop.time()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
             log.warning("connections.full", reason=reason)
+        if isinstance(transport, Handshake):
+            return  # what is said without TLS, nobody would understand
         transport.set_protocol(_TurnedAway(self, transport))
-        if len(self._turned_away) >= TURNED_AWAY or self._certificate is not None:
-            transport.abort()  # what is said without TLS, nobody would understand
+        if len(self._turned_away) >= TURNED_AWAY:
+            transport.abort()
             return
         self._turned_away[transport] = 0
         request_id = self._ids.new("req")

@@ -1,8 +1,9 @@
 """TLS before anything else: the certificate, which may change while the server runs, and the handshake."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,8 +17,11 @@ LOOK_SECONDS = 2.0
 SHUTDOWN_SECONDS = 5.0
 """How long a connection that was closed may take to say so."""
 
-MOST_HELD = 64 << 10
-"""Bytes that may come with the end of the handshake, before anybody reads."""
+AT_ONCE = 64
+"""Connections accepted before others have their turn."""
+
+PAUSE_SECONDS = 1.0
+"""After a connection could not be accepted."""
 
 
 class CertificateUnusable(Exception):
@@ -85,77 +89,120 @@ class Certificate:
 
 
 class SecureHost(Protocol):
-    """Whoever let the connection in."""
+    """Whoever lets connections in."""
 
-    def admit(self, transport: asyncio.Transport, guest: "Handshake") -> bool:
-        """Whether it may stay; if not, the host sees to it."""
+    def admit(self, transport: "Handshake", guest: "Handshake") -> bool:
+        """Whether it may stay; if not, the host ends it."""
 
-    def secured(self, before: asyncio.Transport, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
-        """TLS is agreed: from now on the connection is spoken to by another transport, by which this has come."""
+    def secured(self, before: "Handshake", transport: asyncio.Transport) -> None:
+        """TLS is agreed: from now on the connection is this transport, which nothing has been read from."""
 
-    def release(self, transport: asyncio.Transport) -> None:
+    def release(self, transport: "Handshake") -> None:
         """The connection is gone."""
 
 
 class Handshake(asyncio.Protocol):
-    """A connection until TLS is agreed. It counts as open from its first moment."""
+    """A connection until TLS is agreed. Towards its host it is the connection's transport, of which nothing is sent."""
 
-    def __init__(self, host: SecureHost, context: ssl.SSLContext, seconds: float) -> None:
-        """`seconds`: in which it has to be agreed."""
+    def __init__(self, host: SecureHost, accepted: socket.socket, peer: Any) -> None:
         self._host = host
-        self._context = context
-        self._seconds = seconds
-        self._held = bytearray()
-        self._ended = False
-        self._tcp: asyncio.Transport
+        self._socket = accepted
+        self._peer = peer
         self._task: asyncio.Task[None] | None = None
 
+    def begin(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Agree TLS within so many seconds, if the host lets the connection in."""
+        if self._host.admit(self, self):
+            self._task = asyncio.get_running_loop().create_task(self._agree(context, seconds))
+        else:
+            self._socket.close()
+
+    async def _agree(self, context: ssl.SSLContext, seconds: float) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self,
+                self._socket,
+                ssl=context,
+                ssl_handshake_timeout=seconds,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+        except OSError as error:  # also what ssl raises, and the time that is over
+            log.debug("tls.not_agreed", reason=str(error))
+        finally:
+            self._host.release(self)  # unless it goes on with another transport, it is gone
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the transport of TCP; the one of TLS says nothing."""
-        self._tcp = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        if self._host.admit(self._tcp, self):
-            self._task = asyncio.get_running_loop().create_task(self._agree())
+        """Called when TLS is agreed."""
+        self._host.secured(self, cast("asyncio.Transport", transport))  # uvloop's is no subclass
 
-    def data_received(self, data: bytes) -> None:
-        """Called by the transport of TLS, for what came with the end of the handshake."""
-        self._held += data
-        if len(self._held) > MOST_HELD:
-            self._tcp.abort()
+    def abort(self) -> None:
+        """End it."""
+        if self._task is not None:
+            self._task.cancel()
 
-    def eof_received(self) -> bool:
-        """Called by the transport of TLS."""
-        self._ended = True
-        return True
+    def get_extra_info(self, name: str) -> Any:
+        """What a transport tells of itself: here, whose it is."""
+        return self._peer if name == "peername" else None
 
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
-        """Called by whichever transport is lost before somebody else has the connection."""
-        self._host.release(self._tcp)
+    def get_write_buffer_size(self) -> int:
+        """How much waits to be sent."""
+        return 0
 
     def sweep(self) -> None:
         """Nothing: the handshake has its own time."""
 
     def stop(self) -> None:
         """Called when the server stops."""
-        self._tcp.abort()
+        self.abort()
 
-    async def _agree(self) -> None:
-        loop = asyncio.get_running_loop()
-        start: Callable[..., Any] = loop.start_tls
-        try:
-            tls = await start(
-                self._tcp,
-                self,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=self._seconds,
-                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-            )
-        except (OSError, EOFError) as error:  # also what ssl raises, and the time that is over
-            log.debug("tls.not_agreed", reason=str(error))
-            self._tcp.abort()
-            self._host.release(self._tcp)
-            return
-        if tls is None or tls.is_closing():
-            self._host.release(self._tcp)
-            return
-        self._host.secured(self._tcp, tls, bytes(self._held), ended=self._ended)
+
+class TlsAcceptor:
+    """Accepts connections that speak TLS, so that each is counted from its first moment.
+
+    A server of asyncio tells of a connection once TLS is agreed: till then nobody would know how many there are.
+    """
+
+    def __init__(self, listening: socket.socket, host: SecureHost, certificate: Certificate, seconds: float) -> None:
+        """`seconds`: in which TLS has to be agreed."""
+        self._listening = listening
+        self._host = host
+        self._certificate = certificate
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._following = self._loop.create_task(certificate.follow())
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self, backlog: int) -> None:
+        """Begin."""
+        self._listening.setblocking(False)
+        self._listening.listen(backlog)
+        self._go_on()
+
+    def close(self) -> None:
+        """Accept no more; connections that are there stay."""
+        self._following.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                accepted, peer = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor or no memory is left: they come back as connections end.
+                log.error("tls.not_accepted", reason=error.strerror)
+                self._loop.remove_reader(self._listening)
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)
+                return
+            accepted.setblocking(False)
+            with suppress(OSError):
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            Handshake(self._host, accepted, peer).begin(self._certificate.context, self._seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from bq_server.concurrency.byte_budget import Lease
 from bq_server.lane.exchange import Exchange, RefusedUnread
@@ -17,7 +17,14 @@ SLOW_SWEEPS = 2
 """A request that took so many sweeps to arrive is left to those who have time."""
 
 
-def address_of(transport: asyncio.BaseTransport) -> str:
+class Transport(Protocol):
+    """What tells whose connection it is."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """`peername`, among others."""
+
+
+def address_of(transport: Transport) -> str:
     """The address of the other end; '' where it has none."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""

@@ -20,7 +20,7 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 from bq_server.api.resources import metrics
 from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
-from bq_server.connections.tls import Certificate, CertificateUnusable
+from bq_server.connections.tls import Certificate, CertificateUnusable, TlsAcceptor
 from bq_server.delivery.addresses import is_loopback
 from bq_server.lane.connection import LaneConnection
 from bq_server.runtime import collector, descriptors
@@ -95,19 +95,17 @@ async def _serve(settings: Settings, announce: Announce) -> None:
             await living
         context = WorkerContext(None)
         serve = partial(_connection, settings, served, config, context, state)
-        listener = _listener(settings, running, serve, certificate)
-        server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
+        listener = _listener(settings, running, serve)
+        server = await _accepting(settings, listening, listener, certificate)
         sys.setswitchinterval(SWITCH_SECONDS)
         collector.relax()
         announce(settings, listening, running)
         notify("READY=1")
-        following = asyncio.create_task(_follow(certificate))
         loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
         await stopping.wait()
         await context.terminated.set()
         server.close()
         loading.cancel()
-        following.cancel()
         await listener.close(settings.shutdown_timeout_seconds)
         await lifespan.wait_for_shutdown()
     except (LifespanFailureError, LifespanTimeoutError) as error:
@@ -150,18 +148,13 @@ def _certificate(settings: Settings) -> Certificate | None:
         raise StartFailed(str(error)) from error
 
 
-async def _follow(certificate: Certificate | None) -> None:
-    if certificate is not None:
-        await certificate.follow()
-
-
 def is_exposed(settings: Settings) -> bool:
     """Whether others than this machine may reach the server without TLS."""
     proxied = settings.behind_proxy or settings.trusted_proxies is not None
     return settings.tls_cert is None and not proxied and not is_loopback(settings.host)
 
 
-def _listener(settings: Settings, running: Running, serve: Serve, certificate: Certificate | None) -> Listener:
+def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
     """The listener, with the lane before Hypercorn where it is wanted."""
     lane = running.lane
     assert lane is not None, "the application has started"  # noqa: S101
@@ -171,15 +164,18 @@ def _listener(settings: Settings, running: Running, serve: Serve, certificate: C
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
-    return Listener(
-        status,
-        lane.ids,
-        serve,
-        enter,
-        write_seconds=settings.write_timeout_seconds,
-        certificate=certificate,
-        handshake_seconds=settings.read_timeout_seconds,
-    )
+    return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
+
+
+async def _accepting(
+    settings: Settings, listening: socket.socket, listener: Listener, certificate: Certificate | None
+) -> asyncio.Server | TlsAcceptor:
+    """Let connections in, until it is closed."""
+    if certificate is None:
+        return await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
+    acceptor = TlsAcceptor(listening, listener, certificate, settings.read_timeout_seconds)
+    acceptor.start(BACKLOG)
+    return acceptor
 
 
 def _config(settings: Settings) -> Config:
