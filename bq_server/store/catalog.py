@@ -24,8 +24,9 @@ PAGE_PROPERTIES = 5_000
 """Property and type pairs in one page."""
 
 MOST_SIMILAR = 10
-MOST_FORMS = 20
-"""Names and forms that are looked at for one name: thousands may share a variant."""
+MOST_FORMS = 12
+OF_ONE_FORM = 3
+"""What is told of a name, and what is looked at for it: thousands may share a variant, or a form."""
 
 _JSON_TYPES: Mapping[type, str] = {
     str: "string",
@@ -211,7 +212,7 @@ def _similar(connection: Any, own: Mapping[str, str], event_name: str) -> list[s
     wanted = dumps(sorted(similarity.variants(form)))
     rows = list(_writing.alike(connection, **own, plain=text, limit=MOST_SIMILAR + 1))
     for (other,) in _writing.forms_sharing(connection, **own, variants=wanted, form=form, limit=MOST_FORMS):
-        rows += _writing.of_form(connection, **own, form=other, limit=MOST_SIMILAR)
+        rows += _writing.of_form(connection, **own, form=other, limit=OF_ONE_FORM)
     close = [(-count, name) for name, other, count in rows if name != event_name and similarity.are_close(text, other)]
     return [name for _, name in sorted(close)[:MOST_SIMILAR]]
 

@@ -142,8 +142,7 @@ async def test_many_names_cost_a_page_what_few_do(tmp_path: Path) -> None:
                 pass
             costs.append(await page_seconds(database))
     few, many = costs
-    assert many < 20 * few, f"{few * 1e3:.1f} ms and {many * 1e3:.1f} ms: forty times as many names"
-    assert many < 2
+    assert many < 5 * few, f"{few * 1e3:.1f} ms and {many * 1e3:.1f} ms: forty times as many names"
 
 
 async def test_similar_names_are_found_among_many(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ async def _api(database: Database, asked: Json, name: str, scope: Scope) -> Json
                 "event_name": {each: _ids(await client.all_facts(event_name=each)) for each in events},
                 "participant": {each: _ids(await client.all_facts(participant_id=each)) for each in everyone},
             },
-            "catalog": await client.get("/events/catalog"),
+            "catalog": {"events": (await client.get("/events/catalog", limit=1000))["events"]},
             "catalog_of": {each: await client.get(f"/events/catalog/{quote(each, safe='')}") for each in events},
             "participants": {each: await _participant(client, each) for each in everyone},
             "unknown_participant": await client.get("/gamify/participants/nobody"),
