@@ -5,7 +5,7 @@ The facts are the authority on keys, for ever. The stream's claims cover what is
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, cast
 
@@ -286,8 +286,7 @@ class Intake:
             return await self._given_up(event, held.message_id)
         if held.event_id == event.event_id:
             return event
-        return replace(
-            event,
+        return event._replace(
             event_id=held.event_id,
             message_id=held.message_id,
             received_at=held.received_at,
