@@ -33,10 +33,14 @@ class Stopping:
         await self._asked.wait()
 
     def heed_signals(self) -> None:
-        """Let SIGINT, SIGTERM and, unless it was to be ignored, SIGHUP begin the end."""
+        """Let SIGINT, SIGTERM and, unless the parent ignored it, SIGHUP begin the end.
+
+        A shell ignores SIGINT for what it starts in the background; whoever sends it all the same means it. An ignored
+        SIGHUP is what `nohup` does.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._loop.add_signal_handler(number, self._on_signal, number)
 
     def heed_stdin(self) -> None:
