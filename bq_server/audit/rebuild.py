@@ -22,7 +22,7 @@ from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
 
 
-class Replaying:
+class Rebuilder:
     """Writes state anew, one participant in one transaction, so that it can be stopped and begun again.
 
     Nobody else may write meanwhile.

@@ -99,7 +99,7 @@ class CheckedParticipant:
     """Definitions that were left out: their past is still being counted."""
 
 
-class Verifying:
+class Verifier:
     """Reads beside whoever writes; each participant as of one moment."""
 
     def __init__(self, database: Database) -> None:

@@ -38,7 +38,7 @@ NOTHING = {"lock", "lost+found"}
 """What may lie in a data directory that holds nothing."""
 
 
-class Restoring:
+class Restore:
     """Puts one backup into one data directory."""
 
     def __init__(

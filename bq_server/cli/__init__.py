@@ -66,8 +66,8 @@ app.add_typer(harness.app, name="harness")
 def main() -> None:
     """The executable's entry point."""
     collector.resume()
-    # All three as Ctrl-C does, whatever the parent ignored, so that a command cleans up behind itself; but what was told
-    # to outlive its terminal still does.
+    # As Ctrl-C does, so that a command cleans up behind itself. Of what the parent ignored only a hangup stays ignored:
+    # what was told to outlive its terminal still does.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

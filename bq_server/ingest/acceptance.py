@@ -21,7 +21,7 @@ from bq_server.store.facts import StoredFact
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
-from bq_server.stream.writer import Appended, Claim, Dead, Gone, Message, Result, Writer
+from bq_server.stream.writer import Appended, AppendResult, Claim, Dead, Gone, Message, Writer
 
 Accepted = Appended
 
@@ -33,7 +33,7 @@ LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RecordedFact:
     """The event is this fact; `repeated` when an earlier request brought it."""
 
     fact: StoredFact
@@ -41,7 +41,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotAccepted:
     """The event was not taken because of what its idempotency key was used for; nothing was changed."""
 
     idempotency_key: str
@@ -58,7 +58,7 @@ class NotTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp(NotTaken):
+class DeadLettered(NotAccepted):
     """The very event was accepted before and could not be processed."""
 
     message_id: str
@@ -75,7 +75,7 @@ class GivenUp(NotTaken):
 
 
 @dataclass(frozen=True, slots=True)
-class Conflicting(NotTaken):
+class KeyConflict(NotAccepted):
     """The event's idempotency key belongs to an event that says something else."""
 
     code = Code.IDEMPOTENCY_CONFLICT
@@ -117,7 +117,7 @@ class Intake:
             self._look_up, group_weight=1_000, waiting_weight=100_000
         )
 
-    async def accept(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
+    async def accept(self, events: Sequence[Event]) -> list[Accepted | NotAccepted]:
         """Put the events into the stream, all in one step; answer one result for each.
 
         When this returns they are as durable as the stream is.
@@ -127,14 +127,14 @@ class Intake:
                 return list(cast("Sequence[Accepted]", await self._append(events))) if events else []
             return await self._accept_keyed(events)
 
-    async def _accept_keyed(self, events: Sequence[Event]) -> list[Accepted | NotTaken]:
-        results: list[Accepted | NotTaken | None] = []
+    async def _accept_keyed(self, events: Sequence[Event]) -> list[Accepted | NotAccepted]:
+        results: list[Accepted | NotAccepted | None] = []
         known = await self._known_soon(events)
         for event, fact in zip(events, known, strict=True):
             if fact is None:
                 results.append(None)
             elif fact.fingerprint != event.fingerprint:
-                results.append(Conflicting(event.idempotency_key or ""))
+                results.append(KeyConflict(event.idempotency_key or ""))
             elif fact.message_id is not None:
                 results.append(Accepted(fact.message_id, repeated=True))
                 self._counts.accepted["async"] += 1
@@ -152,14 +152,14 @@ class Intake:
             results[position] = result
         return [result for result in results if result is not None]
 
-    async def _taken(self, event: Event, answer: Result) -> Accepted | NotTaken:
+    async def _taken(self, event: Event, answer: AppendResult) -> Accepted | NotAccepted:
         """What an event with a key came to by what the stream has answered."""
         if isinstance(answer, Gone):
             # The message under its key left the stream since the facts were asked: most likely it is one now.
             (fact,) = await self._known([event])
             if fact is not None:
                 same = fact.fingerprint == event.fingerprint
-                return Accepted(answer.message_id, repeated=True) if same else Conflicting(event.idempotency_key or "")
+                return Accepted(answer.message_id, repeated=True) if same else KeyConflict(event.idempotency_key or "")
             # It was lost: this one takes its place.
             (answer,) = await self._append([event], replaces=answer.message_id)
         match answer:
@@ -170,14 +170,14 @@ class Intake:
             case Gone():
                 raise StreamUnavailable("messages vanish from the stream")
             case _:
-                return Conflicting(event.idempotency_key or "")
+                return KeyConflict(event.idempotency_key or "")
 
-    async def _given_up(self, event: Event, message_id: str) -> GivenUp:
+    async def _given_up(self, event: Event, message_id: str) -> DeadLettered:
         letter = await self._lookup.dead(message_id)
         reason = "it was a dead letter a moment ago" if letter is None else letter.reason
-        return GivenUp(event.idempotency_key or "", message_id, reason)
+        return DeadLettered(event.idempotency_key or "", message_id, reason)
 
-    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotTaken]]:
+    def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotAccepted]]:
         """As `accept`, for a caller that is no task: the future of the results.
 
         Raises, and the future does, what `refusal_of` knows; without idempotency keys no task is made.
@@ -185,9 +185,9 @@ class Intake:
         for event in events:
             if event.idempotency_key is not None:
                 return asyncio.ensure_future(self.accept(events))
-        return cast("asyncio.Future[Sequence[Accepted | NotTaken]]", self._append(events))
+        return cast("asyncio.Future[Sequence[Accepted | NotAccepted]]", self._append(events))
 
-    async def process_now(self, events: Sequence[Event]) -> list[Made | NotTaken]:
+    async def process_now(self, events: Sequence[Event]) -> list[RecordedFact | NotAccepted]:
         """Make facts of the events before answering; answer one result for each."""
         with unavailable():
             known = await self._known(events)
@@ -196,7 +196,7 @@ class Intake:
             mine = {position: each for position, each in zip(new, taken, strict=True) if isinstance(each, Event)}
             outcomes = dict(zip(mine, await self._process(list(mine.values())) if mine else (), strict=True))
             conflicts = dict(zip(new, taken, strict=True))
-            results: list[Made | NotTaken] = []
+            results: list[RecordedFact | NotAccepted] = []
             for position, (event, fact) in enumerate(zip(events, known, strict=True)):
                 if fact is not None:
                     results.append(_repeat(event, fact))
@@ -205,7 +205,7 @@ class Intake:
                     results.append(_made(outcomes[position], adopted=adopted))
                 else:
                     conflict = conflicts[position]
-                    assert isinstance(conflict, NotTaken)  # noqa: S101
+                    assert isinstance(conflict, NotAccepted)  # noqa: S101
                     results.append(conflict)
             return [self._counted(result) for result in results]
 
@@ -225,14 +225,14 @@ class Intake:
         outcomes = iter(await self._processor.process_separately([event for group in groups for event in group]))
         return [list(islice(outcomes, len(group))) for group in groups]
 
-    async def record(self, event: Event, guard: Guard) -> Made | NotTaken:
+    async def record(self, event: Event, guard: Guard) -> RecordedFact | NotAccepted:
         """Make a fact of one event before answering, unless the guard raises, inside the transaction."""
         with unavailable():
             (fact,) = await self._known([event])
             if fact is not None:
                 return self._counted(_repeat(event, fact))
             mine = await self._claim(event)
-            if isinstance(mine, NotTaken):
+            if isinstance(mine, NotAccepted):
                 return mine
             try:
                 outcome = await self._processor.process_guarded(mine, guard)
@@ -241,8 +241,8 @@ class Intake:
                 raise
             return self._counted(_made(outcome, adopted=mine.event_id != event.event_id))
 
-    def _counted(self, result: Made | NotTaken) -> Made | NotTaken:
-        if isinstance(result, Made):
+    def _counted(self, result: RecordedFact | NotAccepted) -> RecordedFact | NotAccepted:
+        if isinstance(result, RecordedFact):
             self._counts.accepted["sync"] += 1
             self._counts.repeated["sync"] += result.repeated
         return result
@@ -274,14 +274,14 @@ class Intake:
             raise StoreUnavailable(f"it does not answer within {LOOK_SECONDS:g} s")
         return looking.result()
 
-    async def _claim(self, event: Event) -> Event | NotTaken:
+    async def _claim(self, event: Event) -> Event | NotAccepted:
         """The event as it may be processed: itself, or the one accepted before under its key and not yet a fact."""
         mine = self._claim_of(event)
         if mine is None:
             return event
         held = await self._writer.claim(mine)
         if held.fingerprint != mine.fingerprint:
-            return Conflicting(event.idempotency_key or "")
+            return KeyConflict(event.idempotency_key or "")
         if held.dead and held.message_id is not None:
             return await self._given_up(event, held.message_id)
         if held.event_id == event.event_id:
@@ -306,18 +306,18 @@ class Intake:
         key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
         return Claim(key, event.fingerprint, event.event_id, event.received_at)
 
-    def _append(self, events: Sequence[Event], replaces: str | None = None) -> asyncio.Future[Sequence[Result]]:
+    def _append(self, events: Sequence[Event], replaces: str | None = None) -> asyncio.Future[Sequence[AppendResult]]:
         return self._writer.append([Message(event.to_payload(), self._claim_of(event), replaces) for event in events])
 
 
-def _repeat(event: Event, fact: StoredFact) -> Made | NotTaken:
+def _repeat(event: Event, fact: StoredFact) -> RecordedFact | NotAccepted:
     if fact.fingerprint == event.fingerprint:
-        return Made(fact, repeated=True)
-    return Conflicting(event.idempotency_key or "")
+        return RecordedFact(fact, repeated=True)
+    return KeyConflict(event.idempotency_key or "")
 
 
-def _made(outcome: Outcome, *, adopted: bool) -> Made | NotTaken:
+def _made(outcome: Outcome, *, adopted: bool) -> RecordedFact | NotAccepted:
     if isinstance(outcome, Conflict):
-        return Conflicting(outcome.fact.idempotency_key or "")
+        return KeyConflict(outcome.fact.idempotency_key or "")
     fresh = isinstance(outcome, Processed) and outcome.fresh
-    return Made(outcome.fact, repeated=adopted or not fresh)
+    return RecordedFact(outcome.fact, repeated=adopted or not fresh)

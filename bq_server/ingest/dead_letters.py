@@ -32,7 +32,7 @@ def letter_of(letter: DeadLetter) -> Letter:
         return Letter(letter, None)
 
 
-class GivenUpMessages:
+class ScopedDeadLetters:
     """Finds dead letters of one environment; those of another are not there. Raises `Refusal` without a stream."""
 
     def __init__(self, letters: DeadLetters) -> None:

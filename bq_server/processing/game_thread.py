@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Folding:
+class GameThread:
     """One thread, on which pure functions of the game are called, one after the other."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from bq_server.runtime.frozen import built_from
 from bq_server.runtime.systemd import notify
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 
 log = structlog.get_logger("bq_server")
 
@@ -18,10 +18,10 @@ ECHO_SECONDS = 0.5
 """The one-file executable's bootloader hands on each signal, also one that whoever sent it sent to the program too."""
 
 
-class Stopping:
+class Shutdown:
     """Begins an orderly end. A signal after that ends the process at once."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: ServerState) -> None:
         self._running = running
         self._asked = asyncio.Event()
         self._loop = asyncio.get_running_loop()

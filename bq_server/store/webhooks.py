@@ -11,7 +11,7 @@ from bq_server.events import Scope
 from bq_server.store import outbox
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST
-from bq_server.store.outbox import Listener, NewDelivery
+from bq_server.store.outbox import ListeningEndpoint, NewDelivery
 from bq_server.store.queries import load
 
 _queries = load("webhooks")
@@ -79,7 +79,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryResult:
     """What a try means for a delivery."""
 
     tried: Try
@@ -152,7 +152,7 @@ async def switch_off(connection: Connection, endpoint_id: str, because: str) -> 
 
 async def enqueue(connection: Connection, endpoint: Endpoint, delivery: NewDelivery) -> None:
     """Have one delivery wait for the endpoint."""
-    listener = Listener(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
+    listener = ListeningEndpoint(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
     await connection.run(lambda writing: outbox.add(writing, listener, [delivery]))
 
 
@@ -162,12 +162,12 @@ async def due(connection: Connection, endpoint_id: str, now: int, limit: int) ->
     return [Delivery(*row) async for row in rows]
 
 
-async def settle(connection: Connection, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+async def settle(connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
     """Keep what came of tries. What was removed meanwhile stays so."""
     await connection.run(lambda writing: _settle(writing, endpoint_id, results, now))
 
 
-def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
     _writing.add_try(connection, [asdict(each.tried) for each in results])
     settled = 0
     for each in results:

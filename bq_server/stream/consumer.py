@@ -20,7 +20,7 @@ from bq_server.metrics.counts import ConsumerCounts
 from bq_server.moments import SECOND
 from bq_server.stream.counts import SETTLED, Totals, make_group
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
-from bq_server.stream.entries import Handler, NotNow, Result, StreamEntry
+from bq_server.stream.entries import EntryResult, Handler, NotNow, StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 log = structlog.get_logger("bq_server.stream.consumer")
@@ -294,11 +294,11 @@ class Consumer:
         else:
             self._ending = asyncio.ensure_future(self._end_beside(entries, results))
 
-    async def _end_beside(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+    async def _end_beside(self, entries: Sequence[StreamEntry], results: Sequence[EntryResult]) -> None:
         await self._end(entries, results)
         self._moved()
 
-    async def _end(self, entries: Sequence[StreamEntry], results: Sequence[Result]) -> None:
+    async def _end(self, entries: Sequence[StreamEntry], results: Sequence[EntryResult]) -> None:
         """Take what is settled out of the stream, and see to the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
@@ -350,7 +350,7 @@ class Consumer:
             log.warning("messages.put_off", messages=len(put_off), reason=reason)
         self.status.deferred_reason = reason
 
-    async def _handled(self, entries: Sequence[StreamEntry]) -> Sequence[Result] | None:
+    async def _handled(self, entries: Sequence[StreamEntry]) -> Sequence[EntryResult] | None:
         """What the handler says, however long the store is away; None when the consumer is stopped meanwhile."""
         failures = 0
         while not self._stopped.done() or failures == 0:

@@ -84,7 +84,7 @@ class Gone(NamedTuple):
     message_id: str
 
 
-Result = Appended | KeyTaken | Dead | Gone
+AppendResult = Appended | KeyTaken | Dead | Gone
 """What became of a message."""
 
 _TAKEN = KeyTaken()
@@ -112,7 +112,7 @@ class Writer:
         self._release = load("release")
         self._breaker = Breaker(client)
         self.counts = WriterCounts()
-        self._group: GroupCommit[Sequence[Message], Sequence[Result]] = GroupCommit(
+        self._group: GroupCommit[Sequence[Message], Sequence[AppendResult]] = GroupCommit(
             self._write,
             group_weight=GROUP_MESSAGES,
             waiting_weight=WAITING_MESSAGES,
@@ -123,7 +123,7 @@ class Writer:
             self._take, group_weight=GROUP_MESSAGES, waiting_weight=WAITING_MESSAGES
         )
 
-    def append(self, messages: Sequence[Message]) -> asyncio.Future[Sequence[Result]]:
+    def append(self, messages: Sequence[Message]) -> asyncio.Future[Sequence[AppendResult]]:
         """Append the messages in one step; the future of what became of each.
 
         Done after the stream server has answered, which with `appendfsync always` is after they are on disk.
@@ -154,7 +154,7 @@ class Writer:
         await self._breaker.close()
         self._pipe.close()
 
-    async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[Result] | Exception]:
+    async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[AppendResult] | Exception]:
         messages = [message for each in group for message in each]
         keys = [self._keys.events, self._keys.dead, self._keys.counts]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds, len(messages)]
@@ -177,7 +177,7 @@ class Writer:
         results = iter(found)
         return [list(islice(results, len(each))) for each in group]
 
-    def _count(self, results: Sequence[Result]) -> None:
+    def _count(self, results: Sequence[AppendResult]) -> None:
         counts = self.counts
         counts.messages.observe(len(results))
         for result in results:
@@ -200,7 +200,7 @@ class Writer:
             raise self._breaker.trip(error) from error
 
 
-def _result(answer: str) -> Result:
+def _result(answer: str) -> AppendResult:
     match answer[0]:
         case "=":
             return Appended(answer[1:], repeated=True)

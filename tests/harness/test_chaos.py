@@ -13,10 +13,10 @@ import pytest
 
 from bq_server.runtime.frozen import own_command
 from harness.chaos import faults, report
-from harness.chaos.breaking_off import ENDING, complete
+from harness.chaos.chaos_run import run
+from harness.chaos.interruption import ENDING, complete
 from harness.chaos.options import HABITS, STRIKES, Options
 from harness.chaos.processes import descendants, running, stream_server
-from harness.chaos.running import run
 from harness.private_server import PrivateServer, ServerFailed
 from tests.support.process import run as command
 from tests.support.process import until

@@ -14,7 +14,7 @@ from bq_server.stream import consumer as consumer_module
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.embedded import EmbeddedValkey
-from bq_server.stream.entries import NotNow, Result, StreamEntry
+from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from tests.support.stepped_clock import SteppedClock
@@ -41,7 +41,7 @@ class Handler:
         self.not_now: dict[bytes, NotNow] = {}
         """By payload, what can't be processed."""
 
-    async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+    async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
         self.batches.append([entry.payload for entry in entries])
         if self.failures:
             self.failures -= 1
@@ -136,7 +136,7 @@ async def test_a_good_message_behind_a_deadly_one_is_not_given_up_with_it(client
     await client.xclaim(KEYS.events, GROUP, "dead", 0, ids, retrycount=consumer_module.SUSPECT_DELIVERIES + 1)
 
     class Ends(Handler):
-        async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+        async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
             if entries[0].payload == b"deadly":
                 raise asyncio.CancelledError  # as abrupt as a process's end: nothing of the consumer's runs any more
             return await super().__call__(entries)
@@ -251,7 +251,7 @@ class Gated(Handler):
         super().__init__()
         self.gate = asyncio.Semaphore(0)
 
-    async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+    async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
         results = await super().__call__(entries)
         await self.gate.acquire()
         return results

@@ -42,7 +42,7 @@ class ServerProcess:
         open_files: int | None = None,
         ignored: Sequence[signal.Signals] = (),
     ) -> None:
-        """`open_files`: as many descriptors as it may have, as `ulimit -n` sets it; `ignored`: as `trap '' INT` does."""
+        """`open_files`: as many descriptors as it may have, as by `ulimit -n`; `ignored`: as by `trap '' INT`."""
         self._open_files = open_files
         self._ignored = ignored
         self.data_dir = data_dir

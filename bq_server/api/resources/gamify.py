@@ -17,7 +17,7 @@ from bq_server.api.schemas.gamify import (
     ProcessedAnswer,
     ProcessedBatchAnswer,
 )
-from bq_server.ingest.acceptance import Intake, Made, NotTaken
+from bq_server.ingest.acceptance import Intake, NotAccepted, RecordedFact
 from bq_server.ingest.models import BatchIn, EventIn
 from bq_server.moments import format_timestamp
 from bq_server.store import facts
@@ -49,7 +49,7 @@ class GamifyResource:
     async def process_gamify_event(self, call: Call) -> Response:
         """Process an event before answering."""
         (result,) = await self._intake.process_now([await self._parser.one(call)])
-        if isinstance(result, NotTaken):
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         return json_response(_processed(result), 200, replayed([result]))
 
@@ -116,5 +116,5 @@ class GamifyResource:
         return json_response(answer)
 
 
-def _processed(result: Made) -> ProcessedAnswer:
+def _processed(result: RecordedFact) -> ProcessedAnswer:
     return ProcessedAnswer(event_id=result.fact.event_id, fact_id=result.fact.fact_id)

@@ -14,12 +14,12 @@ from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
 from harness.chaos import clients, game, history, oracle, schedule
-from harness.chaos.breaking_off import complete
 from harness.chaos.clients import Traffic
+from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
 from harness.chaos.game import DAY, EXPLICIT
 from harness.chaos.history import MOST_PARTICIPANTS
-from harness.chaos.judging import Evidence, Judged, count, judge
+from harness.chaos.interruption import complete
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
 from harness.client import NOT_FOUND, Client, Refused, Unreachable
