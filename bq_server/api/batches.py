@@ -11,7 +11,7 @@ from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, RequestParser
 from bq_server.api.schemas.events import BatchError
 from bq_server.events import Event
-from bq_server.ingest.acceptance import Accepted, NotAccepted, RecordedFact
+from bq_server.ingest.outcomes import Accepted, NotAccepted, RecordedFact
 
 R = TypeVar("R", Accepted, RecordedFact)
 

@@ -177,7 +177,7 @@ async def _opened(directory: "DataDirectory", *, may_migrate: bool, code: int) -
 
 @contextmanager
 def _progress(what: str, total: int) -> "Iterator[Any]":
-    """Answers what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
+    """Returns what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 

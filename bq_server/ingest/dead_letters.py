@@ -59,11 +59,11 @@ class ScopedDeadLetters:
         return next((each for each in found if each.scope == scope), None)
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; answers which."""
+        """Put these back into the stream; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.retry(message_ids)
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good; answers which."""
+        """Remove these for good; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.drop(message_ids)

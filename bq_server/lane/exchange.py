@@ -11,7 +11,7 @@ from bq_server.api.problems import as_refusal, problem_reply, status_of
 from bq_server.api.queued import accepted_reply, batch_reply
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
-from bq_server.ingest.acceptance import Accepted, NotAccepted
+from bq_server.ingest.outcomes import Accepted, NotAccepted
 from bq_server.ingest.unavailable import refusal_of
 from bq_server.lane.head import Head, LaneRoute
 from bq_server.lane.lane import Lane

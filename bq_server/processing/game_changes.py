@@ -69,7 +69,7 @@ class GameChanges:
         self._clocks = clocks
 
     async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
-        """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
+        """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
         Raises `StoreUnavailable`.

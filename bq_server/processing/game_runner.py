@@ -154,7 +154,7 @@ class GameRunner:
         return sum(each.count for each in self._warnings)
 
     async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
-        """Take what is on time; answers the participants whose facts are not."""
+        """Take what is on time; returns the participants whose facts are not."""
         if self._game.pending:
             return list(by_participant)
         quick, late, wanted = await self._game_thread.run(partial(self._read, by_participant))

@@ -15,5 +15,5 @@ class GameThread:
         self._thread = ThreadPoolExecutor(1, "fold")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call a function there; answers what it answers, raises what it raises."""
+        """Call a function there; returns what it returns, raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -47,7 +47,7 @@ class MessageProcessor:
         self._trials: dict[str, _Trial] = {}
 
     async def process(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
-        """Make facts of the messages; answer what became of each.
+        """Make facts of the messages; returns what became of each.
 
         Raises `StoreUnavailable` when nothing can be processed; what was, takes no effect twice.
         """

@@ -116,7 +116,7 @@ class Processor:
         self.counts = ProcessingCounts()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
-        """Process the events in one transaction and answer one outcome for each.
+        """Process the events in one transaction and return one outcome for each.
 
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
@@ -158,7 +158,7 @@ class Processor:
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """Process the events together or, when one of them makes that fail, each by itself.
 
-        Answers the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
+        Returns the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
         """
         try:
             return [*await self.process(events)]

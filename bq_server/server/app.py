@@ -101,7 +101,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
         keyring,
-        intake.intake,
+        intake.async_intake,
         intake.parser,
         store.clocks,
         site.ids,

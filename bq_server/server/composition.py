@@ -16,10 +16,12 @@ from bq_server.delivery.endpoints import Endpoints
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.drafts import Drafter
+from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.stream_account import StreamAccount
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.processing.compiled_games import Games
@@ -43,11 +45,14 @@ from bq_server.store import keys as api_keys
 from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
+from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.connection import READ_TIMEOUT, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
+from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
@@ -114,7 +119,8 @@ class IntakeRoom:
     counts: IntakeCounts
     parser: RequestParser
     writer: Writer
-    intake: Intake
+    async_intake: AsyncIntake
+    sync_intake: SyncIntake
     messages: Messages
     damage: DamageWatch
 
@@ -194,8 +200,9 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     games = Games()
     processor = Processor(store.database, site.ids, store.clocks, games)
     handler = MessageProcessor(processor, site.clock).process
-    name = site.ids.new("consumer")
-    consumer = Consumer(stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals)
+    group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
+    letters = DeadLetters(stream.reading, stream.keys)
+    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals)
     await site.stack.enter_async_context(consuming(consumer))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
@@ -210,13 +217,20 @@ async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, process
     damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
     await stack.enter_async_context(background(damage.run()))
     window = settings.idempotency_window_hours
-    writer = Writer(stream.writing, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
+    pipe = GuardedPipe(stream.writing)
+    stack.push_async_callback(pipe.close)
+    writer = Writer(pipe, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)
-    counts = IntakeCounts()
-    intake = Intake(store.database, writer, stream.keys, processing.processor, store.resets, stream.lookup, counts)
-    stack.push_async_callback(intake.close)
+    sync_claims = SyncClaims(pipe, stream.keys)
+    stack.push_async_callback(sync_claims.close)
+    known = KnownFacts(store.database)
+    stack.push_async_callback(known.close)
+    counts, claims = IntakeCounts(), EventClaims(stream.keys, store.resets)
+    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts)
+    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts)
+    stack.push_async_callback(sync_intake.close)
     messages = Messages(store.database, stream.lookup, stream.account)
-    return IntakeRoom(counts, _parser(site, store, counts), writer, intake, messages, damage)
+    return IntakeRoom(counts, _parser(site, store, counts), writer, async_intake, sync_intake, messages, damage)
 
 
 def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser:

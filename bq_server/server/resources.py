@@ -32,15 +32,23 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
     processing, intake, sandbox = rooms.processing, rooms.intake, rooms.sandbox
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
     return [
-        EventsResource(intake.intake, processing.processor, intake.messages, sandbox.drain, database, parser),
+        EventsResource(
+            intake.async_intake,
+            intake.sync_intake,
+            processing.processor,
+            intake.messages,
+            sandbox.drain,
+            database,
+            parser,
+        ),
         FactsResource(database),
         CatalogResource(database),
-        GamifyResource(intake.intake, database, parser),
+        GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
-        ParticipantsResource(intake.intake, database, games, parser, clocks),
-        ChallengesResource(intake.intake, database, games, parser, clocks),
+        ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
+        ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
-        AwardsResource(intake.intake, database, games, parser),
+        AwardsResource(intake.sync_intake, database, games, parser),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(
             sandbox.drain,

@@ -216,7 +216,7 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
 
 
 async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
-    """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`."""
+    """Have all of a span sent again that was delivered or set aside; returns how many. By `created_at`."""
     since, until = EARLIEST if since is None else since, LATEST if until is None else until
     count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
     await _queries.recount(connection, endpoint_id=endpoint_id)
@@ -224,7 +224,7 @@ async def replay(connection: Connection, endpoint_id: str, since: int | None = N
 
 
 async def remove_old(connection: Connection, until: int, limit: int) -> int:
-    """Remove what was delivered or set aside before that moment, with its tries; answer how many, at most `limit`."""
+    """Remove what was delivered or set aside before that moment, with its tries; returns how many, at most `limit`."""
     positions = [row[0] async for row in _queries.remove_old(connection, until=until, limit=limit)]
     await _queries.remove_tries(connection, positions=json.dumps(positions))
     return len(positions)

@@ -109,7 +109,7 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Put the game in force, and tell the time zones and enrolments; answers the facts that these are."""
+        """Put the game in force, and tell the time zones and enrolments; returns the facts that these are."""
         client.apply(self._document)
         for number, participant_id in enumerate(history.participants(self._options)):
             if number % 2 == 0:

@@ -90,7 +90,7 @@ class Player:
             apply(self.client, self.scenario.game)
 
     def settle(self) -> Json:
-        """Wait until everything sent is settled; answers the totals of the environment."""
+        """Wait until everything sent is settled; returns the totals of the environment."""
         if self._totals is None:
             self._totals = self.client.drain()
         return self._totals

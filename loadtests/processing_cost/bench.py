@@ -60,7 +60,7 @@ class Bench:
                 raise RuntimeError(f"a message was not processed: {troubles[0]}")
 
     async def turn(self, batches: Sequence[Sequence[Event]], *, checkpointed: bool = False) -> Sample:
-        """Drain batches and answer what an event cost, with `checkpointed` down to the database's own file.
+        """Drain batches and return what an event cost, with `checkpointed` down to the database's own file.
 
         Raises `RuntimeError` unless each became a new fact: the figures would say nothing.
         """

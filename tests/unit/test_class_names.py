@@ -28,5 +28,5 @@ def test_no_class_name_is_used_twice() -> None:
 def test_no_class_is_a_gerund() -> None:
     """A class is a thing: `Drain`, not `Draining`."""
     nouns = {"Finding", "LedgerFinding", "Keyring", "Ranking", "Recording", "FactReading", "PartReading"}
-    doing = {name for name in places() if name.endswith("ing") and not name.endswith("Warning")}
-    assert doing - nouns == set()
+    gerunds = {name for name in places() if name.endswith("ing") and not name.endswith("Warning")}
+    assert gerunds - nouns == set()

@@ -28,9 +28,11 @@ from bq_server.api.schemas.events import (
 )
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS
-from bq_server.ingest.acceptance import Intake, KeyConflict, NotAccepted
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.ingest.outcomes import NotAccepted, key_conflict
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.processor import Conflict, Processed, Processor
 from bq_server.processing.recorded_effects import effects_of, shown
@@ -65,14 +67,16 @@ class EventsResource:
 
     def __init__(
         self,
-        intake: Intake,
+        async_intake: AsyncIntake,
+        sync_intake: SyncIntake,
         processor: Processor,
         messages: Messages,
         drain: Drain,
         database: Database,
         parser: RequestParser,
     ) -> None:
-        self._intake = intake
+        self._async_intake = async_intake
+        self._sync_intake = sync_intake
         self._processor = processor
         self._messages = messages
         self._drain = drain
@@ -95,7 +99,7 @@ class EventsResource:
         """Queue an event; answers when it is durable."""
         waits = _waits(call)
         event = await self._parser.one(call)
-        (result,) = await self._intake.accept([event])
+        (result,) = await self._async_intake.accept([event])
         if isinstance(result, NotAccepted):
             raise result.refusal()
         if not waits:
@@ -124,7 +128,7 @@ class EventsResource:
     async def accept_batch(self, call: Call[IntakeQuery]) -> Response:
         """Queue up to {max_batch_events} events; each is validated by itself."""
         waits = _waits(call)
-        taken = await take_batch(call, self._parser, self._intake.accept)
+        taken = await take_batch(call, self._parser, self._async_intake.accept)
         if not waits:
             return batch_reply(taken).response()
         answer = batch_answer(taken)
@@ -160,7 +164,7 @@ class EventsResource:
         event = await self._parser.one(call)
         if query.dry_run:
             return json_response(await self._rehearse(event))
-        (result,) = await self._intake.process_now([event])
+        (result,) = await self._sync_intake.record([event])
         if isinstance(result, NotAccepted):
             raise result.refusal()
         fact = result.fact
@@ -227,7 +231,7 @@ class EventsResource:
     async def _rehearse(self, event: Event) -> RehearsalAnswer:
         rehearsal = await self._processor.rehearse(event)
         if isinstance(rehearsal.outcome, Conflict):
-            raise KeyConflict(event.idempotency_key or "").refusal()
+            raise key_conflict(event).refusal()
         fresh = isinstance(rehearsal.outcome, Processed) and rehearsal.outcome.fresh
         return RehearsalAnswer(
             fact_type=event.fact_type,

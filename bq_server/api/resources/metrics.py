@@ -18,7 +18,7 @@ from bq_server.metrics.families import FAMILIES, QueueDepth, Scrape, Sources
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Ask = Callable[[], Awaitable[QueueDepth | None]]
-"""Asks the stream; answers None while it can't be asked."""
+"""Asks the stream; returns None while it can't be asked."""
 
 
 async def load() -> Any:
