@@ -156,7 +156,8 @@ def test_the_stream_server_is_found_among_the_servers_descendants() -> None:
         found = next(process for process in running() if process.pid == pid)
         assert found.program == "valkey-server"
         assert stream_server(pid) == pid
-        assert stream_server(os.getpid()) == pid
+        # Other tests of this process may have servers, too.
+        assert pid in {each.pid for each in descendants(os.getpid())}
         os.kill(pid, signal.SIGKILL)
         until("another one runs", lambda: stream_server(server.pid) not in (pid, None))
 
