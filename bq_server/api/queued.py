@@ -3,7 +3,7 @@
 from bq_server.api.batches import REPLAYED, BatchOutcome
 from bq_server.api.replies import NO_HEADERS, Reply
 from bq_server.api.schemas.events import BatchAnswer
-from bq_server.ingest.acceptance import Accepted
+from bq_server.ingest.outcomes import Accepted
 
 
 def accepted_reply(result: Accepted) -> Reply:

@@ -15,7 +15,7 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, HeadReader, LaneRoute
 from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
@@ -36,7 +36,7 @@ class Lane:
     """The way of an event from a head and a body to an answer."""
 
     keyring: Keyring
-    intake: Intake
+    intake: AsyncIntake
     parser: RequestParser
     clocks: Clocks
     ids: IdSource

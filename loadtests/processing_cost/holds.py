@@ -85,7 +85,7 @@ async def _drain(workshop: Workshop, stack: AsyncExitStack) -> Mapping[str, Watc
     bench = await stack.enter_async_context(workshop.bench())
     game = game_of(DEFINITIONS)
     await bench.apply(game)
-    await workshop.seeding(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
+    await workshop.seeder(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
     return {f"drain, {DEFINITIONS} definitions": _turn(bench, workshop.scattered(everyone, "drain"), plan.long_turn)}
 
 

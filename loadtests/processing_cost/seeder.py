@@ -41,7 +41,7 @@ class SeededPast:
     entries: list[NumberedEntry]
 
 
-class Seeding:
+class Seeder:
     """Fills one bench's database."""
 
     def __init__(self, bench: Bench, random: Random) -> None:
