@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bq_server.api.admission import Admission
 from bq_server.api.bodies import is_json, media_type_of
@@ -17,9 +17,9 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.lane.answers import Date, encode
-from bq_server.lane.head import Head, LaneRoute
+from bq_server.lane.head import Head, HeadReader, LaneRoute
 from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
 from bq_server.metrics.counts import RequestCounts, RouteCounts
 from bq_server.refusals import Code, overloaded
@@ -38,7 +38,7 @@ class Lane:
     """The way of an event from a head and a body to an answer."""
 
     admission: Admission
-    intake: Intake
+    intake: AsyncIntake
     parser: RequestParser
     clocks: Clocks
     ids: IdSource
@@ -50,6 +50,7 @@ class Lane:
     """Of each route its own, so that neither keeps the other out."""
     counts: dict[LaneRoute, RouteCounts] = field(init=False)
     date: Date = field(default_factory=Date)
+    heads: HeadReader = field(default_factory=HeadReader)
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
     _refused_at: bytes | None = None
@@ -78,7 +79,7 @@ class Lane:
             return None
         if head.content_type != "application/json" and not is_json(media_type_of(head.content_type)):
             return None
-        key = self.admission.keyring.find(head.api_key)
+        key = self.admission.keyring.holder(head.key_digest)
         return key if key is not None and key.allows("ingest") else None
 
     def standing(self, key: ApiKey, peer: str, head: bytes) -> Standing | None:
@@ -95,7 +96,7 @@ class Lane:
 
     def turned_away(self, request_id: str) -> Reply:
         """The refusal of a request that there is no time for, made once: it must cost little."""
-        return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
+        return self._turned_away._replace(body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
 
     def note_refused(self, route: LaneRoute) -> None:
         """Count a request that was refused because there is too much."""

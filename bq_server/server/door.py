@@ -40,7 +40,7 @@ async def open_door(site: Site, store: StoreRoom) -> Admission:
 
 
 async def _first_key(connection: Connection, site: Site) -> str | None:
-    """Make a key with every scope, and answer it, where there is none at all and the settings name none."""
+    """Make a key with every scope, and return it, where there is none at all and the settings name none."""
     now = site.clock()
     actor = Actor(command="serve")
     for old in await api_keys.revoke_kept_dev_keys(connection, now):
