@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bq_server.events import Scope
@@ -27,6 +27,8 @@ MOST_SIMILAR = 10
 MOST_FORMS = 12
 OF_ONE_FORM = 3
 """What is told of a name, and what is looked at for it: thousands may share a variant, or a form."""
+
+NAMED = ("project", "environment", "event_name")
 
 _JSON_TYPES: Mapping[type, str] = {
     str: "string",
@@ -108,48 +110,63 @@ def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
     On the writing connection's thread, in a transaction.
     """
     own = scope._asdict()
+    names = [
+        {
+            **own,
+            "event_name": each.event_name,
+            "first_seen_at": each.first_seen_at,
+            "last_seen_at": each.last_seen_at,
+            "count": each.count,
+        }
+        for each in seen.names.values()
+    ]
+    properties = [
+        {**own, "event_name": name, "property": prop, "json_type": kind, "count": count}
+        for (name, prop, kind), count in seen.properties.items()
+    ]
+    # Most often all of them are known: one statement each, then, and no look at how full the catalogue is.
+    new_names = _count(connection, _writing.count_names, _writing.knows_name, NAMED, names)
+    new_properties = _count(
+        connection, _writing.count_properties, _writing.knows_property, (*NAMED, "property", "json_type"), properties
+    )
+    if not new_names and not new_properties:
+        return
     row = _writing.totals(connection, **own)
     totals = CatalogTotals(*row) if row else CatalogTotals()
-    before = astuple(totals)
-    listed = {each.event_name for each in seen.names.values() if _count_name(connection, own, each, totals, caps)}
+    unlisted = set()
+    for each in new_names:
+        if totals.names < caps.names:
+            _writing.add_name(connection, **each)
+            totals.names += 1
+        else:
+            unlisted.add(each["event_name"])
+            totals.events_left_out += each["count"]
     room: dict[str, int] = {}
-    for (name, prop, kind), count in seen.properties.items():
-        if name not in listed:
-            continue
-        row = own | {"event_name": name, "property": prop, "json_type": kind, "count": count}
-        if _writing.count_property(connection, **row):
+    for each in new_properties:
+        name, prop = each["event_name"], each["property"]
+        if name in unlisted:
             continue
         if name not in room:
             room[name] = MOST_PROPERTIES - _writing.properties_of(connection, **own, event_name=name)
         if len(prop) <= LONGEST_PROPERTY and totals.properties < caps.properties and room[name] > 0:
-            _writing.add_property(connection, **row)
+            _writing.add_property(connection, **each)
             totals.properties += 1
             room[name] -= 1
         else:
-            totals.properties_left_out += count
-    if astuple(totals) != before:
-        _writing.put_totals(connection, **own, **asdict(totals))
+            totals.properties_left_out += each["count"]
+    _writing.put_totals(connection, **own, **asdict(totals))
 
 
-def _count_name(
-    connection: Any, own: Mapping[str, str], each: EventName, totals: CatalogTotals, caps: CatalogCaps
-) -> bool:
-    """Whether the name is in the catalogue now."""
-    row = {
-        **own,
-        "event_name": each.event_name,
-        "first_seen_at": each.first_seen_at,
-        "last_seen_at": each.last_seen_at,
-        "count": each.count,
-    }
-    if _writing.count_name(connection, **row):
-        return True
-    if totals.names >= caps.names:
-        totals.events_left_out += each.count
-        return False
-    _writing.add_name(connection, **row)
-    totals.names += 1
-    return True
+def _count(
+    connection: Any, count: Any, knows: Any, named: Sequence[str], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Count what is known, by the columns that name it; answers the rows of what is not."""
+    before = connection.total_changes
+    if rows:
+        count(connection, rows)
+    if connection.total_changes - before == len(rows):
+        return []
+    return [row for row in rows if not knows(connection, **{name: row[name] for name in named})]
 
 
 async def page(connection: Connection, scope: Scope, after: str, limit: int) -> list[EventName]:

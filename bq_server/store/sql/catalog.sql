@@ -16,18 +16,27 @@ SELECT project, environment, names, properties, events_left_out, properties_left
 WHERE events_left_out > 0 OR properties_left_out > 0
 ORDER BY project, environment;
 
--- name: count_name(project, environment, event_name, first_seen_at, last_seen_at, count)!
+-- name: count_names(project, environment, event_name, first_seen_at, last_seen_at, count)*!
 UPDATE event_names SET
     first_seen_at = min(first_seen_at, :first_seen_at),
     last_seen_at = max(last_seen_at, :last_seen_at),
     count = count + :count
 WHERE project = :project AND environment = :environment AND event_name = :event_name;
 
+-- name: knows_name(project, environment, event_name)$
+SELECT 1 FROM event_names
+WHERE project = :project AND environment = :environment AND event_name = :event_name;
+
+-- name: knows_property(project, environment, event_name, property, json_type)$
+SELECT 1 FROM event_properties
+WHERE project = :project AND environment = :environment AND event_name = :event_name
+    AND property = :property AND json_type = :json_type;
+
 -- name: add_name(project, environment, event_name, first_seen_at, last_seen_at, count)!
 INSERT INTO event_names (project, environment, event_name, first_seen_at, last_seen_at, count)
 VALUES (:project, :environment, :event_name, :first_seen_at, :last_seen_at, :count);
 
--- name: count_property(project, environment, event_name, property, json_type, count)!
+-- name: count_properties(project, environment, event_name, property, json_type, count)*!
 UPDATE event_properties SET count = count + :count
 WHERE project = :project AND environment = :environment AND event_name = :event_name
     AND property = :property AND json_type = :json_type;
