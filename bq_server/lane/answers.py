@@ -45,7 +45,7 @@ def encode(
     `clock` is what `X-Sandbox-Clock` shows, `standing` what the headers of a rate limit tell; `stopping` and `closes`
     tell that the connection ends after this answer, because the server stops or because the client wants it.
     """
-    if not (reply.headers or clock or stopping or closes):
+    if not (reply.headers or clock or standing or stopping or closes):
         return _COMMON % (
             reply.status,
             len(reply.body),
