@@ -18,10 +18,12 @@ from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.acceptance import Intake
 from bq_server.ingest.accounting import Accounting
+from bq_server.ingest.dead_letters import GivenUpMessages
 from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
+from bq_server.privacy.erasing import Erasing
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.game_changes import Applying
 from bq_server.processing.game_file import GameFile
@@ -48,6 +50,7 @@ from bq_server.stream.consumer import Consumer
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.forgetting import Forgetting
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
@@ -131,6 +134,14 @@ class SandboxRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyRoom:
+    """A person's rights."""
+
+    given_up: GivenUpMessages
+    erasing: Erasing
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRoom:
     """Who is told outside, and who tells them."""
 
@@ -147,6 +158,7 @@ class Rooms:
     processing: ProcessingRoom
     intake: IntakeRoom
     sandbox: SandboxRoom
+    privacy: PrivacyRoom
     delivery: DeliveryRoom
 
 
@@ -246,6 +258,13 @@ def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: P
         Exporting(database, clocks, __version__),
         Importing(database, processing.processor, processing.applying, resetting, site.ids),
     )
+
+
+def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: SandboxRoom) -> PrivacyRoom:
+    """Set up what is done for persons who ask for their rights."""
+    given_up, forgetting = GivenUpMessages(stream.letters), Forgetting(stream.asking, stream.keys)
+    erasing = Erasing(store.database, sandbox.settling, given_up, forgetting, store.resets, site.clock)
+    return PrivacyRoom(given_up, erasing)
 
 
 async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
