@@ -30,6 +30,13 @@ RECOVERY_SECONDS = 60.0
 NOTICE_SECONDS = 10.0
 """How long the server may take to say that events were taken out of its stream."""
 
+PATIENCE_SECONDS = 10.0
+"""How long a server that had no memory may take to be ready before it is started again, as by a health check."""
+
+ASKING = 4
+USELESS = b'{"events": "' + b"x" * (4 << 20) + b'"}'
+"""What so many clients send while there is no memory: it has to be held before it can be refused."""
+
 CATCH_UP_SECONDS = 0.5
 """How long clients are then given to send what they held; it still counts as the fault's time."""
 
@@ -185,11 +192,38 @@ class Injector:
     async def _exhaust(self, strike: Strike) -> float:
         started = self.traffic.now
         with exhausted(strike.kind, [each.pid for each in descendants(self.server.pid)]):
-            await asyncio.sleep(strike.lengths[0])
+            if strike.kind == "exhaust-memory":
+                await self._ask_for_memory(strike.lengths[0])
+            else:
+                await asyncio.sleep(strike.lengths[0])
         async with self._alone:
-            if not self.server.running:  # a program without memory may end; its supervisor starts it again
+            # A program that had no memory may have ended, or stand still: a supervisor with a health check starts it again.
+            if not self.server.running or (strike.kind == "exhaust-memory" and not await self._recovers()):
+                self.tell(f"{self.traffic.now:6.1f} s  the server had ended or stood still: started again")
+                await asyncio.to_thread(self.server.kill)
                 await self._start()
         return started
+
+    async def _recovers(self) -> bool:
+        try:
+            await self._until_ready(PATIENCE_SECONDS)
+        except NotRecovered:
+            return False
+        return True
+
+    async def _ask_for_memory(self, seconds: float) -> None:
+        """Send what takes much memory and comes to nothing; how it is answered doesn't matter."""
+        headers = {"X-API-Key": self.server.key, "Content-Type": "application/json"}
+        until = asyncio.get_running_loop().time() + seconds
+
+        async def ask(http: httpx.AsyncClient) -> None:
+            while asyncio.get_running_loop().time() < until:
+                with suppress(httpx.TransportError):
+                    await http.post(f"{self.server.url}/api/v1/ingest/events/batch", content=USELESS, headers=headers)
+                await asyncio.sleep(POLL_SECONDS)
+
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=seconds) as http:  # noqa: S501 - plain HTTP
+            await asyncio.gather(*[ask(http) for _ in range(ASKING)])
 
     async def _destroy(self, strike: Strike) -> float | None:
         """While nothing becomes a fact, so that there is something to lose; then wait until it is told, and say yes."""
@@ -229,7 +263,7 @@ class Injector:
         await _until(is_struck, "it had no stream server")
         return struck[0]
 
-    async def _until_ready(self) -> None:
+    async def _until_ready(self, seconds: float = RECOVERY_SECONDS) -> None:
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
 
             async def ready() -> bool:
@@ -237,7 +271,7 @@ class Injector:
                     return (await http.get(f"{self.server.url}/readyz")).status_code == 200
                 return False
 
-            await _until(ready, "it was not ready again after a fault")
+            await _until(ready, "it was not ready again after a fault", seconds)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ LIMITS = {"exhaust-descriptors": resource.RLIMIT_NOFILE, "exhaust-memory": resou
 FEWEST_DESCRIPTORS = 3
 """Fewer than any process has: none is left, whatever is closed meanwhile."""
 
-MEMORY_LEFT = 1 << 20
-"""Bytes of address space beyond what is in use: a thread or a larger buffer needs more."""
+MEMORY_LEFT = 0
+"""Bytes of address space beyond what is in use: what was freed before can be had, a thread or a large body not."""
 
 
 @contextmanager
