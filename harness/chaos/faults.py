@@ -197,7 +197,7 @@ class Injector:
             else:
                 await asyncio.sleep(strike.lengths[0])
         async with self._alone:
-            # A program that had no memory may have ended, or stand still: a supervisor with a health check starts it again.
+            # A program that had no memory may have ended, or stand still: a supervisor would start it again.
             if not self.server.running or (strike.kind == "exhaust-memory" and not await self._recovers()):
                 self.tell(f"{self.traffic.now:6.1f} s  the server had ended or stood still: started again")
                 await asyncio.to_thread(self.server.kill)
