@@ -91,4 +91,4 @@ def main(source: str = SOURCE, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(sys.argv[1] if sys.argv[1:] else SOURCE))

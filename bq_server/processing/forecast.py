@@ -12,7 +12,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import BadgeEarned, PointsChanged, unpacked
 from bq_server.ids import IdSource
 from bq_server.processing.game_runner import GameRunner
-from bq_server.processing.game_thread import Folding
+from bq_server.processing.game_thread import GameThread
 from bq_server.store import participants
 from bq_server.store.database import Database
 
@@ -46,14 +46,14 @@ class Forecast:
     """How many participants were looked at, of so many."""
 
 
-class Forecasting:
+class Forecaster:
     """Works forecasts out."""
 
     def __init__(self, database: Database, ids: IdSource, clocks: Clocks) -> None:
         self._database = database
         self._ids = ids
         self._clocks = clocks
-        self._folding = Folding()
+        self._game_thread = GameThread()
 
     async def of(self, scope: Scope, game: CompiledGame, definitions: Sequence[str]) -> Forecast:
         """What computing these definitions of a game anew would award. Raises `StoreUnavailable`."""
@@ -69,7 +69,7 @@ class Forecasting:
         while asyncio.get_running_loop().time() < until:
             async with self._database.transaction(undo=True) as connection:
                 page = await participants.after(connection, scope, after, PAGE)
-                runner = GameRunner(connection, scope, game, self._ids, self._clocks.now(scope), self._folding)
+                runner = GameRunner(connection, scope, game, self._ids, self._clocks.now(scope), self._game_thread)
                 caused = await runner.refold(page, definitions) if page else []
             for participant_id, packed in caused:
                 effect = unpacked(packed, "", participant_id, 0)

@@ -36,7 +36,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code
 from bq_server.store import ledger
 from bq_server.store.database import Database
-from bq_server.store.ledger import LedgerEntry
+from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify/participants/{participant_id}"
 
@@ -56,7 +56,7 @@ def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handle
     )
 
 
-def transaction_answer(entry: LedgerEntry) -> TransactionAnswer:
+def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
     """An entry of the ledger as it is read."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,

@@ -33,13 +33,13 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier
-from bq_server.ingest.dead_letters import GivenUpMessages
+from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.moments import format_timestamp
-from bq_server.privacy.erasing import Erasing, unknown
+from bq_server.privacy.eraser import Eraser, unknown
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import shown, told
 from bq_server.refusals import Code
-from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, ledger, participants, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.participants import Participant
@@ -57,17 +57,17 @@ class PersonalDataResource:
         self,
         database: Database,
         games: Games,
-        settling: Settling,
-        given_up: GivenUpMessages,
-        erasing: Erasing,
+        drain: Drain,
+        dead_letters: ScopedDeadLetters,
+        eraser: Eraser,
         clocks: Clocks,
         parser: RequestParser,
     ) -> None:
         self._database = database
         self._games = games
-        self._settling = settling
-        self._given_up = given_up
-        self._erasing = erasing
+        self._drain = drain
+        self._dead_letters = dead_letters
+        self._eraser = eraser
         self._clocks = clocks
         self._parser = parser
 
@@ -99,9 +99,9 @@ class PersonalDataResource:
     async def erase(self, call: Call) -> Response:
         """Erase a participant: name, profile, state, and all that facts say of them."""
         sent, _ = await self._parser.model(call, EraseIn)
-        erased = await self._erasing.erase(call.scope, sent.participant_id, sent.timeout_ms / 1000)
+        erased = await self._eraser.erase(call.scope, sent.participant_id, sent.timeout_ms / 1000)
         call.record("participant_erased", facts=erased.facts, dead_letters=erased.dead_letters)
-        cleaned = await self._erasing.clean_up() if sent.clean_up else None
+        cleaned = await self._eraser.clean_up() if sent.clean_up else None
         return json_response(
             ErasedAnswer(
                 facts=erased.facts,
@@ -124,7 +124,7 @@ class PersonalDataResource:
     async def clean_up(self, call: Call) -> Response:
         """Take what is left of erased participants out of the files."""
         await self._parser.model(call, CleanUpIn)
-        cleaned = await self._erasing.clean_up()
+        cleaned = await self._eraser.clean_up()
         call.record("erasures_cleaned_up", erasures=cleaned.erasures)
         return json_response(CleanedUpAnswer(erasures=cleaned.erasures, stream_clean=cleaned.stream))
 
@@ -132,8 +132,8 @@ class PersonalDataResource:
         """The answer in pieces: there may be any number of facts."""
         scope = call.scope
         # In this order nothing is missed that settles meanwhile; it may then be told twice.
-        waiting = await self._settling.waiting(scope, participant_id)
-        letters = await self._given_up.of_participant(scope, participant_id)
+        waiting = await self._drain.waiting(scope, participant_id)
+        letters = await self._dead_letters.of_participant(scope, participant_id)
         async with self._database.read() as connection, state.snapshot(connection):
             known = await participants.find(connection, scope, participant_id)
             reference = await participants.reference(connection, scope, participant_id)

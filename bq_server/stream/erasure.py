@@ -1,4 +1,4 @@
-"""Forgetting what the stream server knows of a person: claims, and what its append-only file has kept."""
+"""StreamErasure what the stream server knows of a person: claims, and what its append-only file has kept."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _AS_COMMANDS = "aof-use-rdb-preamble"
 """With it the file begins with pages of memory as they are, deleted entries of streams among them."""
 
 
-class Forgetting:
+class StreamErasure:
     """Every method raises `StreamUnavailable`."""
 
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:

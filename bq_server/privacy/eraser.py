@@ -1,4 +1,4 @@
-"""Erasing a participant: from the facts, from all that follows from them, from the stream, and from the files.
+"""Eraser a participant: from the facts, from all that follows from them, from the stream, and from the files.
 
 What was accepted of the participant before is waited for, and goes with the rest. An event that comes afterwards under
 the same name is the first of somebody new.
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from bq_server.clock import Clock
 from bq_server.events import Scope
-from bq_server.ingest.dead_letters import GivenUpMessages, Letter
+from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, Refusal
-from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, participants
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.stream.forgetting import Forgetting
+from bq_server.stream.erasure import StreamErasure
 
 FACTS = 2_000
 """Facts in one transaction: others wait for the store no longer than for a large batch."""
@@ -40,23 +40,23 @@ class CleanedUp:
     """Whether the stream server has written its append-only file anew."""
 
 
-class Erasing:
+class Eraser:
     """Erases participants, and cleans up after it. Raises `Refusal` when the stream or the store can't be reached."""
 
     def __init__(
         self,
         database: Database,
-        settling: Settling,
-        given_up: GivenUpMessages,
-        forgetting: Forgetting,
+        drain: Drain,
+        dead_letters: ScopedDeadLetters,
+        stream: StreamErasure,
         resets: Mapping[Scope, int],
         clock: Clock,
     ) -> None:
         """`resets`: how often each environment was emptied."""
         self._database = database
-        self._settling = settling
-        self._given_up = given_up
-        self._forgetting = forgetting
+        self._drain = drain
+        self._dead_letters = dead_letters
+        self._stream = stream
         self._resets = resets
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -67,14 +67,14 @@ class Erasing:
         Waits at most `seconds` until what was accepted of the participant is settled. What fails midway has taken out a
         part: to ask again takes out the rest. Raises `Refusal` also for a participant of whom nothing is kept.
         """
-        if not await self._settling.settle_participant(scope, participant_id, seconds):
+        if not await self._drain.wait_for_participant(scope, participant_id, seconds):
             detail = (
                 f"After {seconds:g} s accepted events of the participant still wait, and they would come back. Nothing "
                 "was erased: ask again, /readyz tells whether the server is well."
             )
             raise Refusal(Code.NOT_DRAINED, detail)
         with unavailable("The participant can't be erased now"):
-            letters = await self._given_up.of_participant(scope, participant_id)
+            letters = await self._dead_letters.of_participant(scope, participant_id)
             async with self._database.read() as connection:
                 reference = await participants.reference(connection, scope, participant_id)
             if reference is None and not letters:
@@ -95,7 +95,7 @@ class Erasing:
                 if not open_ones:
                     return CleanedUp(0, True)
                 await self._database.compact()
-                rewritten = await self._forgetting.rewrite()
+                rewritten = await self._stream.rewrite()
                 async with self._database.transaction() as connection:
                     await erasures.put_cleaned(connection, open_ones[-1], self._clock())
                 return CleanedUp(len(open_ones), rewritten)
@@ -113,7 +113,7 @@ class Erasing:
     async def _drop(self, scope: Scope, letters: list[Letter]) -> None:
         keys = [each.event.idempotency_key for each in letters if each.event is not None]
         await self._forget_claims(scope, [key for key in keys if key is not None])
-        await self._given_up.drop([each.letter.message_id for each in letters])
+        await self._dead_letters.drop([each.letter.message_id for each in letters])
 
     async def _remove(self, scope: Scope, participant_id: str, reference: int | None) -> int:
         """Take the participant out of the store; answer how many facts there were."""
@@ -131,7 +131,7 @@ class Erasing:
                     return facts
 
     async def _forget_claims(self, scope: Scope, keys: list[str]) -> None:
-        await self._forgetting.claims(*scope, keys, self._resets.get(scope, 0))
+        await self._stream.claims(*scope, keys, self._resets.get(scope, 0))
 
 
 def unknown(scope: Scope) -> Refusal:
