@@ -54,6 +54,9 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("DELETE", "/api/v1/admin/dead-letters/{message_id}"): "dropDeadLetter",
     ("POST", "/api/v1/admin/dead-letters/{message_id}/retry"): "retryDeadLetter",
     ("GET", "/api/v1/admin/audit-log"): "listAuditLog",
+    ("POST", "/api/v1/admin/participants/export"): "exportParticipant",
+    ("POST", "/api/v1/admin/participants/erase"): "eraseParticipant",
+    ("POST", "/api/v1/admin/participants/clean-up"): "cleanUpErasures",
     ("POST", "/api/v1/webhooks/endpoints"): "createWebhookEndpoint",
     ("GET", "/api/v1/webhooks/endpoints"): "listWebhookEndpoints",
     ("GET", "/api/v1/webhooks/endpoints/{endpoint_id}"): "getWebhookEndpoint",
@@ -105,6 +108,7 @@ TAGS = {
     "Sandbox": "Test environments: wait, move the clock, empty, export, import.",
     "Dead letters": "What was accepted and could not be processed.",
     "Audit log": "Who did what that is no event.",
+    "Personal data": "A person's rights: everything that is kept of one, told or erased.",
     "Webhooks": "Endpoints that are told what happened, and what they were sent.",
     "Health": "Whether the server lives and is ready, and its numbers for Prometheus.",
 }
