@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pydantic import BaseModel
 
@@ -13,8 +13,9 @@ from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.refold_job import Refolding
-from bq_server.store import facts, games, participants, state
+from bq_server.store import facts, feed, games, participants, state
 from bq_server.store.database import Connection, Database
+from bq_server.store.feed import NewNotice
 from bq_server.store.games import Refold
 
 KINDS = {
@@ -91,8 +92,11 @@ class Applying:
                 key: NEVER if key in not_yet else newest if applied.get(key, NEVER) == NEVER else applied[key]
                 for key in definitions_of(game)
             }
-            document = game.model_dump_json(exclude_defaults=True)
-            await games.put(connection, scope, document, counts, self._clocks.now(scope))
+            document, now = game.model_dump_json(exclude_defaults=True), self._clocks.now(scope)
+            before = await games.current(connection, scope)
+            version = await games.put(connection, scope, document, counts, now)
+            if before is None or before.document != document:
+                await _note(connection, scope, now, ApplyPlan(version, list(counts), [], [], 0, [], 0))
 
     async def _apply(self, connection: Connection, scope: Scope, new: Game, *, backfill: bool) -> ApplyPlan:
         now = self._clocks.now(scope)
@@ -129,7 +133,16 @@ class Applying:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)
         unchanged = len(after) - len(added) - len(changed)
-        return ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
+        plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
+        await _note(connection, scope, now, plan)
+        return plan
+
+
+async def _note(connection: Connection, scope: Scope, now: int, plan: ApplyPlan) -> None:
+    """Have the feed tell of it."""
+    told = asdict(plan)
+    del told["unchanged"], told["participants_affected"]
+    await feed.add_notices(connection, [NewNotice(scope, "game.changed", now, told)])
 
 
 def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) -> list[tuple[str, int]]:

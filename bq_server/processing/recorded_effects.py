@@ -1,9 +1,10 @@
 """What facts caused, read back as it is told."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bq_server.exact_json import loads_own
-from bq_server.game.effects import EFFECTS, unpacked
+from bq_server.game.effects import EFFECTS, PackedEffect, unpacked
 from bq_server.store import facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
@@ -11,11 +12,23 @@ from bq_server.store.facts import StoredFact
 
 async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str, Any]]:
     """What the fact caused when it was processed."""
-    kept = await facts.effects(connection, fact.seq)
-    if kept is None:
-        return []
-    told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
-    found: list[dict[str, Any]] = EFFECTS.dump_python(told, mode="json")
+    return _dumped(fact, packed_effects(await facts.effects(connection, fact.seq)))
+
+
+def packed_effects(kept: str | None) -> list[PackedEffect]:
+    """What a fact caused, from how it is kept; None is nothing."""
+    found: list[PackedEffect] = [] if kept is None else loads_own(kept)
+    return found
+
+
+def shown_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
+    """What the fact caused, as it is told beside it."""
+    return [shown(each) for each in _dumped(fact, packed)]
+
+
+def _dumped(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
+    effects = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in packed]
+    found: list[dict[str, Any]] = EFFECTS.dump_python(effects, mode="json") if effects else []
     return found
 
 

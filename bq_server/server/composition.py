@@ -8,11 +8,13 @@ import redis.asyncio as redis
 
 from bq_server import __version__
 from bq_server.api.bodies import PLAIN, BodyLimits
+from bq_server.api.feed_events import FeedEvent, feed_event
 from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clock, Clocks
 from bq_server.delivery.addresses import is_loopback
 from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.feeds import Feeds
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -23,6 +25,7 @@ from bq_server.ingest.message_status import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import Applying
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
@@ -136,6 +139,7 @@ class DeliveryRoom:
 
     endpoints: Endpoints
     dispatcher: Dispatcher
+    feeds: Feeds[FeedEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,15 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     processor = Processor(store.database, site.ids, store.clocks, games)
     handler = MessageProcessor(processor, site.clock).process
     name = site.ids.new("consumer")
-    consumer = Consumer(stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals)
+    consumer = Consumer(
+        stream.reading,
+        stream.keys,
+        handler,
+        name=name,
+        clock=site.clock,
+        totals=stream.totals,
+        note_dying=DeadNotices(store.database, store.clocks).note,
+    )
     await site.stack.enter_async_context(consuming(consumer))
     refolding = Refolding(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refolding.run()))
@@ -260,7 +272,9 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
         store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
     )
     await site.stack.enter_async_context(background(dispatcher.run()))
-    return DeliveryRoom(endpoints, dispatcher)
+    feeds = Feeds(store.database, feed_event, most=settings.max_feeds, most_per_key=settings.max_feeds_per_key)
+    site.running.end_feeds = feeds.end
+    return DeliveryRoom(endpoints, dispatcher, feeds)
 
 
 async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:

@@ -19,7 +19,7 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.moments import SECOND
 from bq_server.stream.counts import SETTLED, Totals, make_group
-from bq_server.stream.dead_letters import DeadLetter, DeadLetters
+from bq_server.stream.dead_letters import DeadLetter, DeadLetters, Noting
 from bq_server.stream.entries import Handler, NotNow, Result, StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
@@ -104,13 +104,16 @@ class Consumer:
         name: str,
         clock: Clock,
         totals: Totals | None = None,
+        note_dying: Noting | None = None,
     ) -> None:
+        """`note_dying` is called before messages are set aside, perhaps more than once."""
         self._client = client
         self._keys = keys
         self._handle = handle
         self._name = name
         self._clock = clock
         self._totals = totals or Totals()
+        self._note_dying = note_dying
         self._dead_letters = DeadLetters(client, keys)
         self._dying: dict[StreamEntry, str] = {}
         """Messages to be set aside, with the reasons."""
@@ -370,14 +373,19 @@ class Consumer:
 
     async def _bury(self) -> None:
         """Set dying messages aside. A stream server without memory refuses; they are kept, and nothing waits."""
-        for entry, reason in list(self._dying.items()):
-            letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
+        dying = [
+            (entry, DeadLetter(entry.known_as, entry.payload, reason, self._clock()))
+            for entry, reason in self._dying.items()
+        ]
+        if dying and self._note_dying is not None:
+            await self._note_dying([(entry.message_id, letter) for entry, letter in dying])
+        for entry, letter in dying:
             try:
                 self._count(await self._dead_letters.bury(letter, entry.message_id))
             except ResponseError as error:
                 log.error("message.not_buried", message_id=entry.known_as, reason=str(error))
                 return
-            log.error("message.dead", message_id=entry.known_as, reason=reason)
+            log.error("message.dead", message_id=entry.known_as, reason=letter.reason)
             self.counts.dead += 1
             del self._dying[entry]
 
