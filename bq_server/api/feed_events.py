@@ -10,6 +10,9 @@ from bq_server.processing.announcements import event_type_of
 from bq_server.processing.recorded_effects import packed_effects
 from bq_server.store.feed import FactHappened, Happened, NoticeHappened, Position
 
+_BREAKS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What JSON may hold as it is, and many a client takes for the end of a line."""
+
 _NOTICES = {"message.dead": DeadMessage, "game.changed": GameChange, "environment.reset": EnvironmentReset}
 
 
@@ -68,9 +71,12 @@ def feed_event(happened: Happened) -> FeedEvent:
 
 
 def encode(message: FeedMessage, position: Position | None = None) -> bytes:
-    """An event of a stream (WHATWG HTML, Server-sent events). JSON has no line breaks of its own."""
+    """An event of a stream (WHATWG HTML, Server-sent events), whose data are one line."""
     identity = "" if position is None else f"id: {written(position)}\n"
-    return f"{identity}event: {message.type}\ndata: {message.model_dump_json()}\n\n".encode()
+    data = message.model_dump_json()
+    for each, escaped in _BREAKS.items():
+        data = data.replace(each, escaped)
+    return f"{identity}event: {message.type}\ndata: {data}\n\n".encode()
 
 
 def last_word(end: FeedEnd, now: int) -> bytes:

@@ -92,6 +92,7 @@ class FeedResponse(Response):
             await self._take(f": feed\nretry: {RECONNECT_MILLISECONDS}\nid: {written(self._position)}\n\n".encode())
             end = await self._follow()
         except _NotTaken:
+            self._feeds.counts.cut += 1
             end = FeedEnd(
                 reason="slow_reader",
                 detail="What was sent was not taken in time. Connect again with the id of the last event received.",

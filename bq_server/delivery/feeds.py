@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from bq_server.events import Scope
+from bq_server.metrics.counts import FeedCounts
 from bq_server.store import feed
 from bq_server.store.database import Database
 from bq_server.store.feed import Happened, Position
@@ -35,34 +36,33 @@ class Feeds(Generic[T]):
         self._told = told
         self._most = most
         self._most_per_key = most_per_key
-        self._open: Counter[str] = Counter()
+        self._by_key: Counter[str] = Counter()
+        self.counts = FeedCounts()
         self._pages: OrderedDict[tuple[Scope, Position], Sequence[T]] = OrderedDict()
         self._turn = asyncio.Lock()
         self.ended = False
         """Whether all feeds are to end, because the server stops."""
 
-    @property
-    def open(self) -> int:
-        """How many there are."""
-        return self._open.total()
-
     def require_room(self, key_id: str) -> None:
         """Raises `TooManyFeeds` when none may be opened with this key."""
-        if self.open >= self._most:
+        if self.counts.open >= self._most:
             raise TooManyFeeds(f"{self._most} feeds are open, as many as may be")
-        if self._open[key_id] >= self._most_per_key:
+        if self._by_key[key_id] >= self._most_per_key:
             raise TooManyFeeds(f"{self._most_per_key} feeds are open with this key, as many as may be with one")
 
     @contextmanager
     def seat(self, key_id: str) -> Iterator[None]:
         """Count a feed for as long as it is open."""
-        self._open[key_id] += 1
+        self._by_key[key_id] += 1
+        self.counts.open += 1
+        self.counts.opened += 1
         try:
             yield
         finally:
-            self._open[key_id] -= 1
-            if not self._open[key_id]:
-                del self._open[key_id]
+            self.counts.open -= 1
+            self._by_key[key_id] -= 1
+            if not self._by_key[key_id]:
+                del self._by_key[key_id]
 
     def end(self) -> None:
         """End all feeds, also those yet to come."""

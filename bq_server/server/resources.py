@@ -82,6 +82,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.processing.consumer.counts,
         rooms.processing.processor.counts,
         rooms.delivery.dispatcher.counts,
+        rooms.delivery.feeds.counts,
         loop_delay.seconds,
         rooms.store.database.path,
         site.settings.queue_limit,

@@ -61,6 +61,13 @@ def test_what_came_before_is_not_told_unless_it_is_asked_for(server: ServerProce
         assert feed.next().fact_id == after
 
 
+def test_an_event_is_one_line_whatever_is_in_it(server: ServerProcess, bq: Project) -> None:
+    properties = {"text": "a\u2028b\u2029c\x85d\ne\rf\x1cg ü", "data: x": "\n\nid: 0"}
+    bq.send_sync(event(participant_id="ü\u2028", properties=properties))
+    (found,) = told(server, bq)
+    assert found.data["data"]["properties"] == properties
+
+
 def test_more_than_one_page_is_told_in_order(server: ServerProcess, bq: Project) -> None:
     for start in range(0, 300, 100):
         bq.send_batch([event(participant_id=f"p{number}") for number in range(start, start + 100)])

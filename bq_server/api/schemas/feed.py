@@ -6,14 +6,25 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from bq_server.api.schemas.facts import FactWithEffects
 from bq_server.api.schemas.values import Moment, Query
-from bq_server.processing.announcements import EventType
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
 """The id of an event of the feed, or the beginning of all."""
 
 FeedType = Literal["fact.created", "message.dead", "game.changed", "environment.reset", "feed.ended"]
 
-ChosenType = Literal[EventType, "message.dead", "game.changed"]
+ChosenType = Literal[
+    "fact.created",
+    "points.changed",
+    "badge.awarded",
+    "challenge.progressed",
+    "challenge.completed",
+    "milestone.reached",
+    "streak.extended",
+    "streak.milestone",
+    "tier.changed",
+    "message.dead",
+    "game.changed",
+]
 
 
 class DeadMessage(BaseModel):
