@@ -8,12 +8,16 @@ from bq_server.api.schemas.feed import DeadMessage, EnvironmentReset, FeedEnd, F
 from bq_server.moments import format_timestamp
 from bq_server.processing.announcements import event_type_of
 from bq_server.processing.recorded_effects import packed_effects
-from bq_server.store.feed import FactHappened, Happened, NoticeHappened, Position
+from bq_server.store.feed import FactHappened, Happened, NoticeHappened, NoticeKind, Position
 
 _BREAKS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What JSON may hold as it is, and many a client takes for the end of a line."""
 
-_NOTICES = {"message.dead": DeadMessage, "game.changed": GameChange, "environment.reset": EnvironmentReset}
+_NOTICES: dict[NoticeKind, type[DeadMessage | GameChange | EnvironmentReset]] = {
+    "message.dead": DeadMessage,
+    "game.changed": GameChange,
+    "environment.reset": EnvironmentReset,
+}
 
 
 @dataclass(frozen=True)

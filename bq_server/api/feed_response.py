@@ -89,7 +89,7 @@ class FeedResponse(Response):
     async def _tell(self) -> None:
         """Tell what happens until there is a reason to end."""
         try:
-            await self._take(f": feed\nretry: {RECONNECT_MILLISECONDS}\nid: {written(self._position)}\n\n".encode())
+            await self._take(f"retry: {RECONNECT_MILLISECONDS}\nid: {written(self._position)}\n: feed\n\n".encode())
             end = await self._follow()
         except _NotTaken:
             self._feeds.counts.cut += 1
@@ -114,7 +114,7 @@ class FeedResponse(Response):
             elif not wanted.follow:
                 return None
             if loop.time() - self._sent_at >= self._heartbeat:
-                await self._take(f": alive\nid: {written(self._position)}\n\n".encode())
+                await self._take(f"id: {written(self._position)}\n: alive\n\n".encode())
             if not page:
                 quiet = self._sent_at + self._heartbeat - loop.time()
                 await asyncio.wait({moved}, timeout=max(0.0, min(LOOK_SECONDS, quiet)))

@@ -51,25 +51,24 @@ class FeedClient:
         self._query = urlencode({name: value for name, value in query.items() if value})
         self._last = after
         self._connected = False
+        self._failures = 0
+        """Since the last time that it was connected."""
 
     def items(self) -> Iterator[FeedItem]:
         """What happens, for ever, through restarts of the server.
 
         Ends the program when the feed is refused, or when the server can't be reached the first time.
         """
-        failures = 0
         while True:
             try:
-                for item in self._read():
-                    failures = 0
-                    yield item
-                reason = "the connection ended"
+                yield from self._read()
+                reason = f"{self._url} ended the connection"
             except _Away as error:
                 reason = str(error)
-            if failures == 0:
-                typer.echo(f"bq-server: {reason}; connecting again", err=True)
-            time.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-            failures += 1
+            if self._failures == 0:
+                typer.echo(f"bq-server: {reason.rstrip('.')}; connecting again", err=True)
+            time.sleep(PAUSES[min(self._failures, len(PAUSES) - 1)])
+            self._failures += 1
 
     def _read(self) -> Iterator[FeedItem]:
         """What one connection tells. Raises `_Away`."""
@@ -119,6 +118,7 @@ class FeedClient:
         environment = "live" if self._api_key.startswith("bq_live_") else "test"
         again = " again" if self._connected else ""
         self._connected = True
+        self._failures = 0
         typer.echo(f"bq-server: following the {environment} environment of {self._url}{again}; Ctrl-C ends", err=True)
 
     def _refused(self, error: HTTPError) -> NoReturn:

@@ -23,11 +23,13 @@ def tail(
     participant: PARTICIPANT = "",
     event: EVENT = "",
     types: Annotated[
-        str, typer.Option("--type", help="Only these types, with commas: fact.created, badge.awarded, message.dead, ...")
+        str,
+        typer.Option("--type", help="Only these types, with commas: fact.created, badge.awarded, message.dead, ..."),
     ] = "",
     as_lines: Annotated[bool, typer.Option("--json", help="Each event as a line of JSON, for programs.")] = False,
     after: Annotated[
-        str | None, typer.Option("--after", help="Begin after this id; 0 begins with the oldest fact.", show_default=False)
+        str | None,
+        typer.Option("--after", help="Begin after this id; 0 begins with the oldest fact.", show_default=False),
     ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
@@ -43,7 +45,9 @@ def tail(
     try:
         for item in client.items():
             if as_lines:
-                typer.echo(json.dumps({"id": item.id, "type": item.type, "timestamp": item.timestamp, "data": item.data}))
+                typer.echo(
+                    json.dumps({"id": item.id, "type": item.type, "timestamp": item.timestamp, "data": item.data})
+                )
             else:
                 typer.echo(line_of(item), color=color)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -29,16 +29,23 @@ class Feeds(Generic[T]):
     """Counts feeds, and reads what happened for them, one feed at a time: other readers of the store come first."""
 
     def __init__(
-        self, database: Database, told: Callable[[Happened], T], *, most: int, most_per_key: int
+        self,
+        database: Database,
+        told: Callable[[Happened], T],
+        resets: Mapping[Scope, int],
+        *,
+        most: int,
+        most_per_key: int,
     ) -> None:
-        """`told` makes what feeds tell of what happened; all feeds share it."""
+        """`told` makes what feeds tell of what happened; all feeds share it. `resets`: how often each was emptied."""
         self._database = database
+        self._resets = resets
         self._told = told
         self._most = most
         self._most_per_key = most_per_key
         self._by_key: Counter[str] = Counter()
         self.counts = FeedCounts()
-        self._pages: OrderedDict[tuple[Scope, Position], Sequence[T]] = OrderedDict()
+        self._pages: OrderedDict[tuple[Scope, int, Position], Sequence[T]] = OrderedDict()
         self._turn = asyncio.Lock()
         self.ended = False
         """Whether all feeds are to end, because the server stops."""
@@ -67,11 +74,11 @@ class Feeds(Generic[T]):
     def end(self) -> None:
         """End all feeds, also those yet to come."""
         self.ended = True
-        self._database.committed.beat()
+        self._database.commits.beat()
 
     def moved(self) -> "asyncio.Future[None]":
         """Done when something may have happened. Take it before looking."""
-        return self._database.committed.next()
+        return self._database.commits.next()
 
     async def head(self) -> Position:
         """The place after all that has happened. Raises `StoreUnavailable`."""
@@ -80,14 +87,14 @@ class Feeds(Generic[T]):
 
     async def page(self, scope: Scope, after: Position) -> Sequence[T]:
         """What came next in an environment; empty when nothing did. Raises `StoreUnavailable`."""
-        key = scope, after
+        key = scope, self._resets.get(scope, 0), after
         async with self._turn:
             if (kept := self._pages.get(key)) is not None:
                 return kept
             async with self._database.read() as connection:
                 found = await feed.page(connection, scope, after, PAGE)
             page = [self._told(each) for each in found]
-            if page:  # what comes after a place never changes, unless nothing came yet
+            if page:  # until a reset, what comes after a place never changes, unless nothing came yet
                 self._pages[key] = page
                 if len(self._pages) > PAGES_KEPT:
                     self._pages.popitem(last=False)

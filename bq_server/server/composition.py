@@ -272,7 +272,13 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
         store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
     )
     await site.stack.enter_async_context(background(dispatcher.run()))
-    feeds = Feeds(store.database, feed_event, most=settings.max_feeds, most_per_key=settings.max_feeds_per_key)
+    feeds = Feeds(
+        store.database,
+        feed_event,
+        store.resets,
+        most=settings.max_feeds,
+        most_per_key=settings.max_feeds_per_key,
+    )
     site.running.end_feeds = feeds.end
     return DeliveryRoom(endpoints, dispatcher, feeds)
 

@@ -109,7 +109,7 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
-        self.committed = Notifier()
+        self.commits = Notifier()
         """Beats after every commit of this process."""
 
     @classmethod
@@ -160,7 +160,7 @@ class Database:
                         await self._writer.run(self._roll_back)
                     else:
                         await self._writer.execute("COMMIT")
-                        self.committed.beat()
+                        self.commits.beat()
                 except BaseException:
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)

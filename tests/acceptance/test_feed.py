@@ -131,9 +131,7 @@ def test_changes_of_the_game_are_told_and_what_was_only_tried_is_not(server: Ser
     assert (second.type, second.data["data"]["removed"]) == ("game.changed", ["badge/first"])
 
 
-def test_a_reset_is_told_whatever_was_chosen_and_takes_back_what_was_before(
-    server: ServerProcess, bq: Project
-) -> None:
+def test_a_reset_is_told_whatever_was_chosen_and_takes_back_what_was_before(server: ServerProcess, bq: Project) -> None:
     before = bq.send_sync(event()).json()["fact_id"]
     with opened(server.url, key(bq), "0", type="badge.awarded", participant_id="nobody") as feed:
         assert bq.post("/sandbox/reset", {}).status_code == 200
@@ -219,8 +217,7 @@ def own(data_dir: Path) -> Iterator[ServerProcess]:
 
 
 def refused(server: ServerProcess, api_key: str) -> Json:
-    problem = check(httpx.get(f"{server.url}/api/v1/feed", headers={"X-API-Key": api_key}), Code.TOO_MANY_FEEDS)
-    return problem
+    return check(httpx.get(f"{server.url}/api/v1/feed", headers={"X-API-Key": api_key}), Code.TOO_MANY_FEEDS)
 
 
 def opens(server: ServerProcess, api_key: str) -> bool:
@@ -267,4 +264,4 @@ def test_feeds_end_with_a_word_when_the_server_stops_and_hold_nothing_up(own: Se
         last = feed.next()
         assert (last.type, last.data["data"]["reason"]) == ("feed.ended", "server_stopping")
         assert list(feed) == []
-    assert own.process.wait(30) == 0
+    assert own.wait() == 0

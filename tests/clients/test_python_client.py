@@ -396,7 +396,6 @@ def test_a_feed_goes_on_where_it_was_through_broken_connections(bq: Project, ser
     with Client(server.url, bq.keys["test"]) as client:
         again = client.feed(after=told[2].id, participant_id="ada")
         assert [next(again).data["fact_id"] for _ in range(3)] == made[3:]
-        again.close()
     with Client("http://127.0.0.1:1", bq.keys["test"], retries=NEVER) as client, pytest.raises(Unreachable):
         next(client.feed())
     with Client(server.url, bq.keys["test"]) as client, pytest.raises(Refused) as refused:

@@ -136,7 +136,7 @@ def test_over_http2_one_connection_has_feeds_and_requests_side_by_side(data_dir:
         read_until(wire, lambda: wire.finished == 3)
         assert all(b"server_stopping" in wire.bodies[each] for each in feeds[1:])
         wire.close()
-        assert server.process.wait(30) == 0
+        assert server.wait() == 0
         assert "Traceback" not in server.log
 
 

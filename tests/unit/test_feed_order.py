@@ -11,8 +11,8 @@ from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.processing.announcements import EVENT_TYPES, event_type_of
 from bq_server.processing.recorded_effects import type_of_shown
-from bq_server.store.feed import MOST_CHARACTERS, FactHappened, Position, _merged
 from bq_server.store.facts import StoredFact
+from bq_server.store.feed import MOST_CHARACTERS, FactHappened, Position, _merged
 
 
 def fact(seq: int, size: int = 2) -> StoredFact:
@@ -26,7 +26,9 @@ def notice(after_seq: int, number: int) -> tuple[Any, ...]:
 
 @given(st.lists(st.sampled_from(["fact", "large", "notice"]), max_size=30), st.integers(1, 7))
 def test_every_page_size_tells_all_in_the_order_of_commits(history: list[str], limit: int) -> None:
-    facts, notices, expected = [], [], []
+    facts: list[StoredFact] = []
+    notices: list[tuple[Any, ...]] = []
+    expected: list[Position] = []
     seq = 0
     for kind in history:
         if kind == "notice":
@@ -53,7 +55,7 @@ def test_every_page_size_tells_all_in_the_order_of_commits(history: list[str], l
     assert told == expected
 
 
-EVERY_EFFECT = [
+EVERY_EFFECT: list[dict[str, Any]] = [
     {"type": "points", "cause": "points/a", "amount": 1, "balance": 1},
     {"type": "badge", "code": "a", "name": "A", "rarity": "common", "cause": "badge/a"},
     {"type": "enrolment", "challenge": "a", "expires_at": None},

@@ -143,7 +143,9 @@ class MessageAnswer(BaseModel):
 class MessageEffectsAnswer(MessageAnswer):
     """Where an accepted event is now, and what its fact caused."""
 
-    effects: list[dict[str, Any]] | None = Field(description="Of the fact it became or repeats; null while there is none.")
+    effects: list[dict[str, Any]] | None = Field(
+        description="Of the fact it became or repeats; null while there is none."
+    )
 
 
 class MessageQuery(Query):

@@ -97,9 +97,9 @@ class AsyncClient:
             filters["cursor"] = page["next_cursor"]
 
     async def feed(self, *, after: str | None = None, **filters: str | None) -> AsyncIterator[FeedEvent]:
-        """What happens from now on, or after the event of that id (`"0"`: all), with the filters of `GET /feed`; for ever.
+        """What happens from now on, or after the event of that id (`"0"`: all), with the filters of `GET /feed`.
 
-        It connects again and goes on where it was; it raises when that fails as often as any request may.
+        It has no end: it connects again and goes on where it was, and raises when that fails too often.
         """
         reading, tries = FeedReading(after, filters), 0
         while True:
