@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from bq_server.api.call import Call
-from bq_server.api.replies import Reply
+from bq_server.api.replies import NO_HEADERS, Reply
 from bq_server.api.request_parser import BatchEvents, RequestParser
 from bq_server.api.schemas.events import BatchError
 from bq_server.events import Event
@@ -62,4 +62,4 @@ def taken_of(events: BatchEvents, found: Sequence[R | NotAccepted]) -> BatchOutc
 
 def replayed(results: Sequence[Accepted | RecordedFact]) -> Mapping[str, str]:
     """The header of an answer that only repeats earlier ones."""
-    return REPLAYED if results and all(result.repeated for result in results) else {}
+    return REPLAYED if results and all(result.repeated for result in results) else NO_HEADERS

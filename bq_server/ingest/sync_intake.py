@@ -5,7 +5,6 @@ Their keys are claimed all the same: an equal event may be on its way through th
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from bq_server.concurrency.group_commit import GroupCommit
@@ -115,8 +114,7 @@ class SyncIntake:
             return await dead_lettered(event, held.message_id, self._lookup)
         if held.event_id == event.event_id:
             return event
-        return replace(
-            event,
+        return event._replace(
             event_id=held.event_id,
             message_id=held.message_id,
             received_at=held.received_at,

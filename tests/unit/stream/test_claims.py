@@ -40,7 +40,7 @@ def test_an_environment_that_was_emptied_has_other_claims() -> None:
     assert after is not None
     assert (after.key, after.message_id) == (KEYS.claim(*SCOPE, "k", 1), None)
     assert after.key != before.key
-    assert claims.of(replace(EVENT, idempotency_key=None)) is None
+    assert claims.of(EVENT._replace(idempotency_key=None)) is None
 
 
 async def test_keys_asked_for_at_once_are_taken_in_one_round_trip() -> None:
