@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"
     RATE_LIMITED = "rate_limited"
+    TOO_MANY_FEEDS = "too_many_feeds"
     INTERNAL_ERROR = "internal_error"
     NOT_READY = "not_ready"
     STREAM_UNAVAILABLE = "stream_unavailable"
