@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from starlette.requests import Request
@@ -18,7 +19,10 @@ log = structlog.get_logger("bq_server.api.auth")
 admin = structlog.get_logger("bq_server.admin")
 
 REFRESH_SECONDS = 1.0
-"""How old the known keys may be: a new or revoked key is honoured within this and a read."""
+"""How old the known keys may be: a revoked key is refused within this and a read. A new one is looked for at once."""
+
+UNKNOWN_SECONDS = 0.1
+"""How soon after a look an unknown key causes another: wrong keys must cost little."""
 
 NOTE_SECONDS = 60
 """How often it is kept when keys were used."""
@@ -37,9 +41,13 @@ class Keyring:
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] | None = None
         """By id; None before the first look."""
+        self._looked_at = 0.0
+        """By the event loop's clock."""
+        self._looking = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Read the keys. Raises `StoreUnavailable`."""
+        self._looked_at = asyncio.get_running_loop().time()
         async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
         by_prefix: dict[str, list[ApiKey]] = {}
@@ -70,6 +78,17 @@ class Keyring:
                     await self.note_used()
             except StoreUnavailable as error:
                 log.warning("keys.not_refreshed", reason=str(error))
+
+    async def expect(self, presented: str | None) -> None:
+        """Read the keys again if this one is unknown: a command may have created it a moment ago."""
+        if presented is None or self.find(presented) is not None:
+            return
+        came = asyncio.get_running_loop().time()
+        async with self._looking:
+            if self._looked_at <= came:  # else another has looked since
+                await asyncio.sleep(self._looked_at + UNKNOWN_SECONDS - came)
+                with suppress(StoreUnavailable):
+                    await self.refresh()
 
     async def note_used(self) -> None:
         """Keep which keys were used, as of now. Raises `StoreUnavailable`, and keeps them another time."""

@@ -44,6 +44,7 @@ def _endpoint(
         try:
             if operation.scope is not None:
                 require_single(request)
+                await keyring.expect(request.headers.get("x-api-key"))
                 key = authenticate(request, keyring, operation.scope)
             response = await operation.handle(Call(request, key, _query(request, operation.query)))
         except Refusal as refusal:

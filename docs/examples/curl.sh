@@ -1,13 +1,13 @@
 #!/bin/sh
-# The way from nothing to a first effect, with curl alone: BQ_URL and BQ_KEY say which server and which key.
+# The way from nothing to a first effect, with curl alone: BQ_URL and BQ_API_KEY say which server and which key.
 set -eu
-: "${BQ_URL:=http://127.0.0.1:8080}" "${BQ_KEY:?is the bq_test_ key from the server's banner}"
+: "${BQ_URL:=http://127.0.0.1:8080}" "${BQ_API_KEY:?is the bq_test_ key from the server's banner}"
 
 bq() {
     method=$1 path=$2
     shift 2
     curl --silent --show-error --fail-with-body --retry 5 --request "$method" "$BQ_URL/api/v1$path" \
-        --header "X-API-Key: $BQ_KEY" --header "Content-Type: application/json" "$@"
+        --header "X-API-Key: $BQ_API_KEY" --header "Content-Type: application/json" "$@"
     echo
 }
 

@@ -88,4 +88,4 @@ DRAIN_BODY: dict[str, Any] = {"timeout_ms": 5000}
 PUT_CLOCK_BODY: dict[str, Any] = {"now": "2026-04-02T09:00:00Z", "frozen": True}
 ADVANCE_CLOCK_BODY: dict[str, Any] = {"by": "P1D"}
 RESET_BODY: dict[str, Any] = {"game": False}
-IMPORT_BODY: dict[str, Any] = {"bq_export": 1, "bq_server": "0.1.0", "exported_at": "2026-04-02T09:00:00Z"}
+IMPORT_BODY: dict[str, Any] = {"bq_export": 1, "bq_server": "0.2.0", "exported_at": "2026-04-02T09:00:00Z"}
