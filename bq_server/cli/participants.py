@@ -1,4 +1,4 @@
-"""`bq-server participants`: what a participant's facts came to, asked of a server that runs."""
+"""`bq-server participants`: what a participant's facts came to, from a running server."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import typer
 
 from bq_server.cli.remote import AS_JSON, READ_KEY, URL, call, segment
 
-app = typer.Typer(help="Look at participants.", no_args_is_help=True)
+app = typer.Typer(help="Show participants.", no_args_is_help=True)
 
 
 @app.callback()
@@ -19,13 +19,13 @@ def _participants() -> None:
 @app.command()
 def show(
     participant_id: Annotated[
-        str, typer.Argument(metavar="PARTICIPANT", help="As events name it.", show_default=False)
+        str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)
     ],
     as_json: AS_JSON = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
-    """Show everything that a participant's facts came to."""
+    """Show a participant's state."""
     state = call(url, "GET", f"/api/v1/gamify/participants/{segment(participant_id)}/state", api_key)
     if as_json:
         typer.echo(json.dumps(state, ensure_ascii=False))
