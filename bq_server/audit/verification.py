@@ -10,7 +10,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
-from bq_server.game.rebuild import AwardHistory, due, readable, settled, sound, unmarked
+from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
 from bq_server.game.state.packed import cells_of
 from bq_server.game.step import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
@@ -99,7 +99,7 @@ class CheckedParticipant:
     """Definitions that were left out: their past is still being counted."""
 
 
-class Verifying:
+class Verifier:
     """Reads beside whoever writes; each participant as of one moment."""
 
     def __init__(self, database: Database) -> None:
@@ -131,7 +131,7 @@ class Verifying:
                 game = await self._games.of(connection, scope)
                 page = await state.places_after(connection, scope, cursor, PAGE)
             for each in page:
-                if is_stray(settled(game), each):
+                if is_stray(without_pending(game), each):
                     yield each.place
             if not page:
                 return
@@ -230,7 +230,7 @@ def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
 
 def check(stored: Stored) -> CheckedParticipant:
     """Compare what is stored with what it should be."""
-    game = settled(stored.game)
+    game = without_pending(stored.game)
     cells = sound(game, AwardHistory.of(stored.facts), stored.cells)
     ledger = stored.ledger
     result = verify(game, stored.facts, cells, ledger)

@@ -17,7 +17,7 @@ from bq_server.moments import SECOND
 from bq_server.store import webhooks
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.outbox import TOO_FAR_BEHIND
-from bq_server.store.webhooks import Delivery, Endpoint, Result, Try
+from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
 
 log = structlog.get_logger("bq_server.delivery")
 
@@ -148,16 +148,16 @@ class Dispatcher:
             log.warning("webhooks.endpoint_off", endpoint_id=endpoint.endpoint_id, reason=because)
             self._endpoints.tell_changed()
 
-    def _result(self, delivery: Delivery, answer: Answer, now: int) -> Result:
+    def _result(self, delivery: Delivery, answer: Answer, now: int) -> DeliveryResult:
         tried = Try(delivery.position, now, answer.status, answer.milliseconds, answer.text)
         if answer.delivered:
-            return Result(tried, delivery.participant_id, "delivered", put_off=delivery.tries > 0)
+            return DeliveryResult(tried, delivery.participant_id, "delivered", put_off=delivery.tries > 0)
         seconds = retries.wait(delivery.tries + 1, self._first, random.random)
         if seconds is None:
             log.warning("webhooks.set_aside", delivery_id=delivery.delivery_id, status=answer.status)
-            return Result(tried, delivery.participant_id, "aside", put_off=True)
+            return DeliveryResult(tried, delivery.participant_id, "aside", put_off=True)
         seconds = max(seconds, retries.asked_for(answer.retry_after, now))
-        return Result(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
+        return DeliveryResult(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
 
     async def _clean(self) -> None:
         """Remove what was done long ago, a little at a time."""

@@ -32,7 +32,7 @@ def letter_of(letter: DeadLetter) -> Letter:
         return Letter(letter, None)
 
 
-class GivenUpMessages:
+class ScopedDeadLetters:
     """Finds dead letters of one environment; those of another are not there. Raises `Refusal` without a stream."""
 
     def __init__(self, letters: DeadLetters) -> None:
@@ -59,11 +59,11 @@ class GivenUpMessages:
         return next((each for each in found if each.scope == scope), None)
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; answers which."""
+        """Put these back into the stream; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.retry(message_ids)
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good; answers which."""
+        """Remove these for good; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.drop(message_ids)

@@ -12,7 +12,7 @@ from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, games, participants, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.games import Refold
@@ -56,27 +56,27 @@ def definitions_of(game: Game) -> dict[str, BaseModel]:
     return {f"{kind}/{each.code}": each for section, kind in KINDS.items() for each in getattr(game, section)}
 
 
-class Applying:
+class GameChanges:
     """Puts games in force."""
 
     def __init__(
-        self, database: Database, compiled: Games, refolding: Refolding, ids: IdSource, clocks: Clocks
+        self, database: Database, compiled: Games, refold_job: RefoldJob, ids: IdSource, clocks: Clocks
     ) -> None:
         self._database = database
         self._games = compiled
-        self._refolding = refolding
+        self._refold_job = refold_job
         self._ids = ids
         self._clocks = clocks
 
     async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
-        """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
+        """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
         Raises `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
             plan = await self._apply(connection, scope, game, backfill=backfill)
-        self._refolding.wake()
+        self._refold_job.wake()
         return plan
 
     async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:

@@ -18,15 +18,15 @@ LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What an environment holds when nothing waits: facts, messages that repeated one, messages given up."""
+class Drained:
+    """What an environment holds when nothing waits: facts, messages that repeated one, dead letters."""
 
     facts: int
     duplicates: int
     dead: int
 
 
-class Settling:
+class Drain:
     """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
 
     def __init__(self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier) -> None:
@@ -35,25 +35,25 @@ class Settling:
         self._consumed = consumed
         self._refolded = refolded
 
-    async def drain(self, scope: Scope, seconds: float) -> Settled:
+    async def wait(self, scope: Scope, seconds: float) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is recomputed."""
-        with unavailable("It can't be told now what still waits"):
+        with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
             if not (await self._consumes(scope, newest, deadline) and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
             async with self._database.read() as connection:
                 facts, duplicates = await environments.count(connection, scope)
-            return Settled(facts, duplicates, len(await self.dead(scope)))
+            return Drained(facts, duplicates, len(await self.dead(scope)))
 
-    async def settle(self, scope: Scope, message_id: str, seconds: float) -> bool:
+    async def wait_for(self, scope: Scope, message_id: str, seconds: float) -> bool:
         """Wait until the environment's messages up to this one are settled; whether they are in time."""
-        with unavailable("It can't be told now what still waits"):
+        with unavailable("The queue can't be read now"):
             return await self._consumes(scope, message_id, asyncio.get_running_loop().time() + seconds)
 
     async def dead(self, scope: Scope) -> list[str]:
-        """The ids of the environment's messages that were given up."""
-        with unavailable("It can't be told now what was given up"):
+        """The message ids of the environment's dead letters."""
+        with unavailable("The dead letters can't be read now"):
             slices = TimeSlices()
             found = []
             async for kept in self._backlog.dead():

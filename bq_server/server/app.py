@@ -41,7 +41,7 @@ from bq_server.server.composition import (
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
 from bq_server.server.resources import metrics_sources, resources
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
 
 log = structlog.get_logger("bq_server")
@@ -50,9 +50,9 @@ log = structlog.get_logger("bq_server")
 def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock, ids: IdSource | None = None
 ) -> Starlette:
-    """The application; its `state.running` is a `Running`. Its routes are there once the lifespan has started."""
+    """The application; its `state.running` is a `ServerState`. Its routes are there once the lifespan has started."""
     source = ids or IdSource(clock)
-    running = Running()
+    running = ServerState()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -101,7 +101,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
         keyring,
-        intake.intake,
+        intake.async_intake,
         intake.parser,
         store.clocks,
         site.ids,

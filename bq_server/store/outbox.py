@@ -24,7 +24,7 @@ TOO_FAR_BEHIND = f"more than {MOST_WAITING} deliveries waited"
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningEndpoint:
     """An endpoint that is on."""
 
     endpoint_id: str
@@ -49,15 +49,15 @@ class NewDelivery:
     """By the clock of the environment."""
 
 
-def listening(connection: Any, scope: Scope) -> list[Listener]:
+def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
     """The endpoints of the environment that are on."""
     return [
-        Listener(endpoint_id, frozenset(from_json(event_types)), waiting)
+        ListeningEndpoint(endpoint_id, frozenset(from_json(event_types)), waiting)
         for endpoint_id, event_types, waiting in _queries.listening(connection, **scope._asdict())
     ]
 
 
-def add(connection: Any, listener: Listener, deliveries: Sequence[NewDelivery]) -> None:
+def add(connection: Any, listener: ListeningEndpoint, deliveries: Sequence[NewDelivery]) -> None:
     """Have these wait for the endpoint, or switch it off where too many would."""
     if listener.waiting + len(deliveries) > MOST_WAITING:
         _queries.switch_off(connection, endpoint_id=listener.endpoint_id, off_because=TOO_FAR_BEHIND)

@@ -11,7 +11,7 @@ from bq_server.events import Scope
 from bq_server.store import outbox
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST
-from bq_server.store.outbox import Listener, NewDelivery
+from bq_server.store.outbox import ListeningEndpoint, NewDelivery
 from bq_server.store.queries import load
 
 _queries = load("webhooks")
@@ -79,7 +79,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryResult:
     """What a try means for a delivery."""
 
     tried: Try
@@ -152,7 +152,7 @@ async def switch_off(connection: Connection, endpoint_id: str, because: str) -> 
 
 async def enqueue(connection: Connection, endpoint: Endpoint, delivery: NewDelivery) -> None:
     """Have one delivery wait for the endpoint."""
-    listener = Listener(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
+    listener = ListeningEndpoint(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
     await connection.run(lambda writing: outbox.add(writing, listener, [delivery]))
 
 
@@ -162,12 +162,12 @@ async def due(connection: Connection, endpoint_id: str, now: int, limit: int) ->
     return [Delivery(*row) async for row in rows]
 
 
-async def settle(connection: Connection, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+async def settle(connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
     """Keep what came of tries. What was removed meanwhile stays so."""
     await connection.run(lambda writing: _settle(writing, endpoint_id, results, now))
 
 
-def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: int) -> None:
+def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
     _writing.add_try(connection, [asdict(each.tried) for each in results])
     settled = 0
     for each in results:
@@ -216,7 +216,7 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
 
 
 async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
-    """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`."""
+    """Have all of a span sent again that was delivered or set aside; returns how many. By `created_at`."""
     since, until = EARLIEST if since is None else since, LATEST if until is None else until
     count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
     await _queries.recount(connection, endpoint_id=endpoint_id)
@@ -224,7 +224,7 @@ async def replay(connection: Connection, endpoint_id: str, since: int | None = N
 
 
 async def remove_old(connection: Connection, until: int, limit: int) -> int:
-    """Remove what was delivered or set aside before that moment, with its tries; answer how many, at most `limit`."""
+    """Remove what was delivered or set aside before that moment, with its tries; returns how many, at most `limit`."""
     positions = [row[0] async for row in _queries.remove_old(connection, until=until, limit=limit)]
     await _queries.remove_tries(connection, positions=json.dumps(positions))
     return len(positions)

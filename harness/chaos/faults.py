@@ -105,7 +105,7 @@ class Injector:
 
     @property
     def _faults(self) -> dict[str, Callable[[Strike], Awaitable[float | None]]]:
-        """What does each kind; answers when it began, if it could be done."""
+        """What does each kind; returns when it began, if it could be done."""
         return {
             "kill-server": self._kill_server,
             "kill-stream": self._kill_stream,
@@ -172,7 +172,7 @@ class Injector:
         return started if held else None
 
     async def _strike_stream(self, number: signal.Signals) -> int:
-        """Send a signal to the stream server, which may just be starting; answers which process got it."""
+        """Send a signal to the stream server, which may just be starting; returns which process got it."""
         struck: list[int] = []
 
         async def is_struck() -> bool:
@@ -207,7 +207,7 @@ def _continued(pid: int) -> Iterator[None]:
 
 
 def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> bool:
-    """Hold the write lock of a database for so many seconds, so often; answers whether it was held at all.
+    """Hold the write lock of a database for so many seconds, so often; returns whether it was held at all.
 
     Setting `let_go` ends it at once. Blocks: run it in a thread.
     """

@@ -18,7 +18,7 @@ from bq_server.clock import Clocks
 from bq_server.game.document.definitions import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
 from bq_server.game.read_models import read_challenge
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.refusals import Code, Refusal
@@ -33,7 +33,9 @@ ONE = f"{PREFIX}/{{code}}"
 class ChallengesResource:
     """Shows challenges and who is ahead in them, and lets participants enter."""
 
-    def __init__(self, intake: Intake, database: Database, games: Games, parser: RequestParser, clocks: Clocks) -> None:
+    def __init__(
+        self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
+    ) -> None:
         self._intake = intake
         self._database = database
         self._games = games
@@ -112,7 +114,7 @@ class ChallengesResource:
         properties = {"challenge_code": challenge.code}
         event = self._parser.drafter.draft_system(call.scope, CHALLENGE_ENROLLED, sent.participant_id, properties)
         try:
-            await self._intake.record(event, not_enrolled(challenge.code))
+            await self._intake.record_guarded(event, not_enrolled(challenge.code))
         except AlreadySo:
             pass
         except NoSuchChallenge:

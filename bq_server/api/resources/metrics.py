@@ -13,12 +13,12 @@ from bq_server.api.resources.health import Check
 from bq_server.api.schemas.metrics import (
     MetricsAnswer,
 )
-from bq_server.metrics.families import FAMILIES, Scrape, Sources, Waiting
+from bq_server.metrics.families import FAMILIES, QueueDepth, Scrape, Sources
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Ask = Callable[[], Awaitable[Waiting | None]]
-"""Asks the stream; answers None while it can't be asked."""
+Ask = Callable[[], Awaitable[QueueDepth | None]]
+"""Asks the stream; returns None while it can't be asked."""
 
 
 async def load() -> Any:

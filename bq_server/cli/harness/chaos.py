@@ -32,9 +32,9 @@ def chaos(
     struck; 2 when it can't run. Everything stays on this machine.
     """
     from harness.chaos import report
-    from harness.chaos.breaking_off import ENDING
+    from harness.chaos.chaos_run import run
+    from harness.chaos.interruption import ENDING
     from harness.chaos.options import Options, named
-    from harness.chaos.running import run
     from harness.client import Refused, Unreachable
     from harness.private_server import ServerFailed
 

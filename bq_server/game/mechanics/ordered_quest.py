@@ -90,7 +90,7 @@ class Course:
             cell["w"] = [each.dump() for each in self.turns]
             if self.days:
                 cell["y"] = {str(part): days for part, days in self.days.items()}
-            if self.checkpoints.settled:
+            if self.checkpoints.compacted:
                 cell["c"] = self.checkpoints.dump()
         return cell
 
@@ -137,7 +137,7 @@ class Course:
             self.enrolled = moment
 
     def push(self, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]]:
-        """Take the next fact in order; answers what became of each part it matched."""
+        """Take the next fact in order; returns what became of each part it matched."""
         if not self.explicit:
             self.enrol(moment)
         if self.is_before_entry(moment):
@@ -148,13 +148,13 @@ class Course:
         if kept:
             self.tail.append([*moment, [list(part) for part in kept]])
             while len(self.tail) > TAIL and (self.tail[0][0] < moment.at - LATENESS or len(self.tail) > MAX_TAIL):
-                self._settle()
+                self._compact()
             if self.tip.complete:
                 self._keep_turns(len(self.tail))
         return verdicts
 
     def rewind(self) -> list[tuple[Moment, Parts]]:
-        """Go back to before the tail; answers the facts of the tail, to be pushed again among late ones."""
+        """Go back to before the tail; returns the facts of the tail, to be pushed again among late ones."""
         tail, self.tail = self.tail, []
         self.turns = [each for each in self.turns if self.base.done[each.part] is not None]
         self.tip = self.base.copy()
@@ -198,7 +198,7 @@ class Course:
             if len(self.days[part]) > MAX_STRETCHES:
                 del self.days[part]
 
-    def _settle(self) -> None:
+    def _compact(self) -> None:
         self._keep_turns()
         at, seq, parts = self.tail.pop(0)
         self.base_end = Moment(at, seq)

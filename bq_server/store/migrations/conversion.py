@@ -64,7 +64,7 @@ class _Step:
     """Before every key."""
     portion: int
     carry: Callable[[Any, Key, int], tuple[int, Key]]
-    """Carries the next rows after a key, at most so many; answers how many, and the key of the last."""
+    """Carries the next rows after a key, at most so many; returns how many, and the key of the last."""
 
 
 async def carry_over(connection: "Connection") -> None:

@@ -14,12 +14,12 @@ from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
 from harness.chaos import clients, game, history, oracle, schedule
-from harness.chaos.breaking_off import complete
 from harness.chaos.clients import Traffic
+from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
 from harness.chaos.game import DAY, EXPLICIT
 from harness.chaos.history import MOST_PARTICIPANTS
-from harness.chaos.judging import Evidence, Judged, count, judge
+from harness.chaos.interruption import complete
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
 from harness.client import NOT_FOUND, Client, Refused, Unreachable
@@ -109,7 +109,7 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Put the game in force, and tell the time zones and enrolments; answers the facts that these are."""
+        """Put the game in force, and tell the time zones and enrolments; returns the facts that these are."""
         client.apply(self._document)
         for number, participant_id in enumerate(history.participants(self._options)):
             if number % 2 == 0:
