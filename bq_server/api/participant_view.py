@@ -42,5 +42,5 @@ async def view_of_participant(
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:
     """The refusal for a participant that isn't there."""
-    detail = f"No event of the {call.scope.environment} environment ever named {participant_id}."
+    detail = f"The {call.scope.environment} environment has no participant {participant_id}."
     return Refusal(Code.NOT_FOUND, detail)

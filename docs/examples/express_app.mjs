@@ -1,4 +1,4 @@
-// A shop that tells bq-server of its purchases, and shows who bought what they came to.
+// A shop that sends its purchases to bq-server and shows customers their points.
 //
 //     npm ci --prefix clients/typescript && npm install express ./clients/typescript
 //     BQ_API_KEY=bq_test_... node express_app.mjs

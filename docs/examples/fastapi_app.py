@@ -1,4 +1,4 @@
-"""A shop that tells bq-server of its purchases, and shows who bought what they came to.
+"""A shop that sends its purchases to bq-server and shows customers their points.
 
 pip install fastapi uvicorn ./clients/python
 BQ_API_KEY=bq_test_... uvicorn fastapi_app:app --app-dir docs/examples --port 8000

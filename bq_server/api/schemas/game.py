@@ -10,22 +10,22 @@ from bq_server.api.schemas.values import Moment, Query
 class ApplyQuery(Query):
     """How to apply."""
 
-    dry_run: bool = Field(False, description="Only tell what it would change.")
-    backfill: bool = Field(False, description="Count all facts already stored too.")
+    dry_run: bool = Field(False, description="Only return what would change.")
+    backfill: bool = Field(False, description="Also count the facts already stored.")
 
 
 class ApplyAnswer(BaseModel):
     """What applying the game changes, by `<kind>/<code>`."""
 
     dry_run: bool
-    version: int | None = Field(description="The version now in force; null for a dry run.")
+    version: int | None = Field(description="The new version; null for a dry run.")
     added: list[str]
     changed: list[str]
     removed: list[str]
     unchanged: int
-    recomputed: list[str] = Field(description="Computed anew for every participant, in the background.")
+    recomputed: list[str] = Field(description="Recomputed for every participant, in the background.")
     participants_affected: int
-    warnings: list[str] = Field(description="What will hardly do what its author meant.")
+    warnings: list[str] = Field(description="What probably doesn't do what its author meant.")
 
 
 class WarningAnswer(BaseModel):
@@ -39,7 +39,7 @@ class WarningAnswer(BaseModel):
 
 
 class RefoldAnswer(BaseModel):
-    """Definitions being computed anew, participant by participant."""
+    """Definitions that are being recomputed, participant by participant."""
 
     definitions: list[str]
     done: int
@@ -49,13 +49,13 @@ class RefoldAnswer(BaseModel):
 
 
 class GameAnswer(BaseModel):
-    """The game in force."""
+    """The current game."""
 
-    version: int = Field(description="0 where no game was applied.")
+    version: int = Field(description="0 if no game was applied.")
     applied_at: Moment | None
     game: dict[str, Any]
     warnings: list[WarningAnswer]
-    refolds: list[RefoldAnswer] = Field(description="Under way first, then the newest that are finished.")
+    refolds: list[RefoldAnswer] = Field(description="Running ones first, then the newest finished ones.")
 
 
 PUT_GAME_BODY: dict[str, Any] = {
