@@ -1,4 +1,4 @@
-"""API keys at the door: 401 without a valid one, 403 without the scope."""
+"""API keys: 401 without a valid one, 403 without the scope."""
 
 import asyncio
 import hmac
@@ -25,11 +25,11 @@ UNKNOWN_SECONDS = 0.1
 """How soon after a look an unknown key causes another: wrong keys must cost little."""
 
 NOTE_SECONDS = 60
-"""How often it is kept when keys were used."""
+"""How often the times at which keys were used are stored."""
 
 
 class Keyring:
-    """The valid keys, read anew every second so that the hot path asks no database."""
+    """The valid keys, refreshed every second, so that the hot path needs no database."""
 
     def __init__(self, database: Database, clock: Clock, always: Sequence[ApiKey] = ()) -> None:
         """`always` are valid beside those that are kept, as long as this process runs."""
@@ -37,7 +37,7 @@ class Keyring:
         self._clock = clock
         self._always = always
         self._used: set[str] = set()
-        """The ids of those that opened something since it was last noted."""
+        """The ids of keys used since that was last stored."""
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] | None = None
         """By id; None before the first look."""
@@ -59,7 +59,7 @@ class Keyring:
         self._tell_changes({key.key_id: key for keys in by_prefix.values() for key in keys})
 
     def _tell_changes(self, valid: dict[str, ApiKey]) -> None:
-        """Log which keys a command has made or revoked: it writes to no log that an operator keeps."""
+        """Log which keys a command has created or revoked, because the command itself has no log."""
         known, self._known = self._known, valid
         if known is not None:
             for key_id in valid.keys() - known.keys():

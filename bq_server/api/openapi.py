@@ -113,7 +113,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
 
 
 def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
-    """A body: of lines, each of which is of the schema, where it is NDJSON."""
+    """A body; NDJSON is described as lines of the schema."""
     if media_type == NDJSON:
         line = schema["$ref"].rpartition("/")[2]
         return {"schema": {"type": "string", "format": "binary", "description": f"Lines, each a `{line}`."}}
@@ -150,7 +150,7 @@ def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
-    """Say how many events a batch may have: its model can't know, the settings do."""
+    """State how many events a batch may have, which only the settings know."""
     reference = references.get((BatchIn, "validation"))
     if reference is not None:
         batch = schemas[reference["$ref"].rpartition("/")[2]]

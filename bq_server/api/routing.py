@@ -1,4 +1,4 @@
-"""From operations to routes: who calls is authenticated, the query read, and whatever is raised answered."""
+"""From operations to routes: authenticates the caller, parses the query, and turns exceptions into answers."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 

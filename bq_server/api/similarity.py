@@ -1,4 +1,4 @@
-"""Names that are likely one name with a slip of the pen."""
+"""Names that are probably typos of one another."""
 
 import re
 from collections import defaultdict
