@@ -1,4 +1,4 @@
-"""Limits in front of the application: the memory of all requests together, and the time a client has to read answers."""
+"""Limits in front of the application: memory of all requests together, and the time a client has to read answers."""
 
 import asyncio
 from collections.abc import MutableMapping
