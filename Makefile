@@ -7,7 +7,7 @@ SITE_TOOLS := build/site-tools
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test test-harness lint site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-harness lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,10 @@ lint: $(VENV)/dev.stamp  ## ruff, mypy and the rules of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Exits 3, and says so, where no source of advisories can be asked.
+audit-packages:  ## asks a public source of advisories about every pinned package
+	@$(PYTHON) packaging/audit.py $(ARGS)
 
 site: $(SITE_TOOLS)/.stamp $(VENV)/run.stamp  ## the documentation site, in build/site/
 	@$(BIN)/python -m tools.site gather

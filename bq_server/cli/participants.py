@@ -1,4 +1,4 @@
-"""`bq-server participants`: what a participant's facts came to, from a running server."""
+"""`bq-server participants`: participants and their rights, from a running server."""
 
 import json
 from collections.abc import Iterator
@@ -6,21 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from bq_server.cli.remote import AS_JSON, READ_KEY, URL, call, segment
+from bq_server.cli.options import fail
+from bq_server.cli.remote import ADMIN_KEY, AS_JSON, READ_KEY, URL, call, segment
 
-app = typer.Typer(help="Show participants.", no_args_is_help=True)
+PATH = "/api/v1/admin/participants"
 
+CLEANING_SECONDS = 3600.0
+"""Longest wait for files to be rewritten: as long as copying a very large database takes."""
 
-@app.callback()
-def _participants() -> None:
-    """A group, also while it has one command."""
+PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)]
+
+app = typer.Typer(help="Show, export and erase participants.", no_args_is_help=True)
 
 
 @app.command()
 def show(
-    participant_id: Annotated[
-        str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)
-    ],
+    participant_id: PARTICIPANT,
     as_json: AS_JSON = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
@@ -33,6 +34,58 @@ def show(
     from bq_server.cli.tables import print_table
 
     print_table(("what", "code", "where it stands"), _rows(state))
+
+
+@app.command()
+def export(
+    participant_id: PARTICIPANT,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: ADMIN_KEY = "",
+) -> None:
+    """Print everything that is kept of a participant, as JSON."""
+    body = json.dumps({"participant_id": participant_id}).encode()
+    found = call(url, "POST", f"{PATH}/export", api_key, body, CLEANING_SECONDS)
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def erase(
+    participant_id: PARTICIPANT,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    clean_up: Annotated[bool, typer.Option("--clean-up/--later", help="Clean up the files at once, or later.")] = True,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: ADMIN_KEY = "",
+) -> None:
+    """Erase a participant permanently; the facts stay anonymous, without properties.
+
+    Then the files are rewritten; events accepted meanwhile become facts afterwards. To erase many, or in a large
+    database, erase with --later and run `participants clean-up` once.
+    """
+    if not yes:
+        if not typer.get_text_stream("stdin").isatty():
+            fail("this erases the participant permanently: confirm with --yes")
+        typer.confirm(f"This erases {participant_id} permanently. Continue?", abort=True)
+    body = json.dumps({"participant_id": participant_id, "clean_up": clean_up}).encode()
+    done = call(url, "POST", f"{PATH}/erase", api_key, body, CLEANING_SECONDS)
+    letters = f", {done['dead_letters']} dead letters removed" if done["dead_letters"] else ""
+    typer.echo(f"erased: {done['facts']} facts are anonymous now{letters}")
+    if not clean_up:
+        typer.echo("files may still hold remains: `bq-server participants clean-up`")
+    else:
+        _tell_of_stream(clean=done["stream_clean"])
+
+
+@app.command("clean-up")
+def clean_up(url: URL = "http://127.0.0.1:8080", api_key: ADMIN_KEY = "") -> None:
+    """Rewrite the files, so that nothing is left of erased participants."""
+    done = call(url, "POST", f"{PATH}/clean-up", api_key, b"{}", CLEANING_SECONDS)
+    typer.echo(f"cleaned up after {done['erasures']} erasure{'' if done['erasures'] == 1 else 's'}")
+    _tell_of_stream(clean=done["stream_clean"])
+
+
+def _tell_of_stream(*, clean: bool) -> None:
+    if not clean:
+        typer.echo("the stream server's own files could not be rewritten: see docs/privacy.md", err=True)
 
 
 def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -14,6 +14,24 @@ class ApplyQuery(Query):
     backfill: bool = Field(False, description="Also count the facts already stored.")
 
 
+class PaymentForecast(BaseModel):
+    """What one cause would award for stored facts."""
+
+    cause: str = Field(description="As in the ledger, without the id of a fact.")
+    participants: int
+    points: int
+    badges: int
+
+
+class BackfillForecast(BaseModel):
+    """What would be awarded for stored facts."""
+
+    payments: list[PaymentForecast]
+    participants: int = Field(description="How many would be awarded anything.")
+    examined: int = Field(description="How many participants were examined, of `total`; it takes ten seconds at most.")
+    total: int
+
+
 class ApplyAnswer(BaseModel):
     """What applying the game changes, by `<kind>/<code>`."""
 
@@ -25,6 +43,7 @@ class ApplyAnswer(BaseModel):
     unchanged: int
     recomputed: list[str] = Field(description="Recomputed for every participant, in the background.")
     participants_affected: int
+    forecast: BackfillForecast | None = Field(description="For a dry run: what it would award for stored facts.")
     warnings: list[str] = Field(description="What probably doesn't do what its author meant.")
 
 
