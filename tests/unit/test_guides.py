@@ -47,7 +47,7 @@ def test_contributing_shows_only_commands_there_are() -> None:
 def test_each_wish_has_a_file_that_names_what_it_needs() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text()
     rows = re.findall(r"^\| (.+?) \| (.*) \|$", guide.partition("## What to open first")[2], re.MULTILINE)[1:]
-    assert len(rows) == 10
+    assert len(rows) >= 10
     for wish, opened in rows:
         file = next(ROOT / each for each in re.findall(r"`([\w./-]+/[\w.-]+)`", opened))
         for name in re.findall(r"^[^(,;]*\(`(\w+)`\)", opened):
