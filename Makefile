@@ -3,44 +3,52 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
+SITE_TOOLS := build/site-tools
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint audit-packages lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-harness lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
-# make serve ARGS="--port 9000"
-serve: $(VENV)/run.stamp
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+serve: $(VENV)/run.stamp  ## the server from this tree; ARGS="--port 9000" passes flags on
 	@exec $(BIN)/bq-server serve $(ARGS)
 
-# make test ARGS="-k idempotency"
-test: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp  ## the tests, except the harness's own; ARGS="-k idempotency" selects
 	$(BIN)/pytest -n auto --ignore tests/harness $(ARGS)
 
-# The tests of the harness's own tools, which start many servers and break some.
-test-harness: $(VENV)/dev.stamp
+test-harness: $(VENV)/dev.stamp  ## the tests of the harness, which start many servers and break some
 	$(BIN)/pytest -n auto tests/harness $(ARGS)
 
-lint: $(VENV)/dev.stamp
+lint: $(VENV)/dev.stamp  ## ruff, mypy and the rules of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Asks a public source of advisories about every pinned package. Exits 3, and says so, where none can be asked.
-audit-packages:
+# Exits 3, and says so, where no source of advisories can be asked.
+audit-packages:  ## asks a public source of advisories about every pinned package
 	@$(PYTHON) packaging/audit.py $(ARGS)
 
-# make load ARGS="--users 20 --run-time 20s"
-load: $(VENV)/dev.stamp
+site: $(SITE_TOOLS)/.stamp $(VENV)/run.stamp  ## the documentation site, in build/site/
+	@$(BIN)/python -m tools.site gather
+	@$(SITE_TOOLS)/bin/zensical build --clean --strict
+	@$(BIN)/python -m tools.site check
+
+$(SITE_TOOLS)/.stamp: requirements/site.txt
+	rm -rf $(SITE_TOOLS)
+	$(PYTHON) -m venv $(SITE_TOOLS)
+	$(SITE_TOOLS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/site.txt
+	@touch $@
+
+load: $(VENV)/dev.stamp  ## a load test with Locust against a private server; ARGS="--users 20 --run-time 20s"
 	@exec $(BIN)/python -m loadtests.run $(ARGS)
 
-# make bench ARGS=--quick          limits, peers and this server side by side; a report in loadtests/report/
-bench: $(VENV)/dev.stamp wrk fastify
+bench: $(VENV)/dev.stamp wrk fastify  ## limits, peers and this server side by side; ARGS=--quick; report in loadtests/report/
 	@exec $(BIN)/python -m loadtests.bench $(ARGS)
 
-# make bench-processing ARGS=--quick          what a fact costs: throughput, size, growth, late facts, holds of the loop
-# make bench-processing ARGS="--only size"    one part; a report in loadtests/report/ either way
-bench-processing: $(VENV)/dev.stamp
+bench-processing: $(VENV)/dev.stamp  ## what a fact costs; ARGS=--quick, or ARGS="--only size" for one part
 	@exec $(BIN)/python -m loadtests.processing_cost $(ARGS)
 
 # The closed-loop generator of the bench, from Debian where it is missing; elsewhere the bench says what it lacks.
@@ -58,7 +66,7 @@ $(FASTIFY)/node_modules/.stamp: $(FASTIFY)/package-lock.json
 	@touch $@
 
 # What generating, compiling and testing clients needs; without it those tests are skipped.
-clients: build/contract.stamp
+clients: build/contract.stamp  ## what the tests of the clients and generators need (node)
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NPM_TESTED:=/node_modules/.stamp); \
 	else echo "no npm: no TypeScript will be tested"; fi
 
@@ -73,28 +81,27 @@ build/contract.stamp: requirements/contract.txt
 	@touch $@
 
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
-binary: build/venv.stamp
+binary: build/venv.stamp  ## the executable: dist/bq-server and dist/bq-server-dir.tar.gz
 	@packaging/build.sh dist
 
-# Builds once more and tells what differs.
-binary-compare: build/venv.stamp
+binary-compare: build/venv.stamp  ## builds the executable once more and reports what differs
 	@packaging/build.sh build/again
 	build/venv/bin/python packaging/compare.py dist build/again
 
-# Start-up time, size and memory of both forms beside the source.
-binary-report: $(VENV)/dev.stamp
+binary-report: $(VENV)/dev.stamp  ## start-up time, size and memory of both forms beside the source
 	@$(BIN)/python packaging/report.py dist $(ARGS)
 
-test-binary: $(VENV)/dev.stamp
+test-binary: $(VENV)/dev.stamp  ## the tests of the executable in dist/
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
 # the Fastify peer, and of the TypeScript client, does the same for its packages.
-lock: $(VENV)/dev.stamp
+lock: $(VENV)/dev.stamp  ## pins every package again, with hashes and without a host
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra binary pyproject.toml -c requirements/run.txt -o requirements/binary.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/contract.in -o requirements/contract.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 requirements/site.in -o requirements/site.txt
 
 # What takes long says so first: a silent program is taken for one that hangs.
 $(VENV)/bin/python:
@@ -119,5 +126,5 @@ build/venv.stamp: requirements/binary.txt packaging/bootloader.sh
 	packaging/bootloader.sh
 	@touch $@
 
-clean:
+clean:  ## removes .venv, build/ and dist/
 	rm -rf $(VENV) build dist *.egg-info

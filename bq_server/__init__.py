@@ -1,3 +1,3 @@
 """A self-hosted gamification event engine in one executable."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -73,13 +73,13 @@ class Refusal(Exception):
 
 def overloaded() -> "Refusal":
     """The refusal of what could not be answered soon, or not be held."""
-    detail = "More requests are under way than this server can hold. Nothing was accepted: send it again later."
+    detail = "The server is overloaded. Nothing was accepted: retry later."
     return Refusal(Code.OVERLOADED, detail)
 
 
 def too_large(limit: int) -> "Refusal":
     """The refusal of a body of more bytes than that."""
-    detail = f"The body may have {limit} bytes: send fewer or smaller events in one request."
+    detail = f"The body may have at most {limit} bytes: send fewer or smaller events per request."
     return Refusal(Code.BODY_TOO_LARGE, detail)
 
 

@@ -27,22 +27,23 @@ class Settings(BaseModel):
         None, description="Certificate with its chain (PEM), read again when it changes: the server speaks HTTPS only."
     )
     tls_key: Path | None = Field(None, description="Key of the certificate (PEM, without a password).")
-    data_dir: Path = Field(Path("bq-data"), description="Directory that holds the facts, the keys and the stream.")
+    data_dir: Path = Field(Path("bq-data"), description="Directory for the facts, the keys and the stream.")
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) in place of the embedded one.",
+        description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) instead of the embedded one.",
     )
     redis_prefix: str = Field(
-        "bq", min_length=1, max_length=100, description="Start of the name of every key kept in the stream server."
+        "bq", min_length=1, max_length=100, description="Prefix of every key in the stream server."
     )
     dev_key: SecretStr | None = Field(
-        None, description="A bq_test_ key (32 hex characters after the prefix), valid while this is set, every scope."
+        None,
+        description="A bq_test_ key (32 hex characters after the prefix) with every scope, valid while set.",
     )
     game: Path | None = Field(
-        None, description="Game document applied to the test environment at the start and whenever it changes."
+        None, description="Game document that is applied to the test environment at the start and whenever it changes."
     )
     http_lane: Literal["on", "off"] = Field(
-        "on", description="Whether the two hot routes have a way of their own, beside the ASGI server."
+        "on", description="Whether a lean HTTP/1.1 protocol answers the two hot routes in front of the ASGI server."
     )
     behind_proxy: bool = Field(
         False, description="Say that a proxy ends TLS in front: there is no warning that the server listens in clear."
@@ -64,37 +65,37 @@ class Settings(BaseModel):
         "30/60", description="Wrong keys that may come from an address in so many seconds before 429; or off."
     )
     max_connections: int = Field(
-        4096, ge=1, description="Connections that may be open; fewer where the limit of file descriptors is lower."
+        4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
     )
-    max_connections_per_address: int = Field(1024, ge=1, description="Connections that one address may have open.")
+    max_connections_per_address: int = Field(1024, ge=1, description="Most open connections from one address.")
     max_inflight_bytes: int = Field(
         64 * MiB,
         ge=1 * MiB,
-        description="Bytes that bodies and answers under way may take in all; past it 503 overloaded.",
+        description="Most bytes of bodies and answers in flight, in total; beyond it 503 overloaded.",
     )
     cors_origins: str | None = Field(
         None,
-        description="Origins whose pages may call the API from a browser (https://shop.example), with commas; or *.",
+        description="Origins whose pages may call the API, such as https://shop.example, separated by commas; or *.",
     )
     text_plain_events: bool = Field(
         False, description="Whether events are also read from bodies of the type text/plain, as sendBeacon sends them."
     )
     webhook_addresses: Literal["auto", "public", "any"] = Field(
         "auto",
-        description="Which addresses webhooks may call: public ones, any, or any on a server bound to loopback only.",
+        description="Addresses that webhooks may call: public, any, or auto (any if the server is bound to loopback).",
     )
     webhook_retry_seconds: float = Field(
-        5, gt=0, le=60, description="Seconds before a webhook is tried again; each further wait is 4 times as long."
+        5, gt=0, le=60, description="Seconds before a webhook is retried; each further wait is 4 times as long."
     )
-    max_feeds: int = Field(64, ge=1, le=1000, description="Feeds (GET /api/v1/feed) that may be open at once.")
-    max_feeds_per_key: int = Field(16, ge=1, le=1000, description="Feeds that may be open at once with one key.")
+    max_feeds: int = Field(64, ge=1, le=1000, description="Most feeds (GET /api/v1/feed) that may be open.")
+    max_feeds_per_key: int = Field(16, ge=1, le=1000, description="Most feeds that may be open with one key.")
     feed_heartbeat_seconds: float = Field(
-        15, ge=0.1, le=300, description="Seconds of silence after which a feed tells that it is alive."
+        15, ge=0.1, le=300, description="Seconds of silence after which a feed sends a comment."
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
+        "auto", description="Readable lines, JSON lines, or (auto) readable on a terminal and JSON when piped."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     max_body_bytes: int = Field(1 * MiB, ge=1 * KiB, description="Largest request body, in bytes.")
     max_batch_body_bytes: int = Field(8 * MiB, ge=1 * KiB, description="Largest body of a batch request, in bytes.")
     max_properties_bytes: int = Field(
@@ -109,22 +110,25 @@ class Settings(BaseModel):
     )
     max_batch_events: int = Field(100, ge=1, le=1000, description="Most events in one batch.")
     idempotency_window_hours: int = Field(
-        24, ge=24, description="Hours for which the stream remembers an idempotency key; the facts remember for ever."
+        24,
+        ge=24,
+        description="Hours for which the stream remembers an idempotency key; the facts remember it for ever.",
     )
     queue_limit: int = Field(
-        1_000_000, ge=1, description="Events that may wait in the stream; past it the answer is 503 stream_full."
+        1_000_000, ge=1, description="Most events that may wait in the stream; beyond it 503 stream_full."
     )
     read_timeout_seconds: float = Field(
-        10, gt=0, description="Seconds in which a request's head, and then its body, must have arrived."
+        10, gt=0, description="Seconds within which a request's head, and then its body, must arrive."
     )
     write_timeout_seconds: float = Field(
-        30, gt=0, description="Seconds after which a client that takes nothing of its answer is cut off."
+        30, gt=0, description="Seconds after which a client that doesn't read its answer is disconnected."
     )
     stop_with_stdin: bool = Field(
-        False, description="Stop when standard input ends, as it does when whoever started the server is gone."
+        False,
+        description="Stop when standard input is closed, as it is when the program that started the server is gone.",
     )
     shutdown_timeout_seconds: float = Field(
-        10, gt=0, description="Seconds that requests under way get to finish after SIGINT or SIGTERM."
+        10, gt=0, description="Seconds that requests in flight have to finish after SIGINT or SIGTERM."
     )
 
     @field_validator("data_dir", "game", "tls_cert", "tls_key", mode="before")

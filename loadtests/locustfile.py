@@ -1,6 +1,6 @@
 """Load on the three ingest routes, with Poisson arrivals, a verdict as exit code, and a picture.
 
-    BQ_KEY=bq_test_... locust -f loadtests/locustfile.py --headless --users 50 --run-time 30s --host http://127.0.0.1:8080
+    BQ_API_KEY=bq_test_... locust -f loadtests/locustfile.py --headless --users 50 --run-time 30s --host http://127.0.0.1:8080
 
 Exit code 0: passed. 1: a request failed, or p99 of the async route passed its limit. 3: the run is invalid, because
 the load that was asked for didn't arrive. 2: wrong usage.
@@ -164,7 +164,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     if options is None:
         return
     if not options.api_key:
-        print("locustfile: there is no key: set BQ_KEY or give --api-key", file=sys.stderr)
+        print("locustfile: there is no key: set BQ_API_KEY or give --api-key", file=sys.stderr)
         sys.exit(2)
     # Locust starts one user a second unless told otherwise: in 30 s it would never have 50.
     if options.spawn_rate is None:

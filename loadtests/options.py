@@ -24,7 +24,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         # Not in the web form: it would hand the values back as text.
         group.add_argument(flag, **details).include_in_web_ui = False
 
-    option("--api-key", env_var="BQ_KEY", metavar="KEY", help="Key with scope ingest. Better given as BQ_KEY.")
+    option("--api-key", env_var="BQ_API_KEY", metavar="KEY", help="Key with scope ingest. Better given as BQ_API_KEY.")
     option(
         "--rate-per-user",
         type=_above_zero(float),

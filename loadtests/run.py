@@ -196,7 +196,7 @@ def _generate(server: PrivateServer, options: argparse.Namespace, report_file: P
     with on_cores(cores):
         process = subprocess.Popen(  # noqa: S603
             [*command, *flags, *options.locust],
-            env={**os.environ, "BQ_KEY": server.key, "PYTHONPATH": path},
+            env={**os.environ, "BQ_API_KEY": server.key, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
         )
     try:

@@ -20,7 +20,7 @@ class Admission:
     limits: RateLimits
     proxies: Proxies
 
-    def admit(self, request: Request, needed: KeyScope) -> ApiKey:
+    async def admit(self, request: Request, needed: KeyScope) -> ApiKey:
         """The key of a request that may come in.
 
         Raises `Refusal`: rate_limited; unauthenticated, without telling why; or forbidden. What it found on the way is
@@ -32,6 +32,7 @@ class Admission:
         limits.require(by_address)
         require_single(request)
         presented = presented_key(request, needed)
+        await self.keyring.expect(presented)
         key = None if presented is None else self.keyring.find(presented)
         if key is None:
             if presented is not None:

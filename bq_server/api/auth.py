@@ -1,9 +1,10 @@
-"""API keys: the valid ones, and what a request carries."""
+"""API keys: which are valid, and which one a request carries."""
 
 import asyncio
 import hmac
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from starlette.requests import Request
@@ -17,14 +18,17 @@ log = structlog.get_logger("bq_server.api.auth")
 admin = structlog.get_logger("bq_server.admin")
 
 REFRESH_SECONDS = 1.0
-"""How old the known keys may be: a new or revoked key is honoured within this and a read."""
+"""How old the known keys may be: a revoked key is refused within this and a read. A new one is looked for at once."""
+
+UNKNOWN_SECONDS = 0.1
+"""How soon after a look an unknown key causes another: wrong keys must cost little."""
 
 NOTE_SECONDS = 60
-"""How often it is kept when keys were used."""
+"""How often the times at which keys were used are stored."""
 
 
 class Keyring:
-    """The valid keys, read anew every second so that the hot path asks no database."""
+    """The valid keys, refreshed every second, so that the hot path needs no database."""
 
     def __init__(self, database: Database, clock: Clock, always: Sequence[ApiKey] = ()) -> None:
         """`always` are valid beside those that are kept, as long as this process runs."""
@@ -32,13 +36,17 @@ class Keyring:
         self._clock = clock
         self._always = always
         self._used: set[str] = set()
-        """The ids of those that opened something since it was last noted."""
+        """The ids of keys used since that was last stored."""
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] = {}
         """Those that were valid at the last look, by id."""
+        self._looked_at = 0.0
+        """By the event loop's clock."""
+        self._looking = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Read the keys. Raises `StoreUnavailable`."""
+        self._looked_at = asyncio.get_running_loop().time()
         async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
         by_prefix: dict[str, list[ApiKey]] = {}
@@ -50,7 +58,7 @@ class Keyring:
         self._tell_ends({key.key_id: key for keys in by_prefix.values() for key in keys})
 
     def _tell_ends(self, valid: dict[str, ApiKey]) -> None:
-        """Log which keys came to their end: nobody did that, and so no audit log has it."""
+        """Log which keys have expired: nobody did that, so the audit log doesn't have it."""
         known, self._known = self._known, valid
         now = self._clock()
         for key_id in known.keys() - valid.keys():
@@ -68,6 +76,17 @@ class Keyring:
                     await self.note_used()
             except StoreUnavailable as error:
                 log.warning("keys.not_refreshed", reason=str(error))
+
+    async def expect(self, presented: str | None) -> None:
+        """Read the keys again if this one is unknown: a command may have created it a moment ago."""
+        if presented is None or self.find(presented) is not None:
+            return
+        came = asyncio.get_running_loop().time()
+        async with self._looking:
+            if self._looked_at <= came:  # else another has looked since
+                await asyncio.sleep(self._looked_at + UNKNOWN_SECONDS - came)
+                with suppress(StoreUnavailable):
+                    await self.refresh()
 
     async def note_used(self) -> None:
         """Keep which keys were used, as of now. Raises `StoreUnavailable`, and keeps them another time."""

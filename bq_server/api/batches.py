@@ -1,4 +1,4 @@
-"""Batches of events: each accepted or rejected by itself, by either path."""
+"""Batches of events, each accepted or rejected on its own, by either path."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class BatchOutcome(Generic[R]):
     """What became of the events of a batch."""
 
     results: list[R]
-    """Of those accepted, in their order."""
+    """Of the accepted events, in order."""
     errors: list[BatchError]
-    """Of the others, in the order of the batch."""
+    """Of the rejected events, in the order of the batch."""
 
     @property
     def rejected(self) -> int:
@@ -61,5 +61,5 @@ def taken_of(events: BatchEvents, found: Sequence[R | NotAccepted]) -> BatchOutc
 
 
 def replayed(results: Sequence[Accepted | RecordedFact]) -> Mapping[str, str]:
-    """The header of an answer that only repeats earlier ones."""
+    """The header for an answer that only repeats earlier ones."""
     return REPLAYED if results and all(result.repeated for result in results) else NO_HEADERS

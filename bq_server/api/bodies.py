@@ -1,4 +1,4 @@
-"""Reading a request's body: of the right type, not too large, and in time."""
+"""Reading a request's body: checks its type, size and arrival time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from bq_server.refusals import Code, Refusal, overloaded, too_large
 
 DISCARD_BYTES = 16 << 20
 DISCARD_SECONDS = 2.0
-"""How much of an unwanted body is read, and for how long, before its request is refused."""
+"""How much of an unwanted body is read, and for how long, before the request is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x
 
 
 PLAIN = frozenset({"text/plain"})
-"""What browsers name a text for which they were told nothing: as `navigator.sendBeacon` sends it."""
+"""The type that browsers use for text by default, such as `navigator.sendBeacon`."""
 
 
 NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})

@@ -42,7 +42,7 @@ class Call(Generic[Q]):
     def in_sandbox(self) -> None:
         """Raises `Refusal` for a key of the live environment."""
         if self.scope.environment != "test":
-            detail = "The sandbox is for test environments, and this key is of the live one: use a bq_test_ key."
+            detail = "The sandbox is for test environments, and this is a live key: use a bq_test_ key."
             raise Refusal(Code.FORBIDDEN, detail)
 
     def parameter(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What clients hold on to beside routes and models: operation ids, which name functions in generated code, and tags."""
+"""What clients depend on besides routes and models: operation ids, which name functions in generated code, and tags."""
 
 from collections.abc import Mapping
 
@@ -117,4 +117,4 @@ TAGS = {
     "Webhooks": "Endpoints that are told what happened, and what they were sent.",
     "Health": "Whether the server lives and is ready, and its numbers for Prometheus.",
 }
-"""Every tag and what it gathers, in the order in which a reader wants them."""
+"""Every tag and its description, in reading order."""

@@ -1,4 +1,4 @@
-"""Bodies that come as gzip: inflated piece by piece, so that one that grows holds neither memory nor the loop."""
+"""Gzip bodies, inflated piece by piece, so that none can exhaust memory or block the event loop."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -16,10 +16,10 @@ PIECE_BYTES = 256 << 10
 """Inflated at once: well under a millisecond."""
 
 MOST_MEMBERS = 100
-"""Members of one body. Those who send gzip send one; each costs something, even one that holds nothing."""
+"""Most gzip members in one body. Real clients send one, and each costs something, even an empty one."""
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-"""Tells zlib that what comes has gzip's head and checksum."""
+"""Makes zlib expect gzip's header and checksum."""
 
 
 def is_compressed(request: Request) -> bool:
@@ -64,7 +64,7 @@ class _Members:
         self._waiting += chunk
 
     def piece(self) -> bytes | None:
-        """The next bytes, perhaps none; None when more must arrive."""
+        """The next bytes, possibly none; None if more must arrive."""
         if not self._waiting:
             return None
         if self._member.eof:

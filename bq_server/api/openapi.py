@@ -115,7 +115,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
 
 
 def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
-    """A body: of lines, each of which is of the schema, where it is NDJSON."""
+    """A body; NDJSON is described as lines of the schema."""
     if media_type == EVENT_STREAM:
         data = schema["$ref"].rpartition("/")[2]
         told = f"Server-Sent Events; the `data` of each is a `{data}`."
@@ -156,7 +156,7 @@ def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
-    """Say how many events a batch may have: its model can't know, the settings do."""
+    """State how many events a batch may have, which only the settings know."""
     reference = references.get((BatchIn, "validation"))
     if reference is not None:
         batch = schemas[reference["$ref"].rpartition("/")[2]]

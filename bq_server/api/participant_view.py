@@ -1,4 +1,4 @@
-"""Where a participant stands: the reading that several routes share."""
+"""A participant's state as several routes read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +58,6 @@ async def ranks_now(
 
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:
-    """The refusal for a participant that isn't there."""
-    detail = f"No event of the {call.scope.environment} environment ever named {participant_id}."
+    """The refusal for an unknown participant."""
+    detail = f"The {call.scope.environment} environment has no participant {participant_id}."
     return Refusal(Code.NOT_FOUND, detail)

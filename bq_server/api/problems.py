@@ -79,11 +79,11 @@ def as_refusal(error: BaseException, request_id: str) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, StoreUnavailable) and not isinstance(error, StoreDamaged):
-        return Refusal(Code.STORE_UNAVAILABLE, f"The facts can't be read now ({error}): ask again in a moment.")
+        return Refusal(Code.STORE_UNAVAILABLE, f"The facts can't be read now ({error}): try again in a moment.")
     if (refusal := refusal_of(error, "This can't be done now")) is not None:
         return refusal
     log.error("request.broke", request_id=request_id, exc_info=error)
-    detail = "This is a mistake of the server, and its log tells more under the request id."
+    detail = "This is a bug in the server. Its log has the details under the request id."
     return Refusal(Code.INTERNAL_ERROR, detail)
 
 

@@ -1,4 +1,4 @@
-"""Replies: what a request is answered, before it is known who speaks HTTP with the client."""
+"""Replies, independent of who speaks HTTP to the client: the lane or Starlette."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,7 +20,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Reply(NamedTuple):
-    """A status, a body, and the headers beside its type and its length."""
+    """A status, a body, and the headers other than its type and length."""
 
     status: int
     body: bytes

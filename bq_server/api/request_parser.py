@@ -1,4 +1,4 @@
-"""Reading events and other models off requests: body, limits, validation, idempotency key."""
+"""Parsing events and other models from requests: body, limits, validation, idempotency key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,17 +30,17 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class BatchEvents:
-    """What was read of a batch."""
+    """The events of a batch."""
 
     valid: dict[int, Event] = field(default_factory=dict)
-    """By their place."""
+    """By index."""
     errors: list[BatchError] = field(default_factory=list)
-    """Of the others."""
+    """For the invalid ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestParser:
-    """How events are read off a request."""
+    """Parses requests into events."""
 
     drafter: Drafter
     limits: Limits

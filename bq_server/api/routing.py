@@ -1,4 +1,4 @@
-"""From operations to routes: who calls is authenticated, the query read, and whatever is raised answered."""
+"""From operations to routes: authenticates the caller, parses the query, and turns exceptions into answers."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -42,7 +42,7 @@ def _endpoint(
         key = None
         try:
             if operation.scope is not None:
-                key = admission.admit(request, operation.scope)
+                key = await admission.admit(request, operation.scope)
             response = await operation.handle(Call(request, key, _query(request, operation.query), clocks.real))
         except Refusal as refusal:
             await discard_body(request)

@@ -20,13 +20,13 @@ PLACES = ["data_dir", "redis_url", "redis_prefix"]
 def backup(
     settings: Settings,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE when it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
 ) -> None:
-    """Write everything the server keeps to one file, also while it runs.
+    """Write everything the server keeps to one file. Works while it runs.
 
-    That is the database and what waits in the stream: each event accepted before the start of this command is in it.
-    The file is written aside, read back and held against its checksums before it gets its name. It holds participants'
-    data and the hashes of keys: only its owner may read it.
+    This is the database and the queue in the stream: every event accepted before this command started is in it. The
+    file is written under a temporary name, read back and checked before it gets its name. It holds participants' data
+    and the hashes of keys, so only its owner may read it.
     """
     from bq_server.backup.snapshot import take
     from bq_server.clock import system_clock
@@ -48,10 +48,10 @@ def restore(
     settings: Settings,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.", show_default=False)],
 ) -> None:
-    """Fill a new or empty data directory from a backup: all of it, or nothing.
+    """Fill a new or empty data directory from a backup, completely or not at all.
 
-    What waited in the stream goes into the embedded one of that directory, or with --redis-url in that server, under
-    a prefix that is not in use.
+    The queue is restored into the embedded stream of that directory, or with --redis-url into that server, under an
+    unused prefix.
     """
     from bq_server.backup.restore import Restore
     from bq_server.clock import system_clock

@@ -21,18 +21,18 @@ REASON_CHARACTERS = 80
 AT_ONCE = 500
 """Messages handled while the store is held, and named in one entry of the audit log."""
 
-app = typer.Typer(help="Look after messages that were accepted and given up.", no_args_is_help=True)
+app = typer.Typer(help="Manage dead letters: accepted messages that can't be processed.", no_args_is_help=True)
 
 IDS = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Message ids, from `dead list`.", show_default=False)
 ]
-EVERY = Annotated[bool, typer.Option("--all", help="All there are, in place of ids.")]
+EVERY = Annotated[bool, typer.Option("--all", help="All dead letters, instead of ids.")]
 
 
 @app.command("list")
 @with_settings(PLACES)
 def list_letters(settings: Settings) -> None:
-    """List the messages that were given up, the latest accepted first, each with the reason."""
+    """List the dead letters with their reasons, the latest accepted first."""
     from bq_server.cli.tables import print_table
     from bq_server.moments import format_timestamp
 
@@ -52,7 +52,7 @@ def show(
     settings: Settings,
     message_id: Annotated[str, typer.Argument(metavar="ID", help="From `dead list`.", show_default=False)],
 ) -> None:
-    """Print one message that was given up, as JSON."""
+    """Print one dead letter as JSON."""
 
     async def find() -> "Letter | None":
         from bq_server.ingest.dead_letters import letter_of
@@ -69,7 +69,7 @@ def show(
 @app.command("retry")
 @with_settings(PLACES)
 def retry(settings: Settings, message_ids: IDS = None, every: EVERY = False) -> None:
-    """Put messages back into the stream, to be tried again by the server, at once or with its next start.
+    """Put messages back into the stream. The server retries them at once, or at its next start.
 
     Each keeps its id. It becomes a fact, or a dead letter again.
     """
@@ -86,11 +86,11 @@ def drop(
     every: EVERY = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
-    """Remove messages for good: their events will never count. `dead export` keeps them first."""
+    """Remove dead letters permanently: their events will never count. Save them first with `dead export`."""
     if not yes:
         if not typer.get_text_stream("stdin").isatty():
-            fail("this removes accepted events for good: say so with --yes")
-        typer.confirm("This removes accepted events for good. Go on?", abort=True)
+            fail("this removes accepted events permanently: confirm with --yes")
+        typer.confirm("This removes accepted events permanently. Continue?", abort=True)
     how = _Handling("dead_letters_dropped", "dead drop", lambda letters: letters.drop)
     done = complete(_handle(settings, message_ids, every=every, how=how))
     typer.echo(f"{_counted(done)} removed")
@@ -102,10 +102,10 @@ def export(
     settings: Settings,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A file that is not there yet; by default standard output."),
+        typer.Argument(metavar="[FILE]", help="A file that doesn't exist yet; by default standard output."),
     ] = None,
 ) -> None:
-    """Write the messages that were given up as NDJSON, one a line."""
+    """Write the dead letters as NDJSON, one per line."""
     lines = "".join(f"{json.dumps(_document(each), ensure_ascii=False)}\n" for each in complete(_every(settings)))
     if file is None:
         typer.echo(lines, nl=False)
@@ -175,7 +175,7 @@ async def _handle(settings: Settings, message_ids: list[str] | None, *, every: b
     from bq_server.store.database_copy import kept
 
     if bool(message_ids) == every:
-        fail("name messages by their ids, or all of them with --all", code=2)
+        fail("give message ids, or --all", code=2)
     async with _letters(settings) as letters:
         chosen = message_ids or [each.message_id async for each in letters.latest_first()]
         act = Act(how.action, None, Actor(command=how.command), system_clock)

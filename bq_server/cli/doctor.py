@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def doctor(
     settings: Settings,
     acknowledge: Annotated[
-        bool, typer.Option("--acknowledge", help="Say that you know of the events that were lost from the stream.")
+        bool, typer.Option("--acknowledge", help="Confirm that you know about the events lost from the stream.")
     ] = False,
 ) -> None:
-    """Say what this machine gives the server and what is wrong with it, each in a line with what to do.
+    """Check this machine and the data directory; print one line per finding, with what to do.
 
-    Exits 1 when there is a problem; a warning is none yet. Give it the settings of `serve`.
+    Exits 1 if there is a problem; warnings don't count. Give it the same settings as `serve`.
     """
     from bq_server import __version__
 
@@ -163,7 +163,7 @@ def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Findi
         if acknowledge:
             yield Finding("warning", "losses", f"{said}; acknowledged")
         else:
-            yield Finding("problem", "losses", f"{said}; say that you know of it with --acknowledge")
+            yield Finding("problem", "losses", f"{said}; confirm that you know about it with --acknowledge")
 
 
 def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
@@ -177,7 +177,7 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
         return
     yield Finding("ok", "stream", durability.server + ("" if settings.redis_url else " (embedded)"))
     if durability.may_evict:
-        said = f"maxmemory-policy {durability.maxmemory_policy} may drop the stream: set noeviction there"
+        said = f"maxmemory-policy {durability.maxmemory_policy} may drop the stream: set it to noeviction"
         yield Finding("problem", "memory", said)
     weak = durability.promise.startswith("none")
     yield Finding("warning" if weak else "ok", "durability", durability.promise)

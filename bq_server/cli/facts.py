@@ -1,4 +1,4 @@
-"""`bq-server facts`: what events became, asked of a server that runs."""
+"""`bq-server facts`: what events became, from a running server."""
 
 import json
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 
 from bq_server.cli.remote import AS_JSON, READ_KEY, URL, call
 
-app = typer.Typer(help="Look at facts: what events became.", no_args_is_help=True)
+app = typer.Typer(help="List facts: what events became.", no_args_is_help=True)
 
 
 @app.callback()
@@ -18,14 +18,14 @@ def _facts() -> None:
 
 @app.command("list")
 def list_facts(
-    participant: Annotated[str, typer.Option(help="Only of this participant.")] = "",
-    event: Annotated[str, typer.Option(help="Only of events with this name.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    participant: Annotated[str, typer.Option(help="Only facts of this participant.")] = "",
+    event: Annotated[str, typer.Option(help="Only facts of events with this name.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 20,
     as_json: AS_JSON = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
-    """List facts, the newest first."""
+    """List facts, newest first."""
     asked = {"participant_id": participant, "event_name": event, "limit": limit}
     query = urlencode({name: value for name, value in asked.items() if value})
     facts = call(url, "GET", f"/api/v1/facts?{query}", api_key)["facts"]

@@ -15,7 +15,8 @@ app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help
 
 FILE = Annotated[Path, typer.Argument(metavar="FILE", help="YAML or JSON.")]
 API_KEY = Annotated[
-    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it names the environment.")
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it determines the environment."),
 ]
 
 POLL_SECONDS = 0.2
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.2
 
 @app.command()
 def check(file: FILE) -> None:
-    """Tell every mistake in a game document, with its line and column."""
+    """Report every mistake in a game document, with its line and column."""
     from bq_server.game.document.check import check as check_text
 
     checked = check_text(_read(file))
@@ -46,17 +47,17 @@ def schema() -> None:
 @app.command()
 def apply(
     file: FILE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would change.")] = False,
-    backfill: Annotated[bool, typer.Option("--backfill", help="Count all facts already stored too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Also count the facts already stored.")] = False,
     allow_removal: Annotated[
         bool, typer.Option("--allow-removal", help="Remove definitions of a live environment without asking.")
     ] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Show what applying a game would change, then apply it and wait until all is computed.
+    """Show what applying a game would change, then apply it and wait until everything is recomputed.
 
-    Where it would remove definitions of a live environment, it asks first, and refuses where nobody can be asked.
+    If it would remove definitions of a live environment, it asks first, or fails if there is no terminal.
     """
     text = _read(file)
     backfilling = "true" if backfill else "false"
@@ -85,14 +86,14 @@ def apply(
 
 @app.command()
 def example(
-    show: Annotated[bool, typer.Option("--show", help="Print the game and its events, and do nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace the game that is in force without asking.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only print the game and its events.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Replace the current game without asking.")] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Apply the shipped example game, which uses every mechanic, and play it; tell what each event caused.
+    """Apply the shipped example game, which uses every mechanic, play it, and print what each event caused.
 
-    Only in a test environment, and not without asking where another game is in force: its events are invented.
+    Only in a test environment, because its events are invented. Asks before it replaces another game.
     """
     from importlib.resources import files
 
@@ -117,7 +118,7 @@ def example(
         typer.echo(f"{event['timestamp']}  {event['participant_id']}  {event['event_name']}")
         for effect in answer["effects"]:
             typer.echo(f"    {in_words(effect)}")
-    typer.echo(f"see where she stands: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
+    typer.echo(f"see her state: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
 
 
 def _is_of_test(api_key: str) -> bool:

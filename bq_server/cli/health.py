@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5.0
     }
 )
 def health(settings: Settings) -> None:
-    """Ask the server that runs here whether it is ready (`/readyz`); exit 1 when it is not. For health checks."""
+    """Ask the server on this machine whether it is ready (`/readyz`); exits 1 if it isn't. For health checks."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     # A server that listens everywhere is asked here.
@@ -35,7 +35,7 @@ def health(settings: Settings) -> None:
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
     except (OSError, HTTPException) as error:
-        fail(f"nothing that is ready answers at {host} port {settings.port}: {error}")
+        fail(f"no server is ready at {host} port {settings.port}: {error}")
     finally:
         connection.close()
     if answer.status != 200:

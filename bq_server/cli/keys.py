@@ -32,7 +32,7 @@ class KeyScope(StrEnum):
 MOST_DAYS = 36_500
 """Of a key's life: what is longer is for ever."""
 
-app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
@@ -40,12 +40,12 @@ def create(
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment the key acts on.")],
     scope: Annotated[
         list[KeyScope],
-        typer.Option(help="What the key may do; give it again for more. admin includes the others."),
+        typer.Option(help="What the key may do; repeat it for more. admin includes the others."),
     ],
-    name: Annotated[str, typer.Option(help="A word to know the key by.")] = "",
+    name: Annotated[str, typer.Option(help="A name to recognize the key by.")] = "",
     expires_in: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="How long the key is valid, such as P90D; else for ever."),
+        typer.Option(metavar="DURATION", help="How long the key is valid, such as P90D; by default for ever."),
     ] = None,
     rate_limit: Annotated[
         str | None,
@@ -54,7 +54,7 @@ def create(
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
-    """Make a key and print it. It is shown only now: what is kept is its hash."""
+    """Create a key and print it. It is shown only now: only its hash is stored."""
     import secrets
 
     from bq_server.clock import system_clock
@@ -80,7 +80,7 @@ def create(
 
 @app.command("list")
 def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
-    """List the keys, without what would open anything."""
+    """List the keys, without their secrets."""
     from bq_server.cli.tables import print_table
     from bq_server.moments import SECOND, format_timestamp
     from bq_server.store import keys
@@ -103,13 +103,11 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
 @app.command()
 def rotate(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
-    overlap: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long the old key stays valid beside the new one.")
-    ] = "P1D",
+    overlap: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key stays valid.")] = "P1D",
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
-    """Make a key that may do what another may, print it, and let the other end after a while."""
+    """Create a key with the scopes of another, print it, and let the other expire."""
     import secrets
 
     from bq_server.clock import system_clock
@@ -170,7 +168,7 @@ def revoke(
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
-    """Make a key invalid. A running server refuses it within seconds."""
+    """Revoke a key. A running server refuses it within seconds."""
     from bq_server.clock import system_clock
     from bq_server.store import keys
 
@@ -215,9 +213,9 @@ def _microseconds(option: str, text: str) -> int:
     try:
         found: timedelta = TypeAdapter(Duration).validate_python(text)
     except ValidationError:
-        fail(f"{option} must be an ISO 8601 duration such as P90D or PT12H, and {text!r} is none")
+        fail(f"{option} must be an ISO 8601 duration such as P90D or PT12H, not {text!r}")
     if found > timedelta(days=MOST_DAYS):
-        fail(f"{option} may be {MOST_DAYS:,} days at most")
+        fail(f"{option} must be at most {MOST_DAYS:,} days")
     return found // timedelta(microseconds=1)
 
 

@@ -45,8 +45,8 @@ DATA_DIR = Annotated[
     typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", parser=named_path, metavar="<path>"),
 ]
 
-KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY", "BQ_KEY"}
-"""Our environment variables; `BQ_KEY` is the one that the examples of the documentation use."""
+KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY"}
+"""The environment variables that the settings and the commands read."""
 
 
 def with_settings(
@@ -127,7 +127,7 @@ def consent(what: str, question: str, option: str) -> None:
     Ends the program at a no, and where there is no terminal: there `option` says yes beforehand.
     """
     if sys.stdin is None or not sys.stdin.isatty():
-        fail(f"{what}: nothing was done. {option} allows it where nobody can be asked", code=2)
+        fail(f"{what}: nothing was done. {option} allows it without asking", code=2)
     if not typer.confirm(f"bq-server: {what}. {question}", err=True):
         fail("nothing was done")
 

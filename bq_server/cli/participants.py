@@ -1,4 +1,4 @@
-"""`bq-server participants`: what a participant's facts came to, and a person's rights, asked of a server that runs."""
+"""`bq-server participants`: participants and their rights, from a running server."""
 
 import json
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from bq_server.cli.remote import ADMIN_KEY, AS_JSON, READ_KEY, URL, call, segmen
 PATH = "/api/v1/admin/participants"
 
 CLEANING_SECONDS = 3600.0
-"""Longest wait for files to be written anew: as long as a copy of a very large database takes."""
+"""Longest wait for files to be rewritten: as long as copying a very large database takes."""
 
-PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="As events name it.", show_default=False)]
+PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)]
 
-app = typer.Typer(help="Look at participants, export what is kept of one, erase one.", no_args_is_help=True)
+app = typer.Typer(help="Show, export and erase participants.", no_args_is_help=True)
 
 
 @app.command()
@@ -26,7 +26,7 @@ def show(
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
-    """Show everything that a participant's facts came to."""
+    """Show a participant's state."""
     state = call(url, "GET", f"/api/v1/gamify/participants/{segment(participant_id)}/state", api_key)
     if as_json:
         typer.echo(json.dumps(state, ensure_ascii=False))
@@ -42,7 +42,7 @@ def export(
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Print everything that is kept of one participant, as JSON."""
+    """Print everything that is kept of a participant, as JSON."""
     body = json.dumps({"participant_id": participant_id}).encode()
     found = call(url, "POST", f"{PATH}/export", api_key, body, CLEANING_SECONDS)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -52,25 +52,23 @@ def export(
 def erase(
     participant_id: PARTICIPANT,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-    clean_up: Annotated[
-        bool, typer.Option("--clean-up/--later", help="Whether the files are cleaned up at once.")
-    ] = True,
+    clean_up: Annotated[bool, typer.Option("--clean-up/--later", help="Clean up the files at once, or later.")] = True,
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Take everything of a participant out for good; the facts stay as nobody's, without properties.
+    """Erase a participant permanently; the facts stay anonymous, without properties.
 
-    The files are then written anew, for which none of the events that are accepted meanwhile becomes a fact. With many
-    to erase, or a large database, erase with --later and call `participants clean-up` once.
+    Then the files are rewritten; events accepted meanwhile become facts afterwards. To erase many, or in a large
+    database, erase with --later and run `participants clean-up` once.
     """
     if not yes:
         if not typer.get_text_stream("stdin").isatty():
-            fail("this takes everything of the participant out for good: say so with --yes")
-        typer.confirm(f"This takes everything of {participant_id} out for good. Go on?", abort=True)
+            fail("this erases the participant permanently: confirm with --yes")
+        typer.confirm(f"This erases {participant_id} permanently. Continue?", abort=True)
     body = json.dumps({"participant_id": participant_id, "clean_up": clean_up}).encode()
     done = call(url, "POST", f"{PATH}/erase", api_key, body, CLEANING_SECONDS)
     letters = f", {done['dead_letters']} dead letters removed" if done["dead_letters"] else ""
-    typer.echo(f"erased: {done['facts']} facts are nobody's now{letters}")
+    typer.echo(f"erased: {done['facts']} facts are anonymous now{letters}")
     if not clean_up:
         typer.echo("files may still hold remains: `bq-server participants clean-up`")
     else:
@@ -79,7 +77,7 @@ def erase(
 
 @app.command("clean-up")
 def clean_up(url: URL = "http://127.0.0.1:8080", api_key: ADMIN_KEY = "") -> None:
-    """Write the files anew, so that nothing is left of participants who were erased."""
+    """Rewrite the files, so that nothing is left of erased participants."""
     done = call(url, "POST", f"{PATH}/clean-up", api_key, b"{}", CLEANING_SECONDS)
     typer.echo(f"cleaned up after {done['erasures']} erasure{'' if done['erasures'] == 1 else 's'}")
     _tell_of_stream(clean=done["stream_clean"])
@@ -87,7 +85,7 @@ def clean_up(url: URL = "http://127.0.0.1:8080", api_key: ADMIN_KEY = "") -> Non
 
 def _tell_of_stream(*, clean: bool) -> None:
     if not clean:
-        typer.echo("the stream server's own files could not be written anew: see docs/privacy.md", err=True)
+        typer.echo("the stream server's own files could not be rewritten: see docs/privacy.md", err=True)
 
 
 def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -10,10 +10,12 @@ from bq_server.cli.options import fail
 
 URL = Annotated[str, typer.Option("--url", envvar="BQ_URL", help="The server.")]
 READ_KEY = Annotated[
-    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope read; it names the environment.")
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope read; it determines the environment."),
 ]
 ADMIN_KEY = Annotated[
-    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it names the environment.")
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it determines the environment."),
 ]
 AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 

@@ -53,7 +53,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         key = "$BQ_DEV_KEY"
         lines.append("  The test environment honours BQ_DEV_KEY. Send an event with it:")
     else:
-        key = "$BQ_KEY"
+        key = "$BQ_API_KEY"
         lines.append("  Environments: live and test, by key. Send an event with one of `bq-server keys create`:")
     lines += [
         "",

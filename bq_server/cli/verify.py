@@ -27,13 +27,13 @@ SHOWN_CHARACTERS = 200
 def verify(
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document in place of lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
 ) -> None:
-    """Recompute every participant from facts and compare with what is stored, also while a server runs.
+    """Recompute every participant from facts and compare with the stored state. Works while a server runs.
 
-    Each fact is first held against its checksum, so that one whose bytes were changed is named.
-    Exits 1 on a difference, 2 when it can't run. Awards given before a late fact or a new game told another story are
-    kept: they are counted apart and are no difference.
+    Each fact is first compared with its checksum, so that one whose bytes were changed is named.
+    Exits 1 on a difference, 2 if it can't run. Awards given before a late fact or a new game changed the story are
+    kept: they are counted separately, and not as differences.
     """
     directory = _directory(data_dir, config, 2)
     report = _Report(as_json)
@@ -44,9 +44,9 @@ def verify(
 
 
 def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
-    """Write everything that follows from facts anew, while no server runs. Awards already given stay.
+    """Rebuild all state from facts, while no server runs. Awards already given stay.
 
-    Stopped in the middle, it has done what it says it has done; run it again for the rest.
+    If it is interrupted, what it has reported is done; run it again for the rest.
     """
     from bq_server.runtime.data_directory import DataDirectoryUnusable
 

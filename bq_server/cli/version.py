@@ -7,7 +7,9 @@ import typer
 
 
 def version(
-    as_json: Annotated[bool, typer.Option("--json", help="Also the commit, the form and what it runs on.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Also print the commit, the form and the platform, as JSON.")
+    ] = False,
 ) -> None:
     """Print the version."""
     if as_json:
@@ -21,9 +23,9 @@ def version(
 
 
 def licenses(
-    full: Annotated[bool, typer.Option("--full", help="Print the text of each licence too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also print the text of each licence.")] = False,
 ) -> None:
-    """List everything that this program is made of, with its version and its licence."""
+    """List the parts of this program with their versions and licences."""
     from bq_server.cli.licenses import parts
 
     found = parts()

@@ -10,11 +10,13 @@ from bq_server.cli.remote import URL, call, segment
 
 PATH = "/api/v1/webhooks/endpoints"
 
-app = typer.Typer(help="Look after webhook endpoints and what they are told.", no_args_is_help=True)
+app = typer.Typer(help="Manage webhook endpoints and their deliveries.", no_args_is_help=True)
 
 API_KEY = Annotated[
     str,
-    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope webhooks; it names the environment."),
+    typer.Option(
+        "--api-key", envvar="BQ_API_KEY", help="A key with the scope webhooks; it determines the environment."
+    ),
 ]
 ENDPOINT = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Its id, from `webhooks list`.", show_default=False)]
 
@@ -23,13 +25,13 @@ ENDPOINT = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Its id, from 
 def add(
     to: Annotated[str, typer.Argument(metavar="ADDRESS", help="http:// or https://.", show_default=False)],
     event: Annotated[
-        list[str] | None, typer.Option("--event", help="What it is told of; give it again for more. All by default.")
+        list[str] | None, typer.Option("--event", help="An event to send; repeat it for more. By default all.")
     ] = None,
-    description: Annotated[str, typer.Option(help="A word to know it by.")] = "",
+    description: Annotated[str, typer.Option(help="A note to recognize it by.")] = "",
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Make an endpoint and print its id and its secret, which is shown only now."""
+    """Create an endpoint and print its id and its secret, which is shown only now."""
     made = _call(url, "POST", "", api_key, {"url": to, "event_types": event or _every(), "description": description})
     typer.echo(made["endpoint_id"])
     typer.echo(made["secret"])
@@ -56,11 +58,13 @@ def remove(endpoint: ENDPOINT, url: URL = "http://127.0.0.1:8080", api_key: API_
 @app.command()
 def deliveries(
     endpoint: ENDPOINT,
-    state: Annotated[str | None, typer.Option(help="Only those: waiting, delivered or aside.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only deliveries in this state: waiting, delivered or aside.")
+    ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """List what an endpoint was told lately, the newest first, with what came of the last try."""
+    """List an endpoint's recent deliveries, newest first, with the result of the last try."""
     query = "?limit=200" + (f"&state={segment(state)}" if state else "")
     for each in _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]:
         tries = each["tries"]
@@ -80,20 +84,20 @@ def retry(
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Have a delivery tried again at once, whatever became of it."""
+    """Retry a delivery at once, whatever its state."""
     _call(url, "POST", f"/{segment(endpoint)}/deliveries/{segment(delivery)}/retry", api_key)
-    typer.echo(f"{delivery} waits to be sent")
+    typer.echo(f"{delivery} will be sent")
 
 
 @app.command()
 def replay(
     endpoint: ENDPOINT,
-    since: Annotated[str | None, typer.Option(help="From this moment on, ISO 8601. By default all.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this moment.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601. By default all.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Send what an endpoint was told of a span again, under the same ids. It goes back 3 days."""
+    """Send an endpoint's deliveries of a time range again, under the same ids. Reaches back 3 days."""
     span = {name: value for name, value in (("since", since), ("until", until)) if value}
     count = _call(url, "POST", f"/{segment(endpoint)}/replay", api_key, span)["deliveries"]
     typer.echo("1 delivery waits to be sent again" if count == 1 else f"{count} deliveries wait to be sent again")

@@ -225,7 +225,7 @@ class Listener:
             return
         self._turned_away[transport] = 0
         request_id = self._ids.new("req")
-        detail = f"This connection can't be served: {reason}. Keep connections open and send more on each, or wait."
+        detail = f"This connection can't be served: {reason}. Reuse connections, or retry later."
         reply = problem_reply(Refusal(Code.OVERLOADED, detail), request_id, {"Connection": "close"})
         transport.write(encode(reply, request_id, self._date.now()))
         # What is sent yet is read and dropped: to close with it unread would take the answer back.

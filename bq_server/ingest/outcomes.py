@@ -49,8 +49,8 @@ class DeadLettered(NotAccepted):
     def detail(self) -> str:
         """A sentence for the sender."""
         return (
-            f"this event was accepted as message {self.message_id} and then given up: {self.reason}. Sending it again "
-            "changes nothing; an operator can have it tried again with `bq-server dead retry`."
+            f"this event was accepted as message {self.message_id} and became a dead letter: {self.reason}. Repeating "
+            "it changes nothing; an operator can retry it with `bq-server dead retry`."
         )
 
 

@@ -34,7 +34,7 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
             detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
             return Refusal(Code.STREAM_UNAVAILABLE, detail)
         case StreamFull():
-            detail = "As many events are queued as may be. Nothing was accepted: send it again with a smaller backlog."
+            detail = "The queue is full. Nothing was accepted: retry when it has drained."
             return Refusal(Code.STREAM_FULL, detail)
         case StoreDamaged():
             detail = f"{what}: the database is damaged ({error}). Trying again doesn't help, restoring a backup does."
@@ -47,7 +47,7 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
         case GroupFull():
             return overloaded()
         case GroupClosed():
-            detail = "The server is stopping. Nothing was accepted: send it again in a moment."
+            detail = "The server is stopping. Nothing was accepted: retry in a moment."
             return Refusal(Code.STOPPING, detail)
         case Refusal():
             return error

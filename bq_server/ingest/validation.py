@@ -85,7 +85,7 @@ def batch(body: bytes, limits: Limits) -> list[Any]:
         raise Refusal.of_fields([FieldError("events", "list_type", 'must be a list, in a body like {"events": [...]}')])
     events: list[Any] = document["events"]
     if not 1 <= len(events) <= limits.max_batch_events:
-        detail = f"must hold 1 to {limits.max_batch_events} events, and holds {len(events)}"
+        detail = f"must have 1 to {limits.max_batch_events} events, not {len(events)}"
         raise Refusal.of_fields([FieldError("events", "list_length", detail)])
     return events
 
@@ -109,7 +109,7 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
             return errors
     text = to_json(properties)
     if len(text) > limits.max_properties_bytes:
-        detail = f"must not exceed {limits.max_properties_bytes} bytes of compact JSON, and has {len(text)}"
+        detail = f"must not exceed {limits.max_properties_bytes} bytes of compact JSON; it has {len(text)}"
         return [FieldError("properties", "too_large", detail)]
     return ValidEvent(sent, text.decode("utf-8"))
 
@@ -142,7 +142,7 @@ _validate: Callable[[Any], EventIn] = EventIn.__pydantic_validator__.validate_py
 
 
 _FAULTS = {
-    "null_character": "must not hold the character U+0000",
+    "null_character": "must not contain the character U+0000",
     "lone_surrogate": LONE_SURROGATE,
     "not_finite": "must be a finite number; NaN, Infinity and numbers beyond 1e308 are not",
 }

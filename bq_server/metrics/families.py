@@ -106,7 +106,7 @@ FAMILIES = (
     Family(
         "bq_http_requests_total",
         "counter",
-        "Requests answered. The route is as the API document names it; `other` is any other path.",
+        "Answered requests. The route is named as in the OpenAPI document; `other` is any other path.",
         lambda now: [
             ((*key, str(status)), count)
             for key, route in now.sources.requests.routes.items()
@@ -117,15 +117,15 @@ FAMILIES = (
     Family(
         "bq_http_request_duration_seconds",
         "histogram",
-        "From a request's head, in the lane from its last byte, to the head of its answer. "
-        "Requests that are refused unread, because there is too much, are not in it.",
+        "Seconds from a request's head, in the lane from its last byte, to the head of its answer. "
+        "Requests that are refused unread, under overload, are not included.",
         lambda now: [(key, route.seconds) for key, route in now.sources.requests.routes.items()],
         ("method", "route"),
     ),
     Family(
         "bq_requests_refused_total",
         "counter",
-        "Requests refused, by the code of docs/errors.md.",
+        "Refused requests, by the code in docs/errors.md.",
         # Every code from the start: Prometheus sees no increase in a series that begins with its first.
         lambda now: _each({code.value: now.sources.requests.refused[code] for code in Code}),
         ("code",),
@@ -133,21 +133,21 @@ FAMILIES = (
     Family(
         "bq_events_accepted_total",
         "counter",
-        "Events accepted: into the stream (`async`), or made facts before the answer (`sync`, awards by hand too).",
+        "Accepted events: into the stream (`async`), or made facts at once (`sync`, including manual awards).",
         lambda now: _by_path(now.sources.intake.accepted, now.sources.writer.appended),
         ("path",),
     ),
     Family(
         "bq_events_repeated_total",
         "counter",
-        "Of the accepted, those whose idempotency key had been accepted before: nothing new came of them.",
+        "Accepted events that only repeated an earlier idempotency key.",
         lambda now: _by_path(now.sources.intake.repeated, now.sources.writer.repeated),
         ("path",),
     ),
     Family(
         "bq_batch_events_rejected_total",
         "counter",
-        "Events of batches that were rejected as not valid, while the batch was answered.",
+        "Invalid events that were rejected in batches.",
         lambda now: _one(now.sources.intake.rejected),
     ),
     Family(
@@ -159,7 +159,7 @@ FAMILIES = (
     Family(
         "bq_duplicates_total",
         "counter",
-        "Events that turned out to be facts already: repeated under a key, or delivered again.",
+        "Events that were facts already: repeated under a key, or redelivered.",
         lambda now: _one(now.sources.processing.duplicates),
     ),
     Family(
@@ -171,13 +171,13 @@ FAMILIES = (
     Family(
         "bq_rule_warnings_total",
         "counter",
-        "Facts for which an expression of the game had no usable value; `GET /gamify/admin/game` tells which.",
+        "Facts for which an expression of the game had no usable value; `GET /gamify/admin/game` lists them.",
         lambda now: _one(now.sources.processing.warnings),
     ),
     Family(
         "bq_batch_duration_seconds",
         "histogram",
-        "A batch of events on its way to facts: one transaction, waiting for its turn included.",
+        "Seconds for a batch of events to become facts: one transaction, including the wait for it.",
         lambda now: _one(now.sources.processing.seconds),
     ),
     Family(
@@ -189,13 +189,13 @@ FAMILIES = (
     Family(
         "bq_accept_to_fact_seconds",
         "histogram",
-        "From a message's entry into the stream until it is settled, by the clocks of stream server and server.",
+        "Seconds from a message's entry into the stream until it is settled, by both servers' clocks.",
         lambda now: _one(now.sources.consumer.lag),
     ),
     Family(
         "bq_oldest_unfinished_seconds",
         "gauge",
-        "Age of the accepted message that waits longest; 0 when none waits. Absent while the stream can't be asked.",
+        "Age of the oldest message that isn't settled; 0 if there is none. Absent while the stream can't be asked.",
         lambda now: _one(now.waiting.oldest_seconds if now.waiting else None),
     ),
     Family(
@@ -225,7 +225,7 @@ FAMILIES = (
     Family(
         "bq_consumer_failures_total",
         "counter",
-        "Times that the consumer had to wait and try again: stream or store were not there.",
+        "Times that the consumer had to wait and retry, because the stream or the database was unavailable.",
         lambda now: _one(now.sources.consumer.failures),
     ),
     Family(
@@ -237,37 +237,37 @@ FAMILIES = (
     Family(
         "bq_webhooks_delivered_total",
         "counter",
-        "Webhooks that their endpoint has taken.",
+        "Webhooks that their endpoint accepted.",
         lambda now: _one(now.sources.delivery.delivered),
     ),
     Family(
         "bq_webhooks_set_aside_total",
         "counter",
-        "Webhooks that are not tried any more: all their tries failed.",
+        "Webhooks that are no longer retried, because all their tries failed.",
         lambda now: _one(now.sources.delivery.set_aside),
     ),
     Family(
         "bq_feeds_open",
         "gauge",
-        "Feeds that are open; `--max-feeds` is the most.",
+        "Open feeds; `--max-feeds` is the limit.",
         lambda now: _one(now.sources.feeds.open),
     ),
     Family(
         "bq_feeds_opened_total",
         "counter",
-        "Feeds that were opened.",
+        "Opened feeds.",
         lambda now: _one(now.sources.feeds.opened),
     ),
     Family(
         "bq_feeds_cut_total",
         "counter",
-        "Feeds that were ended because their reader was too slow.",
+        "Feeds ended because their reader was too slow.",
         lambda now: _one(now.sources.feeds.cut),
     ),
     Family(
         "bq_stream_write_duration_seconds",
         "histogram",
-        "A write to the stream, until it is durable.",
+        "Seconds for a write to the stream, until it is durable.",
         lambda now: _one(now.sources.writer.seconds),
     ),
     Family(
@@ -279,7 +279,7 @@ FAMILIES = (
     Family(
         "bq_loop_delay_seconds",
         "histogram",
-        "How late the event loop wakes, asked ten times a second: what every request waits beside its own work.",
+        "How late the event loop wakes up, in seconds, measured ten times a second. Every request waits that long.",
         lambda now: _one(now.sources.loop_delay),
     ),
     Family(
@@ -291,7 +291,7 @@ FAMILIES = (
     Family(
         "bq_connections_limit",
         "gauge",
-        "Connections that may be open.",
+        "Most connections that may be open.",
         lambda now: _one(now.sources.connections.limit),
     ),
     Family(
@@ -303,13 +303,13 @@ FAMILIES = (
     Family(
         "bq_connections_turned_away_total",
         "counter",
-        "Connections turned away, because as many were open as may be.",
+        "Connections refused, because the limit was reached.",
         lambda now: _one(now.sources.connections.turned_away),
     ),
     Family(
         "bq_inflight_bytes",
         "gauge",
-        "Bytes that bodies and answers under way take.",
+        "Bytes of bodies and answers in flight.",
         lambda now: _one(now.sources.budget.used),
     ),
     Family(
@@ -327,7 +327,7 @@ FAMILIES = (
     Family(
         "bq_wal_bytes",
         "gauge",
-        "Size of its write-ahead log. It keeps the size it once had, about 64 MiB; a long read lets it grow.",
+        "Size of its write-ahead log. It never shrinks, is normally about 64 MiB, and grows during a long read.",
         lambda now: _size(now.sources.database.with_name(now.sources.database.name + "-wal")),
     ),
     Family(

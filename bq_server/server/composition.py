@@ -1,4 +1,4 @@
-"""The rooms, built one on the other; each leaves on the stack how it is stopped, so that the last is stopped first."""
+"""Builds the rooms, each on the previous ones; each registers how it is stopped, so that the last is stopped first."""
 
 import secrets
 from contextlib import AsyncExitStack
@@ -67,7 +67,7 @@ from bq_server.stream.writer import Writer
 
 
 class GameUnusable(Exception):
-    """The game that the server was to start with can't be applied."""
+    """The game given by the settings can't be applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class PrivacyRoom:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRoom:
-    """Who is told outside, and who tells them."""
+    """Webhook endpoints and their dispatcher."""
 
     endpoints: Endpoints
     dispatcher: Dispatcher
@@ -164,7 +164,7 @@ class DeliveryRoom:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """All that stand when the server has started."""
+    """All rooms of a started server."""
 
     store: StoreRoom
     stream: StreamRoom
@@ -215,7 +215,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
 
 
 async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
-    """Begin to turn messages into facts, and to refold what changes of the game left to do."""
+    """Start turning messages into facts, and finish refolds of earlier game changes."""
     games = Games()
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
     processor = Processor(store.database, site.ids, store.clocks, games, caps)
@@ -234,7 +234,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
 
 
 async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
-    """Begin to take events in, and to watch what becomes of those that were."""
+    """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await stack.enter_async_context(background(stream.account.run()))
     damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
@@ -293,7 +293,7 @@ def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: Sand
 
 
 async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
-    """Begin to tell the outside what waits to be told."""
+    """Start sending webhooks."""
     settings = site.settings
     setting = settings.webhook_addresses
     private = setting == "any" or (setting == "auto" and is_loopback(settings.host))

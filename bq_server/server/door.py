@@ -1,4 +1,4 @@
-"""The door: the keys that let requests in, and the first of them."""
+"""The keyring of the server, and the first key."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""What is asked of each room to know whether the server is ready, or needs somebody to look into it."""
+"""Checks of every part: whether the server is ready, and whether something needs attention."""
 
 import asyncio
 import shutil
@@ -16,7 +16,7 @@ from bq_server.store.database import StoreUnavailable
 from bq_server.stream.connection import StreamUnavailable
 
 FULL_BYTES = 4 << 20
-"""With less room than that on its disk the server may refuse any event."""
+"""With less free disk space than this the server may have to refuse events."""
 
 
 class HealthChecks:
@@ -33,7 +33,7 @@ class HealthChecks:
 
     @property
     def checks(self) -> dict[str, Check]:
-        """Without one of these the server is not ready."""
+        """If one of these fails, the server is not ready."""
         return {
             "disk": self.disk,
             "stream": self.stream,
@@ -47,7 +47,7 @@ class HealthChecks:
 
     @property
     def cautions(self) -> dict[str, Check]:
-        """With these the server is ready, and somebody should look into it."""
+        """If one of these fails, the server is ready but needs attention."""
         return {
             "consumer": self.consumer_caution,
             "dead_letters": self.dead_letters,
@@ -97,7 +97,7 @@ class HealthChecks:
         return self._running.connections()
 
     async def consumer_caution(self) -> str | None:
-        """Whether some messages are processed with difficulty."""
+        """Whether some messages have to be retried."""
         return self._consumer.status.caution
 
     async def catalog(self) -> str | None:
@@ -119,7 +119,7 @@ class HealthChecks:
         )
 
     async def dead_letters(self) -> str | None:
-        """Whether messages were given up."""
+        """Whether there are dead letters."""
         try:
             count = await self._stream.letters.count()
         except StreamUnavailable as error:

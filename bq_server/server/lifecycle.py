@@ -1,4 +1,4 @@
-"""What runs while the server does: begun with the start, and ended with it."""
+"""Background tasks: started and stopped with the server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -16,7 +16,7 @@ log = structlog.get_logger("bq_server")
 
 @asynccontextmanager
 async def consuming(consumer: Consumer) -> AsyncIterator[None]:
-    """Run the consumer; at the end let it finish its batch."""
+    """Run the consumer; on exit let it finish its batch."""
     task = asyncio.create_task(consumer.run(), name="consumer")
     try:
         yield
@@ -27,7 +27,7 @@ async def consuming(consumer: Consumer) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run what never ends by itself; at the end cancel it."""
+    """Run a task that never ends by itself; cancel it on exit."""
     task = asyncio.create_task(work)
     try:
         yield

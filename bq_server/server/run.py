@@ -48,7 +48,7 @@ REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
 
 SWITCH_SECONDS = 0.001
-"""How long the thread that folds facts may keep the interpreter while requests wait; Python's default is 5 ms."""
+"""How long the game thread may hold the interpreter lock while requests wait; Python's default is 5 ms."""
 
 IN_CLEAR_ADVICE = (
     "keys can be read on the way: give --tls-cert and --tls-key, "

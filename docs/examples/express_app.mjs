@@ -1,11 +1,11 @@
-// A shop that tells bq-server of its purchases, and shows who bought what they came to.
+// A shop that sends its purchases to bq-server and shows customers their points.
 //
-//     npm install express ./clients/typescript
-//     BQ_KEY=bq_test_... node express_app.mjs
+//     npm ci --prefix clients/typescript && npm install express ./clients/typescript
+//     BQ_API_KEY=bq_test_... node express_app.mjs
 import { Client, Refused } from "bq-client";
 import express from "express";
 
-const bq = new Client(process.env.BQ_URL ?? "http://127.0.0.1:8080", process.env.BQ_KEY);
+const bq = new Client(process.env.BQ_URL ?? "http://127.0.0.1:8080", process.env.BQ_API_KEY);
 const views = bq.batch();
 const app = express();
 

@@ -1,7 +1,7 @@
-"""A shop that tells bq-server of its purchases, and shows who bought what they came to.
+"""A shop that sends its purchases to bq-server and shows customers their points.
 
 pip install fastapi uvicorn ./clients/python
-BQ_KEY=bq_test_... uvicorn fastapi_app:app --app-dir docs/examples --port 8000
+BQ_API_KEY=bq_test_... uvicorn fastapi_app:app --app-dir docs/examples --port 8000
 """
 
 import os
@@ -17,7 +17,7 @@ from bq_client import AsyncClient, Event
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """One client for the whole application. When it stops, the batch sends what it still holds."""
-    async with AsyncClient(os.environ.get("BQ_URL", "http://127.0.0.1:8080"), os.environ["BQ_KEY"]) as bq:
+    async with AsyncClient(os.environ.get("BQ_URL", "http://127.0.0.1:8080"), os.environ["BQ_API_KEY"]) as bq:
         app.state.bq, app.state.views = bq, bq.batch()
         yield
 

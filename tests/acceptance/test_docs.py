@@ -15,18 +15,20 @@ from typer.testing import CliRunner
 from bq_server import __version__
 from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.cli import app
-from bq_server.cli.options import flag, variable
+from bq_server.cli.options import KNOWN_VARIABLES, flag, variable
 from bq_server.refusals import Code
 from bq_server.settings import Settings
 from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OLD_NAMES = {"BQ_KEY"}
+"""Variables that only the changelog still names."""
 GROUPS = ["", "keys", "audit", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
 
 
 def settings_table() -> str:
-    """The rows of README's configuration table."""
+    """The rows of the table in docs/settings.md."""
     rows = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
@@ -67,8 +69,24 @@ def document(server: ServerProcess) -> dict[str, object]:
     return found
 
 
-def test_the_configuration_table_is_the_settings() -> None:
-    assert settings_table() in (ROOT / "README.md").read_text()
+def test_the_table_of_settings_is_the_settings() -> None:
+    assert settings_table() in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_one_name_for_a_variable() -> None:
+    """Every `BQ_*` name in documents, examples, clients and load tests is one that a command reads."""
+    places = [*DOCUMENTS, *(ROOT / "docs" / "examples").iterdir(), ROOT / "bq_server" / "api" / "docs.html"]
+    for folder, kinds in {"clients": ("*.md", "*.py", "*.ts", "*.mjs"), "loadtests": ("*.md", "*.py")}.items():
+        places += [
+            path
+            for kind in kinds
+            for path in (ROOT / folder).rglob(kind)
+            if "node_modules" not in path.parts and path.parent.name != "report"
+        ]
+    for path in places:
+        named = set(re.findall(r"\bBQ_[A-Z][A-Z_]*[A-Z]\b", path.read_text()))
+        named = {name for name in named if not name.startswith("BQ_LOAD_")}
+        assert named <= KNOWN_VARIABLES | (OLD_NAMES if path.name == "CHANGELOG.md" else set()), path
 
 
 def test_the_command_reference_is_what_help_says() -> None:

@@ -23,7 +23,7 @@ GAME = {"points": [{"code": "spend", "on": "purchase_completed", "award": "prope
 
 def environment(bq: Project, server: ServerProcess) -> dict[str, str]:
     python = str(ROOT / "clients" / "python")
-    return {**os.environ, "BQ_URL": server.url, "BQ_KEY": bq.keys["test"], "PYTHONPATH": python, "PORT": "0"}
+    return {**os.environ, "BQ_URL": server.url, "BQ_API_KEY": bq.keys["test"], "PYTHONPATH": python, "PORT": "0"}
 
 
 @contextmanager

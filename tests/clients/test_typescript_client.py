@@ -35,7 +35,7 @@ def node(*arguments: str | Path, cwd: Path, bq: Project, server: ServerProcess) 
     ran = subprocess.run(
         ["node", *arguments],
         cwd=cwd,
-        env={**os.environ, "BQ_URL": server.url, "BQ_KEY": bq.keys["test"]},
+        env={**os.environ, "BQ_URL": server.url, "BQ_API_KEY": bq.keys["test"]},
         capture_output=True,
         text=True,
         timeout=300,

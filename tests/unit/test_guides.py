@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("CONTRIBUTING.md", "SECURITY.md", "docs/reliability.md")
+GUIDES = ("CONTRIBUTING.md", "SECURITY.md", "docs/reliability.md", "docs/architecture.md")
 
 
 @pytest.mark.parametrize("guide", GUIDES)
@@ -28,3 +28,27 @@ def test_each_room_is_on_the_map() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text()
     rooms = {path.parent.name for path in (ROOT / "bq_server").glob("*/__init__.py")} - {"examples"}
     assert {room for room in rooms if f"`{room}`" not in guide} == set()
+
+
+def test_help_lists_every_target_that_is_for_people() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert named is not None
+    listed = set(re.findall(r"^([\w-]+):.*  ## \S", makefile, re.MULTILINE))
+    assert set(named[1].split()) - listed == {"wrk", "fastify"}  # steps of `make bench`
+
+
+def test_contributing_shows_only_commands_there_are() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text())):
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_each_wish_has_a_file_that_names_what_it_needs() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (.*) \|$", guide.partition("## What to open first")[2], re.MULTILINE)[1:]
+    assert len(rows) >= 10
+    for wish, opened in rows:
+        file = next(ROOT / each for each in re.findall(r"`([\w./-]+/[\w.-]+)`", opened))
+        for name in re.findall(r"^[^(,;]*\(`(\w+)`\)", opened):
+            assert name in file.read_text(), wish

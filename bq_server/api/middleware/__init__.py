@@ -1,1 +1,1 @@
-"""What every request passes on its way in and out."""
+"""What every request passes through."""

@@ -1,4 +1,4 @@
-"""Requests of pages in a browser: which origins may call the API, and see its answers (the Fetch standard, CORS)."""
+"""CORS (the Fetch standard): which origins may call the API from a browser and see its answers."""
 
 from collections.abc import Callable, Set
 
@@ -19,11 +19,11 @@ SHOWN = (
 """Headers of answers that a page may read beside those that every page may."""
 
 REMEMBERED_SECONDS = 600
-"""How long a browser need not ask again."""
+"""How long a browser may cache a preflight."""
 
 
 class Cors:
-    """Lets the pages of some origins in. Without any it changes nothing."""
+    """Admits pages of the given origins. Without any it does nothing."""
 
     def __init__(self, app: ASGIApp, origins: Callable[[], Set[str]]) -> None:
         """`origins`: those that may, as browsers write them, or `EVERY_ORIGIN`."""
@@ -31,7 +31,7 @@ class Cors:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight; add to any other answer that the page may see it."""
+        """Answer a preflight, or add the headers that let the page see the answer."""
         origins = self._origins()
         headers = Headers(scope=scope) if scope["type"] == "http" and origins else None
         origin = None if headers is None else headers.get("origin")

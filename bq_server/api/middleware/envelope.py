@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its count, and a log line when it was refused or failed."""
+"""Around every request: its id, its count, and a log line if it is refused or fails."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from bq_server.refusals import Refusal
 from bq_server.runtime.sampled_log import SampledLog
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-"""A request id that is taken over from the caller."""
+"""A request id that is accepted from the caller."""
 
 
 class Envelope:
@@ -76,19 +76,19 @@ ESCAPED_SLASH = "\ufdd0"
 
 
 def keep_escaped_slashes(scope: Scope) -> None:
-    """Tell an escaped slash, which belongs to a name, from one that divides the path."""
+    """Distinguish an escaped slash, which is part of a name, from one that separates path segments."""
     raw = scope.get("raw_path", b"").split(b"?")[0]
     if b"%2f" in raw.lower():
         scope["path"] = unquote(re.sub("(?i)%2f", ESCAPED_SLASH, raw.decode("latin-1")))
 
 
 def path_parameter(value: str) -> str:
-    """A parameter of the path as it was meant."""
+    """A path parameter, unescaped."""
     return value.replace(ESCAPED_SLASH, "/")
 
 
 def request_id_of(given: str, ids: IdSource) -> str:
-    """The id of a request: the caller's own where it is a sane one."""
+    """The id of a request: the caller's own if it is valid."""
     return given if given and REQUEST_ID.fullmatch(given) else ids.new("req")
 
 

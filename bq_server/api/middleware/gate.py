@@ -1,4 +1,4 @@
-"""The gate before the application: what all requests together may hold, and how long a client may take its answer."""
+"""Limits in front of the application: memory of all requests together, and the time a client has to read answers."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -16,17 +16,17 @@ from bq_server.refusals import overloaded
 log = structlog.get_logger("bq_server.api")
 
 ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
-"""Always let in: whoever asks whether the server lives may restart it for a refusal, and metrics matter most then."""
+"""Never refused: a health check might restart the server, and metrics matter most under overload."""
 
 REQUESTS = 2_048
-"""Requests under way; each has a task, and headers of up to 16 KiB."""
+"""Most requests in flight; each has a task, and headers of up to 16 KiB."""
 
 CHUNK_BYTES = 64 << 10
 WRITE_SECONDS = 30.0
-"""In which a client must have taken a chunk of an answer, where the server names no other time."""
+"""Within which a client must read a chunk of an answer, unless the server sets another time."""
 
 CONNECTION_BYTES = 256 << 10
-"""Answers that one connection has begun and not taken, before its next request is begun."""
+"""Unread answers of one connection before its next request is started."""
 
 
 class ClientConnection(Protocol):
@@ -42,7 +42,7 @@ class ClientConnection(Protocol):
 
 
 class Gate:
-    """Refuses a request when too much is under way, and gives up on clients that don't read."""
+    """Refuses requests when too much is in flight, and disconnects clients that don't read."""
 
     def __init__(self, app: ASGIApp, budget: ByteBudget) -> None:
         self._app = app
@@ -72,14 +72,14 @@ class Gate:
 
 
 async def _has_room(connection: ClientConnection) -> bool:
-    """Wait until the client has taken enough of the answers before; whether it is still there."""
+    """Wait until the client has read enough of the earlier answers; whether it is still connected."""
     while connection.answering > CONNECTION_BYTES and not connection.ended:
         await connection.answered.next()
     return not connection.ended
 
 
 class _Answer:
-    """An answer on its way to a client, which is given it in pieces, each in a bounded time."""
+    """An answer being sent in pieces, each within a bounded time."""
 
     def __init__(
         self, scope: MutableMapping[str, Any], send: Send, lease: Lease, connection: ClientConnection | None

@@ -61,7 +61,7 @@ class CatalogResource:
         "GET",
         f"{PREFIX}/{{event_name}}",
         TAG,
-        {200: DocumentedAnswer(CatalogEntry, "What was seen of it.", CATALOG_ENTRY_EXAMPLE)},
+        {200: DocumentedAnswer(CatalogEntry, "The catalogue entry.", CATALOG_ENTRY_EXAMPLE)},
         scope="read",
         codes=(Code.NOT_FOUND,),
     )

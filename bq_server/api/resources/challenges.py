@@ -47,7 +47,7 @@ class ChallengesResource:
         "GET",
         PREFIX,
         TAG,
-        {200: DocumentedAnswer(ChallengesListAnswer, "As they are defined.")},
+        {200: DocumentedAnswer(ChallengesListAnswer, "The challenges.")},
         scope="read",
     )
     async def list_definitions(self, call: Call) -> Response:
@@ -61,7 +61,7 @@ class ChallengesResource:
         "GET",
         ONE,
         TAG,
-        {200: DocumentedAnswer(Challenge, "As it is defined.")},
+        {200: DocumentedAnswer(Challenge, "The challenge.")},
         scope="read",
         codes=(Code.NOT_FOUND,),
     )
@@ -100,7 +100,7 @@ class ChallengesResource:
         "POST",
         f"{ONE}/enrol",
         TAG,
-        {200: DocumentedAnswer(EnrolmentAnswer, "Takes part.")},
+        {200: DocumentedAnswer(EnrolmentAnswer, "Enrolled.")},
         scope="ingest",
         body=EnrolmentIn,
         body_example=ENROL_BODY,

@@ -96,7 +96,7 @@ class DeadLettersResource:
         "DELETE",
         f"{PATH}/{{message_id}}",
         TAG,
-        {200: DocumentedAnswer(DroppedAnswer, "It is gone.")},
+        {200: DocumentedAnswer(DroppedAnswer, "Removed.")},
         scope="admin",
         codes=ONE_CODES,
     )

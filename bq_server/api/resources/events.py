@@ -117,7 +117,7 @@ class EventsResource:
         {
             202: DocumentedAnswer(
                 BatchAnswer,
-                "At least one event was accepted. With none accepted the same body comes with 422.",
+                "At least one event was accepted. If none was, the same body comes with 422.",
                 ACCEPT_BATCH_ANSWER,
             )
         },
@@ -192,7 +192,7 @@ class EventsResource:
         {
             200: DocumentedAnswer(
                 MessageAnswer,
-                "What became of the message.",
+                "The message's status.",
                 GET_MESSAGE_ANSWER,
             )
         },
@@ -201,7 +201,7 @@ class EventsResource:
         codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE),
     )
     async def get_message(self, call: Call[MessageQuery]) -> Response:
-        """Where an accepted event is now."""
+        """The status of an accepted event."""
         message_id = call.parameter("message_id")
         found = await self._messages.locate(call.scope, message_id)
         if found is None:
@@ -228,7 +228,7 @@ class EventsResource:
         if newest is not None and not await self._drain.wait_for(call.scope, newest, WAIT_SECONDS):
             detail = (
                 f"Accepted as {', '.join(message_ids)}, and not all are facts after {WAIT_SECONDS:g} s. Nothing is "
-                "lost: GET /api/v1/ingest/messages/{message_id} tells where each is."
+                "lost: GET /api/v1/ingest/messages/{message_id} returns the status of each."
             )
             raise Refusal(Code.NOT_DRAINED, detail)
         found = [await self._messages.locate(call.scope, message_id) for message_id in message_ids]

@@ -56,7 +56,7 @@ class FactsResource:
         query=FactsQuery,
     )
     async def list_facts(self, call: Call[FactsQuery]) -> Response:
-        """Facts, the newest first."""
+        """Facts, newest first."""
         query = call.query
         fact_type = query.fact_type
         if query.event_name is not None:
@@ -166,5 +166,5 @@ def _read_cursor(cursor: str) -> int:
             raise ValueError
         return seq
     except (ValueError, binascii.Error):
-        detail = "is not one this server gave: send the next_cursor of the page before"
+        detail = "is not from this server: send the next_cursor of the previous page"
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None

@@ -34,7 +34,7 @@ TAG = "Game"
 
 
 class GameResource:
-    """Puts a game in force, and shows the one that is."""
+    """Applies a game, and shows the current one."""
 
     def __init__(self, game_changes: GameChanges, database: Database, parser: RequestParser) -> None:
         self._game_changes = game_changes
@@ -45,14 +45,14 @@ class GameResource:
         "PUT",
         PATH,
         TAG,
-        {200: DocumentedAnswer(ApplyAnswer, "In force, or for a dry run what would be.")},
+        {200: DocumentedAnswer(ApplyAnswer, "Applied, or for a dry run what would change.")},
         scope="admin",
         query=ApplyQuery,
         body=Game,
         body_example=PUT_GAME_BODY,
     )
     async def put_game(self, call: Call[ApplyQuery]) -> Response:
-        """Put a game in force; JSON or YAML."""
+        """Apply a game; JSON or YAML."""
         query = call.query
         body = await read_body(call.request, self._parser.bodies.single, self._parser.bodies.seconds, also=YAML)
         checked = await asyncio.to_thread(check, body)
@@ -84,7 +84,7 @@ class GameResource:
         scope="admin",
     )
     async def get_game(self, call: Call) -> Response:
-        """The game in force, its warnings, and what is being computed anew."""
+        """The current game, its warnings, and what is being recomputed."""
         async with self._database.read() as connection:
             stored = await games.current(connection, call.scope)
             warnings = await games.warnings(connection, call.scope)

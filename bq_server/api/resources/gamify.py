@@ -61,7 +61,7 @@ class GamifyResource:
         {
             200: DocumentedAnswer(
                 ProcessedBatchAnswer,
-                "At least one event is a fact. With none the same body comes with 422.",
+                "At least one event is a fact. If none is, the same body comes with 422.",
                 PROCESS_GAMIFY_BATCH_ANSWER,
             )
         },
@@ -85,12 +85,12 @@ class GamifyResource:
         "GET",
         f"{PREFIX}/participants/{{participant_id}}/events",
         TAG,
-        {200: DocumentedAnswer(ParticipantEventsAnswer, "One page; empty for a participant no event named.")},
+        {200: DocumentedAnswer(ParticipantEventsAnswer, "One page; empty for an unknown participant.")},
         scope="read",
         query=EventsQuery,
     )
     async def list_events(self, call: Call[EventsQuery]) -> Response:
-        """A participant's events, the latest first."""
+        """A participant's events, latest first."""
         query = call.query
         participant_id = call.parameter("participant_id")
         async with self._database.read() as connection:

@@ -38,7 +38,7 @@ class LeaderboardsResource:
         "GET",
         PREFIX,
         TAG,
-        {200: DocumentedAnswer(RankingAnswer, "The ranking in the window that is now.")},
+        {200: DocumentedAnswer(RankingAnswer, "The ranking in the current period.")},
         scope="read",
         query=RankingQuery,
         codes=(Code.NOT_FOUND,),

@@ -49,7 +49,7 @@ def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handle
         "GET",
         PREFIX + path,
         "Participants",
-        {200: DocumentedAnswer(model, "As it stands now.")},
+        {200: DocumentedAnswer(model, "The current state.")},
         scope="read",
         query=query,
         codes=(Code.NOT_FOUND,),
@@ -80,7 +80,7 @@ class ParticipantStateResource:
 
     @_read("/state", StateAnswer, StateQuery)
     async def get_state(self, call: Call[StateQuery]) -> Response:
-        """Everything a participant's facts came to."""
+        """A participant's state."""
         query = call.query
         chosen = set(query.include.split(",")) if query.include else set(get_args(Section))
         async with self._database.read() as connection:
@@ -141,7 +141,7 @@ class ParticipantStateResource:
 
     @_read("/badges", BadgesAnswer, BadgesQuery)
     async def list_badges(self, call: Call[BadgesQuery]) -> Response:
-        """The badges, held or not."""
+        """The badges, earned or not."""
         query = call.query
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
@@ -173,7 +173,7 @@ class ParticipantStateResource:
 
     @_read("/tier", TierAnswer, Query)
     async def get_tier(self, call: Call) -> Response:
-        """A participant's tier, the next, and those before."""
+        """A participant's current, next and earlier tiers."""
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
         tier = read_tier(at.game, at.cells)
@@ -187,7 +187,7 @@ class ParticipantStateResource:
 
     @_read("/challenges", ChallengesAnswer, Query)
     async def list_challenges(self, call: Call) -> Response:
-        """A participant's way through each challenge."""
+        """A participant's progress in each challenge."""
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
         return json_response(

@@ -79,7 +79,7 @@ class SandboxResource:
         "POST",
         f"{PATH}/drain",
         TAG,
-        {200: DocumentedAnswer(DrainAnswer, "Nothing waits.")},
+        {200: DocumentedAnswer(DrainAnswer, "Everything is processed.")},
         scope="read",
         body=DrainIn,
         body_example=DRAIN_BODY,
@@ -119,7 +119,7 @@ class SandboxResource:
         codes=WAITS,
     )
     async def put_clock(self, call: Call) -> Response:
-        """Give the environment a clock of its own."""
+        """Set the environment's clock."""
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ClockIn)
         async with self._drained(call):
@@ -138,7 +138,7 @@ class SandboxResource:
         codes=WAITS,
     )
     async def delete_clock(self, call: Call) -> Response:
-        """Let the environment read the real clock again."""
+        """Return the environment to the real clock."""
         call.in_sandbox()
         async with self._drained(call):
             await self._sandbox_clocks.give_back(call.act("clock_given_back"), call.scope)
@@ -155,7 +155,7 @@ class SandboxResource:
         codes=WAITS,
     )
     async def advance_clock(self, call: Call) -> Response:
-        """Move the environment's clock ahead, when everything accepted before has happened."""
+        """Move the environment's clock ahead, once everything accepted before is processed."""
         call.in_sandbox()
         sent, _ = await self._parser.model(call, AdvanceIn)
         async with self._drained(call):
@@ -169,14 +169,14 @@ class SandboxResource:
         "POST",
         f"{PATH}/reset",
         TAG,
-        {200: DocumentedAnswer(ResetAnswer, "It is empty, and its clock is the real one.")},
+        {200: DocumentedAnswer(ResetAnswer, "The environment is empty and on the real clock.")},
         scope="admin",
         body=ResetIn,
         body_example=RESET_BODY,
         codes=WAITS,
     )
     async def reset(self, call: Call) -> Response:
-        """Empty the environment; its game stays unless told otherwise."""
+        """Empty the environment; its game stays by default."""
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ResetIn)
         async with self._turns.take(call.scope, sent.timeout_ms / 1000):
@@ -188,7 +188,7 @@ class SandboxResource:
         "GET",
         f"{PATH}/export",
         TAG,
-        {200: DocumentedAnswer(ExportLine, "One JSON object a line.", media_type="application/x-ndjson")},
+        {200: DocumentedAnswer(ExportLine, "One JSON object per line.", media_type="application/x-ndjson")},
         scope="read",
         codes=WAITS,
     )
@@ -202,7 +202,7 @@ class SandboxResource:
         "POST",
         f"{PATH}/import",
         TAG,
-        {200: DocumentedAnswer(ImportAnswer, "It is there, and all that follows from it.")},
+        {200: DocumentedAnswer(ImportAnswer, "Imported, with everything that follows from it.")},
         scope="admin",
         body=ExportLine,
         body_media_type="application/x-ndjson",

@@ -47,7 +47,7 @@ class WebhookEndpointsResource:
         "POST",
         PATH,
         TAG,
-        {201: DocumentedAnswer(NewEndpointAnswer, "It is told of what happens from now on.")},
+        {201: DocumentedAnswer(NewEndpointAnswer, "Created; it is sent what happens from now on.")},
         scope="webhooks",
         body=EndpointIn,
         body_example={"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]},
@@ -69,7 +69,7 @@ class WebhookEndpointsResource:
         "GET",
         PATH,
         TAG,
-        {200: DocumentedAnswer(EndpointsAnswer, "All of the environment.")},
+        {200: DocumentedAnswer(EndpointsAnswer, "The endpoints of the environment.")},
         scope="webhooks",
     )
     async def list_endpoints(self, call: Call) -> Response:
@@ -93,7 +93,7 @@ class WebhookEndpointsResource:
         "PATCH",
         ONE,
         TAG,
-        {200: DocumentedAnswer(EndpointAnswer, "As it is now.")},
+        {200: DocumentedAnswer(EndpointAnswer, "The changed endpoint.")},
         scope="webhooks",
         body=EndpointPatch,
         body_example={"enabled": True},
@@ -121,7 +121,7 @@ class WebhookEndpointsResource:
         "DELETE",
         ONE,
         TAG,
-        {200: DocumentedAnswer(RemovedAnswer, "It is gone.")},
+        {200: DocumentedAnswer(RemovedAnswer, "Removed.")},
         scope="webhooks",
         codes=(Code.NOT_FOUND,),
     )
@@ -135,7 +135,7 @@ class WebhookEndpointsResource:
         "POST",
         f"{ONE}/secret",
         TAG,
-        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign for a while.")},
+        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign during the overlap.")},
         scope="webhooks",
         body=RotateIn,
         body_example={"overlap_seconds": 3600},
@@ -153,7 +153,7 @@ class WebhookEndpointsResource:
         "POST",
         f"{ONE}/test",
         TAG,
-        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        {202: DocumentedAnswer(QueuedAnswer, "It will be sent.")},
         scope="webhooks",
         codes=(Code.NOT_FOUND,),
     )
@@ -174,7 +174,7 @@ class WebhookEndpointsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def list_deliveries(self, call: Call[DeliveriesQuery]) -> Response:
-        """What an endpoint was told, the newest first, with each try."""
+        """An endpoint's deliveries, newest first, with each try."""
         endpoint, query = await self._of(call), call.query
         before = {} if query.cursor is None else {"before": query.cursor}
         async with self._database.read() as connection:
@@ -194,12 +194,12 @@ class WebhookEndpointsResource:
         "POST",
         f"{ONE}/deliveries/{{delivery_id}}/retry",
         TAG,
-        {202: DocumentedAnswer(QueuedAnswer, "It waits to be sent.")},
+        {202: DocumentedAnswer(QueuedAnswer, "It will be sent.")},
         scope="webhooks",
         codes=(Code.NOT_FOUND,),
     )
     async def retry_delivery(self, call: Call) -> Response:
-        """Try a delivery again at once."""
+        """Retry a delivery at once."""
         endpoint, delivery_id = await self._of(call), call.parameter("delivery_id")
         async with self._database.transaction() as connection:
             there = await webhooks.retry(connection, endpoint.endpoint_id, delivery_id)
@@ -214,14 +214,14 @@ class WebhookEndpointsResource:
         "POST",
         f"{ONE}/replay",
         TAG,
-        {202: DocumentedAnswer(ReplayAnswer, "They wait to be sent.")},
+        {202: DocumentedAnswer(ReplayAnswer, "They will be sent.")},
         scope="webhooks",
         body=ReplayIn,
         body_example={"since": "2026-04-02T09:00:00Z"},
         codes=(Code.NOT_FOUND,),
     )
     async def replay_deliveries(self, call: Call) -> Response:
-        """Send a span again, under the same ids."""
+        """Send the deliveries of a time range again, under the same ids."""
         sent, _ = await self._parser.model(call, ReplayIn)
         endpoint = await self._of(call)
         async with self._database.transaction() as connection:

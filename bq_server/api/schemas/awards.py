@@ -12,11 +12,11 @@ class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     participant_id: str = Field(min_length=1, max_length=255)
-    metadata: dict[str, Any] = Field({}, description="Kept with the fact.")
+    metadata: dict[str, Any] = Field({}, description="Stored with the fact.")
 
 
 class PointsIn(_Sent):
-    """Points to give or take."""
+    """Points to award or deduct."""
 
     amount: int = Field(gt=0, le=MAX_MANUAL_POINTS)
     reason: str | None = Field(None, max_length=500)
@@ -24,13 +24,13 @@ class PointsIn(_Sent):
 
 
 class BadgeIn(_Sent):
-    """A badge to give."""
+    """A badge to award."""
 
-    badge_code: str = Field(min_length=1, max_length=50, description="Of a badge of the game in force.")
+    badge_code: str = Field(min_length=1, max_length=50, description="Of a badge of the current game.")
 
 
 class TierUpgrade(BaseModel):
-    """The higher tier that points led to."""
+    """The higher tier that the points led to."""
 
     code: str
     name: str
@@ -40,18 +40,18 @@ class TierUpgrade(BaseModel):
 
 
 class AwardAnswer(BaseModel):
-    """The points were given."""
+    """The points were awarded."""
 
     transaction_id: str
     participant_id: str
     amount: int
     new_balance: int
     tier_upgrade: TierUpgrade | None
-    badges_unlocked: list[str] = Field(description="Codes of the badges that came with it.")
+    badges_unlocked: list[str] = Field(description="Codes of the badges awarded with it.")
 
 
 class DeductAnswer(BaseModel):
-    """The points were taken."""
+    """The points were deducted."""
 
     transaction_id: str
     participant_id: str

@@ -11,32 +11,30 @@ class PropertySeen(BaseModel):
     """A property, and the share of its event's facts that carried it with each JSON type."""
 
     name: str
-    share: float = Field(description="0 to 1: how many of the event's facts carry it.")
-    types: dict[str, float] = Field(description="For each JSON type seen, how many of the event's facts have it so.")
+    share: float = Field(description="The share of the event's facts that have it, 0 to 1.")
+    types: dict[str, float] = Field(description="For each JSON type seen, the share of the event's facts with it.")
 
 
 class CatalogEntry(BaseModel):
-    """An event name as it was seen."""
+    """An event name and its use."""
 
     event_name: str
     first_seen_at: Moment
     last_seen_at: Moment
     count: int
     properties: list[PropertySeen]
-    similar_to: list[str] = Field(
-        description="Other names that differ by a slip of the pen; the commonest first, at most ten."
-    )
+    similar_to: list[str] = Field(description="Names that differ by a likely typo, most frequent first; at most ten.")
 
 
 class LeftOut(BaseModel):
-    """What the catalogue doesn't list because there is as much in it as may be; all of it is facts all the same."""
+    """What the catalogue doesn't list because it is full. The events became facts all the same."""
 
     events: int = Field(description="Events with names that are not listed.")
     properties: int = Field(description="Values of properties that are not listed.")
 
 
 class CatalogAnswer(BaseModel):
-    """A page of the event names this environment has seen, in their order."""
+    """A page of the event names this environment has seen, in alphabetical order."""
 
     events: list[CatalogEntry]
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")

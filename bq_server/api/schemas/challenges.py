@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/gamify/challenges`: what there is to win, who is ahead, and entering."""
+"""Schemas of `/api/v1/gamify/challenges`: definitions, rankings, enrolment."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from bq_server.game.read_models import ChallengeState
 
 
 class EnrolmentIn(BaseModel):
-    """Who enters."""
+    """Who is enrolled."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -17,21 +17,21 @@ class EnrolmentIn(BaseModel):
 
 
 class EnrolmentAnswer(BaseModel):
-    """The participant takes part."""
+    """The participant is enrolled."""
 
     participant_id: str
     challenge: ChallengeState
 
 
 class ChallengesListAnswer(BaseModel):
-    """The challenges of the game, as they are defined."""
+    """The challenges of the game, as defined."""
 
     challenges: list[dict[str, Any]]
     total: int
 
 
 class ChallengeRankingEntry(BaseModel):
-    """A place among those who take part."""
+    """A place in a challenge's ranking."""
 
     rank: int
     participant_id: str
@@ -39,7 +39,7 @@ class ChallengeRankingEntry(BaseModel):
 
 
 class ChallengeRankingAnswer(BaseModel):
-    """Who is ahead; among equals, who got there first."""
+    """A challenge's ranking; among equals, who got there first is ahead."""
 
     challenge_code: str
     entries: list[ChallengeRankingEntry]

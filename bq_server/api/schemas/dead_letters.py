@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/admin/dead-letters`: messages that were accepted and given up."""
+"""Schemas of `/api/v1/admin/dead-letters`: accepted messages that can't be processed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ MESSAGE_ID = r"[0-9]{1,15}-[0-9]{1,15}"
 
 
 class DeadLetterAnswer(BaseModel):
-    """A message that was given up, with the event in it."""
+    """A dead letter, with its event."""
 
     message_id: str
     reason: str = Field(description="Why it can't be processed.")
@@ -32,14 +32,14 @@ class DeadLettersAnswer(BaseModel):
 
 
 class RetriedAnswer(BaseModel):
-    """It is in the stream again; `/ingest/messages/{message_id}` tells what becomes of it."""
+    """It is in the stream again; `/ingest/messages/{message_id}` reports its status."""
 
     message_id: str
     retried: bool = True
 
 
 class DroppedAnswer(BaseModel):
-    """It is gone for good."""
+    """It was removed permanently."""
 
     message_id: str
     dropped: bool = True

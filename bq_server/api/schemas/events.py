@@ -54,21 +54,19 @@ class AcceptedAnswer(BaseModel):
 
     accepted: Literal[True] = True
     message_id: str = Field(description="Its id in the stream: `<ms>-<n>`.")
-    event_id: str | None = Field(None, description="With `wait=fact`: of the fact it became or repeats.")
-    fact_id: str | None = Field(None, description="With `wait=fact`: the fact; null for a message that was given up.")
+    event_id: str | None = Field(None, description="With `wait=fact`: the event id of the fact it became or repeats.")
+    fact_id: str | None = Field(None, description="With `wait=fact`: the fact; null for a dead letter.")
 
 
 class BatchAnswer(BaseModel):
-    """How many events were accepted, and what was wrong with the others."""
+    """How many events were accepted, and why the others were rejected."""
 
     accepted: int
     rejected: int
-    message_ids: list[str] = Field(description="Of the accepted events, in their order.")
+    message_ids: list[str] = Field(description="Of the accepted events, in order.")
     event_ids: list[str | None] | None = Field(None, description="With `wait=fact`: of the facts, in that order.")
-    fact_ids: list[str | None] | None = Field(
-        None, description="With `wait=fact`: the facts; null for a message that was given up."
-    )
-    errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
+    fact_ids: list[str | None] | None = Field(None, description="With `wait=fact`: the facts; null for a dead letter.")
+    errors: list[BatchError] | None = Field(None, description="Only if an event was rejected.")
 
 
 class SyncAnswer(BaseModel):
@@ -78,9 +76,7 @@ class SyncAnswer(BaseModel):
     fact_id: str
     fact_type: str = Field(description="`custom.` and the event's name.")
     processed_at: str = Field(json_schema_extra={"format": "date-time"})
-    warnings: list[FactWarning] | None = Field(
-        None, description="What was doubtful about the event; only where something was."
-    )
+    warnings: list[FactWarning] | None = Field(None, description="Warnings about the event; only if there are some.")
 
 
 class SyncEffectsAnswer(SyncAnswer):
@@ -97,47 +93,45 @@ class Applied(BaseModel):
     verdict: Verdict
     message: str | None
     value: int | float | None = Field(
-        description="How far it comes by the event: of `target`; of a streak, its length. Null for points and boards."
+        description="Progress towards `target`; for a streak, its length. Null for points and leaderboards."
     )
-    target: int | float | None = Field(
-        description="Where it is reached: of a streak, its next milestone, null after the last."
-    )
+    target: int | float | None = Field(description="The target; for a streak, its next milestone, null after the last.")
 
 
 class RehearsalAnswer(BaseModel):
-    """What would happen. Nothing did."""
+    """What would happen; nothing was written."""
 
     dry_run: Literal[True] = True
     fact_type: str
     would_be: Literal["processed", "duplicate"]
-    warnings: list[FactWarning] = Field(description="What is doubtful about the event.")
+    warnings: list[FactWarning] = Field(description="Warnings about the event.")
     effects: list[dict[str, Any]]
-    definitions: list[Applied] = Field(description="Every definition listening to the event.")
+    definitions: list[Applied] = Field(description="Every definition that listens to the event.")
 
 
 class IntakeQuery(Query):
     """When to answer."""
 
     wait: Literal["fact"] | None = Field(
-        None, description="Answer only when the events are facts; for test environments."
+        None, description="Answer only once the events are facts; for test environments."
     )
 
 
 class SyncQuery(Query):
     """What to answer, and whether to do anything."""
 
-    include: Literal["effects"] | None = Field(None, description="Also answer what the event caused.")
-    dry_run: bool = Field(False, description="Write nothing; answer what would happen, and why.")
+    include: Literal["effects"] | None = Field(None, description="Also return what the event caused.")
+    dry_run: bool = Field(False, description="Write nothing; return what would happen, and why.")
 
 
 class MessageAnswer(BaseModel):
-    """Where an accepted event is now."""
+    """The status of an accepted event."""
 
     message_id: str
     status: Literal["queued", "processed", "duplicate", "dead", "lost"]
-    event_id: str | None = Field(None, description="Of the fact it became or repeats.")
+    event_id: str | None = Field(None, description="The event id of the fact it became or repeats.")
     fact_id: str | None = Field(None, description="The fact it became (processed) or repeats (duplicate).")
-    reason: str | None = Field(None, description="Why it can't be processed (dead), or how it went (lost).")
+    reason: str | None = Field(None, description="Why it can't be processed (dead), or how it was lost (lost).")
 
 
 class MessageEffectsAnswer(MessageAnswer):

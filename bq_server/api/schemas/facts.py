@@ -13,7 +13,7 @@ class FactAnswer(BaseModel):
 
     fact_id: str
     event_id: str
-    message_id: str | None = Field(description="The stream message it was; null for the sync path.")
+    message_id: str | None = Field(description="Its message in the stream; null for the sync path.")
     fact_type: str
     event_name: str
     participant_id: str
@@ -32,24 +32,24 @@ class FactWithEffects(FactAnswer):
 
 
 class FactEffectsAnswer(BaseModel):
-    """What a fact caused, as `include=effects` tells it."""
+    """What a fact caused, as with `include=effects`."""
 
     fact_id: str
     effects: list[dict[str, Any]]
 
 
 class FactsAnswer(BaseModel):
-    """One page of facts, the newest fact first."""
+    """One page of facts, newest first."""
 
     facts: list[FactAnswer]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
 
 
 class FactsWithEffectsAnswer(BaseModel):
     """One page of facts with what they caused, the newest fact first."""
 
     facts: list[FactWithEffects]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
 
 
 class FactsQuery(Query):
@@ -58,8 +58,8 @@ class FactsQuery(Query):
     participant_id: str | None = None
     fact_type: str | None = None
     event_name: str | None = None
-    since: QueryMoment | None = Field(None, description="Only facts that occurred at this moment or later.")
-    until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
-    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where facts are large.")
-    cursor: str | None = Field(None, description="From `next_cursor` of the page before.")
+    since: QueryMoment | None = Field(None, description="Only facts that occurred at this time or later.")
+    until: QueryMoment | None = Field(None, description="Only facts that occurred before this time.")
+    limit: int = Field(100, ge=1, le=1000, description="At most this many; fewer if facts are large.")
+    cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
     include: Literal["effects"] | None = Field(None, description="Also answer what each fact caused.")

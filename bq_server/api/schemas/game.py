@@ -10,25 +10,25 @@ from bq_server.api.schemas.values import Moment, Query
 class ApplyQuery(Query):
     """How to apply."""
 
-    dry_run: bool = Field(False, description="Only tell what it would change.")
-    backfill: bool = Field(False, description="Count all facts already stored too.")
+    dry_run: bool = Field(False, description="Only return what would change.")
+    backfill: bool = Field(False, description="Also count the facts already stored.")
 
 
 class PaymentForecast(BaseModel):
     """What one cause would award for stored facts."""
 
-    cause: str = Field(description="As the ledger has it, without the id of a fact.")
+    cause: str = Field(description="As in the ledger, without the id of a fact.")
     participants: int
     points: int
     badges: int
 
 
 class BackfillForecast(BaseModel):
-    """What would be awarded for facts that are stored."""
+    """What would be awarded for stored facts."""
 
     payments: list[PaymentForecast]
     participants: int = Field(description="How many would be awarded anything.")
-    examined: int = Field(description="How many participants were looked at, of `total`: it takes ten seconds at most.")
+    examined: int = Field(description="How many participants were examined, of `total`; it takes ten seconds at most.")
     total: int
 
 
@@ -36,15 +36,15 @@ class ApplyAnswer(BaseModel):
     """What applying the game changes, by `<kind>/<code>`."""
 
     dry_run: bool
-    version: int | None = Field(description="The version now in force; null for a dry run.")
+    version: int | None = Field(description="The new version; null for a dry run.")
     added: list[str]
     changed: list[str]
     removed: list[str]
     unchanged: int
-    recomputed: list[str] = Field(description="Computed anew for every participant, in the background.")
+    recomputed: list[str] = Field(description="Recomputed for every participant, in the background.")
     participants_affected: int
-    forecast: BackfillForecast | None = Field(description="Of a dry run: what it would award for stored facts.")
-    warnings: list[str] = Field(description="What will hardly do what its author meant.")
+    forecast: BackfillForecast | None = Field(description="For a dry run: what it would award for stored facts.")
+    warnings: list[str] = Field(description="What probably doesn't do what its author meant.")
 
 
 class WarningAnswer(BaseModel):
@@ -58,7 +58,7 @@ class WarningAnswer(BaseModel):
 
 
 class RefoldAnswer(BaseModel):
-    """Definitions being computed anew, participant by participant."""
+    """Definitions that are being recomputed, participant by participant."""
 
     definitions: list[str]
     done: int
@@ -68,13 +68,13 @@ class RefoldAnswer(BaseModel):
 
 
 class GameAnswer(BaseModel):
-    """The game in force."""
+    """The current game."""
 
-    version: int = Field(description="0 where no game was applied.")
+    version: int = Field(description="0 if no game was applied.")
     applied_at: Moment | None
     game: dict[str, Any]
     warnings: list[WarningAnswer]
-    refolds: list[RefoldAnswer] = Field(description="Under way first, then the newest that are finished.")
+    refolds: list[RefoldAnswer] = Field(description="Running ones first, then the newest finished ones.")
 
 
 PUT_GAME_BODY: dict[str, Any] = {

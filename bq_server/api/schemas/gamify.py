@@ -21,12 +21,12 @@ class ProcessedBatchAnswer(BaseModel):
 
     processed: int
     rejected: int
-    results: list[ProcessedAnswer] = Field(description="Of the processed events, in their order.")
-    errors: list[BatchError] | None = Field(None, description="Only when an event was rejected.")
+    results: list[ProcessedAnswer] = Field(description="Of the processed events, in order.")
+    errors: list[BatchError] | None = Field(None, description="Only if an event was rejected.")
 
 
 class ParticipantEvent(BaseModel):
-    """An event of a participant as it is read back."""
+    """A participant's event."""
 
     id: str
     event_name: str
@@ -35,7 +35,7 @@ class ParticipantEvent(BaseModel):
 
 
 class ParticipantEventsAnswer(BaseModel):
-    """One page of a participant's events, the latest first."""
+    """One page of a participant's events, latest first."""
 
     participant_id: str
     events: list[ParticipantEvent]

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class LiveAnswer(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: str = "alive"
 
@@ -14,6 +14,6 @@ class ReadyAnswer(BaseModel):
 
     status: str = "ready"
     checks: dict[str, str]
-    warnings: dict[str, str] = Field(description="What works, but needs somebody to look into it; by its part.")
-    durability: str = Field(description="What of an accepted event survives, as the stream server is set up.")
+    warnings: dict[str, str] = Field(description="What works but needs attention, by part.")
+    durability: str = Field(description="What an accepted event survives with the stream server's settings.")
     version: str

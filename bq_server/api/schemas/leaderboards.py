@@ -16,12 +16,12 @@ class RankingEntry(BaseModel):
     participant_id: str
     score: float | int
     change: Literal["up", "same", "down", "new"] | None = Field(
-        description="Against the rank in the window before; null where there is no window before."
+        description="Compared with the rank in the previous window; null if there is none."
     )
 
 
 class RankingAnswer(BaseModel):
-    """The best of a leaderboard."""
+    """The top of a leaderboard."""
 
     leaderboard_code: str
     period: Window
@@ -36,16 +36,16 @@ class RankAnswer(BaseModel):
     rank: int
     score: float | int
     total_participants: int
-    percentile: float = Field(description="How many of a hundred stand behind, cut to one decimal.")
+    percentile: float = Field(description="Percentage of participants who rank lower, truncated to one decimal.")
 
 
 class PeriodQuery(Query):
     """Which window."""
 
-    period: Window | None = Field(None, description="The leaderboard's own first window when left out.")
+    period: Window | None = Field(None, description="By default the leaderboard's first window.")
 
 
 class RankingQuery(PeriodQuery):
-    """How much of which window."""
+    """How many entries, of which window."""
 
     limit: int = Field(20, ge=1, le=100)

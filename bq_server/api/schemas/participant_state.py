@@ -19,7 +19,7 @@ Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderbo
 
 
 class RankState(BaseModel):
-    """A place on a leaderboard, in the window that is now."""
+    """A place on a leaderboard, in the current period."""
 
     leaderboard_code: str
     period: str
@@ -28,11 +28,11 @@ class RankState(BaseModel):
 
 
 class StateAnswer(BaseModel):
-    """Everything that a participant's facts came to; sections by `include`."""
+    """A participant's state; sections by `include`."""
 
     participant_id: str
     total_events: int
-    clock: Moment | None = Field(None, description="Only where the environment has its own clock: what it shows.")
+    clock: Moment | None = Field(None, description="The environment's clock, if it has its own.")
     points: PointsState | None = None
     tier: TierState | None = None
     badges: list[BadgeState] | None = None
@@ -42,7 +42,7 @@ class StateAnswer(BaseModel):
 
 
 class PointsAnswer(BaseModel):
-    """The three figures of the ledger."""
+    """The totals of the ledger."""
 
     participant_id: str
     balance: int
@@ -56,15 +56,15 @@ class TransactionAnswer(BaseModel):
     transaction_id: str
     type: Literal["award", "deduction"]
     amount: int = Field(description="With its sign.")
-    balance: int = Field(description="With this entry.")
-    cause: str = Field(description="The rule and fact, challenge, milestone or hand that brought it.")
+    balance: int = Field(description="After this entry.")
+    cause: str = Field(description="The rule and fact, challenge, milestone or manual award that caused it.")
     fact_id: str
     occurred_at: Moment
     created_at: Moment
 
 
 class TransactionsAnswer(BaseModel):
-    """One page of the ledger, the newest entry first."""
+    """One page of the ledger, newest entry first."""
 
     participant_id: str
     transactions: list[TransactionAnswer]
@@ -74,7 +74,7 @@ class TransactionsAnswer(BaseModel):
 
 
 class BadgesAnswer(BaseModel):
-    """The badges of the game, held or not."""
+    """The badges of the game, earned or not."""
 
     participant_id: str
     badges: list[BadgeState]
@@ -83,14 +83,14 @@ class BadgesAnswer(BaseModel):
 
 
 class StreaksAnswer(BaseModel):
-    """Every streak the participant has touched."""
+    """Every streak the participant has started."""
 
     participant_id: str
     streaks: list[StreakState]
 
 
 class TierAnswer(BaseModel):
-    """Where the participant stands among the tiers."""
+    """The participant's tier and tier history."""
 
     participant_id: str
     current_tier: TierHeld | None
@@ -99,7 +99,7 @@ class TierAnswer(BaseModel):
 
 
 class ChallengesAnswer(BaseModel):
-    """The participant's way through each challenge."""
+    """The participant's progress in each challenge."""
 
     participant_id: str
     challenges: list[ChallengeState]
@@ -123,4 +123,4 @@ class BadgesQuery(Query):
     """Which badges."""
 
     earned_only: bool = False
-    badge_codes: str | None = Field(None, description="Codes, with commas between.")
+    badge_codes: str | None = Field(None, description="Codes, separated by commas.")

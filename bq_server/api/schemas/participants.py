@@ -22,10 +22,10 @@ class ParticipantEdit(BaseModel):
     display_name: str | None = Field(None, max_length=255)
     avatar_url: str | None = Field(None, max_length=500)
     attributes: dict[str, Any] | None = Field(
-        None, description="Merged into those there are; a null takes one away (RFC 7396)."
+        None, description="Merged into the existing ones; null removes one (RFC 7396)."
     )
     timezone: TimezoneName | None = Field(
-        None, description="IANA name; holds for streaks from now on, never for the past."
+        None, description="IANA name; applies to streaks from now on, never to the past."
     )
 
 
@@ -49,7 +49,7 @@ class ProfileAnswer(BaseModel):
     points: PointsState
     tier: TierState
     badges: list[BadgeState] = Field(description="Those earned.")
-    streaks: StreakState | None = Field(description="The longest of the streaks running now.")
+    streaks: StreakState | None = Field(description="The longest current streak.")
     rewards_claimed: int = 0
     total_events: int
     is_active: bool = True

@@ -14,11 +14,11 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """A refusal: nothing of the request was carried out."""
+    """A refused request, which had no effect."""
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = Field(description="Names the kind of problem; `urn:bq-server:problem:` and the code.")
+    type: str = Field(description="Identifies the kind of problem: `urn:bq-server:problem:` and the code.")
     title: str
     status: int
     detail: str = Field(description="What is wrong and what to do, in a sentence.")

@@ -22,7 +22,7 @@ class DrainIn(_Body):
 
 
 class DrainAnswer(BaseModel):
-    """Nothing waits; this is what the environment holds."""
+    """Every event was processed; this is what the environment holds."""
 
     drained: Literal[True] = True
     facts: int
@@ -32,10 +32,10 @@ class DrainAnswer(BaseModel):
 
 
 class ClockIn(_Body):
-    """What the clock shows from now on."""
+    """What to set the clock to."""
 
     now: Timestamp
-    frozen: bool = Field(True, strict=True, description="Whether it stands still.")
+    frozen: bool = Field(True, strict=True, description="Whether it is stopped.")
 
 
 class AdvanceIn(_Body):
@@ -45,7 +45,7 @@ class AdvanceIn(_Body):
 
 
 class ClockAnswer(BaseModel):
-    """The clock that every «now» in the environment reads."""
+    """The environment's clock."""
 
     now: Moment
     frozen: bool
@@ -56,7 +56,7 @@ class ResetIn(_Body):
     """What to remove."""
 
     game: bool = Field(False, strict=True, description="The game too.")
-    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until what was accepted is settled.")
+    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until every accepted event is processed.")
 
 
 class ResetAnswer(BaseModel):
@@ -70,16 +70,16 @@ class ImportAnswer(BaseModel):
     """What was imported."""
 
     facts: int
-    participants: int = Field(description="Those with a line of their own.")
-    game: bool = Field(description="Whether a game came with them and is in force.")
+    participants: int = Field(description="Participants with their own line.")
+    game: bool = Field(description="Whether the import included a game, which is now in force.")
 
 
 class ExportLine(BaseModel):
-    """A line of an export: one of these. The first says what they are; then game, participants, facts in order."""
+    """A line of an export: one of these. First a header, then game, participants, facts in order."""
 
     bq_export: int | None = Field(None, description="The format.")
-    game: dict[str, Any] | None = Field(None, description="The game in force, with `counts_after` beside it.")
-    participant: dict[str, Any] | None = Field(None, description="What is known of a participant beside their facts.")
+    game: dict[str, Any] | None = Field(None, description="The current game, with `counts_after`.")
+    participant: dict[str, Any] | None = Field(None, description="A participant's profile.")
     fact: dict[str, Any] | None = Field(None, description="A fact.")
 
 
@@ -88,4 +88,4 @@ DRAIN_BODY: dict[str, Any] = {"timeout_ms": 5000}
 PUT_CLOCK_BODY: dict[str, Any] = {"now": "2026-04-02T09:00:00Z", "frozen": True}
 ADVANCE_CLOCK_BODY: dict[str, Any] = {"by": "P1D"}
 RESET_BODY: dict[str, Any] = {"game": False}
-IMPORT_BODY: dict[str, Any] = {"bq_export": 1, "bq_server": "0.1.0", "exported_at": "2026-04-02T09:00:00Z"}
+IMPORT_BODY: dict[str, Any] = {"bq_export": 1, "bq_server": "0.2.0", "exported_at": "2026-04-02T09:00:00Z"}

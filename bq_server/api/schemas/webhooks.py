@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/webhooks/endpoints`: who is told outside of what happens."""
+"""Schemas of `/api/v1/webhooks/endpoints`: webhook endpoints and deliveries."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from bq_server.ingest.models import Timestamp
 from bq_server.processing.announcements import EventType
 
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="http:// or https://.")]
-EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="What it is told of.")]
+EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="The events that it is sent.")]
 Description = Annotated[str, Field(max_length=500)]
 
 
@@ -26,47 +26,47 @@ class EndpointIn(_Body):
 
 
 class EndpointPatch(_Body):
-    """What changes; what isn't given stays."""
+    """What to change; omitted fields stay."""
 
     url: Url | None = None
     event_types: EventTypes | None = None
     description: Description | None = None
-    enabled: bool | None = Field(None, strict=True, description="Switches it on, or off.")
+    enabled: bool | None = Field(None, strict=True, description="Enables or disables it.")
 
 
 class RotateIn(_Body):
-    """How a new secret takes over."""
+    """How long the old secret stays valid."""
 
     overlap_seconds: int = Field(
-        86_400, ge=0, le=30 * 86_400, strict=True, description="How long requests are also signed with the old one."
+        86_400, ge=0, le=30 * 86_400, strict=True, description="How long requests are also signed with the old secret."
     )
 
 
 class ReplayIn(_Body):
-    """The span, by `created_at`."""
+    """The time range, by `created_at`."""
 
     since: Timestamp | None = None
     until: Timestamp | None = None
 
 
 class EndpointAnswer(BaseModel):
-    """Who is told, without the secret."""
+    """An endpoint, without its secret."""
 
     endpoint_id: str
     url: str
     event_types: list[str]
     description: str
     enabled: bool
-    off_because: str | None = Field(description="Why nothing is sent there; null while it is on.")
-    failing_since: Moment | None = Field(description="Since when every try fails.")
-    waiting: int = Field(description="Deliveries that wait.")
+    off_because: str | None = Field(description="Why it is disabled; null while it is enabled.")
+    failing_since: Moment | None = Field(description="Since when every try has failed.")
+    waiting: int = Field(description="Deliveries that are waiting.")
     created_at: Moment
 
 
 class NewEndpointAnswer(EndpointAnswer):
     """An endpoint with its secret, which is shown only now."""
 
-    secret: str = Field(description="Base64 after `whsec_`, as Standard Webhooks has it.")
+    secret: str = Field(description="Base64 after `whsec_`, according to Standard Webhooks.")
 
 
 class EndpointsAnswer(BaseModel):
@@ -76,22 +76,22 @@ class EndpointsAnswer(BaseModel):
 
 
 class RemovedAnswer(BaseModel):
-    """It is gone, with all its deliveries."""
+    """It was removed with all its deliveries."""
 
     removed: Literal[True] = True
 
 
 class TryAnswer(BaseModel):
-    """One request."""
+    """One request to the endpoint."""
 
     tried_at: Moment
-    status: int | None = Field(description="Null where no answer came.")
+    status: int | None = Field(description="Null if there was no answer.")
     milliseconds: int
     answer: str = Field(description="The first bytes of the answer, or why there was none.")
 
 
 class DeliveryAnswer(BaseModel):
-    """What the endpoint is told, and whether it was."""
+    """A delivery and its tries."""
 
     delivery_id: str = Field(description="The `webhook-id` of every try.")
     event_type: str
@@ -99,15 +99,15 @@ class DeliveryAnswer(BaseModel):
     fact_id: str | None
     state: Literal["waiting", "delivered", "aside"] = Field(description="`aside`: all its tries failed.")
     created_at: Moment
-    next_try_at: Moment | None = Field(description="Of one that waits, unless it is due.")
+    next_try_at: Moment | None = Field(description="For a waiting delivery that isn't due yet.")
     tries: list[TryAnswer]
 
 
 class DeliveriesAnswer(BaseModel):
-    """One page of deliveries, the newest first."""
+    """One page of deliveries, newest first."""
 
     deliveries: list[DeliveryAnswer]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
 
 
 class DeliveriesQuery(Query):
@@ -115,16 +115,16 @@ class DeliveriesQuery(Query):
 
     state: Literal["waiting", "delivered", "aside"] | None = None
     limit: int = Field(50, ge=1, le=200)
-    cursor: int | None = Field(None, ge=1, description="From `next_cursor` of the page before.")
+    cursor: int | None = Field(None, ge=1, description="`next_cursor` of the previous page.")
 
 
 class QueuedAnswer(BaseModel):
-    """A delivery waits to be sent."""
+    """A delivery will be sent."""
 
     delivery_id: str
 
 
 class ReplayAnswer(BaseModel):
-    """Deliveries wait to be sent again, under the ids they had."""
+    """Deliveries will be sent again, under the same ids."""
 
     deliveries: int

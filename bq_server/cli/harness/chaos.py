@@ -19,20 +19,20 @@ MORE_FAULTS = "exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
 
 def chaos(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events are sent.")] = 60,
-    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Events a second, about.")] = 300,
+    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Events per second, approximately.")] = 300,
     clients: Annotated[int, typer.Option(min=1, max=64, help="Clients that send at the same time.")] = 16,
-    faults: Annotated[str, typer.Option(help=f"Which faults, with commas between; also {MORE_FAULTS}.")] = FAULTS,
+    faults: Annotated[str, typer.Option(help=f"Faults, separated by commas; also {MORE_FAULTS}.")] = FAULTS,
     seed: Annotated[int | None, typer.Option(min=0, help="Repeat the run of this seed.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document in place of the report.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the report.")] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="An empty directory where data, log and ledger stay.", file_okay=False)
+        Path | None, typer.Option(help="An empty directory in which to keep data, log and ledger.", file_okay=False)
     ] = None,
 ) -> None:
-    """Break a server of its own while clients send to it, then compare facts and state with what was sent.
+    """Break a private server while clients send to it, then compare facts and state with what was sent.
 
     Exits 1 when an acknowledged event was lost, a fact is doubled or altered, a state differs, or a fault never
-    struck; 2 when it can't run. What trim-stream and flush-stream take is lost, and must be told to be. Everything
-    stays on this machine.
+    struck; 2 when it can't run. What trim-stream and flush-stream remove is lost, and must be reported as lost.
+    Everything stays on this machine.
     """
     from harness.chaos import report
     from harness.chaos.chaos_run import run

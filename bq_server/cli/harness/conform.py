@@ -1,4 +1,4 @@
-"""`bq-server harness conform`: hold a server against the Events API, statement by statement."""
+"""`bq-server harness conform`: check a server against the Events API, statement by statement."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +7,10 @@ import typer
 
 from bq_server.cli.options import fail
 
-URL = Annotated[
-    str, typer.Option("--url", envvar="BQ_URL", help="The server; any that claims to speak the Events API.")
-]
+URL = Annotated[str, typer.Option("--url", envvar="BQ_URL", help="Any server that claims to implement the Events API.")]
 API_KEY = Annotated[
-    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key that may ingest, and read where it can be asked.")
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope ingest, and read if the server has it."),
 ]
 
 INTERRUPTED = 130
@@ -22,7 +21,7 @@ def conform(
     api_key: API_KEY = "",
     expression: Annotated[
         str,
-        typer.Option("-k", metavar="EXPR", help="Only statements whose names hold these words: and, or, not, ( )."),
+        typer.Option("-k", metavar="EXPR", help="Only statements whose names contain these words: and, or, not, ( )."),
     ] = "",
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds an answer may take, and an event to become a fact.")
@@ -30,11 +29,11 @@ def conform(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, max=2**32 - 1, help="Use the names of an earlier run.")
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Allow a key that is no bq_test_ key.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, when all is done.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Allow a key that isn't a bq_test_ key.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit's XML.")] = None,
 ) -> None:
-    """Hold a server against the Events API, statement by statement. It deletes nothing, and tells what it will write.
+    """Check a server against the Events API, statement by statement. Deletes nothing, and says what it will write.
 
     Exit codes: 0 nothing failed, 1 a statement failed, 2 there was nothing to examine, 130 interrupted.
     """

@@ -34,7 +34,7 @@ PATHS = Annotated[
 MODE = Annotated[
     _Mode,
     typer.Option(
-        help="How events are sent: through the stream; through sync; both, comparing where they end; "
+        help="How events are sent: through the stream; through sync; both, comparing the results; "
         "shuffled and repeated, comparing with the ordered story."
     ),
 ]
@@ -43,8 +43,8 @@ URL = Annotated[
     typer.Option(
         "--url",
         envvar="BQ_URL",
-        help="A server that runs; its test environment is emptied, its game and clock are put back afterwards. "
-        "Named by the variable alone, it is asked about first. By default: one of its own.",
+        help="A running server; its test environment is emptied, its game and clock are restored afterwards. "
+        "If only the variable names it, the command asks first. By default: a private server.",
     ),
 ]
 API_KEY = Annotated[
@@ -53,15 +53,15 @@ API_KEY = Annotated[
 YES = Annotated[bool, typer.Option("--yes", help="Empty the environment that the variable names without asking.")]
 SELECT = Annotated[
     str | None,
-    typer.Option("-k", metavar="EXPR", help="Only those whose name or path holds these words: and, or, not, ( )."),
+    typer.Option("-k", metavar="EXPR", help="Only those whose name or path contains these words: and, or, not, ( )."),
 ]
 WORKERS = Annotated[
     int,
     typer.Option("-j", metavar="N", min=1, max=64, help="Scenarios at a time, each on its own server; not with --url."),
 ]
 JUNIT = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit's XML.")]
-AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of lines.")]
-SEED = Annotated[int | None, typer.Option("--seed", metavar="N", help="Shuffle as the run that told this seed.")]
+AS_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")]
+SEED = Annotated[int | None, typer.Option("--seed", metavar="N", help="Shuffle as in the run that printed this seed.")]
 
 
 def run(
@@ -77,7 +77,7 @@ def run(
     as_json: AS_JSON = False,
     seed: SEED = None,
 ) -> None:
-    """Play scenarios: stories of events, and what is expected to come of them."""
+    """Play scenarios: stories of events with their expected outcome."""
     import secrets
     import time
     from contextlib import closing

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { Client, Refused, Unsent } from "../dist/index.js";
 
-const { BQ_URL: url, BQ_KEY: key } = process.env;
+const { BQ_URL: url, BQ_API_KEY: key } = process.env;
 const QUICK = { firstWait: 1 };
 const bq = new Client(url, key);
 
@@ -178,7 +178,7 @@ test("a program that closes nothing loses nothing", async () => {
   const ada = somebody();
   const program = `
     import { Client } from ${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)};
-    const batch = new Client(process.env.BQ_URL, process.env.BQ_KEY).batch({ wait: 200 });
+    const batch = new Client(process.env.BQ_URL, process.env.BQ_API_KEY).batch({ wait: 200 });
     for (let number = 0; number < 250; number++) await batch.add({ event_name: "page_view", participant_id: "${ada}" });`;
   execFileSync(process.execPath, ["--input-type=module", "--eval", program]);
   await becomeFacts(250, ada);
