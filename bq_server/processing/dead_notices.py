@@ -1,4 +1,4 @@
-"""Telling of messages that are given up, before they are: so that none goes untold."""
+"""Notices of dead letters, written before the message becomes one, so that none is missing."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ class DeadNotices:
         self._database = database
         self._clocks = clocks
 
-    async def note(self, dying: Sequence[tuple[str, DeadLetter]]) -> None:
-        """Note letters, each after the id of its entry in the stream; one that is noted already, no more.
+    async def note(self, letters: Sequence[tuple[str, DeadLetter]]) -> None:
+        """Note letters, each given with the id of its entry in the stream. One that is noted already is left alone.
 
-        What holds no event belongs to no environment, and is not told. Raises `StoreUnavailable`.
+        What holds no event belongs to no environment, and has no notice. Raises `StoreUnavailable`.
         """
-        notices = [notice for entry_id, letter in dying if (notice := self._notice(entry_id, letter)) is not None]
+        notices = [notice for entry_id, letter in letters if (notice := self._notice(entry_id, letter)) is not None]
         if notices:
             async with self._database.transaction() as connection:
                 await add_notices(connection, notices)

