@@ -39,8 +39,8 @@ class Admission:
             detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
             raise Refusal(Code.UNAUTHENTICATED, detail)
         state["bq.key_id"] = key.key_id
-        standing = state["bq.rate"] = tighter(by_address, limits.of_key(key))
-        limits.require(standing)
+        allowance = state["bq.rate"] = tighter(by_address, limits.of_key(key))
+        limits.require(allowance)
         if not key.allows(needed):
             held = ", ".join(sorted(key.scopes))
             detail = f"This needs the scope {needed}, and the key has {held}: make one with --scope {needed}."

@@ -43,7 +43,7 @@ class LocalCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Allowance:
     """Where whoever asks stands with a limit, this request included."""
 
     limit: RateLimit
@@ -100,24 +100,24 @@ class RateLimits:
         self._wrong_keys = wrong_keys
         self._counts = LocalCounts() if counts is None else counts
 
-    def of_address(self, address: str) -> Standing | None:
+    def of_address(self, address: str) -> Allowance | None:
         """Where the address stands after one more request; None without a limit."""
         if self.per_address is None or is_this_machine(address):
             return None
-        return self._standing(f"address/{_network(address)}", self.per_address, "This address")
+        return self._allowance(f"address/{_network(address)}", self.per_address, "This address")
 
-    def of_key(self, key: ApiKey) -> Standing | None:
+    def of_key(self, key: ApiKey) -> Allowance | None:
         """Where the key stands after one more request; None without a limit."""
         limit = key.rate_limit or self._per_key
         if limit is None or not limit.requests:
             return None
-        return self._standing(f"key/{key.key_id}", limit, "This key")
+        return self._allowance(f"key/{key.key_id}", limit, "This key")
 
     def limits(self, key: ApiKey) -> bool:
         """Whether requests with this key have to be counted at all."""
         return self._per_key is not None or key.rate_limit is not None or self.per_address is not None
 
-    def of_both(self, address: str, key: ApiKey) -> Standing | None:
+    def of_both(self, address: str, key: ApiKey) -> Allowance | None:
         """As both: where less is left. An address that is over its limit costs its key nothing."""
         by_address = self.of_address(address)
         return by_address if by_address is not None and by_address.over else tighter(by_address, self.of_key(key))
@@ -130,23 +130,23 @@ class RateLimits:
         """
         if self._wrong_keys is None or is_this_machine(address):
             return
-        standing = self._standing(f"wrong/{_network(address)}", self._wrong_keys, "This address")
-        if standing.over:
-            seconds = max(1, standing.ends - self._clock() // SECOND)
+        allowance = self._allowance(f"wrong/{_network(address)}", self._wrong_keys, "This address")
+        if allowance.over:
+            seconds = max(1, allowance.ends - self._clock() // SECOND)
             detail = f"Too many wrong keys came from this address. Send a valid one, or the next in {seconds} s."
             raise Refusal(Code.RATE_LIMITED, detail, retry_after=seconds)
 
-    def require(self, standing: Standing | None) -> None:
+    def require(self, allowance: Allowance | None) -> None:
         """Raises `Refusal` for a request over the limit."""
-        if standing is not None and standing.over:
-            raise standing.refusal(self._clock())
+        if allowance is not None and allowance.over:
+            raise allowance.refusal(self._clock())
 
-    def _standing(self, name: str, limit: RateLimit, whose: str) -> Standing:
+    def _allowance(self, name: str, limit: RateLimit, whose: str) -> Allowance:
         span = self._clock() // (limit.seconds * SECOND)
-        return Standing(limit, self._counts.count(name, span), (span + 1) * limit.seconds, whose)
+        return Allowance(limit, self._counts.count(name, span), (span + 1) * limit.seconds, whose)
 
 
-def tighter(one: Standing | None, other: Standing | None) -> Standing | None:
+def tighter(one: Allowance | None, other: Allowance | None) -> Allowance | None:
     """The one that leaves less."""
     if one is None or other is None:
         return one or other

@@ -152,10 +152,10 @@ class LaneConnection(asyncio.Protocol):
                 break
             self._head = None
             limited = self._lane.admission.limits.limits(key)
-            standing = self._lane.standing(key, self._peer, bytes(data[start : start + size])) if limited else None
-            exchange = Exchange(self._lane, head, key, self._answered, standing)
+            allowance = self._lane.allowance(key, self._peer, bytes(data[start : start + size])) if limited else None
+            exchange = Exchange(self._lane, head, key, self._answered, allowance)
             self._exchanges.append(exchange)
-            if standing is None or not standing.over:
+            if allowance is None or not allowance.over:
                 self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
             else:
                 exchange.refuse_over_limit(self._lane.clocks.real())

@@ -9,7 +9,7 @@ from bq_server.api.batches import taken_of
 from bq_server.api.middleware.envelope import log_refused
 from bq_server.api.problems import as_refusal, problem_reply, status_of
 from bq_server.api.queued import accepted_reply, batch_reply
-from bq_server.api.rate_limits import Standing
+from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
 from bq_server.ingest.outcomes import Accepted, NotAccepted
@@ -37,6 +37,7 @@ class Exchange:
     """A request that is being answered; `answer` is there when `answered` is called."""
 
     __slots__ = (
+        "_allowance",
         "_answered",
         "_batch",
         "_began",
@@ -44,20 +45,19 @@ class Exchange:
         "_key",
         "_lane",
         "_request_id",
-        "_standing",
         "answer",
         "ends",
     )
 
     def __init__(
-        self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None], standing: Standing | None = None
+        self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None], allowance: Allowance | None = None
     ) -> None:
-        """`standing`: with its limits, where it has some; one over them is to be refused with `refuse_over_limit`."""
+        """`allowance`: with its limits, where it has some; one over them is to be refused with `refuse_over_limit`."""
         self._lane = lane
         self._head = head
         self._key = key
         self._request_id = lane.request_id(head)
-        self._standing = standing
+        self._allowance = allowance
         self._answered = answered
         self._began = time.perf_counter()
         self._batch: BatchEvents | None = None
@@ -85,8 +85,8 @@ class Exchange:
 
     def refuse_over_limit(self, now: int) -> None:
         """Refuse it: too many came. `now` is in microseconds since the epoch."""
-        assert self._standing is not None  # noqa: S101 - it is over it
-        self._refuse(self._standing.refusal(now), let_in=False)
+        assert self._allowance is not None  # noqa: S101 - it is over it
+        self._refuse(self._allowance.refusal(now), let_in=False)
 
     def turn_away(self) -> None:
         """Refuse it: there is too much."""
@@ -123,5 +123,5 @@ class Exchange:
         self._lane.counts[self._head.route].answered(reply.status, time.perf_counter() - self._began)
         self.ends = self.ends or self._lane.is_stopping()
         scope = self._key.scope if let_in else None
-        self.answer = self._lane.encode(reply, scope, self._request_id, self._standing, closes=self._head.closes)
+        self.answer = self._lane.encode(reply, scope, self._request_id, self._allowance, closes=self._head.closes)
         self._answered()

@@ -9,7 +9,7 @@ from bq_server.api.admission import Admission
 from bq_server.api.bodies import is_json, media_type_of
 from bq_server.api.middleware.envelope import request_id_of
 from bq_server.api.problems import PROBLEM_TYPES, problem_reply
-from bq_server.api.rate_limits import Standing
+from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.routing import sandbox_clock
@@ -82,7 +82,7 @@ class Lane:
         key = self.admission.keyring.holder(head.key_digest)
         return key if key is not None and key.allows("ingest") else None
 
-    def standing(self, key: ApiKey, peer: str, head: bytes) -> Standing | None:
+    def allowance(self, key: ApiKey, peer: str, head: bytes) -> Allowance | None:
         """Where a request that comes in stands with its limits, given its head; None where it has none after all."""
         limits = self.admission.limits
         if limits.per_address is None:
@@ -114,7 +114,7 @@ class Lane:
         return request_id.encode().join(self._refusal)
 
     def encode(
-        self, reply: Reply, scope: Scope | None, request_id: str, standing: Standing | None, *, closes: bool
+        self, reply: Reply, scope: Scope | None, request_id: str, allowance: Allowance | None, *, closes: bool
     ) -> bytes:
         """The bytes of an answer; `scope` is that of the key, if the key was let in."""
         return encode(
@@ -122,7 +122,7 @@ class Lane:
             request_id,
             self.date.now(),
             clock=None if scope is None else sandbox_clock(self.clocks, scope),
-            standing=standing,
+            allowance=allowance,
             stopping=self.is_stopping(),
             closes=closes,
         )

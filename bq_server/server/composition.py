@@ -28,7 +28,7 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.privacy.eraser import Eraser
-from bq_server.processing.catalog_indexing import CatalogIndexing
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
@@ -118,7 +118,7 @@ class ProcessingRoom:
     consumer: Consumer
     refold_job: RefoldJob
     game_changes: GameChanges
-    indexing: CatalogIndexing
+    indexing: CatalogIndexJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
-    indexing = CatalogIndexing(store.database)
+    indexing = CatalogIndexJob(store.database)
     await site.stack.enter_async_context(background(indexing.run()))
     return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from bq_server.events import Scope
-from bq_server.processing.catalog_indexing import CatalogIndexing
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.store import catalog
 from bq_server.store.catalog import MOST_SIMILAR, PAGE_PROPERTIES, CatalogCaps, Seen
 from bq_server.store.database import Database
@@ -137,7 +137,7 @@ async def test_many_names_cost_a_page_what_few_do(tmp_path: Path) -> None:
     for place, count in (("few", 300), ("many", 12_000)):
         async with opened(tmp_path / place) as database:
             await fill(database, noted_names(count))
-            indexing = CatalogIndexing(database)
+            indexing = CatalogIndexJob(database)
             while await indexing.look():
                 pass
             costs.append(await page_seconds(database))
@@ -152,7 +152,7 @@ async def test_similar_names_are_found_among_many(tmp_path: Path) -> None:
         async with database.read() as connection:
             before = await catalog.similar(connection, SCOPE, ["purchase_completed"])
         assert before == {"purchase_completed": []}, "none of them is indexed yet"
-        indexing = CatalogIndexing(database)
+        indexing = CatalogIndexJob(database)
         while await indexing.look():
             pass
         async with database.read() as connection:
@@ -167,7 +167,7 @@ async def test_thousands_that_are_close_are_told_as_ten(tmp_path: Path) -> None:
     letters = [chr(0x4E00 + number) for number in range(2_000)]
     async with opened(tmp_path) as database:
         await fill(database, [f"abcdefgh{letter}" for letter in letters])
-        indexing = CatalogIndexing(database)
+        indexing = CatalogIndexJob(database)
         while await indexing.look():
             pass
         async with database.read() as connection:
@@ -192,7 +192,7 @@ async def test_a_full_catalogue_grows_no_more(tmp_path: Path) -> None:
     caps = CatalogCaps(names=1_000, properties=1_500)
     async with opened(tmp_path) as database:
         await fill(database, noted_names(1_000), caps, properties=2)
-        indexing = CatalogIndexing(database)
+        indexing = CatalogIndexJob(database)
         while await indexing.look():
             pass
         pages = []

@@ -33,7 +33,7 @@ from bq_server.clock import Clocks, system_clock
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
-from bq_server.processing.catalog_indexing import CatalogIndexing
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.runtime.sampled_log import SampledLog
@@ -108,7 +108,7 @@ async def _client(database: Database, key: str, now: int) -> Any:
             list(
                 operations_of(
                     FactsResource(database),
-                    CatalogResource(database, CatalogIndexing(database)),
+                    CatalogResource(database, CatalogIndexJob(database)),
                     GamifyResource(NOBODY, database, NOBODY),
                     ParticipantStateResource(database, compiled, clocks),
                     ParticipantsResource(NOBODY, database, compiled, NOBODY, clocks),

@@ -14,7 +14,7 @@ from bq_server.api.schemas.catalog import (
     PropertySeen,
 )
 from bq_server.moments import format_timestamp
-from bq_server.processing.catalog_indexing import CatalogIndexing
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.refusals import Code, Refusal
 from bq_server.store import catalog
 from bq_server.store.catalog import CatalogTotals, EventName
@@ -27,7 +27,7 @@ TAG = "Catalogue"
 class CatalogResource:
     """Tells which event names an environment has seen, and with what properties."""
 
-    def __init__(self, database: Database, indexing: CatalogIndexing) -> None:
+    def __init__(self, database: Database, indexing: CatalogIndexJob) -> None:
         self._database = database
         self._indexing = indexing
 

@@ -14,7 +14,7 @@ NAMES = 250
 """Names indexed in one transaction: some ten milliseconds, on the connection's own thread."""
 
 
-class CatalogIndexing:
+class CatalogIndexJob:
     """Indexes names. The path of an event pays nothing for it."""
 
     def __init__(self, database: Database) -> None:
