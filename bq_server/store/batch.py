@@ -13,7 +13,7 @@ from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
-from bq_server.store.facts import EARLIEST, StoredFact, fact_of, packed_fingerprint
+from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.references import Ranking, References
 
@@ -157,8 +157,10 @@ def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[
     return found
 
 
-def history(connection: Any, participant: int, fact_types: Iterable[str], since: int | None) -> list[tuple[Any, ...]]:
-    """A participant's facts of these types from a moment on, in the order of the fold (promise 3), as rows.
+def history(
+    connection: Any, participant: int, fact_types: Iterable[str], since: int | None, until: int | None = None
+) -> list[tuple[Any, ...]]:
+    """A participant's facts of these types from a moment on and before another, in the order of the fold, as rows.
 
     A row has seq, the fact's own id and the event's as they are stored, type, event name, properties as JSON, event
     time and time of arrival.
@@ -169,6 +171,7 @@ def history(connection: Any, participant: int, fact_types: Iterable[str], since:
             participant=participant,
             fact_types=dumps(sorted(fact_types)),
             since=EARLIEST if since is None else since,
+            until=LATEST if until is None else until,
         )
     )
 
