@@ -216,7 +216,9 @@ async def test_ranks_are_the_same_asked_singly_and_together_and_ties_go_to_who_w
     ]
     async with Database.open(tmp_path / "facts") as database:
         async with database.transaction() as connection:
-            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places}, places=places[:-1])
+            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places})
+            for place in places[:-1]:
+                made.place(place.ranking, place.participant_id, place.standing)
             await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
         async with database.read() as connection:
             ranking = (connection, SCOPE, "leaderboard/l", "weekly", "2026-W14")
