@@ -21,6 +21,11 @@ def dumps(value: Any) -> str:
         return _BY_THE_BOOK + json.dumps(value, separators=(",", ":"))
 
 
+def is_by_the_book(text: str) -> bool:
+    """Whether `dumps` wrote the text for the slow reader."""
+    return text.startswith(_BY_THE_BOOK)
+
+
 def loads_own(text: str) -> Any:
     """Read what `dumps` has written, without searching it for long numbers. Raises `ValueError` for what is no JSON."""
     return json.loads(text) if text.startswith(_BY_THE_BOOK) else orjson.loads(text)

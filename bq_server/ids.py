@@ -40,18 +40,26 @@ class IdSource:
 
     def new(self, prefix: str) -> str:
         """A fresh id, for example `new("evt")` -> `evt_01jr...` (26 characters after the prefix)."""
-        millisecond = self._clock() // 1000
         with self._lock:
-            if millisecond > self._last >> 80:
-                self._last = millisecond << 80 | int.from_bytes(self._random_bytes(10))
-            else:
-                self._last += 1
-            value = self._last
+            value = self._next()
             if value >> 10 != self._shared:
                 self._shared = value >> 10
                 self._text = "".join([_PAIRS[self._shared >> shift & 1023] for shift in _ALL_BUT_A_PAIR])
             text = self._text
         return f"{prefix}_{text}{_PAIRS[value & 1023]}"
+
+    def new_packed(self, count: int) -> list[bytes]:
+        """So many fresh ids, in order, as `pack` would store them."""
+        with self._lock:
+            return [self._next().to_bytes(ID_BYTES) for _ in range(count)]
+
+    def _next(self) -> int:
+        millisecond = self._clock() // 1000
+        if millisecond > self._last >> 80:
+            self._last = millisecond << 80 | int.from_bytes(self._random_bytes(10))
+        else:
+            self._last += 1
+        return self._last
 
 
 def pack(prefix: str, identifier: str) -> bytes:

@@ -17,9 +17,10 @@ from bq_server.game.state.packed import change
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.store import batch, ledger, participants, state
-from bq_server.store.batch import NewEntry, Place
+from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
+from bq_server.store.references import Ranking
 
 
 class Rebuilder:
@@ -77,9 +78,13 @@ class Rebuilder:
 
     @staticmethod
     async def _put_places(connection: Connection, scope: Scope, places: Sequence[tuple[int, Place]]) -> None:
+        by_ranking: dict[Ranking, list[tuple[int, Standing]]] = {}
+        for participant, place in places:
+            by_ranking.setdefault(place.ranking, []).append((participant, place.standing))
+
         def put(writing: Any) -> None:
             references = connection.references
-            batch.put_places(writing, references, references.scope(writing, scope), places)
+            batch.put_places(writing, references, references.scope(writing, scope), by_ranking)
 
         await connection.run(put)
 
@@ -119,10 +124,11 @@ class Rebuilder:
         return 1
 
     def _entry(self, effect: PointsChanged, balance: int, number: int, seq: int) -> NewEntry:
+        (transaction_id,) = self._ids.new_packed(1)
         return NewEntry(
             effect.participant_id,
             number,
-            self._ids.new("txn"),
+            transaction_id,
             pack_cause(effect.cause, effect.fact_id),
             effect.amount,
             balance,

@@ -91,7 +91,9 @@ class InMemoryGame:
             [
                 fact
                 for fact in self.facts(request.participant_id)
-                if fact.fact_type in request.fact_types and (request.since is None or fact.occurred_at >= request.since)
+                if fact.fact_type in request.fact_types
+                and (request.since is None or fact.occurred_at >= request.since)
+                and (request.until is None or fact.occurred_at < request.until)
             ],
             {key: json.loads(text) for key, text in known.cells.items() if key.startswith(request.prefixes)},
             list(known.ledger) if request.ledger else [],

@@ -43,6 +43,8 @@ class HistoryRequest:
     """All cells whose keys start with one of these."""
     ledger: bool
     """All entries of the points ledger from before this batch."""
+    until: int | None = None
+    """Facts before this event time, in microseconds, are enough; none for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,14 @@ def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Itera
 
 def _request(participant_id: str, replays: Sequence[Replay]) -> HistoryRequest:
     starts = [replay.since for replay in replays if replay.fact_types]
+    ends = [replay.until for replay in replays if replay.fact_types]
     return HistoryRequest(
         participant_id,
         frozenset().union(*(replay.fact_types for replay in replays)),
         None if None in starts else min((each for each in starts if each is not None), default=None),
         tuple(dict.fromkeys(prefix for replay in replays for prefix in replay.prefixes)),
         any(replay.ledger for replay in replays),
+        None if None in ends else max((each for each in ends if each is not None), default=None),
     )
 
 

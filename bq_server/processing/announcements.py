@@ -63,7 +63,8 @@ def _happened(changes: Changes) -> Iterator[tuple[str, EventType, str, int, str 
     """Participant, event, fact, the fact's event time, and the effect: facts first, then what they caused."""
     for fact in changes.facts:
         yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
-    for participant_id, fact_id, occurred_at, effect in changes.caused:
-        event_type = event_type_of(effect)
-        if event_type is not None:
-            yield participant_id, event_type, fact_id, occurred_at, dumps(effect)
+    for participant_id, fact_id, occurred_at, effects in changes.caused:
+        for effect in effects:
+            event_type = event_type_of(effect)
+            if event_type is not None:
+                yield participant_id, event_type, fact_id, occurred_at, dumps(effect)

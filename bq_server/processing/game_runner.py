@@ -12,13 +12,13 @@ from typing import Any
 
 from bq_server.causes import pack_cause
 from bq_server.events import Scope
-from bq_server.exact_json import dumps, loads_own
+from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.tiers import catch_up
-from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn
+from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
 from bq_server.game.state.keys import POINTS, TIERS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
@@ -28,7 +28,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.store import batch, games
-from bq_server.store.batch import Changes, Held, NewEntry, Place
+from bq_server.store.batch import Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
@@ -79,18 +79,17 @@ class GameRunner:
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
 
-    async def play(self, facts: Sequence[GameFact], record: Record) -> Played:
+    async def play(self, facts: Sequence[GameFact], record: Record) -> None:
         """Fold new facts in, and write them with what they led to."""
-        played = Played()
         by_participant = _by_participant(facts)
         await self._hold(by_participant)
-        late = await self._on_time(by_participant, record, played)
+        late = await self._on_time(by_participant, record)
         if late:
             some = [fact for participant_id in late for fact in by_participant[participant_id]]
+            played = Played()
             await self._step(some, played)
             await self._game_thread.run(partial(record, self._changes, some, played.effects))
         await self._finish()
-        return played
 
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
         """Fold new facts in and say why definitions did or didn't apply to them. Nothing is written."""
@@ -158,14 +157,14 @@ class GameRunner:
         """How many facts an expression had no usable value for."""
         return sum(each.count for each in self._warnings)
 
-    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
+    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record) -> list[str]:
         """Take what is on time; returns the participants whose facts are not."""
         if self._game.pending:
             return list(by_participant)
         quick, late, wanted = await self._game_thread.run(partial(self._read, by_participant))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
         for some in _portions(quick):
-            late += await self._game_thread.run(partial(self._advance, some, apart, record, played))
+            late += await self._game_thread.run(partial(self._advance, some, apart, record))
             self._hand_on()
             await self._connection.deferred()
         return late
@@ -178,28 +177,29 @@ class GameRunner:
         late: list[str] = []
         wanted: list[tuple[int, str]] = []
         for participant_id, facts in by_participant.items():
-            if not all(fact.fact_type.startswith(CUSTOM_PREFIX) for fact in facts):
-                late.append(participant_id)
-                continue
             if len(facts) > 1:
                 facts.sort(key=_moment)
-            held = self._held.get(participant_id)
             warnings: dict[tuple[str, str], RuleWarning] = {}
-            reads = [tracks.read(fact, warnings) for fact in facts]
-            quick.append(_Quick(participant_id, facts, reads, warnings, held))
-            if held is not None:
-                wanted += [(held.reference, key) for each in reads for key in each.apart]
+            reads: list[FactReading] = []
+            for fact in facts:
+                if not fact.fact_type.startswith(CUSTOM_PREFIX):
+                    late.append(participant_id)
+                    break
+                reads.append(tracks.read(fact, warnings))
+            else:
+                held = self._held.get(participant_id)
+                quick.append(_Quick(participant_id, facts, reads, warnings, held))
+                if held is not None:
+                    wanted += [(held.reference, key) for each in reads for key in each.apart]
         return quick, late, wanted
 
-    def _advance(
-        self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record, played: Played
-    ) -> list[str]:
+    def _advance(self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record) -> list[str]:
         late = []
         for each in quick:
             effects: Effects = {}
             if any(found.parts for found in each.reads):
                 held = each.held
-                state = new_state() if held is None else loads_own(held.state) or new_state()
+                state = new_state() if held is None else load_state(held.state)
                 own = {} if held is None else apart.get(held.reference, {})
                 turn = ParticipantTurn(
                     each.participant_id, state.setdefault("cells", {}), state.setdefault("scores", {}), own
@@ -212,11 +212,10 @@ class GameRunner:
                 self._take_turn(turn, state)
                 effects = turn.effects
                 self._changes.caused += [
-                    (each.participant_id, fact.fact_id, fact.occurred_at, effect)
+                    (each.participant_id, fact.fact_id, fact.occurred_at, effects[fact.fact_id])
                     for fact in each.facts
-                    for effect in effects.get(fact.fact_id, ())
+                    if fact.fact_id in effects
                 ]
-                played.effects.update(effects)
             self._warnings += each.warnings.values()
             record(self._changes, each.facts, effects)
         return late
@@ -224,22 +223,19 @@ class GameRunner:
     def _take_turn(self, turn: ParticipantTurn, state: dict[str, Any]) -> None:
         changes, who = self._changes, turn.participant_id
         number = state.get("entries", 0)
-        for paid in turn.paid:
+        for transaction_id, (cause, amount, balance, fact) in zip(
+            self._ids.new_packed(len(turn.paid)), turn.paid, strict=True
+        ):
             number += 1
-            fact = paid.fact
             changes.entries.append(
-                NewEntry(
-                    who, number, self._ids.new("txn"), paid.cause, paid.amount, paid.balance, fact.seq, fact.occurred_at
-                )
+                NewEntry(who, number, transaction_id, cause, amount, balance, fact.seq, fact.occurred_at)
             )
         state["entries"] = number
-        changes.states[who] = dumps(state)
+        changes.states[who] = dump_state(state)
         if turn.apart_changed:
             changes.cells[who] = turn.apart_changed
-        changes.places += [
-            Place(board, window, period, who, score, at, exact)
-            for (board, window, period), (score, at, exact) in turn.places.items()
-        ]
+        for ranking, standing in turn.places.items():
+            changes.place(ranking, who, standing)
 
     async def _step(self, facts: Sequence[GameFact], played: Played) -> None:
         run = self._run()
@@ -258,7 +254,7 @@ class GameRunner:
             if effect.fact_id in moments:
                 own = packed(effect, moments[effect.fact_id].at)
                 played.effects.setdefault(effect.fact_id, []).append(own)
-                changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, own))
+                changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, [own]))
             if isinstance(effect, PointsChanged):
                 paid.setdefault(effect.participant_id, []).append(effect)
         for participant_id in {**result.cells, **paid}:
@@ -267,13 +263,14 @@ class GameRunner:
             apart = change(state, changed, run.known[participant_id].items())
             if apart:
                 changes.cells[participant_id] = apart
-            for effect in paid.get(participant_id, ()):
+            own_paid = paid.get(participant_id, ())
+            for transaction_id, effect in zip(self._ids.new_packed(len(own_paid)), own_paid, strict=True):
                 state["entries"] = state.get("entries", 0) + 1
                 changes.entries.append(
                     NewEntry(
                         participant_id,
                         state["entries"],
-                        self._ids.new("txn"),
+                        transaction_id,
                         pack_cause(effect.cause, effect.fact_id),
                         effect.amount,
                         effect.balance,
@@ -282,10 +279,9 @@ class GameRunner:
                     )
                 )
             changes.states[participant_id] = dumps(state)
-        changes.places += [
-            Place(each.board, each.window, each.period, each.participant_id, each.score, each.reached_at, each.exact)
-            for each in result.standings
-        ]
+        for each in result.standings:
+            standing = (each.score, each.reached_at, each.exact)
+            changes.place((each.board, each.window, each.period), each.participant_id, standing)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
         """Give participants the tiers of a changed game that their points have led to."""

@@ -15,7 +15,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.state.keys import Cells
-from bq_server.ids import ID_BYTES, IdSource, pack
+from bq_server.ids import ID_BYTES, IdSource
 from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
@@ -249,7 +249,7 @@ class Processor:
         made, keyed = before.by_event, before.by_key
         batch = _Batch()
         seq = before.last_seq
-        for event in events:
+        for event, packed in zip(events, before.event_ids, strict=True):
             fact = made.get(event.event_id)
             if fact is None and event.idempotency_key is not None:
                 fact = keyed.get((event.scope, event.idempotency_key))
@@ -260,7 +260,6 @@ class Processor:
             new = batch.new.get(event.scope)
             if new is None:
                 new = batch.new[event.scope] = _New(self._clocks.now(event.scope))
-            packed = pack("evt", event.event_id)
             own_id = self._ids.new("fact") if len(packed) != ID_BYTES else None
             row = new.rows[seq] = NewFact(seq, event, packed, own_id)
             fact, game_fact = _new_fact(event, seq, new.now, row.fact_id)

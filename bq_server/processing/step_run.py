@@ -77,7 +77,7 @@ class StepRun:
         facts: list[GameFact] = []
         if request.fact_types:
             rows = await self._connection.run(
-                lambda reading: batch.history(reading, held.reference, request.fact_types, request.since)
+                lambda reading: batch.history(reading, held.reference, request.fact_types, request.since, request.until)
             )
             facts = await self._aside(partial(self._read, who, rows))
         cells = await self._cells.under(who, held.reference, request.prefixes, self.known[who])

@@ -13,7 +13,7 @@ from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
-from bq_server.store.facts import EARLIEST, StoredFact, fact_of, packed_fingerprint
+from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.references import Ranking, References
 
@@ -39,12 +39,19 @@ class Before:
     """What is there before a batch of events."""
 
     last_seq: int
+    event_ids: list[bytes]
+    """Of the events, as they are stored."""
     by_event: dict[str, StoredFact]
     """The facts that events of the batch have become before, by event id."""
     by_key: dict[tuple[Scope, str], StoredFact]
     """The facts that hold idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
+
+
+Standing = tuple[float | None, int | None, int | None]
+"""Of a participant in a ranking: the score as it is told, where None takes the participant off the ranking, when it was
+reached, and its exact value in the rule's own unit, where the score can't say it."""
 
 
 class Place(NamedTuple):
@@ -61,6 +68,16 @@ class Place(NamedTuple):
     exact: int | None = None
     """In the rule's own unit, where `score` can't say it exactly."""
 
+    @property
+    def ranking(self) -> Ranking:
+        """Where it is."""
+        return self.board, self.window, self.period
+
+    @property
+    def standing(self) -> Standing:
+        """What it is."""
+        return self.score, self.reached_at, self.exact
+
 
 class NewEntry(NamedTuple):
     """An entry to append to the points ledger."""
@@ -68,7 +85,8 @@ class NewEntry(NamedTuple):
     participant_id: str
     number: int
     """Counts the entries of the participant, from 1."""
-    transaction_id: str
+    transaction_id: bytes
+    """As it is stored."""
     cause: str
     """As it is kept, see `bq_server.causes`."""
     amount: int
@@ -110,15 +128,24 @@ class Changes:
     """What is known of these participants from now on, as JSON."""
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Changed cells of those kept apart, by participant and name; None removes one."""
-    places: list[Place] = field(default_factory=list)
+    places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
+    """Changed places, by ranking and participant."""
     entries: list[NewEntry] = field(default_factory=list)
-    caused: list[tuple[str, str, int, list[Any]]] = field(default_factory=list)
-    """Every effect, packed, after its participant, its fact and the fact's event time: for who is told of them."""
+    caused: list[tuple[str, str, int, list[list[Any]]]] = field(default_factory=list)
+    """Effects, packed, after their participant, their fact and the fact's event time: for who is told of them."""
+
+    def place(self, ranking: Ranking, participant_id: str, standing: Standing) -> None:
+        """Note a changed place."""
+        own = self.places.get(ranking)
+        if own is None:
+            own = self.places[ranking] = {}
+        own[participant_id] = standing
 
 
 def before(connection: Any, references: References, events: Sequence[Event]) -> Before:
     """What is there before these events."""
-    ids = dumps([pack("evt", event.event_id).hex() for event in events])
+    packed = [pack("evt", event.event_id) for event in events]
+    ids = dumps([each.hex() for each in packed])
     made = {}
     if _queries.taken_events(connection, event_ids=ids):
         made = {fact.event_id: fact for fact in map(fact_of, _queries.facts_by_events(connection, event_ids=ids))}
@@ -137,7 +164,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
         )
     }
-    return Before(_queries.seq_given_last(connection), made, keyed, versions)
+    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:
@@ -157,8 +184,10 @@ def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[
     return found
 
 
-def history(connection: Any, participant: int, fact_types: Iterable[str], since: int | None) -> list[tuple[Any, ...]]:
-    """A participant's facts of these types from a moment on, in the order of the fold (promise 3), as rows.
+def history(
+    connection: Any, participant: int, fact_types: Iterable[str], since: int | None, until: int | None = None
+) -> list[tuple[Any, ...]]:
+    """A participant's facts of these types from a moment on and before another, in the order of the fold, as rows.
 
     A row has seq, the fact's own id and the event's as they are stored, type, event name, properties as JSON, event
     time and time of arrival.
@@ -169,6 +198,7 @@ def history(connection: Any, participant: int, fact_types: Iterable[str], since:
             participant=participant,
             fact_types=dumps(sorted(fact_types)),
             since=EARLIEST if since is None else since,
+            until=LATEST if until is None else until,
         )
     )
 
@@ -224,8 +254,13 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
         rows.append((*numbers, *texts, checksum(numbers, texts)))
     _insert_facts(connection, rows)
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
-    put_places(connection, references, scope, [(known[place.participant_id], place) for place in changes.places])
-    add_entries(connection, [(known[each.participant_id], each) for each in changes.entries], changes.now)
+    put_places(
+        connection,
+        references,
+        scope,
+        {ranking: [(known[name], place) for name, place in own.items()] for ranking, own in changes.places.items()},
+    )
+    add_entries(connection, [(known[each[0]], each) for each in changes.entries], changes.now)
 
 
 def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: int) -> None:
@@ -234,20 +269,10 @@ def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: i
     Raises an error of the database for a cause that was paid before: to pay twice is never right.
     """
     rows = [
-        (
-            participant,
-            each.number,
-            pack("txn", each.transaction_id),
-            each.cause,
-            each.seq,
-            each.amount,
-            each.balance,
-            each.occurred_at,
-            now,
-        )
-        for participant, each in entries
+        (participant, number, transaction_id, cause, seq, amount, balance, occurred_at, now)
+        for participant, (_, number, transaction_id, cause, amount, balance, seq, occurred_at) in entries
     ]
-    rows.sort(key=_by_key)
+    rows.sort()
     _add_entries(connection, rows)
 
 
@@ -276,22 +301,20 @@ def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None
         _queries.remove_cells(connection, removed)
 
 
-def put_places(connection: Any, references: References, scope: int, places: Iterable[tuple[int, Place]]) -> None:
-    """Write places in rankings, each with the integer of its participant."""
-    last: dict[tuple[int, int], tuple[float | None, int | None, str | None]] = {}
-    for participant, (board, window, period, _, score, reached_at, exact) in places:
-        ranking = references.ranking(connection, scope, (board, window, period))
-        last[ranking, participant] = score, reached_at, None if exact is None else str(exact)
-    rows = [(*key, *place) for key, place in sorted(last.items()) if place[0] is not None]
-    removed = [
-        {"ranking": ranking, "participant": participant}
-        for (ranking, participant), place in last.items()
-        if place[0] is None
-    ]
+def put_places(
+    connection: Any, references: References, scope: int, places: Mapping[Ranking, Iterable[tuple[int, Standing]]]
+) -> None:
+    """Write places in rankings, by the integers of their participants, each of whom a ranking names once."""
+    rows: list[tuple[int, int, float, int | None, str | None]] = []
+    removed: list[dict[str, int]] = []
+    for name, own in places.items():
+        ranking = references.ranking(connection, scope, name)
+        for participant, (score, reached_at, exact) in own:
+            if score is None:
+                removed.append({"ranking": ranking, "participant": participant})
+            else:
+                rows.append((ranking, participant, score, reached_at, None if exact is None else str(exact)))
+    rows.sort()
     _put_places(connection, rows)
     if removed:
         _queries.remove_places(connection, removed)
-
-
-def _by_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[:2]

@@ -116,20 +116,21 @@ class Seeder:
         changes.counts[participant_id] = len(own)
         changes.states[participant_id] = past.state
         changes.cells[participant_id] = past.cells
-        changes.places += [place._replace(participant_id=participant_id) for place in past.places]
+        for place in past.places:
+            changes.place(place.ranking, participant_id, place.standing)
+        made_entries = [each for each in past.entries if each.seq in seqs]
         changes.entries += [
             NewEntry(
                 participant_id,
                 each.number,
-                self._bench.ids.new("txn"),
+                transaction_id,
                 pack_cause(each.entry.cause, each.entry.fact_id),
                 each.entry.amount,
                 each.entry.balance,
                 seqs[each.seq],
                 each.entry.occurred_at,
             )
-            for each in past.entries
-            if each.seq in seqs
+            for each, transaction_id in zip(made_entries, self._bench.ids.new_packed(len(made_entries)), strict=True)
         ]
 
 

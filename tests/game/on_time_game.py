@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable
 
+from bq_server.exact_json import dumps, loads_own
 from bq_server.game.effects import Effect, PointsChanged, unpacked
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
 from bq_server.game.mechanics.rule import LedgerEntry
-from bq_server.game.on_time import NotOnTime, ParticipantTurn
+from bq_server.game.on_time import NotOnTime, ParticipantTurn, dump_state, load_state
 from bq_server.game.state.keys import Cell
 from bq_server.game.state.packed import cells_of, change, new_state, score_cell
 from bq_server.game.step import standing
@@ -41,11 +42,13 @@ class OnTimeGame(InMemoryGame):
         before = self.cells(participant_id)
         state = new_state()
         apart = change(state, before, ())
+        state = load_state(dumps(state))
         turn = ParticipantTurn(participant_id, state["cells"], state["scores"], apart)
         try:
             tracks.advance(turn, [tracks.read(fact, {}) for fact in facts])
         except NotOnTime:
             return None
+        state = loads_own(dump_state(state))
         known = self._of(participant_id)
         after: dict[str, Cell] = {**before, **self._older(turn), **cells_of(state), **turn.apart_changed}
         known.cells = {key: json.dumps(cell) for key, cell in after.items()}
@@ -81,10 +84,11 @@ class OnTimeGame(InMemoryGame):
     ) -> None:
         """The places noted are those that the changed cells give."""
         changed = {key: cell for key, cell in after.items() if before.get(key) != cell}
-        given = [standing(self.game, participant_id, key, cell) for key, cell in changed.items()]
+        given = {key: standing(self.game, participant_id, key, cell) for key, cell in changed.items()}
         noted = {
             key: BoardScore(participant_id, *key, score, at, exact) for key, (score, at, exact) in turn.places.items()
         }
-        for each in given:
-            if each is not None and each.score is not None:
+        for key, each in given.items():
+            known = standing(self.game, participant_id, key, before[key]) if key in before else None
+            if each is not None and each.score is not None and each != known:
                 assert noted[each.board, each.window, each.period] == each

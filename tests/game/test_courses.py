@@ -243,3 +243,17 @@ def arrive(game: Rules, facts: Sequence[Fact], seed: int, *, shuffled: bool) -> 
         memory.process(arrivals[:size])
         del arrivals[:size]
     return memory
+
+
+def test_a_course_that_begins_earlier_asks_for_nothing_from_after_its_new_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(monkeypatch)
+    story = Story(
+        "challenges: [{code: c, name: C, duration: {type: rolling, days: 2}, "
+        "objectives: [{code: buys, on: buy, aggregate: count, target: 100}]}]"
+    )
+    for moment in ("2026-04-02", "2026-04-02T12:00:00", "2026-04-03T12:00:00", "2026-04-01"):
+        story.memory.process([story.fact("buy", moment)])
+    (request,) = asked.requests
+    assert request.until == story.fact("buy", "2026-04-03").occurred_at
+    assert asked.facts == [2]
+    assert_equals_fold(story.memory)

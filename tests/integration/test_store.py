@@ -216,7 +216,9 @@ async def test_ranks_are_the_same_asked_singly_and_together_and_ties_go_to_who_w
     ]
     async with Database.open(tmp_path / "facts") as database:
         async with database.transaction() as connection:
-            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places}, places=places[:-1])
+            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places})
+            for place in places[:-1]:
+                made.place(place.ranking, place.participant_id, place.standing)
             await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
         async with database.read() as connection:
             ranking = (connection, SCOPE, "leaderboard/l", "weekly", "2026-W14")
@@ -225,3 +227,16 @@ async def test_ranks_are_the_same_asked_singly_and_together_and_ties_go_to_who_w
             assert together == {"p1": 1, "p2": 2, "p4": 3, "p0": 4, "p3": 5}
             assert {who: found and found[1] for who, found in singly.items()} == together
             assert await state.rank(*ranking, "nobody") is None
+
+
+async def test_the_past_of_a_participant_ends_before_the_moment_asked_for(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "db") as database:
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
+        await processor.process([event(number) for number in range(1, 6)])
+        async with database.transaction() as connection:
+            held = await connection.run(lambda reading: batch.states(reading, connection.references, SCOPE, ["u"]))
+            who = held["u"].reference
+            some = await connection.run(lambda reading: batch.history(reading, who, ["custom.e"], 2, 4))
+            rest = await connection.run(lambda reading: batch.history(reading, who, ["custom.e"], 4))
+        assert [row[0] for row in some] == [2, 3]
+        assert [row[0] for row in rest] == [4, 5]

@@ -14,6 +14,8 @@ def to_millionths(value: float) -> int:
 
     Raises `ValueError` when the value is not a finite number of at most `MAX_AMOUNT` either way.
     """
+    if -_FEW_DIGITS < value < _FEW_DIGITS:
+        return nearest_millionths(value)
     if not math.isfinite(value) or abs(value) > MAX_AMOUNT:
         raise ValueError(f"must be a number between -{MAX_AMOUNT:,} and {MAX_AMOUNT:,}")
     return nearest_millionths(value)
@@ -32,5 +34,4 @@ def nearest_millionths(value: float) -> int:
 
 def from_millionths(amount: int) -> int | float:
     """The number as JSON shows it: an integer where it is one."""
-    whole, rest = divmod(amount, MILLIONTHS)
-    return amount / MILLIONTHS if rest else whole
+    return amount / MILLIONTHS if amount % MILLIONTHS else amount // MILLIONTHS

@@ -31,6 +31,8 @@ from bq_server.game.mechanics.rule import (
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
+_TOLD_APART = 10**15
+"""Numbers of at most 15 digits are told apart by doubles."""
 NEVER_REACHED = 2**63 - 1
 """In place of the moment at which a score was reached that nothing ever changed: it stands last among equals."""
 
@@ -155,8 +157,9 @@ class LeaderboardRule(Rule):
     def told(self, score: int) -> tuple[int | float, int | None]:
         """A score as the reader sees it and, where that can't say it exactly, the score itself."""
         shown = self.measure.shown(score)
-        exactly = not self.measure.in_millionths or nearest_millionths(shown) == score
-        return shown, None if exactly else score
+        if not self.measure.in_millionths or -_TOLD_APART < score < _TOLD_APART:
+            return shown, None
+        return shown, None if nearest_millionths(shown) == score else score
 
     def untold(self, shown: float, exact: int | None) -> int:
         """The score that `told` was given."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
 
-from bq_server.game.document.definitions import Metric
+from bq_server.game.document.definitions import Aggregate, Metric
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
@@ -42,15 +42,15 @@ def fact_types(names: list[str]) -> frozenset[str]:
 class Condition:
     """An optional condition: without one, every fact matches."""
 
-    __slots__ = ("_formula", "source")
+    __slots__ = ("formula", "source")
 
     def __init__(self, when: str | None) -> None:
         self.source = when
-        self._formula = Formula(when) if when is not None else None
+        self.formula = Formula(when) if when is not None else None
 
     def holds(self, variables: Variables) -> bool | ExpressionFailure:
         """Whether a fact matches."""
-        return True if self._formula is None else self._formula.holds(variables)
+        return True if self.formula is None else self.formula.holds(variables)
 
     def refusal(self, part: int, variables: Variables) -> PartReading | None:
         """Why a fact doesn't match, or none when it does."""
@@ -61,13 +61,18 @@ class Condition:
 class Measure:
     """A compiled metric."""
 
-    __slots__ = ("_condition", "_of", "aggregate", "fact_types", "part")
+    __slots__ = ("_condition", "_of", "_when", "aggregate", "fact_types", "in_millionths", "keeps_set", "part")
 
     def __init__(self, part: int, metric: Metric) -> None:
         self.part = part
         self.aggregate = metric.aggregate
+        self.keeps_set = _keeps_set(metric.aggregate)
+        """Whether it counts the members of a set."""
+        self.in_millionths = _in_millionths(metric.aggregate)
+        """Whether values of this measure are millionths."""
         self.fact_types = fact_types(metric.on)
         self._condition = Condition(metric.when)
+        self._when = self._condition.formula
         self._of = Formula(metric.of) if metric.of is not None else None
 
     def amount(self, fact: Fact, variables: Variables) -> Amount | ExpressionFailure | None:
@@ -75,8 +80,7 @@ class Measure:
 
         None when it doesn't match.
         """
-        holds = self._condition.holds(variables)
-        if holds is not True:
+        if self._when is not None and (holds := self._when.holds(variables)) is not True:
             return holds or None
         if self._of is not None:
             return _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
@@ -95,28 +99,6 @@ class Measure:
             return refused(self.part, amount or False)
         return PartReading(self.part, "matched", amount)
 
-    @property
-    def keeps_set(self) -> bool:
-        """Whether it counts the members of a set."""
-        match self.aggregate:
-            case "distinct" | "days":
-                return True
-            case "count" | "sum" | "max":
-                return False
-            case never:
-                assert_never(never)
-
-    @property
-    def in_millionths(self) -> bool:
-        """Whether values of this measure are millionths."""
-        match self.aggregate:
-            case "sum" | "max":
-                return True
-            case "count" | "distinct" | "days":
-                return False
-            case never:
-                assert_never(never)
-
     def scaled(self, target: float) -> int:
         """A target in the measure's own unit."""
         return to_millionths(target) if self.in_millionths else int(target)
@@ -124,6 +106,26 @@ class Measure:
     def shown(self, value: int | None) -> int | float:
         """A value as the reader sees it."""
         return 0 if value is None else from_millionths(value) if self.in_millionths else value
+
+
+def _keeps_set(aggregate: Aggregate) -> bool:
+    match aggregate:
+        case "distinct" | "days":
+            return True
+        case "count" | "sum" | "max":
+            return False
+        case never:
+            assert_never(never)
+
+
+def _in_millionths(aggregate: Aggregate) -> bool:
+    match aggregate:
+        case "sum" | "max":
+            return True
+        case "count" | "distinct" | "days":
+            return False
+        case never:
+            assert_never(never)
 
 
 def refused(part: int, holds: bool | ExpressionFailure) -> PartReading:

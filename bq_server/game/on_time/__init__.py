@@ -7,7 +7,9 @@ through the step. A property test holds both equal.
 """
 
 from bq_server.game.on_time.fact_reading import FactReading
+from bq_server.game.on_time.tails import dump as dump_state
+from bq_server.game.on_time.tails import load as load_state
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
 from bq_server.game.on_time.turn import NotOnTime, Paid, ParticipantTurn
 
-__all__ = ["FactReading", "NotOnTime", "Paid", "ParticipantTurn", "Tracks", "lay_tracks"]
+__all__ = ["FactReading", "NotOnTime", "Paid", "ParticipantTurn", "Tracks", "dump_state", "lay_tracks", "load_state"]

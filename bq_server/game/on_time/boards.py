@@ -10,7 +10,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, LeaderboardRule
 from bq_server.game.mechanics.periods import DAY, window_period
 from bq_server.game.on_time.track import Parts, Question, questions_of
-from bq_server.game.on_time.turn import NotOnTime, ParticipantTurn
+from bq_server.game.on_time.turn import NotOnTime, ParticipantTurn, ScoreOf
 from bq_server.game.state import keys
 
 
@@ -23,21 +23,23 @@ def _period_of_day(day: int, window: Window) -> str:
 class BoardWindows:
     """The windows of a leaderboard, each with the name of its slot in `ParticipantTurn.scores`."""
 
-    __slots__ = ("_latest", "_slots")
+    __slots__ = ("_board", "_latest", "_slots")
 
-    def __init__(self, code: str, windows: Sequence[Window]) -> None:
+    def __init__(self, board: str, windows: Sequence[Window]) -> None:
+        self._board = board
+        code = board.partition("/")[2]
         self._slots = [(f"{code}/{window}", window) for window in windows]
-        self._latest: tuple[int, Sequence[tuple[str, str, str]]] | None = None
+        self._latest: tuple[int, Sequence[tuple[str, ScoreOf]]] | None = None
 
-    def at(self, moment: int) -> Sequence[tuple[str, str, str]]:
-        """For each window its slot, its name, and the period that holds a moment."""
+    def at(self, moment: int) -> Sequence[tuple[str, ScoreOf]]:
+        """For each window its slot, and the ranking of the period that holds a moment."""
         day = moment // DAY
         # Most facts are of the day that the one before was of. One name, so that no thread sees half of a change.
         latest = self._latest
         if latest is None or latest[0] != day:
             latest = self._latest = (
                 day,
-                tuple((slot, window, _period_of_day(day, window)) for slot, window in self._slots),
+                tuple((slot, (self._board, window, _period_of_day(day, window))) for slot, window in self._slots),
             )
         return latest[1]
 
@@ -55,22 +57,26 @@ def newest_score(turn: ParticipantTurn, slot: str, period: str, revision: str) -
     return held
 
 
-def place(turn: ParticipantTurn, board: str, window: str, held: list[Any], told: float, exact: int | None) -> None:
+def place(turn: ParticipantTurn, ranking: ScoreOf, held: list[Any], told: float, exact: int | None) -> None:
     """Note the place in a ranking that a score gives."""
-    turn.places[board, window, held[0]] = (told, NEVER_REACHED if held[3] is None else held[3], exact)
+    reached = held[3]
+    turn.places[ranking] = (told, NEVER_REACHED if reached is None else reached, exact)
 
 
 class BoardTrack:
     """A leaderboard with a metric of its own."""
 
-    __slots__ = ("_rule", "_windows", "bounds", "keeps_apart", "key")
+    __slots__ = ("_aggregate", "_code", "_revision", "_rule", "_windows", "bounds", "keeps_apart", "key")
 
     def __init__(self, rule: LeaderboardRule) -> None:
         self.key = rule.key
         self.bounds = rule.bounds
         self.keeps_apart = rule.measure.keeps_set
         self._rule = rule
-        self._windows = BoardWindows(rule.code, rule.windows)
+        self._code = rule.code
+        self._revision = rule.revision
+        self._aggregate = rule.measure.aggregate
+        self._windows = BoardWindows(rule.key, rule.windows)
 
     def questions(self, fact_type: str) -> Iterable[Question]:
         """What the metric asks."""
@@ -80,31 +86,32 @@ class BoardTrack:
         """Where the metric counts a set, the fact's member of every window's period."""
         if not self.keeps_apart:
             return ()
-        return [self._member(window, period, parts) for _, window, period in self._windows.at(fact.occurred_at)]
+        return [self._member(ranking, parts) for _, ranking in self._windows.at(fact.occurred_at)]
 
-    def _member(self, window: str, period: str, parts: Parts) -> str:
+    def _member(self, ranking: ScoreOf, parts: Parts) -> str:
+        _, window, period = ranking
         return keys.member(self.key, f"{window}/{period}", parts[0][1])
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Add the fact to the scores."""
         rule, at = self._rule, fact.occurred_at
-        for slot, window, period in self._windows.at(at):
-            held = newest_score(turn, slot, period, rule.revision)
-            before = (held[2], held[3])
-            if rule.measure.keeps_set:
-                if not self._counts(turn, fact, self._member(window, period, parts)):
+        for slot, ranking in self._windows.at(at):
+            held = newest_score(turn, slot, ranking[2], self._revision)
+            _, _, score, reached = held
+            if self.keeps_apart:
+                if not self._counts(turn, fact, self._member(ranking, parts)):
                     if held[2] is None:
                         raise NotOnTime
                     continue
                 held[2] = (held[2] or 0) + 1
                 held[3] = at if held[3] is None else max(at, held[3])
             else:
-                _add(held, int(parts[0][1]), at, rule.measure.aggregate)
-            if (held[2], held[3]) == before:
+                _add(held, int(parts[0][1]), at, self._aggregate)
+            if held[2] == score and held[3] == reached:
                 continue
             told, exact = rule.told(held[2])
-            turn.caused.append([LEADERBOARD, rule.code, window, period, told])
-            place(turn, rule.key, window, held, told, exact)
+            turn.caused.append([LEADERBOARD, self._code, ranking[1], ranking[2], told])
+            place(turn, ranking, held, told, exact)
 
     def _counts(self, turn: ParticipantTurn, fact: Fact, member: str) -> bool:
         """Whether a member is new to its set; then it is in it from now on."""

@@ -1,6 +1,6 @@
 """What the rules read from a fact, before any state is looked at."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,10 @@ from bq_server.game.effects import RuleWarning
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
 from bq_server.game.on_time.track import Parts, Question, Track
+from bq_server.game.on_time.turn import ParticipantTurn
+
+Advance = Callable[[ParticipantTurn, Fact, Parts], None]
+"""`Track.advance`."""
 
 Warnings = dict[tuple[str, str], RuleWarning]
 """By definition and message."""
@@ -20,7 +24,8 @@ class FactReading:
     """A fact with what the tracks that it concerns read from it."""
 
     fact: Fact
-    parts: list[tuple[Track, Parts]]
+    parts: list[tuple[Advance, Parts]]
+    """What takes it in, with what is taken."""
     apart: list[str]
     """The cells kept apart that the tracks will look at."""
 
@@ -66,7 +71,7 @@ class Reader:
                 else:
                     parts.append((part, answer))
             if parts:
-                found.parts.append((track, parts))
+                found.parts.append((track.advance, parts))
                 if track.keeps_apart:
                     found.apart += track.apart(fact, parts)
         return found

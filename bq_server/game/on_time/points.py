@@ -7,7 +7,6 @@ from bq_server import causes
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
 from bq_server.game.mechanics.rule import NO_REWARDS
 from bq_server.game.mechanics.tiers import climb
@@ -53,23 +52,27 @@ class Purse:
     def __init__(self, treasury: Treasury) -> None:
         self._treasury = treasury
         self._thresholds = [(tier.min_points, tier.code) for tier in treasury.tiers]
-        self._boards = [(board, BoardWindows(board.code, board.windows)) for board in treasury.boards]
+        self._boards = [
+            (board.code, board.revision, board.bounds, BoardWindows(board.key, board.windows))
+            for board in treasury.boards
+        ]
 
     def pay(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Enter the awards of the fact at hand."""
-        scored: dict[str, tuple[PointsBoardRule, str, list[Any]]] = {}
+        gained = 0
         for award in turn.awards:
-            for code in award.rewards.badges:
-                self._give_badge(turn, fact, code, award)
-            amount = award.amount + award.rewards.points
+            rewards, amount = award.rewards, award.amount
+            if rewards is not NO_REWARDS:
+                for code in rewards.badges:
+                    self._give_badge(turn, fact, code, award)
+                amount += rewards.points
             if amount:
                 self._enter(turn, fact, amount, award.cause)
                 if amount > 0:
-                    self._score(turn, fact, amount, scored)
+                    gained += amount
         turn.awards.clear()
-        for board, window, held in scored.values():
-            turn.caused.append([LEADERBOARD, board.code, window, held[0], held[2]])
-            place(turn, board.key, window, held, held[2], None)
+        if gained and self._boards:
+            self._score(turn, fact, gained)
 
     def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
         key = keys.badge(code)
@@ -87,11 +90,14 @@ class Purse:
         if points is None:
             points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
         balance = points["balance"] = points["balance"] + amount
-        points["earned" if amount > 0 else "spent"] += abs(amount)
         turn.caused.append([POINTS, cause, amount, balance])
         turn.paid.append(Paid(cause, amount, balance, fact))
-        if amount > 0 and self._thresholds:
-            self._climb(turn, fact, points["earned"])
+        if amount > 0:
+            points["earned"] += amount
+            if self._thresholds:
+                self._climb(turn, fact, points["earned"])
+        else:
+            points["spent"] -= amount
 
     def _climb(self, turn: ParticipantTurn, fact: Fact, earned: int) -> None:
         history: list[list[Any]] = turn.cells.get(keys.TIERS) or []
@@ -104,16 +110,16 @@ class Purse:
         if change is not None:
             turn.caused.append(packed(change, fact.occurred_at))
 
-    def _score(
-        self, turn: ParticipantTurn, fact: Fact, amount: int, scored: dict[str, tuple[PointsBoardRule, str, list[Any]]]
-    ) -> None:
-        at, moment = fact.occurred_at, fact.moment
-        for board, windows in self._boards:
-            if not board.bounds.admits(moment):
+    def _score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
+        at = fact.occurred_at
+        for code, revision, bounds, windows in self._boards:
+            if not bounds.admits(fact.moment):
                 continue
-            for slot, window, period in windows.at(at):
-                held = newest_score(turn, slot, period, board.revision)
+            for slot, ranking in windows.at(at):
+                held = newest_score(turn, slot, ranking[2], revision)
+                score = held[2] = (held[2] or 0) + gained
                 before = held[3]
-                held[2] = (held[2] or 0) + amount
-                held[3] = at if before is None else max(at, before)
-                scored[slot] = (board, window, held)
+                if before is None or at > before:
+                    held[3] = at
+                turn.caused.append([LEADERBOARD, code, ranking[1], ranking[2], score])
+                place(turn, ranking, held, score, None)

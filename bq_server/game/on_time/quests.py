@@ -8,13 +8,13 @@ from bq_server import causes
 from bq_server.game.document.definitions import Aggregate
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE, timed
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics import ordered_quest
 from bq_server.game.mechanics.amounts import from_millionths
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.measures import Amount
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.quests import COMPLETE
+from bq_server.game.on_time.tails import Tail
 from bq_server.game.on_time.track import Parts, Question, questions_of
 from bq_server.game.on_time.turn import Award, NotOnTime, ParticipantTurn
 from bq_server.game.state import keys
@@ -28,9 +28,13 @@ class QuestTrack:
 
     __slots__ = (
         "_aggregates",
+        "_cell",
+        "_common",
+        "_counts_parts",
         "_goal",
         "_milestones",
         "_reached",
+        "_revision",
         "_rule",
         "_targets",
         "_weights",
@@ -45,12 +49,14 @@ class QuestTrack:
         self.bounds = rule.bounds
         self.keeps_apart = not rule.ordered and any(measure.keeps_set for measure in quest.measures)
         self._rule = rule
+        self._cell = rule.cell
+        self._revision = rule.revision
         self._targets = quest.targets
         self._aggregates = [measure.aggregate for measure in quest.measures]
         # The progress of a quest is a fraction: whole numbers over a common denominator say it exactly.
-        common = lcm(*quest.targets)
-        self._weights = [common // target for target in quest.targets]
-        self._goal = common * quest.size
+        self._common = lcm(*quest.targets)
+        self._weights = [self._common // target for target in quest.targets]
+        self._goal = self._common * quest.size
         self._milestones = [(name, at.numerator, at.denominator) for name, at in quest.milestones]
         match rule:
             case BadgeRule():
@@ -59,6 +65,7 @@ class QuestTrack:
                 self._reached = _Challenge(rule)
             case _:
                 raise TypeError(f"there is no track for {type(rule).__name__}")
+        self._counts_parts = self._reached.tells or bool(self._milestones)
 
     def questions(self, fact_type: str) -> Iterable[Question]:
         """What the parts ask."""
@@ -72,16 +79,13 @@ class QuestTrack:
             if self._aggregates[part] in ("distinct", "days")
         ]
 
-    def _current(self, turn: ParticipantTurn) -> Cell | None:
-        cell: Cell | None = turn.cells.get(self._rule.cell)
-        if cell is not None and cell.get("rev") != self._rule.revision:
-            raise NotOnTime
-        return cell
-
-    def _numerator(self, progress: Cell) -> int:
-        total = 0
-        for value, done, target, weight in zip(progress["v"], progress["d"], self._targets, self._weights, strict=True):
-            total += target * weight if done else min(max(value or 0, 0), target) * weight
+    def _numerator(self, values: list[int | None], done: list[Any]) -> int:
+        total, common = 0, self._common
+        for value, met, target, weight in zip(values, done, self._targets, self._weights, strict=True):
+            if met:
+                total += common
+            elif value and value > 0:
+                total += min(value, target) * weight
         return total
 
     def _counted(
@@ -89,21 +93,27 @@ class QuestTrack:
     ) -> None:
         """Tell and award what the parts that counted the fact, each with its value before, have led to."""
         progress = cell["p"]
-        numerator = self._numerator(progress) if self._milestones or self._reached.tells else 0
-        marks: dict[str, Any] = progress.get("m", {})
         new = []
-        if newly_done and COMPLETE not in marks and all(progress["d"]):
+        if newly_done and COMPLETE not in progress.get("m", ()) and all(progress["d"]):
             new.append(COMPLETE)
-        for name, above, below in self._milestones:
-            if name not in marks:
-                if numerator * below < above * self._goal:
-                    break
-                new.append(name)
+        numerator = 0
+        if self._counts_parts:
+            numerator = self._numerator(progress["v"], progress["d"])
+            marks: dict[str, Any] = progress.get("m", _NO_MARKS)
+            for name, above, below in self._milestones:
+                if name not in marks:
+                    if numerator * below < above * self._goal:
+                        break
+                    new.append(name)
         for name in new:
             progress.setdefault("m", {})[name] = [fact.occurred_at, fact.seq]
-        self._reached.tell(turn, progress, counted, numerator / self._goal)
+        if self._reached.tells:
+            self._reached.tell(turn, progress, counted, numerator / self._goal)
         if new:
             self._reached.award(turn, fact, cell)
+
+
+_NO_MARKS: dict[str, Any] = {}
 
 
 class FreeTrack(QuestTrack):
@@ -113,20 +123,20 @@ class FreeTrack(QuestTrack):
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Count the fact into the parts that are not met yet."""
-        rule = self._rule
-        cell = self._current(turn)
+        cell: Cell | None = turn.cells.get(self._cell)
         if cell is None:
             none = [None] * len(self._targets)
-            cell = {"rev": rule.revision, "p": {"v": none, "d": [*none]}, "k": None}
-        elif "e" in cell:
+            cell = {"rev": self._revision, "p": {"v": none, "d": [*none]}, "k": None}
+        elif "e" in cell or cell.get("rev") != self._revision:
             raise NotOnTime
         progress = cell["p"]
         values, done = progress["v"], progress["d"]
+        at = fact.occurred_at
         counted: list[tuple[int, int | None]] = []
         newly_done = False
         for part, amount in parts:
             aggregate = self._aggregates[part]
-            if aggregate == "sum" and int(amount) < 0:
+            if aggregate == "sum" and amount < 0:  # type: ignore[operator]
                 raise NotOnTime
             if done[part] is not None:
                 continue
@@ -137,21 +147,23 @@ class FreeTrack(QuestTrack):
                 value = _counted_in(aggregate, before, amount)
             values[part] = value
             if value >= self._targets[part]:
-                done[part] = [fact.occurred_at, fact.seq]
+                done[part] = [at, fact.seq]
                 newly_done = True
             counted.append((part, before))
         if not counted:
             return
-        turn.cells[rule.cell] = cell
-        at = progress.get("at")
-        progress["at"] = fact.occurred_at if at is None else max(at, fact.occurred_at)
-        moment = [fact.occurred_at, fact.seq]
+        turn.cells[self._cell] = cell
+        newest = progress.get("at")
+        if newest is None or at > newest:
+            progress["at"] = at
+        moment = [at, fact.seq]
         if cell["k"] is None or moment > cell["k"]:
             cell["k"] = moment
-        self._counted(turn, fact, cell, counted, newly_done)
+        if newly_done or self._counts_parts:
+            self._counted(turn, fact, cell, counted, newly_done)
 
     def _is_new(self, turn: ParticipantTurn, part: int, member: Amount) -> bool:
-        key = keys.member(self._rule.key, str(part), member)
+        key = keys.member(self.key, str(part), member)
         if key in turn.apart:
             return False
         turn.apart[key] = turn.apart_changed[key] = 1
@@ -161,90 +173,99 @@ class FreeTrack(QuestTrack):
 class OrderedTrack(QuestTrack):
     """A quest that counts facts in the order they happened, for facts newer than all it has seen."""
 
-    __slots__ = ("_sets",)
+    __slots__ = ("_prerequisites", "_sets")
 
     def __init__(self, rule: QuestRule) -> None:
         super().__init__(rule)
         self._sets = any(each in ("distinct", "days") for each in self._aggregates)
+        self._prerequisites = rule.quest.prerequisites
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
         """Push the fact at the end of the course."""
         if self._sets:
             raise NotOnTime
-        rule = self._rule
-        moment = [fact.occurred_at, fact.seq]
-        cell = self._current(turn)
+        at = fact.occurred_at
+        moment = [at, fact.seq]
+        cell: Cell | None = turn.cells.get(self._cell)
         if cell is None:
-            if rule.explicit:
+            if self._rule.explicit:
                 return  # who has not enrolled leaves no trace
-            none = [None] * len(self._targets)
-            cell = {
-                "rev": rule.revision,
-                "e": moment,
-                "p": {"v": none, "d": [*none]},
-                "b": {"v": [*none], "d": [*none]},
-                "k": None,
-                "t": [],
-            }
+            cell = self._entered(moment)
             self._reached.enter(turn, fact)
-        elif COMPLETE in cell["p"].get("m", {}):
+        elif cell.get("rev") != self._revision:
+            raise NotOnTime
+        elif COMPLETE in cell["p"].get("m", ()):
             # Only a fact from before the end can still change it.
             if moment <= max(cell["e"], *cell["p"]["d"]):
                 raise NotOnTime
             return
-        elif self._is_late(cell, moment):
+        elif _is_late(cell, moment):
             raise NotOnTime
-        if rule.rolling is not None and fact.occurred_at >= cell["e"][0] + rule.rolling:
+        rolling = self._rule.rolling
+        if rolling is not None and at >= cell["e"][0] + rolling:
             return
-        progress, done = cell["p"], cell["p"]["d"]
-        met = [each is not None for each in done]
+        progress = cell["p"]
+        values, done = progress["v"], progress["d"]
+        met = [*done]
         kept: list[list[Any]] = []
         counted: list[tuple[int, int | None]] = []
         newly_done = False
         for part, amount in parts:
-            if met[part]:
+            if met[part] is not None:
                 continue
             # A part that waits is kept: a late fact may meet its prerequisite earlier.
             kept.append([part, amount])
-            if not all(met[each] for each in rule.quest.prerequisites[part]):
+            if not self._may_count(part, met):
                 continue
-            before = progress["v"][part]
-            value = progress["v"][part] = _counted_in(self._aggregates[part], before, amount)
+            before = values[part]
+            value = values[part] = _counted_in(self._aggregates[part], before, amount)
             if value >= self._targets[part]:
                 done[part] = moment
                 newly_done = True
             counted.append((part, before))
-        turn.cells[rule.cell] = cell
+        turn.cells[self._cell] = cell
         if kept:
-            cell["t"].append([*moment, kept])
+            cell["t"].append(at, fact.seq, kept)
         if counted:
-            at = progress.get("at")
-            progress["at"] = fact.occurred_at if at is None else max(at, fact.occurred_at)
+            newest = progress.get("at")
+            if newest is None or at > newest:
+                progress["at"] = at
             self._counted(turn, fact, cell, counted, newly_done)
-            if COMPLETE in progress.get("m", {}):
-                if rule.quest.has_sums:
+            if newly_done and COMPLETE in progress.get("m", ()):
+                if self._rule.quest.has_sums:
                     raise NotOnTime  # a fall may still change it, and the step knows what to keep for that
                 for name in ("b", "k", "t", "c", "w", "y"):
                     cell.pop(name, None)
         elif cell["e"] == moment:
-            self._reached.stand(turn, 0.0, fact.occurred_at)
+            self._reached.stand(turn, 0.0, at)
 
-    def _is_late(self, cell: Cell, moment: list[int]) -> bool:
-        """Whether the fact is not newer than all before, or the tail is so long that some of it must be compacted."""
-        tail = cell.get("t")
-        entered = cell.get("e")
-        if not entered or tail is None:
-            return True
-        if moment <= max(entered, tail[-1][:2] if tail else cell["k"] or entered):
-            return True
-        return _is_long(tail, moment[0])
-
-
-def _is_long(tail: list[Any], now: int) -> bool:
-    """Whether a tail has grown so long that as much as it should hold can be compacted at once."""
-    if len(tail) >= ordered_quest.MAX_TAIL:
+    def _may_count(self, part: int, met: list[Any]) -> bool:
+        """Whether the parts for which this one waits are met."""
+        for each in self._prerequisites[part]:  # noqa: SIM110 - `all` takes three times as long
+            if met[each] is None:
+                return False
         return True
-    return len(tail) >= 2 * ordered_quest.TAIL and bool(tail[ordered_quest.TAIL - 1][0] < now - ordered_quest.LATENESS)
+
+    def _entered(self, moment: list[int]) -> Cell:
+        """The cell of who enters at a moment."""
+        none = [None] * len(self._targets)
+        return {
+            "rev": self._revision,
+            "e": moment,
+            "p": {"v": none, "d": [*none]},
+            "b": {"v": [*none], "d": [*none]},
+            "k": None,
+            "t": Tail(),
+        }
+
+
+def _is_late(cell: Cell, moment: list[int]) -> bool:
+    """Whether the fact is not newer than all before, or the tail is so long that some of it must be compacted."""
+    tail, entered = cell.get("t"), cell.get("e")
+    if not entered or type(tail) is not Tail or moment <= entered:
+        return True
+    newest = tail.newest() or cell["k"]
+    return (newest is not None and moment <= newest) or tail.is_long(moment[0])
 
 
 def _counted_in(aggregate: Aggregate, before: int | None, amount: Amount) -> int:
@@ -287,6 +308,11 @@ class _Badge:
         turn.awards.append(Award(fact.occurred_at, self._cause, self._rewards))
 
 
+def _shown(value: int | None, in_millionths: bool) -> int | float:
+    """As `Measure.shown`."""
+    return 0 if not value else from_millionths(value) if in_millionths else value
+
+
 class _Challenge:
     """What a challenge leads to."""
 
@@ -294,15 +320,13 @@ class _Challenge:
 
     def __init__(self, rule: ChallengeRule) -> None:
         self._rule = rule
-        self._targets = [
-            measure.shown(target) for measure, target in zip(rule.quest.measures, rule.quest.targets, strict=True)
+        self._code = rule.code
+        self._ranking = (rule.key, "all_time", "all_time")
+        self._parts = [
+            (objective, measure.in_millionths, measure.shown(target))
+            for objective, measure, target in zip(rule.objectives, rule.quest.measures, rule.quest.targets, strict=True)
         ]
-        self._in_millionths = [measure.in_millionths for measure in rule.quest.measures]
         self._steps = rule.steps()
-
-    def _shown(self, part: int, value: int | None) -> int | float:
-        """As `Measure.shown`."""
-        return 0 if value is None else from_millionths(value) if self._in_millionths[part] else value
 
     def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Say when a course that is the participant's own began, and when it ends."""
@@ -311,24 +335,24 @@ class _Challenge:
 
     def stand(self, turn: ParticipantTurn, fraction: float, at: int) -> None:
         """Note the place in the challenge's ranking."""
-        turn.places[self._rule.key, "all_time", "all_time"] = (fraction, at, None)
+        turn.places[self._ranking] = (fraction, at, None)
 
     def tell(
         self, turn: ParticipantTurn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float
     ) -> None:
         """Say how far the challenge has come."""
-        rule = self._rule
+        values, met, caused = progress["v"], progress["d"], turn.caused
         changed = False
         for part, before in counted:
-            done = progress["d"][part] is not None
-            value = self._targets[part] if done else self._shown(part, progress["v"][part])
-            if value != self._shown(part, before):
+            objective, in_millionths, target = self._parts[part]
+            done = met[part] is not None
+            value = target if done else _shown(values[part], in_millionths)
+            if value != _shown(before, in_millionths):
                 changed = True
-                turn.caused.append([OBJECTIVE, rule.code, rule.objectives[part], value, self._targets[part], done])
-        complete = COMPLETE in progress.get("m", {})
+                caused.append([OBJECTIVE, self._code, objective, value, target, done])
         if changed:
-            turn.caused.append([CHALLENGE, rule.code, fraction, complete])
-        self.stand(turn, fraction, progress["at"])
+            caused.append([CHALLENGE, self._code, fraction, COMPLETE in progress.get("m", ())])
+        turn.places[self._ranking] = (fraction, progress["at"], None)
 
     def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:
         """Give what has been reached and not been given."""

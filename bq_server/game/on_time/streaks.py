@@ -17,8 +17,8 @@ from bq_server.game.state.packed import APART
 _FIRST_OF_1970 = 719_163
 """The ordinal of 1970-01-01, day 1 being the first of January of the year 1."""
 
-_RANGE = range(-719_162 * DAY, 2_932_896 * DAY)
-"""The moments of the calendar, in microseconds, but for its last day."""
+_BEGIN, _END = -719_162 * DAY, 2_932_896 * DAY
+"""The calendar, in microseconds, but for its last day."""
 
 
 class StreakTrack:
@@ -54,9 +54,11 @@ class StreakTrack:
             if cell["rev"] != rule.revision:
                 raise NotOnTime
             period, reach = self._place(turn, fact)
-            moment = [fact.occurred_at, fact.seq]
-            if cell["s"] and cell["s"][-1][1] == period and cell["s"][-1][2] <= reach and cell["k"]:
-                cell["k"] = max(cell["k"], moment)
+            newest, streaks = cell["k"], cell["s"]
+            if newest and streaks and streaks[-1][1] == period and streaks[-1][2] <= reach:
+                moment = [fact.occurred_at, fact.seq]
+                if moment > newest:
+                    cell["k"] = moment
                 return
         hit = (Hit(fact, (PartReading(0, "matched"),)),)
         if rule.late(hit, turn.cells) is not None:
@@ -71,10 +73,11 @@ class StreakTrack:
         """The period of the fact, and the oldest last period of a streak that it continues."""
         rule, at = self._rule, fact.occurred_at
         zone = rule.zone or (zone_at(turn.cells[keys.ZONE], fact.moment) if keys.ZONE in turn.cells else UTC)
-        if zone is UTC and self._days is not None and at in _RANGE and at - rule.grace in _RANGE:
+        grace = rule.grace
+        if zone is UTC and self._days is not None and _BEGIN + grace <= at < _END:
             # The calendar of UTC has neither gaps nor days of another length.
             period = self._number(at)
-            return period, (self._number(at - rule.grace) if rule.grace else period) - 1
+            return period, (self._number(at - grace) if grace else period) - 1
         return rule.place(at, zone)
 
     def _number(self, at: int) -> int:

@@ -36,8 +36,8 @@ class Tracks:
         """Take a participant's facts, in order, into the state. Raises `NotOnTime`; the turn is then worth nothing."""
         for each in facts:
             fact = each.fact
-            for track, parts in each.parts:
-                track.advance(turn, fact, parts)
+            for advance, parts in each.parts:
+                advance(turn, fact, parts)
             if turn.awards:
                 self.purse.pay(turn, fact)
             if turn.caused:

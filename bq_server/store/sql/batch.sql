@@ -33,12 +33,12 @@ WHERE participants.scope = :scope AND participants.participant_id = given.value;
 SELECT given.key, cells.value FROM json_each(:wanted) AS given CROSS JOIN cells
 WHERE cells.participant = given.value ->> 0 AND cells.cell = given.value ->> 1;
 
--- name: history(participant, fact_types, since)
+-- name: history(participant, fact_types, since, until)
 -- A participant's facts of these types, given as JSON, in the order of the fold.
 SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,
     facts.occurred_at, facts.received_at
 FROM facts JOIN fact_types ON fact_types.type = facts.type
-WHERE facts.participant = :participant AND facts.occurred_at >= :since
+WHERE facts.participant = :participant AND facts.occurred_at >= :since AND facts.occurred_at < :until
     AND fact_types.fact_type IN (SELECT value FROM json_each(:fact_types))
 ORDER BY facts.occurred_at, facts.seq;
 
