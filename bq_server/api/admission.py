@@ -32,7 +32,7 @@ class Admission:
         limits.require(by_address)
         require_single(request)
         presented = presented_key(request, needed)
-        key = None if presented is None else self.keyring.find(presented)
+        key = self.keyring.of_session(request) if presented is None else self.keyring.find(presented)
         if key is None:
             if presented is not None:
                 limits.count_wrong_key(address)
