@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
+CONSOLE := clients/console
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint audit-packages lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness test-browser console lint audit-packages lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -14,11 +15,19 @@ serve: $(VENV)/run.stamp
 
 # make test ARGS="-k idempotency"
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest -n auto --ignore tests/harness $(ARGS)
+	$(BIN)/pytest -n auto --ignore tests/harness --ignore tests/browser $(ARGS)
 
 # The tests of the harness's own tools, which start many servers and break some.
 test-harness: $(VENV)/dev.stamp
 	$(BIN)/pytest -n auto tests/harness $(ARGS)
+
+# The console in a real Chromium, and whether it was built from its source. Pictures of each view go to build/pictures.
+test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp
+	$(BIN)/pytest -n 2 --dist loadfile tests/browser $(ARGS)
+
+# What the server serves at /console, from clients/console; commit it with its source.
+console: $(CONSOLE)/node_modules/.stamp
+	cd $(CONSOLE) && npm run --silent build
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -62,7 +71,7 @@ clients: build/contract.stamp
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NPM_TESTED:=/node_modules/.stamp); \
 	else echo "no npm: no TypeScript will be tested"; fi
 
-$(NPM_TESTED:=/node_modules/.stamp): %/node_modules/.stamp: %/package-lock.json
+$(NPM_TESTED:=/node_modules/.stamp) $(CONSOLE)/node_modules/.stamp: %/node_modules/.stamp: %/package-lock.json
 	cd $* && npm ci --silent --ignore-scripts
 	@touch $@
 
@@ -89,7 +98,7 @@ test-binary: $(VENV)/dev.stamp
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
-# the Fastify peer, and of the TypeScript client, does the same for its packages.
+# the Fastify peer, of the TypeScript client and of the console does the same for its packages.
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt
