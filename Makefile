@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
 SITE_TOOLS := build/site-tools
+CONSOLE := clients/console
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test test-harness lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-harness test-browser console lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -15,11 +16,17 @@ help:  ## this list
 serve: $(VENV)/run.stamp  ## the server from this tree; ARGS="--port 9000" passes flags on
 	@exec $(BIN)/bq-server serve $(ARGS)
 
-test: $(VENV)/dev.stamp  ## the tests, except the harness's own; ARGS="-k idempotency" selects
-	$(BIN)/pytest -n auto --ignore tests/harness $(ARGS)
+test: $(VENV)/dev.stamp  ## the tests, except the harness's and the browser's; ARGS="-k idempotency" selects
+	$(BIN)/pytest -n auto --ignore tests/harness --ignore tests/browser $(ARGS)
 
 test-harness: $(VENV)/dev.stamp  ## the tests of the harness, which start many servers and break some
 	$(BIN)/pytest -n auto tests/harness $(ARGS)
+
+test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp  ## the console in Chromium; pictures of it go to build/pictures
+	$(BIN)/pytest -n 2 --dist loadfile tests/browser $(ARGS)
+
+console: $(CONSOLE)/node_modules/.stamp  ## builds the console from clients/console; commit it with its source
+	cd $(CONSOLE) && npm run --silent build
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy and the rules of imports
 	$(BIN)/ruff check .
@@ -70,7 +77,7 @@ clients: build/contract.stamp  ## what the tests of the clients and generators n
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(NPM_TESTED:=/node_modules/.stamp); \
 	else echo "no npm: no TypeScript will be tested"; fi
 
-$(NPM_TESTED:=/node_modules/.stamp): %/node_modules/.stamp: %/package-lock.json
+$(NPM_TESTED:=/node_modules/.stamp) $(CONSOLE)/node_modules/.stamp: %/node_modules/.stamp: %/package-lock.json
 	cd $* && npm ci --silent --ignore-scripts
 	@touch $@
 
@@ -95,7 +102,7 @@ test-binary: $(VENV)/dev.stamp  ## the tests of the executable in dist/
 	BINARY_DIST=dist $(BIN)/pytest -n auto --dist loadfile tests/binary $(ARGS)
 
 # The pinned files name no host: hashes only, for every platform the packages support. `npm run lock` in the directory of
-# the Fastify peer, and of the TypeScript client, does the same for its packages.
+# the Fastify peer, of the TypeScript client and of the console does the same for its packages.
 lock: $(VENV)/dev.stamp  ## pins every package again, with hashes and without a host
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --extra build --extra dev pyproject.toml -c requirements/run.txt -o requirements/dev.txt

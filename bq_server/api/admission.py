@@ -33,7 +33,7 @@ class Admission:
         require_single(request)
         presented = presented_key(request, needed)
         await self.keyring.expect(presented)
-        key = None if presented is None else self.keyring.find(presented)
+        key = self.keyring.of_session(request) if presented is None else self.keyring.find(presented)
         if key is None:
             if presented is not None:
                 limits.count_wrong_key(address)

@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 from starlette.requests import Request
 
+from bq_server.api.console_sessions import ConsoleSessions
 from bq_server.clock import Clock
 from bq_server.store import keys
 from bq_server.store.database import Database, StoreUnavailable
@@ -43,6 +44,7 @@ class Keyring:
         self._looked_at = 0.0
         """By the event loop's clock."""
         self._looking = asyncio.Lock()
+        self.sessions = ConsoleSessions(clock)
 
     async def refresh(self) -> None:
         """Read the keys. Raises `StoreUnavailable`."""
@@ -115,6 +117,19 @@ class Keyring:
                 self._used.add(key.key_id)
                 return key
         return None
+
+    def by_id(self, key_id: str) -> ApiKey | None:
+        """The valid key of that id."""
+        key = self._known.get(key_id)
+        if key is None or not key.is_valid(self._clock()):
+            return None
+        self._used.add(key_id)
+        return key
+
+    def of_session(self, request: Request) -> ApiKey | None:
+        """The valid key that the session of a request of the console acts as."""
+        session = self.sessions.find(request)
+        return None if session is None else self.by_id(session.key_id)
 
 
 def presented_key(request: Request, needed: KeyScope) -> str | None:

@@ -8,6 +8,7 @@ import typer
 from bq_server.cli import (
     audit,
     backup,
+    console,
     dead,
     doctor,
     events,
@@ -50,6 +51,7 @@ def _program(
 
 
 app.command("serve")(serve.serve)
+app.command("console")(console.console)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("verify")(verify.verify)

@@ -55,27 +55,37 @@ def create(
     config: CONFIG = None,
 ) -> None:
     """Create a key and print it. It is shown only now: only its hash is stored."""
+    lasts = None if expires_in is None else microseconds("--expires-in", expires_in)
+    limit = None if rate_limit is None else _rate_limit("--rate-limit", rate_limit)
+    typer.echo(complete(add_key("keys create", env, scope, name, lasts, data_dir, config, limit)))
+
+
+async def add_key(
+    command: str,
+    env: Literal["live", "test"],
+    scope: list[KeyScope],
+    name: str,
+    lasts: int | None,
+    data_dir: Path | None,
+    config: Path | None,
+    limit: "RateLimit | None" = None,
+    *,
+    make: bool = True,
+) -> str:
+    """A new key, which ends after so many microseconds. Without `make` the program ends where there is no database."""
     import secrets
 
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
     from bq_server.store import keys
 
-    lasts = None if expires_in is None else _microseconds("--expires-in", expires_in)
-    limit = None if rate_limit is None else _rate_limit("--rate-limit", rate_limit)
-
-    async def add() -> str:
-        key, now = keys.generate(env, secrets.token_bytes), system_clock()
-        scopes: tuple[keys.KeyScope, ...] = tuple(item.value for item in dict.fromkeys(scope))
-        expires_at = None if lasts is None else now + lasts
-        async with _database(data_dir, config) as database, database.transaction() as connection:
-            added = await keys.add(
-                connection, key, scopes, name, IdSource(), now, expires_at=expires_at, rate_limit=limit
-            )
-            await _act("key_created", "create", added).keep(connection, **keys.described(added))
-        return key
-
-    typer.echo(complete(add()))
+    key, now = keys.generate(env, secrets.token_bytes), system_clock()
+    scopes: tuple[keys.KeyScope, ...] = tuple(item.value for item in dict.fromkeys(scope))
+    expires_at = None if lasts is None else now + lasts
+    async with _database(data_dir, config, make=make) as database, database.transaction() as connection:
+        added = await keys.add(connection, key, scopes, name, IdSource(), now, expires_at=expires_at, rate_limit=limit)
+        await _act("key_created", command, added).keep(connection, **keys.described(added))
+    return key
 
 
 @app.command("list")
@@ -114,7 +124,7 @@ def rotate(
     from bq_server.ids import IdSource
     from bq_server.store import keys
 
-    lasts = _microseconds("--overlap", overlap)
+    lasts = microseconds("--overlap", overlap)
 
     async def succeed() -> str | None:
         async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
@@ -126,7 +136,9 @@ def rotate(
             added = await keys.rotate(connection, old, new, IdSource(), system_clock(), lasts)
             if added is None:
                 return None
-            await _act("key_rotated", "rotate", added).keep(connection, **keys.described(added), in_place_of=key_id)
+            await _act("key_rotated", "keys rotate", added).keep(
+                connection, **keys.described(added), in_place_of=key_id
+            )
             return new
 
     key = complete(succeed())
@@ -155,7 +167,7 @@ def limit_key(
             if key is None:
                 return False
             await keys.limit(connection, key_id, wanted)
-            await _act("key_limited", "limit", key).keep(connection, key=key_id, rate_limit=limit)
+            await _act("key_limited", "keys limit", key).keep(connection, key=key_id, rate_limit=limit)
             return True
 
     if not complete(put()):
@@ -179,7 +191,7 @@ def revoke(
                 return False
             if key.revoked_at is None:
                 await keys.revoke(connection, key_id, system_clock())
-                await _act("key_revoked", "revoke", key).keep(connection, **keys.described(key))
+                await _act("key_revoked", "keys revoke", key).keep(connection, **keys.described(key))
             return True
 
     if not complete(end()):
@@ -190,7 +202,7 @@ def _act(action: str, command: str, key: "ApiKey") -> "Act":
     from bq_server.clock import system_clock
     from bq_server.store.audit_log import Act, Actor
 
-    return Act(action, key.scope, Actor(command=f"keys {command}"), system_clock)
+    return Act(action, key.scope, Actor(command=command), system_clock)
 
 
 def _rate_limit(option: str, text: str) -> "RateLimit":
@@ -202,7 +214,7 @@ def _rate_limit(option: str, text: str) -> "RateLimit":
         fail(f"{option} {text!r} {error}", code=2)
 
 
-def _microseconds(option: str, text: str) -> int:
+def microseconds(option: str, text: str) -> int:
     """A duration in microseconds; anything else ends the program."""
     from datetime import timedelta
 

@@ -22,10 +22,32 @@ AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 TIMEOUT_SECONDS = 60.0
 
 
+class RequestRefused(Exception):
+    """The server refused. The message is its detail."""
+
+    def __init__(self, status: int, detail: str, fields: list[str]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.fields = fields
+        """What is wrong with each field that is."""
+
+
 def call(
     url: str, method: str, path: str, api_key: str, body: bytes | None = None, seconds: float = TIMEOUT_SECONDS
 ) -> Any:
     """A request to a server, which may take so long; ends the program with a sentence when it is refused."""
+    try:
+        return ask(url, method, path, api_key, body, seconds)
+    except RequestRefused as error:
+        for said in error.fields:
+            typer.echo(said, err=True)
+        fail(str(error))
+
+
+def ask(
+    url: str, method: str, path: str, api_key: str, body: bytes | None = None, seconds: float = TIMEOUT_SECONDS
+) -> Any:
+    """A request to a server, which may take so long. Raises `RequestRefused`; ends the program where none answers."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
@@ -42,9 +64,8 @@ def call(
             problem = json.load(error)
         except ValueError:
             fail(f"{url} answered {error.code}: is it a bq-server?")
-        for each in problem.get("errors", []):
-            typer.echo(f"{each['field']}: {each['detail']}", err=True)
-        fail(problem.get("detail", f"{url} answered {error.code}"))
+        fields = [f"{each['field']}: {each['detail']}" for each in problem.get("errors", [])]
+        raise RequestRefused(error.code, problem.get("detail", f"{url} answered {error.code}"), fields) from None
     except (URLError, OSError, ValueError) as error:
         fail(f"{url} can't be reached: {getattr(error, 'reason', error)}")
 

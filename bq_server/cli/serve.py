@@ -36,6 +36,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
     lines = [
         "",
         f"  bq-server  {url}/api/v1",
+        f"  console    {url}/console",
         f"  docs       {url}/docs",
         f"  data       {settings.data_dir.resolve()}",
         f"  durability {running.promise()}",

@@ -20,6 +20,7 @@ from bq_server.api.middleware.envelope import Envelope
 from bq_server.api.middleware.gate import Gate
 from bq_server.api.operations import operations_of
 from bq_server.api.problems import HttpRefusal, problem_response
+from bq_server.api.resources.console_page import ConsolePageResource
 from bq_server.api.resources.docs_page import DocsResource
 from bq_server.api.routing import routes
 from bq_server.clock import Clock, system_clock
@@ -41,7 +42,7 @@ from bq_server.server.composition import (
 )
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
-from bq_server.server.resources import metrics_sources, resources
+from bq_server.server.resources import keep_history, metrics_sources, resources
 from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
 
@@ -116,10 +117,11 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
-    operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources)))
+    history = await keep_history(site, rooms, sources)
+    operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources, history)))
     running.log(site.directory)
     docs = DocsResource(operations, __version__, intake.parser.limits)
-    return [*routes(operations, admission, store.clocks), *docs.routes]
+    return [*routes(operations, admission, store.clocks), *docs.routes, *ConsolePageResource().routes]
 
 
 def _take(site: Site) -> None:

@@ -4,10 +4,12 @@ from functools import partial
 
 from bq_server import __version__
 from bq_server.api.auth import Keyring
+from bq_server.api.resources.activity import ActivityResource
 from bq_server.api.resources.audit_log import AuditLogResource
 from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
+from bq_server.api.resources.console import ConsoleResource
 from bq_server.api.resources.dead_letters import DeadLettersResource
 from bq_server.api.resources.events import EventsResource
 from bq_server.api.resources.facts import FactsResource
@@ -15,6 +17,7 @@ from bq_server.api.resources.feed import FeedResource
 from bq_server.api.resources.game import GameResource
 from bq_server.api.resources.gamify import GamifyResource
 from bq_server.api.resources.health import HealthResource
+from bq_server.api.resources.keys import KeysResource
 from bq_server.api.resources.leaderboards import LeaderboardsResource
 from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
@@ -23,6 +26,7 @@ from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
+from bq_server.metrics.history import ActivityHistory
 from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.server.composition import Rooms, Site
 from bq_server.server.health_checks import HealthChecks, waiting
@@ -30,7 +34,9 @@ from bq_server.server.lifecycle import background
 from bq_server.store import sqlite
 
 
-def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources) -> list[object]:
+def resources(
+    site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources, history: ActivityHistory
+) -> list[object]:
     """Every resource whose operations are routed and documented."""
     processing, intake, sandbox, privacy = rooms.processing, rooms.intake, rooms.sandbox, rooms.privacy
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
@@ -73,8 +79,11 @@ def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, 
         DeadLettersResource(privacy.dead_letters, database),
         AuditLogResource(database),
         PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
+        KeysResource(keyring, database, parser, site.ids, site.clock),
+        ConsoleResource(keyring, database, parser, site.clock, __version__),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
+        ActivityResource(history, site.settings.queue_limit),
     ]
 
 
@@ -99,3 +108,10 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         site.settings.queue_limit,
         (__version__, sqlite.VERSION, running.durability.server),
     )
+
+
+async def keep_history(site: Site, rooms: Rooms, sources: Sources) -> ActivityHistory:
+    """Begin to remember what was counted lately."""
+    history = ActivityHistory(sources, partial(waiting, rooms.stream, site.clock), site.clock)
+    await site.stack.enter_async_context(background(history.keep()))
+    return history

@@ -11,6 +11,9 @@ from bq_server.store.queries import load
 
 _queries = load("participants")
 
+LOOKED_AT = 20_000
+"""Participants that a page of a search looks at, which takes some ten milliseconds: a search uses no index."""
+
 
 @dataclass(frozen=True, slots=True)
 class Participant:
@@ -63,6 +66,23 @@ async def after(connection: Connection, scope: Scope, participant_id: str, limit
     """The next participants in the order of their ids."""
     rows = _queries.participants_after(connection, **scope._asdict(), after=participant_id, limit=limit)
     return [row[0] async for row in rows]
+
+
+async def page(
+    connection: Connection, scope: Scope, search: str, after: str, limit: int
+) -> tuple[list[Participant], str | None]:
+    """The next participants, by id, whose id or name holds the text; and after which id the next page begins.
+
+    Upper and lower case of the letters A to Z are one. A page may hold few, or none, and there be more all the same.
+    """
+    own = scope._asdict()
+    rows = _queries.page_of_participants(
+        connection, **own, after=after, search=search, looked_at=LOOKED_AT, limit=limit + 1
+    )
+    found = [Participant(*row) async for row in rows]
+    if len(found) > limit:
+        return found[:limit], found[limit - 1].participant_id
+    return found, await _queries.last_looked_at(connection, **own, after=after, looked_at=LOOKED_AT)
 
 
 async def named_after(connection: Connection, scope: Scope, participant_id: str, limit: int) -> list[tuple[str, int]]:

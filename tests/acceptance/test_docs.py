@@ -149,7 +149,6 @@ def test_the_docs_page_loads_nothing_from_elsewhere(server: ServerProcess) -> No
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert re.findall(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page.text) == []
     assert "/openapi.json" in page.text
-    assert httpx.get(server.url).headers["Location"] == "/docs"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)

@@ -346,3 +346,20 @@ def test_rewards_that_are_added_later_are_paid_once_to_those_who_were_there(bq: 
         assert bq.balance("ada") == 71, "what was paid stays paid, and nothing pays twice"
     completed = bq.participant("ada", "/challenges")["challenges"][0]["completed_at"]
     assert completed == "2026-03-01T00:00:00Z"
+
+
+def test_a_document_is_checked_without_being_applied(bq: Project) -> None:
+    def found(text: str) -> Json:
+        headers = {"Content-Type": "application/yaml"}
+        answer = bq.request("POST", "/gamify/admin/game/check", content=text.encode(), headers=headers)
+        assert answer.status_code == 200, answer.text
+        told: Json = answer.json()
+        return told
+
+    assert found("points:\n  - {code: p, on: act, award: 1}\n") == {"valid": True, "mistakes": []}
+    wrong = found("badges:\n  - code: b\n    name: B\n    rarity: shiny\n")
+    (mistake,) = wrong["mistakes"]
+    assert not wrong["valid"]
+    assert (mistake["line"], mistake["path"], mistake["severity"]) == (4, "badges[0].rarity", "error")
+    assert not found("{")["valid"]
+    assert bq.game()["version"] == 0

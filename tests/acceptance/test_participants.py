@@ -262,3 +262,61 @@ def test_the_parts_agree_with_the_whole(bq: Project) -> None:
         assert bq.participant("ada", f"/{section}")[section] == state[section]
     profile = bq.participant("ada")
     assert (profile["points"], profile["tier"]) == (state["points"], state["tier"])
+
+
+def listing(bq: Project, **query: Any) -> list[str]:
+    """The ids of all participants, over all pages."""
+    found: list[str] = []
+    while True:
+        page = bq.get("/gamify/participants", **query).json()
+        found += [each["participant_id"] for each in page["participants"]]
+        if page["next_cursor"] is None:
+            return found
+        query["cursor"] = page["next_cursor"]
+
+
+def test_participants_are_listed_in_pages_by_id(bq: Project) -> None:
+    bq.apply(
+        {
+            "points": [{"code": "p", "on": "act", "award": 5}],
+            "tiers": [{"code": "t", "name": "T", "level": 1, "min_points": 5}],
+        }
+    )
+    ids = [f"u{number:02}" for number in range(7)]
+    for participant_id in reversed(ids):
+        bq.send_sync(event("act", participant_id))
+    assert listing(bq) == listing(bq, limit=3) == listing(bq, limit=1) == ids
+    first = bq.get("/gamify/participants", limit=1).json()["participants"][0]
+    created_at = bq.participant("u00")["created_at"]
+    assert first == {
+        "participant_id": "u00",
+        "display_name": None,
+        "balance": 5,
+        "tier": "T",
+        "total_events": 1,
+        "created_at": created_at,
+    }
+
+
+def test_a_search_looks_into_ids_and_names(bq: Project) -> None:
+    for participant_id, name in (("ada", "Countess"), ("bob", None), ("é%_1", "Ada's friend"), ("zoe", "100% Zoë")):
+        bq.post("/gamify/participants", {"participant_id": participant_id, "display_name": name})
+    assert listing(bq, search="ADA") == ["ada", "é%_1"]
+    assert listing(bq, search="%") == ["zoe", "é%_1"]
+    assert listing(bq, search="zoë") == ["zoe"]
+    assert listing(bq, search="nobody") == []
+    assert listing(bq, search="a", limit=1) == ["ada", "é%_1"]
+
+
+def test_live_and_test_list_their_own(bq: Project) -> None:
+    bq.send_sync(event("act", "tester"))
+    with bq.using("live") as live:
+        live.send_sync(event("act", "customer"))
+        assert listing(live) == ["customer"]
+    assert listing(bq) == ["tester"]
+
+
+@pytest.mark.parametrize("cursor", ["!", "w", "_____w", "é", "x" * 2001])
+def test_a_cursor_that_this_server_gave_not_is_refused(bq: Project, cursor: str) -> None:
+    problem = check(bq.get("/gamify/participants", cursor=cursor), Code.VALIDATION_FAILED)
+    assert problem["errors"][0]["field"] == "cursor"

@@ -44,6 +44,12 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/gamify/participants/{participant_id}/challenges": ("GET", "read", "/gamify/participants/u/challenges"),
     "/gamify/participants/{participant_id}": ("GET", "read", "/gamify/participants/u"),
     "/gamify/participants": ("POST", "ingest", "/gamify/participants"),
+    "/admin/keys": ("POST", "admin", "/admin/keys"),
+    "/admin/keys/{key_id}": ("DELETE", "admin", "/admin/keys/key_x"),
+    "/admin/keys/{key_id}/rotate": ("POST", "admin", "/admin/keys/key_x/rotate"),
+    "/admin/activity": ("GET", "metrics", "/admin/activity"),
+    "/console/links": ("POST", "read", "/console/links"),
+    "/console/session": ("GET", "read", "/console/session"),
     "/gamify/points/award": ("POST", "award", "/gamify/points/award"),
     "/gamify/points/deduct": ("POST", "award", "/gamify/points/deduct"),
     "/gamify/badges/award": ("POST", "award", "/gamify/badges/award"),
@@ -61,6 +67,7 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/admin/participants/erase": ("POST", "admin", "/admin/participants/erase"),
     "/admin/participants/clean-up": ("POST", "admin", "/admin/participants/clean-up"),
     "/gamify/admin/game": ("PUT", "admin", "/gamify/admin/game"),
+    "/gamify/admin/game/check": ("POST", "admin", "/gamify/admin/game/check"),
     "/sandbox/drain": ("POST", "read", "/sandbox/drain"),
     "/sandbox/clock": ("PUT", "admin", "/sandbox/clock"),
     "/sandbox/clock/advance": ("POST", "admin", "/sandbox/clock/advance"),
@@ -116,7 +123,9 @@ def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: st
 
 @pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
-    others = {"/sandbox/clock": "PATCH", "/admin/dead-letters/1-1": "PATCH", "/webhooks/endpoints/e": "PUT"}
+    others = {"/webhooks/endpoints/e": "PUT"} | dict.fromkeys(
+        ("/sandbox/clock", "/admin/dead-letters/1-1", "/admin/keys/key_x", "/console/session"), "PATCH"
+    )
     other = others.get(path, "DELETE")
     response = bq.request(other, path)
     check(response, Code.METHOD_NOT_ALLOWED)
@@ -131,7 +140,7 @@ def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, p
     [
         (method, path)
         for method, _, path in OTHERS.values()
-        if method != "GET" and not path.endswith(("/import", "/retry", "/test"))
+        if method not in ("GET", "DELETE") and not path.endswith(("/import", "/retry", "/test", "/check"))
     ],
 )
 def test_a_body_of_any_route_is_held_to_the_same_rules(bq: Project, method: str, path: str) -> None:

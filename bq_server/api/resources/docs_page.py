@@ -6,7 +6,7 @@ from functools import cached_property
 from importlib.resources import files
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from bq_server.api.openapi import document
@@ -20,7 +20,7 @@ _POLICY = (
 
 
 class DocsResource:
-    """Describes the operations: the document, the page that reads it, and `/` which leads to the page."""
+    """Describes the operations: the document, and the page that reads it."""
 
     def __init__(self, operations: Sequence[Operation], version: str, limits: Limits) -> None:
         self._operations = operations
@@ -30,7 +30,7 @@ class DocsResource:
     @property
     def routes(self) -> list[Route]:
         """Routes that are open to everybody, and no part of what they describe."""
-        return [Route("/openapi.json", self.openapi), Route("/docs", self.docs), Route("/", self.home)]
+        return [Route("/openapi.json", self.openapi), Route("/docs", self.docs)]
 
     async def openapi(self, _: Request) -> Response:
         """The document."""
@@ -40,10 +40,6 @@ class DocsResource:
         """The page."""
         page = (files("bq_server.api") / "docs.html").read_text("utf-8")
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
-
-    async def home(self, _: Request) -> Response:
-        """To the page."""
-        return RedirectResponse("/docs")
 
     @cached_property
     def _document(self) -> str:

@@ -15,7 +15,9 @@ from bq_server.api.schemas.game import (
     ApplyAnswer,
     ApplyQuery,
     BackfillForecast,
+    CheckAnswer,
     GameAnswer,
+    MistakeAnswer,
     PaymentForecast,
     RefoldAnswer,
     WarningAnswer,
@@ -75,6 +77,22 @@ class GameResource:
             warnings=[*(str(mistake) for mistake in checked.warnings), *applied.pays_again],
         )
         return json_response(answer)
+
+    @operation(
+        "POST",
+        f"{PATH}/check",
+        TAG,
+        {200: DocumentedAnswer(CheckAnswer, "What was found, of a document that is no YAML too.")},
+        scope="admin",
+        body=Game,
+        body_example=PUT_GAME_BODY,
+    )
+    async def check_game(self, call: Call) -> Response:
+        """Find every mistake in a game, JSON or YAML, for an editor."""
+        body = await read_body(call.request, self._parser.bodies.single, self._parser.bodies.seconds, also=YAML)
+        checked = await asyncio.to_thread(check, body)
+        mistakes = [MistakeAnswer(**asdict(each)) for each in checked.mistakes]
+        return json_response(CheckAnswer(valid=checked.game is not None, mistakes=mistakes))
 
     @operation(
         "GET",

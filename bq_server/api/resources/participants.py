@@ -1,5 +1,6 @@
 """`/api/v1/gamify/participants`: who they are (vendor notes, 1.3)."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,13 @@ from bq_server.api.schemas.participants import (
     ParticipantEdit,
     ParticipantIn,
     ParticipantPatch,
+    ParticipantsAnswer,
+    ParticipantsQuery,
+    ParticipantSummary,
     ProfileAnswer,
 )
 from bq_server.clock import Clocks
+from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import TIMEZONE_CHANGED
 from bq_server.game.read_models import (
     read_badges,
@@ -31,7 +36,7 @@ from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, another_zone
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import participants
+from bq_server.store import participants, state
 from bq_server.store.database import Database
 from bq_server.store.participants import Participant
 
@@ -41,7 +46,7 @@ ONE = f"{PREFIX}/{{participant_id}}"
 
 
 class ParticipantsResource:
-    """Creates, edits and shows participants."""
+    """Creates, edits, lists and shows participants."""
 
     def __init__(
         self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
@@ -66,6 +71,28 @@ class ParticipantsResource:
         sent, _ = await self._parser.model(call, ParticipantIn)
         await self._edit(call, sent.participant_id, sent, must_exist=False)
         return json_response(await self._profile(call, sent.participant_id), 201)
+
+    @operation(
+        "GET",
+        PREFIX,
+        TAG,
+        {200: DocumentedAnswer(ParticipantsAnswer, "One page.")},
+        scope="read",
+        query=ParticipantsQuery,
+    )
+    async def list_participants(self, call: Call[ParticipantsQuery]) -> Response:
+        """Participants, in the order of their ids."""
+        query = call.query
+        after = "" if query.cursor is None else _read_cursor(query.cursor)
+        async with self._database.read() as connection:
+            page, last = await participants.page(connection, call.scope, query.search, after, query.limit)
+            game = await self._games.of(connection, call.scope)
+            states = await state.states(connection, call.scope, [each.participant_id for each in page])
+        answer = ParticipantsAnswer(
+            participants=[_summary(each, game, states.get(each.participant_id, {}).get("cells", {})) for each in page],
+            next_cursor=None if last is None else _cursor(last),
+        )
+        return json_response(answer)
 
     @operation(
         "GET",
@@ -143,6 +170,30 @@ class ParticipantsResource:
             total_events=at.participant.total_events,
             created_at=format_timestamp(at.participant.created_at),
         )
+
+
+def _summary(known: Participant, game: CompiledGame, cells: Mapping[str, Any]) -> ParticipantSummary:
+    tier = read_tier(game, cells).current_tier
+    return ParticipantSummary(
+        participant_id=known.participant_id,
+        display_name=known.display_name,
+        balance=read_points(cells).balance,
+        tier=None if tier is None else tier.name,
+        total_events=known.total_events,
+        created_at=format_timestamp(known.created_at),
+    )
+
+
+def _cursor(participant_id: str) -> str:
+    return base64.urlsafe_b64encode(participant_id.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
+    except ValueError:
+        detail = "is not one this server gave: send the next_cursor of the page before"
+        raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None
 
 
 def _merged(kept: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

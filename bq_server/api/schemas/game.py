@@ -1,6 +1,6 @@
 """Schemas of `/api/v1/gamify/admin/game`: the game of an environment."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -45,6 +45,23 @@ class ApplyAnswer(BaseModel):
     participants_affected: int
     forecast: BackfillForecast | None = Field(description="For a dry run: what it would award for stored facts.")
     warnings: list[str] = Field(description="What probably doesn't do what its author meant.")
+
+
+class MistakeAnswer(BaseModel):
+    """Something wrong in a game document."""
+
+    line: int = Field(description="From 1, as the column.")
+    column: int
+    path: str = Field(description="Where in the game: `challenges[0].objectives[1].when`; empty for the whole.")
+    message: str
+    severity: Literal["error", "warning"]
+
+
+class CheckAnswer(BaseModel):
+    """What is wrong in a game document; nothing of it is applied, and no state looked at."""
+
+    valid: bool = Field(description="Whether it could be applied: warnings don't prevent that.")
+    mistakes: list[MistakeAnswer]
 
 
 class WarningAnswer(BaseModel):

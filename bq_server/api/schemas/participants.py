@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bq_server.api.schemas.values import Moment
+from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.facts import TimezoneName
 from bq_server.game.read_models import (
     BadgeState,
@@ -54,6 +54,35 @@ class ProfileAnswer(BaseModel):
     total_events: int
     is_active: bool = True
     created_at: Moment
+
+
+class ParticipantSummary(BaseModel):
+    """A participant in a list."""
+
+    participant_id: str
+    display_name: str | None
+    balance: int = Field(description="Points.")
+    tier: str | None = Field(description="The name of the tier.")
+    total_events: int
+    created_at: Moment
+
+
+class ParticipantsAnswer(BaseModel):
+    """One page of participants, in the order of their ids."""
+
+    participants: list[ParticipantSummary]
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for the next page; null on the last one. A page of a search may hold few, "
+        "or none, and there be more all the same."
+    )
+
+
+class ParticipantsQuery(Query):
+    """Which participants."""
+
+    search: str = Field("", max_length=255, description="Only those whose id or display name holds this text.")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=2000, description="From `next_cursor` of the page before.")
 
 
 CREATE_BODY: dict[str, Any] = {"participant_id": "user_123", "display_name": "Ada", "timezone": "Europe/Paris"}

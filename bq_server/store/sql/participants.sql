@@ -25,6 +25,25 @@ WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND envi
     AND known AND participant_id > :after
 ORDER BY participant_id LIMIT :limit;
 
+-- name: page_of_participants(project, environment, after, search, looked_at, limit)
+-- Of the next participants by id, as many as are looked at, those whose id or name holds the text.
+SELECT participant_id, display_name, avatar_url, attributes, total_events, created_at FROM (
+    SELECT * FROM participants
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+        AND known AND participant_id > :after
+    ORDER BY participant_id LIMIT :looked_at
+) AS looked
+WHERE :search = '' OR instr(lower(participant_id), lower(:search)) > 0
+    OR instr(lower(coalesce(display_name, '')), lower(:search)) > 0
+ORDER BY participant_id LIMIT :limit;
+
+-- name: last_looked_at(project, environment, after, looked_at)$
+-- The last of as many of the next participants, where there are so many.
+SELECT participant_id FROM participants
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    AND known AND participant_id > :after
+ORDER BY participant_id LIMIT 1 OFFSET :looked_at - 1;
+
 -- name: facts_of(project, environment, participant_id, fact_types, since)
 -- A participant's facts of these types (JSON), in the order of the fold; null types for all.
 SELECT * FROM fact_rows

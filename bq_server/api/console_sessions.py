@@ -1,0 +1,93 @@
+"""Sessions of the console: a link that is good once, and the cookie it is exchanged for.
+
+They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from bq_server.clock import Clock
+from bq_server.ids import RandomBytes
+from bq_server.moments import SECOND
+from bq_server.store.keys import digest
+
+LINK_SECONDS = 300
+"""How long a link may wait to be opened."""
+
+MOST = 1000
+"""Links that wait, and sessions: of more the oldest end."""
+
+MARK = "x-console"
+"""The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
+lets none of them."""
+
+COOKIE_PATH = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSession:
+    """A session, or what a link will open. Times are microseconds since the epoch, UTC."""
+
+    key_id: str
+    lasts: int
+    ends_at: int
+
+
+class ConsoleSessions:
+    """The links and the sessions of one server."""
+
+    def __init__(self, clock: Clock, random_bytes: RandomBytes = secrets.token_bytes) -> None:
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._links: dict[str, ConsoleSession] = {}
+        self._open: dict[str, ConsoleSession] = {}
+        """Both by the hash of the secret."""
+
+    def link(self, key_id: str, seconds: int) -> str:
+        """A secret that opens a session of so many seconds, once and soon."""
+        lasts = seconds * SECOND
+        return self._keep(self._links, ConsoleSession(key_id, lasts, self._clock() + LINK_SECONDS * SECOND))
+
+    def open(self, link: str) -> tuple[str, ConsoleSession] | None:
+        """A session and the secret of its cookie; None for a link that was used, is too old or never was."""
+        linked = self._links.pop(digest(link), None)
+        if linked is None or linked.ends_at <= self._clock():
+            return None
+        session = ConsoleSession(linked.key_id, linked.lasts, self._clock() + linked.lasts)
+        return self._keep(self._open, session), session
+
+    def find(self, request: Request) -> ConsoleSession | None:
+        """The session of a request that carries the cookie and the mark."""
+        cookie = request.cookies.get(cookie_name(request))
+        if cookie is None or MARK not in request.headers:
+            return None
+        session = self._open.get(digest(cookie))
+        return session if session is not None and self._clock() < session.ends_at else None
+
+    def close(self, request: Request) -> None:
+        """End the session of a request."""
+        self._open.pop(digest(request.cookies.get(cookie_name(request), "")), None)
+
+    def _keep(self, kept: dict[str, ConsoleSession], session: ConsoleSession) -> str:
+        now = self._clock()
+        for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now] or list(kept)[
+            : len(kept) - MOST
+        ]:
+            del kept[hashed]
+        secret = self._random_bytes(32).hex()
+        kept[digest(secret)] = session
+        return secret
+
+
+def cookie_name(request: Request) -> str:
+    """Of the session: browsers share cookies among the ports of a host, and each may be a server of its own."""
+    return f"bq_console_{request.url.port or request.url.scheme}"
+
+
+def cookie(request: Request, secret: str, seconds: int) -> str:
+    """The `Set-Cookie` of a session; with no seconds, of its end."""
+    proxied = request.headers.get("x-forwarded-proto", request.url.scheme)
+    secure = "; Secure" if proxied == "https" else ""
+    return f"{cookie_name(request)}={secret}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

@@ -1,0 +1,78 @@
+"""Schemas of `/api/v1/admin/keys`: the API keys of an environment."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bq_server.api.schemas.values import Moment
+from bq_server.sandbox.clocks import Duration
+from bq_server.store.keys import KeyScope
+
+MOST_LIFE = timedelta(days=36_500)
+
+
+def _mortal(value: timedelta) -> timedelta:
+    if value > MOST_LIFE:
+        raise ValueError(f"may be {MOST_LIFE.days:,} days at most")
+    return value
+
+
+Life = Annotated[Duration, AfterValidator(_mortal)]
+"""How long a key is valid."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class KeyIn(_Body):
+    """A new key."""
+
+    scopes: list[KeyScope] = Field(min_length=1, max_length=10)
+    name: str = Field("", max_length=100)
+    expires_in: Life | None = Field(None, description="ISO 8601, such as P90D; for ever when left out.")
+
+
+class KeyRotateIn(_Body):
+    """How a successor takes over."""
+
+    overlap: Life = Field(timedelta(days=1), description="How long the old key stays valid beside the new one.")
+
+
+class KeyAnswer(BaseModel):
+    """A key, without what would open anything."""
+
+    key_id: str
+    environment: Literal["live", "test"]
+    scopes: list[str]
+    name: str
+    created_at: Moment
+    last_used_at: Moment | None = Field(description="To about a minute.")
+    expires_at: Moment | None
+    revoked_at: Moment | None
+    valid: bool = Field(description="Whether it is neither revoked nor past its end.")
+
+
+class KeysAnswer(BaseModel):
+    """The keys of the environment, the newest first."""
+
+    keys: list[KeyAnswer]
+
+
+class NewKeyAnswer(BaseModel):
+    """A key, which is shown only now."""
+
+    key: str
+    key_id: str
+
+
+class KeyRevokedAnswer(BaseModel):
+    """It opens nothing any more."""
+
+    key_id: str
+    revoked: Literal[True] = True
+
+
+KEY_BODY: dict[str, Any] = {"scopes": ["ingest"], "name": "shop", "expires_in": "P90D"}
+KEY_ROTATE_BODY: dict[str, Any] = {"overlap": "PT1H"}

@@ -1,0 +1,74 @@
+"""`bq-server console`: a link that signs in to the console of a server that runs."""
+
+import json
+import sys
+import time
+from typing import Annotated, Literal
+
+import typer
+
+from bq_server.cli.keys import KeyScope, add_key, microseconds
+from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail
+from bq_server.cli.remote import URL, RequestRefused, ask
+
+HONOURED_SECONDS = 10.0
+"""In which a running server knows a key that was just made."""
+
+POLL_SECONDS = 0.2
+MOST_SECONDS = 30 * 86_400
+
+
+def console(
+    env: Annotated[Literal["live", "test"], typer.Option(help="The environment to look at.")] = "test",
+    scope: Annotated[
+        list[KeyScope] | None,
+        typer.Option(help="What may be done there; give it again for more.", show_default="admin"),
+    ] = None,
+    lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long one stays signed in.")] = "PT12H",
+    browser: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open it in a browser; by default on a terminal.")
+    ] = None,
+    url: URL = "http://127.0.0.1:8080",
+    api_key: Annotated[
+        str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in as this key, and make none.")
+    ] = "",
+    data_dir: DATA_DIR = None,
+    config: CONFIG = None,
+) -> None:
+    """Print a link that signs in to the console, once and within 5 minutes.
+
+    A key is made for it in the data directory, named console, that ends with the session; `keys revoke` ends it before.
+    With --api-key none is made, and the server may be on another machine.
+    """
+    life = microseconds("--lasts", lasts)
+    seconds = life // 1_000_000
+    if not 60 <= seconds <= MOST_SECONDS:
+        fail("--lasts may be PT1M at least and P30D at most", code=2)
+    key = api_key or complete(
+        add_key("console", env, scope or [KeyScope.ADMIN], "console", life, data_dir, config, make=False)
+    )
+    made = _link(url, key, seconds, patient=not api_key)
+    link = url.rstrip("/") + made["path"]
+    typer.echo(link)
+    if sys.stdout.isatty() if browser is None else browser:
+        import webbrowser
+
+        if not webbrowser.open(link):
+            typer.echo("bq-server: no browser could be opened here: open the link in yours", err=True)
+
+
+def _link(url: str, key: str, seconds: int, *, patient: bool) -> dict[str, str]:
+    """A new link. A key that was just made is not known to the server at once."""
+    body = json.dumps({"lasts_seconds": seconds}).encode()
+    deadline = time.monotonic() + HONOURED_SECONDS
+    while True:
+        try:
+            found: dict[str, str] = ask(url, "POST", "/api/v1/console/links", key, body)
+        except RequestRefused as error:
+            if error.status != 401 or not patient:
+                fail(str(error))
+            if time.monotonic() > deadline:
+                fail(f"{url} doesn't know the key that was made: does it use another data directory?")
+            time.sleep(POLL_SECONDS)
+        else:
+            return found

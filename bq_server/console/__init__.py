@@ -1,0 +1,1 @@
+"""The built console: the page that `/console` serves, made from `clients/console` by `make console`."""

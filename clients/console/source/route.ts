@@ -1,0 +1,27 @@
+// Where in the console one is: the part of the address after `#`.
+import { useEffect, useState } from "preact/hooks";
+import { part } from "./api";
+
+const read = (): string[] => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The address of a view: `link("participants", "ada")` is `#/participants/ada`. */
+export const link = (...parts: string[]): string => `#/${parts.map(part).join("/")}`;
+
+/** The parts of the address, as they are now. */
+export function useRoute(): string[] {
+  const [route, setRoute] = useState(read);
+  useEffect(() => {
+    const follow = () => setRoute(read());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return route;
+}
