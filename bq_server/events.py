@@ -56,12 +56,18 @@ class Event(NamedTuple):
         return cls(*(event_id, Scope(project, environment), *rest, message_id))
 
 
-def scope_of(payload: bytes, message_id: str) -> Scope | None:
-    """The environment that a message belongs to; None for what is no event of this server."""
+def event_of(payload: bytes, message_id: str) -> Event | None:
+    """The event in a message; None for what is no event of this server."""
     try:
-        return Event.from_payload(payload, message_id).scope
+        return Event.from_payload(payload, message_id)
     except (ValueError, TypeError):
         return None
+
+
+def scope_of(payload: bytes, message_id: str) -> Scope | None:
+    """The environment that a message belongs to; None for what is no event of this server."""
+    event = event_of(payload, message_id)
+    return None if event is None else event.scope
 
 
 _PAYLOAD_FIELDS = len(Event._fields) - 1

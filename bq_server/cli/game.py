@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,6 +71,7 @@ def apply(
         f"{len(plan['added'])} added, {len(plan['changed'])} changed, {len(plan['removed'])} removed, "
         f"{plan['unchanged']} unchanged; {plan['participants_affected']} participants affected"
     )
+    _tell_forecast(plan["forecast"])
     if dry_run:
         return
     if plan["removed"] and not allow_removal and not _is_of_test(api_key):
@@ -126,6 +127,19 @@ def _is_of_test(api_key: str) -> bool:
 
 def _counted(definitions: list[str]) -> str:
     return "1 definition" if len(definitions) == 1 else f"{len(definitions)} definitions"
+
+
+def _tell_forecast(forecast: dict[str, Any] | None) -> None:
+    """What a game will award for facts that are stored."""
+    if not forecast or not forecast["total"]:
+        return
+    for each in forecast["payments"]:
+        badges = f", {each['badges']} badges" if each["badges"] else ""
+        typer.echo(f"pays {each['points']} points{badges} to {each['participants']} participants  ({each['cause']})")
+    if not forecast["payments"]:
+        typer.echo("pays nothing for facts that are stored")
+    if forecast["examined"] < forecast["total"]:
+        typer.echo(f"(so far: {forecast['examined']} of {forecast['total']} participants were looked at in 10 s)")
 
 
 def _follow(url: str, api_key: str) -> None:

@@ -1,10 +1,10 @@
-"""The dead letters of one environment: messages that were accepted and given up, for whoever may look after them."""
+"""The dead letters of one environment: messages that were accepted and can't be processed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bq_server.concurrency.time_slices import TimeSlices
-from bq_server.events import Event, Scope
+from bq_server.events import Event, Scope, event_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 
@@ -26,10 +26,7 @@ class Letter:
 
 def letter_of(letter: DeadLetter) -> Letter:
     """A dead letter with the event in it."""
-    try:
-        return Letter(letter, Event.from_payload(letter.payload, letter.message_id))
-    except (ValueError, TypeError):
-        return Letter(letter, None)
+    return Letter(letter, event_of(letter.payload, letter.message_id))
 
 
 class ScopedDeadLetters:
@@ -57,6 +54,18 @@ class ScopedDeadLetters:
         with unavailable(UNAVAILABLE):
             found = [letter_of(each) for each in await self._letters.get([message_id]) if each.retried_as is None]
         return next((each for each in found if each.scope == scope), None)
+
+    async def of_participant(self, scope: Scope, participant_id: str) -> list[Letter]:
+        """All of a participant, the latest accepted first."""
+        found: list[Letter] = []
+        slices = TimeSlices()
+        with unavailable(UNAVAILABLE):
+            async for each in self._letters.latest_first():
+                await slices.give_way()
+                letter = letter_of(each)
+                if letter.event is not None and (letter.scope, letter.event.participant_id) == (scope, participant_id):
+                    found.append(letter)
+        return found
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
         """Put these back into the stream; returns which."""

@@ -1,8 +1,8 @@
 """Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
 
 import asyncio
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import BaseModel
 
@@ -12,6 +12,7 @@ from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, feed, games, participants, state
 from bq_server.store.database import Connection, Database
@@ -50,6 +51,10 @@ class ApplyPlan:
     """Definitions that are computed anew, in the background, for every participant."""
     participants_affected: int
     """How many participants have a fact that a changed, removed or backfilled definition listens to."""
+    pays_again: list[str]
+    """Definitions that differ from a removed one by nothing but their code and count all facts, in a sentence each."""
+    forecast: Forecast | None = None
+    """What is going to be awarded for stored facts. Only of a dry run."""
 
 
 def definitions_of(game: Game) -> dict[str, BaseModel]:
@@ -68,15 +73,19 @@ class GameChanges:
         self._refold_job = refold_job
         self._ids = ids
         self._clocks = clocks
+        self._forecaster = Forecaster(database, ids, clocks)
 
     async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
         """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
 
-        A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
+        A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays. A
+        dry run also tells what would be awarded for stored facts.
         Raises `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
-            plan = await self._apply(connection, scope, game, backfill=backfill)
+            plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
+        if dry_run:
+            return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed))
         self._refold_job.wake()
         return plan
 
@@ -96,9 +105,12 @@ class GameChanges:
             before = await games.current(connection, scope)
             version = await games.put(connection, scope, document, counts, now)
             if before is None or before.document != document:
-                await _note(connection, scope, now, ApplyPlan(version, list(counts), [], [], 0, [], 0))
+                await _note(connection, scope, now, ApplyPlan(version, list(counts), [], [], 0, [], 0, []))
 
-    async def _apply(self, connection: Connection, scope: Scope, new: Game, *, backfill: bool) -> ApplyPlan:
+    async def _apply(
+        self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
+    ) -> tuple[ApplyPlan, CompiledGame]:
+        """The plan, and the game as it computes the past."""
         now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
         applied = await games.applied(connection, scope)
@@ -113,7 +125,7 @@ class GameChanges:
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
         if not changed and list(before.items()) == list(after.items()):
-            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
+            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0, []), old
         again = [key for key in added if applied.get(key) == REMOVED]
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}
@@ -133,15 +145,30 @@ class GameChanges:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)
         unchanged = len(after) - len(added) - len(changed)
-        plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
+        again_paid = [*_renamed(before, removed, after, added)] if backfill and total else []
+        plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
         await _note(connection, scope, now, plan)
-        return plan
+        return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+
+
+def _renamed(
+    before: Mapping[str, BaseModel], removed: Iterable[str], after: Mapping[str, BaseModel], added: Iterable[str]
+) -> Iterator[str]:
+    """What pays for stored facts what another definition has paid for them, which is to be removed."""
+    gone = {_but_its_code(each, before[each]): each for each in removed}
+    for key in added:
+        if (old := gone.get(_but_its_code(key, after[key]))) is not None:
+            yield f"{key} is {old} under another code: what that has awarded is awarded again"
+
+
+def _but_its_code(key: str, definition: BaseModel) -> str:
+    return key.partition("/")[0] + definition.model_dump_json(exclude={"code", "name"})
 
 
 async def _note(connection: Connection, scope: Scope, now: int, plan: ApplyPlan) -> None:
     """Have the feed tell of it."""
     told = asdict(plan)
-    del told["unchanged"], told["participants_affected"]
+    del told["unchanged"], told["participants_affected"], told["forecast"]
     await feed.add_notices(connection, [NewNotice(scope, "game.changed", now, told)])
 
 

@@ -99,10 +99,13 @@ class GameRunner:
         await self._step(facts, played)
         return played
 
-    async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0) -> None:
+    async def refold(
+        self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
+    ) -> list[tuple[str, PackedEffect]]:
         """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
 
-        What expressions can't read of facts up to the seq `warn_until` is warned of.
+        What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused, by
+        participant.
         """
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
@@ -110,7 +113,9 @@ class GameRunner:
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
+        caused = [(participant_id, effect) for participant_id, _, _, effect in self._changes.caused]
         await self._finish()
+        return caused
 
     def _run(self) -> StepRun:
         return StepRun(self._connection, self._scope, self._game, self._held, self._game_thread.run)

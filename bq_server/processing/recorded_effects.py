@@ -13,7 +13,12 @@ from bq_server.store.facts import StoredFact
 
 async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str, Any]]:
     """What the fact caused when it was processed."""
-    return _dumped(fact, packed_effects(await facts.effects(connection, fact.seq)))
+    return told(fact, await facts.effects(connection, fact.seq))
+
+
+def told(fact: StoredFact, kept: str | None) -> list[dict[str, Any]]:
+    """What the fact caused, from how it is kept."""
+    return _dumped(fact, packed_effects(kept))
 
 
 def packed_effects(kept: str | None) -> list[PackedEffect]:

@@ -43,7 +43,7 @@ class Resetter:
             dead = await self._drain.dead(scope)
             while not await self._remove(scope, game=game, keep_clock=keep_clock):
                 pass
-            await self._backlog.forget_dead(dead)
+            await self._backlog.remove_dead(dead)
 
     async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
         """Remove some facts, or the last of them and all the rest; whether nothing is left."""

@@ -31,6 +31,7 @@ from bq_server.server.composition import (
     Rooms,
     Site,
     follow_game_file,
+    open_privacy,
     open_sandbox,
     open_store,
     open_stream,
@@ -93,6 +94,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     processing = await start_processing(site, store, stream)
     intake = await start_intake(site, store, stream, processing)
     sandbox = open_sandbox(site, store, stream, processing)
+    privacy = open_privacy(site, store, stream, sandbox)
     await follow_game_file(site, processing)
     keyring = await open_door(site, store)
     delivery = await start_delivery(site, store, processing)
@@ -111,7 +113,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         running.log_of_requests,
     )
     await store.database.serve()
-    rooms = Rooms(store, stream, processing, intake, sandbox, delivery)
+    rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
     operations = list(operations_of(*resources(site, rooms, keyring, health, sources)))

@@ -19,6 +19,7 @@ from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.async_intake import AsyncIntake
+from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.message_status import Messages
@@ -26,6 +27,7 @@ from bq_server.ingest.stream_account import StreamAccount
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
+from bq_server.privacy.eraser import Eraser
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
@@ -55,6 +57,7 @@ from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.erasure import StreamErasure
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
@@ -140,6 +143,14 @@ class SandboxRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyRoom:
+    """A person's rights."""
+
+    dead_letters: ScopedDeadLetters
+    eraser: Eraser
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRoom:
     """Who is told outside, and who tells them."""
 
@@ -157,6 +168,7 @@ class Rooms:
     processing: ProcessingRoom
     intake: IntakeRoom
     sandbox: SandboxRoom
+    privacy: PrivacyRoom
     delivery: DeliveryRoom
 
 
@@ -265,6 +277,13 @@ def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: P
         Exporter(database, clocks, __version__),
         Importer(database, processing.processor, processing.game_changes, resetter, site.ids),
     )
+
+
+def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: SandboxRoom) -> PrivacyRoom:
+    """Set up what is done for persons who ask for their rights."""
+    dead_letters, erasure = ScopedDeadLetters(stream.letters), StreamErasure(stream.asking, stream.keys)
+    eraser = Eraser(store.database, sandbox.drain, dead_letters, erasure, store.resets, site.clock)
+    return PrivacyRoom(dead_letters, eraser)
 
 
 async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:

@@ -27,6 +27,7 @@ class HealthChecks:
         self._consumer = rooms.processing.consumer
         self._games = rooms.processing.games
         self._damage = rooms.intake.damage
+        self._eraser = rooms.privacy.eraser
         self._running = running
 
     @property
@@ -46,7 +47,11 @@ class HealthChecks:
     @property
     def cautions(self) -> dict[str, Check]:
         """With these the server is ready, and somebody should look into it."""
-        return {"consumer": self.consumer_caution, "dead_letters": self.dead_letters}
+        return {
+            "consumer": self.consumer_caution,
+            "dead_letters": self.dead_letters,
+            "erasures": self._eraser.caution,
+        }
 
     async def disk(self) -> str | None:
         """Whether there is room for the data."""

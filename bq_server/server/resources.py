@@ -18,9 +18,9 @@ from bq_server.api.resources.leaderboards import LeaderboardsResource
 from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
+from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
-from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.metrics.families import Sources
 from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.server.composition import Rooms, Site
@@ -31,7 +31,7 @@ from bq_server.store import sqlite
 
 def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources) -> list[object]:
     """Every resource whose operations are routed and documented."""
-    processing, intake, sandbox = rooms.processing, rooms.intake, rooms.sandbox
+    processing, intake, sandbox, privacy = rooms.processing, rooms.intake, rooms.sandbox, rooms.privacy
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
     return [
         EventsResource(
@@ -69,7 +69,8 @@ def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, 
             parser,
         ),
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
-        DeadLettersResource(ScopedDeadLetters(rooms.stream.letters)),
+        DeadLettersResource(privacy.dead_letters),
+        PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
     ]

@@ -252,7 +252,7 @@ class Consumer:
         while not self._stopped.done() or failures == 0:
             try:
                 return await self._handle(entries)
-            except Exception as error:  # noqa: BLE001 - the handler tells a bad message by its result
+            except Exception as error:  # noqa: BLE001 - of a bad message the handler returns why
                 if failures == 0:
                     await self._group.reset_deliveries(entries)
                 await self._wait_after(error, failures)
@@ -264,7 +264,7 @@ class Consumer:
         self._report_progress()
 
     async def _finish(self, entries: Sequence[StreamEntry], results: Sequence[EntryResult]) -> None:
-        """Take what is settled out of the stream, and see to the rest."""
+        """Take what is settled out of the stream; dead-letter or put off the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             self._deferred.discard(entry.message_id for entry in entries)

@@ -21,7 +21,7 @@ class DeadLetter:
     """A message that can't be processed."""
 
     message_id: str
-    """The one its sender was told."""
+    """The one its sender got."""
     payload: bytes
     reason: str
     died_at: int

@@ -144,6 +144,8 @@ def test_a_lack_behind_another_error_is_a_lack() -> None:
     assert not is_passing(caught(cause=ZeroDivisionError(), context=MemoryError()))
     assert not is_passing(sqlite3.IntegrityError("UNIQUE"))
     assert not is_passing(RuntimeError("something else"))
+    assert is_passing(ValueError("Not enough memory to allocate buffer for parsing: line 1 column 1 (char 0)"))
+    assert not is_passing(ValueError("unexpected end of data"))
 
 
 async def test_a_store_that_fails_gives_up_no_message(database: Database) -> None:

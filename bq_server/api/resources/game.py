@@ -1,6 +1,7 @@
 """`/api/v1/gamify/admin/game`: the game of an environment."""
 
 import asyncio
+from dataclasses import asdict
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -13,13 +14,16 @@ from bq_server.api.schemas.game import (
     PUT_GAME_BODY,
     ApplyAnswer,
     ApplyQuery,
+    BackfillForecast,
     GameAnswer,
+    PaymentForecast,
     RefoldAnswer,
     WarningAnswer,
 )
 from bq_server.game.document.check import Mistake, check
 from bq_server.game.document.definitions import Game
 from bq_server.moments import format_timestamp
+from bq_server.processing.forecast import Forecast
 from bq_server.processing.game_changes import GameChanges
 from bq_server.refusals import FieldError, Refusal
 from bq_server.store import games
@@ -69,7 +73,8 @@ class GameResource:
             unchanged=applied.unchanged,
             recomputed=applied.recomputed,
             participants_affected=applied.participants_affected,
-            warnings=[str(mistake) for mistake in checked.warnings],
+            forecast=None if applied.forecast is None else _forecast(applied.forecast),
+            warnings=[*(str(mistake) for mistake in checked.warnings), *applied.pays_again],
         )
         return json_response(answer)
 
@@ -112,6 +117,15 @@ class GameResource:
             ],
         )
         return json_response(answer)
+
+
+def _forecast(found: Forecast) -> BackfillForecast:
+    return BackfillForecast(
+        payments=[PaymentForecast(**asdict(each)) for each in found.payments],
+        participants=found.participants,
+        examined=found.examined,
+        total=found.total,
+    )
 
 
 def _field_error(mistake: Mistake) -> FieldError:

@@ -1,11 +1,10 @@
 """`/api/v1/sandbox`: what only test environments may do."""
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from tempfile import SpooledTemporaryFile
+from contextlib import asynccontextmanager
 from time import monotonic
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from bq_server.api.bodies import NDJSON, read_body
 from bq_server.api.call import Call
@@ -28,6 +27,7 @@ from bq_server.api.schemas.sandbox import (
     ResetAnswer,
     ResetIn,
 )
+from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, FieldError, Refusal
@@ -41,11 +41,6 @@ from bq_server.sandbox.resetter import Resetter
 
 DRAIN_SECONDS = 30.0
 """Longest that a move of the clock, an export or an import waits for what was accepted before."""
-
-MOST_EXPORT_BYTES_IN_MEMORY = 8 << 20
-
-PIECE_BYTES = 64 << 10
-"""What of an export is kept in memory before a temporary file takes it, and what is sent at once."""
 
 MOST_IMPORT_BYTES = 64 << 20
 
@@ -203,14 +198,8 @@ class SandboxResource:
     async def export(self, call: Call) -> Response:
         """The environment's game, participants and facts, as NDJSON."""
         call.in_sandbox()
-        # Whole before the first byte is sent: a slow reader must neither hold the environment nor see it emptied.
-        with ExitStack() as stack:
-            file = stack.enter_context(SpooledTemporaryFile(MOST_EXPORT_BYTES_IN_MEMORY))
-            async with self._drained(call):
-                async for line in self._exporter.lines(call.scope):
-                    file.write(line)
-            stack.pop_all()
-        return StreamingResponse(_pieces(file), media_type="application/x-ndjson")
+        async with self._drained(call):
+            return await spooled(self._exporter.lines(call.scope), "application/x-ndjson")
 
     @operation(
         "POST",
@@ -246,14 +235,6 @@ class SandboxResource:
         own = self._clocks.own(call.scope)
         now = format_timestamp(self._clocks.now(call.scope))
         return json_response(ClockAnswer(now=now, frozen=own is not None and own.frozen, real=own is None))
-
-
-async def _pieces(file: "SpooledTemporaryFile[bytes]") -> AsyncIterator[bytes]:
-    """The whole file, which is closed then."""
-    with file:
-        file.seek(0)
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
 
 def _beyond(name: str) -> Refusal:

@@ -39,6 +39,8 @@ class Course:
     rolling: int | None
     """How long it runs from enrolment, in microseconds; none without such an end."""
     enrolled: Moment | None = None
+    opens: int | None = None
+    """Before that, in microseconds since the epoch, nothing counts: who enters earlier has the whole time from then."""
     tip: Progress = field(init=False)
     base: Progress = field(init=False)
     """The state before the tail."""
@@ -121,7 +123,11 @@ class Course:
     @property
     def expires_at(self) -> int | None:
         """When a rolling course ends, for one who is enrolled."""
-        return None if self.rolling is None or self.enrolled is None else self.enrolled.at + self.rolling
+        return None if self.enrolled is None else self.ends(self.enrolled)
+
+    def ends(self, entry: Moment) -> int | None:
+        """When a rolling course ends for one who enters at a moment."""
+        return None if self.rolling is None else max(entry.at, self.opens or entry.at) + self.rolling
 
     def is_before_entry(self, moment: Moment) -> bool:
         """Whether one who had to enrol hadn't yet."""
@@ -129,7 +135,8 @@ class Course:
 
     def would_lose(self, entry: Moment) -> bool:
         """Whether a rolling course that began at an earlier moment would end before what it keeps."""
-        return self.rolling is not None and self.end is not None and self.end.at >= entry.at + self.rolling
+        ends = self.ends(entry)
+        return ends is not None and self.end is not None and self.end.at >= ends
 
     def enrol(self, moment: Moment) -> None:
         """Enter the course; the earliest entry counts."""

@@ -259,9 +259,8 @@ class QuestRule(Rule):
 
     def _starts_alone(self, restart: Moment, course: Course) -> bool:
         """Whether a course that begins earlier ends before the first fact known, which began it until now."""
-        if self.explicit or self.rolling is None or course.enrolled is None:
-            return False
-        return restart.at + self.rolling <= course.enrolled.at
+        ends = course.ends(restart)
+        return not self.explicit and ends is not None and course.enrolled is not None and ends <= course.enrolled.at
 
     def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
         """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
@@ -274,8 +273,7 @@ class QuestRule(Rule):
         if not self.explicit and self.rolling is None:
             return whole
         since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
-        until = None if self.rolling is None else since.at + self.rolling
-        return Replay(whole.fact_types, since.at, whole.prefixes, until=until)
+        return Replay(whole.fact_types, since.at, whole.prefixes, until=self._course().ends(since))
 
     def _sets(self) -> Replay:
         """The members of the sets kept in cells, and no facts."""
@@ -305,7 +303,7 @@ class QuestRule(Rule):
         progress = standing.progress
         progress.done = [None if done is None else end for done in progress.done]
         progress.marks = dict.fromkeys(progress.marks, end)
-        course = Course(self.quest, self.explicit, self.rolling, enrolled=end)
+        course = self._course(end)
         course.base, course.base_end = progress, end
         for key in members or ():
             part, _, member = key.removeprefix(keys.members(self.key)).partition("/")
@@ -313,6 +311,9 @@ class QuestRule(Rule):
                 course.take_member(int(part), member)
         course.tip = progress.copy()
         return QuestState(course.tip, course=course)
+
+    def _course(self, enrolled: Moment | None = None) -> Course:
+        return Course(self.quest, self.explicit, self.rolling, enrolled, self.bounds.starts_at)
 
     def _is_own(self, cell: Cell | None) -> bool:
         return cell is not None and cell.get("rev") == self.revision
@@ -323,7 +324,7 @@ class QuestRule(Rule):
     def _fresh(self, *, ordered: bool) -> QuestState:
         if not ordered:
             return QuestState(Progress.empty(self.quest))
-        course = Course(self.quest, self.explicit, self.rolling)
+        course = self._course()
         return QuestState(course.tip, course=course)
 
     def _load(self, cell: Cell | None) -> QuestState:
@@ -332,6 +333,6 @@ class QuestRule(Rule):
         if "e" not in cell:
             newest = Moment(*cell["k"]) if cell["k"] is not None else None
             return QuestState(Progress.load(cell["p"]), newest)
-        course = Course(self.quest, self.explicit, self.rolling)
+        course = self._course()
         course.load(cell)
         return QuestState(course.tip, course=course)
