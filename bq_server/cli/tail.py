@@ -71,8 +71,7 @@ def line_of(item: "FeedItem") -> str:
             if data["properties"]:
                 told += "  " + printable(as_json(data["properties"]))
             if data["effects"]:
-                effects = ", ".join(printable(in_brief(each)) for each in data["effects"])
-                told += "  " + typer.style(f"-> {effects}", fg="green")
+                told += "  " + typer.style(f"-> {printable(in_brief(data['effects']))}", fg="green")
         case "message.dead":
             name, who = printable(data["event_name"]), printable(data["participant_id"])
             told = typer.style(f"dead {data['message_id']} {name} {who}: {printable(data['reason'])}", fg="red")

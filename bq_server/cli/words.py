@@ -1,6 +1,7 @@
 """Events and effects as lines for a person."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -30,15 +31,26 @@ def in_words(effect: dict[str, Any]) -> str:
             return str(kind)
 
 
-def in_brief(effect: dict[str, Any]) -> str:
-    """An effect in few words, beside others on one line."""
+_FIRST = ("points", "badge", "tier", "milestone", "challenge", "streak")
+"""What a person looks for, before the rest."""
+
+
+def in_brief(effects: Iterable[dict[str, Any]]) -> str:
+    """Effects on one line: what was given first, a leaderboard once for all its windows."""
+    ordered = sorted(effects, key=lambda each: _FIRST.index(each["type"]) if each["type"] in _FIRST else len(_FIRST))
+    return ", ".join(dict.fromkeys(map(_briefly, ordered)))
+
+
+def _briefly(effect: dict[str, Any]) -> str:
     match effect["type"]:
         case "points":
             return f"{effect['amount']:+} points"
         case "badge":
             return f"badge {effect['name']}"
+        case "streak":
+            return f"streak {effect['code']} {effect['current']}"
         case "leaderboard":
-            return f"{effect['code']} {effect['score']:g}"
+            return f"leaderboard {effect['code']}"
         case _:
             return in_words(effect)
 

@@ -20,6 +20,9 @@ PAGE = 100
 PAGES_KEPT = 8
 """Most feeds are at the end: what one has read, the others need too."""
 
+PAGE_SECONDS = 1.0
+"""How long they need it: longer, and a participant who was erased would still be told of."""
+
 
 class TooManyFeeds(Exception):
     """No more feeds may be opened. The message says why."""
@@ -45,7 +48,7 @@ class Feeds(Generic[T]):
         self._most_per_key = most_per_key
         self._by_key: Counter[str] = Counter()
         self.counts = FeedCounts()
-        self._pages: OrderedDict[tuple[Scope, int, Position], Sequence[T]] = OrderedDict()
+        self._pages: OrderedDict[tuple[Scope, int, Position], tuple[float, Sequence[T]]] = OrderedDict()
         self._turn = asyncio.Lock()
         self.ended = False
         """Whether all feeds are to end, because the server stops."""
@@ -89,13 +92,16 @@ class Feeds(Generic[T]):
         """What came next in an environment; empty when nothing did. Raises `StoreUnavailable`."""
         key = scope, self._resets.get(scope, 0), after
         async with self._turn:
-            if (kept := self._pages.get(key)) is not None:
-                return kept
+            now = asyncio.get_running_loop().time()
+            while self._pages and next(iter(self._pages.values()))[0] < now:
+                self._pages.popitem(last=False)
+            if key in self._pages:
+                return self._pages[key][1]
             async with self._database.read() as connection:
                 found = await feed.page(connection, scope, after, PAGE)
             page = [self._told(each) for each in found]
             if page:  # until a reset, what comes after a place never changes, unless nothing came yet
-                self._pages[key] = page
+                self._pages[key] = now + PAGE_SECONDS, page
                 if len(self._pages) > PAGES_KEPT:
                     self._pages.popitem(last=False)
         return page

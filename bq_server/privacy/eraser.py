@@ -14,7 +14,7 @@ from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, participants
+from bq_server.store import erasures, feed, participants
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.stream.erasure import StreamErasure
@@ -78,7 +78,8 @@ class Eraser:
             letters = await self._dead_letters.of_participant(scope, participant_id)
             async with self._database.read() as connection:
                 reference = await participants.reference(connection, scope, participant_id)
-            if reference is None and not letters:
+                notices = await feed.notices_of(connection, scope, participant_id)
+            if reference is None and not letters and not notices:
                 raise unknown(scope)
             await self._drop(scope, letters)
             facts = await self._remove(act, scope, participant_id, reference, len(letters))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums
+from bq_server.store import checksums, feed
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -67,6 +67,7 @@ async def remove(
     own = scope._asdict() | {"participant_id": participant_id}
     for query in (_queries.remove_tries, _queries.remove_deliveries, _queries.step_back):
         await query(connection, **own)
+    await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:
         for query in (

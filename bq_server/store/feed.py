@@ -1,7 +1,7 @@
 """What happened in an environment, in the order in which it was committed: facts, and notices of all else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from bq_server.events import Scope
@@ -108,6 +108,18 @@ async def remove_notices(connection: Connection, scope: Scope) -> None:
     await connection.run(lambda writing: _queries.remove_notices(writing, **scope._asdict()))
 
 
+async def notices_of(connection: Connection, scope: Scope, participant_id: str) -> list[NoticeHappened]:
+    """The notices about a participant, the oldest first."""
+    about = scope._asdict() | {"participant_id": participant_id}
+    return await connection.run(lambda reading: [_notice(row) for row in _queries.notices_of(reading, **about)])
+
+
+async def remove_notices_of(connection: Connection, scope: Scope, participant_id: str) -> None:
+    """Forget the notices about a participant who is erased."""
+    about = scope._asdict() | {"participant_id": participant_id}
+    await connection.run(lambda writing: _queries.remove_notices_of(writing, **about))
+
+
 def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happened]:
     # In one transaction: what was committed between the two would be passed over.
     reading.execute("BEGIN")
@@ -132,9 +144,9 @@ def _merged(
     following = next(waiting, None)
     for fact in (*facts, None):
         while following is not None and (fact is None or following[0] < fact.seq):
-            _, notice, kind, participant_id, event_name, noted_at, data = following
-            position = Position(seq, notice)
-            found.append(NoticeHappened(position, kind, participant_id, event_name, noted_at, loads_own(data)))
+            told = _notice(following)
+            notice = told.position.notice
+            found.append(replace(told, position=Position(seq, notice)))
             following = next(waiting, None)
         if fact is not None:
             caused = effects.get(fact.seq)
@@ -144,3 +156,8 @@ def _merged(
             seq = fact.seq
             found.append(FactHappened(Position(seq, notice), fact, caused))
     return found
+
+
+def _notice(row: tuple[Any, ...]) -> NoticeHappened:
+    after_seq, notice, kind, participant_id, event_name, noted_at, data = row
+    return NoticeHappened(Position(after_seq, notice), kind, participant_id, event_name, noted_at, loads_own(data))

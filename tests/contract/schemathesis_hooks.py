@@ -4,6 +4,8 @@ from typing import Any
 
 import schemathesis
 
+FEED = "/api/v1/feed"
+
 
 @schemathesis.serializer("application/x-ndjson")
 def ndjson(_: Any, value: Any) -> bytes:
@@ -12,7 +14,16 @@ def ndjson(_: Any, value: Any) -> bytes:
 
 
 @schemathesis.hook
+def before_load_schema(_: Any, raw_schema: Any) -> None:
+    """Say what the events of the feed are in its own way: a schema for each event, and one for its data."""
+    content = raw_schema["paths"][FEED]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    message = {"$ref": "#/components/schemas/FeedMessage"}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": message}
+    content["schema"] = {"type": "object", "properties": {"data": data}, "required": ["data", "event"]}
+
+
+@schemathesis.hook
 def before_call(_: Any, case: Any, __: Any) -> None:
     """Let the feed end with what is there."""
-    if case.operation.path == "/api/v1/feed" and case.query.get("follow") in (None, True, "true"):
+    if case.operation.path == FEED and case.query.get("follow") in (None, True, "true"):
         case.query["follow"] = "false"

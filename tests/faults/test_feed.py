@@ -170,6 +170,15 @@ def test_a_dead_letter_is_told_once_however_often_it_is_tried(data_dir: Path) ->
         assert [each.type for each in everything(server.url, server.key, type="message.dead")] == ["message.dead"] * 2
         assert everything(server.url, server.key, participant_id="ada") == []
         assert len(everything(server.url, server.key, participant_id="bob")) == 2
+        # What is told of a person is theirs, also when the letter itself is gone.
+        until("it is set aside again", lambda: server.request("GET", letter).status_code == 200)
+        assert server.request("DELETE", letter).status_code == 200
+        asked: Json = {"participant_id": "bob"}
+        exported = server.request("POST", "/admin/participants/export", json=asked).json()
+        assert [each["data"] for each in exported["notices"]] == [dead.data["data"]] * 2
+        assert server.request("POST", "/admin/participants/erase", json=asked).status_code == 200
+        until("bob is told of no more", lambda: everything(server.url, server.key, participant_id="bob") == [])
+        assert server.request("POST", "/admin/participants/export", json=asked).status_code == 404
         assert server.stop() == 0
 
 

@@ -25,6 +25,7 @@ from bq_server.api.schemas.personal_data import (
     PersonalDelivery,
     PersonalFact,
     PersonalMessage,
+    PersonalNotice,
     PersonalPlace,
     PersonalProfile,
 )
@@ -40,7 +41,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import shown, told
 from bq_server.refusals import Code
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, ledger, participants, state
+from bq_server.store import erasures, feed, ledger, participants, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.participants import Participant
 
@@ -136,7 +137,8 @@ class PersonalDataResource:
         async with self._database.read() as connection, state.snapshot(connection):
             known = await participants.find(connection, scope, participant_id)
             reference = await participants.reference(connection, scope, participant_id)
-            if reference is None and not waiting and not letters:
+            notices = await feed.notices_of(connection, scope, participant_id)
+            if reference is None and not waiting and not letters and not notices:
                 raise unknown(scope)
             answer = PersonalDataAnswer(
                 participant_id=participant_id,
@@ -160,6 +162,10 @@ class PersonalDataResource:
                         state=each.state,
                     )
                     for each in await erasures.deliveries_of(connection, scope, participant_id)
+                ],
+                notices=[
+                    PersonalNotice(type=each.kind, noted_at=format_timestamp(each.noted_at), data=each.data)
+                    for each in notices
                 ],
                 facts=[],
             )

@@ -30,5 +30,13 @@ ON CONFLICT (cause) DO NOTHING;
 -- name: remove_old_notices(most)!
 DELETE FROM notices WHERE notice <= (SELECT max(notice) FROM notices) - :most;
 
+-- name: notices_of(project, environment, participant_id)
+SELECT after_seq, notice, kind, participant_id, event_name, noted_at, data FROM notices
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id
+ORDER BY notice;
+
+-- name: remove_notices_of(project, environment, participant_id)!
+DELETE FROM notices WHERE project = :project AND environment = :environment AND participant_id = :participant_id;
+
 -- name: remove_notices(project, environment)!
 DELETE FROM notices WHERE project = :project AND environment = :environment;

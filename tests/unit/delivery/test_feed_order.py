@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bq_server.api.schemas.feed import ChosenType, FeedType
 from bq_server.cli.listen import FORWARDED
+from bq_server.cli.words import in_brief
 from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.processing.announcements import EVENT_TYPES, event_type_of
@@ -75,6 +76,12 @@ def test_an_effect_is_the_same_event_however_it_is_read() -> None:
     effects = EFFECTS.validate_python([{**each, **common} for each in EVERY_EFFECT])
     assert [type_of_shown(each) for each in EVERY_EFFECT] == [event_type_of(packed(each, 0)) for each in effects]
     assert {type_of_shown(each) for each in EVERY_EFFECT} - {None} == {*FORWARDED} - {"fact.created"}
+
+
+def test_a_line_says_what_was_given_first_and_a_leaderboard_once() -> None:
+    scored = [{**EVERY_EFFECT[-1], "window": each} for each in ("daily", "all_time")]
+    assert in_brief([*scored, *EVERY_EFFECT[:2]]) == "+1 points, badge A, leaderboard a"
+    assert all(in_brief([each]) for each in EVERY_EFFECT)
 
 
 def test_what_can_be_chosen_and_forwarded_is_what_webhooks_tell() -> None:
