@@ -34,6 +34,11 @@ class Settings(BaseModel):
     game: Path | None = Field(
         None, description="Game document applied to the test environment at the start and whenever it changes."
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]",
+        description="Collector that traces are sent to, by OTLP over HTTP as JSON, such as http://127.0.0.1:4318.",
+    )
     http_lane: Literal["on", "off"] = Field(
         "on", description="Whether the two hot routes have a way of their own, beside the ASGI server."
     )

@@ -3,6 +3,7 @@
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis.asyncio as redis
 
@@ -59,6 +60,9 @@ from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
+
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
 
 
 class GameUnusable(Exception):
@@ -207,11 +211,24 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account)
 
 
-async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
+async def start_tracing(site: Site) -> "Tracer | None":
+    """Begin to send traces, if somebody wants them; nothing of it is loaded otherwise."""
+    endpoint = site.settings.otlp_endpoint
+    if endpoint is None:
+        return None
+    from bq_server.tracing.exporter import SpanExporter
+    from bq_server.tracing.tracer import Tracer
+
+    tracer = Tracer(site.clock, secrets.token_bytes)
+    await site.stack.enter_async_context(background(SpanExporter(tracer, endpoint, __version__).run()))
+    return tracer
+
+
+async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tracer: "Tracer | None") -> ProcessingRoom:
     """Begin to turn messages into facts, and to refold what changes of the game left to do."""
     games = Games()
     processor = Processor(store.database, site.ids, store.clocks, games)
-    handler = MessageProcessor(processor, site.clock).process
+    handler = MessageProcessor(processor, site.clock, tracer).process
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
     consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals)
@@ -222,7 +239,9 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     return ProcessingRoom(games, processor, consumer, refold_job, game_changes)
 
 
-async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
+async def start_intake(
+    site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, tracer: "Tracer | None"
+) -> IntakeRoom:
     """Begin to take events in, and to watch what becomes of those that were."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await stack.enter_async_context(background(stream.account.run()))
@@ -238,14 +257,14 @@ async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, process
     known = KnownFacts(store.database)
     stack.push_async_callback(known.close)
     counts, claims = IntakeCounts(), EventClaims(stream.keys, store.resets)
-    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts)
-    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts)
+    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts, tracer)
+    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts, tracer)
     stack.push_async_callback(sync_intake.close)
     messages = Messages(store.database, stream.lookup, stream.account)
-    return IntakeRoom(counts, _parser(site, store, counts), writer, async_intake, sync_intake, messages, damage)
+    return IntakeRoom(counts, _parser(site, store, counts, tracer), writer, async_intake, sync_intake, messages, damage)
 
 
-def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser:
+def _parser(site: Site, store: StoreRoom, counts: IntakeCounts, tracer: "Tracer | None") -> RequestParser:
     settings = site.settings
     return RequestParser(
         Drafter(site.ids, store.clocks),
@@ -257,6 +276,7 @@ def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser
             PLAIN if settings.text_plain_events else frozenset(),
         ),
         counts,
+        tracer,
     )
 
 
