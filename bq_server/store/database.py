@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from bq_server.concurrency.notifier import Notifier
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
 from bq_server.store.references import References
@@ -108,6 +109,8 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
+        self.commits = Notifier()
+        """Beats after every commit of this process."""
 
     @classmethod
     @asynccontextmanager
@@ -157,6 +160,7 @@ class Database:
                         await self._writer.run(self._roll_back)
                     else:
                         await self._writer.execute("COMMIT")
+                        self.commits.beat()
                 except BaseException:
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
