@@ -65,7 +65,7 @@ async def remove(
 ) -> None:
     """Take out all that is kept of a participant beside facts; remember that somebody was erased, but not whom."""
     own = scope._asdict() | {"participant_id": participant_id}
-    for query in (_queries.remove_tries, _queries.remove_deliveries, _queries.step_back):
+    for query in (_queries.remove_tries, _queries.remove_deliveries, _queries.remove_notices, _queries.step_back):
         await query(connection, **own)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:
@@ -108,3 +108,9 @@ async def deliveries_of(connection: Connection, scope: Scope, participant_id: st
     """What webhook endpoints were told of a participant, or are to be told."""
     rows = _queries.deliveries_of(connection, **scope._asdict(), participant_id=participant_id)
     return [KeptDelivery(*row) async for row in rows]
+
+
+async def notices_of(connection: Connection, scope: Scope, participant_id: str) -> list[tuple[str, int, str]]:
+    """What the feed tells of a participant beside facts: kind, moment in microseconds since the epoch, and JSON."""
+    rows = _queries.notices_of(connection, **scope._asdict(), participant_id=participant_id)
+    return [(kind, noted_at, data) async for kind, noted_at, data in rows]

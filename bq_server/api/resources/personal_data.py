@@ -25,6 +25,7 @@ from bq_server.api.schemas.personal_data import (
     PersonalDelivery,
     PersonalFact,
     PersonalMessage,
+    PersonalNotice,
     PersonalPlace,
     PersonalProfile,
 )
@@ -161,6 +162,10 @@ class PersonalDataResource:
                         state=each.state,
                     )
                     for each in await erasures.deliveries_of(connection, scope, participant_id)
+                ],
+                notices=[
+                    PersonalNotice(kind=kind, noted_at=format_timestamp(noted_at), data=from_json(data))
+                    for kind, noted_at, data in await erasures.notices_of(connection, scope, participant_id)
                 ],
                 facts=[],
             )

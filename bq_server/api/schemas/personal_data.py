@@ -83,6 +83,14 @@ class PersonalDelivery(BaseModel):
     state: str
 
 
+class PersonalNotice(BaseModel):
+    """What the feed tells beside facts, such as a dead letter."""
+
+    kind: str
+    noted_at: Moment
+    data: dict[str, Any]
+
+
 class PersonalDataAnswer(BaseModel):
     """Everything that is kept of one participant."""
 
@@ -96,6 +104,7 @@ class PersonalDataAnswer(BaseModel):
     waiting: list[PersonalMessage] = Field(description="What was accepted and is not a fact yet.")
     dead_letters: list[DeadLetterAnswer]
     webhook_deliveries: list[PersonalDelivery]
+    notices: list[PersonalNotice] = Field(description="What the feed tells beside facts.")
     facts: list[PersonalFact] = Field(description="In the order of event time.")
 
 

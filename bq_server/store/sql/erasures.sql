@@ -43,6 +43,9 @@ DELETE FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoi
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 );
 
+-- name: remove_notices(project, environment, participant_id)!
+DELETE FROM notices WHERE project = :project AND environment = :environment AND participant_id = :participant_id;
+
 -- name: recount_waiting(project, environment)!
 UPDATE webhook_endpoints SET waiting = (
     SELECT count(*) FROM webhook_deliveries
@@ -72,6 +75,10 @@ UPDATE erasures SET cleaned_at = :cleaned_at WHERE erasure <= :until AND cleaned
 SELECT fact_rows.*, facts.effects FROM facts JOIN fact_rows ON fact_rows.seq = facts.seq
 WHERE facts.participant = :participant AND (facts.occurred_at, facts.seq) > (:occurred_at, :seq)
 ORDER BY facts.occurred_at, facts.seq LIMIT :limit;
+
+-- name: notices_of(project, environment, participant_id)
+SELECT kind, noted_at, data FROM notices
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id ORDER BY notice;
 
 -- name: deliveries_of(project, environment, participant_id)
 SELECT delivery_id, endpoint_id, event_type, fact_id, created_at, state FROM webhook_deliveries
