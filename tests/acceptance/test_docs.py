@@ -22,7 +22,7 @@ from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GROUPS = ["", "keys", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
+GROUPS = ["", "keys", "audit", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
 
 
 def settings_table() -> str:
