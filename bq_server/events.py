@@ -36,6 +36,8 @@ class Event(NamedTuple):
     """The type of the fact when it is one of ours (`system.*`), not a client's event."""
     message_id: str | None = None
     """Its id in the stream; none for an event that came by the sync path."""
+    traceparent: str | None = None
+    """Its context (W3C Trace Context), where it is traced."""
 
     @property
     def fact_type(self) -> str:
@@ -43,17 +45,23 @@ class Event(NamedTuple):
         return self.system_type or "custom." + self.event_name
 
     def to_payload(self) -> bytes:
-        """The event as one stream field: its fields in order, but for the message id, which the stream gives."""
+        """The event as one stream field: its fields in order, but for the message id, which the stream gives.
+
+        Only where it is traced, its context follows.
+        """
+        if self.traceparent is not None:
+            return to_json((*self[:_PAYLOAD_FIELDS], self.traceparent))
         return to_json(self[:_PAYLOAD_FIELDS])
 
     @classmethod
     def from_payload(cls, payload: bytes, message_id: str) -> Self:
         """Read what `to_payload` wrote. Raises `ValueError` for anything else."""
         fields: Any = from_json(payload)
-        if not isinstance(fields, list) or len(fields) != _PAYLOAD_FIELDS:
+        if not isinstance(fields, list) or len(fields) not in (_PAYLOAD_FIELDS, _PAYLOAD_FIELDS + 1):
             raise ValueError("the message is not an event of this server")
+        traceparent = fields.pop() if len(fields) > _PAYLOAD_FIELDS else None
         event_id, (project, environment), *rest = fields
-        return cls(*(event_id, Scope(project, environment), *rest, message_id))
+        return cls(*(event_id, Scope(project, environment), *rest, message_id, traceparent))
 
 
 def event_of(payload: bytes, message_id: str) -> Event | None:
@@ -70,4 +78,4 @@ def scope_of(payload: bytes, message_id: str) -> Scope | None:
     return None if event is None else event.scope
 
 
-_PAYLOAD_FIELDS = len(Event._fields) - 1
+_PAYLOAD_FIELDS = len(Event._fields) - 2

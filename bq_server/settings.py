@@ -42,6 +42,11 @@ class Settings(BaseModel):
     game: Path | None = Field(
         None, description="Game document that is applied to the test environment at the start and whenever it changes."
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]",
+        description="Collector that traces are sent to, by OTLP over HTTP as JSON, such as http://127.0.0.1:4318.",
+    )
     http_lane: Literal["on", "off"] = Field(
         "on", description="Whether a lean HTTP/1.1 protocol answers the two hot routes in front of the ASGI server."
     )

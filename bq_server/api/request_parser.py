@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +25,9 @@ from bq_server.ingest.validation import (
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.refusals import FieldError, Refusal, field_errors
 
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -46,12 +49,15 @@ class RequestParser:
     limits: Limits
     bodies: BodyLimits
     counts: IntakeCounts = field(default_factory=IntakeCounts)
+    tracer: "Tracer | None" = None
+    """None where nothing is traced."""
 
     async def one(self, call: Call) -> Event:
         """The event of a single or sync request. Raises `Refusal`."""
         limits = self.bodies
         body = await read_body(call.request, limits.single, limits.seconds, also=limits.events_also)
-        return self.event(call.scope, body, _header_key(call))
+        event = self.event(call.scope, body, _header_key(call))
+        return event if self.tracer is None else self.tracer.begin(event, call.request.headers.get("traceparent"))
 
     def event(self, scope: Scope, body: bytes, header_key: str | None) -> Event:
         """The one event of a body. Raises `Refusal`."""
@@ -68,6 +74,9 @@ class RequestParser:
         slices = TimeSlices()
         for _ in self.read_into(events, call.scope, body):
             await slices.give_way()
+        if self.tracer is not None:
+            header = call.request.headers.get("traceparent")
+            events.valid.update({place: self.tracer.begin(each, header) for place, each in events.valid.items()})
         return events
 
     def read_into(self, events: BatchEvents, scope: Scope, body: bytes) -> Iterator[None]:

@@ -5,7 +5,7 @@ The facts are the authority on idempotency keys, for ever. The stream's claims c
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from bq_server.events import Event
 from bq_server.ingest.known_facts import KnownFacts
@@ -16,6 +16,9 @@ from bq_server.stream.claims import EventClaims
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Appended, AppendResult, Dead, Gone, Message, Writer
+
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
 
 
 class AsyncIntake:
@@ -28,12 +31,15 @@ class AsyncIntake:
         claims: EventClaims,
         lookup: MessageLookup,
         counts: IntakeCounts,
+        tracer: "Tracer | None" = None,
     ) -> None:
+        """`tracer`: None where nothing is traced."""
         self._known = known
         self._writer = writer
         self._claims = claims
         self._lookup = lookup
         self._counts = counts
+        self._tracer = tracer
 
     async def accept(self, events: Sequence[Event]) -> list[Accepted | NotAccepted]:
         """Put the events into the stream, all in one step; returns one result for each.
@@ -41,9 +47,14 @@ class AsyncIntake:
         When this returns they are as durable as the stream is.
         """
         with unavailable():
-            if not any(event.idempotency_key for event in events):
-                return list(cast("Sequence[Accepted]", await self._append(events))) if events else []
-            return await self._accept_keyed(events)
+            results: list[Accepted | NotAccepted] = []
+            if any(event.idempotency_key for event in events):
+                results = await self._accept_keyed(events)
+            elif events:
+                results = list(cast("Sequence[Accepted]", await self._append(events)))
+            if self._tracer is not None:
+                self._tracer.accepted(events)
+            return results
 
     def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotAccepted]]:
         """As `accept`, for a caller that is no task: the future of the results.

@@ -6,6 +6,7 @@ Their keys are claimed all the same: an equal event may be on its way through th
 import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.events import Event
@@ -22,6 +23,10 @@ GROUP_EVENTS = 200
 WAITING_EVENTS = 5_000
 
 
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
+
+
 class SyncIntake:
     """Makes facts of events at once. Raises `Refusal` with a 503 code when the server can't take events now."""
 
@@ -33,7 +38,10 @@ class SyncIntake:
         claims: SyncClaims,
         lookup: MessageLookup,
         counts: IntakeCounts,
+        tracer: "Tracer | None" = None,
     ) -> None:
+        """`tracer`: None where nothing is traced."""
+        self._tracer = tracer
         self._known = known
         self._processor = processor
         self._event_claims = event_claims
@@ -64,6 +72,8 @@ class SyncIntake:
                     conflict = conflicts[position]
                     assert isinstance(conflict, NotAccepted)  # noqa: S101
                     results.append(conflict)
+            if self._tracer is not None:
+                self._tracer.accepted(events)
             return [self._counted(result) for result in results]
 
     async def record_guarded(self, event: Event, guard: Guard, note: Note | None = None) -> RecordedFact | NotAccepted:

@@ -1,4 +1,4 @@
-"""Eraser a participant: from the facts, from all that follows from them, from the stream, and from the files.
+"""Erasing a participant: from the facts, from all that follows from them, from the stream, and from the files.
 
 What was accepted of the participant before is waited for, and goes with the rest. An event that comes afterwards under
 the same name is the first of somebody new.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,6 +13,9 @@ from bq_server.moments import SECOND
 from bq_server.processing.faults import is_passing
 from bq_server.processing.processor import Conflict, Outcome, Processor
 from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
+
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
 
 log = structlog.get_logger("bq_server.processing.message_batch")
 
@@ -41,7 +45,9 @@ class _Trial:
 class MessageProcessor:
     """Processes messages, and remembers of those that wait what they have failed of."""
 
-    def __init__(self, processor: Processor, clock: Clock) -> None:
+    def __init__(self, processor: Processor, clock: Clock, tracer: "Tracer | None" = None) -> None:
+        """`tracer`: None where nothing is traced."""
+        self._tracer = tracer
         self._processor = processor
         self._clock = clock
         self._trials: dict[str, _Trial] = {}
@@ -60,9 +66,13 @@ class MessageProcessor:
                 events[position] = Event.from_payload(entry.payload, entry.known_as)
             except (ValueError, TypeError) as error:
                 results[position] = f"it can't be read: {error}"
+        began = self._clock()
         outcomes = await self._processor.process_many(list(events.values()))
         for position, outcome in zip(events, outcomes, strict=True):
             results[position] = self._result(entries[position].known_as, outcome)
+            if self._tracer is not None:
+                failed = repr(outcome) if isinstance(outcome, Exception) else ""
+                self._tracer.processed(events[position], began, failed)
         return results
 
     def _result(self, message_id: str, outcome: Outcome | Exception) -> EntryResult:

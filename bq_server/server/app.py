@@ -39,6 +39,7 @@ from bq_server.server.composition import (
     start_delivery,
     start_intake,
     start_processing,
+    start_tracing,
 )
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
@@ -92,8 +93,9 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     _take(site)
     store = await open_store(site)
     stream = await open_stream(site, store)
-    processing = await start_processing(site, store, stream)
-    intake = await start_intake(site, store, stream, processing)
+    tracer = await start_tracing(site)
+    processing = await start_processing(site, store, stream, tracer)
+    intake = await start_intake(site, store, stream, processing, tracer)
     sandbox = open_sandbox(site, store, stream, processing)
     privacy = open_privacy(site, store, stream, sandbox)
     await follow_game_file(site, processing)

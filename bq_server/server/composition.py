@@ -3,6 +3,7 @@
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis.asyncio as redis
 
@@ -64,6 +65,9 @@ from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
+
+if TYPE_CHECKING:
+    from bq_server.tracing.tracer import Tracer
 
 
 class GameUnusable(Exception):
@@ -214,12 +218,25 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account)
 
 
-async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
+async def start_tracing(site: Site) -> "Tracer | None":
+    """Start sending traces if there is an endpoint; otherwise nothing of it is loaded."""
+    endpoint = site.settings.otlp_endpoint
+    if endpoint is None:
+        return None
+    from bq_server.tracing.exporter import SpanExporter
+    from bq_server.tracing.tracer import Tracer
+
+    tracer = Tracer(site.clock, secrets.token_bytes)
+    await site.stack.enter_async_context(background(SpanExporter(tracer, endpoint, __version__).run()))
+    return tracer
+
+
+async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tracer: "Tracer | None") -> ProcessingRoom:
     """Start turning messages into facts, and finish refolds of earlier game changes."""
     games = Games()
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
     processor = Processor(store.database, site.ids, store.clocks, games, caps)
-    handler = MessageProcessor(processor, site.clock).process
+    handler = MessageProcessor(processor, site.clock, tracer).process
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
     note = DeadNotices(store.database, store.clocks).note
@@ -233,7 +250,9 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing)
 
 
-async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
+async def start_intake(
+    site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, tracer: "Tracer | None"
+) -> IntakeRoom:
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await stack.enter_async_context(background(stream.account.run()))
@@ -249,14 +268,14 @@ async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, process
     known = KnownFacts(store.database)
     stack.push_async_callback(known.close)
     counts, claims = IntakeCounts(), EventClaims(stream.keys, store.resets)
-    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts)
-    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts)
+    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts, tracer)
+    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts, tracer)
     stack.push_async_callback(sync_intake.close)
     messages = Messages(store.database, stream.lookup, stream.account)
-    return IntakeRoom(counts, _parser(site, store, counts), writer, async_intake, sync_intake, messages, damage)
+    return IntakeRoom(counts, _parser(site, store, counts, tracer), writer, async_intake, sync_intake, messages, damage)
 
 
-def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser:
+def _parser(site: Site, store: StoreRoom, counts: IntakeCounts, tracer: "Tracer | None") -> RequestParser:
     settings = site.settings
     return RequestParser(
         Drafter(site.ids, store.clocks),
@@ -268,6 +287,7 @@ def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser
             PLAIN if settings.text_plain_events else frozenset(),
         ),
         counts,
+        tracer,
     )
 
 

@@ -164,7 +164,9 @@ def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listene
     status = ConnectionStatus(limits, most, running.connection_counts)
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
-    enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
+    # What is traced needs headers that the lane doesn't look at.
+    lean = settings.http_lane == "on" and settings.otlp_endpoint is None
+    enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if lean else None
     return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
 
 

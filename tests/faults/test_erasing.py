@@ -12,6 +12,7 @@ import redis
 
 from bq_server.events import Event, Scope
 from bq_server.refusals import Code
+from bq_server.store.sqlite import connect
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, Project, event
 from tests.support.game import counting, paying
@@ -87,6 +88,12 @@ def lived(bq: Project, data_dir: Path) -> None:
     bq.send(act(OTHER))
     assert bq.post("/gamify/points/award", {"participant_id": WHO, "amount": 5}).status_code in (200, 201)
     bq.drain()
+    with closing(connect(str(data_dir / "facts.sqlite3"))) as database:
+        database.execute(
+            "INSERT INTO notices (project, environment, after_seq, kind, participant_id, noted_at, data)"
+            " VALUES ('default', 'test', 0, 'message.dead', ?, 1, ?)",
+            (WHO, json.dumps({"city": CITY})),
+        )
     assert bq.message(sent[0])["status"] == "processed"
     with closing(redis.Redis(unix_socket_path=str(data_dir / "stream" / "valkey.sock"))) as stream:
         letter = Event("evt_dead", Scope("default", "test"), "act", WHO, "{}", 1, 1, f"dead-{WHO}", "0" * 32)
@@ -189,6 +196,7 @@ def test_an_export_has_everything_of_one_and_nothing_of_another(server: ServerPr
     assert [each["properties"]["city"] for each in found["waiting"]] == [CITY]
     assert [each["message_id"] for each in found["dead_letters"]] == ["17-0"]
     assert found["webhook_deliveries"]
+    assert [each["data"] for each in found["notices"]] == [{"city": CITY}]
     shown = run("participants", "export", OTHER, "--url", server.url, "--api-key", server.key)
     other = json.loads(shown.stdout)
     assert (len(other["facts"]), WHO in shown.stdout) == (1, False)

@@ -104,7 +104,7 @@ class PersonalDataAnswer(BaseModel):
     waiting: list[PersonalMessage] = Field(description="What was accepted and is not a fact yet.")
     dead_letters: list[DeadLetterAnswer]
     webhook_deliveries: list[PersonalDelivery]
-    notices: list[PersonalNotice]
+    notices: list[PersonalNotice] = Field(description="What the feed reports beside facts.")
     facts: list[PersonalFact] = Field(description="In the order of event time.")
 
 
