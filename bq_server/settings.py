@@ -1,13 +1,16 @@
 """Every setting once: its flag, its `BQ_*` variable and its TOML key all come from the fields here."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 _ORIGIN = re.compile(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 """As a browser writes it, or every one."""
+
+_RATE_LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,5})")
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -20,6 +23,10 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
+    tls_cert: Path | None = Field(
+        None, description="Certificate with its chain (PEM), reloaded when it changes: the server speaks only HTTPS."
+    )
+    tls_key: Path | None = Field(None, description="Private key of the certificate (PEM, without a password).")
     data_dir: Path = Field(Path("bq-data"), description="Directory for the facts, the keys and the stream.")
     redis_url: SecretStr | None = Field(
         None,
@@ -29,14 +36,33 @@ class Settings(BaseModel):
         "bq", min_length=1, max_length=100, description="Prefix of every key in the stream server."
     )
     dev_key: SecretStr | None = Field(
-        None,
-        description="A bq_test_ key (32 hex characters after the prefix) with every scope, valid while set.",
+        None, description="A bq_test_ key (32 hex characters after the prefix) with every scope, valid while set."
     )
     game: Path | None = Field(
         None, description="Game document that is applied to the test environment at the start and whenever it changes."
     )
     http_lane: Literal["on", "off"] = Field(
         "on", description="Whether a lean HTTP/1.1 protocol answers the two hot routes in front of the ASGI server."
+    )
+    behind_proxy: bool = Field(
+        False, description="A proxy in front terminates TLS: don't warn about listening without it."
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Networks of proxies whose forwarding header is trusted (10.0.0.0/8,::1), separated by commas.",
+    )
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        "x-forwarded-for", description="Header in which trusted proxies pass the client's address."
+    )
+    rate_limit_per_key: str | None = Field(
+        None,
+        description="Requests per key in a number of seconds, such as 1000/60; `keys limit` overrides it for a key.",
+    )
+    rate_limit_per_address: str | None = Field(
+        None, description="Requests per address in a number of seconds, such as 100/60; not for this machine's own."
+    )
+    wrong_keys_per_address: str = Field(
+        "30/60", description="Wrong keys per address in a number of seconds before 429; or off."
     )
     max_connections: int = Field(
         4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
@@ -76,6 +102,14 @@ class Settings(BaseModel):
         64 * KiB, ge=2, description="Largest properties object of one event, in bytes of compact JSON."
     )
     max_nesting: int = Field(32, ge=1, le=100, description="Deepest nesting of objects and arrays in properties.")
+    max_event_names: int = Field(
+        10_000,
+        ge=1,
+        description="Most event names per environment in the catalogue; events with other names are facts too.",
+    )
+    max_event_properties: int = Field(
+        100_000, ge=1, description="Most properties, by type, over all event names of an environment in the catalogue."
+    )
     max_batch_events: int = Field(100, ge=1, le=1000, description="Most events in one batch.")
     idempotency_window_hours: int = Field(
         24,
@@ -99,12 +133,18 @@ class Settings(BaseModel):
         10, gt=0, description="Seconds that requests in flight have to finish after SIGINT or SIGTERM."
     )
 
-    @field_validator("data_dir", "game", mode="before")
+    @field_validator("data_dir", "game", "tls_cert", "tls_key", mode="before")
     @classmethod
     def _names_a_path(cls, value: Any) -> Any:
         if value == "":
             raise ValueError("must name a path; '.' is the working directory")
         return value
+
+    @model_validator(mode="after")
+    def _has_both_parts_of_tls(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("--tls-cert and --tls-key are given together")
+        return self
 
     @field_validator("cors_origins")
     @classmethod
@@ -112,6 +152,18 @@ class Settings(BaseModel):
         for origin in origins_of(value):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin: https:// or http://, a host in lower case, perhaps a port")
+        return value
+
+    @field_validator("rate_limit_per_key", "rate_limit_per_address", "wrong_keys_per_address")
+    @classmethod
+    def _is_a_rate_limit(cls, value: str | None) -> str | None:
+        rate_limit_of(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        networks_of(value)
         return value
 
     @field_validator("dev_key")
@@ -154,6 +206,36 @@ class Settings(BaseModel):
 
         loaded = Loaded(**flags)
         return cls.model_construct(**{name: getattr(loaded, name) for name in cls.model_fields})
+
+
+class RateLimit(NamedTuple):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"{self.requests}/{self.seconds}" if self.requests else OFF
+
+
+OFF = "off"
+NO_RATE_LIMIT = RateLimit(0, 1)
+"""Of a key that may send without a limit, also where others have one."""
+
+
+def rate_limit_of(text: str | None) -> RateLimit | None:
+    """What a setting says; None for none. Raises `ValueError`."""
+    if text is None or text == OFF:
+        return None
+    found = _RATE_LIMIT.fullmatch(text)
+    if found is None:
+        raise ValueError("must be requests and seconds with a slash between them, such as 1000/60, or off")
+    return RateLimit(int(found[1]), int(found[2]))
+
+
+def networks_of(setting: str | None) -> list[IPv4Network | IPv6Network]:
+    """The networks that `trusted_proxies` names. Raises `ValueError`."""
+    return [ip_network(each.strip()) for each in setting.split(",")] if setting else []
 
 
 def origins_of(setting: str | None) -> frozenset[str]:

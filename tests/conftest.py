@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from bq_server.clock import system_clock
 from bq_server.ids import IdSource
@@ -16,6 +17,10 @@ from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from tests.support.client import Project
 from tests.support.process import ServerProcess, run
+
+# How long an example takes is the machine's affair.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 PROJECTS = 800
 KEYS: dict[str, tuple[KeyScope, ...]] = {

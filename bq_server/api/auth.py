@@ -1,4 +1,4 @@
-"""API keys: 401 without a valid one, 403 without the scope."""
+"""API keys: the valid ones, and what a request carries."""
 
 import asyncio
 import hmac
@@ -10,7 +10,6 @@ import structlog
 from starlette.requests import Request
 
 from bq_server.clock import Clock
-from bq_server.refusals import Code, Refusal
 from bq_server.store import keys
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.keys import ApiKey, KeyScope
@@ -39,8 +38,8 @@ class Keyring:
         self._used: set[str] = set()
         """The ids of keys used since that was last stored."""
         self._by_prefix: dict[str, list[ApiKey]] = {}
-        self._known: dict[str, ApiKey] | None = None
-        """By id; None before the first look."""
+        self._known: dict[str, ApiKey] = {}
+        """Those that were valid at the last look, by id."""
         self._looked_at = 0.0
         """By the event loop's clock."""
         self._looking = asyncio.Lock()
@@ -56,17 +55,16 @@ class Keyring:
             if key.is_valid(now):
                 by_prefix.setdefault(key.sha256[:8], []).append(key)
         self._by_prefix = by_prefix
-        self._tell_changes({key.key_id: key for keys in by_prefix.values() for key in keys})
+        self._tell_ends({key.key_id: key for keys in by_prefix.values() for key in keys})
 
-    def _tell_changes(self, valid: dict[str, ApiKey]) -> None:
-        """Log which keys a command has created or revoked, because the command itself has no log."""
+    def _tell_ends(self, valid: dict[str, ApiKey]) -> None:
+        """Log which keys came to their end: nobody did that, and so no audit log has it."""
         known, self._known = self._known, valid
-        if known is not None:
-            for key_id in valid.keys() - known.keys():
-                _log_change("key_created", valid[key_id])
-            now = self._clock()
-            for key_id in known.keys() - valid.keys():
-                _log_change("key_revoked" if known[key_id].is_valid(now) else "key_expired", known[key_id])
+        now = self._clock()
+        for key_id in known.keys() - valid.keys():
+            key = known[key_id]
+            if not key.is_valid(now):
+                admin.info("admin.done", action="key_expired", environment=key.scope.environment, **keys.described(key))
 
     async def keep_fresh(self) -> None:
         """Refresh until cancelled; while the store can't be read, the keys known last stay valid."""
@@ -119,30 +117,11 @@ class Keyring:
         return None
 
 
-def authenticate(request: Request, keyring: Keyring, needed: KeyScope) -> ApiKey:
-    """The key of the request. Raises `Refusal`: unauthenticated, without telling why, or forbidden."""
-    presented = _presented(request, needed)
-    key = None if presented is None else keyring.find(presented)
-    if key is None:
-        detail = "Send a valid API key in the X-API-Key header; `bq-server keys create` makes one."
-        raise Refusal(Code.UNAUTHENTICATED, detail)
-    request.scope["bq.key_id"] = key.key_id
-    if not key.allows(needed):
-        held = ", ".join(sorted(key.scopes))
-        detail = f"This needs the scope {needed}, and the key has {held}: make one with --scope {needed}."
-        raise Refusal(Code.FORBIDDEN, detail)
-    return key
-
-
-def _presented(request: Request, needed: KeyScope) -> str | None:
+def presented_key(request: Request, needed: KeyScope) -> str | None:
+    """The key that a request carries, valid or not."""
     key = request.headers.get("x-api-key")
     if key is None and needed == "metrics":
         # Prometheus before 2.55 can send no header of ours, but a bearer token.
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
     return key
-
-
-def _log_change(action: str, key: ApiKey) -> None:
-    environment, scopes = key.scope.environment, " ".join(sorted(key.scopes))
-    admin.info("admin.done", action=action, environment=environment, key_id=key.key_id, scopes=scopes, name=key.name)

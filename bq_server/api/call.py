@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from typing import Generic
 
-import structlog
 from starlette.requests import Request
 from typing_extensions import TypeVar
 
 from bq_server.api.middleware.envelope import path_parameter
 from bq_server.api.schemas.values import Query
+from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.refusals import Code, Refusal
+from bq_server.store.audit_log import Act, Actor
 from bq_server.store.keys import ApiKey
-
-admin = structlog.get_logger("bq_server.admin")
 
 Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
 
@@ -26,26 +25,19 @@ class Call(Generic[Q]):
     key: ApiKey | None
     """The key that opened the door; none where none is needed."""
     query: Q
+    clock: Clock
+    """The server's, whatever clock the environment has."""
 
     @property
     def scope(self) -> Scope:
         """The environment that the key acts on."""
         return self.key.scope if self.key is not None else Scope("", "")
 
-    def record(self, action: str, **about: object) -> None:
-        """Log what was done that is no event, once it is done: by which key, where and what.
-
-        `about` names no participant, because a log can't be made to forget one; ids of facts lead to them.
-        """
+    def act(self, action: str) -> Act:
+        """Something that is no event and is to be done for this call: who does it keeps it in the audit log."""
         state = self.request.scope
-        admin.info(
-            "admin.done",
-            action=action,
-            environment=self.scope.environment,
-            key_id=state.get("bq.key_id"),
-            request_id=state.get("bq.request_id"),
-            **about,
-        )
+        actor = Actor(state.get("bq.key_id"), None, state.get("bq.address"), state.get("bq.request_id"))
+        return Act(action, self.scope, actor, self.clock)
 
     def in_sandbox(self) -> None:
         """Raises `Refusal` for a key of the live environment."""

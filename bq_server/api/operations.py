@@ -73,7 +73,7 @@ class Operation:
         """All refusals this operation may answer, in the order of their statuses."""
         codes = set(self.codes)
         if self.scope is not None:
-            codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.VALIDATION_FAILED}
+            codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.VALIDATION_FAILED, Code.RATE_LIMITED}
             codes |= {Code.STORE_UNAVAILABLE, Code.GAME_UNREADABLE}
         if self.body is not None:
             codes |= {Code.INVALID_JSON, Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE}

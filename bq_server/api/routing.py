@@ -7,10 +7,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bq_server.api.auth import Keyring, authenticate
+from bq_server.api.admission import Admission
 from bq_server.api.bodies import discard_body
 from bq_server.api.call import Call
-from bq_server.api.headers import require_single
 from bq_server.api.operations import Operation
 from bq_server.api.problems import as_refusal, problem_response
 from bq_server.api.schemas.values import Query
@@ -20,7 +19,7 @@ from bq_server.moments import format_timestamp
 from bq_server.refusals import FieldError, Refusal, in_words, path
 
 
-def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) -> list[Route]:
+def routes(operations: Sequence[Operation], admission: Admission, clocks: Clocks) -> list[Route]:
     """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has.
 
     Answers of an environment that has its own clock carry what it shows.
@@ -29,13 +28,13 @@ def routes(operations: Sequence[Operation], keyring: Keyring, clocks: Clocks) ->
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
-        Route(url, _endpoint(url, methods, keyring, clocks), methods=list(methods), include_in_schema=False)
+        Route(url, _endpoint(url, methods, admission, clocks), methods=list(methods), include_in_schema=False)
         for url, methods in by_path.items()
     ]
 
 
 def _endpoint(
-    url: str, methods: Mapping[str, Operation], keyring: Keyring, clocks: Clocks
+    url: str, methods: Mapping[str, Operation], admission: Admission, clocks: Clocks
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         request.scope["bq.route"] = url
@@ -43,10 +42,9 @@ def _endpoint(
         key = None
         try:
             if operation.scope is not None:
-                require_single(request)
-                await keyring.expect(request.headers.get("x-api-key"))
-                key = authenticate(request, keyring, operation.scope)
-            response = await operation.handle(Call(request, key, _query(request, operation.query)))
+                await admission.keyring.expect(request.headers.get("x-api-key"))
+                key = admission.admit(request, operation.scope)
+            response = await operation.handle(Call(request, key, _query(request, operation.query), clocks.real))
         except Refusal as refusal:
             await discard_body(request)
             response = problem_response(request, refusal)
@@ -57,6 +55,8 @@ def _endpoint(
             response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
         if key is not None and (shown := sandbox_clock(clocks, key.scope)):
             response.headers["X-Sandbox-Clock"] = shown
+        if (standing := request.scope.get("bq.rate")) is not None:
+            response.headers.update(standing.headers)
         return response
 
     return endpoint

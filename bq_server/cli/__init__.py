@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bq_server.cli import (
+    audit,
     backup,
     dead,
     doctor,
@@ -60,6 +61,7 @@ app.command("restore")(backup.restore)
 app.command("tail")(tail.tail)
 app.command("listen")(listen.listen)
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")
 app.add_typer(events.app, name="events")
 app.add_typer(facts.app, name="facts")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 PLACES = ["data_dir", "redis_url", "redis_prefix"]
 REASON_CHARACTERS = 80
+AT_ONCE = 500
+"""Messages handled while the store is held, and named in one entry of the audit log."""
 
 app = typer.Typer(help="Manage dead letters: accepted messages that can't be processed.", no_args_is_help=True)
 
@@ -70,7 +73,8 @@ def retry(settings: Settings, message_ids: IDS = None, every: EVERY = False) -> 
 
     Each keeps its id. It becomes a fact, or a dead letter again.
     """
-    done = complete(_handle(settings, message_ids, every=every, how=lambda letters: letters.retry))
+    how = _Handling("dead_letters_retried", "dead retry", lambda letters: letters.retry)
+    done = complete(_handle(settings, message_ids, every=every, how=how))
     typer.echo(f"{_counted(done)} put back into the stream")
 
 
@@ -87,7 +91,8 @@ def drop(
         if not typer.get_text_stream("stdin").isatty():
             fail("this removes accepted events permanently: confirm with --yes")
         typer.confirm("This removes accepted events permanently. Continue?", abort=True)
-    done = complete(_handle(settings, message_ids, every=every, how=lambda letters: letters.drop))
+    how = _Handling("dead_letters_dropped", "dead drop", lambda letters: letters.drop)
+    done = complete(_handle(settings, message_ids, every=every, how=how))
     typer.echo(f"{_counted(done)} removed")
 
 
@@ -154,18 +159,34 @@ async def _every(settings: Settings) -> "list[Letter]":
         return [letter_of(each) async for each in letters.latest_first()]
 
 
-async def _handle(
-    settings: Settings,
-    message_ids: list[str] | None,
-    *,
-    every: bool,
-    how: "Callable[[DeadLetters], Callable[[list[str]], Awaitable[list[str]]]]",
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Handling:
+    """What is done with messages."""
+
+    action: str
+    command: str
+    by: "Callable[[DeadLetters], Callable[[list[str]], Awaitable[list[str]]]]"
+
+
+async def _handle(settings: Settings, message_ids: list[str] | None, *, every: bool, how: _Handling) -> list[str]:
+    from bq_server.clock import system_clock
+    from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.store.audit_log import Act, Actor
+    from bq_server.store.database_copy import kept
+
     if bool(message_ids) == every:
         fail("give message ids, or --all", code=2)
     async with _letters(settings) as letters:
         chosen = message_ids or [each.message_id async for each in letters.latest_first()]
-        done = await how(letters)(chosen)
+        act = Act(how.action, None, Actor(command=how.command), system_clock)
+        done: list[str] = []
+        for start in range(0, len(chosen), AT_ONCE):
+            # While the store is held, so that nothing is done that can't be written down.
+            with kept(DataDirectory(settings.data_dir).database, act) as (_, about):
+                some = await how.by(letters)(chosen[start : start + AT_ONCE])
+                if some:
+                    about |= {"messages": len(some), "message_ids": some}
+            done += some
     if message_ids and (missing := [each for each in message_ids if each not in done]):
         fail(f"there is no dead letter {', '.join(missing)}: `bq-server dead list` shows the ids")
     return done

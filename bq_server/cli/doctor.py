@@ -146,13 +146,15 @@ def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Findi
     from bq_server.clock import system_clock
     from bq_server.moments import format_timestamp
     from bq_server.runtime.diagnosis import Finding
+    from bq_server.store.audit_log import Act, Actor
     from bq_server.store.database import StoreUnavailable
     from bq_server.store.database_copy import acknowledge_losses, open_losses
 
     try:
         found = open_losses(directory.database)
         if acknowledge and found:
-            acknowledge_losses(directory.database, system_clock())
+            act = Act("losses_acknowledged", None, Actor(command="doctor --acknowledge"), system_clock)
+            acknowledge_losses(directory.database, system_clock(), act)
     except StoreUnavailable as error:
         yield Finding("problem", "losses", str(error))
         return

@@ -12,7 +12,10 @@ from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 
 if TYPE_CHECKING:
     from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.settings import RateLimit
+    from bq_server.store.audit_log import Act
     from bq_server.store.database import Database
+    from bq_server.store.keys import ApiKey
 
 
 class KeyScope(StrEnum):
@@ -44,6 +47,10 @@ def create(
         str | None,
         typer.Option(metavar="DURATION", help="How long the key is valid, such as P90D; by default for ever."),
     ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(metavar="LIMIT", help="Requests and seconds, such as 1000/60, or off; else as the server says."),
+    ] = None,
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
@@ -55,13 +62,17 @@ def create(
     from bq_server.store import keys
 
     lasts = None if expires_in is None else _microseconds("--expires-in", expires_in)
+    limit = None if rate_limit is None else _rate_limit("--rate-limit", rate_limit)
 
     async def add() -> str:
         key, now = keys.generate(env, secrets.token_bytes), system_clock()
         scopes: tuple[keys.KeyScope, ...] = tuple(item.value for item in dict.fromkeys(scope))
         expires_at = None if lasts is None else now + lasts
         async with _database(data_dir, config) as database, database.transaction() as connection:
-            await keys.add(connection, key, scopes, name, IdSource(), now, expires_at=expires_at)
+            added = await keys.add(
+                connection, key, scopes, name, IdSource(), now, expires_at=expires_at, rate_limit=limit
+            )
+            await _act("key_created", "create", added).keep(connection, **keys.described(added))
         return key
 
     typer.echo(complete(add()))
@@ -83,11 +94,10 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
 
     rows = []
     for key in complete(every()):
-        times = (key.created_at, key.last_used_at, key.expires_at, key.revoked_at)
-        rows.append(
-            (key.key_id, key.scope.environment, " ".join(sorted(key.scopes)), key.name, *(told(each) for each in times))
-        )
-    print_table(("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked"), rows)
+        times = [told(each) for each in (key.created_at, key.last_used_at, key.expires_at, key.revoked_at)]
+        limit = "" if key.rate_limit is None else str(key.rate_limit)
+        rows.append((key.key_id, key.scope.environment, " ".join(sorted(key.scopes)), key.name, *times, limit))
+    print_table(("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked", "limit"), rows)
 
 
 @app.command()
@@ -113,12 +123,43 @@ def rotate(
                 return None
             environment: Literal["live", "test"] = "live" if old.scope.environment == "live" else "test"
             new = keys.generate(environment, secrets.token_bytes)
-            return new if await keys.rotate(connection, old, new, IdSource(), system_clock(), lasts) else None
+            added = await keys.rotate(connection, old, new, IdSource(), system_clock(), lasts)
+            if added is None:
+                return None
+            await _act("key_rotated", "rotate", added).keep(connection, **keys.described(added), in_place_of=key_id)
+            return new
 
     key = complete(succeed())
     if key is None:
         fail(f"there is no valid key {key_id}: `bq-server keys list` shows the ids")
     typer.echo(key)
+
+
+@app.command("limit")
+def limit_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
+    limit: Annotated[
+        str, typer.Argument(metavar="LIMIT", help="Requests and seconds, such as 1000/60; off; or default.")
+    ],
+    data_dir: DATA_DIR = None,
+    config: CONFIG = None,
+) -> None:
+    """Give a key a rate limit of its own, none at all, or again the one of the server. In force within seconds."""
+    from bq_server.store import keys
+
+    wanted = None if limit == "default" else _rate_limit("LIMIT", limit)
+
+    async def put() -> bool:
+        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
+            key = next((each for each in await keys.every(connection) if each.key_id == key_id), None)
+            if key is None:
+                return False
+            await keys.limit(connection, key_id, wanted)
+            await _act("key_limited", "limit", key).keep(connection, key=key_id, rate_limit=limit)
+            return True
+
+    if not complete(put()):
+        fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
 
 
 @app.command()
@@ -133,10 +174,32 @@ def revoke(
 
     async def end() -> bool:
         async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
-            return await keys.revoke(connection, key_id, system_clock())
+            key = next((each for each in await keys.every(connection) if each.key_id == key_id), None)
+            if key is None:
+                return False
+            if key.revoked_at is None:
+                await keys.revoke(connection, key_id, system_clock())
+                await _act("key_revoked", "revoke", key).keep(connection, **keys.described(key))
+            return True
 
     if not complete(end()):
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
+
+
+def _act(action: str, command: str, key: "ApiKey") -> "Act":
+    from bq_server.clock import system_clock
+    from bq_server.store.audit_log import Act, Actor
+
+    return Act(action, key.scope, Actor(command=f"keys {command}"), system_clock)
+
+
+def _rate_limit(option: str, text: str) -> "RateLimit":
+    from bq_server.settings import NO_RATE_LIMIT, rate_limit_of
+
+    try:
+        return rate_limit_of(text) or NO_RATE_LIMIT
+    except ValueError as error:
+        fail(f"{option} {text!r} {error}", code=2)
 
 
 def _microseconds(option: str, text: str) -> int:

@@ -101,8 +101,11 @@ def load(flags: dict[str, Any], config: Path | None) -> Settings:
         return Settings.load(flags, config)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
-            name = str(item["loc"][0])
             message = item["msg"].removeprefix("Value error, ")
+            if not item["loc"]:
+                typer.echo(f"bq-server: {message}", err=True)
+                continue
+            name = str(item["loc"][0])
             if item["type"] == "extra_forbidden":
                 typer.echo(f"bq-server: {config}: there is no setting {name}", err=True)
             else:

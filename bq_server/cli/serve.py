@@ -28,9 +28,11 @@ def serve(settings: Settings) -> None:
 
 def announce(settings: Settings, listening: "socket.socket", running: "ServerState") -> None:
     """Print the banner: where the server is, what it keeps where, and a first request that works when pasted."""
+    from bq_server.server.run import IN_CLEAR_ADVICE, is_exposed
+
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    url = f"http://{shown}:{port}"
+    url = f"{'http' if settings.tls_cert is None else 'https'}://{shown}:{port}"
     lines = [
         "",
         f"  bq-server  {url}/api/v1",
@@ -38,6 +40,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         f"  data       {settings.data_dir.resolve()}",
         f"  durability {running.promise()}",
         *(f"  elsewhere  {said}" for said in running.elsewhere),
+        *([f"  in clear   {IN_CLEAR_ADVICE}"] if is_exposed(settings) else []),
         "",
     ]
     key = running.new_key

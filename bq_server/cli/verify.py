@@ -89,6 +89,7 @@ async def _replay(directory: "DataDirectory") -> None:
     from bq_server.audit.verification import Verifier
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
+    from bq_server.store.audit_log import Act, Actor
 
     async with _opened(directory, may_migrate=True, code=1) as database:
         verifier, rebuilder = Verifier(database), Rebuilder(database, IdSource(), system_clock)
@@ -101,6 +102,9 @@ async def _replay(directory: "DataDirectory") -> None:
             strays = await rebuilder.strays(scope)
             gone = f"; {strays} places taken off rankings" if strays else ""
             typer.echo(f"{_name(scope)}: {done} participants replayed, {changed} of them changed{gone}")
+            act = Act("state_replayed", scope, Actor(command="replay"), system_clock)
+            async with database.transaction() as connection:
+                await act.keep(connection, participants=done, changed=changed)
 
 
 @dataclass(slots=True)

@@ -110,12 +110,19 @@ class Http2(H2Protocol):
         return window
 
 
+def agreed_protocol(transport: asyncio.BaseTransport) -> str | None:
+    """What was agreed with TLS to be spoken; None where nothing was, and without TLS."""
+    secure = transport.get_extra_info("ssl_object")
+    return None if secure is None else secure.selected_alpn_protocol()
+
+
 class Protocols:
     """The protocol of a connection, as `ProtocolWrapper` is: HTTP/1 until the client asks for HTTP/2."""
 
-    def __init__(self, *parts: Any) -> None:
+    def __init__(self, agreed: str | None, *parts: Any) -> None:
+        """`agreed`: what was agreed with TLS."""
         self._parts = parts
-        self.protocol: Http1 | Http2 = Http1(*parts)
+        self.protocol: Http1 | Http2 = Http2(*parts) if agreed == "h2" else Http1(*parts)
 
     async def initiate(self) -> None:
         """Begin."""
@@ -195,12 +202,13 @@ class HypercornConnection(TCPServer):
             server = parse_socket_addr(socket.family, socket.getsockname())
             async with TaskGroup(self.loop) as self._task_group:
                 self.protocol = Protocols(
+                    agreed_protocol(self.writer.transport),
                     self.app,
                     self.config,
                     self.context,
                     self._task_group,
                     ConnectionState(self.state),
-                    False,
+                    self.writer.get_extra_info("sslcontext") is not None,
                     client,
                     server,
                     self.protocol_send,

@@ -11,9 +11,11 @@ import structlog
 
 from bq_server.api.problems import problem_reply
 from bq_server.concurrency.notifier import Notifier
-from bq_server.connections.hypercorn import HypercornConnection
+from bq_server.connections.hypercorn import HypercornConnection, agreed_protocol
+from bq_server.connections.tls import Handshake
 from bq_server.ids import IdSource
 from bq_server.lane.answers import Date, encode
+from bq_server.lane.connection import address_of
 from bq_server.metrics.counts import ConnectionCounts
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.descriptors import RESERVE, in_use
@@ -111,9 +113,9 @@ class Listener:
         self._serve = serve
         self._enter = enter
         self._loop = asyncio.get_running_loop()
-        self._open: dict[asyncio.Transport, Open] = {}
+        self._open: dict[asyncio.Transport | Handshake, Open] = {}
         self._by_address: Counter[str] = Counter()
-        self._turned_away: dict[asyncio.Transport, int] = {}
+        self._turned_away: dict[asyncio.Transport | Handshake, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = Date()
         self._released = Notifier()
@@ -124,10 +126,25 @@ class Listener:
         """For a new connection."""
         return _Straight(self) if self._enter is None else self._enter(self)
 
-    def admit(self, transport: asyncio.Transport, guest: Guest) -> bool:
+    def secured(self, before: Handshake, transport: asyncio.Transport) -> None:
+        """TLS is agreed: HTTP/2 is for Hypercorn, and HTTP/1.1 begins as it does without TLS."""
+        if (counted := self._open.pop(before, None)) is None:
+            transport.abort()
+            return
+        self._open[transport] = counted
+        if agreed_protocol(transport) == "h2":
+            self.hand_over(transport, b"")
+            return
+        protocol = self.protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+    def admit(self, transport: asyncio.Transport | Handshake, guest: Guest) -> bool:
         """Count the connection in; or else answer it that it can't be served, and let it go."""
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if (counted := self._open.get(transport)) is not None:
+            counted.guest = guest  # it was counted before TLS was agreed
+            return True
+        address = address_of(transport)
         limits = self._status.limits
         if len(self._open) >= limits.total:
             self._turn_away(transport, f"as many connections are open as may be, {limits.total}")
@@ -141,7 +158,7 @@ class Listener:
         self._status.counts.admitted += 1
         return True
 
-    def release(self, transport: asyncio.Transport) -> None:
+    def release(self, transport: asyncio.Transport | Handshake) -> None:
         """The connection is gone."""
         gone = self._open.pop(transport, None)
         self._turned_away.pop(transport, None)
@@ -194,12 +211,14 @@ class Listener:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(self._tasks, timeout=seconds)
 
-    def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
+    def _turn_away(self, transport: asyncio.Transport | Handshake, reason: str) -> None:
         self._status.counts.turned_away += 1
         now = self._loop.time()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
             log.warning("connections.full", reason=reason)
+        if isinstance(transport, Handshake):
+            return  # what is said without TLS, nobody would understand
         transport.set_protocol(_TurnedAway(self, transport))
         if len(self._turned_away) >= TURNED_AWAY:
             transport.abort()

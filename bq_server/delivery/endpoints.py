@@ -13,6 +13,7 @@ from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
 from bq_server.store import webhooks
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 from bq_server.store.outbox import NewDelivery
 from bq_server.store.webhooks import Endpoint
@@ -74,7 +75,7 @@ class Endpoints:
             raise UnknownEndpoint(endpoint_id)
         return found
 
-    async def create(self, scope: Scope, url: str, event_types: frozenset[str], description: str) -> Endpoint:
+    async def create(self, act: Act, scope: Scope, url: str, event_types: frozenset[str], description: str) -> Endpoint:
         """Make an endpoint, which is told of what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
         await self._look_at(url)
         now = self._clocks.real()
@@ -84,11 +85,13 @@ class Endpoints:
             if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
             await webhooks.add(connection, endpoint)
+            await act.keep(connection, endpoint_id=endpoint.endpoint_id)
         self.tell_changed()
         return endpoint
 
     async def change(
         self,
+        act: Act,
         scope: Scope,
         endpoint_id: str,
         *,
@@ -113,22 +116,25 @@ class Endpoints:
         )
         async with self._database.transaction() as connection:
             await webhooks.change(connection, changed)
+            await act.keep(connection, endpoint_id=endpoint_id)
         self.tell_changed()
         return await self.get(scope, endpoint_id)
 
-    async def rotate(self, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
+    async def rotate(self, act: Act, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
         """Give it a new secret; for so long both sign. Raises `UnknownEndpoint`."""
         await self.get(scope, endpoint_id)
         until = self._clocks.real() + overlap_seconds * SECOND
         async with self._database.transaction() as connection:
             await webhooks.rotate(connection, endpoint_id, new_secret(self._random_bytes), until)
+            await act.keep(connection, endpoint_id=endpoint_id)
         return await self.get(scope, endpoint_id)
 
-    async def remove(self, scope: Scope, endpoint_id: str) -> None:
+    async def remove(self, act: Act, scope: Scope, endpoint_id: str) -> None:
         """Remove it with all its deliveries. Raises `UnknownEndpoint`."""
         await self.get(scope, endpoint_id)
         async with self._database.transaction() as connection:
             await webhooks.remove(connection, endpoint_id)
+            await act.keep(connection, endpoint_id=endpoint_id)
         self.tell_changed()
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:

@@ -13,7 +13,7 @@ from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.outcomes import KeyConflict, NotAccepted, RecordedFact, dead_lettered, key_conflict
 from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.processing.processor import Conflict, Guard, Outcome, Processed, Processor
+from bq_server.processing.processor import Conflict, Guard, Note, Outcome, Processed, Processor
 from bq_server.store.facts import StoredFact
 from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.lookup import MessageLookup
@@ -66,8 +66,11 @@ class SyncIntake:
                     results.append(conflict)
             return [self._counted(result) for result in results]
 
-    async def record_guarded(self, event: Event, guard: Guard) -> RecordedFact | NotAccepted:
-        """Make a fact of one event, unless the guard raises, inside the transaction."""
+    async def record_guarded(self, event: Event, guard: Guard, note: Note | None = None) -> RecordedFact | NotAccepted:
+        """Make a fact of one event, unless the guard raises, inside the transaction.
+
+        So is `note` called with a new fact.
+        """
         with unavailable():
             (fact,) = await self._known.of([event])
             if fact is not None:
@@ -76,7 +79,7 @@ class SyncIntake:
             if isinstance(mine, NotAccepted):
                 return mine
             try:
-                outcome = await self._processor.process_guarded(mine, guard)
+                outcome = await self._processor.process_guarded(mine, guard, note)
             except BaseException:
                 await self._release([mine])
                 raise

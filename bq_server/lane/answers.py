@@ -3,6 +3,7 @@
 import time
 from wsgiref.handlers import format_date_time
 
+from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import SAFEGUARDS, Reply
 
 _SAFEGUARDS = b"\r\n".join(f"{name}: {value}".encode("ascii") for name, value in SAFEGUARDS)
@@ -35,15 +36,16 @@ def encode(
     date: bytes,
     *,
     clock: str | None = None,
+    allowance: Allowance | None = None,
     stopping: bool = False,
     closes: bool = False,
 ) -> bytes:
     """A whole response.
 
-    `clock` is what `X-Sandbox-Clock` shows; `stopping` and `closes` tell that the connection ends after this answer,
-    because the server stops or because the client wants it.
+    `clock` is what `X-Sandbox-Clock` shows, `allowance` what the headers of a rate limit tell; `stopping` and `closes`
+    tell that the connection ends after this answer, because the server stops or because the client wants it.
     """
-    if not (reply.headers or clock or stopping or closes):
+    if not (reply.headers or clock or allowance or stopping or closes):
         return _COMMON % (
             reply.status,
             len(reply.body),
@@ -63,6 +65,8 @@ def encode(
     lines.append(b"content-length: %d\r\ncontent-type: %s" % (len(reply.body), reply.media_type.encode()))
     if clock is not None:
         lines.append(b"x-sandbox-clock: " + clock.encode())
+    if allowance is not None:
+        lines += [f"{name.lower()}: {value}".encode() for name, value in allowance.headers.items()]
     lines.append(b"x-request-id: %s\r\n%s" % (request_id.encode(), _SAFEGUARDS))
     if stopping and not ends:
         lines.append(b"connection: close")

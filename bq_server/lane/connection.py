@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from bq_server.concurrency.byte_budget import Lease
 from bq_server.lane.exchange import Exchange, RefusedUnread
@@ -15,6 +15,19 @@ PIPELINED = 16
 
 SLOW_SWEEPS = 2
 """A request that took so many sweeps to arrive is left to those who have time."""
+
+
+class Transport(Protocol):
+    """What tells whose connection it is."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """`peername`, among others."""
+
+
+def address_of(transport: Transport) -> str:
+    """The address of the other end; '' where it has none."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 class Host(Protocol):
@@ -42,6 +55,7 @@ class LaneConnection(asyncio.Protocol):
         self._host = host
         self._idle_sweeps = idle_sweeps
         self._transport: asyncio.Transport
+        self._peer = ""
         self._exchanges: deque[Exchange | RefusedUnread] = deque()
         self._held = bytearray()
         """What was read and does not make a whole request, or waits for its turn."""
@@ -61,6 +75,7 @@ class LaneConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self._peer = address_of(self._transport)
         self._host.admit(self._transport, self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
@@ -136,9 +151,14 @@ class LaneConnection(asyncio.Protocol):
                 self._head = known
                 break
             self._head = None
-            exchange = Exchange(self._lane, head, key, self._answered)
+            limited = self._lane.admission.limits.limits(key)
+            allowance = self._lane.allowance(key, self._peer, bytes(data[start : start + size])) if limited else None
+            exchange = Exchange(self._lane, head, key, self._answered, allowance)
             self._exchanges.append(exchange)
-            self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
+            if allowance is None or not allowance.over:
+                self._lane.queues[head.route].put(exchange, bytes(data[start + size : end]))
+            else:
+                exchange.refuse_over_limit(self._lane.clocks.real())
             start = end
             if head.closes:
                 start = len(data)  # what comes after it is nobody's

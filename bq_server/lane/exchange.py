@@ -9,6 +9,7 @@ from bq_server.api.batches import taken_of
 from bq_server.api.middleware.envelope import log_refused
 from bq_server.api.problems import as_refusal, problem_reply, status_of
 from bq_server.api.queued import accepted_reply, batch_reply
+from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
 from bq_server.ingest.outcomes import Accepted, NotAccepted
@@ -35,13 +36,28 @@ Results = Sequence[Accepted | NotAccepted]
 class Exchange:
     """A request that is being answered; `answer` is there when `answered` is called."""
 
-    __slots__ = ("_answered", "_batch", "_began", "_head", "_key", "_lane", "_request_id", "answer", "ends")
+    __slots__ = (
+        "_allowance",
+        "_answered",
+        "_batch",
+        "_began",
+        "_head",
+        "_key",
+        "_lane",
+        "_request_id",
+        "answer",
+        "ends",
+    )
 
-    def __init__(self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None]) -> None:
+    def __init__(
+        self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None], allowance: Allowance | None = None
+    ) -> None:
+        """`allowance`: with its limits, where it has some; one over them is to be refused with `refuse_over_limit`."""
         self._lane = lane
         self._head = head
         self._key = key
         self._request_id = lane.request_id(head)
+        self._allowance = allowance
         self._answered = answered
         self._began = time.perf_counter()
         self._batch: BatchEvents | None = None
@@ -67,6 +83,11 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             self._refuse(error)
 
+    def refuse_over_limit(self, now: int) -> None:
+        """Refuse it: too many came. `now` is in microseconds since the epoch."""
+        assert self._allowance is not None  # noqa: S101 - it is over it
+        self._refuse(self._allowance.refusal(now), let_in=False)
+
     def turn_away(self) -> None:
         """Refuse it: there is too much."""
         self._lane.requests.refused[Code.OVERLOADED] += 1
@@ -88,7 +109,7 @@ class Exchange:
             raise result.refusal()
         return accepted_reply(result)
 
-    def _refuse(self, error: BaseException) -> None:
+    def _refuse(self, error: BaseException, *, let_in: bool = True) -> None:
         refusal = refusal_of(error) or as_refusal(error, self._request_id)
         if refusal.code is Code.OVERLOADED:
             self._lane.note_refused(self._head.route)
@@ -96,10 +117,11 @@ class Exchange:
             self._lane.requests.refused[refusal.code] += 1
             path = self._head.route.value
             log_refused(self._lane.log, "POST", path, status_of(refusal), refusal, self._key.key_id, self._request_id)
-        self._reply(problem_reply(refusal, self._request_id))
+        self._reply(problem_reply(refusal, self._request_id), let_in=let_in)
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply, *, let_in: bool = True) -> None:
         self._lane.counts[self._head.route].answered(reply.status, time.perf_counter() - self._began)
         self.ends = self.ends or self._lane.is_stopping()
-        self.answer = self._lane.encode(reply, self._key.scope, self._request_id, closes=self._head.closes)
+        scope = self._key.scope if let_in else None
+        self.answer = self._lane.encode(reply, scope, self._request_id, self._allowance, closes=self._head.closes)
         self._answered()

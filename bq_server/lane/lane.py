@@ -1,13 +1,15 @@
 """What the connections of the lane share: the parts that a request meets on its way, the same that handlers have."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bq_server.api.auth import Keyring
+from bq_server.api.admission import Admission
 from bq_server.api.bodies import is_json, media_type_of
 from bq_server.api.middleware.envelope import request_id_of
 from bq_server.api.problems import PROBLEM_TYPES, problem_reply
+from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.routing import sandbox_clock
@@ -35,7 +37,7 @@ _SOME_ID = b"(request id)"
 class Lane:
     """The way of an event from a head and a body to an answer."""
 
-    keyring: Keyring
+    admission: Admission
     intake: AsyncIntake
     parser: RequestParser
     clocks: Clocks
@@ -52,6 +54,8 @@ class Lane:
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
     _refused_at: bytes | None = None
+    _forwarded: re.Pattern[bytes] = field(init=False)
+    """Finds what a proxy says of whom it asks for."""
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -59,6 +63,8 @@ class Lane:
         self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
         self.counts = {route: self.requests.of("POST", route.value) for route in LaneRoute}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
+        name = self.admission.proxies.header.encode()
+        self._forwarded = re.compile(rb"\n%s[ \t]*:([^\r\n]*)" % re.escape(name), re.IGNORECASE)
 
     def key_of(self, head: Head) -> ApiKey | None:
         """The key of a request that may come in; None for one that would be refused by its head, or is too large here.
@@ -73,8 +79,16 @@ class Lane:
             return None
         if head.content_type != "application/json" and not is_json(media_type_of(head.content_type)):
             return None
-        key = self.keyring.holder(head.key_digest)
+        key = self.admission.keyring.holder(head.key_digest)
         return key if key is not None and key.allows("ingest") else None
+
+    def allowance(self, key: ApiKey, peer: str, head: bytes) -> Allowance | None:
+        """Where a request that comes in stands with its limits, given its head; None where it has none after all."""
+        limits = self.admission.limits
+        if limits.per_address is None:
+            return limits.of_key(key)
+        values = [value.strip(b" \t").decode("latin-1") for value in self._forwarded.findall(head)]
+        return limits.of_both(self.admission.proxies.address_of(peer, values), key)
 
     def request_id(self, head: Head) -> str:
         """The id of a request."""
@@ -99,13 +113,16 @@ class Lane:
             self._refusal = encode(self.turned_away(request_id), request_id, date).split(request_id.encode())
         return request_id.encode().join(self._refusal)
 
-    def encode(self, reply: Reply, scope: Scope, request_id: str, *, closes: bool) -> bytes:
-        """The bytes of an answer."""
+    def encode(
+        self, reply: Reply, scope: Scope | None, request_id: str, allowance: Allowance | None, *, closes: bool
+    ) -> bytes:
+        """The bytes of an answer; `scope` is that of the key, if the key was let in."""
         return encode(
             reply,
             request_id,
             self.date.now(),
-            clock=sandbox_clock(self.clocks, scope),
+            clock=None if scope is None else sandbox_clock(self.clocks, scope),
+            allowance=allowance,
             stopping=self.is_stopping(),
             closes=closes,
         )

@@ -15,6 +15,7 @@ from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, participants
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.stream.erasure import StreamErasure
 
@@ -61,7 +62,7 @@ class Eraser:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
 
-    async def erase(self, scope: Scope, participant_id: str, seconds: float) -> Erased:
+    async def erase(self, act: Act, scope: Scope, participant_id: str, seconds: float) -> Erased:
         """Take everything of a participant out, but for what files still hold until they are cleaned up.
 
         Waits at most `seconds` until what was accepted of the participant is settled. What fails midway has taken out a
@@ -80,10 +81,10 @@ class Eraser:
             if reference is None and not letters:
                 raise unknown(scope)
             await self._drop(scope, letters)
-            facts = await self._remove(scope, participant_id, reference)
+            facts = await self._remove(act, scope, participant_id, reference, len(letters))
         return Erased(facts, len(letters))
 
-    async def clean_up(self) -> CleanedUp:
+    async def clean_up(self, act: Act | None = None) -> CleanedUp:
         """Have the database and the stream's append-only file written anew, if anything was erased since the last time.
 
         Takes about as long as to copy them; meanwhile events are accepted, and none becomes a fact.
@@ -98,6 +99,8 @@ class Eraser:
                 rewritten = await self._stream.rewrite()
                 async with self._database.transaction() as connection:
                     await erasures.put_cleaned(connection, open_ones[-1], self._clock())
+                    if act is not None:
+                        await act.keep(connection, erasures=len(open_ones))
                 return CleanedUp(len(open_ones), rewritten)
 
     async def caution(self) -> str | None:
@@ -115,7 +118,9 @@ class Eraser:
         await self._forget_claims(scope, [key for key in keys if key is not None])
         await self._dead_letters.drop([each.letter.message_id for each in letters])
 
-    async def _remove(self, scope: Scope, participant_id: str, reference: int | None) -> int:
+    async def _remove(
+        self, act: Act, scope: Scope, participant_id: str, reference: int | None, dead_letters: int
+    ) -> int:
         """Take the participant out of the store; answer how many facts there were."""
         facts = 0
         while True:
@@ -128,6 +133,7 @@ class Eraser:
                 facts += count
                 if count < FACTS:
                     await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
+                    await act.keep(connection, facts=facts, dead_letters=dead_letters)
                     return facts
 
     async def _forget_claims(self, scope: Scope, keys: list[str]) -> None:

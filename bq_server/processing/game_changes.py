@@ -15,6 +15,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, feed, games, participants, state
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
 from bq_server.store.games import Refold
@@ -55,6 +56,8 @@ class ApplyPlan:
     """Definitions that differ from a removed one by nothing but their code and count all facts, in a sentence each."""
     forecast: Forecast | None = None
     """What is going to be awarded for stored facts. Only of a dry run."""
+    changes_something: bool = True
+    """Whether the document is another one, if only in the order of its definitions."""
 
 
 def definitions_of(game: Game) -> dict[str, BaseModel]:
@@ -75,7 +78,9 @@ class GameChanges:
         self._clocks = clocks
         self._forecaster = Forecaster(database, ids, clocks)
 
-    async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
+    async def apply(
+        self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False, act: Act | None = None
+    ) -> ApplyPlan:
         """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays. A
@@ -84,6 +89,9 @@ class GameChanges:
         """
         async with self._database.transaction(undo=dry_run) as connection:
             plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
+            if act is not None and plan.changes_something:
+                changes = {name: getattr(plan, name) for name in ("added", "changed", "removed")}
+                await act.keep(connection, version=plan.version, backfill=backfill, **changes)
         if dry_run:
             return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed))
         self._refold_job.wake()
@@ -125,7 +133,8 @@ class GameChanges:
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
         if not changed and list(before.items()) == list(after.items()):
-            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0, []), old
+            version = await games.version(connection, scope)
+            return ApplyPlan(version, [], [], [], len(after), [], 0, [], changes_something=False), old
         again = [key for key in added if applied.get(key) == REMOVED]
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}

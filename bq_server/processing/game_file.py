@@ -5,9 +5,11 @@ from pathlib import Path
 
 import structlog
 
+from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.game.document.check import check
 from bq_server.processing.game_changes import GameChanges
+from bq_server.store.audit_log import Act, Actor
 
 log = structlog.get_logger("bq_server.game")
 
@@ -17,7 +19,8 @@ POLL_SECONDS = 0.5
 class GameFile:
     """Keeps an environment's game the same as a file."""
 
-    def __init__(self, path: Path, scope: Scope, game_changes: GameChanges) -> None:
+    def __init__(self, path: Path, scope: Scope, game_changes: GameChanges, clock: Clock) -> None:
+        self._clock = clock
         self._path = path
         self._scope = scope
         self._game_changes = game_changes
@@ -43,7 +46,8 @@ class GameFile:
             write("game.mistake", file=str(self._path), mistake=str(mistake))
         if checked.game is None:
             return False
-        plan = await self._game_changes.apply(self._scope, checked.game)
+        act = Act("game_applied", self._scope, Actor(command="serve"), self._clock)
+        plan = await self._game_changes.apply(self._scope, checked.game, act=act)
         log.info(
             "game.applied",
             file=str(self._path),

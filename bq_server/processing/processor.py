@@ -1,7 +1,7 @@
 """Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,7 +24,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.store import batch as store
 from bq_server.store import catalog, facts, state
 from bq_server.store.batch import Before, Changes, NewFact
-from bq_server.store.catalog import Seen
+from bq_server.store.catalog import CatalogCaps, Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 
@@ -74,6 +74,9 @@ class View:
 Guard = Callable[[View], None]
 """Looks, inside the transaction, whether an event may become a fact; what it raises, the caller gets."""
 
+Note = Callable[[Connection, StoredFact], Awaitable[None]]
+"""Writes something about a new fact in the transaction that makes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
@@ -107,11 +110,14 @@ class _Batch:
 class Processor:
     """Makes facts of events in one database. Safe to call from several tasks: the database orders them."""
 
-    def __init__(self, database: Database, ids: IdSource, clocks: Clocks, games: Games) -> None:
+    def __init__(
+        self, database: Database, ids: IdSource, clocks: Clocks, games: Games, caps: CatalogCaps | None = None
+    ) -> None:
         self._database = database
         self._ids = ids
         self._clocks = clocks
         self._games = games
+        self._caps = caps or CatalogCaps()
         self._game_thread = GameThread()
         self.counts = ProcessingCounts()
 
@@ -174,10 +180,11 @@ class Processor:
             log.warning("batch.failed", error=repr(error), events=len(events))
             return [outcome for event in events for outcome in await self.process_separately([event])]
 
-    async def process_guarded(self, event: Event, guard: Guard) -> Outcome:
+    async def process_guarded(self, event: Event, guard: Guard, note: Note | None = None) -> Outcome:
         """Process one event unless it repeats a fact or the guard raises; either way atomically.
 
-        Raises what the guard raises, and `StoreUnavailable`.
+        `note` is called, in the transaction, with a fact that is new. Raises what the guard raises, and
+        `StoreUnavailable`.
         """
         began = time.perf_counter()
         async with self._database.transaction() as connection:
@@ -188,8 +195,11 @@ class Processor:
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
             batch = await self._process(connection, [event])
+            outcome = batch.outcomes[0]
+            if note is not None and isinstance(outcome, Processed) and outcome.fresh:
+                await note(connection, outcome.fact)
         self._count([batch], time.perf_counter() - began)
-        return batch.outcomes[0]
+        return outcome
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, down to its effects; nothing is kept."""
@@ -214,7 +224,7 @@ class Processor:
             else:
                 await runner.play(new.facts, partial(_record, new.rows))
                 batch.warnings += runner.warned
-                connection.defer(partial(catalog.add, scope=scope, seen=new.seen))
+                connection.defer(partial(catalog.add, scope=scope, seen=new.seen, caps=self._caps))
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BeforeValidator
 from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
-from bq_server.moments import is_duration, parse_timestamp
+from bq_server.moments import format_timestamp, is_duration, parse_timestamp
 from bq_server.store import environments
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 
 EARLIEST = parse_timestamp("1970-01-01T00:00:00Z")
@@ -47,16 +48,16 @@ class SandboxClocks:
         self._database = database
         self._clocks = clocks
 
-    async def set(self, scope: Scope, moment: int, *, frozen: bool) -> None:
+    async def set(self, act: Act, scope: Scope, moment: int, *, frozen: bool) -> None:
         """Let the environment's clock show this moment, standing still or going on from it.
 
         Raises `BeyondTheCalendar`.
         """
         if not EARLIEST <= moment <= LATEST:
             raise BeyondTheCalendar
-        await self._put(scope, OwnClock(frozen, moment if frozen else moment - self._clocks.real()))
+        await self._put(act, scope, OwnClock(frozen, moment if frozen else moment - self._clocks.real()))
 
-    async def advance(self, scope: Scope, by: timedelta) -> None:
+    async def advance(self, act: Act, scope: Scope, by: timedelta) -> None:
         """Move the environment's clock ahead; the real one becomes its own, that much ahead and going on.
 
         Raises `BeyondTheCalendar`.
@@ -65,14 +66,19 @@ class SandboxClocks:
         own = self._clocks.own(scope) or OwnClock(frozen=False, at=0)
         if self._clocks.now(scope) + distance > LATEST:
             raise BeyondTheCalendar
-        await self._put(scope, OwnClock(own.frozen, own.at + distance))
+        await self._put(act, scope, OwnClock(own.frozen, own.at + distance))
 
-    async def give_back(self, scope: Scope) -> None:
+    async def give_back(self, act: Act, scope: Scope) -> None:
         """Let the environment read the real clock again."""
-        await self._put(scope, None)
+        await self._put(act, scope, None)
 
-    async def _put(self, scope: Scope, clock: OwnClock | None) -> None:
+    async def _put(self, act: Act, scope: Scope, clock: OwnClock | None) -> None:
         with unavailable("The clock can't be set now"):
             async with self._database.transaction() as connection:
                 await environments.put_clock(connection, scope, clock)
+                if clock is None:
+                    await act.keep(connection)
+                else:
+                    now = format_timestamp(clock.now(self._clocks.real()))
+                    await act.keep(connection, now=now, frozen=clock.frozen)
             self._clocks.put(scope, clock)

@@ -1,7 +1,7 @@
 """Importing an environment into an empty one: its facts are processed again, in their order, by the same code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pydantic_core import to_json
 
@@ -15,6 +15,7 @@ from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.exported_environment import ExportedEnvironment, FactLine, ParticipantLine
 from bq_server.sandbox.resetter import Resetter
 from bq_server.store import environments, facts, participants
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 from bq_server.store.participants import Participant
 
@@ -43,10 +44,11 @@ class Importer:
         self._resetter = resetter
         self._ids = ids
 
-    async def run(self, scope: Scope, exported: ExportedEnvironment, seconds: float) -> Imported:
+    async def run(self, act: Act, scope: Scope, exported: ExportedEnvironment, seconds: float) -> Imported:
         """Process the facts in an environment that has none. A game among the lines replaces the one in force.
 
-        `seconds` is how long to wait for what was accepted before. Raises `Refusal` when the environment has facts.
+        The act is kept when that begins, since it takes many transactions. `seconds` is how long to wait for what was
+        accepted before. Raises `Refusal` when the environment has facts.
         """
         with unavailable("Nothing can be imported now"):
             async with self._database.read() as connection:
@@ -56,13 +58,16 @@ class Importer:
                     f"The environment has {held} facts, and an import needs an empty one: POST /sandbox/reset first."
                 )
                 raise Refusal(Code.NOT_EMPTY, detail)
-            await self._resetter.reset(scope, game=exported.game is not None, seconds=seconds, keep_clock=True)
+            imported = Imported(len(exported.facts), len(exported.participants), exported.game is not None)
+            await self._resetter.empty(
+                act, asdict(imported), scope, game=imported.game, seconds=seconds, keep_clock=True
+            )
             await self._put_participants(scope, exported.participants)
             if exported.game is None:
                 await self._process(scope, exported.facts)
             else:
                 await self._process_by_game(scope, exported.game, exported)
-        return Imported(len(exported.facts), len(exported.participants), exported.game is not None)
+        return imported
 
     async def _process_by_game(self, scope: Scope, game: Game, exported: ExportedEnvironment) -> None:
         """Process the facts while each definition begins to count where it did."""

@@ -1,6 +1,7 @@
 """Emptying a test environment."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 from bq_server.clock import Clocks
 from bq_server.events import Scope
@@ -8,6 +9,7 @@ from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
 from bq_server.sandbox.drain import Drain
 from bq_server.store import environments, feed, games
+from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
@@ -33,19 +35,27 @@ class Resetter:
         self._clocks = clocks
         self._resets = resets
 
-    async def reset(self, scope: Scope, *, game: bool, seconds: float, keep_clock: bool = False) -> None:
-        """Remove every fact and all that followed from facts, and with `game` the game; give back the real clock.
+    async def reset(self, act: Act, scope: Scope, *, game: bool, seconds: float) -> None:
+        """Empty the environment, see `empty`, and give back the real clock."""
+        about = {"game": game}
+        await self.empty(act, about, scope, game=game, seconds=seconds, keep_clock=False)
 
-        `seconds` is how long to wait for what was accepted before, so that nothing of it turns up afterwards.
+    async def empty(
+        self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, seconds: float, keep_clock: bool
+    ) -> None:
+        """Remove every fact and all that followed from facts, and with `game` the game.
+
+        `about` is what the audit log tells of the act. `seconds` is how long to wait for what was accepted before, so
+        that nothing of it turns up afterwards.
         """
         await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be emptied now"):
             dead = await self._drain.dead(scope)
-            while not await self._remove(scope, game=game, keep_clock=keep_clock):
+            while not await self._remove(act, about, scope, game=game, keep_clock=keep_clock):
                 pass
             await self._backlog.remove_dead(dead)
 
-    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
+    async def _remove(self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, keep_clock: bool) -> bool:
         """Remove some facts, or the last of them and all the rest; whether nothing is left."""
         async with self._database.transaction() as connection:
             if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
@@ -61,6 +71,7 @@ class Resetter:
                 await games.bump_version(connection, scope)
             now = self._clocks.now(scope)
             await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
+            await act.keep(connection, **about)
         if not keep_clock:
             self._clocks.put(scope, None)
         self._resets[scope] = self._resets.get(scope, 0) + 1

@@ -96,13 +96,13 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     sandbox = open_sandbox(site, store, stream, processing)
     privacy = open_privacy(site, store, stream, sandbox)
     await follow_game_file(site, processing)
-    keyring = await open_door(site, store)
+    admission = await open_door(site, store)
     delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
-        keyring,
+        admission,
         intake.async_intake,
         intake.parser,
         store.clocks,
@@ -116,10 +116,10 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
-    operations = list(operations_of(*resources(site, rooms, keyring, health, sources)))
+    operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources)))
     running.log(site.directory)
     docs = DocsResource(operations, __version__, intake.parser.limits)
-    return [*routes(operations, keyring, store.clocks), *docs.routes]
+    return [*routes(operations, admission, store.clocks), *docs.routes]
 
 
 def _take(site: Site) -> None:

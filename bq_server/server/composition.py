@@ -28,6 +28,7 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.privacy.eraser import Eraser
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
@@ -47,6 +48,7 @@ from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings
 from bq_server.store import environments, installation
 from bq_server.store import keys as api_keys
+from bq_server.store.catalog import CatalogCaps
 from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
@@ -116,6 +118,7 @@ class ProcessingRoom:
     consumer: Consumer
     refold_job: RefoldJob
     game_changes: GameChanges
+    indexing: CatalogIndexJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,8 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
 async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
     """Start turning messages into facts, and finish refolds of earlier game changes."""
     games = Games()
-    processor = Processor(store.database, site.ids, store.clocks, games)
+    caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
+    processor = Processor(store.database, site.ids, store.clocks, games, caps)
     handler = MessageProcessor(processor, site.clock).process
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
@@ -224,7 +228,9 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
-    return ProcessingRoom(games, processor, consumer, refold_job, game_changes)
+    indexing = CatalogIndexJob(store.database)
+    await site.stack.enter_async_context(background(indexing.run()))
+    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing)
 
 
 async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
@@ -313,7 +319,7 @@ async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
     """Apply the game that the settings name, and again whenever its file changes. Raises `GameUnusable`."""
     if site.settings.game is None:
         return
-    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.game_changes)
+    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.game_changes, site.clock)
     if not await file.apply():
         raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
     await site.stack.enter_async_context(background(file.watch()))

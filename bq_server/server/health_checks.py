@@ -11,6 +11,7 @@ from bq_server.metrics.counts import milliseconds_of
 from bq_server.metrics.families import QueueDepth
 from bq_server.server.composition import Rooms, StreamRoom
 from bq_server.server.server_state import ServerState
+from bq_server.store import catalog
 from bq_server.store.database import StoreUnavailable
 from bq_server.stream.connection import StreamUnavailable
 
@@ -51,6 +52,7 @@ class HealthChecks:
             "consumer": self.consumer_caution,
             "dead_letters": self.dead_letters,
             "erasures": self._eraser.caution,
+            "catalog": self.catalog,
         }
 
     async def disk(self) -> str | None:
@@ -97,6 +99,24 @@ class HealthChecks:
     async def consumer_caution(self) -> str | None:
         """Whether some messages have to be retried."""
         return self._consumer.status.caution
+
+    async def catalog(self) -> str | None:
+        """Whether the catalogue lists every name and property that was seen."""
+        try:
+            async with self._database.read() as connection:
+                found = await catalog.left_out(connection)
+        except StoreUnavailable as error:
+            return str(error)
+        if not found:
+            return None
+        (scope, totals), more = next(iter(found.items())), len(found) - 1
+        others = f"; so it is in {more} more" if more else ""
+        return (
+            f"the {scope.environment} environment has more event names or properties than the catalogue lists, "
+            f"{totals.names} names: {totals.events_left_out} events and {totals.properties_left_out} values are left "
+            "out. Most likely names are made of data; --max-event-names and --max-event-properties are the limits"
+            f"{others}"
+        )
 
     async def dead_letters(self) -> str | None:
         """Whether there are dead letters."""

@@ -4,6 +4,7 @@ from functools import partial
 
 from bq_server import __version__
 from bq_server.api.auth import Keyring
+from bq_server.api.resources.audit_log import AuditLogResource
 from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
@@ -51,7 +52,7 @@ def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, 
             heartbeat_seconds=site.settings.feed_heartbeat_seconds,
             write_timeout_seconds=site.settings.write_timeout_seconds,
         ),
-        CatalogResource(database),
+        CatalogResource(database, processing.indexing),
         GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
@@ -69,7 +70,8 @@ def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, 
             parser,
         ),
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
-        DeadLettersResource(privacy.dead_letters),
+        DeadLettersResource(privacy.dead_letters, database),
+        AuditLogResource(database),
         PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),

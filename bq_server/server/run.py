@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 import anyio._backends._asyncio  # noqa: F401 - see below
+import structlog
 import uvloop
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.worker_context import WorkerContext
@@ -19,6 +20,8 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 from bq_server.api.resources import metrics
 from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
+from bq_server.connections.tls import Certificate, CertificateUnusable, TlsAcceptor
+from bq_server.delivery.addresses import is_loopback
 from bq_server.lane.connection import LaneConnection
 from bq_server.runtime import collector, descriptors
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
@@ -47,6 +50,13 @@ REQUESTS_PER_CONNECTION = 2**31
 SWITCH_SECONDS = 0.001
 """How long the game thread may hold the interpreter lock while requests wait; Python's default is 5 ms."""
 
+IN_CLEAR_ADVICE = (
+    "keys can be read on the way: give --tls-cert and --tls-key, "
+    "or put a proxy with TLS in front and say --behind-proxy"
+)
+
+log = structlog.get_logger("bq_server")
+
 Announce = Callable[[Settings, socket.socket, ServerState], None]
 
 
@@ -70,6 +80,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
     running: ServerState = app.state.running
     shutdown = Shutdown(running)
     shutdown.heed_signals()
+    certificate = _certificate(settings)
     if settings.stop_with_stdin:
         shutdown.heed_stdin()
     listening = _bind(settings)
@@ -83,8 +94,9 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if living.done():
             await living
         context = WorkerContext(None)
-        listener = _listener(settings, running, partial(_connection, settings, served, config, context, state))
-        server = await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
+        serve = partial(_connection, settings, served, config, context, state)
+        listener = _listener(settings, running, serve)
+        server = await _accepting(settings, listening, listener, certificate)
         sys.setswitchinterval(SWITCH_SECONDS)
         collector.relax()
         announce(settings, listening, running)
@@ -126,6 +138,23 @@ def _connection(
     )
 
 
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        if is_exposed(settings):
+            log.warning("server.in_clear", host=settings.host, advice=IN_CLEAR_ADVICE)
+        return None
+    try:
+        return Certificate(settings.tls_cert, settings.tls_key)
+    except CertificateUnusable as error:
+        raise StartFailed(str(error)) from error
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Whether others than this machine may reach the server without TLS."""
+    proxied = settings.behind_proxy or settings.trusted_proxies is not None
+    return settings.tls_cert is None and not proxied and not is_loopback(settings.host)
+
+
 def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listener:
     """The listener, with the lane before Hypercorn where it is wanted."""
     lane = running.lane
@@ -137,6 +166,17 @@ def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listene
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if settings.http_lane == "on" else None
     return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
+
+
+async def _accepting(
+    settings: Settings, listening: socket.socket, listener: Listener, certificate: Certificate | None
+) -> asyncio.Server | TlsAcceptor:
+    """Let connections in, until it is closed."""
+    if certificate is None:
+        return await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
+    acceptor = TlsAcceptor(listening, listener, certificate, settings.read_timeout_seconds)
+    acceptor.start(BACKLOG)
+    return acceptor
 
 
 def _config(settings: Settings) -> Config:

@@ -1,11 +1,13 @@
 """The catalogue: every event name an environment has seen, and what its properties look like."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bq_server.events import Scope
+from bq_server.exact_json import dumps
+from bq_server.store import similarity
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -14,6 +16,19 @@ _writing = load("catalog", "sqlite3")
 
 MOST_PROPERTIES = 500
 """Property and type pairs kept for one event name."""
+
+LONGEST_PROPERTY = 100
+"""Characters of a property's name; a longer one is most likely data."""
+
+PAGE_PROPERTIES = 5_000
+"""Property and type pairs in one page."""
+
+MOST_SIMILAR = 10
+MOST_FORMS = 12
+OF_ONE_FORM = 3
+"""What is told of a name, and what is looked at for it: thousands may share a variant, or a form."""
+
+NAMED = ("project", "environment", "event_name")
 
 _JSON_TYPES: Mapping[type, str] = {
     str: "string",
@@ -68,12 +83,36 @@ class Seen:
         return counted
 
 
-def add(connection: Any, scope: Scope, seen: Seen) -> None:
-    """Count new events into the catalogue. On the writing connection's thread, in a transaction."""
+@dataclass(frozen=True, slots=True)
+class CatalogCaps:
+    """How much of an environment is in the catalogue at most."""
+
+    names: int = 10_000
+    properties: int = 100_000
+    """Pairs of a property and a type, over all names."""
+
+
+@dataclass(slots=True)
+class CatalogTotals:
+    """How much of an environment is in the catalogue, and what is left out."""
+
+    names: int = 0
+    properties: int = 0
+    events_left_out: int = 0
+    """Events whose name is not in it."""
+    properties_left_out: int = 0
+    """Values whose property is not in it."""
+
+
+def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
+    """Count new events into the catalogue, but for names and properties that are new when it is full.
+
+    On the writing connection's thread, in a transaction.
+    """
     own = scope._asdict()
     names = [
-        own
-        | {
+        {
+            **own,
             "event_name": each.event_name,
             "first_seen_at": each.first_seen_at,
             "last_seen_at": each.last_seen_at,
@@ -82,20 +121,139 @@ def add(connection: Any, scope: Scope, seen: Seen) -> None:
         for each in seen.names.values()
     ]
     properties = [
-        own | {"event_name": name, "property": prop, "json_type": kind, "count": count, "most": MOST_PROPERTIES}
+        {**own, "event_name": name, "property": prop, "json_type": kind, "count": count}
         for (name, prop, kind), count in seen.properties.items()
     ]
-    if names:
-        _writing.add_event_names(connection, names)
-    if properties:
-        _writing.add_event_properties(connection, properties)
+    # Most often all of them are known: one statement each, then, and no look at how full the catalogue is.
+    new_names = _count(connection, _writing.count_names, _writing.knows_name, NAMED, names)
+    new_properties = _count(
+        connection, _writing.count_properties, _writing.knows_property, (*NAMED, "property", "json_type"), properties
+    )
+    if not new_names and not new_properties:
+        return
+    row = _writing.totals(connection, **own)
+    totals = CatalogTotals(*row) if row else CatalogTotals()
+    unlisted = set()
+    for each in new_names:
+        if totals.names < caps.names:
+            _writing.add_name(connection, **each)
+            totals.names += 1
+        else:
+            unlisted.add(each["event_name"])
+            totals.events_left_out += each["count"]
+    room: dict[str, int] = {}
+    for each in new_properties:
+        name, prop = each["event_name"], each["property"]
+        if name in unlisted:
+            continue
+        if name not in room:
+            room[name] = MOST_PROPERTIES - _writing.properties_of(connection, **own, event_name=name)
+        if len(prop) <= LONGEST_PROPERTY and totals.properties < caps.properties and room[name] > 0:
+            _writing.add_property(connection, **each)
+            totals.properties += 1
+            room[name] -= 1
+        else:
+            totals.properties_left_out += each["count"]
+    _writing.put_totals(connection, **own, **asdict(totals))
 
 
-async def read(connection: Connection, scope: Scope, event_name: str | None = None) -> list[EventName]:
-    """The whole catalogue of an environment in the order of names, with the properties of all or of one of them."""
-    wanted: dict[str, Any] = scope._asdict()
-    names = {row[0]: EventName(*row) async for row in _queries.event_names(connection, **wanted)}
-    async for name, prop, json_type, count in _queries.event_properties(connection, **wanted, event_name=event_name):
+def _count(
+    connection: Any, count: Any, knows: Any, named: Sequence[str], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Count what is known, by the columns that name it; answers the rows of what is not."""
+    before = connection.total_changes
+    if rows:
+        count(connection, rows)
+    if connection.total_changes - before == len(rows):
+        return []
+    return [row for row in rows if not knows(connection, **{name: row[name] for name in named})]
+
+
+async def page(connection: Connection, scope: Scope, after: str, limit: int) -> list[EventName]:
+    """The names that follow one, in their order, with their properties: at most so many.
+
+    Fewer where they have many properties; at least one, unless none is left.
+    """
+    own = scope._asdict()
+    found = [EventName(*row) async for row in _queries.names_after(connection, **own, after=after, limit=limit)]
+    return await _with_properties(connection, own, found) if found else []
+
+
+async def one(connection: Connection, scope: Scope, event_name: str) -> EventName | None:
+    """What was seen of one name."""
+    own = scope._asdict()
+    row = await _queries.name_of(connection, **own, event_name=event_name)
+    return None if row is None else (await _with_properties(connection, own, [EventName(*row)]))[0]
+
+
+async def _with_properties(connection: Connection, own: Mapping[str, str], found: list[EventName]) -> list[EventName]:
+    span = {"first": found[0].event_name, "last": found[-1].event_name, "limit": PAGE_PROPERTIES + 1}
+    names = {each.event_name: each for each in found}
+    rows = [row async for row in _queries.properties_between(connection, **own, **span)]
+    for name, prop, json_type, count in rows:
         if name in names:  # it may have been seen first between the two looks
             names[name].properties.setdefault(prop, {})[json_type] = count
-    return list(names.values())
+    if len(rows) > PAGE_PROPERTIES:
+        # The last of them may have more; the first has not, as so many is more than one name can have.
+        found = [each for each in found if each.event_name < rows[-1][0]]
+    return found
+
+
+async def totals(connection: Connection, scope: Scope) -> CatalogTotals:
+    """How much of the environment is in the catalogue."""
+    row = await _queries.totals(connection, **scope._asdict())
+    return CatalogTotals(*row) if row else CatalogTotals()
+
+
+async def left_out(connection: Connection) -> dict[Scope, CatalogTotals]:
+    """The environments of which something is left out."""
+    return {
+        Scope(project, environment): CatalogTotals(*rest)
+        async for project, environment, *rest in _queries.left_out(connection)
+    }
+
+
+async def similar(connection: Connection, scope: Scope, event_names: Sequence[str]) -> dict[str, list[str]]:
+    """For each name, whether it was ever seen or not, those that are close to it, the commonest first.
+
+    Found by an index: see `index`. Of very many that are close, some.
+    """
+    return await connection.run(
+        lambda reading: {name: _similar(reading, scope._asdict(), name) for name in event_names}
+    )
+
+
+def _similar(connection: Any, own: Mapping[str, str], event_name: str) -> list[str]:
+    text = similarity.plain(event_name)
+    form = similarity.form(text)
+    wanted = dumps(sorted(similarity.variants(form)))
+    rows = list(_writing.alike(connection, **own, plain=text, limit=MOST_SIMILAR + 1))
+    for (other,) in _writing.forms_sharing(connection, **own, variants=wanted, form=form, limit=MOST_FORMS):
+        rows += _writing.of_form(connection, **own, form=other, limit=OF_ONE_FORM)
+    close = [(-count, name) for name, other, count in rows if name != event_name and similarity.are_close(text, other)]
+    return [name for _, name in sorted(close)[:MOST_SIMILAR]]
+
+
+async def not_indexed(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
+    """Names of any environment that no other name is held against yet: project, environment and name."""
+    return [tuple(row) async for row in _queries.not_indexed(connection, limit=limit)]
+
+
+async def index(connection: Connection, names: Sequence[tuple[str, str, str]]) -> None:
+    """Make these names be found by those that are close to them, in a transaction."""
+    indexed, forms = [], []
+    known: set[tuple[str, str, str]] = set()
+    for project, environment, name in names:
+        text = similarity.plain(name)
+        form = similarity.form(text)
+        own = {"project": project, "environment": environment, "form": form}
+        indexed.append(own | {"event_name": name, "plain": text})
+        if (project, environment, form) not in known:
+            known.add((project, environment, form))
+            forms += [own | {"variant": variant} for variant in similarity.variants(form)]
+
+    def write(writing: Any) -> None:
+        _writing.index_name(writing, indexed)
+        _writing.add_form(writing, forms)
+
+    await connection.run(write)

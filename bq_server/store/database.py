@@ -46,6 +46,7 @@ class Connection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
         self._deferred: list[asyncio.Future[object]] = []
+        self._after_commit: list[Callable[[], None]] = []
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call a function with the DB-API connection on the connection's own thread.
@@ -58,6 +59,17 @@ class Connection(aiosqlite.Connection):
     def defer(self, work: Callable[[Any], object]) -> None:
         """As `run`, without waiting: the transaction does before it commits, and fails if the function does."""
         self._deferred.append(asyncio.ensure_future(self.run(work)))
+
+    def after_commit(self, work: Callable[[], None]) -> None:
+        """Call a function when the transaction is committed, and not if it never is."""
+        self._after_commit.append(work)
+
+    def ended(self, *, committed: bool) -> None:
+        """The transaction is over: call what was to be called then."""
+        works, self._after_commit = self._after_commit, []
+        if committed:
+            for work in works:
+                work()
 
     async def deferred(self, *, failing: bool = False) -> None:
         """Wait for all that was deferred. Raises what it raised, unless the transaction is `failing` already."""
@@ -162,9 +174,11 @@ class Database:
                         await self._writer.execute("COMMIT")
                         self.commits.beat()
                 except BaseException:
+                    self._writer.ended(committed=False)
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
                     raise
+            self._writer.ended(committed=not undo)
 
     async def compact(self) -> None:
         """Write the file anew, with what is in it and no trace of what was; nothing is left in its log either.

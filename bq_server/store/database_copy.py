@@ -11,7 +11,8 @@ from typing import Any
 
 from bq_server.events import Scope
 from bq_server.store import sqlite
-from bq_server.store.database import explained
+from bq_server.store.audit_log import Act
+from bq_server.store.database import StoreUnavailable, explained
 from bq_server.store.losses import Loss
 from bq_server.store.queries import load
 
@@ -78,10 +79,32 @@ def open_losses(path: Path) -> list[Loss]:
         return [loss for loss in found if loss.acknowledged_at is None]
 
 
-def acknowledge_losses(path: Path, now: int) -> None:
+def acknowledge_losses(path: Path, now: int, act: Act) -> None:
     """Say that somebody knows of all that was lost until now, also while a server runs. Raises `StoreUnavailable`."""
+    with kept(path, act) as (connection, about):
+        about["losses"] = _losses.acknowledge(connection, now=now)
+
+
+@contextmanager
+def kept(path: Path, act: Act) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A transaction that ends with the act's entry in the audit log; what it tells of it is to be filled in.
+
+    Nothing is written if that raises, or with nothing filled in. Raises `StoreUnavailable`, also for a database of a
+    version that kept no such log.
+    """
+    about: dict[str, Any] = {}
     with _opened(path) as connection:
-        _losses.acknowledge(connection, now=now)
+        if not _copying.has_table(connection, name="audit_log"):
+            raise StoreUnavailable(f"{path} was last used by an older version: start the server of this one once")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection, about
+            if about:
+                act.write(connection, **about)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT" if about else "ROLLBACK")
 
 
 def newest_processing(path: Path) -> int | None:

@@ -71,6 +71,8 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_duplicates,
         _queries.remove_event_names,
         _queries.remove_event_properties,
+        _queries.remove_event_forms,
+        _queries.remove_catalog_totals,
         _queries.remove_refolds,
         _queries.remove_game_warnings,
         _queries.remove_cells,

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
+from bq_server.settings import NO_RATE_LIMIT, OFF, RateLimit, rate_limit_of
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -41,6 +42,8 @@ class ApiKey:
     expires_at: int | None = None
     last_used_at: int | None = None
     """To about a minute."""
+    rate_limit: RateLimit | None = None
+    """Of this key; None for what the settings say."""
 
     def allows(self, scope: KeyScope) -> bool:
         """Whether the key may do what needs that scope; `admin` includes the others."""
@@ -78,34 +81,37 @@ async def add(
     now: int,
     project: str = PROJECT,
     expires_at: int | None = None,
-) -> str:
-    """Keep a key and return its id. A key that is kept already is made valid again, with these scopes and this end."""
-    key_id = ids.new("key")
+    rate_limit: RateLimit | None = None,
+) -> ApiKey:
+    """Keep a key. One that is kept already is made valid again, with these scopes and this end."""
+    scope = Scope(project, key.split("_")[1])
+    kept = ApiKey(ids.new("key"), scope, digest(key), frozenset(scopes), name, now, None, expires_at, None, rate_limit)
     await _queries.insert_key(
         connection,
-        key_id=key_id,
-        project=project,
-        environment=key.split("_")[1],
-        sha256=digest(key),
+        key_id=kept.key_id,
+        **scope._asdict(),
+        sha256=kept.sha256,
         scopes=" ".join(scopes),
         name=name,
         created_at=now,
         expires_at=expires_at,
+        rate_limit=None if rate_limit is None else str(rate_limit),
     )
-    return key_id
+    return kept
 
 
-async def rotate(connection: Connection, old: ApiKey, successor: str, ids: IdSource, now: int, overlap: int) -> bool:
+async def rotate(
+    connection: Connection, old: ApiKey, successor: str, ids: IdSource, now: int, overlap: int
+) -> ApiKey | None:
     """Keep a key that may do what another may, which ends after the overlap in microseconds.
 
-    False, and nothing done, for one that is valid no more.
+    None, and nothing done, for one that is valid no more.
     """
     if not old.is_valid(now):
-        return False
+        return None
     await _queries.expire_key(connection, key_id=old.key_id, expires_at=now + overlap)
     scopes: tuple[KeyScope, ...] = tuple(scope for scope in EVERY_SCOPE if scope in old.scopes)
-    await add(connection, successor, scopes, old.name, ids, now, old.scope.project)
-    return True
+    return await add(connection, successor, scopes, old.name, ids, now, old.scope.project, None, old.rate_limit)
 
 
 async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
@@ -113,9 +119,20 @@ async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
     await _queries.note_use(connection, [{"key_id": key_id, "used_at": at} for key_id, at in used_at.items()])
 
 
-async def revoke(connection: Connection, key_id: str, now: int) -> bool:
-    """Make the key invalid; whether there is such a key."""
-    return bool(await _queries.revoke_key(connection, key_id=key_id, revoked_at=now))
+async def limit(connection: Connection, key_id: str, rate_limit: RateLimit | None) -> None:
+    """Give the key a limit of its own, or with None the one of the settings."""
+    await _queries.limit_key(connection, key_id=key_id, rate_limit=None if rate_limit is None else str(rate_limit))
+
+
+async def revoke(connection: Connection, key_id: str, now: int) -> None:
+    """Make the key invalid."""
+    await _queries.revoke_key(connection, key_id=key_id, revoked_at=now)
+
+
+def described(key: ApiKey) -> dict[str, Any]:
+    """What an audit log tells of a key."""
+    told = {"key": key.key_id, "scopes": " ".join(sorted(key.scopes)), "name": key.name}
+    return told if key.rate_limit is None else told | {"rate_limit": str(key.rate_limit)}
 
 
 def of_setting(key: str, now: int) -> ApiKey:
@@ -123,14 +140,27 @@ def of_setting(key: str, now: int) -> ApiKey:
     return ApiKey("dev_key", Scope(PROJECT, "test"), digest(key), frozenset(EVERY_SCOPE), DEV_KEY, now)
 
 
-async def revoke_kept_dev_keys(connection: Connection, now: int) -> None:
-    """Make the keys invalid that an earlier release kept because the setting held them once."""
-    await _queries.revoke_test_keys_named(connection, name=DEV_KEY, revoked_at=now)
+async def revoke_kept_dev_keys(connection: Connection, now: int) -> list[ApiKey]:
+    """Make the keys invalid that an earlier release kept because the setting held them once; answer which."""
+    kept = [
+        key
+        for key in await every(connection)
+        if key.name == DEV_KEY and key.scope.environment == "test" and key.revoked_at is None
+    ]
+    for key in kept:
+        await revoke(connection, key.key_id, now)
+    return kept
 
 
 async def every(connection: Connection) -> list[ApiKey]:
     """All keys, revoked ones too, oldest first."""
-    return [
-        ApiKey(key_id, Scope(project, environment), sha256, frozenset(scopes.split()), *rest)
-        async for key_id, project, environment, sha256, scopes, *rest in _queries.all_keys(connection)
-    ]
+    found = []
+    async for key_id, project, environment, sha256, scopes, *rest, limit in _queries.all_keys(connection):
+        own = frozenset(scopes.split())
+        key = ApiKey(key_id, Scope(project, environment), sha256, own, *rest)
+        found.append(key if limit is None else replace(key, rate_limit=_limit_of(limit)))
+    return found
+
+
+def _limit_of(text: str) -> RateLimit | None:
+    return NO_RATE_LIMIT if text == OFF else rate_limit_of(text)

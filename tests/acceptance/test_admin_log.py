@@ -80,16 +80,19 @@ def test_what_changed_nothing_leaves_none(bq: Project, server: ServerProcess) ->
 
 def test_keys_that_commands_make_and_revoke_are_told_by_the_server(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
-        assert lines(server, event="admin.done") == []
+        until("the first key is told", lambda: lines(server, event="admin.done"))
+        (first,) = lines(server, event="admin.done")
+        assert (first["action"], first["command"], first["name"]) == ("key_created", "serve", "first key")
         where = ("--data-dir", str(data_dir))
         made = run("keys", "create", "--env", "live", "--scope", "metrics", "--name", "prometheus", *where)
         assert made.returncode == 0, made.stderr
-        until("the key is told", lambda: lines(server, action="key_created"))
-        (line,) = lines(server, action="key_created")
+        until("the key is told", lambda: lines(server, command="keys create"))
+        (line,) = lines(server, command="keys create")
+        assert line["action"] == "key_created"
         assert (line["environment"], line["scopes"], line["name"]) == ("live", "metrics", "prometheus")
-        assert run("keys", "revoke", line["key_id"], *where).returncode == 0
+        assert run("keys", "revoke", line["key"], *where).returncode == 0
         until("its end is told", lambda: lines(server, action="key_revoked"))
-        assert lines(server, action="key_revoked")[0]["key_id"] == line["key_id"]
+        assert lines(server, action="key_revoked")[0]["key"] == line["key"]
         assert made.stdout.strip() not in server.log
 
 

@@ -1,5 +1,6 @@
 """Messages that were given up: seen, tried again, removed, and told to whoever repeats them."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import redis
 from bq_server.events import Event, Scope
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.refusals import Code
+from bq_server.stream.connection import connect
+from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.problems import check
@@ -67,6 +70,16 @@ def dead(server: ServerProcess, command: str, *arguments: str) -> "subprocess.Co
     return run("dead", command, *arguments, "--data-dir", str(server.data_dir))
 
 
+def try_again(server: ServerProcess, message_id: str) -> None:
+    """What a retry does to the stream."""
+
+    async def retry() -> None:
+        async with connect(f"unix://{server.data_dir}/stream/valkey.sock") as client:
+            assert await DeadLetters(client, StreamKeys("bq")).retry([message_id]) == [message_id]
+
+    asyncio.run(retry())
+
+
 def test_one_is_seen_tried_again_and_a_fact_under_the_id_its_sender_has(server: ServerProcess, stream: Any) -> None:
     message_id = given_up(server, stream, properties={"amount": 1.5})
     assert "1 accepted message was given up" in httpx.get(f"{server.url}/readyz").json()["warnings"]["dead_letters"]
@@ -74,8 +87,9 @@ def test_one_is_seen_tried_again_and_a_fact_under_the_id_its_sender_has(server: 
     assert letter == server.request("GET", f"{PATH}/{message_id}").json()
     assert (letter["message_id"], letter["reason"], letter["properties"]) == (message_id, "a bug", {"amount": 1.5})
     with no_new_facts(server.data_dir):
-        answer = server.request("POST", f"{PATH}/{message_id}/retry")
-        assert (answer.status_code, answer.json()) == (202, {"message_id": message_id, "retried": True})
+        check(server.request("POST", f"{PATH}/{message_id}/retry"), Code.STORE_UNAVAILABLE)
+        assert len(listed(server)["dead_letters"]) == 1, "what can't be written down is not done"
+        try_again(server, message_id)
         assert told(server, message_id)["status"] == "queued"
         assert listed(server)["dead_letters"] == []
         check(server.request("POST", f"{PATH}/{message_id}/retry"), Code.NOT_FOUND)
@@ -93,7 +107,8 @@ def test_one_that_fails_again_is_given_up_again(server: ServerProcess, stream: A
     message_id = stream.xadd("bq:events", {"e": json.dumps(conflict)}).decode()
     until("it is dead", lambda: told(server, message_id)["status"] == "dead")
     died_at = listed(server)["dead_letters"][0]["died_at"]
-    assert server.request("POST", f"{PATH}/{message_id}/retry").status_code == 202
+    answer = server.request("POST", f"{PATH}/{message_id}/retry")
+    assert (answer.status_code, answer.json()) == (202, {"message_id": message_id, "retried": True})
     until("it is dead again", lambda: listed(server)["dead_letters"])
     (again,) = listed(server)["dead_letters"]
     assert again["message_id"] == message_id
@@ -124,7 +139,7 @@ def test_a_repeat_of_one_is_told_so_by_either_path(server: ServerProcess, stream
 def test_while_one_is_tried_again_a_repeat_is_a_repeat(server: ServerProcess, stream: Any) -> None:
     message_id = given_up(server, stream, idempotency_key="k")
     with no_new_facts(server.data_dir):
-        server.request("POST", f"{PATH}/{message_id}/retry")
+        try_again(server, message_id)
         repeat = server.request("POST", "/ingest/events", json=event(idempotency_key="k"))
         assert (repeat.json()["message_id"], repeat.headers["Idempotent-Replayed"]) == (message_id, "true")
         assert stream.xlen("bq:events") == 1
@@ -203,3 +218,19 @@ def test_a_backup_keeps_one_that_is_tried_again_once(server: ServerProcess, stre
         again.key = server.key
         until("it is a fact", lambda: told(again, message_id)["status"] == "processed")
         assert again.stop() == 0
+
+
+def test_whoever_handles_them_is_in_the_audit_log(server: ServerProcess, stream: Any) -> None:
+    one, other, third = (given_up(server, stream) for _ in range(3))
+    assert server.request("DELETE", f"{PATH}/{one}").status_code == 200
+    assert dead(server, "drop", "--yes", other).returncode == 0
+    assert dead(server, "retry", "--all").returncode == 0
+    check(server.request("DELETE", f"{PATH}/{one}"), Code.NOT_FOUND)
+    assert dead(server, "drop", "--yes", one).returncode == 1
+    entries = server.request("GET", "/admin/audit-log").json()["entries"]
+    assert [(each["action"], each["command"], each["about"]) for each in entries[:3]] == [
+        ("dead_letters_retried", "dead retry", {"messages": 1, "message_ids": [third]}),
+        ("dead_letters_dropped", "dead drop", {"messages": 1, "message_ids": [other]}),
+        ("dead_letter_dropped", None, {"message_id": one}),
+    ]
+    assert [each["environment"] for each in entries[:3]] == [None, None, "test"]

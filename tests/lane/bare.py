@@ -5,8 +5,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from bq_server.api.addresses import Proxies
+from bq_server.api.admission import Admission
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import BodyLimits
+from bq_server.api.rate_limits import RateLimits
 from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clocks, system_clock
 from bq_server.concurrency.byte_budget import ByteBudget
@@ -43,6 +46,9 @@ class BareTransport:
 
     def pause_reading(self) -> None:
         self.paused = True
+
+    def get_extra_info(self, name: str) -> None:
+        return None
 
     def resume_reading(self) -> None:
         self.paused = False
@@ -87,8 +93,9 @@ class Bare:
         self.budget = ByteBudget(inflight_bytes)
         reading = RequestParser(Drafter(ids, clocks), Limits(65536, 32, 100), BodyLimits(1 << 20, 8 << 20, 10))
         self.stopping = False
+        admission = Admission(keyring, RateLimits(clock), Proxies())
         lane = Lane(
-            keyring,
+            admission,
             cast("AsyncIntake", self.intake),
             reading,
             clocks,

@@ -13,9 +13,12 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from bq_server.api.addresses import Proxies
+from bq_server.api.admission import Admission
 from bq_server.api.auth import Keyring
 from bq_server.api.middleware.envelope import Envelope
 from bq_server.api.operations import operations_of
+from bq_server.api.rate_limits import RateLimits
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
 from bq_server.api.resources.facts import FactsResource
@@ -30,6 +33,7 @@ from bq_server.clock import Clocks, system_clock
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.runtime.sampled_log import SampledLog
@@ -104,7 +108,7 @@ async def _client(database: Database, key: str, now: int) -> Any:
             list(
                 operations_of(
                     FactsResource(database),
-                    CatalogResource(database),
+                    CatalogResource(database, CatalogIndexJob(database)),
                     GamifyResource(NOBODY, database, NOBODY),
                     ParticipantStateResource(database, compiled, clocks),
                     ParticipantsResource(NOBODY, database, compiled, NOBODY, clocks),
@@ -113,7 +117,7 @@ async def _client(database: Database, key: str, now: int) -> Any:
                     GameResource(NOBODY, database, NOBODY),
                 )
             ),
-            keyring,
+            Admission(keyring, RateLimits(system_clock), Proxies()),
             clocks,
         ),
         middleware=[
@@ -154,7 +158,7 @@ async def _api(database: Database, asked: Json, name: str, scope: Scope) -> Json
                 "event_name": {each: _ids(await client.all_facts(event_name=each)) for each in events},
                 "participant": {each: _ids(await client.all_facts(participant_id=each)) for each in everyone},
             },
-            "catalog": await client.get("/events/catalog"),
+            "catalog": {"events": (await client.get("/events/catalog", limit=1000))["events"]},
             "catalog_of": {each: await client.get(f"/events/catalog/{quote(each, safe='')}") for each in events},
             "participants": {each: await _participant(client, each) for each in everyone},
             "unknown_participant": await client.get("/gamify/participants/nobody"),

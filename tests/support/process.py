@@ -71,7 +71,7 @@ class ServerProcess:
             self.banner += line
             if line.startswith("curl ") and "/facts" in line:
                 break
-        match = re.search(r"(http://\S+)/api/v1\n", self.banner)
+        match = re.search(r"(https?://\S+)/api/v1\n", self.banner)
         assert match, f"no banner; the log says: {self.log}"
         self.url = match[1]
         if found := re.search(r"bq_test_[0-9a-f]{32}", self.banner):

@@ -17,6 +17,7 @@ from bq_server.api.resources.events import EventsResource
 from bq_server.api.resources.gamify import GamifyResource
 from bq_server.api.schemas.health import LiveAnswer
 from bq_server.api.schemas.values import PageQuery
+from bq_server.clock import system_clock
 from bq_server.concurrency.byte_budget import ByteBudget, Lease
 from bq_server.ingest.validation import Limits
 from bq_server.refusals import Code, Refusal
@@ -57,7 +58,7 @@ async def test_a_handler_is_declared_named_and_summarised_where_it_stands() -> N
     assert (fall_silent.method, fall_silent.summary) == ("DELETE", "Fall silent")
     assert greet.query is PageQuery
     assert fall_silent.query().model_dump() == {}
-    answer = await greet.handle(Call(Request({"type": "http"}), None, PageQuery(page=3)))
+    answer = await greet.handle(Call(Request({"type": "http"}), None, PageQuery(page=3), system_clock))
     assert answer.body == b"Hello, from 40 on"
 
 

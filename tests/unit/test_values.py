@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from bq_server.api.similarity import similar_names
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import Limits, ValidEvent, check
 from bq_server.moments import format_timestamp, is_duration, parse_timestamp
+from bq_server.store.similarity import are_close, form, plain, variants
 
 moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -143,10 +143,7 @@ def _canonical_equal(one: Any, other: Any) -> bool:
     ],
 )
 def test_names_that_are_likely_one_are_close(one: str, other: str, close: bool) -> None:
-    found = similar_names({one: 1, other: 1})
-    assert found == ({one: [other], other: [one]} if close else {one: [], other: []})
-
-
-def test_many_names_are_compared_without_comparing_their_pairs() -> None:
-    names = {f"{'abcdefghij'[number % 10]}event_{number:06}_happened": number for number in range(3000)}
-    assert similar_names(names)["aevent_000000_happened"] == []
+    assert are_close(plain(one), plain(other)) is close
+    assert are_close(plain(other), plain(one)) is close
+    if close and form(plain(one)) != form(plain(other)):
+        assert variants(form(plain(one))) & variants(form(plain(other))), "so that the index finds it"

@@ -12,7 +12,10 @@ METHODS = "GET, POST, PUT, PATCH, DELETE"
 SENT = "X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Last-Event-ID, X-Request-Id"
 """Headers of requests that mean something here."""
 
-SHOWN = "Idempotent-Replayed, Retry-After, X-Request-Id, X-Sandbox-Clock"
+SHOWN = (
+    "Idempotent-Replayed, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, "
+    "X-Sandbox-Clock"
+)
 """Headers of answers that a page may read beside those that every page may."""
 
 REMEMBERED_SECONDS = 600

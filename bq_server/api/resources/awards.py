@@ -27,11 +27,13 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
-from bq_server.processing.processor import Guard
+from bq_server.processing.processor import Guard, Note
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
-from bq_server.store.database import Database
+from bq_server.store.audit_log import Act
+from bq_server.store.database import Connection, Database
+from bq_server.store.facts import StoredFact
 from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify"
@@ -125,12 +127,12 @@ class AwardsResource:
         properties = {"badge_code": sent.badge_code, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, BADGE_AWARDED, sent.participant_id, properties)
         try:
-            result = await self._intake.record_guarded(event, badge_not_held(sent.badge_code))
+            note = noted(call.act("badge_awarded"), badge_code=sent.badge_code)
+            result = await self._intake.record_guarded(event, badge_not_held(sent.badge_code), note)
         except AlreadySo as held:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
         if isinstance(result, NotAccepted):
             raise result.refusal()
-        call.record("badge_awarded", badge_code=sent.badge_code, fact_id=result.fact.fact_id)
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
     async def _give_or_take(
@@ -138,11 +140,10 @@ class AwardsResource:
     ) -> RecordedFact:
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        result = await self._intake.record_guarded(event, guard)
+        note = noted(call.act(fact_type.removeprefix("system.")), amount=sent.amount)
+        result = await self._intake.record_guarded(event, guard, note)
         if isinstance(result, NotAccepted):
             raise result.refusal()
-        if not result.repeated:
-            call.record(fact_type.removeprefix("system."), amount=sent.amount, fact_id=result.fact.fact_id)
         return result
 
     async def _what_came(self, call: Call, made: RecordedFact) -> tuple[PointsEntry, list[dict[str, Any]]]:
@@ -154,6 +155,15 @@ class AwardsResource:
         if entry is None:
             raise RuntimeError(f"fact {fact.fact_id} has no entry in the ledger")
         return entry, effects
+
+
+def noted(act: Act, **about: Any) -> Note:
+    """Keeps an award in the audit log, in the transaction that makes it a fact."""
+
+    async def note(connection: Connection, fact: StoredFact) -> None:
+        await act.keep(connection, **about, fact_id=fact.fact_id)
+
+    return note
 
 
 def _held(sent: BadgeIn, badge: Badge, at: int, *, already: bool) -> BadgeAnswer:

@@ -1,7 +1,5 @@
 """`/api/v1/events/catalog`: the event names an environment has seen."""
 
-import asyncio
-
 from starlette.responses import Response
 
 from bq_server.api.call import Call
@@ -11,13 +9,15 @@ from bq_server.api.schemas.catalog import (
     LIST_CATALOG_ANSWER,
     CatalogAnswer,
     CatalogEntry,
+    CatalogQuery,
+    LeftOut,
     PropertySeen,
 )
-from bq_server.api.similarity import similar_names
 from bq_server.moments import format_timestamp
+from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.refusals import Code, Refusal
 from bq_server.store import catalog
-from bq_server.store.catalog import EventName
+from bq_server.store.catalog import CatalogTotals, EventName
 from bq_server.store.database import Database
 
 PREFIX = "/api/v1/events/catalog"
@@ -27,8 +27,9 @@ TAG = "Catalogue"
 class CatalogResource:
     """Tells which event names an environment has seen, and with what properties."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, indexing: CatalogIndexJob) -> None:
         self._database = database
+        self._indexing = indexing
 
     @operation(
         "GET",
@@ -36,14 +37,25 @@ class CatalogResource:
         TAG,
         {200: DocumentedAnswer(CatalogAnswer, "The catalogue.", LIST_CATALOG_ANSWER)},
         scope="read",
+        query=CatalogQuery,
     )
-    async def list_catalog(self, call: Call) -> Response:
-        """Every event name seen, with its properties."""
+    async def list_catalog(self, call: Call[CatalogQuery]) -> Response:
+        """The event names seen, with their properties."""
+        await self._indexing.look()  # what was just seen is most asked for
+        query = call.query
         async with self._database.read() as connection:
-            found = await catalog.read(connection, call.scope)
-        # In a thread: thousands of names take long enough to be felt by others.
-        similar = await asyncio.to_thread(similar_names, {entry.event_name: entry.count for entry in found})
-        return json_response(CatalogAnswer(events=[_entry(entry, similar[entry.event_name]) for entry in found]))
+            page = await catalog.page(connection, call.scope, query.cursor or "", query.limit)
+            similar = await catalog.similar(connection, call.scope, [each.event_name for each in page])
+            totals = await catalog.totals(connection, call.scope)
+            last = page[-1].event_name if page else ""
+            more = bool(page) and bool(await catalog.page(connection, call.scope, last, 1))
+        answer = CatalogAnswer(
+            events=[_entry(each, similar[each.event_name]) for each in page],
+            next_cursor=last if more else None,
+            names=totals.names,
+            left_out=_left_out(totals),
+        )
+        return json_response(answer)
 
     @operation(
         "GET",
@@ -56,16 +68,23 @@ class CatalogResource:
     async def get_entry(self, call: Call) -> Response:
         """One event name."""
         event_name = call.parameter("event_name")
+        await self._indexing.look()
         async with self._database.read() as connection:
-            found = await catalog.read(connection, call.scope, event_name)
-        entry = next((entry for entry in found if entry.event_name == event_name), None)
-        counts = {entry.event_name: entry.count for entry in found}
-        similar = (await asyncio.to_thread(similar_names, counts | {event_name: counts.get(event_name, 0)}))[event_name]
+            entry = await catalog.one(connection, call.scope, event_name)
+            similar = (await catalog.similar(connection, call.scope, [event_name]))[event_name]
+            totals = await catalog.totals(connection, call.scope)
         if entry is None:
             hint = f" Did you mean {similar[0]}?" if similar else ""
-            detail = f"The {call.scope.environment} environment has seen no event {event_name}.{hint}"
+            full = " Its catalogue is full, so that not every name seen is in it." if totals.events_left_out else ""
+            detail = f"The {call.scope.environment} environment has seen no event {event_name}.{hint}{full}"
             raise Refusal(Code.NOT_FOUND, detail)
         return json_response(_entry(entry, similar))
+
+
+def _left_out(totals: CatalogTotals) -> LeftOut | None:
+    if not totals.events_left_out and not totals.properties_left_out:
+        return None
+    return LeftOut(events=totals.events_left_out, properties=totals.properties_left_out)
 
 
 def _entry(entry: EventName, similar: list[str]) -> CatalogEntry:

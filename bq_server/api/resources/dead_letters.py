@@ -1,6 +1,7 @@
 """`/api/v1/admin/dead-letters`: messages that were accepted and given up."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -20,6 +21,10 @@ from bq_server.api.schemas.dead_letters import (
 from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, Refusal
+from bq_server.store.database import Database
+
+Handling = Callable[[list[str]], Awaitable[list[str]]]
+"""Does something with dead letters, and answers with which it was done."""
 
 PATH = "/api/v1/admin/dead-letters"
 TAG = "Dead letters"
@@ -48,8 +53,9 @@ def dead_letter_answer(found: Letter) -> DeadLetterAnswer | None:
 class DeadLettersResource:
     """Lists dead letters, has them tried again, and removes them."""
 
-    def __init__(self, letters: ScopedDeadLetters) -> None:
+    def __init__(self, letters: ScopedDeadLetters, database: Database) -> None:
         self._letters = letters
+        self._database = database
 
     @operation(
         "GET",
@@ -97,8 +103,7 @@ class DeadLettersResource:
     async def drop(self, call: Call) -> Response:
         """Remove a message that was given up, for good."""
         found = await self._find(call)
-        if not await self._letters.drop([found.letter.message_id]):
-            raise _nothing(call)
+        await self._handle(call, "dead_letter_dropped", found, self._letters.drop)
         return json_response(DroppedAnswer(message_id=found.letter.message_id))
 
     @operation(
@@ -112,9 +117,16 @@ class DeadLettersResource:
     async def retry(self, call: Call) -> Response:
         """Have a message that was given up tried again."""
         found = await self._find(call)
-        if not await self._letters.retry([found.letter.message_id]):
-            raise _nothing(call)
+        await self._handle(call, "dead_letter_retried", found, self._letters.retry)
         return json_response(RetriedAnswer(message_id=found.letter.message_id), 202)
+
+    async def _handle(self, call: Call, action: str, found: Letter, how: Handling) -> None:
+        """Do it while the store is held, so that nothing is done that can't be written down."""
+        message_id = found.letter.message_id
+        async with self._database.transaction() as connection:
+            if not await how([message_id]):
+                raise _nothing(call)
+            await call.act(action).keep(connection, message_id=message_id)
 
     async def _find(self, call: Call) -> Letter:
         message_id = call.parameter("message_id")

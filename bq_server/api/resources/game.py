@@ -58,12 +58,10 @@ class GameResource:
         checked = await asyncio.to_thread(check, body)
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
+        act = call.act("game_applied")
         applied = await self._game_changes.apply(
-            call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run
+            call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run, act=act
         )
-        if not query.dry_run:
-            changes = {name: getattr(applied, name) for name in ("added", "changed", "removed")}
-            call.record("game_applied", version=applied.version, backfill=query.backfill, **changes)
         answer = ApplyAnswer(
             dry_run=query.dry_run,
             version=None if query.dry_run else applied.version,

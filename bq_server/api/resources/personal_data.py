@@ -99,8 +99,8 @@ class PersonalDataResource:
     async def erase(self, call: Call) -> Response:
         """Erase a participant: name, profile, state, and all that facts say of them."""
         sent, _ = await self._parser.model(call, EraseIn)
-        erased = await self._eraser.erase(call.scope, sent.participant_id, sent.timeout_ms / 1000)
-        call.record("participant_erased", facts=erased.facts, dead_letters=erased.dead_letters)
+        act = call.act("participant_erased")
+        erased = await self._eraser.erase(act, call.scope, sent.participant_id, sent.timeout_ms / 1000)
         cleaned = await self._eraser.clean_up() if sent.clean_up else None
         return json_response(
             ErasedAnswer(
@@ -124,8 +124,7 @@ class PersonalDataResource:
     async def clean_up(self, call: Call) -> Response:
         """Take what is left of erased participants out of the files."""
         await self._parser.model(call, CleanUpIn)
-        cleaned = await self._eraser.clean_up()
-        call.record("erasures_cleaned_up", erasures=cleaned.erasures)
+        cleaned = await self._eraser.clean_up(call.act("erasures_cleaned_up"))
         return json_response(CleanedUpAnswer(erasures=cleaned.erasures, stream_clean=cleaned.stream))
 
     async def _document(self, call: Call, participant_id: str) -> AsyncIterator[bytes]:

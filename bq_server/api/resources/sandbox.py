@@ -124,10 +124,9 @@ class SandboxResource:
         sent, _ = await self._parser.model(call, ClockIn)
         async with self._drained(call):
             try:
-                await self._sandbox_clocks.set(call.scope, sent.now, frozen=sent.frozen)
+                await self._sandbox_clocks.set(call.act("clock_set"), call.scope, sent.now, frozen=sent.frozen)
             except BeyondTheCalendar:
                 raise _beyond("now") from None
-            call.record("clock_set", now=format_timestamp(sent.now), frozen=sent.frozen)
             return self._clock(call)
 
     @operation(
@@ -142,8 +141,7 @@ class SandboxResource:
         """Return the environment to the real clock."""
         call.in_sandbox()
         async with self._drained(call):
-            await self._sandbox_clocks.give_back(call.scope)
-            call.record("clock_given_back")
+            await self._sandbox_clocks.give_back(call.act("clock_given_back"), call.scope)
             return self._clock(call)
 
     @operation(
@@ -162,10 +160,9 @@ class SandboxResource:
         sent, _ = await self._parser.model(call, AdvanceIn)
         async with self._drained(call):
             try:
-                await self._sandbox_clocks.advance(call.scope, sent.by)
+                await self._sandbox_clocks.advance(call.act("clock_advanced"), call.scope, sent.by)
             except BeyondTheCalendar:
                 raise _beyond("by") from None
-            call.record("clock_advanced", now=format_timestamp(self._clocks.now(call.scope)))
             return self._clock(call)
 
     @operation(
@@ -183,8 +180,8 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ResetIn)
         async with self._turns.take(call.scope, sent.timeout_ms / 1000):
-            await self._resetter.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
-            call.record("environment_reset", game=sent.game)
+            act = call.act("environment_reset")
+            await self._resetter.reset(act, call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     @operation(
@@ -218,10 +215,7 @@ class SandboxResource:
         body = await read_body(call.request, MOST_IMPORT_BYTES, IMPORT_SECONDS, also=NDJSON)
         exported = await read_export(body, self._parser.limits)
         async with self._turns.take(call.scope, DRAIN_SECONDS):
-            imported = await self._importer.run(call.scope, exported, DRAIN_SECONDS)
-            call.record(
-                "environment_imported", facts=imported.facts, participants=imported.participants, game=imported.game
-            )
+            imported = await self._importer.run(call.act("environment_imported"), call.scope, exported, DRAIN_SECONDS)
         return json_response(ImportAnswer(facts=imported.facts, participants=imported.participants, game=imported.game))
 
     @asynccontextmanager

@@ -56,13 +56,13 @@ class WebhookEndpointsResource:
         """Make an endpoint."""
         sent, _ = await self._parser.model(call, EndpointIn)
         try:
-            made = await self._endpoints.create(call.scope, sent.url, frozenset(sent.event_types), sent.description)
+            act, types = call.act("webhook_endpoint_created"), frozenset(sent.event_types)
+            made = await self._endpoints.create(act, call.scope, sent.url, types, sent.description)
         except UrlRefused as error:
             raise _bad_url(error) from None
         except TooManyEndpoints:
             detail = f"an environment has {MOST_ENDPOINTS} endpoints at most: remove one first"
             raise Refusal.of_fields([FieldError("url", "too_many_endpoints", detail)]) from None
-        call.record("webhook_endpoint_created", endpoint_id=made.endpoint_id)
         return json_response(_with_secret(made), 201)
 
     @operation(
@@ -105,6 +105,7 @@ class WebhookEndpointsResource:
         endpoint = await self._of(call)
         try:
             changed = await self._endpoints.change(
+                call.act("webhook_endpoint_changed"),
                 call.scope,
                 endpoint.endpoint_id,
                 url=sent.url,
@@ -114,7 +115,6 @@ class WebhookEndpointsResource:
             )
         except UrlRefused as error:
             raise _bad_url(error) from None
-        call.record("webhook_endpoint_changed", endpoint_id=endpoint.endpoint_id)
         return json_response(_answer(changed))
 
     @operation(
@@ -128,8 +128,7 @@ class WebhookEndpointsResource:
     async def remove_endpoint(self, call: Call) -> Response:
         """Remove an endpoint with all its deliveries."""
         endpoint = await self._of(call)
-        await self._endpoints.remove(call.scope, endpoint.endpoint_id)
-        call.record("webhook_endpoint_removed", endpoint_id=endpoint.endpoint_id)
+        await self._endpoints.remove(call.act("webhook_endpoint_removed"), call.scope, endpoint.endpoint_id)
         return json_response(RemovedAnswer())
 
     @operation(
@@ -146,8 +145,8 @@ class WebhookEndpointsResource:
         """Give an endpoint a new secret."""
         sent, _ = await self._parser.model(call, RotateIn)
         endpoint = await self._of(call)
-        rotated = await self._endpoints.rotate(call.scope, endpoint.endpoint_id, sent.overlap_seconds)
-        call.record("webhook_secret_rotated", endpoint_id=endpoint.endpoint_id)
+        act = call.act("webhook_secret_rotated")
+        rotated = await self._endpoints.rotate(act, call.scope, endpoint.endpoint_id, sent.overlap_seconds)
         return json_response(_with_secret(rotated))
 
     @operation(
@@ -204,9 +203,11 @@ class WebhookEndpointsResource:
         endpoint, delivery_id = await self._of(call), call.parameter("delivery_id")
         async with self._database.transaction() as connection:
             there = await webhooks.retry(connection, endpoint.endpoint_id, delivery_id)
+            if there:
+                act = call.act("webhook_retried")
+                await act.keep(connection, endpoint_id=endpoint.endpoint_id, delivery_id=delivery_id)
         if not there:
             raise Refusal(Code.NOT_FOUND, f"The endpoint has no delivery {delivery_id}; they are kept for 3 days.")
-        call.record("webhook_retried", endpoint_id=endpoint.endpoint_id, delivery_id=delivery_id)
         return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
     @operation(
@@ -225,7 +226,8 @@ class WebhookEndpointsResource:
         endpoint = await self._of(call)
         async with self._database.transaction() as connection:
             count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)
-        call.record("webhooks_replayed", endpoint_id=endpoint.endpoint_id, deliveries=count)
+            act = call.act("webhooks_replayed")
+            await act.keep(connection, endpoint_id=endpoint.endpoint_id, deliveries=count)
         return json_response(ReplayAnswer(deliveries=count), 202)
 
     async def _of(self, call: Call) -> Endpoint:

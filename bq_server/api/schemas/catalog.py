@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from bq_server.api.schemas.values import Moment
+from bq_server.api.schemas.values import Moment, Query
 
 
 class PropertySeen(BaseModel):
@@ -23,13 +23,32 @@ class CatalogEntry(BaseModel):
     last_seen_at: Moment
     count: int
     properties: list[PropertySeen]
-    similar_to: list[str] = Field(description="Names that differ by a likely typo, most frequent first.")
+    similar_to: list[str] = Field(
+        description="Other names that differ by a slip of the pen; the commonest first, at most ten."
+    )
+
+
+class LeftOut(BaseModel):
+    """What the catalogue doesn't list because there is as much in it as may be; all of it is facts all the same."""
+
+    events: int = Field(description="Events with names that are not listed.")
+    properties: int = Field(description="Values of properties that are not listed.")
 
 
 class CatalogAnswer(BaseModel):
-    """Every event name this environment has seen, in alphabetical order."""
+    """A page of the event names this environment has seen, in their order."""
 
     events: list[CatalogEntry]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+    names: int = Field(description="How many names are listed in all.")
+    left_out: LeftOut | None = Field(description="Null where nothing is.")
+
+
+class CatalogQuery(Query):
+    """Which page."""
+
+    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where names have many properties.")
+    cursor: str | None = Field(None, max_length=1000, description="From `next_cursor` of the page before.")
 
 
 CATALOG_ENTRY_EXAMPLE: dict[str, Any] = {
@@ -40,4 +59,9 @@ CATALOG_ENTRY_EXAMPLE: dict[str, Any] = {
     "properties": [{"name": "amount", "share": 1.0, "types": {"number": 0.75, "string": 0.25}}],
     "similar_to": ["purchase_completed"],
 }
-LIST_CATALOG_ANSWER: dict[str, Any] = {"events": [CATALOG_ENTRY_EXAMPLE]}
+LIST_CATALOG_ANSWER: dict[str, Any] = {
+    "events": [CATALOG_ENTRY_EXAMPLE],
+    "next_cursor": None,
+    "names": 1,
+    "left_out": None,
+}

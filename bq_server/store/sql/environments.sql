@@ -48,6 +48,12 @@ WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND envi
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
 
+-- name: remove_catalog_totals(project, environment)!
+DELETE FROM catalog_totals WHERE project = :project AND environment = :environment;
+
+-- name: remove_event_forms(project, environment)!
+DELETE FROM event_forms WHERE project = :project AND environment = :environment;
+
 -- name: remove_event_properties(project, environment)!
 DELETE FROM event_properties WHERE project = :project AND environment = :environment;
 

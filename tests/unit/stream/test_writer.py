@@ -1,6 +1,7 @@
 """The writer: what shares a round trip, what each caller gets, and what is counted."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -25,6 +26,12 @@ from tests.unit.stream.scripted_pipe import ScriptedPipe, turns
 
 pytestmark = pytest.mark.anyio
 KEYS = StreamKeys("bq")
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason to turn a message away here."""
+    monkeypatch.setattr("bq_server.stream.writer.WAITING_SECONDS", math.inf)
 
 
 def writer_on(pipe: ScriptedPipe, totals: Totals | None = None) -> Writer:

@@ -1,0 +1,79 @@
+"""Where a request comes from: the other end of its connection or, behind a trusted proxy, what that one says."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.requests import Request
+
+Network = IPv4Network | IPv6Network
+
+FORWARDED = "forwarded"
+
+_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"\s]*))', re.IGNORECASE)
+_PORT = re.compile(r"(?:^\[([^\]]*)\](?::\d+)?|^([^:]*):\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies that are believed when they say whom they ask for, and the header in which they say it.
+
+    One header and not both: a proxy that writes one passes the other on as whoever asks it has made it up.
+    """
+
+    networks: Sequence[Network] = ()
+    header: str = "x-forwarded-for"
+
+    def address_of(self, peer: str, values: Iterable[str]) -> str:
+        """The address of whoever asks: the last that no trusted proxy has, given the header's values in their order."""
+        address = plain(peer)
+        if not self.networks or not self._trusts(address):
+            return address
+        hops = [hop for value in values for hop in value.split(",")]
+        while hops and self._trusts(address):
+            hop = hops.pop().strip()
+            if self.header == FORWARDED:
+                found = _FOR.search(hop)
+                hop = "" if found is None else found[1] or found[2] or ""
+            try:
+                address = str(_parsed(hop))
+            except ValueError:
+                break  # `unknown`, or hidden: the proxy that said so is all that is known
+        return address
+
+    def client_of(self, request: Request) -> str:
+        """The address of whoever sent the request; '' where it came by no network."""
+        peer = "" if request.client is None else request.client.host
+        return self.address_of(peer, request.headers.getlist(self.header) if self.networks else ())
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)
+
+
+def plain(address: str) -> str:
+    """An address as it is told: of IPv4, also where a socket of IPv6 has it. What is no address stays as it is."""
+    try:
+        return str(_parsed(address))
+    except ValueError:
+        return address
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether it is this very machine."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return True  # a socket of the file system
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address:
+    """An address that may have a port. Raises `ValueError`."""
+    if (found := _PORT.fullmatch(text)) is not None:
+        text = found[1] or found[2] or ""
+    address = ip_address(text)
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -1,0 +1,208 @@
+"""TLS before anything else: the certificate, which may change while the server runs, and the handshake."""
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import structlog
+
+log = structlog.get_logger("bq_server.connections")
+
+LOOK_SECONDS = 2.0
+"""How often the files are looked at: a new certificate is shown within this."""
+
+SHUTDOWN_SECONDS = 5.0
+"""How long a connection that was closed may take to say so."""
+
+AT_ONCE = 64
+"""Connections accepted before others have their turn."""
+
+PAUSE_SECONDS = 1.0
+"""After a connection could not be accepted."""
+
+
+class CertificateUnusable(Exception):
+    """There is no certificate with its key in these files. The message says what is wrong."""
+
+
+class Certificate:
+    """What the server shows: a certificate with its chain, and the key to it, both PEM.
+
+    Raises `CertificateUnusable` when it is made.
+    """
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self._chain = chain
+        self._key = key
+        self._stamp = self._stamped()
+        self.context = self._load()
+        """For connections that begin now."""
+
+    async def follow(self) -> None:
+        """Read the files again whenever they change, until cancelled. What can't be used is logged, and not used."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Read the files again if they have changed."""
+        if (stamp := self._stamped()) == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.context = self._load()
+        except CertificateUnusable as error:
+            log.error("tls.not_reloaded", reason=str(error), advice="the certificate before stays in use")
+        else:
+            log.info("tls.reloaded", certificate=str(self._chain))
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        try:
+            context.load_cert_chain(self._chain, self._key, password="")  # so that nobody is asked for one
+        except (OSError, ssl.SSLError) as error:
+            for path in (self._chain, self._key):
+                try:
+                    path.read_bytes()
+                except OSError as unread:
+                    raise CertificateUnusable(f"{path} can't be read: {unread.strerror}") from error
+            raise CertificateUnusable(
+                f"{self._chain} and {self._key} are not a certificate and its key, PEM and without a password: {error}"
+            ) from error
+        return context
+
+    def _stamped(self) -> list[tuple[int, int, int] | None]:
+        found: list[tuple[int, int, int] | None] = []
+        for path in (self._chain, self._key):
+            try:
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            except OSError:
+                found.append(None)
+        return found
+
+
+class SecureHost(Protocol):
+    """Whoever lets connections in."""
+
+    def admit(self, transport: "Handshake", guest: "Handshake") -> bool:
+        """Whether it may stay; if not, the host ends it."""
+
+    def secured(self, before: "Handshake", transport: asyncio.Transport) -> None:
+        """TLS is agreed: from now on the connection is this transport, which nothing has been read from."""
+
+    def release(self, transport: "Handshake") -> None:
+        """The connection is gone."""
+
+
+class Handshake(asyncio.Protocol):
+    """A connection until TLS is agreed. Towards its host it is the connection's transport, of which nothing is sent."""
+
+    def __init__(self, host: SecureHost, accepted: socket.socket, peer: Any) -> None:
+        self._host = host
+        self._socket = accepted
+        self._peer = peer
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, context: ssl.SSLContext, seconds: float) -> None:
+        """Agree TLS within so many seconds, if the host lets the connection in."""
+        if self._host.admit(self, self):
+            self._task = asyncio.get_running_loop().create_task(self._agree(context, seconds))
+        else:
+            self._socket.close()
+
+    async def _agree(self, context: ssl.SSLContext, seconds: float) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self,
+                self._socket,
+                ssl=context,
+                ssl_handshake_timeout=seconds,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+        except OSError as error:  # also what ssl raises, and the time that is over
+            log.debug("tls.not_agreed", reason=str(error))
+        finally:
+            self._host.release(self)  # unless it goes on with another transport, it is gone
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called when TLS is agreed."""
+        self._host.secured(self, cast("asyncio.Transport", transport))  # uvloop's is no subclass
+
+    def abort(self) -> None:
+        """End it."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def get_extra_info(self, name: str) -> Any:
+        """What a transport tells of itself: here, whose it is."""
+        return self._peer if name == "peername" else None
+
+    def get_write_buffer_size(self) -> int:
+        """How much waits to be sent."""
+        return 0
+
+    def sweep(self) -> None:
+        """Nothing: the handshake has its own time."""
+
+    def stop(self) -> None:
+        """Called when the server stops."""
+        self.abort()
+
+
+class TlsAcceptor:
+    """Accepts connections that speak TLS, so that each is counted from its first moment.
+
+    A server of asyncio tells of a connection once TLS is agreed: till then nobody would know how many there are.
+    """
+
+    def __init__(self, listening: socket.socket, host: SecureHost, certificate: Certificate, seconds: float) -> None:
+        """`seconds`: in which TLS has to be agreed."""
+        self._listening = listening
+        self._host = host
+        self._certificate = certificate
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._following = self._loop.create_task(certificate.follow())
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self, backlog: int) -> None:
+        """Begin."""
+        self._listening.setblocking(False)
+        self._listening.listen(backlog)
+        self._go_on()
+
+    def close(self) -> None:
+        """Accept no more; connections that are there stay."""
+        self._following.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                accepted, peer = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor or no memory is left: they come back as connections end.
+                log.error("tls.not_accepted", reason=error.strerror)
+                self._loop.remove_reader(self._listening)
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)
+                return
+            accepted.setblocking(False)
+            with suppress(OSError):
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            Handshake(self._host, accepted, peer).begin(self._certificate.context, self._seconds)

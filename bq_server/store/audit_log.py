@@ -1,0 +1,154 @@
+"""The audit log: what is done that is no event, by whom and when, kept in the transaction that does it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bq_server.clock import Clock
+from bq_server.events import Scope
+from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.facts import EARLIEST, LATEST
+from bq_server.store.queries import load
+
+log = structlog.get_logger("bq_server.admin")
+trouble = structlog.get_logger("bq_server.store")
+
+FOLLOW_SECONDS = 1.0
+
+_queries = load("audit_log")
+_writing = load("audit_log", "sqlite3")
+"""The same, on the connection's own thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: a key over HTTP, or a command on the data directory."""
+
+    key_id: str | None = None
+    command: str | None = None
+    """As it is called, without its arguments: `keys create`."""
+    address: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What was done. Times are microseconds since the epoch, UTC, by the server's clock."""
+
+    position: int
+    at: int
+    scope: Scope | None
+    """None for what concerns all environments."""
+    action: str
+    actor: Actor
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries."""
+
+    action: str | None = None
+    key_id: str | None = None
+    since: int = EARLIEST
+    until: int = LATEST
+    before: int = LATEST
+    """A position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is about to be done on somebody's behalf; who does it keeps it in the same transaction."""
+
+    action: str
+    scope: Scope | None
+    actor: Actor
+    clock: Clock
+
+    async def keep(self, connection: Connection, **about: Any) -> None:
+        """Write it down in the transaction, with what is to be said `about` it as JSON values.
+
+        What a key did is a line of the log once the transaction is committed; of commands the server tells, which see
+        `Follower`. `about` names no participant: neither log can be made to forget one; ids of facts lead to them.
+        """
+        await connection.run(lambda writing: self.write(writing, **about))
+        if self.actor.command is None:
+            connection.after_commit(partial(_tell, self.action, self.scope, self.actor, about))
+
+    def write(self, connection: Any, **about: Any) -> None:
+        """As `keep`, with a DB-API connection, for commands that need no other."""
+        project, environment = self.scope or (None, None)
+        _writing.add_entry(
+            connection,
+            at=self.clock(),
+            project=project,
+            environment=environment,
+            action=self.action,
+            key_id=self.actor.key_id,
+            command=self.actor.command,
+            address=self.actor.address,
+            request_id=self.actor.request_id,
+            about=json.dumps(about, ensure_ascii=False, separators=(",", ":")),
+        )
+
+
+async def newest(connection: Connection, scope: Scope | None, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
+    """The newest entries: of one environment and of what concerns all, or without a scope every one."""
+    asked = {
+        "action": wanted.action,
+        "key_id": wanted.key_id,
+        "since": wanted.since,
+        "until": wanted.until,
+        "before": wanted.before,
+        "limit": limit,
+    }
+    if scope is None:
+        rows = _queries.entries(connection, **asked)
+    else:
+        rows = _queries.entries_of(connection, **scope._asdict(), **asked)
+    return [_entry(row) async for row in rows]
+
+
+@dataclass(slots=True)
+class Follower:
+    """Tells of what commands do, in the log of the server that runs: they write to none that an operator keeps."""
+
+    database: Database
+    _seen: int | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def look(self) -> None:
+        """Log what was done since the last look; the first sees only where to begin."""
+        try:
+            async with self.database.read() as connection:
+                if self._seen is None:
+                    self._seen = await _queries.newest_position(connection)
+                rows = [row async for row in _queries.commands_after(connection, position=self._seen)]
+        except StoreUnavailable as error:
+            trouble.warning("audit_log.not_read", reason=str(error))
+            return
+        for entry in map(_entry, rows):
+            self._seen = entry.position
+            _tell(entry.action, entry.scope, entry.actor, entry.about)
+
+
+def _entry(row: Any) -> AuditEntry:
+    position, at, project, environment, action, key_id, command, address, request_id, about = row
+    scope = None if project is None else Scope(project, environment)
+    return AuditEntry(position, at, scope, action, Actor(key_id, command, address, request_id), json.loads(about))
+
+
+def _tell(action: str, scope: Scope | None, actor: Actor, about: Mapping[str, Any]) -> None:
+    who = {"key_id": actor.key_id, "command": actor.command, "address": actor.address, "request_id": actor.request_id}
+    known = {name: value for name, value in who.items() if value is not None}
+    log.info("admin.done", action=action, environment=None if scope is None else scope.environment, **known, **about)
