@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -37,11 +39,17 @@ async def resolve(host: str, port: int, *, private: bool) -> Address:
 
     Raises `AddressRefused`.
     """
+    with suppress(ValueError):
+        return _allowed(host, [ip_address(host)], private=private)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"the name {host} can't be resolved: {error}") from None
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    return _allowed(host, addresses, private=private)
+
+
+def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> Address:
     chosen = next((each for each in addresses if private or is_public(each)), None)
     if chosen is None:
         raise AddressRefused(f"{host} is {addresses[0]}, which is no address of the public Internet")

@@ -10,9 +10,8 @@ from bq_server.game.effects import EFFECTS, unpacked
 from bq_server.moments import format_timestamp
 from bq_server.processing.announcements import EventType
 from bq_server.processing.recorded_effects import shown
-from bq_server.store import facts
-from bq_server.store.database import Connection
-from bq_server.store.webhooks import Delivery, Endpoint
+from bq_server.store.facts import StoredFact
+from bq_server.store.webhooks import Delivery
 
 TEST = "endpoint.test"
 """The event that a test sends, chosen or not."""
@@ -51,26 +50,26 @@ class WebhookBody(BaseModel):
     data: EffectData | FactData | TestData
 
 
-async def body_of(connection: Connection, endpoint: Endpoint, delivery: Delivery) -> bytes | None:
-    """What the endpoint is sent: the same bytes in every try. None where the fact is gone."""
-    data = await _data(connection, endpoint, delivery)
+def write_body(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> bytes | None:
+    """What the endpoint is sent: the same bytes in every try. None where the fact is gone.
+
+    The fact is only needed where it is what is told.
+    """
+    data = _data(delivery, endpoint_id, fact)
     if data is None:
         return None
     at = format_timestamp(delivery.created_at)
     return WebhookBody(type=delivery.event_type, timestamp=at, data=data).model_dump_json().encode()
 
 
-async def _data(
-    connection: Connection, endpoint: Endpoint, delivery: Delivery
-) -> EffectData | FactData | TestData | None:
-    if delivery.fact_id is None:
-        return TestData(endpoint_id=endpoint.endpoint_id)
+def _data(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> EffectData | FactData | TestData | None:
+    if delivery.event_type == TEST:
+        return TestData(endpoint_id=endpoint_id)
     who = delivery.participant_id
-    if delivery.effect is not None:
+    if delivery.effect is not None and delivery.fact_id is not None:
         effect = unpacked(loads_own(delivery.effect), delivery.fact_id, who, delivery.occurred_at)
         [told] = EFFECTS.dump_python([effect], mode="json")
         return EffectData(participant_id=who, fact_id=delivery.fact_id, effect=shown(told))
-    fact = await facts.by_id(connection, endpoint.scope, delivery.fact_id)
     if fact is None:
         return None
     return FactData(

@@ -14,7 +14,6 @@ from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
 from bq_server.store import webhooks
 from bq_server.store.database import Database
-from bq_server.store.outbox import NewDelivery
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
@@ -133,12 +132,11 @@ class Endpoints:
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
         """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
-        endpoint = await self.get(scope, endpoint_id)
-        now = self._clocks.now(scope)
-        delivery = NewDelivery(self._ids.new("msg"), endpoint_id, "", TEST, None, now, None, now)
+        await self.get(scope, endpoint_id)
+        delivery_id, now = self._ids.new("msg"), self._clocks.now(scope)
         async with self._database.transaction() as connection:
-            await webhooks.enqueue(connection, endpoint, delivery)
-        return delivery.delivery_id
+            await webhooks.enqueue(connection, endpoint_id, delivery_id, ("", TEST, None, now, None), now)
+        return delivery_id
 
     async def _look_at(self, url: str) -> None:
         try:

@@ -109,6 +109,8 @@ class ProcessingCounts:
         self.conflicts = 0
         self.warnings = 0
         self.seconds = Histogram(SECONDS)
+        self.backlog_seconds = 0.0
+        """Those of transactions that had as many events as are worked on at once: more were in line."""
         self.events = Histogram(SIZES)
 
 

@@ -1,14 +1,12 @@
 """What is told outside of a batch: which events its facts and their effects are, and for which endpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Literal, get_args
 
-from bq_server.exact_json import dumps
 from bq_server.game.effects import BADGE, CHALLENGE, MILESTONE, POINTS, STREAK, TIER, PackedEffect, kind_of
-from bq_server.ids import IdSource
 from bq_server.store import outbox
 from bq_server.store.batch import Changes
-from bq_server.store.outbox import NewDelivery
+from bq_server.store.outbox import Announcement
 
 EventType = Literal[
     "points.changed",
@@ -31,39 +29,39 @@ _TYPES: dict[int, EventType] = {
 }
 
 
-def announce(connection: Any, ids: IdSource, changes: Changes) -> None:
-    """Write what endpoints of the environment are to be told of these changes, in the transaction that makes them."""
+def announce(connection: Any, changes: Changes) -> bool:
+    """Write what endpoints of the environment are to be told of these changes, in the transaction that makes them.
+
+    Answers whether there is anything.
+    """
     if not changes.facts and not changes.caused:
-        return
-    listeners = outbox.listening(connection, changes.scope)
-    if not listeners:
-        return
-    happened = list(_happened(changes))
-    for listener in listeners:
-        deliveries = [
-            NewDelivery(ids.new("msg"), listener.endpoint_id, *each, changes.now)
-            for each in happened
-            if each[1] in listener.event_types
-        ]
-        if deliveries:
-            outbox.add(connection, listener, deliveries)
+        return False
+    told: dict[frozenset[str], list[Announcement]] = {}
+    for listener in outbox.listening(connection, changes.scope):
+        chosen = listener.event_types
+        if chosen not in told:
+            told[chosen] = list(_happened(changes, chosen))
+        if told[chosen]:
+            outbox.put(connection, listener, told[chosen], changes.now)
+    return any(told.values())
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
     """The event that an effect is; None for one that is not told."""
-    kind, values = kind_of(effect)
+    kind = effect[0] if effect[0] >= 0 else ~effect[0]
     if kind == CHALLENGE:
-        return "challenge.completed" if values[2] else "challenge.progressed"
+        return "challenge.completed" if kind_of(effect)[1][2] else "challenge.progressed"
     if kind == MILESTONE:
-        return "streak.milestone" if values[0] == "streak" else "milestone.reached"
+        return "streak.milestone" if kind_of(effect)[1][0] == "streak" else "milestone.reached"
     return _TYPES.get(kind)
 
 
-def _happened(changes: Changes) -> Iterator[tuple[str, EventType, str, int, str | None]]:
-    """Participant, event, fact, the fact's event time, and the effect: facts first, then what they caused."""
-    for fact in changes.facts:
-        yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
+def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:
+    """What is told of these events: facts first, then what they caused."""
+    if "fact.created" in chosen:
+        for fact in changes.facts:
+            yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
     for participant_id, fact_id, occurred_at, effect in changes.caused:
         event_type = event_type_of(effect)
-        if event_type is not None:
-            yield participant_id, event_type, fact_id, occurred_at, dumps(effect)
+        if event_type in chosen:
+            yield participant_id, str(event_type), fact_id, occurred_at, effect

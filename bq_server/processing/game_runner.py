@@ -127,13 +127,14 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
-            references, held = self._connection.references, self._held
+            connection, held = self._connection, self._held
 
             def write(writing: Any) -> None:
-                batch.write(writing, references, changes, held)
-                announce(writing, self._ids, changes)
+                batch.write(writing, connection.references, changes, held)
+                if announce(writing, changes):
+                    connection.fills_outbox = True
 
-            self._connection.defer(write)
+            connection.defer(write)
 
     async def _finish(self) -> None:
         self._hand_on()

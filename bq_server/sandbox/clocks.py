@@ -9,7 +9,7 @@ from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import is_duration, parse_timestamp
-from bq_server.store import environments
+from bq_server.store import environments, webhooks
 from bq_server.store.database import Database
 
 EARLIEST = parse_timestamp("1970-01-01T00:00:00Z")
@@ -73,6 +73,11 @@ class Timekeeping:
 
     async def _put(self, scope: Scope, clock: OwnClock | None) -> None:
         with unavailable("The clock can't be set now"):
+            before = self._clocks.now(scope)
             async with self._database.transaction() as connection:
                 await environments.put_clock(connection, scope, clock)
+                if before > (self._clocks.real() if clock is None else clock.now(self._clocks.real())):
+                    # What was put off until some time of then would wait for it to come round.
+                    await webhooks.bring_environment_forward(connection, scope)
             self._clocks.put(scope, clock)
+            self._database.outbox.beat()

@@ -255,10 +255,8 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
     private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
     endpoints = Endpoints(store.database, site.ids, store.clocks, secrets.token_bytes, private=private)
     sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
-    counts = processing.processor.counts
-    dispatcher = Dispatcher(
-        store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
-    )
+    retry, counts = settings.webhook_retry_seconds, processing.processor.counts
+    dispatcher = Dispatcher(store.database, endpoints, sender, store.clocks, site.ids, retry, counts)
     await site.stack.enter_async_context(background(dispatcher.run()))
     return DeliveryRoom(endpoints, dispatcher)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from bq_server.concurrency.notifier import Notifier
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
 from bq_server.store.references import References
@@ -44,6 +45,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
+        self.fills_outbox = False
+        """Whether the transaction leaves something to be told outside."""
         self._deferred: list[asyncio.Future[object]] = []
 
     async def run(self, work: Callable[[Any], T]) -> T:
@@ -108,6 +111,8 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
+        self.outbox = Notifier()
+        """Beats when something may be due to be told outside."""
 
     @classmethod
     @asynccontextmanager
@@ -157,10 +162,14 @@ class Database:
                         await self._writer.run(self._roll_back)
                     else:
                         await self._writer.execute("COMMIT")
+                        if self._writer.fills_outbox:
+                            self.outbox.beat()
                 except BaseException:
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
                     raise
+                finally:
+                    self._writer.fills_outbox = False
 
     @property
     def awaited(self) -> bool:
