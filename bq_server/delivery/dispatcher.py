@@ -199,7 +199,8 @@ class Dispatcher:
         self._count(answers, results)
 
     def _count(self, answers: Mapping[Delivery, Answer], results: list[Result]) -> None:
-        self.counts.tries += len(answers)
+        for answer in answers.values():
+            self.counts.tries[answer.result] += 1
         self.counts.delivered += sum(each.state == "delivered" for each in results)
         self.counts.set_aside += sum(each.state == "aside" for each in results)
 

@@ -13,7 +13,7 @@ from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
 from bq_server.store import webhooks
-from bq_server.store.database import Database
+from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
@@ -59,6 +59,13 @@ class Endpoints:
         """The endpoints that are on, by id, of all environments."""
         async with self._database.read() as connection:
             return {each.endpoint_id: each for each in await webhooks.every(connection) if each.off_because is None}
+
+    async def waiting(self) -> int | None:
+        """How many deliveries wait for endpoints that are on; None while that can't be read."""
+        try:
+            return sum(each.waiting for each in (await self.on()).values())
+        except StoreUnavailable:
+            return None
 
     async def every(self, scope: Scope) -> list[Endpoint]:
         """The endpoints of an environment, oldest first."""

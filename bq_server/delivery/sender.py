@@ -59,6 +59,11 @@ class Answer:
         """Whether the endpoint has taken it."""
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def result(self) -> str:
+        """As it is counted."""
+        return "delivered" if self.delivered else "no_answer" if self.status is None else "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:

@@ -54,7 +54,9 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
         DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
-        MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
+        MetricsResource(
+            sources, partial(waiting, rooms.stream, site.clock), rooms.delivery.endpoints.waiting, health.checks
+        ),
     ]
 
 
