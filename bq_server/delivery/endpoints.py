@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from bq_server.clock import Clocks
@@ -80,12 +81,29 @@ class Endpoints:
             raise UnknownEndpoint(endpoint_id)
         return found
 
-    async def create(self, scope: Scope, url: str, event_types: frozenset[str], description: str) -> Endpoint:
+    async def create(
+        self,
+        scope: Scope,
+        url: str,
+        event_types: frozenset[str],
+        description: str = "",
+        *,
+        top_ranks: int = 10,
+        vendor_headers: bool = False,
+    ) -> Endpoint:
         """Make an endpoint, which is told of what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
         await self._look_at(url)
-        now = self._clocks.real()
-        secret = new_secret(self._random_bytes)
-        endpoint = Endpoint(self._ids.new("we"), scope, url, event_types, description, secret, now)
+        endpoint = Endpoint(
+            self._ids.new("we"),
+            scope,
+            url,
+            event_types,
+            description,
+            new_secret(self._random_bytes),
+            self._clocks.real(),
+            top_ranks,
+            vendor_headers,
+        )
         async with self._database.transaction() as connection:
             if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
@@ -94,31 +112,17 @@ class Endpoints:
         return endpoint
 
     async def change(
-        self,
-        scope: Scope,
-        endpoint_id: str,
-        *,
-        url: str | None,
-        event_types: frozenset[str] | None,
-        description: str | None,
-        enabled: bool | None,
+        self, scope: Scope, endpoint_id: str, changed: Mapping[str, Any], *, enabled: bool | None
     ) -> Endpoint:
-        """Change what is given. Raises `UnknownEndpoint` and `UrlRefused`."""
-        if url is not None:
-            await self._look_at(url)
+        """Change the fields that are named. Raises `UnknownEndpoint` and `UrlRefused`."""
+        if "url" in changed:
+            await self._look_at(changed["url"])
         endpoint = await self.get(scope, endpoint_id)
         off = endpoint.off_because
         if enabled is not None:
             off = None if enabled else off or "it was switched off"
-        changed = dataclasses.replace(
-            endpoint,
-            url=endpoint.url if url is None else url,
-            event_types=endpoint.event_types if event_types is None else event_types,
-            description=endpoint.description if description is None else description,
-            off_because=off,
-        )
         async with self._database.transaction() as connection:
-            await webhooks.change(connection, changed)
+            await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
         self.tell_changed()
         return await self.get(scope, endpoint_id)
 

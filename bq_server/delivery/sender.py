@@ -18,7 +18,7 @@ import uvloop
 from bq_server import __version__
 from bq_server.clock import Clock
 from bq_server.delivery.addresses import AddressRefused, resolve
-from bq_server.delivery.signing import headers
+from bq_server.delivery.signing import headers, vendor_headers
 from bq_server.moments import SECOND
 from bq_server.store.webhooks import Endpoint
 
@@ -219,6 +219,9 @@ class Sender:
     ) -> tuple[int, str, str | None]:
         now = self._clock()
         own = {**target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}
+        if endpoint.vendor_headers:
+            tenant = endpoint.scope.project
+            own |= vendor_headers(endpoint.secret, letter.delivery_id, letter.event_type, tenant, body)
         assert self._client is not None  # noqa: S101
         async with self._client.stream(
             "POST", target.url, content=body, headers=own, extensions=target.extensions

@@ -1,12 +1,27 @@
 """What is told outside of a batch: which events its facts and their effects are, and for which endpoints."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal, get_args
 
-from bq_server.game.effects import BADGE, CHALLENGE, MILESTONE, POINTS, STREAK, TIER, PackedEffect, kind_of
-from bq_server.store import outbox
+from bq_server.events import Scope
+from bq_server.game.effects import (
+    BADGE,
+    CHALLENGE,
+    MILESTONE,
+    POINTS,
+    STREAK,
+    TIER,
+    PackedEffect,
+    kind_of,
+    timed,
+)
+from bq_server.game.facts import TIMEZONE_CHANGED
+from bq_server.processing.rank_changes import RANK_CHANGED, RankChanges
+from bq_server.store import outbox, watched_streaks
 from bq_server.store.batch import Changes
-from bq_server.store.outbox import Announcement
+from bq_server.store.outbox import Announcement, Listener
+from bq_server.store.references import References
+from bq_server.store.watched_streaks import WatchedStreak
 
 EventType = Literal[
     "points.changed",
@@ -15,11 +30,16 @@ EventType = Literal[
     "challenge.completed",
     "milestone.reached",
     "streak.extended",
+    "streak.broken",
     "streak.milestone",
     "tier.changed",
+    "leaderboard.rank_changed",
     "fact.created",
+    "message.dead",
 ]
 EVENT_TYPES: frozenset[EventType] = frozenset(get_args(EventType))
+STREAK_BROKEN: EventType = "streak.broken"
+MESSAGE_DEAD: EventType = "message.dead"
 
 _TYPES: dict[int, EventType] = {
     POINTS: "points.changed",
@@ -29,21 +49,43 @@ _TYPES: dict[int, EventType] = {
 }
 
 
-def announce(connection: Any, changes: Changes) -> bool:
-    """Write what endpoints of the environment are to be told of these changes, in the transaction that makes them.
+class Telling:
+    """What endpoints are to be told of changes: looked at before these are written, and written after them.
 
-    Answers whether there is anything.
+    Both in the transaction that makes the changes, on its connection's thread.
     """
-    if not changes.facts and not changes.caused:
-        return False
-    told: dict[frozenset[str], list[Announcement]] = {}
-    for listener in outbox.listening(connection, changes.scope):
-        chosen = listener.event_types
-        if chosen not in told:
-            told[chosen] = list(_happened(changes, chosen))
-        if told[chosen]:
-            outbox.put(connection, listener, told[chosen], changes.now)
-    return any(told.values())
+
+    def __init__(self, connection: Any, references: References, changes: Changes) -> None:
+        self._connection = connection
+        self._changes = changes
+        self._listeners: list[Listener] = []
+        self._ranks: RankChanges | None = None
+        if changes.facts or changes.caused or changes.places:
+            self._listeners = outbox.listening(connection, changes.scope)
+        tops = [each.top_ranks for each in self._listeners if RANK_CHANGED in each.event_types]
+        if tops and changes.places:
+            self._ranks = RankChanges(connection, references, changes, max(tops))
+
+    def write(self) -> bool:
+        """Fill the outbox; whether there is anything in it now."""
+        if not self._listeners:
+            return False
+        changes = self._changes
+        broken: list[Announcement] = []
+        if any(STREAK_BROKEN in each.event_types for each in self._listeners):
+            broken = _watch_streaks(self._connection, changes)
+        if self._ranks is not None:
+            self._ranks.look()
+        told: dict[tuple[frozenset[str], int], list[Announcement]] = {}
+        for listener in self._listeners:
+            key = chosen, top = listener.event_types, listener.top_ranks
+            if key not in told:
+                told[key] = [*(broken if STREAK_BROKEN in chosen else ()), *_happened(changes, chosen)]
+                if self._ranks is not None and RANK_CHANGED in chosen:
+                    told[key] += self._ranks.within(top)
+            if told[key]:
+                outbox.put(self._connection, listener, told[key], changes.now)
+        return any(told.values())
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
@@ -56,6 +98,15 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
     return _TYPES.get(kind)
 
 
+def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> bool:
+    """Tell that these streaks broke; whether anybody is told."""
+    told = [_broken(each, now) for each in streaks]
+    listeners = [each for each in outbox.listening(connection, scope) if STREAK_BROKEN in each.event_types]
+    for listener in listeners:
+        outbox.put(connection, listener, told, now)
+    return bool(listeners)
+
+
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:
     """What is told of these events: facts first, then what they caused."""
     if "fact.created" in chosen:
@@ -65,3 +116,27 @@ def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcemen
         event_type = event_type_of(effect)
         if event_type in chosen:
             yield participant_id, str(event_type), fact_id, occurred_at, effect
+
+
+def _watch_streaks(connection: Any, changes: Changes) -> list[Announcement]:
+    """Watch what became of streaks; tells of those that had broken before these facts came."""
+    scope, now = changes.scope, changes.now
+    broken = watched_streaks.broken_of(connection, scope, changes.counts, now)
+    moved = {each.event.participant_id for each in changes.facts if each.event.fact_type == TIMEZONE_CHANGED}
+    if moved:
+        watched_streaks.forget_when(connection, scope, moved)
+    watched_streaks.put(connection, scope, _streaks(changes))
+    return [_broken(each, now) for each in broken]
+
+
+def _streaks(changes: Changes) -> Iterator[WatchedStreak]:
+    for participant_id, fact_id, occurred_at, effect in changes.caused:
+        if effect[0] in (STREAK, ~STREAK):
+            code, _, longest = kind_of(effect)[1][:3]
+            yield WatchedStreak(participant_id, code, longest, fact_id, occurred_at)
+
+
+def _broken(streak: WatchedStreak, now: int) -> Announcement:
+    """As a streak of nothing, at the moment at which it broke."""
+    told = timed(STREAK, streak.breaks_at or now, streak.occurred_at, streak.code, 0, streak.longest)
+    return streak.participant_id, STREAK_BROKEN, streak.fact_id, streak.occurred_at, told

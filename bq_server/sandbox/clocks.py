@@ -9,6 +9,7 @@ from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import is_duration, parse_timestamp
+from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.store import environments, webhooks
 from bq_server.store.database import Database
 
@@ -43,9 +44,10 @@ Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_posit
 class Timekeeping:
     """Sets clocks, and keeps them over a restart. Every method raises `Refusal` when the store is unavailable."""
 
-    def __init__(self, database: Database, clocks: Clocks) -> None:
+    def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch) -> None:
         self._database = database
         self._clocks = clocks
+        self._streaks = streaks
 
     async def set(self, scope: Scope, moment: int, *, frozen: bool) -> None:
         """Let the environment's clock show this moment, standing still or going on from it.
@@ -75,6 +77,8 @@ class Timekeeping:
         with unavailable("The clock can't be set now"):
             before = self._clocks.now(scope)
             async with self._database.transaction() as connection:
+                # The moment at which a streak breaks must be known before the clock passes it.
+                await self._streaks.look(connection, scope)
                 await environments.put_clock(connection, scope, clock)
                 if before > (self._clocks.real() if clock is None else clock.now(self._clocks.real())):
                     # What was put off until some time of then would wait for it to come round.

@@ -92,10 +92,10 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     stream = await open_stream(site, store)
     processing = await start_processing(site, store, stream)
     intake = await start_intake(site, store, stream, processing)
-    sandbox = open_sandbox(site, store, stream, processing)
+    delivery = await start_delivery(site, store, processing)
+    sandbox = open_sandbox(site, store, stream, processing, delivery)
     await follow_game_file(site, processing)
     keyring = await open_door(site, store)
-    delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes

@@ -13,6 +13,7 @@ from bq_server.clock import Clock, Clocks
 from bq_server.delivery.addresses import is_loopback
 from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.outgoing import Outgoing
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -22,7 +23,9 @@ from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
+from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.game_changes import Applying
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
@@ -105,6 +108,8 @@ class ProcessingRoom:
     consumer: Consumer
     refolding: Refolding
     applying: Applying
+    streaks: StreakWatch
+    dead: DeadMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +200,18 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     processor = Processor(store.database, site.ids, store.clocks, games)
     handler = MessageProcessor(processor, site.clock).process
     name = site.ids.new("consumer")
-    consumer = Consumer(stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals)
+    dead = DeadMessages(store.database, stream.letters, store.clocks)
+    await site.stack.enter_async_context(background(dead.run()))
+    consumer = Consumer(
+        stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals, observer=dead
+    )
     await site.stack.enter_async_context(consuming(consumer))
+    streaks = StreakWatch(store.database, games, store.clocks)
+    await site.stack.enter_async_context(background(streaks.run()))
     refolding = Refolding(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refolding.run()))
     applying = Applying(store.database, games, refolding, site.ids, store.clocks)
-    return ProcessingRoom(games, processor, consumer, refolding, applying)
+    return ProcessingRoom(games, processor, consumer, refolding, applying, streaks, dead)
 
 
 async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
@@ -234,14 +245,20 @@ def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser
     )
 
 
-def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> SandboxRoom:
+def open_sandbox(
+    site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, delivery: DeliveryRoom
+) -> SandboxRoom:
     """Set up what test environments can be asked to do."""
     database, clocks = store.database, store.clocks
-    settling = Settling(database, stream.backlog, processing.consumer.progress, processing.refolding.progress)
+    progress = delivery.dispatcher.progress
+    outgoing = Outgoing(database, clocks, processing.streaks, processing.dead, progress)
+    settling = Settling(
+        database, stream.backlog, processing.consumer.progress, processing.refolding.progress, outgoing
+    )
     resetting = Resetting(database, stream.backlog, settling, clocks, store.resets)
     return SandboxRoom(
         settling,
-        Timekeeping(database, clocks),
+        Timekeeping(database, clocks, processing.streaks),
         resetting,
         Exporting(database, clocks, __version__),
         Importing(database, processing.processor, processing.applying, resetting, site.ids),

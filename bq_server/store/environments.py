@@ -83,6 +83,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_webhook_tries,
         _queries.remove_webhook_deliveries,
         _queries.empty_webhook_outbox,
+        _queries.remove_watched_streaks,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())

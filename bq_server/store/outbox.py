@@ -35,6 +35,8 @@ class Listener:
     event_types: frozenset[str]
     waiting: int
     failing: bool
+    top_ranks: int
+    """Down to which rank it is told of leaderboards."""
 
 
 Announcement = tuple[str, str, str | None, int, Any]
@@ -45,8 +47,8 @@ epoch, and an effect as facts keep what they caused, or what else is told of it;
 def listening(connection: Any, scope: Scope) -> list[Listener]:
     """The endpoints of the environment that are on."""
     return [
-        Listener(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing))
-        for endpoint_id, event_types, waiting, failing in _queries.listening(connection, **scope._asdict())
+        Listener(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing), top_ranks)
+        for endpoint_id, event_types, waiting, failing, top_ranks in _queries.listening(connection, **scope._asdict())
     ]
 
 

@@ -32,6 +32,10 @@ class Endpoint:
     description: str
     secret: str = field(repr=False)
     created_at: int
+    top_ranks: int = 10
+    """Down to which rank it is told of leaderboards."""
+    vendor_headers: bool = False
+    """Whether requests also carry the headers of the vendor's webhooks."""
     previous_secret: str | None = field(default=None, repr=False)
     previous_until: int | None = None
     """Until when is also signed with the secret before."""
@@ -103,6 +107,8 @@ async def add(connection: Connection, endpoint: Endpoint) -> None:
         url=endpoint.url,
         event_types=json.dumps(sorted(endpoint.event_types)),
         description=endpoint.description,
+        top_ranks=endpoint.top_ranks,
+        vendor_headers=endpoint.vendor_headers,
         secret=endpoint.secret,
         created_at=endpoint.created_at,
     )
@@ -112,10 +118,9 @@ async def every(connection: Connection) -> list[Endpoint]:
     """All endpoints of all environments, oldest first."""
     found = []
     async for row in _queries.endpoints(connection):
-        endpoint_id, project, environment, url, types, description, secret, *more, created_at = row
-        scope = Scope(project, environment)
-        types = frozenset(from_json(types))
-        found.append(Endpoint(endpoint_id, scope, url, types, description, secret, created_at, *more))
+        endpoint_id, project, environment, url, types, *own, top_ranks, vendor_headers = row[:10]
+        scope, types = Scope(project, environment), frozenset(from_json(types))
+        found.append(Endpoint(endpoint_id, scope, url, types, *own, top_ranks, bool(vendor_headers), *row[10:]))
     return found
 
 
@@ -132,6 +137,8 @@ async def change(connection: Connection, endpoint: Endpoint) -> None:
         url=endpoint.url,
         event_types=json.dumps(sorted(endpoint.event_types)),
         description=endpoint.description,
+        top_ranks=endpoint.top_ranks,
+        vendor_headers=endpoint.vendor_headers,
         off_because=endpoint.off_because,
     )
 
@@ -186,6 +193,12 @@ async def due(connection: Connection, endpoint_id: str, now: int, limit: int) ->
 async def next_due(connection: Connection, endpoint_id: str) -> int | None:
     """When the next delivery may be tried, by its environment's clock; None where none waits."""
     found: int | None = await _queries.next_due(connection, endpoint_id=endpoint_id)
+    return found
+
+
+async def count_due(connection: Connection, endpoint_id: str, now: int) -> int:
+    """How many deliveries may be tried now, those that are still in the outbox among them."""
+    found: int = await _queries.count_due(connection, endpoint_id=endpoint_id, now=now)
     return found
 
 

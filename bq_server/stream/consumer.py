@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import redis.asyncio as redis
 import structlog
@@ -47,6 +47,16 @@ MOST_DELIVERIES = 20
 
 MOST_DEFERRED = 10_000
 """Messages that may wait for another try while others are read: past that, no more is read until some have gone."""
+
+
+class DeadLetterObserver(Protocol):
+    """Who is told of messages that are given up."""
+
+    async def dying(self, letter: DeadLetter) -> None:
+        """The message is about to become this dead letter; when this raises, later."""
+
+    def buried(self, letter: DeadLetter) -> None:
+        """It is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +114,16 @@ class Consumer:
         name: str,
         clock: Clock,
         totals: Totals | None = None,
+        observer: DeadLetterObserver | None = None,
     ) -> None:
+        """`observer` is told of messages that are given up."""
         self._client = client
         self._keys = keys
         self._handle = handle
         self._name = name
         self._clock = clock
         self._totals = totals or Totals()
+        self._observer = observer
         self._dead_letters = DeadLetters(client, keys)
         self._dying: dict[StreamEntry, str] = {}
         """Messages to be set aside, with the reasons."""
@@ -372,6 +385,8 @@ class Consumer:
         """Set dying messages aside. A stream server without memory refuses; they are kept, and nothing waits."""
         for entry, reason in list(self._dying.items()):
             letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
+            if self._observer is not None:
+                await self._observer.dying(letter)
             try:
                 self._count(await self._dead_letters.bury(letter, entry.message_id))
             except ResponseError as error:
@@ -380,6 +395,8 @@ class Consumer:
             log.error("message.dead", message_id=entry.known_as, reason=reason)
             self.counts.dead += 1
             del self._dying[entry]
+            if self._observer is not None:
+                self._observer.buried(letter)
 
     def _moved(self) -> None:
         self.status.started = True

@@ -95,7 +95,7 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, DrainIn)
         start = monotonic()
-        settled = await self._settling.drain(call.scope, sent.timeout_ms / 1000)
+        settled = await self._settling.drain(call.scope, sent.timeout_ms / 1000, webhooks=sent.webhooks)
         waited = round((monotonic() - start) * 1000)
         return json_response(
             DrainAnswer(facts=settled.facts, duplicates=settled.duplicates, dead=settled.dead, waited_ms=waited)

@@ -56,7 +56,14 @@ class WebhookEndpointsResource:
         """Make an endpoint."""
         sent, _ = await self._parser.model(call, EndpointIn)
         try:
-            made = await self._endpoints.create(call.scope, sent.url, frozenset(sent.event_types), sent.description)
+            made = await self._endpoints.create(
+                call.scope,
+                sent.url,
+                frozenset(sent.event_types),
+                sent.description,
+                top_ranks=sent.top_ranks,
+                vendor_headers=sent.vendor_headers,
+            )
         except UrlRefused as error:
             raise _bad_url(error) from None
         except TooManyEndpoints:
@@ -105,12 +112,7 @@ class WebhookEndpointsResource:
         endpoint = await self._of(call)
         try:
             changed = await self._endpoints.change(
-                call.scope,
-                endpoint.endpoint_id,
-                url=sent.url,
-                event_types=None if sent.event_types is None else frozenset(sent.event_types),
-                description=sent.description,
-                enabled=sent.enabled,
+                call.scope, endpoint.endpoint_id, _changed(sent), enabled=sent.enabled
             )
         except UrlRefused as error:
             raise _bad_url(error) from None
@@ -237,6 +239,14 @@ class WebhookEndpointsResource:
             raise Refusal(Code.NOT_FOUND, detail) from None
 
 
+def _changed(sent: EndpointPatch) -> dict[str, Any]:
+    """The fields of an endpoint that are given; null leaves one as it is."""
+    given = sent.model_dump(exclude_none=True, exclude={"enabled"})
+    if "event_types" in given:
+        given["event_types"] = frozenset(given["event_types"])
+    return given
+
+
 def _bad_url(error: UrlRefused) -> Refusal:
     return Refusal.of_fields([FieldError("url", "url_refused", str(error))])
 
@@ -256,6 +266,8 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "url": endpoint.url,
         "event_types": sorted(endpoint.event_types),
         "description": endpoint.description,
+        "top_ranks": endpoint.top_ranks,
+        "vendor_headers": endpoint.vendor_headers,
         "enabled": endpoint.off_because is None,
         "off_because": endpoint.off_because,
         "failing_since": None if failing is None else format_timestamp(failing),

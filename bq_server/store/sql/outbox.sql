@@ -1,6 +1,6 @@
 -- name: listening(project, environment)
 -- The endpoints of an environment that are on, with how much waits for each.
-SELECT endpoint_id, event_types, waiting, failing_since IS NOT NULL FROM webhook_endpoints
+SELECT endpoint_id, event_types, waiting, failing_since IS NOT NULL, top_ranks FROM webhook_endpoints
 WHERE project = :project AND environment = :environment AND off_because IS NULL;
 
 -- name: put(endpoint_id, content, deliveries, created_at)!

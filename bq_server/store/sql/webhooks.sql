@@ -1,16 +1,21 @@
--- name: add_endpoint(endpoint_id, project, environment, url, event_types, description, secret, created_at)!
-INSERT INTO webhook_endpoints (endpoint_id, project, environment, url, event_types, description, secret, created_at)
-VALUES (:endpoint_id, :project, :environment, :url, :event_types, :description, :secret, :created_at);
+-- name: add_endpoint(endpoint_id, project, environment, url, event_types, description, top_ranks, vendor_headers, secret, created_at)!
+INSERT INTO webhook_endpoints (
+    endpoint_id, project, environment, url, event_types, description, top_ranks, vendor_headers, secret, created_at
+) VALUES (
+    :endpoint_id, :project, :environment, :url, :event_types, :description, :top_ranks, :vendor_headers, :secret,
+    :created_at
+);
 
 -- name: endpoints()
-SELECT endpoint_id, project, environment, url, event_types, description, secret, previous_secret, previous_until,
-    off_because, failing_since, waiting, created_at
+SELECT endpoint_id, project, environment, url, event_types, description, secret, created_at, top_ranks, vendor_headers,
+    previous_secret, previous_until, off_because, failing_since, waiting
 FROM webhook_endpoints ORDER BY created_at, endpoint_id;
 
--- name: change_endpoint(endpoint_id, url, event_types, description, off_because)!
+-- name: change_endpoint(endpoint_id, url, event_types, description, top_ranks, vendor_headers, off_because)!
 -- One that is switched on again is not failing.
 UPDATE webhook_endpoints SET
-    url = :url, event_types = :event_types, description = :description,
+    url = :url, event_types = :event_types, description = :description, top_ranks = :top_ranks,
+    vendor_headers = :vendor_headers,
     failing_since = CASE WHEN off_because IS NULL THEN failing_since END, off_because = :off_because
 WHERE endpoint_id = :endpoint_id;
 
@@ -43,6 +48,13 @@ ORDER BY next_at, position LIMIT :limit;
 
 -- name: next_due(endpoint_id)$
 SELECT min(next_at) FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND state = 'waiting';
+
+-- name: count_due(endpoint_id, now)$
+SELECT (
+    SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now
+) + (
+    SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox WHERE endpoint_id = :endpoint_id
+);
 
 -- name: is_outbox_filled(endpoint_id)$
 SELECT EXISTS (SELECT 1 FROM webhook_outbox WHERE endpoint_id = :endpoint_id);
