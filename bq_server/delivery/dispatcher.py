@@ -96,11 +96,8 @@ class Dispatcher:
         while True:
             try:
                 beat = self._database.outbox.next()
-                pause = await self._round(endpoint_id)
-                if pause is None:
+                if not await self._round(endpoint_id):
                     await _wait(beat, await self._until_due(endpoint_id))
-                else:
-                    await asyncio.sleep(pause)
             except StoreUnavailable as error:
                 log.warning("webhooks.stalled", endpoint_id=endpoint_id, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -117,8 +114,8 @@ class Dispatcher:
             return LOOK_SECONDS
         return min(max((due - self._clocks.now(endpoint.scope)) / SECOND, 0.0), LOOK_SECONDS)
 
-    async def _round(self, endpoint_id: str) -> float | None:
-        """Send what is due, and keep what came of it. Seconds to pause afterwards; None where nothing was due."""
+    async def _round(self, endpoint_id: str) -> bool:
+        """Send what is due, keep what came of it, and rest a while; whether anything was due."""
         pace = Pace(self._processing)
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
@@ -126,10 +123,10 @@ class Dispatcher:
             if endpoint is not None:
                 log.warning("webhooks.endpoint_off", endpoint_id=endpoint_id, reason=endpoint.off_because)
             self._endpoints.tell_changed()
-            return None
+            return False
         due = await self._due(endpoint, ROUND if endpoint.failing_since is None else 1)
         if not due:
-            return None
+            return False
         lines: dict[str, list[Delivery]] = {}
         for delivery in due:
             lines.setdefault(delivery.participant_id, []).append(delivery)
@@ -157,8 +154,12 @@ class Dispatcher:
         await self._keep(endpoint, answers, now)
         self.progress.beat()
         if endpoint.failing_since is not None and not any(each.delivered for each in answers.values()):
-            return failing_pause(endpoint.failing_since, now)
-        return pace.pause(sent.cpu_seconds)
+            # A clock of its own says nothing of how long anybody has really waited.
+            own_clock = self._clocks.own(endpoint.scope) is not None
+            await asyncio.sleep(failing_pause(0 if own_clock else now - endpoint.failing_since))
+        else:
+            await pace.give_way(sent.cpu_seconds)
+        return True
 
     async def _due(self, endpoint: Endpoint, limit: int) -> list[Delivery]:
         endpoint_id, now = endpoint.endpoint_id, self._clocks.now(endpoint.scope)
@@ -201,7 +202,6 @@ class Dispatcher:
     def _count(self, answers: Mapping[Delivery, Answer], results: list[Result]) -> None:
         for answer in answers.values():
             self.counts.tries[answer.result] += 1
-        self.counts.delivered += sum(each.state == "delivered" for each in results)
         self.counts.set_aside += sum(each.state == "aside" for each in results)
 
     def _result(self, delivery: Delivery, answer: Answer, now: int) -> Result:

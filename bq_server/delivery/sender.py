@@ -6,10 +6,12 @@ They are made on a thread of their own, so that no event waits for them on the e
 import asyncio
 import os
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -242,6 +244,9 @@ class Sender:
 def _client() -> "httpx.AsyncClient":
     import httpx  # takes long to load: a server without endpoints does without
 
+    if find_spec("sniffio") is None:
+        # httpcore looks for it with every request, which searches the disk each time.
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE_IN_ALL)
     trusted = os.environ.get(CA_FILE)
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=trusted) if trusted else True

@@ -137,7 +137,6 @@ class DeliveryCounts:
     def __init__(self) -> None:
         self.tries = {"delivered": 0, "refused": 0, "no_answer": 0}
         """Requests by what came of them: `refused` is any answer but 2xx."""
-        self.delivered = 0
         self.set_aside = 0
         """Those given up after all their tries."""
 

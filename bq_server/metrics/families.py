@@ -242,12 +242,6 @@ FAMILIES = (
         lambda now: _one(now.webhooks_waiting),
     ),
     Family(
-        "bq_webhooks_delivered_total",
-        "counter",
-        "Webhooks that their endpoint has taken.",
-        lambda now: _one(now.sources.delivery.delivered),
-    ),
-    Family(
         "bq_webhooks_set_aside_total",
         "counter",
         "Webhooks that are not tried any more: all their tries failed.",

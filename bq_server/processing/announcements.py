@@ -67,12 +67,13 @@ class Telling:
             self._ranks = RankChanges(connection, references, changes, max(tops))
 
     def write(self) -> bool:
-        """Fill the outbox; whether there is anything in it now."""
+        """Fill the outbox; whether somebody is to look what there is to do now."""
         if not self._listeners:
             return False
         changes = self._changes
         broken: list[Announcement] = []
-        if any(STREAK_BROKEN in each.event_types for each in self._listeners):
+        watched = any(STREAK_BROKEN in each.event_types for each in self._listeners)
+        if watched:
             broken = _watch_streaks(self._connection, changes)
         if self._ranks is not None:
             self._ranks.look()
@@ -85,7 +86,7 @@ class Telling:
                     told[key] += self._ranks.within(top)
             if told[key]:
                 outbox.put(self._connection, listener, told[key], changes.now)
-        return any(told.values())
+        return watched or any(told.values())
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
@@ -98,13 +99,12 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
     return _TYPES.get(kind)
 
 
-def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> bool:
-    """Tell that these streaks broke; whether anybody is told."""
+def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> None:
+    """Tell that these streaks broke."""
     told = [_broken(each, now) for each in streaks]
-    listeners = [each for each in outbox.listening(connection, scope) if STREAK_BROKEN in each.event_types]
-    for listener in listeners:
-        outbox.put(connection, listener, told, now)
-    return bool(listeners)
+    for listener in outbox.listening(connection, scope):
+        if STREAK_BROKEN in listener.event_types:
+            outbox.put(connection, listener, told, now)
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:

@@ -94,20 +94,23 @@ class StreakWatch:
         except GameUnreadable:
             return False
         states = await state.states(connection, scope, {each.participant_id for each in due})
-        moments: list[tuple[WatchedStreak, int]] = []
+        moments: list[tuple[WatchedStreak, int | None]] = []
         broken: list[WatchedStreak] = []
         gone: list[WatchedStreak] = []
         for each in due:
             cells = states.get(each.participant_id, {}).get("cells", {})
             found = next((own for own in read_streaks(game, cells, now) if own.code == each.code), None)
-            if found is not None and found.expires_at is not None:
+            if found is None:
+                gone.append(each)
+            elif found.expires_at is not None:
                 moments.append((each, max(found.expires_at, now + 1)))
-                continue
-            gone.append(each)
-            if found is not None and not each.told:
-                broken.append(each)
+            else:
+                moments.append((each, None))
+                if not each.told:
+                    broken.append(each)
         await connection.run(partial(watched_streaks.put_when, scope=scope, moments=moments))
         await connection.run(partial(watched_streaks.remove, scope=scope, streaks=gone))
-        if broken and await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now)):
+        if broken:
+            await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now))
             connection.fills_outbox = True
         return len(due) == PAGE

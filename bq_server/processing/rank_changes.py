@@ -22,15 +22,21 @@ class RankChanges:
 
     def __init__(self, connection: Any, references: References, changes: Changes, most: int) -> None:
         """`most`: down to which rank anybody is told."""
+        self._connection = connection
+        self._references = references
         self._changes = changes
-        self._look = lambda: {name: batch.first(connection, references, changes.scope, name, most) for name in names}
-        names = sorted({each[:3] for each in changes.places if each.board.startswith(BOARDS)})
-        self._before: dict[Ranking, First] = self._look()
+        self._most = most
+        self._names = sorted({each[:3] for each in changes.places if each.board.startswith(BOARDS)})
+        self._before = self._look()
         self._after: dict[Ranking, First] = {}
 
     def look(self) -> None:
         """Look again, now that the changes are written."""
         self._after = self._look()
+
+    def _look(self) -> dict[Ranking, First]:
+        scope = self._changes.scope
+        return {name: batch.first(self._connection, self._references, scope, name, self._most) for name in self._names}
 
     def within(self, top: int) -> Iterator[Announcement]:
         """What is told of the first so many, leaderboard by leaderboard, the best ranks first."""

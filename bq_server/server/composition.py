@@ -252,9 +252,7 @@ def open_sandbox(
     database, clocks = store.database, store.clocks
     progress = delivery.dispatcher.progress
     outgoing = Outgoing(database, clocks, processing.streaks, processing.dead, progress)
-    settling = Settling(
-        database, stream.backlog, processing.consumer.progress, processing.refolding.progress, outgoing
-    )
+    settling = Settling(database, stream.backlog, processing.consumer.progress, processing.refolding.progress, outgoing)
     resetting = Resetting(database, stream.backlog, settling, clocks, store.resets)
     return SandboxRoom(
         settling,

@@ -250,9 +250,7 @@ def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: i
     _add_entries(connection, rows)
 
 
-def first(
-    connection: Any, references: References, scope: Scope, name: Ranking, limit: int
-) -> list[tuple[str, float]]:
+def first(connection: Any, references: References, scope: Scope, name: Ranking, limit: int) -> list[tuple[str, float]]:
     """The best of a ranking with their scores. Ties: who reached the score first."""
     ranking = references.ranking(connection, references.scope(connection, scope), name)
     return list(_queries.first(connection, ranking=ranking, limit=limit))

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bq_server.events import Scope
-from bq_server.store.database import Connection
 from bq_server.store import watched_streaks
+from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("games")

@@ -16,6 +16,10 @@ _queries = load("watched_streaks", "sqlite3")
 _put = Insert(_queries.put_streaks.sql)
 
 
+NEVER = 2**63 - 1
+"""When a streak breaks that has: it is looked at again when its participant has another fact."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedStreak:
     """A streak that runs. Times are microseconds since the epoch, UTC."""
@@ -46,11 +50,16 @@ def put(connection: Any, scope: Scope, streaks: Iterable[WatchedStreak]) -> None
 
 
 def broken_of(connection: Any, scope: Scope, participants: Iterable[str], now: int) -> list[WatchedStreak]:
-    """Those of these participants that broke, and were not told of. They count as told from now on."""
-    rows = _queries.broken_of(connection, **scope._asdict(), participants=dumps(list(participants)), now=now)
+    """Those of these participants that broke, and were not told of. They count as told from now on.
+
+    All of theirs that count as told are to be looked at again: they may begin anew.
+    """
+    names = dumps(list(participants))
+    rows = _queries.broken_of(connection, **scope._asdict(), participants=names, now=now)
     found = [_streak(row) for row in rows]
     if found:
         _queries.mark_told(connection, [_key(scope, each) for each in found])
+    _queries.look_again(connection, **scope._asdict(), participants=names)
     return found
 
 
@@ -73,10 +82,11 @@ def next_due(connection: Any, scope: Scope) -> int | None:
     return found
 
 
-def put_when(connection: Any, scope: Scope, moments: Sequence[tuple[WatchedStreak, int]]) -> None:
-    """Keep when these will break."""
-    if moments:
-        _queries.put_when(connection, [_key(scope, each) | {"breaks_at": at} for each, at in moments])
+def put_when(connection: Any, scope: Scope, moments: Sequence[tuple[WatchedStreak, int | None]]) -> None:
+    """Keep when these will break; None for one that has, and was told of."""
+    rows = [_key(scope, each) | {"breaks_at": NEVER if at is None else at, "told": at is None} for each, at in moments]
+    if rows:
+        _queries.put_when(connection, rows)
 
 
 def remove(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak]) -> None:
@@ -91,8 +101,8 @@ def scopes(connection: Any) -> list[Scope]:
 
 
 def _streak(row: Sequence[Any]) -> WatchedStreak:
-    *own, told = row
-    return WatchedStreak(*own, bool(told))
+    who, code, longest, fact_id, occurred_at, breaks_at, told = row
+    return WatchedStreak(who, code, longest, fact_id, occurred_at, breaks_at, bool(told))
 
 
 def _key(scope: Scope, streak: WatchedStreak) -> dict[str, Any]:

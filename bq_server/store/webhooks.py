@@ -118,9 +118,10 @@ async def every(connection: Connection) -> list[Endpoint]:
     """All endpoints of all environments, oldest first."""
     found = []
     async for row in _queries.endpoints(connection):
-        endpoint_id, project, environment, url, types, *own, top_ranks, vendor_headers = row[:10]
+        endpoint_id, project, environment, url, types, description, secret, created_at, top, vendor, *more = row
         scope, types = Scope(project, environment), frozenset(from_json(types))
-        found.append(Endpoint(endpoint_id, scope, url, types, *own, top_ranks, bool(vendor_headers), *row[10:]))
+        made = description, secret, created_at, top, bool(vendor)
+        found.append(Endpoint(endpoint_id, scope, url, types, *made, *more))
     return found
 
 
@@ -248,9 +249,7 @@ def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: i
         elif each.put_off:
             _writing.bring_forward(connection, **own)
     failing = bool(results) and not any(each.state == "delivered" for each in results)
-    _writing.after_tries(
-        connection, endpoint_id=endpoint_id, settled=settled, failing_since=now if failing else None
-    )
+    _writing.after_tries(connection, endpoint_id=endpoint_id, settled=settled, failing_since=now if failing else None)
 
 
 async def deliveries(

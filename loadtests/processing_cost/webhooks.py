@@ -46,9 +46,7 @@ class Desk:
         clocks = Clocks(system_clock)
         endpoints = Endpoints(bench.database, bench.ids, clocks, secrets.token_bytes, private=True)
         async with Sender(system_clock, private=True) as sender:
-            dispatcher = Dispatcher(
-                bench.database, endpoints, sender, clocks, bench.ids, 5.0, bench.processor.counts
-            )
+            dispatcher = Dispatcher(bench.database, endpoints, sender, clocks, bench.ids, 5.0, bench.processor.counts)
             running = asyncio.create_task(dispatcher.run())
             yield cls(bench, endpoints, dispatcher, url)
             running.cancel()
@@ -82,15 +80,13 @@ async def measure(workshop: Workshop) -> ReportSection:
                 desk, batches = await _desk(workshop, stack, name, url)
                 turns[name] = _turn(workshop, desk, batches, chosen)
             samples = await interleave(turns, plan.long_rounds, plan.warm_up)
-            assert desk is not None  # noqa: S101
-            assert batches is not None  # noqa: S101
+            assert desk is not None
+            assert batches is not None
             alone = [await _alone(desk, batches) for _ in range(plan.long_rounds)]
     return _section(samples, alone)
 
 
-async def _desk(
-    workshop: Workshop, stack: AsyncExitStack, name: str, url: str
-) -> tuple[Desk, Iterator[list[Event]]]:
+async def _desk(workshop: Workshop, stack: AsyncExitStack, name: str, url: str) -> tuple[Desk, Iterator[list[Event]]]:
     plan, everyone, game = workshop.plan, people(workshop.plan.participants), game_of(DEFINITIONS)
     bench = await stack.enter_async_context(workshop.bench())
     await bench.apply(game)
@@ -114,7 +110,7 @@ def _turn(workshop: Workshop, desk: Desk, batches: Iterator[list[Event]], chosen
 async def _alone(desk: Desk, batches: Iterator[list[Event]]) -> Sample:
     """What a delivery costs, from the outbox to the note that it was taken, while nothing else is done."""
     async with desk.told_of(CHOSEN[ALL]) as endpoint:
-        assert endpoint is not None  # noqa: S101
+        assert endpoint is not None
         await desk.bench.turn([next(batches)])
         waiting, wall, cpu = await desk.waiting(endpoint), time.perf_counter(), time.process_time()
         while (beat := desk.dispatcher.progress.next()) and await desk.waiting(endpoint):
@@ -136,7 +132,10 @@ def _section(samples: dict[str, list[Sample]], alone: Sequence[Sample]) -> Repor
         ],
     )
     for name in (DEAF, ALL):
-        section.targets.append(
-            ReportTarget(f"facts/s with {name} / without", ratio(samples[name], samples[NONE], of_throughputs), LEAST)
-        )
+        own, other = samples[name], samples[NONE]
+        cpu = Spread.of([of_throughputs(a.cpu, b.cpu) for a, b in zip(own, other, strict=True)])
+        section.targets += [
+            ReportTarget(f"facts/s with {name} / without", ratio(own, other, of_throughputs), LEAST),
+            ReportTarget(f"facts a processor second with {name} / without", cpu, LEAST),
+        ]
     return section

@@ -31,9 +31,7 @@ async def load() -> Any:
 class MetricsResource:
     """Writes what the server counts."""
 
-    def __init__(
-        self, sources: Sources, ask: Ask, ask_webhooks: AskWebhooks, checks: Mapping[str, Check]
-    ) -> None:
+    def __init__(self, sources: Sources, ask: Ask, ask_webhooks: AskWebhooks, checks: Mapping[str, Check]) -> None:
         self._sources = sources
         self._ask = ask
         self._ask_webhooks = ask_webhooks

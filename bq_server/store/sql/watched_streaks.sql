@@ -18,6 +18,11 @@ CROSS JOIN watched_streaks WHERE project = :project AND environment = :environme
 UPDATE watched_streaks SET told = 1, breaks_at = 0
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id AND code = :code;
 
+-- name: look_again(project, environment, participants)!
+-- Streaks of these participants, given as JSON, that were told to be broken: they may have begun anew.
+UPDATE watched_streaks SET breaks_at = 0 WHERE project = :project AND environment = :environment
+    AND participant_id IN (SELECT value FROM json_each(:participants)) AND told AND breaks_at > 0;
+
 -- name: forget_when_of(project, environment, participants)!
 UPDATE watched_streaks SET breaks_at = 0 WHERE project = :project AND environment = :environment
     AND participant_id IN (SELECT value FROM json_each(:participants));
@@ -32,8 +37,8 @@ WHERE project = :project AND environment = :environment AND breaks_at <= :now OR
 -- name: next_due(project, environment)$
 SELECT min(breaks_at) FROM watched_streaks WHERE project = :project AND environment = :environment;
 
--- name: put_when(project, environment, participant_id, code, breaks_at)*!
-UPDATE watched_streaks SET breaks_at = :breaks_at, told = 0
+-- name: put_when(project, environment, participant_id, code, breaks_at, told)*!
+UPDATE watched_streaks SET breaks_at = :breaks_at, told = :told
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id AND code = :code;
 
 -- name: remove(project, environment, participant_id, code)*!
