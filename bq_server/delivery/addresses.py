@@ -34,10 +34,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def resolve(host: str, port: int, *, private: bool) -> Address:
-    """The address to call for a host, which may be one itself; with `private` any address will do.
+async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
+    """The addresses that may be called for a host, which may be one itself; with `private` any address will do.
 
-    Raises `AddressRefused`.
+    There is at least one. Raises `AddressRefused`.
     """
     with suppress(ValueError):
         return _allowed(host, [ip_address(host)], private=private)
@@ -49,8 +49,8 @@ async def resolve(host: str, port: int, *, private: bool) -> Address:
     return _allowed(host, addresses, private=private)
 
 
-def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> Address:
-    chosen = next((each for each in addresses if private or is_public(each)), None)
-    if chosen is None:
+def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> list[Address]:
+    chosen = list(dict.fromkeys(each for each in addresses if private or is_public(each)))
+    if not chosen:
         raise AddressRefused(f"{host} is {addresses[0]}, which is no address of the public Internet")
     return chosen

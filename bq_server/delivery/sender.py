@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ class Sent:
 class _Target:
     """Where a round goes, once its name was looked up."""
 
-    url: str
+    urls: list[str]
+    """With each address of the name, the one that answered last first."""
     headers: Mapping[str, str]
     extensions: dict[str, Any]
 
@@ -184,12 +186,12 @@ class Sender:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                address = await resolve(host, port, private=self.private)
+                addresses = await resolve(host, port, private=self.private)
         except TimeoutError:
             return f"the name {host} was not resolved within {TIMEOUT_SECONDS:.0f} seconds"
         except AddressRefused as error:
             return str(error)
-        literal = f"[{address}]" if address.version == 6 else str(address)
+        literals = [f"[{each}]" if each.version == 6 else str(each) for each in addresses]
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {
             "host": parts.netloc.rpartition("@")[2],
@@ -197,7 +199,7 @@ class Sender:
             "user-agent": f"bq-server/{__version__}",
         }
         extensions = {"sni_hostname": host} if parts.scheme == "https" else {}
-        return _Target(f"{parts.scheme}://{literal}:{port}{path}", own, extensions)
+        return _Target([f"{parts.scheme}://{each}:{port}{path}" for each in literals], own, extensions)
 
     async def _try(self, job: _Round, letter: Letter) -> Answer:
         if isinstance(job.target, str):
@@ -209,15 +211,28 @@ class Sender:
             if body is None:
                 return Answer(None, 0, "its fact is gone")
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                status, text, retry_after = await self._post(job.endpoint, job.target, letter, body)
+                status, text, retry_after = await self._post_somewhere(job.endpoint, job.target, letter, body)
         except TimeoutError:
             text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
         except Exception as error:  # noqa: BLE001 - a receiver can break in any way, and that is its failure
             text = f"{type(error).__name__}: {error}"
         return Answer(status, round((time.perf_counter() - began) * 1000), text, retry_after)
 
-    async def _post(
+    async def _post_somewhere(
         self, endpoint: Endpoint, target: _Target, letter: Letter, body: bytes
+    ) -> tuple[int, str, str | None]:
+        """Send it to the first address of the name that takes a connection."""
+        import httpx
+
+        for url in list(target.urls[:-1]):
+            with suppress(httpx.ConnectError):
+                return await self._post(endpoint, target, url, letter, body)
+            if target.urls[0] == url:
+                target.urls.append(target.urls.pop(0))
+        return await self._post(endpoint, target, target.urls[0], letter, body)
+
+    async def _post(
+        self, endpoint: Endpoint, target: _Target, url: str, letter: Letter, body: bytes
     ) -> tuple[int, str, str | None]:
         now = self._clock()
         own = {**target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}
@@ -226,7 +241,7 @@ class Sender:
             own |= vendor_headers(endpoint.secret, letter.delivery_id, letter.event_type, tenant, body)
         assert self._client is not None  # noqa: S101
         async with self._client.stream(
-            "POST", target.url, content=body, headers=own, extensions=target.extensions
+            "POST", url, content=body, headers=own, extensions=target.extensions
         ) as response:
             read = b""
             async for piece in response.aiter_raw(ANSWER_BYTES):
