@@ -1,16 +1,15 @@
 """The ledger of webhooks: what awards there are, against what a receiver was told that fails half of the time."""
 
 import json
-import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from harness import webhook_receiver
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.client import NOT_FOUND, Client, Refused, segment
 
@@ -36,7 +35,7 @@ Award = tuple[str, ...]
 class Told:
     """What a receiver has taken, by delivery id."""
 
-    url: str
+    url: str = ""
     bodies: dict[str, bytes] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
     changed: set[str] = field(default_factory=set)
@@ -55,43 +54,10 @@ class Told:
 
 @contextmanager
 def receiving() -> Iterator[Told]:
-    """A receiver on a free port of this machine."""
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            body = self.rfile.read(length)
-            if len(body) < length:  # the sender was killed in the middle of it
-                self.close_connection = True
-                return
-            with lock:
-                status = told.take(self.headers["webhook-id"], body)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """A server that is killed leaves its connections."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        told = Told(f"http://127.0.0.1:{server.server_address[1]}/hook")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield told
-        finally:
-            server.shutdown()
-            thread.join()
+    """Receive on this machine."""
+    told = Told()
+    with webhook_receiver.receiving(told.take) as told.url:
+        yield told
 
 
 def subscribe(client: Client, told: Told) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_an_authority_that_nobody_knows_is_refused(data_dir: Path, certificates:
         assert server.stop() == 0
 
 
-def tries(server: ServerProcess, path: str) -> list[dict[str, object]]:
+def tries(server: ServerProcess, path: str) -> list[dict[str, Any]]:
     """Those of the first delivery."""
     deliveries = server.request("GET", f"{path}/deliveries").json()["deliveries"]
     return [each for delivery in deliveries for each in delivery["tries"]]
