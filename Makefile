@@ -6,7 +6,7 @@ FASTIFY := loadtests/peers/fastify
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test test-harness lint lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: serve test test-harness lint audit-packages lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 # make serve ARGS="--port 9000"
 serve: $(VENV)/run.stamp
@@ -25,6 +25,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Asks a public source of advisories about every pinned package. Exits 3, and says so, where none can be asked.
+audit-packages:
+	@$(PYTHON) packaging/audit.py $(ARGS)
 
 # make load ARGS="--users 20 --run-time 20s"
 load: $(VENV)/dev.stamp

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bq_server.events import Scope
 
 Clock = Callable[[], int]
-"""Answers the present moment in microseconds since the epoch, UTC."""
+"""Returns the present moment in microseconds since the epoch, UTC."""
 
 
 def system_clock() -> int:

@@ -1,7 +1,5 @@
 """The accepted event: the message that travels from ingest, through the stream or not, to processing."""
 
-from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
@@ -15,9 +13,11 @@ class Scope(NamedTuple):
     """`live` or `test`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event that passed validation and has its id. Times are microseconds since the epoch, UTC."""
+class Event(NamedTuple):
+    """An event that passed validation and has its id. Times are microseconds since the epoch, UTC.
+
+    A tuple, because one is made for every event, twice.
+    """
 
     event_id: str
     scope: Scope
@@ -44,25 +44,30 @@ class Event:
 
     def to_payload(self) -> bytes:
         """The event as one stream field: its fields in order, but for the message id, which the stream gives."""
-        return to_json(_payload_of(self))
+        return to_json(self[:_PAYLOAD_FIELDS])
 
     @classmethod
     def from_payload(cls, payload: bytes, message_id: str) -> Self:
         """Read what `to_payload` wrote. Raises `ValueError` for anything else."""
         fields: Any = from_json(payload)
-        if not isinstance(fields, list) or len(fields) != len(_PAYLOAD_FIELDS):
+        if not isinstance(fields, list) or len(fields) != _PAYLOAD_FIELDS:
             raise ValueError("the message is not an event of this server")
         event_id, (project, environment), *rest = fields
         return cls(*(event_id, Scope(project, environment), *rest, message_id))
 
 
-def scope_of(payload: bytes, message_id: str) -> Scope | None:
-    """The environment that a message belongs to; None for what is no event of this server."""
+def event_of(payload: bytes, message_id: str) -> Event | None:
+    """The event in a message; None for what is no event of this server."""
     try:
-        return Event.from_payload(payload, message_id).scope
+        return Event.from_payload(payload, message_id)
     except (ValueError, TypeError):
         return None
 
 
-_PAYLOAD_FIELDS = Event.__slots__[:-1]
-_payload_of = attrgetter(*_PAYLOAD_FIELDS)
+def scope_of(payload: bytes, message_id: str) -> Scope | None:
+    """The environment that a message belongs to; None for what is no event of this server."""
+    event = event_of(payload, message_id)
+    return None if event is None else event.scope
+
+
+_PAYLOAD_FIELDS = len(Event._fields) - 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bq_server.clock import Clock, system_clock
 
 RandomBytes = Callable[[int], bytes]
-"""Answers that many unpredictable bytes."""
+"""Returns that many unpredictable bytes."""
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]

@@ -95,7 +95,7 @@ class Client:
         properties: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Json:
-        """Send an event by the sync path; answers its fact and the effects it had."""
+        """Send an event by the sync path; returns its fact and the effects it had."""
         body = _event(event, participant_id, properties, more)
         return self.call("POST", "/ingest/events/sync", body, include="effects")
 
@@ -107,7 +107,7 @@ class Client:
         return _success(answer)
 
     def drain(self, timeout_ms: int = 30_000, *, webhooks: bool = False) -> Json:
-        """Wait until everything sent before is a fact, a duplicate or a dead letter; answers how many there are.
+        """Wait until everything sent before is a fact, a duplicate or a dead letter; returns how many there are.
 
         With `webhooks` also until each webhook that is due was tried.
         """

@@ -105,7 +105,7 @@ class PrivateServer:
         return self
 
     def stop(self) -> int:
-        """Ask it to end and wait for it; kill it when that takes too long. Answers its exit code."""
+        """Ask it to end and wait for it; kill it when that takes too long. Returns its exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -157,7 +157,7 @@ class PrivateServer:
 
 
 def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float) -> int:
-    """Ask a process to end, wait so many seconds, then kill it. Answers its exit code."""
+    """Ask a process to end, wait so many seconds, then kill it. Returns its exit code."""
     if process.poll() is None:
         process.send_signal(number)
         try:

@@ -171,7 +171,7 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play it on a clean environment. Raises `ScenarioFailed`."""
-        from harness.stories.running import play
+        from harness.stories.story_run import play
 
         mode: Mode = self.config.getoption("--bq-mode")
         outcome = play(self._scenario, self.config.stash[CONNECTION].client(), mode, self.config.getoption("--bq-seed"))

@@ -20,13 +20,13 @@ class PoissonArrivals:
         return max(0.0, self._due - now)
 
     def take(self, now: float) -> float:
-        """Take the next arrival; answer how many seconds it is late."""
+        """Take the next arrival; returns how many seconds it is late."""
         late = now - self._due
         self._due += self._random.expovariate(self._rate)
         return max(0.0, late)
 
     def take_overdue(self, now: float) -> int:
-        """Take every arrival that was due before `now`; answer how many."""
+        """Take every arrival that was due before `now`; returns how many."""
         taken = 0
         while self._due < now:
             self.take(now)

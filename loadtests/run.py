@@ -60,7 +60,7 @@ Generator and server share this machine: compare runs with each other, and don't
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the test; answer the exit code."""
+    """Run the test; returns the exit code."""
     options = parser().parse_args(arguments)
     _complete(options)
     signal.signal(signal.SIGTERM, _exit_on_signal)

@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 POLL_SECONDS = 0.01
 
 
-class Missing(Exception):
+class SubjectNotFound(Exception):
     """What is to be measured isn't there. The message says what is missing and how to get it."""
 
 
@@ -71,7 +71,7 @@ def fastapi() -> Iterator[Subject]:
     """The FastAPI peer with a Valkey of its own. Raises `Missing`."""
     for module in ("fastapi", "uvicorn", "httptools"):
         if importlib.util.find_spec(module) is None:
-            raise Missing(f"no {module}: install the dev requirements")
+            raise SubjectNotFound(f"no {module}: install the dev requirements")
     with _peer([sys.executable, str(HERE / "peers" / "fastapi_peer.py")]) as subject:
         yield subject
 
@@ -81,9 +81,9 @@ def fastify() -> Iterator[Subject]:
     """The Fastify peer with a Valkey of its own. Raises `Missing`."""
     node = shutil.which("node")
     if node is None:
-        raise Missing("no node: install Node.js 20 or newer with npm")
+        raise SubjectNotFound("no node: install Node.js 20 or newer with npm")
     if not (FASTIFY / "node_modules").is_dir():
-        raise Missing("its packages are not installed: run `npm ci` in loadtests/peers/fastify")
+        raise SubjectNotFound("its packages are not installed: run `npm ci` in loadtests/peers/fastify")
     with _peer([node, str(FASTIFY / "server.js")]) as subject:
         yield subject
 

@@ -13,7 +13,7 @@ OURS = ("0bq-server", "bq_server/", "harness/", "entry", "PYZ.pyz/bq_server", "P
 
 
 def main() -> int:
-    """Compare, print, and answer the exit code."""
+    """Compare, print, and return the exit code."""
     one, other = (Path(argument) for argument in sys.argv[1:3])
     ours = 0
     for product, contents in (("bq-server", _one_file), ("bq-server-dir.tar.gz", _one_directory)):

@@ -47,7 +47,7 @@ class Form:
 
 
 def main() -> int:
-    """Measure, print, and answer the exit code: 1 where a target is missed."""
+    """Measure, print, and return the exit code: 1 where a target is missed."""
     dist = Path(sys.argv[1]).resolve()
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else RUNS
     with tempfile.TemporaryDirectory(prefix="bq-report-") as place:

@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from bq_server.api.call import Call
-from bq_server.api.replies import Reply
+from bq_server.api.replies import NO_HEADERS, Reply
 from bq_server.api.request_parser import BatchEvents, RequestParser
 from bq_server.api.schemas.events import BatchError
 from bq_server.events import Event
-from bq_server.ingest.acceptance import Accepted, Made, NotTaken
+from bq_server.ingest.outcomes import Accepted, NotAccepted, RecordedFact
 
-R = TypeVar("R", Accepted, Made)
+R = TypeVar("R", Accepted, RecordedFact)
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -39,19 +39,19 @@ class BatchOutcome(Generic[R]):
 
 
 async def take_batch(
-    call: Call, parser: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotTaken]]]
+    call: Call, parser: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotAccepted]]]
 ) -> BatchOutcome[R]:
     """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
     events = await parser.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 
-def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> BatchOutcome[R]:
+def taken_of(events: BatchEvents, found: Sequence[R | NotAccepted]) -> BatchOutcome[R]:
     """What became of a batch, of whose valid events this was found."""
     results: list[R] = []
     errors = events.errors
     for index, result in zip(events.valid, found, strict=True):
-        if isinstance(result, NotTaken):
+        if isinstance(result, NotAccepted):
             code = result.code.value
             errors.append(BatchError(index=index, field="idempotency_key", code=code, detail=result.detail))
         else:
@@ -60,6 +60,6 @@ def taken_of(events: BatchEvents, found: Sequence[R | NotTaken]) -> BatchOutcome
     return BatchOutcome(results, errors)
 
 
-def replayed(results: Sequence[Accepted | Made]) -> Mapping[str, str]:
+def replayed(results: Sequence[Accepted | RecordedFact]) -> Mapping[str, str]:
     """The header of an answer that only repeats earlier ones."""
-    return REPLAYED if results and all(result.repeated for result in results) else {}
+    return REPLAYED if results and all(result.repeated for result in results) else NO_HEADERS

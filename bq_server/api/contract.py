@@ -53,6 +53,9 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/admin/dead-letters/{message_id}"): "getDeadLetter",
     ("DELETE", "/api/v1/admin/dead-letters/{message_id}"): "dropDeadLetter",
     ("POST", "/api/v1/admin/dead-letters/{message_id}/retry"): "retryDeadLetter",
+    ("POST", "/api/v1/admin/participants/export"): "exportParticipant",
+    ("POST", "/api/v1/admin/participants/erase"): "eraseParticipant",
+    ("POST", "/api/v1/admin/participants/clean-up"): "cleanUpErasures",
     ("POST", "/api/v1/webhooks/endpoints"): "createWebhookEndpoint",
     ("GET", "/api/v1/webhooks/endpoints"): "listWebhookEndpoints",
     ("GET", "/api/v1/webhooks/endpoints/{endpoint_id}"): "getWebhookEndpoint",
@@ -103,6 +106,7 @@ TAGS = {
     "Game": "The rules in force.",
     "Sandbox": "Test environments: wait, move the clock, empty, export, import.",
     "Dead letters": "What was accepted and could not be processed.",
+    "Personal data": "A person's rights: everything that is kept of one, told or erased.",
     "Webhooks": "Endpoints that are told what happened, and what they were sent.",
     "Health": "Whether the server lives and is ready, and its numbers for Prometheus.",
 }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.api.call import Call
+from bq_server.api.schemas.participant_state import RankState
 from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.mechanics.periods import window_period
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
@@ -38,6 +40,21 @@ async def view_of_participant(
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
     return ParticipantView(found, game, await state.cells(connection, call.scope, found.participant_id))
+
+
+async def ranks_now(
+    connection: Connection, call: Call, game: CompiledGame, participant_id: str, now: int
+) -> list[RankState]:
+    """A participant's places on the leaderboards of the game, each in the window that is now."""
+    found = []
+    for board in game.game.leaderboards:
+        window = board.window[0]
+        period = window_period(now, window)
+        place = await state.rank(connection, call.scope, f"leaderboard/{board.code}", window, period, participant_id)
+        if place is not None:
+            score, rank = place
+            found.append(RankState(leaderboard_code=board.code, period=window, score=score.score, rank=rank))
+    return found
 
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:

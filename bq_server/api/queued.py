@@ -1,15 +1,15 @@
 """What is answered to events that were queued: by the handlers, and by the lane."""
 
-from bq_server.api.batches import BatchOutcome, replayed
-from bq_server.api.replies import Reply
+from bq_server.api.batches import REPLAYED, BatchOutcome
+from bq_server.api.replies import NO_HEADERS, Reply
 from bq_server.api.schemas.events import BatchAnswer
-from bq_server.ingest.acceptance import Accepted
+from bq_server.ingest.outcomes import Accepted
 
 
 def accepted_reply(result: Accepted) -> Reply:
     """The answer to a queued event, without `wait=fact`: an `AcceptedAnswer`, written by hand as it is so frequent."""
     body = b'{"accepted":true,"message_id":"%s"}' % result.message_id.encode()
-    return Reply(202, body, replayed((result,)))
+    return Reply(202, body, REPLAYED if result.repeated else NO_HEADERS)
 
 
 def batch_reply(taken: BatchOutcome[Accepted]) -> Reply:

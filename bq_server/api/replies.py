@@ -1,7 +1,8 @@
 """Replies: what a request is answered, before it is known who speaks HTTP with the client."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -15,13 +16,15 @@ SAFEGUARDS = (
 """Headers of every answer; a page that has a policy of its own says the same in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Reply(NamedTuple):
     """A status, a body, and the headers beside its type and its length."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
     media_type: str = "application/json"
 
     def response(self) -> Response:

@@ -22,7 +22,7 @@ from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
 
 
-class Replaying:
+class Rebuilder:
     """Writes state anew, one participant in one transaction, so that it can be stopped and begun again.
 
     Nobody else may write meanwhile.
@@ -35,7 +35,7 @@ class Replaying:
         self._games = Games()
 
     async def participants(self, scope: Scope) -> AsyncIterator[bool]:
-        """Go through every participant of an environment; answer for each whether anything was written.
+        """Go through every participant of an environment; returns for each whether anything was written.
 
         Raises `StoreUnavailable`; the participants before stay replayed.
         """
@@ -47,7 +47,7 @@ class Replaying:
             yield changed > 0
 
     async def strays(self, scope: Scope) -> int:
-        """Take the places off the rankings that no cell gives; answer how many. Raises `StoreUnavailable`."""
+        """Take the places off the rankings that no cell gives; returns how many. Raises `StoreUnavailable`."""
         cursor, removed = BEGINNING, 0
         while True:
             async with self._database.transaction() as connection:
@@ -84,7 +84,7 @@ class Replaying:
         await connection.run(put)
 
     async def _ledger(self, connection: Connection, stored: Stored, rebuilt: Rebuilt, own: dict[str, Any]) -> int:
-        """Correct the ledger; answers how many entries that changed. `own` counts them."""
+        """Correct the ledger; returns how many entries that changed. `own` counts them."""
         entries = {each.entry.cause: each for each in stored.entries}
         missing = {effect.cause: effect for effect in rebuilt.missing}
         mended: list[NumberedEntry] = []

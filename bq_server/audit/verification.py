@@ -1,6 +1,6 @@
 """Verifying: everything kept of every participant, held against what their facts lead to."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +10,25 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
-from bq_server.game.rebuild import AwardHistory, due, readable, settled, sound, unmarked
+from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
 from bq_server.game.state.packed import cells_of
 from bq_server.game.step import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.participant_cells import game_fact, score_of
-from bq_server.store import games, ledger, participants, state
+from bq_server.store import checksums, games, ledger, participants, state
 from bq_server.store.batch import Place
-from bq_server.store.database import Connection, Database
+from bq_server.store.checksums import AlteredFact
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.ledger import NumberedEntry
 from bq_server.store.references import Ranking
 from bq_server.store.state import StoredPlace
 
 PAGE = 500
 """Participant ids, or places in rankings, that are read at a time."""
+
+FACTS = 5_000
+"""Facts that are held against their checksums at a time."""
 
 BEGINNING = (0, 0)
 """Before the first place of all rankings."""
@@ -99,7 +103,7 @@ class CheckedParticipant:
     """Definitions that were left out: their past is still being counted."""
 
 
-class Verifying:
+class Verifier:
     """Reads beside whoever writes; each participant as of one moment."""
 
     def __init__(self, database: Database) -> None:
@@ -116,12 +120,33 @@ class Verifying:
         async with self._database.read() as connection:
             return await participants.count(connection, scope)
 
-    async def participants(self, scope: Scope) -> AsyncIterator[CheckedParticipant]:
-        """Every participant of an environment, in the order of their ids."""
+    async def altered(self, scope: Scope) -> AsyncIterator[AlteredFact]:
+        """The facts whose rows are not as they were written, in the order in which they were made."""
+        after: int | None = 0
+        while after is not None:
+            async with self._database.read() as connection:
+                found, after = await checksums.altered(connection, scope, after, FACTS)
+            for each in found:
+                yield each
+
+    async def participants(
+        self, scope: Scope, altered: Container[str | None] = ()
+    ) -> AsyncIterator[CheckedParticipant]:
+        """Every participant of an environment, in the order of their ids.
+
+        Those with `altered` facts may not be readable at all.
+        """
         async for participant_id, reference in everyone(self._database, scope):
-            async with self._database.read() as connection, state.snapshot(connection):
-                stored = await load(connection, scope, participant_id, reference, self._games)
-            yield check(stored)
+            try:
+                async with self._database.read() as connection, state.snapshot(connection):
+                    stored = await load(connection, scope, participant_id, reference, self._games)
+                checked = check(stored)
+            except (ValueError, TypeError, StoreUnavailable) as error:
+                if participant_id not in altered:
+                    raise
+                unreadable = Difference("facts", f"can't be read ({error})", "readable")
+                checked = CheckedParticipant(participant_id, [unreadable], [], frozenset())
+            yield checked
 
     async def strays(self, scope: Scope) -> AsyncIterator[Place]:
         """The places in rankings that no cell gives."""
@@ -131,7 +156,7 @@ class Verifying:
                 game = await self._games.of(connection, scope)
                 page = await state.places_after(connection, scope, cursor, PAGE)
             for each in page:
-                if is_stray(settled(game), each):
+                if is_stray(without_pending(game), each):
                     yield each.place
             if not page:
                 return
@@ -230,7 +255,7 @@ def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
 
 def check(stored: Stored) -> CheckedParticipant:
     """Compare what is stored with what it should be."""
-    game = settled(stored.game)
+    game = without_pending(stored.game)
     cells = sound(game, AwardHistory.of(stored.facts), stored.cells)
     ledger = stored.ledger
     result = verify(game, stored.facts, cells, ledger)

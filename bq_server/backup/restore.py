@@ -24,12 +24,12 @@ from bq_server.store.database import Database
 from bq_server.store.database_copy import DatabaseDamaged, examine
 from bq_server.store.migrations import available
 from bq_server.stream.backlog import Kept
+from bq_server.stream.claims import Claim, EventClaims
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.dead_letters import read_letter
 from bq_server.stream.embedded import EmbeddedValkey
-from bq_server.stream.initial_load import lay
+from bq_server.stream.initial_load import fill
 from bq_server.stream.keys import StreamKeys
-from bq_server.stream.writer import Claim
 
 Resets = Mapping[Scope, int]
 """How often an environment was emptied: the claims of its idempotency keys carry it."""
@@ -38,7 +38,7 @@ NOTHING = {"lock", "lost+found"}
 """What may lie in a data directory that holds nothing."""
 
 
-class Restoring:
+class Restore:
     """Puts one backup into one data directory."""
 
     def __init__(
@@ -106,7 +106,7 @@ class Restoring:
         staging = DataDirectory(Path(mkdtemp(prefix=RESTORING, dir=target)))
         try:
             archive.unpack(self._source, staging.path)
-            await self._lay(manifest, staging, *await self._adopt(manifest, staging.database))
+            await self._fill_stream(manifest, staging, *await self._adopt(manifest, staging.database))
             if staging.stream.exists():
                 (staging.stream / "valkey.log").unlink(missing_ok=True)
                 sync(staging.stream)
@@ -126,7 +126,7 @@ class Restoring:
     async def _adopt(self, manifest: Manifest, path: Path) -> tuple[str, Resets]:
         """Check the unpacked database, bring its schema up to date and make it an installation of its own.
 
-        Answers the installation's id, and how often each environment was emptied.
+        Returns the installation's id, and how often each environment was emptied.
         """
         try:
             contents = examine(path)
@@ -138,7 +138,7 @@ class Restoring:
             resets = {scope: each.resets for scope, each in (await environments.every(connection)).items()}
             return await installation.renew(connection, self._ids, self._clock()), resets
 
-    async def _lay(self, manifest: Manifest, staging: DataDirectory, owner: str, resets: Resets) -> None:
+    async def _fill_stream(self, manifest: Manifest, staging: DataDirectory, owner: str, resets: Resets) -> None:
         async with AsyncExitStack() as stack:
             url = self._url
             if url is None:
@@ -146,35 +146,36 @@ class Restoring:
                 stack.push_async_callback(valkey.stop)
                 await valkey.start()
                 url = valkey.url
-            # An event that died longer ago than its key is remembered may have been sent again since.
+            claims = EventClaims(self._keys, resets)
+            # A dead letter that is older than its key is remembered may have been sent again since.
             forgotten = manifest.taken_at - self._window_hours * HOUR
-            await lay(
+            await fill(
                 await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)),
                 self._keys,
-                self._dead(staging.path / archive.DEAD, forgotten, resets),
-                self._queued(staging.path / archive.QUEUE, resets),
+                _dead(staging.path / archive.DEAD, forgotten, claims),
+                _queued(staging.path / archive.QUEUE, claims),
                 newest=manifest.newest_message_id,
                 owner=owner,
                 window_hours=self._window_hours,
             )
 
-    def _dead(self, path: Path, forgotten: int, resets: Resets) -> Iterator[tuple[Kept, Claim | None]]:
-        for message_id, value in archive.lines(path):
-            claim = self._claim(message_id, read_letter(message_id, value).payload, resets)
-            remembered = claim is not None and claim.received_at > forgotten
-            yield Kept(message_id, value), claim if remembered else None
 
-    def _queued(self, path: Path, resets: Resets) -> Iterator[tuple[Kept, Claim | None]]:
-        for message_id, payload in archive.lines(path):
-            yield Kept(message_id, payload), self._claim(message_id, payload, resets)
+def _dead(path: Path, forgotten: int, claims: EventClaims) -> Iterator[tuple[Kept, Claim | None]]:
+    for message_id, value in archive.lines(path):
+        claim = _claim(message_id, read_letter(message_id, value).payload, claims)
+        remembered = claim is not None and claim.received_at > forgotten
+        yield Kept(message_id, value), claim if remembered else None
 
-    def _claim(self, message_id: str, payload: bytes, resets: Resets) -> Claim | None:
-        """The claim that the message was accepted with, made anew: a repeat of it must still be known as one."""
-        try:
-            event = Event.from_payload(payload, message_id)
-        except (ValueError, TypeError):
-            return None  # what can't be read has none, and becomes a dead letter again
-        if event.idempotency_key is None or event.fingerprint is None:
-            return None
-        key = self._keys.claim(*event.scope, event.idempotency_key, resets.get(event.scope, 0))
-        return Claim(key, event.fingerprint, event.event_id, event.received_at, message_id)
+
+def _queued(path: Path, claims: EventClaims) -> Iterator[tuple[Kept, Claim | None]]:
+    for message_id, payload in archive.lines(path):
+        yield Kept(message_id, payload), _claim(message_id, payload, claims)
+
+
+def _claim(message_id: str, payload: bytes, claims: EventClaims) -> Claim | None:
+    """The claim that the message was accepted with, made anew: a repeat of it must still be known as one."""
+    try:
+        event = Event.from_payload(payload, message_id)
+    except (ValueError, TypeError):
+        return None  # what can't be read has none, and becomes a dead letter again
+    return claims.of(event, message_id)

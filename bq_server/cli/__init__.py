@@ -66,10 +66,12 @@ app.add_typer(harness.app, name="harness")
 def main() -> None:
     """The executable's entry point."""
     collector.resume()
-    # As Ctrl-C does, so that a command cleans up behind itself; what was told to outlive its terminal still does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    # As Ctrl-C does, so that a command cleans up behind itself. Of what the parent ignored only a hangup stays ignored:
+    # what was told to outlive its terminal still does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
     app(prog_name="bq-server")
 
 

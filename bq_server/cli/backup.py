@@ -50,10 +50,10 @@ def restore(
 ) -> None:
     """Fill a new or empty data directory from a backup: all of it, or nothing.
 
-    What waited in the stream is laid in the embedded one of that directory, or with --redis-url in that server, under
+    What waited in the stream goes into the embedded one of that directory, or with --redis-url in that server, under
     a prefix that is not in use.
     """
-    from bq_server.backup.restore import Restoring
+    from bq_server.backup.restore import Restore
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
     from bq_server.runtime.data_directory import DataDirectory
@@ -68,9 +68,9 @@ def restore(
         StreamKeys(settings.redis_prefix),
     )
     window = settings.idempotency_window_hours
-    restoring = Restoring(file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock)
+    work = Restore(file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock)
     with _ending():
-        manifest = complete(restoring.run())
+        manifest = complete(work.run())
     typer.echo(f"{directory.path}: {_told(manifest)}")
 
 

@@ -70,6 +70,7 @@ def apply(
         f"{len(plan['added'])} added, {len(plan['changed'])} changed, {len(plan['removed'])} removed, "
         f"{plan['unchanged']} unchanged; {plan['participants_affected']} participants affected"
     )
+    _tell_forecast(plan["forecast"])
     if dry_run:
         return
     if plan["removed"] and not allow_removal and not _is_of_test(api_key):
@@ -151,6 +152,19 @@ def _in_words(effect: dict[str, Any]) -> str:
             return f"takes part in {effect['challenge']}"
         case kind:
             return str(kind)
+
+
+def _tell_forecast(forecast: dict[str, Any] | None) -> None:
+    """What a game will award for facts that are stored."""
+    if not forecast or not forecast["total"]:
+        return
+    for each in forecast["payments"]:
+        badges = f", {each['badges']} badges" if each["badges"] else ""
+        typer.echo(f"pays {each['points']} points{badges} to {each['participants']} participants  ({each['cause']})")
+    if not forecast["payments"]:
+        typer.echo("pays nothing for facts that are stored")
+    if forecast["examined"] < forecast["total"]:
+        typer.echo(f"(so far: {forecast['examined']} of {forecast['total']} participants were looked at in 10 s)")
 
 
 def _follow(url: str, api_key: str) -> None:

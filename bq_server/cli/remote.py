@@ -12,13 +12,18 @@ URL = Annotated[str, typer.Option("--url", envvar="BQ_URL", help="The server.")]
 READ_KEY = Annotated[
     str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope read; it names the environment.")
 ]
+ADMIN_KEY = Annotated[
+    str, typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it names the environment.")
+]
 AS_JSON = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 TIMEOUT_SECONDS = 60.0
 
 
-def call(url: str, method: str, path: str, api_key: str, body: bytes | None = None) -> Any:
-    """A request to a server; ends the program with a sentence when it is refused."""
+def call(
+    url: str, method: str, path: str, api_key: str, body: bytes | None = None, seconds: float = TIMEOUT_SECONDS
+) -> Any:
+    """A request to a server, which may take so long; ends the program with a sentence when it is refused."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
@@ -28,7 +33,7 @@ def call(url: str, method: str, path: str, api_key: str, body: bytes | None = No
     headers = {"X-API-Key": api_key, "Content-Type": media_type}
     request = Request(url.rstrip("/") + path, data=body, method=method, headers=headers)  # noqa: S310 - see above
     try:
-        with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - see above
+        with urlopen(request, timeout=seconds) as response:  # noqa: S310 - see above
             return json.load(response)
     except HTTPError as error:
         try:

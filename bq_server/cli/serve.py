@@ -9,7 +9,7 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     import socket
 
-    from bq_server.server.running import Running
+    from bq_server.server.server_state import ServerState
 
 
 @with_settings()
@@ -26,7 +26,7 @@ def serve(settings: Settings) -> None:
             fail(str(error))
 
 
-def announce(settings: Settings, listening: "socket.socket", running: "Running") -> None:
+def announce(settings: Settings, listening: "socket.socket", running: "ServerState") -> None:
     """Print the banner: where the server is, what it keeps where, and a first request that works when pasted."""
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

@@ -31,6 +31,7 @@ def verify(
 ) -> None:
     """Recompute every participant from facts and compare with what is stored, also while a server runs.
 
+    Each fact is first held against its checksum, so that one whose bytes were changed is named.
     Exits 1 on a difference, 2 when it can't run. Awards given before a late fact or a new game told another story are
     kept: they are counted apart and are no difference.
     """
@@ -59,40 +60,45 @@ def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
 
 
 async def _verify(directory: "DataDirectory", report: "_Report") -> None:
-    from bq_server.audit.verification import Verifying
+    from bq_server.audit.verification import Verifier
     from bq_server.game.verification import Difference
 
     async with _opened(directory, may_migrate=False, code=2) as database:
-        verifying = Verifying(database)
-        for scope in await verifying.scopes():
-            with _progress(f"{_name(scope)}: verified", await verifying.count(scope)) as advance:
-                async for each in verifying.participants(scope):
+        verifier = Verifier(database)
+        for scope in await verifier.scopes():
+            altered: set[str | None] = set()
+            async for fact in verifier.altered(scope):
+                altered.add(fact.participant_id)
+                changed = Difference(f"fact/{fact.fact_id}", "bytes that differ from its checksum", "as it was written")
+                report.take(scope, fact.participant_id or "", [changed])
+            with _progress(f"{_name(scope)}: verified", await verifier.count(scope)) as advance:
+                async for each in verifier.participants(scope, altered):
                     report.take(scope, each.participant_id, each.differences)
                     report.participants += 1
                     report.kept.update((_name(scope), _award(kept.key)) for kept in each.kept)
                     report.pending.update((_name(scope), definition) for definition in each.pending)
                     advance()
-            async for place in verifying.strays(scope):
+            async for place in verifier.strays(scope):
                 key = "/".join(("standings", place.board, place.window, place.period))
                 stray = Difference(key, [place.score, place.reached_at], None)
                 report.take(scope, place.participant_id, [stray])
 
 
 async def _replay(directory: "DataDirectory") -> None:
-    from bq_server.audit.rebuild import Replaying
-    from bq_server.audit.verification import Verifying
+    from bq_server.audit.rebuild import Rebuilder
+    from bq_server.audit.verification import Verifier
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
 
     async with _opened(directory, may_migrate=True, code=1) as database:
-        verifying, replaying = Verifying(database), Replaying(database, IdSource(), system_clock)
-        for scope in await verifying.scopes():
+        verifier, rebuilder = Verifier(database), Rebuilder(database, IdSource(), system_clock)
+        for scope in await verifier.scopes():
             done = changed = 0
-            with _progress(f"{_name(scope)}: replayed", await verifying.count(scope)) as advance:
-                async for was_changed in replaying.participants(scope):
+            with _progress(f"{_name(scope)}: replayed", await verifier.count(scope)) as advance:
+                async for was_changed in rebuilder.participants(scope):
                     done, changed = done + 1, changed + was_changed
                     advance()
-            strays = await replaying.strays(scope)
+            strays = await rebuilder.strays(scope)
             gone = f"; {strays} places taken off rankings" if strays else ""
             typer.echo(f"{_name(scope)}: {done} participants replayed, {changed} of them changed{gone}")
 
@@ -177,7 +183,7 @@ async def _opened(directory: "DataDirectory", *, may_migrate: bool, code: int) -
 
 @contextmanager
 def _progress(what: str, total: int) -> "Iterator[Any]":
-    """Answers what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
+    """Returns what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 

@@ -25,7 +25,7 @@ class GroupClosed(Exception):
 class GroupCommit(Generic[T, R]):
     """Takes items from many tasks and commits them a group at a time, in the order they came.
 
-    `commit` gets a group and answers one result for each of its items, in their order; an `Exception` among them is
+    `commit` gets a group and returns one result for each of its items, in their order; an `Exception` among them is
     raised to that item's waiter, and what it raises itself, to every waiter of the group. `weigh` tells an item's
     weight, for example how many events it holds; a group is closed at `group_weight`, and `submit` raises `GroupFull`
     while `waiting_weight` already waits, or so many groups that, by what the last ones took, an item would wait longer
@@ -54,7 +54,7 @@ class GroupCommit(Generic[T, R]):
         self._closed = False
 
     async def submit(self, item: T) -> R:
-        """Commit the item with the next group and answer its result.
+        """Commit the item with the next group and return its result.
 
         A caller that is cancelled stops waiting; its item is committed all the same.
         """

@@ -21,7 +21,7 @@ from bq_server.moments import SECOND
 from bq_server.store import facts, webhooks
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
-from bq_server.store.webhooks import Delivery, Endpoint, Result, Try
+from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
 
 log = structlog.get_logger("bq_server.delivery")
 
@@ -199,21 +199,21 @@ class Dispatcher:
                 await webhooks.switch_off(connection, endpoint.endpoint_id, because)
         self._count(answers, results)
 
-    def _count(self, answers: Mapping[Delivery, Answer], results: list[Result]) -> None:
+    def _count(self, answers: Mapping[Delivery, Answer], results: list[DeliveryResult]) -> None:
         for answer in answers.values():
             self.counts.tries[answer.result] += 1
         self.counts.set_aside += sum(each.state == "aside" for each in results)
 
-    def _result(self, delivery: Delivery, answer: Answer, now: int) -> Result:
+    def _result(self, delivery: Delivery, answer: Answer, now: int) -> DeliveryResult:
         tried = Try(delivery.position, now, answer.status, answer.milliseconds, answer.text)
         if answer.delivered:
-            return Result(tried, delivery.participant_id, "delivered", put_off=delivery.tries > 0)
+            return DeliveryResult(tried, delivery.participant_id, "delivered", put_off=delivery.tries > 0)
         seconds = retries.wait(delivery.tries + 1, self._first, random.random)
         if seconds is None:
             log.warning("webhooks.set_aside", delivery_id=delivery.delivery_id, status=answer.status)
-            return Result(tried, delivery.participant_id, "aside", put_off=True)
+            return DeliveryResult(tried, delivery.participant_id, "aside", put_off=True)
         seconds = max(seconds, retries.asked_for(answer.retry_after, self._clocks.real()))
-        return Result(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
+        return DeliveryResult(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
 
     async def _clean(self) -> None:
         """Remove what was done long ago, a little at a time."""

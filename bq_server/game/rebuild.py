@@ -54,7 +54,7 @@ class Rebuilt:
     """The awards behind the missing entries; their balances are not those of this ledger."""
 
 
-def settled(game: CompiledGame) -> CompiledGame:
+def without_pending(game: CompiledGame) -> CompiledGame:
     """The game without the definitions whose past is still being counted."""
     if not game.pending:
         return game

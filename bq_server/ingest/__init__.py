@@ -1,1 +1,1 @@
-"""From a request's body to an accepted event: validation, idempotency, acceptance."""
+"""From a request's body to an accepted event: validation, idempotency, both paths."""

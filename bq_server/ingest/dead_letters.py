@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bq_server.concurrency.time_slices import TimeSlices
-from bq_server.events import Event, Scope
+from bq_server.events import Event, Scope, event_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 
@@ -26,13 +26,10 @@ class Letter:
 
 def letter_of(letter: DeadLetter) -> Letter:
     """A dead letter with the event in it."""
-    try:
-        return Letter(letter, Event.from_payload(letter.payload, letter.message_id))
-    except (ValueError, TypeError):
-        return Letter(letter, None)
+    return Letter(letter, event_of(letter.payload, letter.message_id))
 
 
-class GivenUpMessages:
+class ScopedDeadLetters:
     """Finds dead letters of one environment; those of another are not there. Raises `Refusal` without a stream."""
 
     def __init__(self, letters: DeadLetters) -> None:
@@ -58,12 +55,24 @@ class GivenUpMessages:
             found = [letter_of(each) for each in await self._letters.get([message_id]) if each.retried_as is None]
         return next((each for each in found if each.scope == scope), None)
 
+    async def of_participant(self, scope: Scope, participant_id: str) -> list[Letter]:
+        """All of a participant, the latest accepted first."""
+        found: list[Letter] = []
+        slices = TimeSlices()
+        with unavailable(UNAVAILABLE):
+            async for each in self._letters.latest_first():
+                await slices.give_way()
+                letter = letter_of(each)
+                if letter.event is not None and (letter.scope, letter.event.participant_id) == (scope, participant_id):
+                    found.append(letter)
+        return found
+
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; answers which."""
+        """Put these back into the stream; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.retry(message_ids)
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good; answers which."""
+        """Remove these for good; returns which."""
         with unavailable(UNAVAILABLE):
             return await self._letters.drop(message_ids)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bq_server.events import Scope, scope_of
-from bq_server.ingest.accounting import Accounting
+from bq_server.ingest.stream_account import StreamAccount
 from bq_server.ingest.unavailable import unavailable
 from bq_server.store import facts
 from bq_server.store.database import Database
@@ -27,10 +27,10 @@ class MessageState:
 class Messages:
     """Finds messages of one environment; those of another are not there."""
 
-    def __init__(self, database: Database, lookup: MessageLookup, accounting: Accounting) -> None:
+    def __init__(self, database: Database, lookup: MessageLookup, account: StreamAccount) -> None:
         self._database = database
         self._lookup = lookup
-        self._accounting = accounting
+        self._account = account
 
     async def locate(self, scope: Scope, message_id: str) -> MessageState | None:
         """Where the message is, or None when this environment has no such message.
@@ -57,7 +57,7 @@ class Messages:
         if found := await self._in_store(scope, message_id):
             return found
         # Whose it was, nobody knows any more: what is lost is so in every environment.
-        loss = self._accounting.loss_of(message_id)
+        loss = self._account.loss_of(message_id)
         return None if loss is None else MessageState("lost", reason=loss.told)
 
     async def _in_store(self, scope: Scope, message_id: str) -> MessageState | None:

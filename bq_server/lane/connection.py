@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from bq_server.concurrency.byte_budget import Lease
 from bq_server.lane.exchange import Exchange, RefusedUnread
-from bq_server.lane.head import END, HEAD_BYTES, Head, LaneRoute, may_become_ours, quick_length, read_head, route_of
+from bq_server.lane.head import END, HEAD_BYTES, Head, LaneRoute, may_become_ours, quick_length, route_of
 from bq_server.lane.lane import Lane
 from bq_server.store.keys import ApiKey
 
@@ -170,7 +170,7 @@ class LaneConnection(asyncio.Protocol):
         if end < 0:
             return None
         size = end + len(END) - start
-        head = read_head(bytes(data[start : start + size]))
+        head = self._lane.heads.read(bytes(data[start : start + size]))
         key = None if head is None else self._lane.key_of(head)
         return None if head is None or key is None else (head, key, size)
 

@@ -11,7 +11,7 @@ from bq_server.api.problems import as_refusal, problem_reply, status_of
 from bq_server.api.queued import accepted_reply, batch_reply
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import BatchEvents, text_of_header
-from bq_server.ingest.acceptance import Accepted, NotTaken
+from bq_server.ingest.outcomes import Accepted, NotAccepted
 from bq_server.ingest.unavailable import refusal_of
 from bq_server.lane.head import Head, LaneRoute
 from bq_server.lane.lane import Lane
@@ -29,7 +29,7 @@ class RefusedUnread:
         self.answer: bytes | None = answer
 
 
-Results = Sequence[Accepted | NotTaken]
+Results = Sequence[Accepted | NotAccepted]
 
 
 class Exchange:
@@ -84,7 +84,7 @@ class Exchange:
         if self._batch is not None:
             return batch_reply(taken_of(self._batch, results))
         (result,) = results
-        if isinstance(result, NotTaken):
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         return accepted_reply(result)
 

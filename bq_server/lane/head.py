@@ -6,6 +6,8 @@ from enum import Enum
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from bq_server.store.keys import digest
+
 HEAD_BYTES = 16 << 10
 """Largest head, request line and headers; Hypercorn's limit for what is not complete is the same."""
 
@@ -17,6 +19,9 @@ class LaneRoute(Enum):
 
     EVENT = "/api/v1/ingest/events"
     BATCH = "/api/v1/ingest/events/batch"
+
+    __hash__ = object.__hash__
+    """`Enum` has one in Python, of the name; a route is looked up several times a request."""
 
 
 _LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in LaneRoute}
@@ -37,7 +42,8 @@ class Head:
     route: LaneRoute
     length: int
     """Of the body, in bytes."""
-    api_key: str
+    key_digest: str
+    """Of the API key that was presented."""
     content_type: str
     idempotency_key: str | None
     request_id: str
@@ -98,12 +104,38 @@ def read_head(text: bytes) -> Head | None:
     return Head(
         route,
         int(length),
-        _text(found.get(b"x-api-key", b"")),
+        digest(_text(found.get(b"x-api-key", b""))),
         _text(found.get(b"content-type", b"")),
         None if key is None else _text(key),
         _text(found.get(b"x-request-id", b"")),
         connection == b"close",
     )
+
+
+class HeadReader:
+    """Reads heads, and knows those that it has read: a client that keeps its connection sends few different ones.
+
+    What is known is the same byte for byte, so nothing can be read differently than before. Heads that no other request
+    repeats, those with a key or an id of their own, are not kept.
+    """
+
+    KEPT = 1_000
+    KEPT_BYTES = 1_024
+    """Of a head: together at most a megabyte."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Head] = {}
+
+    def read(self, text: bytes) -> Head | None:
+        """As `read_head`."""
+        head = self._known.get(text)
+        if head is None:
+            head = read_head(text)
+            if head and head.idempotency_key is None and not head.request_id and len(text) <= self.KEPT_BYTES:
+                if len(self._known) >= self.KEPT:
+                    self._known.clear()
+                self._known[text] = head
+        return head
 
 
 def route_of(data: bytes | bytearray, start: int) -> LaneRoute | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bq_server.api.auth import Keyring
 from bq_server.api.bodies import is_json, media_type_of
@@ -15,9 +15,9 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.lane.answers import Date, encode
-from bq_server.lane.head import Head, LaneRoute
+from bq_server.lane.head import Head, HeadReader, LaneRoute
 from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
 from bq_server.metrics.counts import RequestCounts, RouteCounts
 from bq_server.refusals import Code, overloaded
@@ -36,7 +36,7 @@ class Lane:
     """The way of an event from a head and a body to an answer."""
 
     keyring: Keyring
-    intake: Intake
+    intake: AsyncIntake
     parser: RequestParser
     clocks: Clocks
     ids: IdSource
@@ -48,6 +48,7 @@ class Lane:
     """Of each route its own, so that neither keeps the other out."""
     counts: dict[LaneRoute, RouteCounts] = field(init=False)
     date: Date = field(default_factory=Date)
+    heads: HeadReader = field(default_factory=HeadReader)
     _turned_away: Reply = field(init=False)
     _refusal: list[bytes] = field(default_factory=list)
     _refused_at: bytes | None = None
@@ -72,7 +73,7 @@ class Lane:
             return None
         if head.content_type != "application/json" and not is_json(media_type_of(head.content_type)):
             return None
-        key = self.keyring.find(head.api_key)
+        key = self.keyring.holder(head.key_digest)
         return key if key is not None and key.allows("ingest") else None
 
     def request_id(self, head: Head) -> str:
@@ -81,7 +82,7 @@ class Lane:
 
     def turned_away(self, request_id: str) -> Reply:
         """The refusal of a request that there is no time for, made once: it must cost little."""
-        return replace(self._turned_away, body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
+        return self._turned_away._replace(body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
 
     def note_refused(self, route: LaneRoute) -> None:
         """Count a request that was refused because there is too much."""

@@ -43,7 +43,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueDepth:
     """What is in the stream."""
 
     messages: int
@@ -57,7 +57,7 @@ class Scrape:
     """What is read at one moment: the counts, and what had to be asked for."""
 
     sources: Sources
-    waiting: Waiting | None
+    waiting: QueueDepth | None
     """None while the stream can't be asked."""
     webhooks_waiting: int | None = None
     """None while the store can't be read."""

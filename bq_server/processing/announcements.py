@@ -19,7 +19,7 @@ from bq_server.game.facts import TIMEZONE_CHANGED
 from bq_server.processing.rank_changes import RANK_CHANGED, RankChanges
 from bq_server.store import outbox, watched_streaks
 from bq_server.store.batch import Changes
-from bq_server.store.outbox import Announcement, Listener
+from bq_server.store.outbox import Announcement, ListeningEndpoint
 from bq_server.store.references import References
 from bq_server.store.watched_streaks import WatchedStreak
 
@@ -58,7 +58,7 @@ class Telling:
     def __init__(self, connection: Any, references: References, changes: Changes) -> None:
         self._connection = connection
         self._changes = changes
-        self._listeners: list[Listener] = []
+        self._listeners: list[ListeningEndpoint] = []
         self._ranks: RankChanges | None = None
         if changes.facts or changes.caused or changes.places:
             self._listeners = outbox.listening(connection, changes.scope)

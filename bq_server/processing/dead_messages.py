@@ -37,7 +37,7 @@ class DeadMessages:
         self.progress = Notifier()
         """Beats when all that was noted is told."""
 
-    async def dying(self, letter: DeadLetter) -> None:
+    async def before(self, letter: DeadLetter) -> None:
         """Note that the message is about to become this letter. Raises `StoreUnavailable`."""
         event = _event(letter)
         if event is None:
@@ -48,7 +48,7 @@ class DeadMessages:
                 self._dying.add(letter.message_id)
                 await dying_messages.add(connection, letter.message_id, letter.died_at)
 
-    def buried(self, letter: DeadLetter) -> None:
+    def after(self, letter: DeadLetter) -> None:
         """Say that it now is one."""
         if letter.message_id in self._dying:
             self._dying.discard(letter.message_id)

@@ -16,14 +16,15 @@ class GameUnreadable(Exception):
 
 
 _LACKING = (MemoryError, OSError, StoreUnavailable, GameUnreadable, ProfileUnreadable)
-_LACKING_IN_WORDS = ("can't start new thread", "cannot schedule new futures")
-"""How a `RuntimeError` begins that tells of a lack."""
+_LACKING_IN_WORDS = ("can't start new thread", "cannot schedule new futures", "Not enough memory")
+"""How an error begins that tells of a lack: of a thread, of a thread's queue, and of memory where JSON is read."""
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether something was lacking, or out of order, that has nothing to do with the event: trying again may help."""
     return any(
-        isinstance(each, _LACKING) or (isinstance(each, RuntimeError) and str(each).startswith(_LACKING_IN_WORDS))
+        isinstance(each, _LACKING)
+        or (isinstance(each, RuntimeError | ValueError) and str(each).startswith(_LACKING_IN_WORDS))
         for each in _with_causes(error)
     )
 

@@ -1,8 +1,8 @@
 """Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
 
 import asyncio
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
@@ -12,7 +12,8 @@ from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.forecast import Forecast, Forecaster
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, games, participants, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.games import Refold
@@ -49,6 +50,10 @@ class ApplyPlan:
     """Definitions that are computed anew, in the background, for every participant."""
     participants_affected: int
     """How many participants have a fact that a changed, removed or backfilled definition listens to."""
+    pays_again: list[str]
+    """Definitions that differ from a removed one by nothing but their code and count all facts, in a sentence each."""
+    forecast: Forecast | None = None
+    """What is going to be awarded for stored facts. Only of a dry run."""
 
 
 def definitions_of(game: Game) -> dict[str, BaseModel]:
@@ -56,27 +61,31 @@ def definitions_of(game: Game) -> dict[str, BaseModel]:
     return {f"{kind}/{each.code}": each for section, kind in KINDS.items() for each in getattr(game, section)}
 
 
-class Applying:
+class GameChanges:
     """Puts games in force."""
 
     def __init__(
-        self, database: Database, compiled: Games, refolding: Refolding, ids: IdSource, clocks: Clocks
+        self, database: Database, compiled: Games, refold_job: RefoldJob, ids: IdSource, clocks: Clocks
     ) -> None:
         self._database = database
         self._games = compiled
-        self._refolding = refolding
+        self._refold_job = refold_job
         self._ids = ids
         self._clocks = clocks
+        self._forecaster = Forecaster(database, ids, clocks)
 
     async def apply(self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False) -> ApplyPlan:
-        """Put a game in force and begin the refold it needs; answer what that changes, in a dry run changing nothing.
+        """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
 
-        A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays.
+        A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays. A
+        dry run also tells what would be awarded for stored facts.
         Raises `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
-            plan = await self._apply(connection, scope, game, backfill=backfill)
-        self._refolding.wake()
+            plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
+        if dry_run:
+            return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed))
+        self._refold_job.wake()
         return plan
 
     async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:
@@ -94,7 +103,10 @@ class Applying:
             document = game.model_dump_json(exclude_defaults=True)
             await games.put(connection, scope, document, counts, self._clocks.now(scope))
 
-    async def _apply(self, connection: Connection, scope: Scope, new: Game, *, backfill: bool) -> ApplyPlan:
+    async def _apply(
+        self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
+    ) -> tuple[ApplyPlan, CompiledGame]:
+        """The plan, and the game as it computes the past."""
         now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
         applied = await games.applied(connection, scope)
@@ -109,7 +121,7 @@ class Applying:
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
         if not changed and list(before.items()) == list(after.items()):
-            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0)
+            return ApplyPlan(await games.version(connection, scope), [], [], [], len(after), [], 0, []), old
         again = [key for key in added if applied.get(key) == REMOVED]
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}
@@ -129,7 +141,23 @@ class Applying:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)
         unchanged = len(after) - len(added) - len(changed)
-        return ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected)
+        again_paid = [*_renamed(before, removed, after, added)] if backfill and total else []
+        plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
+        return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+
+
+def _renamed(
+    before: Mapping[str, BaseModel], removed: Iterable[str], after: Mapping[str, BaseModel], added: Iterable[str]
+) -> Iterator[str]:
+    """What pays for stored facts what another definition has paid for them, which is to be removed."""
+    gone = {_but_its_code(each, before[each]): each for each in removed}
+    for key in added:
+        if (old := gone.get(_but_its_code(key, after[key]))) is not None:
+            yield f"{key} is {old} under another code: what that has awarded is awarded again"
+
+
+def _but_its_code(key: str, definition: BaseModel) -> str:
+    return key.partition("/")[0] + definition.model_dump_json(exclude={"code", "name"})
 
 
 def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) -> list[tuple[str, int]]:

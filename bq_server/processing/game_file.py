@@ -7,7 +7,7 @@ import structlog
 
 from bq_server.events import Scope
 from bq_server.game.document.check import check
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_changes import GameChanges
 
 log = structlog.get_logger("bq_server.game")
 
@@ -17,10 +17,10 @@ POLL_SECONDS = 0.5
 class GameFile:
     """Keeps an environment's game the same as a file."""
 
-    def __init__(self, path: Path, scope: Scope, applying: Applying) -> None:
+    def __init__(self, path: Path, scope: Scope, game_changes: GameChanges) -> None:
         self._path = path
         self._scope = scope
-        self._applying = applying
+        self._game_changes = game_changes
         self._seen: bytes | None = None
 
     async def apply(self) -> bool:
@@ -43,7 +43,7 @@ class GameFile:
             write("game.mistake", file=str(self._path), mistake=str(mistake))
         if checked.game is None:
             return False
-        plan = await self._applying.apply(self._scope, checked.game)
+        plan = await self._game_changes.apply(self._scope, checked.game)
         log.info(
             "game.applied",
             file=str(self._path),

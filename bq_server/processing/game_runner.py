@@ -24,7 +24,7 @@ from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Telling
-from bq_server.processing.game_thread import Folding
+from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.store import batch, games
@@ -66,7 +66,7 @@ class GameRunner:
     """Plays one environment's game in the middle of a transaction. What changes is written before that commits."""
 
     def __init__(
-        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, folding: Folding
+        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, game_thread: GameThread
     ) -> None:
         """`now` is in microseconds since the epoch, UTC."""
         self._connection = connection
@@ -74,7 +74,7 @@ class GameRunner:
         self._game = game
         self._ids = ids
         self._now = now
-        self._folding = folding
+        self._game_thread = game_thread
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
@@ -88,7 +88,7 @@ class GameRunner:
         if late:
             some = [fact for participant_id in late for fact in by_participant[participant_id]]
             await self._step(some, played)
-            await self._folding.run(partial(record, self._changes, some, played.effects))
+            await self._game_thread.run(partial(record, self._changes, some, played.effects))
         await self._finish()
         return played
 
@@ -99,10 +99,13 @@ class GameRunner:
         await self._step(facts, played)
         return played
 
-    async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0) -> None:
+    async def refold(
+        self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
+    ) -> list[tuple[str, PackedEffect]]:
         """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
 
-        What expressions can't read of facts up to the seq `warn_until` is warned of.
+        What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused, by
+        participant.
         """
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
@@ -110,10 +113,12 @@ class GameRunner:
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
+        caused = [(participant_id, effect) for participant_id, _, _, effect in self._changes.caused]
         await self._finish()
+        return caused
 
     def _run(self) -> StepRun:
-        return StepRun(self._connection, self._scope, self._game, self._held, self._folding.run)
+        return StepRun(self._connection, self._scope, self._game, self._held, self._game_thread.run)
 
     async def _hold(self, participant_ids: Iterable[str]) -> None:
         references = self._connection.references
@@ -156,13 +161,13 @@ class GameRunner:
         return sum(each.count for each in self._warnings)
 
     async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record, played: Played) -> list[str]:
-        """Take what is on time; answers the participants whose facts are not."""
+        """Take what is on time; returns the participants whose facts are not."""
         if self._game.pending:
             return list(by_participant)
-        quick, late, wanted = await self._folding.run(partial(self._read, by_participant))
+        quick, late, wanted = await self._game_thread.run(partial(self._read, by_participant))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
         for some in _portions(quick):
-            late += await self._folding.run(partial(self._advance, some, apart, record, played))
+            late += await self._game_thread.run(partial(self._advance, some, apart, record, played))
             self._hand_on()
             await self._connection.deferred()
         return late
@@ -246,7 +251,7 @@ class GameRunner:
         """Gather what a step has changed and caused."""
         self._warnings += result.warnings
         played.explanations += result.explanations
-        await self._folding.run(partial(self._take_step, run, result, played))
+        await self._game_thread.run(partial(self._take_step, run, result, played))
 
     def _take_step(self, run: StepRun, result: StepResult, played: Played) -> None:
         changes, moments = self._changes, run.moments

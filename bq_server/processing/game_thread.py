@@ -8,12 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Folding:
+class GameThread:
     """One thread, on which pure functions of the game are called, one after the other."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "fold")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call a function there; answers what it answers, raises what it raises."""
+        """Call a function there; returns what it returns, raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

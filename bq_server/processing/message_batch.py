@@ -11,7 +11,7 @@ from bq_server.events import Event
 from bq_server.moments import SECOND
 from bq_server.processing.faults import is_passing
 from bq_server.processing.processor import Conflict, Outcome, Processor
-from bq_server.stream.entries import NotNow, Result, StreamEntry
+from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 
 log = structlog.get_logger("bq_server.processing.message_batch")
 
@@ -46,12 +46,12 @@ class MessageProcessor:
         self._clock = clock
         self._trials: dict[str, _Trial] = {}
 
-    async def process(self, entries: Sequence[StreamEntry]) -> list[Result]:
-        """Make facts of the messages; answer what became of each.
+    async def process(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
+        """Make facts of the messages; returns what became of each.
 
         Raises `StoreUnavailable` when nothing can be processed; what was, takes no effect twice.
         """
-        results: list[Result] = [None] * len(entries)
+        results: list[EntryResult] = [None] * len(entries)
         events: dict[int, Event] = {}
         slices = TimeSlices()
         for position, entry in enumerate(entries):
@@ -65,7 +65,7 @@ class MessageProcessor:
             results[position] = self._result(entries[position].known_as, outcome)
         return results
 
-    def _result(self, message_id: str, outcome: Outcome | Exception) -> Result:
+    def _result(self, message_id: str, outcome: Outcome | Exception) -> EntryResult:
         if isinstance(outcome, Exception):
             trial = self._trials.setdefault(message_id, _Trial())
             result = self._after(trial, message_id, outcome)
@@ -77,7 +77,7 @@ class MessageProcessor:
             return f"its idempotency key belongs to another event, which is fact {outcome.fact.fact_id}"
         return None
 
-    def _after(self, trial: _Trial, message_id: str, error: Exception) -> Result:
+    def _after(self, trial: _Trial, message_id: str, error: Exception) -> EntryResult:
         """What a failure comes to, with those before it."""
         if is_passing(error):
             seconds = PASSING_SECONDS[min(trial.passing, len(PASSING_SECONDS) - 1)]

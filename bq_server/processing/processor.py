@@ -20,7 +20,7 @@ from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.game_runner import Effects, GameRunner, Played
-from bq_server.processing.game_thread import Folding
+from bq_server.processing.game_thread import GameThread
 from bq_server.store import batch as store
 from bq_server.store import catalog, facts, state
 from bq_server.store.batch import Before, Changes, NewFact
@@ -112,11 +112,11 @@ class Processor:
         self._ids = ids
         self._clocks = clocks
         self._games = games
-        self._folding = Folding()
+        self._game_thread = GameThread()
         self.counts = ProcessingCounts()
 
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
-        """Process the events in one transaction and answer one outcome for each.
+        """Process the events in one transaction and return one outcome for each.
 
         All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
         """
@@ -158,7 +158,7 @@ class Processor:
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """Process the events together or, when one of them makes that fail, each by itself.
 
-        Answers the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
+        Returns the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
         """
         try:
             return [*await self.process(events)]
@@ -205,10 +205,10 @@ class Processor:
     async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
         references = connection.references
         before = await connection.run(lambda reading: store.before(reading, references, events))
-        batch = await self._folding.run(partial(self._divide, before, events))
+        batch = await self._game_thread.run(partial(self._divide, before, events))
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
-            runner = GameRunner(connection, scope, game, self._ids, new.now, self._folding)
+            runner = GameRunner(connection, scope, game, self._ids, new.now, self._game_thread)
             if rehearsed:
                 batch.played = await runner.rehearse(new.facts)
             else:

@@ -11,11 +11,15 @@ from bq_server.store.facts import StoredFact
 
 async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str, Any]]:
     """What the fact caused when it was processed."""
-    kept = await facts.effects(connection, fact.seq)
+    return told(fact, await facts.effects(connection, fact.seq))
+
+
+def told(fact: StoredFact, kept: str | None) -> list[dict[str, Any]]:
+    """What the fact caused, of how it is packed."""
     if kept is None:
         return []
-    told = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
-    found: list[dict[str, Any]] = EFFECTS.dump_python(told, mode="json")
+    effects = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
+    found: list[dict[str, Any]] = EFFECTS.dump_python(effects, mode="json")
     return found
 
 

@@ -10,7 +10,7 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.game_runner import GameRunner
-from bq_server.processing.game_thread import Folding
+from bq_server.processing.game_thread import GameThread
 from bq_server.store import games, participants
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.games import Refold
@@ -23,7 +23,7 @@ PAGE = 20
 RETRY_SECONDS = 1.0
 
 
-class Refolding:
+class RefoldJob:
     """Carries out the refolds there are, the oldest first, from where the last process left off."""
 
     def __init__(self, database: Database, compiled: Games, ids: IdSource, clocks: Clocks) -> None:
@@ -31,7 +31,7 @@ class Refolding:
         self._games = compiled
         self._ids = ids
         self._clocks = clocks
-        self._folding = Folding()
+        self._game_thread = GameThread()
         self._asked = asyncio.Event()
         self._asked.set()
         self.progress = Notifier()
@@ -79,6 +79,6 @@ class Refolding:
                 return
             game = await self._games.of(connection, refold.scope)
             now = self._clocks.now(refold.scope)
-            runner = GameRunner(connection, refold.scope, game, self._ids, now, self._folding)
+            runner = GameRunner(connection, refold.scope, game, self._ids, now, self._game_thread)
             await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
             await games.advance(connection, refold, page)

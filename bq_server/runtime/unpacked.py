@@ -64,7 +64,7 @@ def _die_with(bootloader: int) -> None:
 
 
 def hold(directory: Path) -> int:
-    """Mark the directory as in use for as long as this process lives. Answers the lock's descriptor."""
+    """Mark the directory as in use for as long as this process lives. Returns the lock's descriptor."""
     itself = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with suppress(OSError):  # some file systems lock no directories
         fcntl.flock(itself, fcntl.LOCK_SH | fcntl.LOCK_NB)

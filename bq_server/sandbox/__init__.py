@@ -1,1 +1,1 @@
-"""What only test environments may do: wait until all is settled, move their clock, be emptied, come and go whole."""
+"""What only test environments may do: be drained, have their clock moved, be emptied, exported and imported."""

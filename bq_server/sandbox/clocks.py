@@ -41,7 +41,7 @@ Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_posit
 """A length of time that a clock can be moved ahead by; a day is 24 hours."""
 
 
-class Timekeeping:
+class SandboxClocks:
     """Sets clocks, and keeps them over a restart. Every method raises `Refusal` when the store is unavailable."""
 
     def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch) -> None:

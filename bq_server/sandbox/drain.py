@@ -1,33 +1,37 @@
 """Waiting until what was accepted is settled: a fact, a duplicate or a dead letter."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.delivery.outgoing import Outgoing
-from bq_server.events import Scope, scope_of
+from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import environments, games
 from bq_server.store.database import Database
-from bq_server.stream.backlog import Backlog
+from bq_server.stream.backlog import Backlog, Kept
 from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
 """Longest wait for a beat before looking again, should one not come."""
 
 
+_Wanted = Callable[[Kept], bool]
+
+
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What an environment holds when nothing waits: facts, messages that repeated one, messages given up."""
+class Drained:
+    """What an environment holds when nothing waits: facts, messages that repeated one, dead letters."""
 
     facts: int
     duplicates: int
     dead: int
 
 
-class Settling:
+class Drain:
     """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
 
     def __init__(
@@ -39,30 +43,49 @@ class Settling:
         self._refolded = refolded
         self._outgoing = outgoing
 
-    async def drain(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Settled:
+    async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is recomputed.
 
         With `webhooks` also until each delivery that is due was tried.
         """
-        with unavailable("It can't be told now what still waits"):
+        with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
-            if not (await self._consumes(scope, newest, deadline) and await self._refolds(scope, deadline)):
+            if not (await self._consumes(_of(scope), newest, deadline) and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)
             async with self._database.read() as connection:
                 facts, duplicates = await environments.count(connection, scope)
-            return Settled(facts, duplicates, len(await self.dead(scope)))
+            return Drained(facts, duplicates, len(await self.dead(scope)))
 
-    async def settle(self, scope: Scope, message_id: str, seconds: float) -> bool:
+    async def wait_for(self, scope: Scope, message_id: str, seconds: float) -> bool:
         """Wait until the environment's messages up to this one are settled; whether they are in time."""
-        with unavailable("It can't be told now what still waits"):
-            return await self._consumes(scope, message_id, asyncio.get_running_loop().time() + seconds)
+        with unavailable("The queue can't be read now"):
+            return await self._consumes(_of(scope), message_id, asyncio.get_running_loop().time() + seconds)
+
+    async def wait_for_participant(self, scope: Scope, participant_id: str, seconds: float) -> bool:
+        """Wait until everything accepted of a participant is settled; whether it is in time."""
+        with unavailable("The queue can't be read now"):
+            newest = await self._backlog.newest()
+            until = asyncio.get_running_loop().time() + seconds
+            return await self._consumes(_of(scope, participant_id), newest, until)
+
+    async def waiting(self, scope: Scope, participant_id: str) -> list[Event]:
+        """What was accepted of a participant and waits, the oldest first."""
+        with unavailable("The queue can't be read now"):
+            slices = TimeSlices()
+            found = []
+            async for kept in self._backlog.queued(await self._backlog.newest()):
+                await slices.give_way()
+                event = event_of(kept.content, kept.message_id)
+                if event is not None and (event.scope, event.participant_id) == (scope, participant_id):
+                    found.append(event)
+            return found
 
     async def dead(self, scope: Scope) -> list[str]:
-        """The ids of the environment's messages that were given up."""
-        with unavailable("It can't be told now what was given up"):
+        """The message ids of the environment's dead letters."""
+        with unavailable("The dead letters can't be read now"):
             slices = TimeSlices()
             found = []
             async for kept in self._backlog.dead():
@@ -72,22 +95,22 @@ class Settling:
                     found.append(letter.message_id)
             return found
 
-    async def _consumes(self, scope: Scope, up_to: str, deadline: float) -> bool:
+    async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> bool:
         while True:
             beat = self._consumed.next()
-            newest = await self._newest(scope, up_to)
+            newest = await self._newest(wanted, up_to)
             if newest is None:
                 return True
             up_to = newest
             if not await _wait(beat, deadline):
                 return False
 
-    async def _newest(self, scope: Scope, up_to: str) -> str | None:
-        """The environment's newest message up to this one that waits: other environments may have a long queue."""
+    async def _newest(self, wanted: _Wanted, up_to: str) -> str | None:
+        """The newest wanted message up to this one that waits: other environments may have a long queue."""
         slices = TimeSlices()
         async for message in self._backlog.queued_latest_first(up_to):
             await slices.give_way()
-            if scope_of(message.content, message.message_id) == scope:
+            if wanted(message):
                 return message.message_id
         return None
 
@@ -132,6 +155,16 @@ class Settling:
             "of its game are still computed. Nothing is lost: ask again, /readyz tells whether the server is well."
         )
         return Refusal(Code.NOT_DRAINED, detail, [each for each in still if not each.detail.startswith("0 ")])
+
+
+def _of(scope: Scope, participant_id: str | None = None) -> _Wanted:
+    """Whether a message is of the environment, or of one participant of it."""
+
+    def is_wanted(message: Kept) -> bool:
+        event = event_of(message.content, message.message_id)
+        return event is not None and event.scope == scope and participant_id in (None, event.participant_id)
+
+    return is_wanted
 
 
 async def _wait(beat: asyncio.Future[None], deadline: float) -> bool:

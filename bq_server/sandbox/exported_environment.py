@@ -14,7 +14,7 @@ from bq_server.game.facts import SYSTEM_PROPERTIES
 from bq_server.ingest.models import FactWarning, Timestamp
 from bq_server.ingest.validation import Limits, faults_of
 from bq_server.refusals import FieldError, Refusal, field_errors
-from bq_server.sandbox.export import FORMAT
+from bq_server.sandbox.exporter import FORMAT
 
 MOST_ERRORS = 20
 
@@ -82,10 +82,10 @@ class ExportedEnvironment:
     """The line of each event id and idempotency key."""
 
 
-async def read_story(body: bytes, limits: Limits) -> ExportedEnvironment:
+async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
     """Read exported lines. Raises `Refusal`, naming each wrong line, and has then done nothing."""
     limits = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
-    story = ExportedEnvironment()
+    exported = ExportedEnvironment()
     errors: list[FieldError] = []
     slices = TimeSlices()
     first = True
@@ -98,7 +98,7 @@ async def read_story(body: bytes, limits: Limits) -> ExportedEnvironment:
         except ValueError as error:
             errors.append(FieldError(f"line {number}", "json_invalid", f"is not JSON: {error}"))
             continue
-        found = _read_line(document, number, story, limits, first=first)
+        found = _read_line(document, number, exported, limits, first=first)
         first = False
         errors += [FieldError(f"line {number}: {each.field}", each.code, each.detail) for each in found]
         if len(errors) >= MOST_ERRORS:
@@ -107,13 +107,13 @@ async def read_story(body: bytes, limits: Limits) -> ExportedEnvironment:
         errors.append(FieldError("body", "empty", "holds no line: send what GET /sandbox/export answered"))
     if errors:
         raise Refusal.of_fields(errors)
-    return story
+    return exported
 
 
 def _read_line(
-    document: Any, number: int, story: ExportedEnvironment, limits: Limits, *, first: bool
+    document: Any, number: int, exported: ExportedEnvironment, limits: Limits, *, first: bool
 ) -> list[FieldError]:
-    """Take one line into the story; what is wrong with it."""
+    """Take in one line; what is wrong with it."""
     kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
     if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
         return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
@@ -125,14 +125,14 @@ def _read_line(
                     detail = f"is format {header.bq_export}, and this bq-server reads formats up to {FORMAT}"
                     return [FieldError("bq_export", "too_new", detail)]
             case "game":
-                return _read_game(document, story)
+                return _read_game(document, exported)
             case "participant":
-                story.participants.append(ParticipantLine.model_validate(document["participant"]))
+                exported.participants.append(ParticipantLine.model_validate(document["participant"]))
                 return faults_of(document, limits)
             case "fact":
-                story.facts.append(FactLine.model_validate(document["fact"]))
-                fact = story.facts[-1]
-                return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, story.seen)]
+                exported.facts.append(FactLine.model_validate(document["fact"]))
+                fact = exported.facts[-1]
+                return [*faults_of(document, limits), *_misshapen(fact), *_repeats(fact, number, exported.seen)]
             case _:
                 return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
     except ValidationError as error:
@@ -140,16 +140,16 @@ def _read_line(
     return [] if first else [FieldError("bq_export", "misplaced", "is the first line's")]
 
 
-def _read_game(document: dict[str, Any], story: ExportedEnvironment) -> list[FieldError]:
+def _read_game(document: dict[str, Any], exported: ExportedEnvironment) -> list[FieldError]:
     checked = check(to_json(document["game"]))
     if checked.game is None:
         return [FieldError(mistake.path or "game", "game_mistake", mistake.message) for mistake in checked.errors]
-    if story.game is not None or story.facts:
+    if exported.game is not None or exported.facts:
         return [FieldError("game", "misplaced", "comes once, and before the facts")]
     counts = document.get("counts_after", {})
     if not isinstance(counts, dict) or not all(type(each) is int and each >= 0 for each in counts.values()):
         return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
-    story.game, story.counts_after = checked.game, counts
+    exported.game, exported.counts_after = checked.game, counts
     return []
 
 

@@ -31,6 +31,7 @@ from bq_server.server.composition import (
     Rooms,
     Site,
     follow_game_file,
+    open_privacy,
     open_sandbox,
     open_store,
     open_stream,
@@ -41,7 +42,7 @@ from bq_server.server.composition import (
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
 from bq_server.server.resources import metrics_sources, resources
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
 
 log = structlog.get_logger("bq_server")
@@ -50,9 +51,9 @@ log = structlog.get_logger("bq_server")
 def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock, ids: IdSource | None = None
 ) -> Starlette:
-    """The application; its `state.running` is a `Running`. Its routes are there once the lifespan has started."""
+    """The application; its `state.running` is a `ServerState`. Its routes are there once the lifespan has started."""
     source = ids or IdSource(clock)
-    running = Running()
+    running = ServerState()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -94,6 +95,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     intake = await start_intake(site, store, stream, processing)
     delivery = await start_delivery(site, store, processing)
     sandbox = open_sandbox(site, store, stream, processing, delivery)
+    privacy = open_privacy(site, store, stream, sandbox)
     await follow_game_file(site, processing)
     keyring = await open_door(site, store)
 
@@ -101,7 +103,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     running.budget.limit = settings.max_inflight_bytes
     running.lane = Lane(
         keyring,
-        intake.intake,
+        intake.async_intake,
         intake.parser,
         store.clocks,
         site.ids,
@@ -111,7 +113,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         running.log_of_requests,
     )
     await store.database.serve()
-    rooms = Rooms(store, stream, processing, intake, sandbox, delivery)
+    rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
     operations = list(operations_of(*resources(site, rooms, health, sources)))

@@ -17,40 +17,48 @@ from bq_server.delivery.outgoing import Outgoing
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Intake
-from bq_server.ingest.accounting import Accounting
+from bq_server.ingest.async_intake import AsyncIntake
+from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.ingest.drafts import Drafter
+from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.message_status import Messages
+from bq_server.ingest.stream_account import StreamAccount
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
+from bq_server.privacy.eraser import Eraser
 from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_messages import DeadMessages
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.processor import Processor
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.runtime.streams_used import place_of
-from bq_server.sandbox.clocks import Timekeeping
-from bq_server.sandbox.drain import Settling
-from bq_server.sandbox.export import Exporting
-from bq_server.sandbox.reset import Resetting
-from bq_server.sandbox.story_import import Importing
+from bq_server.sandbox.clocks import SandboxClocks
+from bq_server.sandbox.drain import Drain
+from bq_server.sandbox.exporter import Exporter
+from bq_server.sandbox.importer import Importer
+from bq_server.sandbox.resetter import Resetter
 from bq_server.server.lifecycle import background, consuming, whereabouts
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings
 from bq_server.store import environments, installation
 from bq_server.store import keys as api_keys
 from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
+from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.connection import READ_TIMEOUT, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
+from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.erasure import StreamErasure
+from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.writer import Writer
@@ -69,7 +77,7 @@ class Site:
     directory: DataDirectory
     clock: Clock
     ids: IdSource
-    running: Running
+    running: ServerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class StreamRoom:
     backlog: Backlog
     letters: DeadLetters
     lookup: MessageLookup
-    accounting: Accounting
+    account: StreamAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +114,8 @@ class ProcessingRoom:
     games: Games
     processor: Processor
     consumer: Consumer
-    refolding: Refolding
-    applying: Applying
+    refold_job: RefoldJob
+    game_changes: GameChanges
     streaks: StreakWatch
     dead: DeadMessages
 
@@ -119,7 +127,8 @@ class IntakeRoom:
     counts: IntakeCounts
     parser: RequestParser
     writer: Writer
-    intake: Intake
+    async_intake: AsyncIntake
+    sync_intake: SyncIntake
     messages: Messages
     damage: DamageWatch
 
@@ -128,11 +137,19 @@ class IntakeRoom:
 class SandboxRoom:
     """What test environments can be asked to do."""
 
-    settling: Settling
-    timekeeping: Timekeeping
-    resetting: Resetting
-    exporting: Exporting
-    importing: Importing
+    drain: Drain
+    sandbox_clocks: SandboxClocks
+    resetter: Resetter
+    exporter: Exporter
+    importer: Importer
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyRoom:
+    """A person's rights."""
+
+    dead_letters: ScopedDeadLetters
+    eraser: Eraser
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,7 @@ class Rooms:
     processing: ProcessingRoom
     intake: IntakeRoom
     sandbox: SandboxRoom
+    privacy: PrivacyRoom
     delivery: DeliveryRoom
 
 
@@ -185,13 +203,13 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     place = place_of(chosen, settings.redis_prefix)
     site.running.elsewhere = await stack.enter_async_context(whereabouts(directory, place, backlog))
     totals, counts = Totals(), StreamCounts(asking, keys)
-    accounting = Accounting(
+    account = StreamAccount(
         store.database, counts, totals, store.installation_id, place=place, ids=site.ids, clock=site.clock
     )
-    await accounting.start(owned=owned)
-    stack.push_async_callback(accounting.finish)
+    await account.start(owned=owned)
+    stack.push_async_callback(account.finish)
     letters, lookup = DeadLetters(asking, keys), MessageLookup(asking, keys)
-    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, accounting)
+    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account)
 
 
 async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> ProcessingRoom:
@@ -199,35 +217,41 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     games = Games()
     processor = Processor(store.database, site.ids, store.clocks, games)
     handler = MessageProcessor(processor, site.clock).process
-    name = site.ids.new("consumer")
     dead = DeadMessages(store.database, stream.letters, store.clocks)
     await site.stack.enter_async_context(background(dead.run()))
-    consumer = Consumer(
-        stream.reading, stream.keys, handler, name=name, clock=site.clock, totals=stream.totals, observer=dead
-    )
+    group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
+    letters = DeadLetters(stream.reading, stream.keys)
+    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, observer=dead)
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
-    refolding = Refolding(store.database, games, site.ids, store.clocks)
-    await site.stack.enter_async_context(background(refolding.run()))
-    applying = Applying(store.database, games, refolding, site.ids, store.clocks)
-    return ProcessingRoom(games, processor, consumer, refolding, applying, streaks, dead)
+    refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
+    await site.stack.enter_async_context(background(refold_job.run()))
+    game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
+    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, streaks, dead)
 
 
 async def start_intake(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> IntakeRoom:
     """Begin to take events in, and to watch what becomes of those that were."""
     stack, settings, totals = site.stack, site.settings, stream.totals
-    await stack.enter_async_context(background(stream.accounting.run()))
+    await stack.enter_async_context(background(stream.account.run()))
     damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
     await stack.enter_async_context(background(damage.run()))
     window = settings.idempotency_window_hours
-    writer = Writer(stream.writing, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
+    pipe = GuardedPipe(stream.writing)
+    stack.push_async_callback(pipe.close)
+    writer = Writer(pipe, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)
-    counts = IntakeCounts()
-    intake = Intake(store.database, writer, stream.keys, processing.processor, store.resets, stream.lookup, counts)
-    stack.push_async_callback(intake.close)
-    messages = Messages(store.database, stream.lookup, stream.accounting)
-    return IntakeRoom(counts, _parser(site, store, counts), writer, intake, messages, damage)
+    sync_claims = SyncClaims(pipe, stream.keys)
+    stack.push_async_callback(sync_claims.close)
+    known = KnownFacts(store.database)
+    stack.push_async_callback(known.close)
+    counts, claims = IntakeCounts(), EventClaims(stream.keys, store.resets)
+    async_intake = AsyncIntake(known, writer, claims, stream.lookup, counts)
+    sync_intake = SyncIntake(known, processing.processor, claims, sync_claims, stream.lookup, counts)
+    stack.push_async_callback(sync_intake.close)
+    messages = Messages(store.database, stream.lookup, stream.account)
+    return IntakeRoom(counts, _parser(site, store, counts), writer, async_intake, sync_intake, messages, damage)
 
 
 def _parser(site: Site, store: StoreRoom, counts: IntakeCounts) -> RequestParser:
@@ -252,15 +276,22 @@ def open_sandbox(
     database, clocks = store.database, store.clocks
     progress = delivery.dispatcher.progress
     outgoing = Outgoing(database, clocks, processing.streaks, processing.dead, progress)
-    settling = Settling(database, stream.backlog, processing.consumer.progress, processing.refolding.progress, outgoing)
-    resetting = Resetting(database, stream.backlog, settling, clocks, store.resets)
+    drain = Drain(database, stream.backlog, processing.consumer.progress, processing.refold_job.progress, outgoing)
+    resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
-        settling,
-        Timekeeping(database, clocks, processing.streaks),
-        resetting,
-        Exporting(database, clocks, __version__),
-        Importing(database, processing.processor, processing.applying, resetting, site.ids),
+        drain,
+        SandboxClocks(database, clocks, processing.streaks),
+        resetter,
+        Exporter(database, clocks, __version__),
+        Importer(database, processing.processor, processing.game_changes, resetter, site.ids),
     )
+
+
+def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: SandboxRoom) -> PrivacyRoom:
+    """Set up what is done for persons who ask for their rights."""
+    dead_letters, erasure = ScopedDeadLetters(stream.letters), StreamErasure(stream.asking, stream.keys)
+    eraser = Eraser(store.database, sandbox.drain, dead_letters, erasure, store.resets, site.clock)
+    return PrivacyRoom(dead_letters, eraser)
 
 
 async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoom) -> DeliveryRoom:
@@ -280,7 +311,7 @@ async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
     """Apply the game that the settings name, and again whenever its file changes. Raises `GameUnusable`."""
     if site.settings.game is None:
         return
-    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.applying)
+    file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.game_changes)
     if not await file.apply():
         raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
     await site.stack.enter_async_context(background(file.watch()))

@@ -25,7 +25,7 @@ async def open_door(site: Site, store: StoreRoom) -> Keyring:
 
 
 async def _first_key(connection: Connection, site: Site) -> str | None:
-    """Make a key with every scope, and answer it, where there is none at all and the settings name none."""
+    """Make a key with every scope, and return it, where there is none at all and the settings name none."""
     now = site.clock()
     await api_keys.revoke_kept_dev_keys(connection, now)
     kept = [key for key in await api_keys.every(connection) if key.name != api_keys.DEV_KEY]

@@ -8,9 +8,9 @@ from redis.exceptions import RedisError
 from bq_server.api.resources.health import Check
 from bq_server.clock import Clock
 from bq_server.metrics.counts import milliseconds_of
-from bq_server.metrics.families import Waiting
+from bq_server.metrics.families import QueueDepth
 from bq_server.server.composition import Rooms, StreamRoom
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 from bq_server.store.database import StoreUnavailable
 from bq_server.stream.connection import StreamUnavailable
 
@@ -21,12 +21,13 @@ FULL_BYTES = 4 << 20
 class HealthChecks:
     """Each check returns what is wrong, or None."""
 
-    def __init__(self, rooms: Rooms, running: Running) -> None:
+    def __init__(self, rooms: Rooms, running: ServerState) -> None:
         self._database = rooms.store.database
         self._stream = rooms.stream
         self._consumer = rooms.processing.consumer
         self._games = rooms.processing.games
         self._damage = rooms.intake.damage
+        self._eraser = rooms.privacy.eraser
         self._running = running
 
     @property
@@ -38,7 +39,7 @@ class HealthChecks:
             "store": self.store,
             "consumer": self.consumer,
             "game": self.game,
-            "losses": self._stream.accounting.problem,
+            "losses": self._stream.account.problem,
             "damage": self.damage,
             "connections": self.connections,
         }
@@ -46,7 +47,11 @@ class HealthChecks:
     @property
     def cautions(self) -> dict[str, Check]:
         """With these the server is ready, and somebody should look into it."""
-        return {"consumer": self.consumer_caution, "dead_letters": self.dead_letters}
+        return {
+            "consumer": self.consumer_caution,
+            "dead_letters": self.dead_letters,
+            "erasures": self._eraser.caution,
+        }
 
     async def disk(self) -> str | None:
         """Whether there is room for the data."""
@@ -103,11 +108,11 @@ class HealthChecks:
         return f"{given_up} given up: `bq-server dead list` tells why" if count else None
 
 
-async def waiting(stream: StreamRoom, clock: Clock) -> Waiting | None:
+async def waiting(stream: StreamRoom, clock: Clock) -> QueueDepth | None:
     """What waits in the stream, for the metrics; None while it can't be asked."""
     try:
         messages, oldest, dead = await stream.backlog.extent()
     except StreamUnavailable:
         return None
     age = 0.0 if oldest is None else max(0.0, clock() / 1e6 - milliseconds_of(oldest) / 1000)
-    return Waiting(messages, age, dead)
+    return QueueDepth(messages, age, dead)

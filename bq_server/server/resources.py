@@ -16,9 +16,9 @@ from bq_server.api.resources.leaderboards import LeaderboardsResource
 from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
+from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
-from bq_server.ingest.dead_letters import GivenUpMessages
 from bq_server.metrics.families import Sources
 from bq_server.metrics.loop_delay import LoopDelay
 from bq_server.server.composition import Rooms, Site
@@ -29,30 +29,39 @@ from bq_server.store import sqlite
 
 def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) -> list[object]:
     """Every resource whose operations are routed and documented."""
-    processing, intake, sandbox = rooms.processing, rooms.intake, rooms.sandbox
+    processing, intake, sandbox, privacy = rooms.processing, rooms.intake, rooms.sandbox, rooms.privacy
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
     return [
-        EventsResource(intake.intake, processing.processor, intake.messages, sandbox.settling, database, parser),
+        EventsResource(
+            intake.async_intake,
+            intake.sync_intake,
+            processing.processor,
+            intake.messages,
+            sandbox.drain,
+            database,
+            parser,
+        ),
         FactsResource(database),
         CatalogResource(database),
-        GamifyResource(intake.intake, database, parser),
+        GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
-        ParticipantsResource(intake.intake, database, games, parser, clocks),
-        ChallengesResource(intake.intake, database, games, parser, clocks),
+        ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
+        ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
-        AwardsResource(intake.intake, database, games, parser),
-        GameResource(processing.applying, database, parser),
+        AwardsResource(intake.sync_intake, database, games, parser),
+        GameResource(processing.game_changes, database, parser),
         SandboxResource(
-            sandbox.settling,
-            sandbox.timekeeping,
-            sandbox.resetting,
-            sandbox.exporting,
-            sandbox.importing,
+            sandbox.drain,
+            sandbox.sandbox_clocks,
+            sandbox.resetter,
+            sandbox.exporter,
+            sandbox.importer,
             clocks,
             parser,
         ),
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
-        DeadLettersResource(GivenUpMessages(rooms.stream.letters)),
+        DeadLettersResource(privacy.dead_letters),
+        PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
         MetricsResource(
             sources, partial(waiting, rooms.stream, site.clock), rooms.delivery.endpoints.waiting, health.checks

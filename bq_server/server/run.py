@@ -24,8 +24,8 @@ from bq_server.runtime import collector, descriptors
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 from bq_server.runtime.systemd import notify
 from bq_server.server.app import create_app
-from bq_server.server.running import Running
-from bq_server.server.shutdown import Stopping
+from bq_server.server.server_state import ServerState
+from bq_server.server.shutdown import Shutdown
 from bq_server.settings import Settings
 
 # What is imported only when it is first used would be looked for in an executable that may have been replaced by then:
@@ -47,7 +47,7 @@ REQUESTS_PER_CONNECTION = 2**31
 SWITCH_SECONDS = 0.001
 """How long the thread that folds facts may keep the interpreter while requests wait; Python's default is 5 ms."""
 
-Announce = Callable[[Settings, socket.socket, Running], None]
+Announce = Callable[[Settings, socket.socket, ServerState], None]
 
 
 class StartFailed(Exception):
@@ -67,11 +67,11 @@ def run(settings: Settings, announce: Announce) -> None:
 
 async def _serve(settings: Settings, announce: Announce) -> None:
     app = create_app(settings)
-    running: Running = app.state.running
-    stopping = Stopping(running)
-    stopping.heed_signals()
+    running: ServerState = app.state.running
+    shutdown = Shutdown(running)
+    shutdown.heed_signals()
     if settings.stop_with_stdin:
-        stopping.heed_stdin()
+        shutdown.heed_stdin()
     listening = _bind(settings)
     config = _config(settings)
     state: dict[str, Any] = {}
@@ -90,7 +90,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         announce(settings, listening, running)
         notify("READY=1")
         loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
-        await stopping.wait()
+        await shutdown.wait()
         await context.terminated.set()
         server.close()
         loading.cancel()
@@ -125,7 +125,7 @@ def _connection(
     )
 
 
-def _listener(settings: Settings, running: Running, serve: Serve) -> Listener:
+def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listener:
     """The listener, with the lane before Hypercorn where it is wanted."""
     lane = running.lane
     assert lane is not None, "the application has started"  # noqa: S101

@@ -10,7 +10,7 @@ import structlog
 
 from bq_server.runtime.frozen import built_from
 from bq_server.runtime.systemd import notify
-from bq_server.server.running import Running
+from bq_server.server.server_state import ServerState
 
 log = structlog.get_logger("bq_server")
 
@@ -18,10 +18,10 @@ ECHO_SECONDS = 0.5
 """The one-file executable's bootloader hands on each signal, also one that whoever sent it sent to the program too."""
 
 
-class Stopping:
+class Shutdown:
     """Begins an orderly end. A signal after that ends the process at once."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: ServerState) -> None:
         self._running = running
         self._asked = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -33,10 +33,14 @@ class Stopping:
         await self._asked.wait()
 
     def heed_signals(self) -> None:
-        """Let SIGINT, SIGTERM and, unless it was to be ignored, SIGHUP begin the end."""
+        """Let SIGINT, SIGTERM and, unless the parent ignored it, SIGHUP begin the end.
+
+        A shell ignores SIGINT for what it starts in the background; whoever sends it all the same means it. An ignored
+        SIGHUP is what `nohup` does.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._loop.add_signal_handler(number, self._on_signal, number)
 
     def heed_stdin(self) -> None:

@@ -12,6 +12,7 @@ from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
+from bq_server.store.checksums import checksum
 from bq_server.store.facts import EARLIEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.references import Ranking, References
@@ -198,30 +199,30 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
     new = [name for name in changes.counts if name not in known]
     if new:
         known.update(_queries.references_of(connection, scope=scope, participants=dumps(new)))
-    _insert_facts(
-        connection,
-        [
-            (
-                each.seq,
-                each.event_id,
-                None if each.own_id is None else pack("fact", each.own_id),
-                scope,
-                references.fact_type(connection, scope, event.fact_type, event.event_name),
-                known[event.participant_id],
-                event.occurred_at,
-                event.received_at,
-                changes.now,
-                event.message_id,
-                event.idempotency_key,
-                packed_fingerprint(event.fingerprint),
-                event.properties,
-                None if event.warnings == "[]" else event.warnings,
-                each.effects,
-            )
-            for each in changes.facts
-            for event in (each.event,)
-        ],
-    )
+    rows = []
+    for each in changes.facts:
+        event = each.event
+        numbers = (
+            each.seq,
+            scope,
+            references.fact_type(connection, scope, event.fact_type, event.event_name),
+            known[event.participant_id],
+            event.occurred_at,
+            event.received_at,
+            changes.now,
+        )
+        texts = (
+            each.event_id,
+            None if each.own_id is None else pack("fact", each.own_id),
+            event.message_id,
+            event.idempotency_key,
+            packed_fingerprint(event.fingerprint),
+            event.properties,
+            None if event.warnings == "[]" else event.warnings,
+            each.effects,
+        )
+        rows.append((*numbers, *texts, checksum(numbers, texts)))
+    _insert_facts(connection, rows)
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
     put_places(connection, references, scope, [(known[place.participant_id], place) for place in changes.places])
     add_entries(connection, [(known[each.participant_id], each) for each in changes.entries], changes.now)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,6 +171,16 @@ class Database:
                 finally:
                     self._writer.fills_outbox = False
 
+    async def compact(self) -> None:
+        """Write the file anew, with what is in it and no trace of what was; nothing is left in its log either.
+
+        Nobody else writes meanwhile, for about as long as a copy of the file takes, and as much room again is needed
+        twice. Raises `StoreUnavailable`.
+        """
+        async with self._turn_to_write():
+            with _unavailable():
+                await asyncio.to_thread(_compact, str(self.path))
+
     @property
     def awaited(self) -> bool:
         """Whether someone waits for a turn to write."""
@@ -220,6 +230,13 @@ class Database:
             connection.references = self._references
             await self._stack.enter_async_context(connection)
             return connection
+
+
+def _compact(path: str) -> None:
+    with closing(sqlite.connect(path, patience=PATIENCE_SECONDS)) as connection:
+        connection.execute("VACUUM")
+        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise sqlite.Error("a long read keeps the write-ahead log from being emptied")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ async def count_facts_until(connection: Connection, scope: Scope, seq: int) -> i
 
 
 async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) -> int:
-    """Remove facts with what they caused; answer how many, which is less than `limit` when none is left."""
+    """Remove facts with what they caused; returns how many, which is less than `limit` when none is left."""
     removed: int = await _queries.remove_oldest_facts(connection, **scope._asdict(), limit=limit)
     return removed
 

@@ -80,7 +80,7 @@ async def put(
     counts: Mapping[str, int],
     now: int,
 ) -> int:
-    """Replace the game, with the seq after which each of its definitions counts; answer the new version."""
+    """Replace the game, with the seq after which each of its definitions counts; returns the new version."""
     names = scope._asdict()
     await _queries.put_game(connection, **names, document=document, applied_at=now)
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]

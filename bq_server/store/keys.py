@@ -79,7 +79,7 @@ async def add(
     project: str = PROJECT,
     expires_at: int | None = None,
 ) -> str:
-    """Keep a key and answer its id. A key that is kept already is made valid again, with these scopes and this end."""
+    """Keep a key and return its id. A key that is kept already is made valid again, with these scopes and this end."""
     key_id = ids.new("key")
     await _queries.insert_key(
         connection,

@@ -16,7 +16,7 @@ _on_thread = load("ledger", "sqlite3")
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class PointsEntry:
     """An entry of the points ledger. Times are microseconds since the epoch, UTC."""
 
     transaction_id: str
@@ -34,17 +34,17 @@ class LedgerEntry:
 class NumberedEntry:
     """An entry with its place in the ledger."""
 
-    entry: LedgerEntry
+    entry: PointsEntry
     number: int
     """Counts the entries of a participant, from 1."""
     seq: int
     """Of the fact that brought it."""
 
 
-def _entry(row: Sequence[Any]) -> LedgerEntry:
+def _entry(row: Sequence[Any]) -> PointsEntry:
     transaction_id, cause, amount, balance, occurred_at, created_at, own_id, event_id = row
     fact_id = "" if event_id is None else fact_id_of(event_id, own_id)
-    return LedgerEntry(
+    return PointsEntry(
         unpack("txn", transaction_id), unpack_cause(cause, fact_id), amount, balance, fact_id, occurred_at, created_at
     )
 
@@ -61,7 +61,7 @@ def amounts(connection: Any, participant: int) -> Iterator[tuple[str, int, int, 
 
 async def entries(
     connection: Connection, scope: Scope, participant_id: str, limit: int, offset: int
-) -> tuple[list[LedgerEntry], int]:
+) -> tuple[list[PointsEntry], int]:
     """A page of a participant's ledger, the newest entry first, and how many entries there are."""
     own = {**scope._asdict(), "participant_id": participant_id}
     page = [_entry(row) async for row in _queries.page_of_entries(connection, **own, limit=limit, offset=offset)]
@@ -70,7 +70,7 @@ async def entries(
 
 async def entry_of(
     connection: Connection, scope: Scope, participant_id: str, fact_id: str, cause: str
-) -> LedgerEntry | None:
+) -> PointsEntry | None:
     """The entry that a fact brought under that cause."""
     rows = _queries.entries_of_fact(
         connection, **scope._asdict(), participant_id=participant_id, fact_id=pack("fact", fact_id)

@@ -28,7 +28,7 @@ MOST_WAITING_FAILING = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningEndpoint:
     """An endpoint that is on."""
 
     endpoint_id: str
@@ -44,15 +44,15 @@ Announcement = tuple[str, str, str | None, int, Any]
 epoch, and an effect as facts keep what they caused, or what else is told of it; None for a fact itself."""
 
 
-def listening(connection: Any, scope: Scope) -> list[Listener]:
+def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
     """The endpoints of the environment that are on."""
     return [
-        Listener(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing), top_ranks)
+        ListeningEndpoint(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing), top_ranks)
         for endpoint_id, event_types, waiting, failing, top_ranks in _queries.listening(connection, **scope._asdict())
     ]
 
 
-def put(connection: Any, listener: Listener, announcements: Sequence[Announcement], now: int) -> None:
+def put(connection: Any, listener: ListeningEndpoint, announcements: Sequence[Announcement], now: int) -> None:
     """Have these wait for the endpoint, or switch it off where too many would. `now` is its environment's."""
     most = MOST_WAITING_FAILING if listener.failing else MOST_WAITING
     own, count = {"endpoint_id": listener.endpoint_id}, len(announcements)

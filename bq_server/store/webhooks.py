@@ -85,7 +85,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DeliveryResult:
     """What a try means for a delivery."""
 
     tried: Try
@@ -221,7 +221,9 @@ async def bring_environment_forward(connection: Connection, scope: Scope) -> Non
             await bring_forward(connection, endpoint.endpoint_id)
 
 
-async def settle(connection: Connection, endpoint_id: str, results: Sequence[Result], now: int, done_at: int) -> None:
+async def settle(
+    connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int
+) -> None:
     """Keep what came of tries. What was removed meanwhile stays so.
 
     `now` is the environment's, `done_at` is by the server's clock.
@@ -229,7 +231,7 @@ async def settle(connection: Connection, endpoint_id: str, results: Sequence[Res
     await connection.run(lambda writing: _settle(writing, endpoint_id, results, now, done_at))
 
 
-def _settle(connection: Any, endpoint_id: str, results: Sequence[Result], now: int, done_at: int) -> None:
+def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int) -> None:
     there = {
         position
         for (position,) in _writing.present(connection, positions=json.dumps([r.tried.position for r in results]))
@@ -294,7 +296,7 @@ async def replay(connection: Connection, endpoint_id: str, since: int | None = N
 
 
 async def remove_old(connection: Connection, until: int, limit: int) -> int:
-    """Remove what was delivered or set aside before that moment, with its tries; answer how many, at most `limit`."""
+    """Remove what was delivered or set aside before that moment, with its tries; returns how many, at most `limit`."""
     positions = [row[0] async for row in _queries.remove_old(connection, until=until, limit=limit)]
     await _queries.remove_tries(connection, positions=json.dumps(positions))
     return len(positions)

@@ -5,8 +5,7 @@
 -- ARGV[3 + i] the payload of message i
 -- ARGV[3 + n + (k - 1) * 5 + 1 .. 5] of the k-th message with a key: its i, fingerprint, event id, moment received,
 -- and the id of a message that it may stand for, or '-'
--- A claim's value is 'fingerprint message_id event_id received_at', with '-' for a message id while there is none.
--- Answers {} when the group doesn't fit, else for each message its id, after '=' when the key's claim was held by an
+-- Returns {} when the group doesn't fit, else for each message its id, after '=' when the key's claim was held by an
 -- equal event; or '!' when another event holds it; or '?' and the id of the equal event's message when that is a dead
 -- letter; or '~' and that id when the message is neither there nor in the stream. Then nothing was appended.
 -- After these stands how many messages have come in all.
@@ -26,11 +25,8 @@ local function where_is(message_id)
     if #redis.call('XRANGE', stream, message_id, message_id) > 0 then
         return '='
     end
-    local letter = redis.call('HGET', KEYS[2], message_id)
-    if not letter then
-        return '~'
-    end
-    return string.find(letter, ',"retried_as":"', 1, true) and '=' or '?'
+    local dead = is_dead(KEYS[2], message_id)
+    return dead == 'retried' and '=' or dead and '?' or '~'
 end
 for i = 1, messages do
     local payload, k = ARGV[3 + i], claimed[i]
@@ -42,7 +38,7 @@ for i = 1, messages do
         local held = redis.call('GET', claim)
         local held_fingerprint, held_message
         if held then
-            held_fingerprint, held_message = string.match(held, '^(%S+) (%S+)')
+            held_fingerprint, held_message = read_claim(held)
         end
         if held and held_fingerprint ~= fingerprint then
             answers[i] = '!'
@@ -50,7 +46,7 @@ for i = 1, messages do
             answers[i] = where_is(held_message) .. held_message
         else
             local message_id = append(payload)
-            redis.call('SET', claim, table.concat({fingerprint, message_id, event_id, received_at}, ' '), 'PX', window)
+            write_claim(claim, fingerprint, message_id, event_id, received_at, window)
             answers[i] = held and '=' .. message_id or message_id
         end
     end

@@ -1,4 +1,4 @@
-"""What waits in the stream, and what was given up: read while the stream is in use.
+"""What waits in the stream, and the dead letters: read while the stream is in use.
 
 A settled message is deleted from the stream, so whatever is there is not settled yet. It leaves only after its fact is
 committed, or in the same step in which it becomes a dead letter: whoever reads the queue first, the dead letters next
@@ -32,7 +32,7 @@ class Kept:
 
 
 class Backlog:
-    """The messages of all environments that were accepted and not settled, and those that were given up.
+    """The messages of all environments that were accepted and not settled, and the dead letters.
 
     Every method raises `StreamUnavailable`.
     """
@@ -52,7 +52,7 @@ class Backlog:
             return waiting, oldest[0][0].decode() if oldest else None, dead
 
     async def is_empty(self) -> bool:
-        """Whether nothing waits, nor was given up."""
+        """Whether nothing waits, and there is no dead letter."""
         with asking():
             return not await self._client.xlen(self._keys.events) and not await self._client.hlen(self._keys.dead)
 

@@ -25,7 +25,7 @@ class Breaker:
             raise StreamUnavailable(f"the stream server does not answer: {self._reason}")
 
     def trip(self, error: Exception) -> StreamUnavailable:
-        """Open it, and answer what to raise."""
+        """Open it; returns what to raise."""
         self._reason = str(error)
         if self._probe is None:
             self._probe = asyncio.create_task(self._wait_until_back(), name="breaker-probe")

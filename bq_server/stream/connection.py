@@ -153,7 +153,7 @@ async def take_ownership(
 ) -> bool:
     """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
 
-    Answers whether it was bound before.
+    Returns whether it was bound before.
 
     `advice` is what to say where it is bound to another one, for a stream that nobody else can reach.
     Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.

@@ -1,6 +1,6 @@
 -- The stream's own count of itself, at one moment.
 -- KEYS[1] the stream; KEYS[2] the counts; KEYS[3] the owner; ARGV[1] the group
--- Answers {epoch, appended, settled, entries, owner, whether the group is there, id of the first entry, newest id}
+-- Returns {epoch, appended, settled, entries, owner, whether the group is there, id of the first entry, newest id}
 local stream = KEYS[1]
 local counts = redis.call('HMGET', KEYS[2], 'epoch', 'appended', 'settled')
 local owner, grouped, oldest, newest = redis.call('GET', KEYS[3]), 0, '', '0-0'

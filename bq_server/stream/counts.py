@@ -54,7 +54,7 @@ class Counts:
 
 
 async def make_group(client: redis.Redis, keys: StreamKeys) -> bool:
-    """Make the consumer group where there is none; answers whether it was made. Raises `RedisError`."""
+    """Make the consumer group where there is none; returns whether it was made. Raises `RedisError`."""
     try:
         # From 0: a group that vanished must not skip what waits; facts are unique, so reading twice is harmless.
         await client.xgroup_create(keys.events, GROUP, id="0", mkstream=True)
@@ -84,7 +84,7 @@ class StreamCounts:
         return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:])
 
     async def begin(self, epoch: str) -> int:
-        """Count anew from what is there; answers how many messages that is."""
+        """Count anew from what is there; returns how many messages that is."""
         with asking():
             found: int = await self._client.eval(self._recount.text, 2, self._keys.events, self._keys.counts, epoch)
         return found
@@ -95,7 +95,7 @@ class StreamCounts:
             await self._client.hincrby(self._keys.counts, APPENDED, messages)
 
     async def make_group(self) -> bool:
-        """Make the consumer group where there is none; answers whether it was made."""
+        """Make the consumer group where there is none; returns whether it was made."""
         with asking():
             return await make_group(self._client, self._keys)
 

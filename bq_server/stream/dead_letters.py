@@ -18,7 +18,7 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up."""
+    """A message that can't be processed."""
 
     message_id: str
     """The one its sender was told."""
@@ -43,17 +43,17 @@ def write_letter(letter: DeadLetter) -> bytes:
 
 
 class DeadLetters:
-    """The dead letters of one stream. Every method but `bury` raises `StreamUnavailable`."""
+    """The dead letters of one stream. Every method but `add` raises `StreamUnavailable`."""
 
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
         self._client = client
         self._keys = keys
         self._retry = load("retry")
 
-    async def bury(self, letter: DeadLetter, entry_id: str) -> int:
+    async def add(self, letter: DeadLetter, entry_id: str) -> int:
         """Move the message, an entry of the stream, to the dead letters, in one step.
 
-        Answers how many messages were settled in all.
+        Returns how many messages were settled in all.
         """
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
@@ -93,7 +93,7 @@ class DeadLetters:
         return [(message_id, value) for message_id, value in zip(message_ids, found, strict=True) if value is not None]
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; answers which. Each becomes a fact under its old id, or a letter again."""
+        """Put these back into the stream; returns which. Each becomes a fact under its old id, or a letter again."""
         keys = (self._keys.events, self._keys.dead, self._keys.counts)
         done: list[str] = []
         for start in range(0, len(message_ids), PAGE):
@@ -110,7 +110,7 @@ class DeadLetters:
         return done
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good, but those that are being tried again; answers which."""
+        """Remove these for good, but those that are being tried again; returns which."""
         found = [each.message_id for each in await self.get(message_ids) if each.retried_as is None]
         with asking():
             if found:

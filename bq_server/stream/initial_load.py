@@ -1,4 +1,4 @@
-"""Laying messages and dead letters into a stream that nobody has used yet."""
+"""Filling a stream that nobody has used yet with messages and dead letters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -7,15 +7,15 @@ from typing import Any
 import redis.asyncio as redis
 
 from bq_server.stream.backlog import NO_MESSAGE, Kept
+from bq_server.stream.claims import Claim
 from bq_server.stream.connection import StreamUnusable, asking
 from bq_server.stream.keys import FIELD, GROUP, StreamKeys
-from bq_server.stream.writer import Claim
 
 PAGE = 100
 """Messages in one round trip: a few milliseconds of a stream server's time, and at most a few MB."""
 
 
-async def lay(
+async def fill(
     client: redis.Redis,
     keys: StreamKeys,
     dead_letters: Iterable[tuple[Kept, Claim | None]],
@@ -27,7 +27,7 @@ async def lay(
 ) -> None:
     """Fill an unused stream: dead letters and messages, oldest first, each with its claim; the owner at the very end.
 
-    Ids given later are above `newest`. A message that is also a dead letter is laid as that alone. What fails leaves
+    Ids given later are above `newest`. A message that is also a dead letter becomes that alone. What fails leaves
     the stream unused, but for claims, which run out. Raises `StreamUnusable` when it is used already, and
     `StreamUnavailable`.
     """
@@ -38,10 +38,10 @@ async def lay(
                 "restore without --redis-url (docs/deploy.md tells how to come back to that stream)"
             )
         try:
-            buried: set[str] = set()
+            dead_ids: set[str] = set()
             await client.xgroup_create(keys.events, GROUP, id="0", mkstream=True)
             for page in _pages(dead_letters):
-                buried.update(letter.message_id for letter, _ in page)
+                dead_ids.update(letter.message_id for letter, _ in page)
                 async with client.pipeline(transaction=False) as pipe:
                     for letter, claim in page:
                         pipe.hset(keys.dead, letter.message_id, letter.content)
@@ -50,7 +50,7 @@ async def lay(
             for page in _pages(messages):
                 async with client.pipeline(transaction=False) as pipe:
                     for message, claim in page:
-                        if message.message_id not in buried:
+                        if message.message_id not in dead_ids:
                             pipe.xadd(keys.events, {FIELD: message.content}, id=message.message_id)
                             _claim(pipe, claim, window_hours)
                     await pipe.execute()
@@ -64,10 +64,8 @@ async def lay(
 
 
 def _claim(pipe: Any, claim: Claim | None, window_hours: int) -> None:
-    """Set a claim with the value that `append.lua` gives it."""
     if claim is not None:
-        value = f"{claim.fingerprint} {claim.message_id or '-'} {claim.event_id} {claim.received_at}"
-        pipe.set(claim.key, value, px=window_hours * 3_600_000)
+        pipe.set(claim.key, claim.pack(), px=window_hours * 3_600_000)
 
 
 def _pages(items: Iterable[tuple[Kept, Claim | None]]) -> Iterator[list[tuple[Kept, Claim | None]]]:

@@ -1,4 +1,4 @@
-"""Looking a message up: does it wait in the stream, or was it given up."""
+"""Looking a message up: does it wait in the stream, or is it a dead letter."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
--- Put dead letters back into the stream. A letter stays, marked, until its message is settled: nothing is ever nowhere.
+-- Put dead letters back into the stream. A letter stays, marked, until its message is settled: a message is always in one of them.
 -- KEYS[1] the stream; KEYS[2] the dead letters; KEYS[3] the counts
 -- ARGV for each: its id, the letter as it was read, the payload
--- Answers the ids of those put back; a letter that was changed or removed since it was read is left alone.
+-- Returns the ids of those put back; a letter that was changed or removed since it was read is left alone.
 local answers = {}
 for i = 1, #ARGV, 3 do
     local id, letter, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2]

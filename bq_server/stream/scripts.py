@@ -13,7 +13,7 @@ class Script:
     sha: str
 
 
-def load(name: str) -> Script:
-    """The script `<name>.lua`."""
-    text = (files("bq_server.stream") / f"{name}.lua").read_text("utf-8")
+def load(*names: str) -> Script:
+    """The script `<name>.lua`, or several as one: functions first, then what uses them."""
+    text = "".join((files("bq_server.stream") / f"{name}.lua").read_text("utf-8") for name in names)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

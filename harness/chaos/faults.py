@@ -17,13 +17,25 @@ from typing import Any
 
 import httpx
 
+from harness.chaos import destruction
 from harness.chaos.clients import Traffic
-from harness.chaos.processes import stream_server
+from harness.chaos.lacks import exhausted
+from harness.chaos.processes import descendants, stream_server
 from harness.chaos.schedule import Strike
 from harness.private_server import PrivateServer, ServerFailed
 
 RECOVERY_SECONDS = 60.0
 """How long the server may take to be ready again after a fault."""
+
+NOTICE_SECONDS = 10.0
+"""How long the server may take to say that events were taken out of its stream."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a server that had no memory may take to be ready before it is started again, as by a health check."""
+
+ASKING = 4
+USELESS = b'{"events": "' + b"x" * (4 << 20) + b'"}'
+"""What so many clients send while there is no memory: it has to be held before it can be refused."""
 
 CATCH_UP_SECONDS = 0.5
 """How long clients are then given to send what they held; it still counts as the fault's time."""
@@ -80,6 +92,8 @@ class Injector:
     traffic: Traffic
     tell: Callable[[str], None]
     windows: list[FaultWindow] = field(default_factory=list)
+    lost: int = 0
+    """How many events the server has said were lost."""
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
     _let_go: threading.Event = field(default_factory=threading.Event)
@@ -105,12 +119,16 @@ class Injector:
 
     @property
     def _faults(self) -> dict[str, Callable[[Strike], Awaitable[float | None]]]:
-        """What does each kind; answers when it began, if it could be done."""
+        """What does each kind; returns when it began, if it could be done."""
         return {
             "kill-server": self._kill_server,
             "kill-stream": self._kill_stream,
             "pause-stream": self._pause_stream,
             "slow-disk": self._slow_disk,
+            "exhaust-descriptors": self._exhaust,
+            "exhaust-memory": self._exhaust,
+            "trim-stream": self._destroy,
+            "flush-stream": self._destroy,
         }
 
     async def _kill_server(self, strike: Strike) -> float:
@@ -171,8 +189,68 @@ class Injector:
         held = await asyncio.to_thread(hold, self.server.data_dir / DATABASE, strike.lengths, self._let_go)
         return started if held else None
 
+    async def _exhaust(self, strike: Strike) -> float:
+        started = self.traffic.now
+        with exhausted(strike.kind, [each.pid for each in descendants(self.server.pid)]):
+            if strike.kind == "exhaust-memory":
+                await self._ask_for_memory(strike.lengths[0])
+            else:
+                await asyncio.sleep(strike.lengths[0])
+        async with self._alone:
+            # A program that had no memory may have ended, or stand still: a supervisor would start it again.
+            if not self.server.running or (strike.kind == "exhaust-memory" and not await self._recovers()):
+                self.tell(f"{self.traffic.now:6.1f} s  the server had ended or stood still: started again")
+                await asyncio.to_thread(self.server.kill)
+                await self._start()
+        return started
+
+    async def _recovers(self) -> bool:
+        try:
+            await self._until_ready(PATIENCE_SECONDS)
+        except NotRecovered:
+            return False
+        return True
+
+    async def _ask_for_memory(self, seconds: float) -> None:
+        """Send what takes much memory and comes to nothing; how it is answered doesn't matter."""
+        headers = {"X-API-Key": self.server.key, "Content-Type": "application/json"}
+        until = asyncio.get_running_loop().time() + seconds
+
+        async def ask(http: httpx.AsyncClient) -> None:
+            while asyncio.get_running_loop().time() < until:
+                with suppress(httpx.TransportError):
+                    await http.post(f"{self.server.url}/api/v1/ingest/events/batch", content=USELESS, headers=headers)
+                await asyncio.sleep(POLL_SECONDS)
+
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=seconds) as http:  # noqa: S501 - plain HTTP
+            await asyncio.gather(*[ask(http) for _ in range(ASKING)])
+
+    async def _destroy(self, strike: Strike) -> float | None:
+        """While nothing becomes a fact, so that there is something to lose; then wait until it is told, and say yes."""
+        started = self.traffic.now
+        database, seconds = self.server.data_dir / DATABASE, strike.lengths[0]
+        holding = asyncio.create_task(asyncio.to_thread(hold, database, [2 * seconds], self._let_go))
+        try:
+            await asyncio.sleep(seconds)
+            done = await destruction.command(self.server.data_dir, strike.kind)
+        finally:
+            await holding
+        if not done:
+            return None
+        with suppress(NotRecovered):  # there may have been nothing to lose, and then nothing to tell
+            await _until(self._tells_losses, "it told nothing of events that were taken out", NOTICE_SECONDS)
+        said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
+        self.lost += destruction.lost(said)
+        return started
+
+    async def _tells_losses(self) -> bool:
+        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
+            with suppress(httpx.TransportError):
+                return '"losses"' in (await http.get(f"{self.server.url}/readyz")).text
+        return False
+
     async def _strike_stream(self, number: signal.Signals) -> int:
-        """Send a signal to the stream server, which may just be starting; answers which process got it."""
+        """Send a signal to the stream server, which may just be starting; returns which process got it."""
         struck: list[int] = []
 
         async def is_struck() -> bool:
@@ -185,7 +263,7 @@ class Injector:
         await _until(is_struck, "it had no stream server")
         return struck[0]
 
-    async def _until_ready(self) -> None:
+    async def _until_ready(self, seconds: float = RECOVERY_SECONDS) -> None:
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
 
             async def ready() -> bool:
@@ -193,7 +271,7 @@ class Injector:
                     return (await http.get(f"{self.server.url}/readyz")).status_code == 200
                 return False
 
-            await _until(ready, "it was not ready again after a fault")
+            await _until(ready, "it was not ready again after a fault", seconds)
 
 
 @contextmanager
@@ -207,7 +285,7 @@ def _continued(pid: int) -> Iterator[None]:
 
 
 def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> bool:
-    """Hold the write lock of a database for so many seconds, so often; answers whether it was held at all.
+    """Hold the write lock of a database for so many seconds, so often; returns whether it was held at all.
 
     Setting `let_go` ends it at once. Blocks: run it in a thread.
     """
@@ -244,13 +322,13 @@ def sqlite() -> Any:
     return library
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str, seconds: float = RECOVERY_SECONDS) -> None:
     """Wait until something holds that only asking can tell. Raises `NotRecovered` when it takes too long."""
     try:
-        async with asyncio.timeout(RECOVERY_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 if await condition():
                     return
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
-        raise NotRecovered(f"after {RECOVERY_SECONDS:g} s: {otherwise}") from None
+        raise NotRecovered(f"after {seconds:g} s: {otherwise}") from None

@@ -79,6 +79,10 @@ class ChaosLedger:
     given_up: int = 0
     """Not acknowledged although their clients tried to the end."""
     facts: int = 0
+    destroyed: int = 0
+    """Acknowledged, taken out of the stream by a fault, and told to be lost, each by its message id."""
+    told_lost: int = 0
+    """How many events the server has said were lost, in all."""
     duplicates_sent: int = 0
     duplicates_refused: int = 0
     """Acknowledgements of an event beyond its first: each was answered, and none made a second fact."""
@@ -168,6 +172,8 @@ class ChaosLedger:
             found.append(f"{self.dead} dead letters, of events that are all valid")
         if idle := [fault for fault in self.options.faults if not self.faults[fault]]:
             found.append(f"never injected: {', '.join(idle)}")
+        if self.told_lost < self.destroyed:
+            found.append(f"the server counted {self.told_lost} lost events, and there are {self.destroyed}")
         if self.verified:
             found.append(f"bq-server verify: {self.verified}")
         return found
@@ -189,6 +195,8 @@ class ChaosLedger:
                 "unknown_absent",
                 "given_up",
                 "facts",
+                "destroyed",
+                "told_lost",
                 "duplicates_sent",
             ),
             *("duplicates_refused", "lost", "doubled", "altered", "foreign", "differences", "retries", "dead"),

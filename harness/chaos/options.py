@@ -1,6 +1,7 @@
 """What a chaos run is asked for."""
 
 import secrets
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,15 @@ HABITS = ("duplicate", "reorder", "late")
 """Faults that are in how the clients send, all the time."""
 
 FAULTS = (*STRIKES, *HABITS)
+"""Those of a run that isn't told which: whatever they do, nothing accepted is lost."""
+
+LACKS = ("exhaust-descriptors", "exhaust-memory")
+"""Faults that leave the server nothing to work with for a while; they take Linux."""
+
+DESTRUCTIONS = ("trim-stream", "flush-stream")
+"""Faults that take accepted events out of the stream: those are lost, and must be told to be."""
+
+EVERY_FAULT = (*STRIKES, *LACKS, *DESTRUCTIONS, *HABITS)
 
 FEWEST_EVENTS = 200
 MOST_EVENTS = 500_000
@@ -32,8 +42,10 @@ class Options:
     """Where the server's directory, its log and the ledger stay; nothing stays without it."""
 
     def __post_init__(self) -> None:
-        if unknown := [each for each in self.faults if each not in FAULTS]:
-            raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
+        if unknown := [each for each in self.faults if each not in EVERY_FAULT]:
+            raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(EVERY_FAULT)}")
+        if sys.platform != "linux" and (beyond := [each for each in self.faults if each in LACKS]):
+            raise ValueError(f"{', '.join(beyond)} can be had on Linux only")
         if not FEWEST_EVENTS <= self.seconds * self.rate <= MOST_EVENTS:
             raise ValueError(
                 f"{self.seconds:g} s at {self.rate:g} events/s are {self.seconds * self.rate:.0f} events: "
@@ -46,11 +58,11 @@ class Options:
 
 
 def named(text: str) -> tuple[str, ...]:
-    """Faults given as names with commas between; each once, in the order of `FAULTS`. Raises `ValueError`."""
+    """Faults given as names with commas between; each once, in the order of `EVERY_FAULT`. Raises `ValueError`."""
     names = _stripped(text.split(","))
-    if unknown := [name for name in names if name not in FAULTS]:
-        raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(FAULTS)}")
-    return tuple(name for name in FAULTS if name in names)
+    if unknown := [name for name in names if name not in EVERY_FAULT]:
+        raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(EVERY_FAULT)}")
+    return tuple(name for name in EVERY_FAULT if name in names)
 
 
 def _stripped(names: Iterable[str]) -> list[str]:

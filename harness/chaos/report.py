@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.chaos.ledger import ChaosLatency, ChaosLedger
-from harness.chaos.options import HABITS
+from harness.chaos.options import DESTRUCTIONS, HABITS
 
 
 def lines(ledger: ChaosLedger) -> Iterator[str]:
@@ -21,6 +21,7 @@ def lines(ledger: ChaosLedger) -> Iterator[str]:
         ("never acknowledged", f"{unknown}, of which {ledger.unknown_facts} are facts"),
         ("facts", f"{ledger.facts}"),
         ("duplicates", f"{ledger.duplicates_sent} sent on purpose, {ledger.duplicates_refused} refused in all"),
+        *([("destroyed", f"{ledger.destroyed}, each told to be lost")] if _destroys(ledger) else []),
         ("lost", f"{ledger.lost}"),
         ("doubled", f"{ledger.doubled}"),
         ("altered", f"{ledger.altered}"),
@@ -45,6 +46,10 @@ def lines(ledger: ChaosLedger) -> Iterator[str]:
         yield "PASSED"
     for problem in ledger.problems:
         yield f"FAILED: {problem}"
+
+
+def _destroys(ledger: ChaosLedger) -> bool:
+    return any(fault in DESTRUCTIONS for fault in ledger.options.faults)
 
 
 def _faults(ledger: ChaosLedger) -> Iterator[str]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from harness.chaos.history import IngestRoute
-from harness.chaos.options import STRIKES, Options
+from harness.chaos.options import DESTRUCTIONS, EVERY_FAULT, HABITS, LACKS, Options
 
 SECONDS_BETWEEN = 4.0
 """About how far apart faults begin, so that there is time between them in which nothing is broken."""
@@ -28,8 +28,9 @@ COMPANION_SHARE = 0.3
 class Strike:
     """A fault that begins `at` so many seconds from the start.
 
-    `lengths` is how long it lasts: of a pause, of each time the database is held; of a kill, how long the stream is
-    held still before it, so that what was promised too early is nowhere yet.
+    `lengths` is how long it lasts: of a pause, of a lack, of each time the database is held; of a kill, how long the
+    stream is held still before it, so that what was promised too early is nowhere yet; of a destruction, how long
+    events gather before it.
     """
 
     at: float
@@ -43,7 +44,7 @@ class Strike:
 def plan(options: Options) -> list[Strike]:
     """The faults of a run, in order: each that is asked for at least once, some overlapping others."""
     random = Random(f"{options.seed}:faults")  # noqa: S311 - not for secrets
-    asked = [kind for kind in STRIKES if kind in options.faults]
+    asked = [kind for kind in EVERY_FAULT if kind in options.faults and kind not in HABITS]
     if not asked:
         return []
     count = max(len(asked), round(options.seconds / SECONDS_BETWEEN))
@@ -85,6 +86,9 @@ def _strike(at: float, kind: str, seconds: float, random: Random) -> Strike:
             longest = min(LONGEST_HOLD_SECONDS, max(seconds / 15, SHORTEST_HOLD_SECONDS))
             times = range(random.randint(1, 3))
             return Strike(at, kind, tuple(random.uniform(SHORTEST_HOLD_SECONDS, longest) for _ in times))
+        case kind if kind in LACKS or kind in DESTRUCTIONS:
+            longest = min(LONGEST_HOLD_SECONDS, max(seconds / 15, SHORTEST_HOLD_SECONDS))
+            return Strike(at, kind, (random.uniform(SHORTEST_HOLD_SECONDS, longest),))
         case _:
             holds = (STILL_SECONDS,) if kind == "kill-server" and random.random() < STILL_SHARE else ()
             route = (

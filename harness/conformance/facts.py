@@ -69,7 +69,7 @@ class Facts:
     def settled(self, participant_id: str, count: int, message_ids: Sequence[Any] = ()) -> list[ReportedFact]:
         """Wait until `count` events of the participant are facts and these messages are queued no more.
 
-        Answers whatever facts there are after at most the timeout. Raises `Unseen` when they can't be read.
+        Returns whatever facts there are after at most the timeout. Raises `Unseen` when they can't be read.
         """
         deadline = time.monotonic() + self._patience
         if self._messages_settled(message_ids, deadline):

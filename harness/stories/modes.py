@@ -8,10 +8,10 @@ from bq_server.moments import format_timestamp
 from harness.client import Client, Refused, Unreachable
 from harness.stories.differences import table
 from harness.stories.outcomes import Mode, StoryFailure
-from harness.stories.playing import Player, Stopped
+from harness.stories.player import Player, Stopped
 from harness.stories.routes import ByStream, BySync
 from harness.stories.scenario import Scenario
-from harness.stories.shuffling import Recorder, play_shuffled
+from harness.stories.shuffle import Recorder, play_shuffled
 from harness.stories.snapshots import Snapshot, compare_snapshots, take_snapshot
 
 

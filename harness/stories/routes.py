@@ -15,7 +15,7 @@ class StoryRoute(Protocol):
     """A way for events."""
 
     def send(self, event: Json) -> Json:
-        """Send an event; answers it as it was sent. Raises `Refused`."""
+        """Send an event; returns it as it was sent. Raises `Refused`."""
 
     def send_wrong(self, event: Json) -> None:
         """Send an event that must be refused, exactly as it stands. Raises `Refused`."""

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench; answer the exit code: 0 when something was measured in every round, 1 when a case failed."""
+    """Run the bench; returns the exit code: 0 when something was measured in every round, 1 when a case failed."""
     options = parser().parse_args(arguments)
     cases = [
         case for case in every_case(dict(each.split("=", 1) for each in options.set)) if _wanted(case.name, options)

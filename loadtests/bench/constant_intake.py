@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from bq_server.cli import main
-from bq_server.ingest.acceptance import Accepted, Intake
+from bq_server.ingest.async_intake import AsyncIntake
+from bq_server.ingest.outcomes import Accepted
 
 MESSAGE_ID = "1775667600000-0"
 
 
-async def accept(_: Intake, events: Sequence[Any]) -> list[Accepted]:
-    """In place of `Intake.accept`."""
+async def accept(_: AsyncIntake, events: Sequence[Any]) -> list[Accepted]:
+    """In place of `AsyncIntake.accept`."""
     return [Accepted(MESSAGE_ID, repeated=False)] * len(events)
 
 
-def accept_soon(_: Intake, events: Sequence[Any]) -> asyncio.Future[list[Accepted]]:
+def accept_soon(_: AsyncIntake, events: Sequence[Any]) -> asyncio.Future[list[Accepted]]:
     """In place of the lane's way in."""
     future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
     future.set_result([Accepted(MESSAGE_ID, repeated=False)] * len(events))
@@ -28,6 +29,6 @@ def accept_soon(_: Intake, events: Sequence[Any]) -> asyncio.Future[list[Accepte
 
 if __name__ == "__main__":
     for stub in (accept, accept_soon):
-        if hasattr(Intake, stub.__name__):
-            setattr(Intake, stub.__name__, stub)
+        if hasattr(AsyncIntake, stub.__name__):
+            setattr(AsyncIntake, stub.__name__, stub)
     main()

@@ -12,7 +12,7 @@ import uvloop
 
 from loadtests.peers.valkey import private_valkey
 from loadtests.purchases import batch_body, single_body
-from loadtests.subjects import Missing
+from loadtests.subjects import SubjectNotFound
 from loadtests.usage import tree_usage
 
 GROUP = 100
@@ -110,4 +110,4 @@ def _reader(batch: int) -> Callable[[bytes], object]:
             return lambda body: validation.single(body, limits, None)
         return lambda body: [validation.check(event, limits) for event in validation.batch(body, limits)]
     except (ImportError, AttributeError, TypeError) as error:
-        raise Missing(f"the server's validation is not where it was: {error}") from None
+        raise SubjectNotFound(f"the server's validation is not where it was: {error}") from None

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bq_server.stream.embedded import binary
+from bq_server.stream.valkey_binary import server_binary
 from loadtests.subjects import FASTIFY
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ UNKNOWN = "unknown"
 def describe() -> dict[str, str]:
     """Machine, versions and commit, in the order in which a report tells them."""
     return surroundings() | {
-        "stream server": _printed([str(binary()), "--version"]),
+        "stream server": _printed([str(server_binary()), "--version"]),
         "packages": versions(PACKAGES),
         "node": _node(),
         "generator": _wrk(),

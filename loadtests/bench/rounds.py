@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from loadtests.bench.cases import Case, Measured, Pace
 from loadtests.processing_cost.rounds import Spread
-from loadtests.subjects import Missing
+from loadtests.subjects import SubjectNotFound
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ def run(cases: Sequence[Case], rounds: int, pace: Pace, tell: Callable[[str], No
                 continue
             try:
                 found[case.name] = case.measure(pace)
-            except Missing as reason:
+            except SubjectNotFound as reason:
                 results.missing[case.name] = str(reason)
                 tell(f"{case.label}: skipped: {reason}")
             except Exception as error:  # noqa: BLE001 - one case that fails must not cost all the others

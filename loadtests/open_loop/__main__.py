@@ -108,7 +108,7 @@ def run(target: OpenLoopTarget, options: argparse.Namespace) -> Figures:
 
 
 def _warm_up(target: OpenLoopTarget, options: argparse.Namespace) -> int:
-    """A moment of the same at half the rate; answers how many events were accepted."""
+    """A moment of the same at half the rate; returns how many events were accepted."""
     if not options.warm_up:
         return 0
     random = Random(f"{options.seed} warm-up")
@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; answer the exit code."""
+    """Run; returns the exit code."""
     options = parser().parse_args(arguments)
     if bool(options.url) != bool(options.key):
         parser().error("--url and --key go together")

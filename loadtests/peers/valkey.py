@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bq_server.stream.embedded import binary
+from bq_server.stream.valkey_binary import server_binary
 
 START_SECONDS = 10.0
 POLL_SECONDS = 0.01
@@ -31,7 +31,7 @@ def private_valkey(directory: Path) -> Iterator[tuple[Path, int]]:
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     process = subprocess.Popen(  # noqa: S603 - the packaged server
-        [str(binary()), *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [str(server_binary()), *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         _wait_until_ready(process, path)

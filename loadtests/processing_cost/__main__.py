@@ -52,7 +52,7 @@ async def measure(directory: Path, plan: BenchPlan) -> list[ReportSection]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; answer the exit code."""
+    """Run the benchmark; returns the exit code."""
     options = parser().parse_args(arguments)
     try:
         plan = plan_of(options)

@@ -12,10 +12,10 @@ from bq_server.events import Event
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.processor import Processor
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, games, sqlite
 from bq_server.store.database import Database
 from bq_server.stream.entries import StreamEntry
@@ -43,10 +43,10 @@ class Bench:
 
     async def apply(self, game: Game, *, backfill: bool = False) -> None:
         """Put the game in force and, with `backfill`, fold all stored facts through it, as the server does."""
-        refolding = Refolding(self.database, self._games, self.ids, self._clocks)
-        applying = Applying(self.database, self._games, refolding, self.ids, self._clocks)
-        await applying.apply(SCOPE, game, backfill=backfill)
-        work = asyncio.create_task(refolding.run())
+        refold_job = RefoldJob(self.database, self._games, self.ids, self._clocks)
+        game_changes = GameChanges(self.database, self._games, refold_job, self.ids, self._clocks)
+        await game_changes.apply(SCOPE, game, backfill=backfill)
+        work = asyncio.create_task(refold_job.run())
         while await self._refolds():  # noqa: ASYNC110 - a client asks in the same way
             await asyncio.sleep(0.05)
         work.cancel()
@@ -61,7 +61,7 @@ class Bench:
                 raise RuntimeError(f"a message was not processed: {troubles[0]}")
 
     async def turn(self, batches: Sequence[Sequence[Event]], *, checkpointed: bool = False) -> Sample:
-        """Drain batches and answer what an event cost, with `checkpointed` down to the database's own file.
+        """Drain batches and return what an event cost, with `checkpointed` down to the database's own file.
 
         Raises `RuntimeError` unless each became a new fact: the figures would say nothing.
         """

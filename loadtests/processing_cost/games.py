@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -114,7 +113,7 @@ def event(ids: IdSource, random: Random, participant_id: str, at: int) -> Event:
 def delayed(events: Sequence[Event], random: Random, share: float, most: int) -> list[Event]:
     """The events in order of arrival, of which a share arrives up to `most` microseconds after it happened."""
     arrivals = [
-        replace(each, received_at=each.occurred_at + random.randint(1, most)) if random.random() < share else each
+        each._replace(received_at=each.occurred_at + random.randint(1, most)) if random.random() < share else each
         for each in events
     ]
     return sorted(arrivals, key=lambda each: each.received_at)

@@ -9,7 +9,7 @@ from loadtests.processing_cost.bench import Bench
 from loadtests.processing_cost.games import LISTENING, game_of
 from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, ratio
 from loadtests.processing_cost.rounds import Turn, interleave
-from loadtests.processing_cost.seeding import STORY
+from loadtests.processing_cost.seeder import STORY
 from loadtests.processing_cost.workshop import Workshop, people, resident, tell, turn_of
 
 MOST_GROWTH = 1.25
@@ -74,7 +74,7 @@ async def _filled(workshop: Workshop, stack: AsyncExitStack, game: Game, everyon
     bench = await stack.enter_async_context(workshop.bench())
     await bench.apply(game)
     began = time.perf_counter()
-    await workshop.seeding(bench).clones(game, everyone, stored // len(everyone))
+    await workshop.seeder(bench).clones(game, everyone, stored // len(everyone))
     took = time.perf_counter() - began
     tell(f"filled: {stored:,} facts of {len(everyone):,} participants; {took:.0f} s, {resident()} resident")
     return bench

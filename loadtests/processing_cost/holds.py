@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from itertools import count, islice
 
 from bq_server.events import Event
@@ -86,7 +85,7 @@ async def _drain(workshop: Workshop, stack: AsyncExitStack) -> Mapping[str, Watc
     bench = await stack.enter_async_context(workshop.bench())
     game = game_of(DEFINITIONS)
     await bench.apply(game)
-    await workshop.seeding(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
+    await workshop.seeder(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
     return {f"drain, {DEFINITIONS} definitions": _turn(bench, workshop.scattered(everyone, "drain"), plan.long_turn)}
 
 
@@ -144,7 +143,7 @@ async def _costly(workshop: Workshop, stack: AsyncExitStack, expression: Express
         random = workshop.random(expression.source)
         while True:
             made = [event(workshop.ids, random, who, START) for who in everyone]
-            yield [replace(each, properties=properties) for each in made]
+            yield [each._replace(properties=properties) for each in made]
 
     allowed, refused = expression.allowed(), expression.refused()
     return {

@@ -84,7 +84,7 @@ async def _by_history(workshop: Workshop, section: ReportSection) -> None:
 async def with_history(workshop: Workshop, game: Game, everyone: list[str], each: int) -> Path:
     """A closed database where the game has folded so many facts of each participant."""
     async with workshop.bench() as bench:
-        await workshop.seeding(bench).facts(everyone, each, HISTORY_GAP)
+        await workshop.seeder(bench).facts(everyone, each, HISTORY_GAP)
         await bench.apply(game, backfill=True)
         tell(f"filled and folded: {len(everyone)} participants with {each:,} facts each")
         return bench.database.path

@@ -4,7 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from bq_server.stream.consumer import BACKLOG_BATCH, BATCH
+from bq_server.stream.consumer import BACKLOG_BATCH
+from bq_server.stream.consumer_group import BATCH
 from loadtests.processing_cost.games import LISTENING
 
 REPORTS = Path(__file__).parents[1] / "report"

@@ -36,7 +36,7 @@ Turn = Callable[[], Awaitable[Sample]]
 
 
 async def interleave(turns: Mapping[str, Callable[[], Awaitable[T]]], rounds: int, warm_up: int) -> dict[str, list[T]]:
-    """Let each variant take its turn in every round; answer what each found but in the warm-up rounds.
+    """Let each variant take its turn in every round; returns what each found but in the warm-up rounds.
 
     Every second round goes backwards, so that no variant always pays for what the one before it left behind.
     """

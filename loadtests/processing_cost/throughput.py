@@ -73,7 +73,7 @@ async def _processing_turn(workshop: Workshop, stack: AsyncExitStack, name: str,
     everyone = people(workshop.plan.participants)
     bench = await stack.enter_async_context(workshop.bench())
     await bench.apply(game)
-    await workshop.seeding(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
+    await workshop.seeder(bench).clones(game, everyone, FACTS_EACH, FACTS_EACH)
     tell(f"filled: {name}, {len(everyone):,} participants")
     plan = workshop.plan
     batches = workshop.scattered(everyone, name)

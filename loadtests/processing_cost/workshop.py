@@ -17,7 +17,7 @@ from loadtests.processing_cost.bench import Bench
 from loadtests.processing_cost.games import SECOND, START, event
 from loadtests.processing_cost.plan import BenchPlan
 from loadtests.processing_cost.rounds import Sample, Turn
-from loadtests.processing_cost.seeding import Seeding
+from loadtests.processing_cost.seeder import Seeder
 from loadtests.usage import tree_usage
 
 GAP = SECOND // 100
@@ -57,9 +57,9 @@ class Workshop:
         async with Bench.open(path, self.ids, lambda: START) as bench:
             yield bench
 
-    def seeding(self, bench: Bench) -> Seeding:
+    def seeder(self, bench: Bench) -> Seeder:
         """What fills a database."""
-        return Seeding(bench, self.random("fill"))
+        return Seeder(bench, self.random("fill"))
 
     def scattered(self, everyone: Sequence[str], what: str) -> Iterator[list[Event]]:
         """Batches without end, each of as many different participants as it has events, drawn from all.

@@ -37,7 +37,7 @@ def stream_of(data_dir: Path) -> "redis.Redis":
     return redis.Redis.from_url(EmbeddedValkey(data_dir / "stream").url)
 
 
-def bury(client: "redis.Redis", message_id: str, payload: bytes) -> None:
+def make_dead_letter(client: "redis.Redis", message_id: str, payload: bytes) -> None:
     client.hset("bq:dead", message_id, json.dumps({"reason": "r", "died_at": 1, "payload": payload.hex()}))
 
 
@@ -210,11 +210,11 @@ def test_another_stream_server_is_backed_up_and_restored_the_same_way(data_dir: 
                 sent = [numbered(number) for number in (1, 3)]
                 ids = [server.request("POST", "/ingest/events", json=each).json()["message_id"] for each in sent]
                 ((_, fields),) = client.xrange("bq:events", ids[0], ids[0])
-                bury(client, ids[0], fields[b"e"])  # as if it had died between the two readings
+                make_dead_letter(client, ids[0], fields[b"e"])  # as if it had become one between the two readings
                 client.xdel("bq:events", client.xadd("bq:events", {"e": b"the newest id, and gone"}))
                 old = Event("evt_old", Scope("default", "test"), "e", "u", "{}", 0, 0, "k5", "a fingerprint")
-                bury(client, "7-7", old.to_payload())
-                bury(client, "7-8", b"{}")
+                make_dead_letter(client, "7-7", old.to_payload())
+                make_dead_letter(client, "7-8", b"{}")
                 taken(data_dir, file, *at_it)
             assert server.stop() == 0
         assert "not the one of" in refused("backup", tmp_path / "other", data_dir), "an embedded one nobody used"

@@ -75,6 +75,25 @@ def test_an_explicit_challenge_counts_from_enrolment_on(bq: Project) -> None:
     assert (quest(bq)["status"], bq.balance("ada")) == ("completed", 100)
 
 
+def test_to_enrol_where_everyone_takes_part_counts_once_the_challenge_becomes_explicit(bq: Project) -> None:
+    bq.apply(challenge())
+    answers = [enrol(bq), enrol(bq)]
+    assert answers[0] == answers[1]
+    assert answers[0]["challenge"]["status"] == "active"
+    (fact,) = bq.facts()
+    assert fact["fact_type"] == "system.challenge_enrolled"
+    bq.apply(challenge(enrolment="explicit"))
+    assert quest(bq)["enrolled_at"] == fact["occurred_at"]
+
+
+def test_to_enrol_again_after_the_clock_was_set_back_moves_the_enrolment_back(bq: Project) -> None:
+    bq.apply(challenge(enrolment="explicit"))
+    for now, enrolled_at in (("2026-04-10", "2026-04-10"), ("2026-04-12", "2026-04-10"), ("2026-04-01", "2026-04-01")):
+        bq.request("PUT", "/sandbox/clock", json={"now": f"{now}T00:00:00Z"})
+        assert enrol(bq)["challenge"]["enrolled_at"] == f"{enrolled_at}T00:00:00Z"
+    assert len(bq.facts()) == 2
+
+
 def test_to_enrol_again_answers_the_same_even_at_the_same_time(bq: Project) -> None:
     bq.apply(challenge(enrolment="explicit", duration={"type": "rolling", "days": 14}))
     with ThreadPoolExecutor(8) as pool:

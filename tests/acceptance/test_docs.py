@@ -47,7 +47,7 @@ def commands() -> list[str]:
     found = [""]
     for group in GROUPS:
         text = help_of(group)
-        names = re.findall(r"^  (\w+)", text[text.index("Commands:") :], re.MULTILINE)
+        names = re.findall(r"^  (\w[\w-]*)", text[text.index("Commands:") :], re.MULTILINE)
         found += [f"{group} {name}".strip() for name in names]
     return found
 

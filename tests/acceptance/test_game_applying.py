@@ -39,13 +39,21 @@ def test_a_plan_names_what_is_added_changed_removed_and_how_many_are_affected(bq
         "unchanged": 1,
         "recomputed": ["badge/busy"],
         "participants_affected": 3,
+        "forecast": {
+            "payments": [{"cause": "criteria:badge/busy", "participants": 1, "points": 0, "badges": 1}],
+            "participants": 1,
+            "examined": 4,
+            "total": 4,
+        },
         "warnings": [],
     }
     assert bq.game()["version"] == version
     assert bq.game()["refolds"] == []
     assert "busy" not in badges(bq)
     plan = bq.apply(new)
-    assert without(plan, "dry_run", "version") == without(rehearsed, "dry_run", "version")
+    assert plan["forecast"] is None
+    told = ("dry_run", "version", "forecast")
+    assert without(plan, *told) == without(rehearsed, *told)
     assert badges(bq).keys() == {"busy"}
     assert bq.game()["refolds"][0]["definitions"] == ["badge/busy"]
 
@@ -95,6 +103,47 @@ def test_a_backfill_counts_all_stored_facts_once(bq: Project) -> None:
     assert bq.balance("ada") == 30
     bq.send_sync(act())
     assert bq.balance("ada") == 40
+
+
+def test_a_plan_tells_what_a_backfill_pays_and_that_a_renamed_rule_pays_again(bq: Project) -> None:
+    bq.apply({"points": [paying(code="old")]})
+    for who in ("ada", "ada", "bob"):
+        bq.send_sync(act(who))
+    bq.send_sync(event("other", "cid"))
+    renamed = {
+        "points": [paying(code="new")],
+        "challenges": [
+            {
+                "code": "c",
+                "name": "C",
+                "objectives": [{"code": "o", "on": "act", "target": 2}],
+                "milestones": [{"at": 0.5, "rewards": [{"points": 1}]}],
+                "rewards": [{"points": 5}, {"badge": "b"}],
+            }
+        ],
+        "badges": [{"code": "b", "name": "B"}],
+    }
+    plan = bq.put_game(renamed, dry_run="true", backfill="true").json()
+    assert plan["forecast"] == {
+        "payments": [
+            {"cause": "challenge:c", "participants": 1, "points": 5, "badges": 1},
+            {"cause": "challenge:c/0.5", "participants": 2, "points": 2, "badges": 0},
+            {"cause": "points:new", "participants": 2, "points": 30, "badges": 0},
+        ],
+        "participants": 2,
+        "examined": 3,
+        "total": 3,
+    }
+    (warning,) = plan["warnings"]
+    assert warning == "points/new is points/old under another code: what that has awarded is awarded again"
+    assert (bq.balance("ada"), bq.balance("bob")) == (20, 10), "nothing is paid yet"
+    assert bq.put_game(renamed, dry_run="true").json()["forecast"]["payments"] == [], (
+        "without a backfill it pays nothing"
+    )
+    bq.apply(renamed, backfill="true")
+    assert (bq.balance("ada"), bq.balance("bob")) == (20 + 26, 10 + 11)
+    again = bq.put_game(renamed, dry_run="true", backfill="true").json()
+    assert again["forecast"]["payments"] == []
 
 
 def test_a_backfill_of_a_points_leaderboard_affects_everyone_with_points(bq: Project) -> None:

@@ -87,7 +87,7 @@ def export(bq: Project) -> list[Json]:
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def lay(bq: Project, lines: list[Json]) -> httpx.Response:
+def import_lines(bq: Project, lines: list[Json]) -> httpx.Response:
     content = "".join(json.dumps(line) + "\n" for line in lines)
     return bq.request("POST", "/sandbox/import", content=content, headers={"Content-Type": "application/x-ndjson"})
 
@@ -470,7 +470,7 @@ class TestExportAndImport:
             now = bq.get("/sandbox/clock").json()["now"]
             bq.post("/sandbox/reset", {"game": True})
             set_clock(bq, now)
-            answer = lay(bq, lines)
+            answer = import_lines(bq, lines)
             assert answer.json() == {"facts": 9, "participants": 2, "game": True}
             assert (state(bq), bq.participant("idle"), bq.get("/gamify/leaderboards/ever").json()) == whole
             again = [entry["amount"] for entry in bq.participant("user_123", "/points/transactions")["transactions"]]
@@ -482,13 +482,13 @@ class TestExportAndImport:
     def test_another_environment_of_the_same_server_can_have_it(self, bq: Project, other_bq: Project) -> None:
         with self._story(bq) as lines:
             set_clock(other_bq, bq.get("/sandbox/clock").json()["now"])
-            assert lay(other_bq, lines).json()["facts"] == 9
+            assert import_lines(other_bq, lines).json()["facts"] == 9
             assert state(other_bq) == state(bq)
             assert not {fact["event_id"] for fact in other_bq.facts()} & {fact["event_id"] for fact in bq.facts()}
 
     def test_an_environment_with_facts_takes_none(self, bq: Project) -> None:
         with self._story(bq) as lines:
-            check(lay(bq, lines), Code.NOT_EMPTY)
+            check(import_lines(bq, lines), Code.NOT_EMPTY)
             assert len(bq.facts()) == 9
 
     def test_every_wrong_line_is_told_and_nothing_is_done(self, bq: Project) -> None:
@@ -512,7 +512,7 @@ class TestExportAndImport:
                 {"fact": other, "junk": 1},
                 {"fact": other | {"properties": nested(34)}},
             ]
-            problem = check(lay(bq, wrong), Code.VALIDATION_FAILED)
+            problem = check(import_lines(bq, wrong), Code.VALIDATION_FAILED)
             told = [each["field"].split(":")[0] for each in problem["errors"]]
             assert set(told) == {f"line {number}" for number in (1, 2, *range(4, 15))}
             assert bq.facts() == []
@@ -535,7 +535,7 @@ class TestExportAndImport:
         bq.post("/gamify/points/award", {"participant_id": "user_123", "amount": 1, "metadata": nested(30)})
         lines = export(bq)
         bq.post("/sandbox/reset", {})
-        assert lay(bq, lines).json()["facts"] == 2
+        assert import_lines(bq, lines).json()["facts"] == 2
         assert without_ids(export(bq)) == without_ids(lines)
 
     def test_empty_lines_say_nothing(self, bq: Project) -> None:
@@ -572,8 +572,8 @@ def test_verify_finds_nothing_after_all_this(data_dir: Path) -> None:
             client.post("/ingest/events/batch", json={"events": [buy(participant_id=f"u{n}") for n in range(50)]})
             lines = client.get("/sandbox/export").text
             client.post("/sandbox/reset", json={})
-            laid = client.post("/sandbox/import", content=lines, headers={"Content-Type": "application/x-ndjson"})
-            assert laid.json()["facts"] == 50
+            imported = client.post("/sandbox/import", content=lines, headers={"Content-Type": "application/x-ndjson"})
+            assert imported.json()["facts"] == 50
             client.post("/sandbox/reset", json={"game": False})
         client.post("/ingest/events/sync", json=buy())
         verified = run("verify", "--data-dir", str(data_dir))

@@ -43,13 +43,13 @@ def story() -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def lay(client: httpx.Client, story: bytes) -> httpx.Response:
+def send_import(client: httpx.Client, story: bytes) -> httpx.Response:
     return client.post("/sandbox/import", content=story, headers=NDJSON)
 
 
-def laying(pool: ThreadPoolExecutor, client: httpx.Client, story: bytes) -> "Future[httpx.Response]":
+def begun_import(pool: ThreadPoolExecutor, client: httpx.Client, story: bytes) -> "Future[httpx.Response]":
     """An import that has begun."""
-    found = pool.submit(lay, client, story)
+    found = pool.submit(send_import, client, story)
     until("facts are there", lambda: client.get("/facts").json()["facts"] or found.done())
     return found
 
@@ -68,20 +68,20 @@ def test_every_move_of_a_clock_counts(bq: Project) -> None:
     assert bq.get("/sandbox/clock").json()["now"] == "2026-04-02T17:00:00Z"
 
 
-def test_of_two_imports_at_once_one_is_laid(data_dir: Path, story: bytes) -> None:
+def test_of_two_imports_at_once_one_is_taken(data_dir: Path, story: bytes) -> None:
     with ServerProcess(data_dir) as server, server.client() as client, ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: lay(client, story), range(2))
+        one, other = pool.map(lambda _: send_import(client, story), range(2))
         assert sorted((one.status_code, other.status_code)) == [200, 409]
         assert client.post("/sandbox/drain", json={}).json()["facts"] == FACTS
 
 
 def test_a_reset_and_an_export_see_an_import_whole_or_not_at_all(data_dir: Path, story: bytes) -> None:
     with ServerProcess(data_dir) as server, server.client() as client, ThreadPoolExecutor(1) as pool:
-        laid = laying(pool, client, story)
+        importing = begun_import(pool, client, story)
         refused = check(client.post("/sandbox/reset", json={"timeout_ms": 0}), Code.NOT_DRAINED)
-        assert "still under way" in refused["detail"] or laid.done()
+        assert "still under way" in refused["detail"] or importing.done()
         exported = client.get("/sandbox/export").content
-        assert laid.result().status_code == 200
+        assert importing.result().status_code == 200
         assert exported.count(b'{"fact":') == FACTS
         assert client.post("/sandbox/reset", json={}).status_code == 200
         assert client.post("/sandbox/drain", json={}).json()["facts"] == 0
@@ -89,21 +89,21 @@ def test_a_reset_and_an_export_see_an_import_whole_or_not_at_all(data_dir: Path,
 
 def test_definitions_count_again_after_an_import_that_met_other_events(data_dir: Path, story: bytes) -> None:
     with ServerProcess(data_dir) as server, server.client() as client, ThreadPoolExecutor(1) as pool:
-        laid = laying(pool, client, story)
+        importing = begun_import(pool, client, story)
         client.post("/ingest/events/sync", json=event("login", idempotency_key="last"))
-        if laid.result().status_code != 200:
-            check(laid.result(), Code.NOT_EMPTY)
+        if importing.result().status_code != 200:
+            check(importing.result(), Code.NOT_EMPTY)
         assert balance_after_one_more(client) == 11
 
 
 @contextmanager
 def killed_amid_an_import(data_dir: Path, story: bytes) -> Iterator[httpx.Client]:
-    """A client of a server that was killed while an import was laid, and runs again."""
+    """A client of a server that was killed in the middle of an import, and runs again."""
     with ServerProcess(data_dir) as server:
         with server.client() as client, ThreadPoolExecutor(1) as pool:
-            laid = laying(pool, client, story)
+            importing = begun_import(pool, client, story)
             server.kill()
-            laid.exception()
+            importing.exception()
         server.start()
         with server.client() as client:
             yield client

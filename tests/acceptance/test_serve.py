@@ -166,6 +166,18 @@ def test_a_signal_finishes_what_is_under_way(data_dir: Path, number: signal.Sign
         assert server.stop() == 0
 
 
+def test_only_a_hangup_can_be_ignored_by_the_parent(data_dir: Path) -> None:
+    ignored = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    with ServerProcess(data_dir, ignored=ignored) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            server.process.send_signal(signal.SIGHUP)
+            assert server.stop(number) == 0
+            assert number.name in server.log
+            server.start()
+        assert server.stop() == 0
+        assert "SIGHUP" not in server.log
+
+
 def test_a_second_signal_ends_at_once(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
         address = httpx.URL(server.url)

@@ -86,3 +86,27 @@ async def test_it_waits_for_a_quiet_moment_and_ends_at_once(tmp_path: Path, monk
         with pytest.raises(asyncio.CancelledError):
             await task
         assert began.is_set()
+
+
+def test_a_changed_byte_inside_a_fact_is_named(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        marker = event(properties={"note": f"see {FILLER}"})
+        fact_id = server.request("POST", "/ingest/events/sync", json=marker).json()["fact_id"]
+        server.request("POST", "/ingest/events/sync", json=event(participant_id="other"))
+        assert server.stop() == 0
+    database = data_dir / "facts.sqlite3"
+    verified = run("verify", "--data-dir", str(data_dir))
+    assert verified.returncode == 0, verified.stdout
+    connection = sqlite.connect(str(database))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    for good, bad, said in ((b"see xxx", b"sea xxx", 1), (b"sea xxx", b"se\xff xxx", 2)):
+        content = database.read_bytes()
+        assert content.count(good) == 1
+        database.write_bytes(content.replace(good, bad))
+        assert Search(database).run() is None, "a look at the pages alone doesn't see it"
+        found = run("verify", "--data-dir", str(data_dir))
+        assert found.returncode == 1
+        lines = [line for line in found.stdout.splitlines() if "stored" in line]
+        assert f"default/test user_123 fact/{fact_id}: stored" in lines[0]
+        assert len(lines) == said, "also where the properties can't be read at all"

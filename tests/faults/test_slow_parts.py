@@ -13,12 +13,15 @@ import pytest
 from redis.exceptions import TimeoutError as TimedOut
 
 from bq_server.events import Event, Scope
-from bq_server.ingest.acceptance import Intake
-from bq_server.processing.processor import Processor
+from bq_server.ingest.async_intake import AsyncIntake
+from bq_server.ingest.known_facts import KnownFacts
+from bq_server.metrics.counts import IntakeCounts
 from bq_server.refusals import Code, Refusal
 from bq_server.store.database import Connection, Database
+from bq_server.stream.claims import EventClaims
 from bq_server.stream.connection import APPEND_TIMEOUT, connect
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from bq_server.stream.script_connection import Pipe
@@ -54,9 +57,10 @@ class Hanging:
 async def test_a_store_that_hangs_is_a_503_while_it_still_hangs(valkey: EmbeddedValkey) -> None:
     async with connect(valkey.url) as client:
         keys, store = StreamKeys("bq"), Hanging()
-        writer = Writer(client, keys, queue_limit=10, window_hours=24)
-        lookup = MessageLookup(client, keys)
-        intake = Intake(cast("Database", store), writer, keys, cast("Processor", None), {}, lookup)
+        pipe = GuardedPipe(client)
+        writer = Writer(pipe, keys, queue_limit=10, window_hours=24)
+        known, claims, lookup = KnownFacts(cast("Database", store)), EventClaims(keys, {}), MessageLookup(client, keys)
+        intake = AsyncIntake(known, writer, claims, lookup, IntakeCounts())
         keyed = Event("evt_1", Scope("p", "test"), "e", "u", "{}", 0, 0, "k", "f")
         with pytest.raises(Refusal) as refused:
             await intake.accept([keyed])
@@ -65,6 +69,7 @@ async def test_a_store_that_hangs_is_a_503_while_it_still_hangs(valkey: Embedded
         assert not store.answers.is_set()
         assert await client.xlen(keys.events) == 0
         await writer.close()
+        await pipe.close()
 
 
 async def test_a_stream_server_that_stopped_is_not_waited_for(valkey: EmbeddedValkey) -> None:

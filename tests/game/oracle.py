@@ -155,15 +155,18 @@ def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tup
     return values, len(met) == len(objectives), passed
 
 
+def micros(moment: str) -> int:
+    return int((datetime.fromisoformat(moment) - EPOCH).total_seconds()) * 10**6
+
+
 def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
     code, duration = challenge["code"], challenge["duration"]
     counted = [fact for fact in story if fact.fact_type.startswith("custom.")]
+    first = micros(challenge.get("starts_at", EPOCH.isoformat()))
+    counted = [fact for fact in counted if first <= fact.occurred_at]
     if duration["type"] == "fixed":
-        first, last = (
-            int((datetime.fromisoformat(duration[end]) - EPOCH).total_seconds()) * 10**6
-            for end in ("starts_at", "ends_at")
-        )
-        counted = [fact for fact in counted if first <= fact.occurred_at < last]
+        begin, last = micros(duration["starts_at"]), micros(duration["ends_at"])
+        counted = [fact for fact in counted if begin <= fact.occurred_at < last]
     entries = [
         fact
         for fact in story
@@ -177,7 +180,7 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
         counted = []
     elif challenge["enrolment"] == "explicit" or duration["type"] == "rolling":
         start = min((fact.occurred_at, fact.seq) for fact in entries)
-        end = start[0] + duration["days"] * 86400 * 10**6 if duration["type"] == "rolling" else math.inf
+        end = max(start[0], first) + duration["days"] * 86400 * 10**6 if duration["type"] == "rolling" else math.inf
         counted = [fact for fact in counted if start <= (fact.occurred_at, fact.seq) and fact.occurred_at < end]
     values, completed, passed = run_quest(challenge, counted, applied_seq)
     out.objectives.update({(code, objective): value for objective, value in values.items()})

@@ -55,7 +55,7 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
         needs = draw(st.lists(st.sampled_from(before), max_size=1)) if before else []
         objectives.append({"code": f"o{number}", **draw(criteria()), "prerequisites": needs})
     first, last = draw(st.tuples(st.integers(0, 60), st.integers(61, 200)))
-    duration = draw(
+    duration: dict[str, Any] = draw(
         st.sampled_from(
             [
                 {"type": "perpetual"},
@@ -65,9 +65,11 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
             ]
         )
     )
+    opens = {"starts_at": moment(first)} if "days" in duration and draw(st.booleans()) else {}
     return {
         "code": code,
         "name": code,
+        **opens,
         "enrolment": draw(st.sampled_from(["automatic", "explicit"])),
         "duration": duration,
         "objectives": objectives,

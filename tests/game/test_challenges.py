@@ -23,6 +23,9 @@ challenges:
 """
 
 
+FROM_THE_TENTH = "starts_at: 2026-04-10T00:00:00Z, duration: {type: rolling, days: 7},"
+
+
 def challenge(parts: str = "", objectives: str = "[{code: o, on: e, target: 2}]") -> str:
     return f"challenges: [{{code: c, name: C, {parts} objectives: {objectives}, rewards: [{{points: 5}}]}}]"
 
@@ -145,6 +148,56 @@ def test_a_rolling_challenge_runs_from_enrolment_to_the_microsecond() -> None:
     assert story.challenge("c", now="2026-04-15T10:00:00").status == "expired"
     assert story.send("e", "2026-04-15T09:59:59.999999").explanations[0].verdict == "matched"
     assert story.challenge("c", now="2026-06-01").status == "completed"
+
+
+def test_who_enrols_before_a_rolling_challenge_starts_has_the_whole_time_from_then() -> None:
+    story = Story(
+        challenge("enrolment: explicit, starts_at: 2026-04-10T00:00:00Z, duration: {type: rolling, days: 7},")
+    )
+    enrol(story, "2026-04-01")
+    state = story.challenge("c", now="2026-04-09")
+    assert (state.status, state.enrolled_at, state.expires_at) == ("upcoming", at("2026-04-01"), at("2026-04-17"))
+    assert story.send("e", "2026-04-09").explanations[0].verdict == "outside_window"
+    story.send("e", "2026-04-10")
+    story.send("e", "2026-04-16T23:59:59")
+    assert story.challenge("c").completed_at == at("2026-04-16T23:59:59")
+    assert story.differences() == []
+
+
+def test_an_earlier_enrolment_before_the_start_changes_when_but_not_until_when() -> None:
+    story = Story(
+        challenge("enrolment: explicit, starts_at: 2026-04-10T00:00:00Z, duration: {type: rolling, days: 7},")
+    )
+    enrol(story, "2026-04-05")
+    story.send("e", "2026-04-16")
+    enrol(story, "2026-04-01")
+    story.send("e", "2026-04-15")
+    state = story.challenge("c")
+    assert (state.enrolled_at, state.completed_at) == (at("2026-04-01"), at("2026-04-16"))
+    assert story.differences() == []
+
+
+def test_a_challenge_that_is_over_is_over_for_those_who_never_took_part() -> None:
+    april = "duration: {type: fixed, starts_at: 2026-04-01T00:00:00Z, ends_at: 2026-05-01T00:00:00Z}"
+    story = Story(challenge(f"enrolment: explicit, {april},"))
+    for now, status in (("2026-03-01", "not_enrolled"), ("2026-04-15", "not_enrolled"), ("2026-05-01", "expired")):
+        state = story.challenge("c", now=now)
+        assert (state.status, state.enrolled_at) == (status, None)
+
+
+def test_an_enrolment_in_an_automatic_challenge_counts_when_it_becomes_explicit() -> None:
+    story = Story(challenge())
+    enrol(story, "2026-04-01")
+    story.send("e", "2026-04-02")
+    assert story.challenge("c").enrolled_at is None, "nobody is asked"
+    chained = "[{code: o, on: e, target: 2}, {code: p, on: f, target: 1, prerequisites: [o]}]"
+    ordered = Story(challenge(objectives=chained))
+    ordered.send("e", "2026-04-02")
+    assert ordered.challenge("c").enrolled_at is None, "nor where it is known since when"
+    explicit = Story(challenge("enrolment: explicit,"))
+    enrol(explicit, "2026-04-01")
+    explicit.send("e", "2026-04-02")
+    assert explicit.objectives("c") == {"o": 1}
 
 
 def test_a_late_first_fact_moves_a_rolling_window_and_what_was_awarded_stays() -> None:

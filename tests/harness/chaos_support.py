@@ -7,8 +7,8 @@ from typing import Any
 from bq_server.moments import format_timestamp
 from harness.chaos import history
 from harness.chaos.clients import Attempt, ChaosReply, PostOutcome
+from harness.chaos.evidence import Evidence, judge
 from harness.chaos.history import History, IngestRoute, Request, SentEvent
-from harness.chaos.judging import Evidence, judge
 from harness.chaos.ledger import ChaosLedger
 from harness.chaos.options import Options
 

@@ -27,50 +27,43 @@ _UNIQUE = {
 
 def drops_the_unique_key() -> None:
     """Nothing tells a repeat: no unique key, no look at the facts before, no claim in the stream."""
-    from bq_server.ingest.acceptance import Intake
     from bq_server.store import facts
+    from bq_server.stream.claims import EventClaims
 
     async def nothing(*_: object) -> dict[Any, Any]:
         return {}
 
     _drop_unique_keys()
     replace(facts, "by_keys", nothing)
-    replace(Intake, "_claim_of", lambda *_: None)
+    replace(EventClaims, "of", lambda *_: None)
 
 
 def doubles_what_is_delivered_twice() -> None:
     """The unique keys of the facts are gone: only a kill after the commit, before the acknowledgement, shows it."""
     from bq_server.stream.consumer import Consumer
 
-    handle = Consumer._handled
+    results_of = Consumer._results_of
 
-    async def handled(self: Any, entries: Sequence[Any]) -> Any:
-        reasons = await handle(self, entries)
+    async def late(self: Any, entries: Sequence[Any]) -> Any:
+        results = await results_of(self, entries)
         await asyncio.sleep(IN_BETWEEN_SECONDS)
-        return reasons
+        return results
 
     _drop_unique_keys()
-    replace(Consumer, "_handled", handled)
+    replace(Consumer, "_results_of", late)
 
 
 def acknowledges_before_commit() -> None:
     """A message is out of the stream before it is a fact: only a kill in between shows it."""
     from bq_server.stream.consumer import Consumer
-    from bq_server.stream.counts import SETTLED
-    from bq_server.stream.keys import GROUP
 
-    async def settle(self: Any, entries: Sequence[Any]) -> None:
+    async def process_batch(self: Any, entries: Sequence[Any]) -> None:
         if entries:
-            ids = [entry.message_id for entry in entries]
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.xack(self._keys.events, GROUP, *ids)
-                pipe.xdel(self._keys.events, *ids)
-                pipe.hincrby(self._keys.counts, SETTLED, len(ids))
-                await pipe.execute()
+            await self._group.remove(entries)
             await asyncio.sleep(IN_BETWEEN_SECONDS)
-            await self._handled(entries)
+            await self._results_of(entries)
 
-    replace(Consumer, "_settle", settle)
+    replace(Consumer, "_process_batch", process_batch)
 
 
 def folds_in_order_of_arrival() -> None:

@@ -46,6 +46,16 @@ def test_an_acknowledged_event_without_a_fact_is_lost() -> None:
     assert any(event.participant_id in line for line in finding.details)
 
 
+@pytest.mark.parametrize(("told", "counted", "problems"), [(True, 1, 0), (True, 0, 1), (False, 1, 1)])
+def test_what_was_taken_out_of_the_stream_must_be_told_and_counted(told: bool, counted: int, problems: int) -> None:
+    route = {event.number: each.route for each in requests(HISTORY) for event in each.events}
+    event = first(lambda event: route[event.number] is not IngestRoute.SYNC)
+    ledger = judged(HISTORY, ATTEMPTS, with_fact(event), is_told_lost=lambda _: told)
+    ledger.told_lost = counted
+    assert (ledger.destroyed, ledger.lost) == ((1, 0) if told else (0, 1))
+    assert len(ledger.problems) == problems, ledger.problems
+
+
 def test_an_event_with_two_facts_is_doubled() -> None:
     event = HISTORY.events[5]
     ledger = judged(HISTORY, ATTEMPTS, [*FACTS, fact_of(event, fact_id="fact_second")])

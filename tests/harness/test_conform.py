@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.conformance import facts
-from harness.conformance.examining import ExaminationOutcome, ExaminationPlan, every_statement, examine, select
+from harness.conformance.examination import ExaminationOutcome, ExaminationPlan, every_statement, examine, select
 from harness.conformance.outcomes import CannotRun
 from tests.harness.wrong_servers import BATCH, FAULTS, SINGLE, SYNC, before, lets_everyone_in
 from tests.support.client import Project

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.chaos import running
+from harness.chaos import chaos_run
 from harness.chaos.options import Options
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import load
 from harness.stories.outcomes import Mode
-from harness.stories.running import play
+from harness.stories.story_run import play
 from tests.harness.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def test_every_mutant_is_seen(mutant: str) -> None:
     ("mutant", "mistake"), [("acknowledges_before_commit", "lost"), ("doubles_what_is_delivered_twice", "doubled")]
 )
 def test_a_mutant_that_only_a_kill_shows_is_seen_by_chaos(mutant: str, mistake: str) -> None:
-    ledger = running.run(STORM, command=command(mutant))
+    ledger = chaos_run.run(STORM, command=command(mutant))
     assert not ledger.passed
     assert getattr(ledger, mistake) > 0
 

@@ -38,10 +38,17 @@ def test_broken_off_while_it_ends_it_leaves_nothing_behind(monkeypatch: pytest.M
     assert not server.data_dir.parent.exists()
 
 
+def _heed_hangups() -> None:
+    """Whatever started these tests, such as `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_when_the_harness_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", HARNESS, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as harness:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_hangups
+    ) as harness:
         assert harness.stdout is not None
         pid = int(harness.stdout.readline())
         harness.send_signal(number)

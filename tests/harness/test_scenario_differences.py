@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.stories.differences import ExpectationDifference, compare, holds, same, table, unmatched
-from harness.stories.explaining import MOST_FACTS, explain
+from harness.stories.explanation import MOST_FACTS, explain
 from harness.stories.exported import Exported
 
 

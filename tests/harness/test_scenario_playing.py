@@ -9,10 +9,10 @@ import pytest
 
 from harness.client import Client, Clock, Refused, Unreachable
 from harness.private_server import PrivateServer
-from harness.stories import running
+from harness.stories import story_run
 from harness.stories.documents import load
 from harness.stories.outcomes import MODES, Mode, StoryOutcome
-from harness.stories.running import play
+from harness.stories.story_run import play
 
 GAME = """\
   points:
@@ -510,8 +510,8 @@ def test_a_run_that_is_closed_plays_no_further(told: Teller, monkeypatch: pytest
         threading.Event().wait(0.01)  # as long as a play takes
         return StoryOutcome(scenario.name, scenario.path, "stream", 1)
 
-    monkeypatch.setattr(running, "play", slow)
-    outcomes = running.run([scenario] * 1000, [running.ServerUnderTest("http://127.0.0.1:9", "bq_test_")])
+    monkeypatch.setattr(story_run, "play", slow)
+    outcomes = story_run.run([scenario] * 1000, [story_run.ServerUnderTest("http://127.0.0.1:9", "bq_test_")])
     assert next(outcomes).passed
     outcomes.close()
     assert len(played) < 1000

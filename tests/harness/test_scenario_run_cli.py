@@ -214,6 +214,12 @@ def test_a_server_that_does_not_start_is_reported_too(stories: Path, tmp_path: P
     assert len(list(ET.parse(junit).iter("testcase"))) == 0  # noqa: S314 - written by ourselves
 
 
+def _in_the_background() -> None:
+    """As a shell starts what ends with `&`, and not as `nohup` does, whatever started these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_broken_off_tells_what_was_played_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     directory, temporary, junit = tmp_path / "stories", tmp_path / "tmp", tmp_path / "junit.xml"
@@ -227,6 +233,7 @@ def test_a_run_broken_off_tells_what_was_played_and_leaves_nothing(tmp_path: Pat
         stderr=subprocess.PIPE,
         text=True,
         env=CLEAN | {"TMPDIR": str(temporary)},
+        preexec_fn=_in_the_background,
     )
     assert process.stdout is not None
     first = process.stdout.readline()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.selecting import selector
+from harness.selector import selector
 
 TEXT = "stories/streaks/Tokyo.yaml A daily streak in UTC+9"
 

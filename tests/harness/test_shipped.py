@@ -17,8 +17,8 @@ from harness.private_server import PrivateServer
 from harness.stories.documents import find
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
 from harness.stories.outcomes import Mode
-from harness.stories.running import play
 from harness.stories.scenario import STEPS, PlayedStory, Scenario
+from harness.stories.story_run import play
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
 SCENARIOS, MISTAKES = find([SHIPPED])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bq_server.audit.verification import Verifying
+from bq_server.audit.verification import Verifier
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
@@ -85,11 +85,11 @@ def edit(path: Path, sql: str) -> None:
 
 
 async def differences(database: Database) -> dict[tuple[str, str], Any]:
-    verifying, found = Verifying(database), {}
-    for scope in await verifying.scopes():
-        async for each in verifying.participants(scope):
+    verifier, found = Verifier(database), {}
+    for scope in await verifier.scopes():
+        async for each in verifier.participants(scope):
             found.update({(each.participant_id, one.key): one.stored for one in each.differences})
-        async for place in verifying.strays(scope):
+        async for place in verifier.strays(scope):
             found[place.participant_id, f"standings/{place.board}/{place.period}"] = place.score
     return found
 

@@ -13,8 +13,10 @@ from bq_server.clock import Clock, system_clock
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
+from bq_server.stream.consumer_group import ConsumerGroup
+from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
-from bq_server.stream.entries import NotNow, Result, StreamEntry
+from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.lookup import MessageLookup
 from tests.support.stepped_clock import SteppedClock
@@ -33,7 +35,7 @@ async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
 
 
 class Handler:
-    """Settles everything but what it is told not to, and counts."""
+    """Processes everything but what it is told not to, and counts."""
 
     def __init__(self) -> None:
         self.batches: list[list[bytes]] = []
@@ -41,7 +43,7 @@ class Handler:
         self.not_now: dict[bytes, NotNow] = {}
         """By payload, what can't be processed."""
 
-    async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+    async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
         self.batches.append([entry.payload for entry in entries])
         if self.failures:
             self.failures -= 1
@@ -64,6 +66,10 @@ async def add(client: Any, *payloads: bytes) -> None:
         await client.xadd(KEYS.events, {"e": payload})
 
 
+def consumer_of(client: Any, handler: Handler, name: str = "c", clock: Clock = system_clock) -> Consumer:
+    return Consumer(ConsumerGroup(client, KEYS, name), DeadLetters(client, KEYS), handler, clock=clock)
+
+
 async def run_until_drained(client: Any, handler: Handler, name: str = "c") -> Consumer:
     async with running(client, handler, name=name) as consumer:
         await drained(client)
@@ -74,7 +80,7 @@ async def run_until_drained(client: Any, handler: Handler, name: str = "c") -> C
 async def running(
     client: Any, handler: Handler, *, name: str = "c", clock: Clock = system_clock
 ) -> AsyncIterator[Consumer]:
-    consumer = Consumer(client, KEYS, handler, name=name, clock=clock)
+    consumer = consumer_of(client, handler, name, clock)
     task = asyncio.create_task(consumer.run())
     yield consumer
     consumer.stop()
@@ -136,14 +142,14 @@ async def test_a_good_message_behind_a_deadly_one_is_not_given_up_with_it(client
     await client.xclaim(KEYS.events, GROUP, "dead", 0, ids, retrycount=consumer_module.SUSPECT_DELIVERIES + 1)
 
     class Ends(Handler):
-        async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+        async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
             if entries[0].payload == b"deadly":
                 raise asyncio.CancelledError  # as abrupt as a process's end: nothing of the consumer's runs any more
             return await super().__call__(entries)
 
     handler = Ends()
     for number in range(consumer_module.MOST_DELIVERIES):
-        consumer = Consumer(client, KEYS, handler, name=f"c{number}", clock=system_clock)
+        consumer = consumer_of(client, handler, f"c{number}")
         task = asyncio.create_task(consumer.run())
         async with asyncio.timeout(20):
             # Not a task that is cancelled: a command that is given up leaves its reply on the connection.
@@ -227,7 +233,7 @@ async def test_a_message_that_was_deleted_is_not_waited_for(client: Any) -> None
 async def test_health_tells_what_the_consumer_waits_for(client: Any) -> None:
     handler = Handler()
     handler.failures = 10**9
-    consumer = Consumer(client, KEYS, handler, name="c", clock=system_clock)
+    consumer = consumer_of(client, handler)
     now = asyncio.get_running_loop().time
     assert consumer.status.problem(now()) == "the consumer has not started"
     await add(client, b"1")
@@ -251,7 +257,7 @@ class Gated(Handler):
         super().__init__()
         self.gate = asyncio.Semaphore(0)
 
-    async def __call__(self, entries: Sequence[StreamEntry]) -> list[Result]:
+    async def __call__(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
         results = await super().__call__(entries)
         await self.gate.acquire()
         return results
@@ -304,14 +310,14 @@ async def test_a_batch_whose_acknowledgement_fails_beside_the_next_is_taken_over
     monkeypatch.setattr(consumer_module, "BACKOFF_SECONDS", (0.001,))
     await add(client, *numbered(250))
     await client.xgroup_create(KEYS.events, GROUP, id="0")
-    acknowledge, failures = Consumer._acknowledge, [ConnectionError("gone")]
+    remove, failures = ConsumerGroup.remove, [ConnectionError("gone")]
 
-    async def failing(self: Consumer, settled: Sequence[StreamEntry]) -> None:
+    async def failing(self: ConsumerGroup, entries: Sequence[StreamEntry]) -> int:
         if failures:
             raise failures.pop()
-        await acknowledge(self, settled)
+        return await remove(self, entries)
 
-    monkeypatch.setattr(Consumer, "_acknowledge", failing)
+    monkeypatch.setattr(ConsumerGroup, "remove", failing)
     handler = Handler()
     consumer = await run_until_drained(client, handler)
     assert consumer.counts.failures == 1
@@ -323,9 +329,9 @@ async def test_a_read_ahead_that_fails_loses_nothing(client: Any, monkeypatch: p
     """The server has delivered the messages; their reply never came."""
     monkeypatch.setattr(consumer_module, "BACKOFF_SECONDS", (0.001,))
     await add(client, *numbered(450))
-    read, reads = Consumer._read, 0
+    read, reads = ConsumerGroup.read, 0
 
-    async def lossy(self: Consumer, *, block: bool) -> list[StreamEntry]:
+    async def lossy(self: ConsumerGroup, *, block: bool) -> list[StreamEntry]:
         nonlocal reads
         reads += 1
         entries = await read(self, block=block)
@@ -333,7 +339,7 @@ async def test_a_read_ahead_that_fails_loses_nothing(client: Any, monkeypatch: p
             raise ConnectionError("the reply is lost")
         return entries
 
-    monkeypatch.setattr(Consumer, "_read", lossy)
+    monkeypatch.setattr(ConsumerGroup, "read", lossy)
     handler = Handler()
     consumer = await run_until_drained(client, handler)
     assert consumer.counts.failures == 1

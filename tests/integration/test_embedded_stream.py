@@ -8,6 +8,7 @@ import pytest
 from bq_server.stream import embedded
 from bq_server.stream.connection import StreamUnusable, connect
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.valkey_binary import server_binary
 
 pytestmark = pytest.mark.anyio
 
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.anyio
 def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Let a script start in place of Valkey; `$VALKEY` in it is the real one."""
     path = tmp_path / "instead"
-    path.write_text(f"#!/bin/sh\nVALKEY={embedded.binary()}\n{script}\n")
+    path.write_text(f"#!/bin/sh\nVALKEY={server_binary()}\n{script}\n")
     path.chmod(0o700)
-    monkeypatch.setattr(embedded, "binary", lambda: path)
+    monkeypatch.setattr(embedded, "server_binary", lambda: path)
 
 
 async def test_it_is_started_again_when_somebody_kills_it_meanwhile(

@@ -15,7 +15,7 @@ from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.processing.message_batch import FAILURES, RETRY_SECONDS, TRIAL_SECONDS, MessageProcessor
 from bq_server.processing.processor import Outcome, Processor
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.stream.entries import NotNow, Result, StreamEntry
+from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from tests.support.stepped_clock import SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ def bug() -> Exception:
     return ZeroDivisionError("a bug")
 
 
-def put_off(result: Result) -> NotNow:
+def put_off(result: EntryResult) -> NotNow:
     assert isinstance(result, NotNow)
     return result
 
@@ -144,6 +144,8 @@ def test_a_lack_behind_another_error_is_a_lack() -> None:
     assert not is_passing(caught(cause=ZeroDivisionError(), context=MemoryError()))
     assert not is_passing(sqlite3.IntegrityError("UNIQUE"))
     assert not is_passing(RuntimeError("something else"))
+    assert is_passing(ValueError("Not enough memory to allocate buffer for parsing: line 1 column 1 (char 0)"))
+    assert not is_passing(ValueError("unexpected end of data"))
 
 
 async def test_a_store_that_fails_gives_up_no_message(database: Database) -> None:

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from bq_server.audit.rebuild import Replaying
-from bq_server.audit.verification import Verifying
+from bq_server.audit.rebuild import Rebuilder
+from bq_server.audit.verification import Verifier
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.moments import HOUR, parse_timestamp
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.processor import Processor
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import sqlite
 from bq_server.store.database import Database
@@ -111,8 +111,8 @@ class World:
         games = Games()
         self.ids = IdSource()
         self.processor = Processor(database, self.ids, Clocks(self.clock), games)
-        self.refolding = Refolding(database, games, self.ids, Clocks(self.clock))
-        self.applying = Applying(database, games, self.refolding, self.ids, Clocks(self.clock))
+        self.refold_job = RefoldJob(database, games, self.ids, Clocks(self.clock))
+        self.game_changes = GameChanges(database, games, self.refold_job, self.ids, Clocks(self.clock))
 
     def clock(self) -> int:
         return next(self._moments)
@@ -126,37 +126,37 @@ class World:
         await self.processor.process(events)
 
     async def apply(self, game: dict[str, Any], *, refold: bool = True, backfill: bool = False) -> None:
-        await self.applying.apply(SCOPE, Game.model_validate(game), backfill=backfill)
-        while refold and (open_one := await self.refolding._next()):
-            await self.refolding._page(open_one)
+        await self.game_changes.apply(SCOPE, Game.model_validate(game), backfill=backfill)
+        while refold and (open_one := await self.refold_job._next()):
+            await self.refold_job._page(open_one)
 
     async def differences(self) -> dict[tuple[str, str], tuple[Any, Any]]:
         """What verify finds, by participant and key."""
-        verifying, found = Verifying(self.database), {}
-        for scope in await verifying.scopes():
-            async for each in verifying.participants(scope):
+        verifier, found = Verifier(self.database), {}
+        for scope in await verifier.scopes():
+            async for each in verifier.participants(scope):
                 for one in each.differences:
                     found[each.participant_id, one.key] = (one.stored, one.expected)
-            async for place in verifying.strays(scope):
+            async for place in verifier.strays(scope):
                 found[place.participant_id, f"standings/{place.board}"] = (place.score, None)
         return found
 
     async def kept(self) -> list[tuple[str, str]]:
-        verifying = Verifying(self.database)
+        verifier = Verifier(self.database)
         return [
             (each.participant_id, award.key)
-            for scope in await verifying.scopes()
-            async for each in verifying.participants(scope)
+            for scope in await verifier.scopes()
+            async for each in verifier.participants(scope)
             for award in each.kept
         ]
 
     async def replay(self) -> int:
         """How many participants and rankings were changed."""
-        replaying, changed = Replaying(self.database, self.ids, self.clock), 0
-        for scope in await Verifying(self.database).scopes():
-            async for each in replaying.participants(scope):
+        rebuilder, changed = Rebuilder(self.database, self.ids, self.clock), 0
+        for scope in await Verifier(self.database).scopes():
+            async for each in rebuilder.participants(scope):
                 changed += each
-            changed += await replaying.strays(scope)
+            changed += await rebuilder.strays(scope)
         return changed
 
     def edit(self, sql: str, *parameters: object) -> int:
@@ -506,8 +506,8 @@ async def test_what_is_still_being_computed_is_left_out_and_said(world: World, d
     assert shown.returncode == 0
     assert "default/test points/more: left out" in shown.stdout
     assert await world.replay() == 1
-    while refold := await world.refolding._next():
-        await world.refolding._page(refold)
+    while refold := await world.refold_job._next():
+        await world.refold_job._page(refold)
     assert await world.differences() == {}, "the replay and the refold paid nothing twice"
 
 

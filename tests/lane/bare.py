@@ -1,6 +1,7 @@
 """A connection of the lane without a network: bytes in, bytes out, and a stream that answers when it is told."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,8 +12,9 @@ from bq_server.clock import Clocks, system_clock
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
-from bq_server.ingest.acceptance import Accepted, Intake
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.drafts import Drafter
+from bq_server.ingest.outcomes import Accepted
 from bq_server.ingest.validation import Limits
 from bq_server.lane.connection import LaneConnection
 from bq_server.lane.lane import Lane
@@ -86,9 +88,17 @@ class Bare:
         reading = RequestParser(Drafter(ids, clocks), Limits(65536, 32, 100), BodyLimits(1 << 20, 8 << 20, 10))
         self.stopping = False
         lane = Lane(
-            keyring, cast("Intake", self.intake), reading, clocks, ids, self.budget, is_stopping=lambda: self.stopping
+            keyring,
+            cast("AsyncIntake", self.intake),
+            reading,
+            clocks,
+            ids,
+            self.budget,
+            is_stopping=lambda: self.stopping,
         )
         lane.date.now = lambda: b"D"  # type: ignore[method-assign]
+        for queue in lane.queues.values():
+            queue._waiting_seconds = math.inf  # a busy machine is no reason to refuse here
         self.lane = lane
         self.transport = BareTransport()
         self.left: bytes | None = None

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from bq_server.api.replies import Reply
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.lane import queue
+from bq_server.lane.answers import encode
 from bq_server.lane.connection import PIPELINED
-from bq_server.lane.head import LaneRoute
+from bq_server.lane.head import HeadReader, LaneRoute
 from bq_server.lane.queue import Queue
 from tests.lane.bare import KEY, Bare
 from tests.lane.corpus import BATCH, encoded
@@ -167,9 +169,9 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
 
 
 def fill(bare: Bare, full: bool) -> None:
-    """As a queue is that moves a request a second, or an empty one."""
+    """As a queue is whose turns take too long, or an empty one."""
     line = bare.lane.queues[LaneRoute.EVENT]
-    line._turn_began, line._weight, line._pace = (1.0, 1, 1.0) if full else (0.0, 0, 0.0)
+    line._turn_began, line._turn_is_long = (1.0, True) if full else (0.0, False)
 
 
 async def test_what_is_refused_unread_ends_where_it_ends() -> None:
@@ -272,3 +274,27 @@ async def test_a_burst_and_a_process_that_stood_still_refuse_nobody(monkeypatch:
         for _ in range(10):
             await asyncio.sleep(0)
     assert line.count("begun") == 300
+
+
+@pytest.mark.parametrize("status", [202, 503])
+def test_a_common_answer_is_the_same_the_short_way(status: int) -> None:
+    plain = Reply(status, b'{"a":1}')
+    marked = encode(Reply(status, b'{"a":1}', {"Idempotent-Replayed": "true"}), "req_1", b"D")
+    assert encode(plain, "req_1", b"D") == marked.replace(b"idempotent-replayed: true\r\n", b"")
+
+
+def test_a_head_is_remembered_byte_for_byte_and_not_with_a_key_of_its_own() -> None:
+    reader, line = HeadReader(), b"POST /api/v1/ingest/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+    head = reader.read(line + b"\r\n")
+    assert head is not None
+    assert reader.read(line + b"\r\n") is head
+    assert reader.read(line + b"X-API-Key: k\r\n\r\n") != head
+    for own in (b"Idempotency-Key: a\r\n\r\n", b"X-Request-Id: a\r\n\r\n", b"X-Other: %s\r\n\r\n" % (b"o" * 1_024)):
+        assert reader.read(line + own) is not reader.read(line + own)
+
+
+def test_heads_without_end_are_not_kept() -> None:
+    reader = HeadReader()
+    for number in range(3 * HeadReader.KEPT):
+        reader.read(b"POST /api/v1/ingest/events HTTP/1.1\r\nHost: %d\r\nContent-Length: 2\r\n\r\n" % number)
+    assert len(reader._known) <= HeadReader.KEPT

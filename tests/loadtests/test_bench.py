@@ -16,7 +16,7 @@ from loadtests.bench.report import picture, render
 from loadtests.bench.rounds import Results, run
 from loadtests.bench.targets import TARGETS, BenchTarget
 from loadtests.markdown import number, table
-from loadtests.subjects import Missing
+from loadtests.subjects import SubjectNotFound
 from loadtests.usage import parse_stat, tree_usage
 from loadtests.watch import Watch, look, told
 
@@ -63,7 +63,7 @@ def test_rounds_go_to_and_fro_and_a_case_that_fails_costs_only_itself() -> None:
 
     def lack(_: Pace) -> Measured:
         order.append("asked")
-        raise Missing("no node")
+        raise SubjectNotFound("no node")
 
     cases = [good("a"), Case("f", CLOSED, "f", fail), Case("m", CLOSED, "m", lack), good("b")]
     said: list[str] = []

@@ -13,7 +13,7 @@ import redis
 
 from loadtests import subjects
 from loadtests.peers.valkey import private_valkey
-from loadtests.subjects import FASTIFY, Missing, Subject
+from loadtests.subjects import FASTIFY, Subject, SubjectNotFound
 
 ROOT = Path(__file__).parents[2]
 EVENTS, BATCH = "/api/v1/ingest/events", "/api/v1/ingest/events/batch"
@@ -95,7 +95,7 @@ def test_a_peer_decides_as_this_server_does(
     try:
         with peer() as subject:
             assert list(decisions(subject)) == ours
-    except Missing as reason:
+    except SubjectNotFound as reason:
         pytest.skip(str(reason))
 
 
@@ -107,7 +107,7 @@ def test_an_accepted_event_is_one_entry_of_a_stream_that_is_synced_always(tmp_pa
 
 def test_a_peer_that_cannot_run_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(Missing, match=r"no node: install Node\.js"), subjects.fastify():
+    with pytest.raises(SubjectNotFound, match=r"no node: install Node\.js"), subjects.fastify():
         pass
 
 

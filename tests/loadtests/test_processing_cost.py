@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from bq_server.audit.verification import Verifying
+from bq_server.audit.verification import Verifier
 from bq_server.game.compiled_game import compile_game
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.expressions.costs import MAX_STEPS, Cost
@@ -37,7 +37,7 @@ from loadtests.processing_cost.plan import PARTS, TEN_MILLION, parser, plan_of
 from loadtests.processing_cost.raw_limit import RawLimit
 from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, of_throughputs, render
 from loadtests.processing_cost.rounds import Sample, Spread, Turn, interleave
-from loadtests.processing_cost.seeding import Seeding
+from loadtests.processing_cost.seeder import Seeder
 from loadtests.processing_cost.workshop import Workshop, people
 from tests.game.test_simple_expressions import fact_with
 
@@ -163,10 +163,10 @@ async def test_what_is_seeded_is_what_processing_would_have_made(tmp_path: Path)
     everyone = [f"user_{number}" for number in range(7)]
     async with Bench.open(tmp_path / "clones.db", ids(), lambda: START) as bench:
         await bench.apply(game_of(20))
-        await Seeding(bench, Random(1)).clones(game_of(20), everyone, 12, 12)
+        await Seeder(bench, Random(1)).clones(game_of(20), everyone, 12, 12)
         assert await bench.last_seq() == 12 * len(everyone)
         await bench.turn([[event(bench.ids, Random(2), who, START) for who in everyone]])
-        checked = [each async for each in Verifying(bench.database).participants(SCOPE)]
+        checked = [each async for each in Verifier(bench.database).participants(SCOPE)]
     assert [each.participant_id for each in checked] == everyone
     assert [each.differences for each in checked] == [[]] * len(everyone)
 
@@ -174,10 +174,10 @@ async def test_what_is_seeded_is_what_processing_would_have_made(tmp_path: Path)
 @pytest.mark.anyio
 async def test_facts_without_state_are_folded_by_a_backfill(tmp_path: Path) -> None:
     async with Bench.open(tmp_path / "facts.db", ids(), lambda: START) as bench:
-        await Seeding(bench, Random(1)).facts(["a", "b"], 30, SECOND)
+        await Seeder(bench, Random(1)).facts(["a", "b"], 30, SECOND)
         await bench.apply(ordered_game(), backfill=True)
         assert await bench.last_seq() == 60
-        checked = [each async for each in Verifying(bench.database).participants(SCOPE)]
+        checked = [each async for each in Verifier(bench.database).participants(SCOPE)]
     assert [(each.participant_id, each.differences) for each in checked] == [("a", []), ("b", [])]
 
 

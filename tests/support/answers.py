@@ -25,7 +25,7 @@ from bq_server.api.resources.leaderboards import LeaderboardsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.routing import routes
-from bq_server.audit.verification import Verifying
+from bq_server.audit.verification import Verifier
 from bq_server.clock import Clocks, system_clock
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -33,7 +33,7 @@ from bq_server.metrics.counts import RequestCounts
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.runtime.sampled_log import SampledLog
-from bq_server.sandbox.export import Exporting
+from bq_server.sandbox.exporter import Exporter
 from bq_server.store import environments, installation, keys, state
 from bq_server.store import facts as stored_facts
 from bq_server.store import games as stored_games
@@ -246,9 +246,9 @@ async def _ranking(
 
 
 async def _verify(database: Database, scope: Scope) -> Json:
-    verifying = Verifying(database)
-    checked = [each async for each in verifying.participants(scope)]
-    strays = [place async for place in verifying.strays(scope)]
+    verifier = Verifier(database)
+    checked = [each async for each in verifier.participants(scope)]
+    strays = [place async for place in verifier.strays(scope)]
     return {
         "participants": [each.participant_id for each in checked],
         "differences": {
@@ -262,7 +262,7 @@ async def _verify(database: Database, scope: Scope) -> Json:
 
 async def _export(database: Database, scope: Scope, now: int) -> list[str]:
     """The lines but for the first, which names the program's version."""
-    lines = [line async for line in Exporting(database, Clocks(lambda: now), "").lines(scope)]
+    lines = [line async for line in Exporter(database, Clocks(lambda: now), "").lines(scope)]
     return [line.decode().rstrip("\n") for line in lines[1:]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bq_server.clock import Clocks
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.refold_job import Refolding
+from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import games, sqlite
 from bq_server.store.database import Database
 
@@ -40,10 +40,10 @@ async def resume(path: Path, now: int) -> None:
     """Carry out the refolds that are open, at a moment that stands still."""
     async with Database.open(path) as database:
         clocks = Clocks(lambda: now)
-        refolding = Refolding(database, Games(), IdSource(clocks.real), clocks)
+        refold_job = RefoldJob(database, Games(), IdSource(clocks.real), clocks)
         while True:
             async with database.read() as connection:
                 found = await games.open_refolds(connection)
             if not found:
                 return
-            await refolding._page(found[0])
+            await refold_job._page(found[0])

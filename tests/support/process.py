@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,10 +35,16 @@ class ServerProcess:
     """`bq-server serve` on a free port; a context manager that ends it."""
 
     def __init__(
-        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, open_files: int | None = None
+        self,
+        data_dir: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        open_files: int | None = None,
+        ignored: Sequence[signal.Signals] = (),
     ) -> None:
-        """`open_files`: as many descriptors as it may have, as `ulimit -n` sets it."""
+        """`open_files`: as many descriptors as it may have, as by `ulimit -n`; `ignored`: as by `trap '' INT`."""
         self._open_files = open_files
+        self._ignored = ignored
         self.data_dir = data_dir
         self._flags = flags
         self._env = env or {}
@@ -57,7 +63,7 @@ class ServerProcess:
                 stderr=errors,
                 text=True,
                 env=os.environ | self._env,
-                preexec_fn=None if self._open_files is None else self._limit,
+                preexec_fn=self._prepare if self._open_files or self._ignored else None,
             )
         assert self.process.stdout is not None
         self.banner = ""
@@ -74,9 +80,11 @@ class ServerProcess:
             until("the server is ready", lambda: httpx.get(f"{self.url}/readyz", verify=False).status_code == 200)
         return self
 
-    def _limit(self) -> None:
-        assert self._open_files is not None
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, self._open_files))
+    def _prepare(self) -> None:
+        if self._open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, self._open_files))
+        for number in self._ignored:
+            signal.signal(number, signal.SIG_IGN)
 
     @property
     def resident_bytes(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from bq_server.stream.embedded import binary
+from bq_server.stream.valkey_binary import server_binary
 from tests.support.process import until
 
 
@@ -40,7 +40,17 @@ def valkey(directory: Path, *options: str) -> Iterator[Valkey]:
     """Start one; extra `options` come last."""
     directory.mkdir(exist_ok=True)
     port, password = free_port(), "s3cret"
-    command = [str(binary()), "--port", str(port), "--requirepass", password, "--dir", str(directory), "--save", ""]
+    command = [
+        str(server_binary()),
+        "--port",
+        str(port),
+        "--requirepass",
+        password,
+        "--dir",
+        str(directory),
+        "--save",
+        "",
+    ]
     process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     server = Valkey(port, password, process)
 

@@ -13,8 +13,6 @@ import pytest
 from bq_server import __version__
 from bq_server.cli import program
 from bq_server.runtime import frozen, unpacked
-from bq_server.stream import embedded
-from bq_server.stream.connection import StreamUnusable
 
 BUNDLE = "/tmp/_MEI00000001abcdef"
 
@@ -124,12 +122,6 @@ def test_what_is_held_is_locked_itself(tmp_path: Path) -> None:
     finally:
         os.close(itself)
         os.close(held)
-
-
-def test_the_executable_says_when_its_own_files_are_gone(monkeypatch: pytest.MonkeyPatch, in_one_file: None) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(StreamUnusable, match=f"files are gone from {BUNDLE}.*[Ss]tart it anew"):
-        embedded.binary()
 
 
 def test_version_as_json() -> None:

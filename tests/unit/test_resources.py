@@ -67,7 +67,7 @@ def test_each_resource_is_bound_to_its_own_parts() -> None:
 
 
 def test_the_openapi_document_tells_the_limits_of_this_server() -> None:
-    events = EventsResource(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
+    events = EventsResource(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
     operations = list(operations_of(events, GamifyResource(NOBODY, NOBODY, NOBODY)))
     found = document(operations, "1", Limits(65536, 32, max_batch_events=7))
     assert found["components"]["schemas"]["Batch"]["properties"]["events"]["maxItems"] == 7

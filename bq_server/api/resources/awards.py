@@ -22,7 +22,8 @@ from bq_server.api.schemas.awards import (
 )
 from bq_server.game.document.definitions import Badge
 from bq_server.game.facts import BADGE_AWARDED, POINTS_AWARDED, POINTS_DEDUCTED
-from bq_server.ingest.acceptance import Intake, Made, NotTaken
+from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
@@ -31,7 +32,7 @@ from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
 from bq_server.store.database import Database
-from bq_server.store.ledger import LedgerEntry
+from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify"
 TAG = "Awards"
@@ -40,7 +41,7 @@ TAG = "Awards"
 class AwardsResource:
     """Gives and takes points, and gives badges."""
 
-    def __init__(self, intake: Intake, database: Database, games: Games, parser: RequestParser) -> None:
+    def __init__(self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser) -> None:
         self._intake = intake
         self._database = database
         self._games = games
@@ -124,25 +125,27 @@ class AwardsResource:
         properties = {"badge_code": sent.badge_code, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, BADGE_AWARDED, sent.participant_id, properties)
         try:
-            result = await self._intake.record(event, badge_not_held(sent.badge_code))
+            result = await self._intake.record_guarded(event, badge_not_held(sent.badge_code))
         except AlreadySo as held:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
-        if isinstance(result, NotTaken):
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         call.record("badge_awarded", badge_code=sent.badge_code, fact_id=result.fact.fact_id)
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
-    async def _give_or_take(self, call: Call, fact_type: str, sent: PointsIn, key: str | None, guard: Guard) -> Made:
+    async def _give_or_take(
+        self, call: Call, fact_type: str, sent: PointsIn, key: str | None, guard: Guard
+    ) -> RecordedFact:
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        result = await self._intake.record(event, guard)
-        if isinstance(result, NotTaken):
+        result = await self._intake.record_guarded(event, guard)
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         if not result.repeated:
             call.record(fact_type.removeprefix("system."), amount=sent.amount, fact_id=result.fact.fact_id)
         return result
 
-    async def _what_came(self, call: Call, made: Made) -> tuple[LedgerEntry, list[dict[str, Any]]]:
+    async def _what_came(self, call: Call, made: RecordedFact) -> tuple[PointsEntry, list[dict[str, Any]]]:
         fact = made.fact
         async with self._database.read() as connection:
             cause = causes.by_hand(fact.fact_id)

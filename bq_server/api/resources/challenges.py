@@ -1,5 +1,6 @@
 """`/api/v1/gamify/challenges`: what there is to win, who is ahead, and entering."""
 
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.call import Call
@@ -18,11 +19,11 @@ from bq_server.clock import Clocks
 from bq_server.game.document.definitions import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
 from bq_server.game.read_models import read_challenge
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.refusals import Code, Refusal
-from bq_server.store import state
+from bq_server.store import participants, state
 from bq_server.store.database import Database
 
 PREFIX = "/api/v1/gamify/challenges"
@@ -33,7 +34,9 @@ ONE = f"{PREFIX}/{{code}}"
 class ChallengesResource:
     """Shows challenges and who is ahead in them, and lets participants enter."""
 
-    def __init__(self, intake: Intake, database: Database, games: Games, parser: RequestParser, clocks: Clocks) -> None:
+    def __init__(
+        self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
+    ) -> None:
         self._intake = intake
         self._database = database
         self._games = games
@@ -107,12 +110,12 @@ class ChallengesResource:
         """Enter a challenge; a repeat changes nothing and answers the same."""
         sent, _ = await self._parser.model(call, EnrolmentIn)
         challenge = await self._challenge(call)
-        if challenge.enrolment == "automatic" and challenge.duration.type != "rolling":
-            return json_response(await self._state(call, challenge, sent.participant_id))  # everyone takes part
+        if await self._said_before(call, challenge, sent.participant_id):
+            return json_response(await self._state(call, challenge, sent.participant_id))
         properties = {"challenge_code": challenge.code}
         event = self._parser.drafter.draft_system(call.scope, CHALLENGE_ENROLLED, sent.participant_id, properties)
         try:
-            await self._intake.record(event, not_enrolled(challenge.code))
+            await self._intake.record_guarded(event, not_enrolled(challenge.code))
         except AlreadySo:
             pass
         except NoSuchChallenge:
@@ -127,6 +130,17 @@ class ChallengesResource:
             raise _unknown(call, challenge.code)
         found = read_challenge(game, challenge.code, cells, self._clocks.now(call.scope))
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
+
+    async def _said_before(self, call: Call, challenge: Challenge, participant_id: str) -> bool:
+        """Whether there is an enrolment already of a challenge in which everyone takes part.
+
+        It changes nothing there, and counts once the challenge becomes explicit.
+        """
+        if challenge.enrolment == "explicit" or challenge.duration.type == "rolling":
+            return False
+        async with self._database.read() as connection:
+            found = await participants.facts(connection, call.scope, participant_id, [CHALLENGE_ENROLLED])
+        return any(from_json(fact.properties)["challenge_code"] == challenge.code for fact in found)
 
     async def _challenge(self, call: Call) -> Challenge:
         code = call.parameter("code")

@@ -17,7 +17,7 @@ from bq_server.api.schemas.dead_letters import (
     DroppedAnswer,
     RetriedAnswer,
 )
-from bq_server.ingest.dead_letters import GivenUpMessages, Letter
+from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, Refusal
 
@@ -48,8 +48,8 @@ def dead_letter_answer(found: Letter) -> DeadLetterAnswer | None:
 class DeadLettersResource:
     """Lists dead letters, has them tried again, and removes them."""
 
-    def __init__(self, given_up: GivenUpMessages) -> None:
-        self._given_up = given_up
+    def __init__(self, letters: ScopedDeadLetters) -> None:
+        self._letters = letters
 
     @operation(
         "GET",
@@ -63,7 +63,7 @@ class DeadLettersResource:
     async def list(self, call: Call[DeadLettersQuery]) -> Response:
         """Messages that were given up, the latest first."""
         query = call.query
-        found = await self._given_up.page(call.scope, query.before, query.limit + 1)
+        found = await self._letters.page(call.scope, query.before, query.limit + 1)
         page = found[: query.limit]
         answer = DeadLettersAnswer(
             dead_letters=[each for each in map(dead_letter_answer, page) if each is not None],
@@ -97,7 +97,7 @@ class DeadLettersResource:
     async def drop(self, call: Call) -> Response:
         """Remove a message that was given up, for good."""
         found = await self._find(call)
-        if not await self._given_up.drop([found.letter.message_id]):
+        if not await self._letters.drop([found.letter.message_id]):
             raise _nothing(call)
         return json_response(DroppedAnswer(message_id=found.letter.message_id))
 
@@ -112,13 +112,13 @@ class DeadLettersResource:
     async def retry(self, call: Call) -> Response:
         """Have a message that was given up tried again."""
         found = await self._find(call)
-        if not await self._given_up.retry([found.letter.message_id]):
+        if not await self._letters.retry([found.letter.message_id]):
             raise _nothing(call)
         return json_response(RetriedAnswer(message_id=found.letter.message_id), 202)
 
     async def _find(self, call: Call) -> Letter:
         message_id = call.parameter("message_id")
-        found = await self._given_up.get(call.scope, message_id) if re.fullmatch(MESSAGE_ID, message_id) else None
+        found = await self._letters.get(call.scope, message_id) if re.fullmatch(MESSAGE_ID, message_id) else None
         if found is None:
             raise _nothing(call)
         return found

@@ -28,14 +28,16 @@ from bq_server.api.schemas.events import (
 )
 from bq_server.events import Event
 from bq_server.game.effects import EFFECTS
-from bq_server.ingest.acceptance import Conflicting, Intake, NotTaken
+from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.ingest.outcomes import NotAccepted, key_conflict
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.processor import Conflict, Processed, Processor
 from bq_server.processing.recorded_effects import effects_of, shown
 from bq_server.refusals import Code, Refusal
-from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.drain import Drain
 from bq_server.store.database import Database
 
 WAIT_SECONDS = 30.0
@@ -65,17 +67,19 @@ class EventsResource:
 
     def __init__(
         self,
-        intake: Intake,
+        async_intake: AsyncIntake,
+        sync_intake: SyncIntake,
         processor: Processor,
         messages: Messages,
-        settling: Settling,
+        drain: Drain,
         database: Database,
         parser: RequestParser,
     ) -> None:
-        self._intake = intake
+        self._async_intake = async_intake
+        self._sync_intake = sync_intake
         self._processor = processor
         self._messages = messages
-        self._settling = settling
+        self._drain = drain
         self._database = database
         self._parser = parser
 
@@ -95,12 +99,12 @@ class EventsResource:
         """Queue an event; answers when it is durable."""
         waits = _waits(call)
         event = await self._parser.one(call)
-        (result,) = await self._intake.accept([event])
-        if isinstance(result, NotTaken):
+        (result,) = await self._async_intake.accept([event])
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         if not waits:
             return accepted_reply(result).response()
-        ((event_id, fact_id),) = await self._settled(call, [result.message_id])
+        ((event_id, fact_id),) = await self._outcomes(call, [result.message_id])
         answer = AcceptedAnswer(message_id=result.message_id, event_id=event_id, fact_id=fact_id)
         return json_response(answer, 202, replayed([result]))
 
@@ -124,11 +128,11 @@ class EventsResource:
     async def accept_batch(self, call: Call[IntakeQuery]) -> Response:
         """Queue up to {max_batch_events} events; each is validated by itself."""
         waits = _waits(call)
-        taken = await take_batch(call, self._parser, self._intake.accept)
+        taken = await take_batch(call, self._parser, self._async_intake.accept)
         if not waits:
             return batch_reply(taken).response()
         answer = batch_answer(taken)
-        facts = await self._settled(call, answer.message_ids)
+        facts = await self._outcomes(call, answer.message_ids)
         answer.event_ids = [event_id for event_id, _ in facts]
         answer.fact_ids = [fact_id for _, fact_id in facts]
         return taken.reply(answer, 202).response()
@@ -160,8 +164,8 @@ class EventsResource:
         event = await self._parser.one(call)
         if query.dry_run:
             return json_response(await self._rehearse(event))
-        (result,) = await self._intake.process_now([event])
-        if isinstance(result, NotTaken):
+        (result,) = await self._sync_intake.record([event])
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         fact = result.fact
         answer = SyncAnswer(
@@ -209,10 +213,10 @@ class EventsResource:
         )
         return json_response(answer)
 
-    async def _settled(self, call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
+    async def _outcomes(self, call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
         """Wait for messages; for each the ids of the event and the fact that it became or repeats."""
         newest = max(message_ids, key=_order, default=None)
-        if newest is not None and not await self._settling.settle(call.scope, newest, WAIT_SECONDS):
+        if newest is not None and not await self._drain.wait_for(call.scope, newest, WAIT_SECONDS):
             detail = (
                 f"Accepted as {', '.join(message_ids)}, and not all are facts after {WAIT_SECONDS:g} s. Nothing is "
                 "lost: GET /api/v1/ingest/messages/{message_id} tells where each is."
@@ -227,7 +231,7 @@ class EventsResource:
     async def _rehearse(self, event: Event) -> RehearsalAnswer:
         rehearsal = await self._processor.rehearse(event)
         if isinstance(rehearsal.outcome, Conflict):
-            raise Conflicting(event.idempotency_key or "").refusal()
+            raise key_conflict(event).refusal()
         fresh = isinstance(rehearsal.outcome, Processed) and rehearsal.outcome.fresh
         return RehearsalAnswer(
             fact_type=event.fact_type,

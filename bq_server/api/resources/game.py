@@ -1,6 +1,7 @@
 """`/api/v1/gamify/admin/game`: the game of an environment."""
 
 import asyncio
+from dataclasses import asdict
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -13,14 +14,17 @@ from bq_server.api.schemas.game import (
     PUT_GAME_BODY,
     ApplyAnswer,
     ApplyQuery,
+    BackfillForecast,
     GameAnswer,
+    PaymentForecast,
     RefoldAnswer,
     WarningAnswer,
 )
 from bq_server.game.document.check import Mistake, check
 from bq_server.game.document.definitions import Game
 from bq_server.moments import format_timestamp
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.forecast import Forecast
+from bq_server.processing.game_changes import GameChanges
 from bq_server.refusals import FieldError, Refusal
 from bq_server.store import games
 from bq_server.store.database import Database
@@ -32,8 +36,8 @@ TAG = "Game"
 class GameResource:
     """Puts a game in force, and shows the one that is."""
 
-    def __init__(self, applying: Applying, database: Database, parser: RequestParser) -> None:
-        self._applying = applying
+    def __init__(self, game_changes: GameChanges, database: Database, parser: RequestParser) -> None:
+        self._game_changes = game_changes
         self._database = database
         self._parser = parser
 
@@ -54,7 +58,9 @@ class GameResource:
         checked = await asyncio.to_thread(check, body)
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
-        applied = await self._applying.apply(call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run)
+        applied = await self._game_changes.apply(
+            call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run
+        )
         if not query.dry_run:
             changes = {name: getattr(applied, name) for name in ("added", "changed", "removed")}
             call.record("game_applied", version=applied.version, backfill=query.backfill, **changes)
@@ -67,7 +73,8 @@ class GameResource:
             unchanged=applied.unchanged,
             recomputed=applied.recomputed,
             participants_affected=applied.participants_affected,
-            warnings=[str(mistake) for mistake in checked.warnings],
+            forecast=None if applied.forecast is None else _forecast(applied.forecast),
+            warnings=[*(str(mistake) for mistake in checked.warnings), *applied.pays_again],
         )
         return json_response(answer)
 
@@ -110,6 +117,15 @@ class GameResource:
             ],
         )
         return json_response(answer)
+
+
+def _forecast(found: Forecast) -> BackfillForecast:
+    return BackfillForecast(
+        payments=[PaymentForecast(**asdict(each)) for each in found.payments],
+        participants=found.participants,
+        examined=found.examined,
+        total=found.total,
+    )
 
 
 def _field_error(mistake: Mistake) -> FieldError:

@@ -17,8 +17,9 @@ from bq_server.api.schemas.gamify import (
     ProcessedAnswer,
     ProcessedBatchAnswer,
 )
-from bq_server.ingest.acceptance import Intake, Made, NotTaken
 from bq_server.ingest.models import BatchIn, EventIn
+from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.store import facts
 from bq_server.store.database import Database
@@ -30,7 +31,7 @@ TAG = "Gamify"
 class GamifyResource:
     """Takes events in as the vendor's API does, at once, and lists a participant's."""
 
-    def __init__(self, intake: Intake, database: Database, parser: RequestParser) -> None:
+    def __init__(self, intake: SyncIntake, database: Database, parser: RequestParser) -> None:
         self._intake = intake
         self._database = database
         self._parser = parser
@@ -48,8 +49,8 @@ class GamifyResource:
     )
     async def process_gamify_event(self, call: Call) -> Response:
         """Process an event before answering."""
-        (result,) = await self._intake.process_now([await self._parser.one(call)])
-        if isinstance(result, NotTaken):
+        (result,) = await self._intake.record([await self._parser.one(call)])
+        if isinstance(result, NotAccepted):
             raise result.refusal()
         return json_response(_processed(result), 200, replayed([result]))
 
@@ -71,7 +72,7 @@ class GamifyResource:
     )
     async def process_gamify_batch(self, call: Call) -> Response:
         """Process up to {max_batch_events} events before answering."""
-        taken = await take_batch(call, self._parser, self._intake.process_now)
+        taken = await take_batch(call, self._parser, self._intake.record)
         answer = ProcessedBatchAnswer(
             processed=len(taken.results),
             rejected=taken.rejected,
@@ -116,5 +117,5 @@ class GamifyResource:
         return json_response(answer)
 
 
-def _processed(result: Made) -> ProcessedAnswer:
+def _processed(result: RecordedFact) -> ProcessedAnswer:
     return ProcessedAnswer(event_id=result.fact.event_id, fact_id=result.fact.fact_id)

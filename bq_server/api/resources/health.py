@@ -13,7 +13,7 @@ from bq_server.api.schemas.health import (
 from bq_server.refusals import Code, FieldError, Refusal
 
 Check = Callable[[], Awaitable[str | None]]
-"""Answers what is wrong with a part, or None."""
+"""Returns what is wrong with a part, or None."""
 
 
 class HealthResource:

@@ -13,14 +13,14 @@ from bq_server.api.resources.health import Check
 from bq_server.api.schemas.metrics import (
     MetricsAnswer,
 )
-from bq_server.metrics.families import FAMILIES, Scrape, Sources, Waiting
+from bq_server.metrics.families import FAMILIES, QueueDepth, Scrape, Sources
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Ask = Callable[[], Awaitable[Waiting | None]]
-"""Asks the stream; answers None while it can't be asked."""
+Ask = Callable[[], Awaitable[QueueDepth | None]]
+"""Asks the stream; returns None while it can't be asked."""
 AskWebhooks = Callable[[], Awaitable[int | None]]
-"""Asks how many webhooks wait; answers None while that can't be read."""
+"""Asks how many webhooks wait; returns None while that can't be read."""
 
 
 async def load() -> Any:

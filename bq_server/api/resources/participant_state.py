@@ -8,13 +8,12 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
-from bq_server.api.participant_view import ParticipantView, known_participant, view_of_participant
+from bq_server.api.participant_view import known_participant, ranks_now, view_of_participant
 from bq_server.api.schemas.participant_state import (
     BadgesAnswer,
     BadgesQuery,
     ChallengesAnswer,
     PointsAnswer,
-    RankState,
     Section,
     StateAnswer,
     StateQuery,
@@ -25,7 +24,6 @@ from bq_server.api.schemas.participant_state import (
 )
 from bq_server.api.schemas.values import PageQuery, Query
 from bq_server.clock import Clocks
-from bq_server.game.mechanics.periods import window_period
 from bq_server.game.read_models import (
     read_badges,
     read_challenges,
@@ -36,8 +34,9 @@ from bq_server.game.read_models import (
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code
-from bq_server.store import ledger, state
-from bq_server.store.database import Connection, Database
+from bq_server.store import ledger
+from bq_server.store.database import Database
+from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify/participants/{participant_id}"
 
@@ -57,6 +56,20 @@ def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handle
     )
 
 
+def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
+    """An entry of the ledger as it is read."""
+    return TransactionAnswer(
+        transaction_id=entry.transaction_id,
+        type="award" if entry.amount > 0 else "deduction",
+        amount=entry.amount,
+        balance=entry.balance,
+        cause=entry.cause,
+        fact_id=entry.fact_id,
+        occurred_at=format_timestamp(entry.occurred_at),
+        created_at=format_timestamp(entry.created_at),
+    )
+
+
 class ParticipantStateResource:
     """Shows what a participant's facts came to."""
 
@@ -72,8 +85,9 @@ class ParticipantStateResource:
         chosen = set(query.include.split(",")) if query.include else set(get_args(Section))
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
-            ranks = await self._ranks(connection, call, at) if "leaderboards" in chosen else None
-        now = self._clocks.now(call.scope)
+            now = self._clocks.now(call.scope)
+            own = at.participant.participant_id
+            ranks = await ranks_now(connection, call, at.game, own, now) if "leaderboards" in chosen else None
         sections: dict[str, Any] = {
             "points": lambda: read_points(at.cells),
             "tier": lambda: read_tier(at.game, at.cells),
@@ -91,18 +105,6 @@ class ParticipantStateResource:
         always = {"participant_id", "total_events"} | ({"clock"} if answer.clock else set())
         body = answer.model_dump_json(include=always | chosen)
         return Response(body, media_type="application/json")
-
-    async def _ranks(self, connection: Connection, call: Call, at: ParticipantView) -> list[RankState]:
-        found = []
-        for board in at.game.game.leaderboards:
-            window = board.window[0]
-            period = window_period(self._clocks.now(call.scope), window)
-            key = f"leaderboard/{board.code}"
-            place = await state.rank(connection, call.scope, key, window, period, at.participant.participant_id)
-            if place is not None:
-                score, rank = place
-                found.append(RankState(leaderboard_code=board.code, period=window, score=score.score, rank=rank))
-        return found
 
     @_read("/points", PointsAnswer, Query)
     async def get_points(self, call: Call) -> Response:
@@ -127,19 +129,7 @@ class ParticipantStateResource:
             page, total = await ledger.entries(
                 connection, call.scope, known.participant_id, query.page_size, query.offset
             )
-        transactions = [
-            TransactionAnswer(
-                transaction_id=entry.transaction_id,
-                type="award" if entry.amount > 0 else "deduction",
-                amount=entry.amount,
-                balance=entry.balance,
-                cause=entry.cause,
-                fact_id=entry.fact_id,
-                occurred_at=format_timestamp(entry.occurred_at),
-                created_at=format_timestamp(entry.created_at),
-            )
-            for entry in page
-        ]
+        transactions = [transaction_answer(entry) for entry in page]
         answer = TransactionsAnswer(
             participant_id=known.participant_id,
             transactions=transactions,

@@ -26,7 +26,7 @@ from bq_server.game.read_models import (
     read_streaks,
     read_tier,
 )
-from bq_server.ingest.acceptance import Intake
+from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, another_zone
@@ -43,7 +43,9 @@ ONE = f"{PREFIX}/{{participant_id}}"
 class ParticipantsResource:
     """Creates, edits and shows participants."""
 
-    def __init__(self, intake: Intake, database: Database, games: Games, parser: RequestParser, clocks: Clocks) -> None:
+    def __init__(
+        self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
+    ) -> None:
         self._intake = intake
         self._database = database
         self._games = games
@@ -121,7 +123,7 @@ class ParticipantsResource:
                 call.scope, TIMEZONE_CHANGED, participant_id, {"timezone": sent.timezone}
             )
             try:
-                await self._intake.record(event, another_zone(sent.timezone))
+                await self._intake.record_guarded(event, another_zone(sent.timezone))
             except AlreadySo:
                 return
 

@@ -1,11 +1,10 @@
 """`/api/v1/sandbox`: what only test environments may do."""
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from tempfile import SpooledTemporaryFile
+from contextlib import asynccontextmanager
 from time import monotonic
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from bq_server.api.bodies import NDJSON, read_body
 from bq_server.api.call import Call
@@ -28,24 +27,20 @@ from bq_server.api.schemas.sandbox import (
     ResetAnswer,
     ResetIn,
 )
+from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.sandbox.clocks import EARLIEST, LATEST, BeyondTheCalendar, Timekeeping
-from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.clocks import EARLIEST, LATEST, BeyondTheCalendar, SandboxClocks
+from bq_server.sandbox.drain import Drain
 from bq_server.sandbox.exclusive import Turns
-from bq_server.sandbox.export import Exporting
-from bq_server.sandbox.exported_environment import read_story
-from bq_server.sandbox.reset import Resetting
-from bq_server.sandbox.story_import import Importing
+from bq_server.sandbox.exported_environment import read_export
+from bq_server.sandbox.exporter import Exporter
+from bq_server.sandbox.importer import Importer
+from bq_server.sandbox.resetter import Resetter
 
-SETTLE_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
 """Longest that a move of the clock, an export or an import waits for what was accepted before."""
-
-MOST_EXPORT_BYTES_IN_MEMORY = 8 << 20
-
-PIECE_BYTES = 64 << 10
-"""What of an export is kept in memory before a temporary file takes it, and what is sent at once."""
 
 MOST_IMPORT_BYTES = 64 << 20
 
@@ -63,19 +58,19 @@ class SandboxResource:
 
     def __init__(
         self,
-        settling: Settling,
-        timekeeping: Timekeeping,
-        resetting: Resetting,
-        exporting: Exporting,
-        importing: Importing,
+        drain: Drain,
+        sandbox_clocks: SandboxClocks,
+        resetter: Resetter,
+        exporter: Exporter,
+        importer: Importer,
         clocks: Clocks,
         parser: RequestParser,
     ) -> None:
-        self._settling = settling
-        self._timekeeping = timekeeping
-        self._resetting = resetting
-        self._exporting = exporting
-        self._importing = importing
+        self._drain = drain
+        self._sandbox_clocks = sandbox_clocks
+        self._resetter = resetter
+        self._exporter = exporter
+        self._importer = importer
         self._clocks = clocks
         self._parser = parser
         self._turns = Turns()
@@ -95,10 +90,10 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, DrainIn)
         start = monotonic()
-        settled = await self._settling.drain(call.scope, sent.timeout_ms / 1000, webhooks=sent.webhooks)
+        drained = await self._drain.wait(call.scope, sent.timeout_ms / 1000, webhooks=sent.webhooks)
         waited = round((monotonic() - start) * 1000)
         return json_response(
-            DrainAnswer(facts=settled.facts, duplicates=settled.duplicates, dead=settled.dead, waited_ms=waited)
+            DrainAnswer(facts=drained.facts, duplicates=drained.duplicates, dead=drained.dead, waited_ms=waited)
         )
 
     @operation(
@@ -127,9 +122,9 @@ class SandboxResource:
         """Give the environment a clock of its own."""
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ClockIn)
-        async with self._settled(call):
+        async with self._drained(call):
             try:
-                await self._timekeeping.set(call.scope, sent.now, frozen=sent.frozen)
+                await self._sandbox_clocks.set(call.scope, sent.now, frozen=sent.frozen)
             except BeyondTheCalendar:
                 raise _beyond("now") from None
             call.record("clock_set", now=format_timestamp(sent.now), frozen=sent.frozen)
@@ -146,8 +141,8 @@ class SandboxResource:
     async def delete_clock(self, call: Call) -> Response:
         """Let the environment read the real clock again."""
         call.in_sandbox()
-        async with self._settled(call):
-            await self._timekeeping.give_back(call.scope)
+        async with self._drained(call):
+            await self._sandbox_clocks.give_back(call.scope)
             call.record("clock_given_back")
             return self._clock(call)
 
@@ -165,9 +160,9 @@ class SandboxResource:
         """Move the environment's clock ahead, when everything accepted before has happened."""
         call.in_sandbox()
         sent, _ = await self._parser.model(call, AdvanceIn)
-        async with self._settled(call):
+        async with self._drained(call):
             try:
-                await self._timekeeping.advance(call.scope, sent.by)
+                await self._sandbox_clocks.advance(call.scope, sent.by)
             except BeyondTheCalendar:
                 raise _beyond("by") from None
             call.record("clock_advanced", now=format_timestamp(self._clocks.now(call.scope)))
@@ -188,7 +183,7 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ResetIn)
         async with self._turns.take(call.scope, sent.timeout_ms / 1000):
-            await self._resetting.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
+            await self._resetter.reset(call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
             call.record("environment_reset", game=sent.game)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
@@ -203,14 +198,8 @@ class SandboxResource:
     async def export(self, call: Call) -> Response:
         """The environment's game, participants and facts, as NDJSON."""
         call.in_sandbox()
-        # Whole before the first byte is sent: a slow reader must neither hold the environment nor see it emptied.
-        with ExitStack() as stack:
-            file = stack.enter_context(SpooledTemporaryFile(MOST_EXPORT_BYTES_IN_MEMORY))
-            async with self._settled(call):
-                async for line in self._exporting.lines(call.scope):
-                    file.write(line)
-            stack.pop_all()
-        return StreamingResponse(_pieces(file), media_type="application/x-ndjson")
+        async with self._drained(call):
+            return await spooled(self._exporter.lines(call.scope), "application/x-ndjson")
 
     @operation(
         "POST",
@@ -224,34 +213,28 @@ class SandboxResource:
         codes=(*WAITS, Code.NOT_EMPTY),
     )
     async def import_(self, call: Call) -> Response:
-        """Lay an export into the environment, which must have no facts."""
+        """Import an export into the environment, which must have no facts."""
         call.in_sandbox()
         body = await read_body(call.request, MOST_IMPORT_BYTES, IMPORT_SECONDS, also=NDJSON)
-        story = await read_story(body, self._parser.limits)
-        async with self._turns.take(call.scope, SETTLE_SECONDS):
-            laid = await self._importing.lay(call.scope, story, SETTLE_SECONDS)
-            call.record("environment_imported", facts=laid.facts, participants=laid.participants, game=laid.game)
-        return json_response(ImportAnswer(facts=laid.facts, participants=laid.participants, game=laid.game))
+        exported = await read_export(body, self._parser.limits)
+        async with self._turns.take(call.scope, DRAIN_SECONDS):
+            imported = await self._importer.run(call.scope, exported, DRAIN_SECONDS)
+            call.record(
+                "environment_imported", facts=imported.facts, participants=imported.participants, game=imported.game
+            )
+        return json_response(ImportAnswer(facts=imported.facts, participants=imported.participants, game=imported.game))
 
     @asynccontextmanager
-    async def _settled(self, call: Call) -> AsyncIterator[None]:
+    async def _drained(self, call: Call) -> AsyncIterator[None]:
         """The environment, with everything settled that was accepted before, and nobody else at it."""
-        async with self._turns.take(call.scope, SETTLE_SECONDS):
-            await self._settling.drain(call.scope, SETTLE_SECONDS)
+        async with self._turns.take(call.scope, DRAIN_SECONDS):
+            await self._drain.wait(call.scope, DRAIN_SECONDS)
             yield
 
     def _clock(self, call: Call) -> Response:
         own = self._clocks.own(call.scope)
         now = format_timestamp(self._clocks.now(call.scope))
         return json_response(ClockAnswer(now=now, frozen=own is not None and own.frozen, real=own is None))
-
-
-async def _pieces(file: "SpooledTemporaryFile[bytes]") -> AsyncIterator[bytes]:
-    """The whole file, which is closed then."""
-    with file:
-        file.seek(0)
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
 
 def _beyond(name: str) -> Refusal:

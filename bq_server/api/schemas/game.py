@@ -14,6 +14,24 @@ class ApplyQuery(Query):
     backfill: bool = Field(False, description="Count all facts already stored too.")
 
 
+class PaymentForecast(BaseModel):
+    """What one cause would award for stored facts."""
+
+    cause: str = Field(description="As the ledger has it, without the id of a fact.")
+    participants: int
+    points: int
+    badges: int
+
+
+class BackfillForecast(BaseModel):
+    """What would be awarded for facts that are stored."""
+
+    payments: list[PaymentForecast]
+    participants: int = Field(description="How many would be awarded anything.")
+    examined: int = Field(description="How many participants were looked at, of `total`: it takes ten seconds at most.")
+    total: int
+
+
 class ApplyAnswer(BaseModel):
     """What applying the game changes, by `<kind>/<code>`."""
 
@@ -25,6 +43,7 @@ class ApplyAnswer(BaseModel):
     unchanged: int
     recomputed: list[str] = Field(description="Computed anew for every participant, in the background.")
     participants_affected: int
+    forecast: BackfillForecast | None = Field(description="Of a dry run: what it would award for stored facts.")
     warnings: list[str] = Field(description="What will hardly do what its author meant.")
 
 

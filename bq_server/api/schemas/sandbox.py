@@ -68,7 +68,7 @@ class ResetAnswer(BaseModel):
 
 
 class ImportAnswer(BaseModel):
-    """What was laid into the environment."""
+    """What was imported."""
 
     facts: int
     participants: int = Field(description="Those with a line of their own.")

@@ -14,12 +14,14 @@ EXIT_INTERRUPTED = 130
 # As `harness.chaos.options.FAULTS` has them, which would take its time to load for a --help.
 FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
 
+MORE_FAULTS = "exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
+
 
 def chaos(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events are sent.")] = 60,
     rate: Annotated[float, typer.Option(min=1, max=10_000, help="Events a second, about.")] = 300,
     clients: Annotated[int, typer.Option(min=1, max=64, help="Clients that send at the same time.")] = 16,
-    faults: Annotated[str, typer.Option(help="Which faults, with commas between.")] = FAULTS,
+    faults: Annotated[str, typer.Option(help=f"Which faults, with commas between; also {MORE_FAULTS}.")] = FAULTS,
     seed: Annotated[int | None, typer.Option(min=0, help="Repeat the run of this seed.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document in place of the report.")] = False,
     keep: Annotated[
@@ -29,12 +31,13 @@ def chaos(
     """Break a server of its own while clients send to it, then compare facts and state with what was sent.
 
     Exits 1 when an acknowledged event was lost, a fact is doubled or altered, a state differs, or a fault never
-    struck; 2 when it can't run. Everything stays on this machine.
+    struck; 2 when it can't run. What trim-stream and flush-stream take is lost, and must be told to be. Everything
+    stays on this machine.
     """
     from harness.chaos import report
-    from harness.chaos.breaking_off import ENDING
+    from harness.chaos.chaos_run import run
+    from harness.chaos.interruption import ENDING
     from harness.chaos.options import Options, named
-    from harness.chaos.running import run
     from harness.client import Refused, Unreachable
     from harness.private_server import ServerFailed
 

@@ -38,11 +38,11 @@ def conform(
 
     Exit codes: 0 nothing failed, 1 a statement failed, 2 there was nothing to examine, 130 interrupted.
     """
-    from harness.conformance import reporting
-    from harness.conformance.examining import ExaminationOutcome, examine, select
+    from harness.conformance import report
+    from harness.conformance.examination import ExaminationOutcome, examine, select
     from harness.conformance.outcomes import CannotRun
 
-    lines = None if as_json else reporting.Lines()
+    lines = None if as_json else report.Lines()
     try:
         chosen = select(expression)
         plan = examine(url, api_key, statements=chosen, live=live, seed=seed, timeout=timeout, listener=lines)
@@ -52,12 +52,12 @@ def conform(
         typer.echo("bq-server: interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if lines is None:
-        typer.echo(reporting.as_json(plan))
+        typer.echo(report.as_json(plan))
     else:
         lines.finished(plan)
     if junit is not None:
         try:
-            reporting.write_junit(plan, junit)
+            report.write_junit(plan, junit)
         except OSError as error:
             fail(f"{junit} can't be written: {error.strerror}", code=2)
     if plan.count(ExaminationOutcome.FAILED):

@@ -12,9 +12,9 @@ from bq_server.cli.options import consent, fail
 
 if TYPE_CHECKING:
     from harness.private_server import PrivateServer
-    from harness.stories.reporting import Report
-    from harness.stories.running import ServerUnderTest
+    from harness.stories.report import Report
     from harness.stories.scenario import Scenario
+    from harness.stories.story_run import ServerUnderTest
     from harness.stories.surroundings import Surroundings
 
 INTERRUPTED = 130
@@ -83,8 +83,8 @@ def run(
     from contextlib import closing
 
     from harness.private_server import ServerFailed
-    from harness.stories.reporting import Report, telling
-    from harness.stories.running import run as play_all
+    from harness.stories.report import Report, telling
+    from harness.stories.story_run import run as play_all
 
     scenarios = _scenarios(paths, k)
     if junit is not None and not junit.absolute().parent.is_dir():
@@ -126,7 +126,7 @@ def schema() -> None:
 
 def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
     """The scenarios to play; ends the program when there is none, or a mistake in any."""
-    from harness.selecting import selector
+    from harness.selector import selector
     from harness.stories.documents import by_place_in_source, find, shipped
 
     try:
@@ -162,7 +162,7 @@ def _targets(
     """
     from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
-    from harness.stories.running import ServerUnderTest
+    from harness.stories.story_run import ServerUnderTest
     from harness.stories.surroundings import Surroundings
 
     if url is None:
@@ -206,8 +206,8 @@ def _put_back(targets: "Sequence[ServerUnderTest | PrivateServer]", found: "Surr
 
 
 def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:
-    from harness.stories.reporting import as_json as in_json
-    from harness.stories.reporting import write_junit
+    from harness.stories.report import as_json as in_json
+    from harness.stories.report import write_junit
 
     try:
         typer.echo(in_json(report) if as_json else report.summary)

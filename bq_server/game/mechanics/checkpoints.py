@@ -22,28 +22,28 @@ MAX_ALL_MEMBERS = 128
 class Checkpoints:
     """Each stands for all facts of a course up to its moment, in order. They are kept as JSON."""
 
-    settled: int = 0
+    compacted: int = 0
     """How many facts came before the tail, by which they are spaced."""
     rows: list[list[Any]] = field(default_factory=list)
-    """`[settled, at, seq, progress]`, in order."""
+    """`[compacted, at, seq, progress]`, in order."""
 
     def load(self, cell: Cell) -> None:
         """Read what `dump` wrote."""
-        self.settled, rows = cell
+        self.compacted, rows = cell
         self.rows = list(rows)
 
     def dump(self) -> Cell:
         """As JSON."""
-        return [self.settled, self.rows]
+        return [self.compacted, self.rows]
 
     def due(self) -> bool:
-        """Count a fact; answers whether a checkpoint after it is due."""
-        self.settled += 1
-        return self.settled - (self.rows[-1][0] if self.rows else 0) >= SPACING
+        """Count a fact; returns whether a checkpoint after it is due."""
+        self.compacted += 1
+        return self.compacted - (self.rows[-1][0] if self.rows else 0) >= SPACING
 
     def keep(self, moment: Moment, progress: Cell) -> None:
         """Keep a checkpoint of the facts up to this moment, which is newer than all others."""
-        self.rows.append([self.settled, *moment, progress])
+        self.rows.append([self.compacted, *moment, progress])
         while len(self.rows) > KEPT or (len(self.rows) > 1 and self._members() > MAX_ALL_MEMBERS):
             del self.rows[self._least_useful()]
 
@@ -53,16 +53,16 @@ class Checkpoints:
         return Moment(*earlier[-1][1:3]) if earlier else None
 
     def go_back(self, moment: Moment) -> tuple[Moment, Cell] | None:
-        """Drop those that are not before this; answers the newest that is left."""
+        """Drop those that are not before this; returns the newest that is left."""
         self.rows = self._before(moment)
         if not self.rows:
             return None
-        self.settled, at, seq, progress = self.rows[-1]
+        self.compacted, at, seq, progress = self.rows[-1]
         return Moment(at, seq), progress
 
     def take(self, moment: Moment, change: Callable[[Moment, Cell], Cell | None]) -> None:
         """Put a fact before those after a moment, which it changes; one that comes to none is dropped."""
-        self.settled += 1
+        self.compacted += 1
         earlier = self._before(moment)
         changed = [(row, change(Moment(row[1], row[2]), row[3])) for row in self.rows[len(earlier) :]]
         self.rows = earlier + [[row[0] + 1, *row[1:3], progress] for row, progress in changed if progress is not None]
@@ -81,6 +81,6 @@ class Checkpoints:
             earlier: int = self.rows[place - 1][0] if place else 0
             later: int = self.rows[place + 1][0]
             # The newest may be where the tail begins, which is never nothing.
-            return (self.settled - earlier) / (self.settled - later + SPACING)
+            return (self.compacted - earlier) / (self.compacted - later + SPACING)
 
         return min(range(len(self.rows) - 1), key=growth)

@@ -19,7 +19,7 @@ from bq_server.game.mechanics.quests import COMPLETE, Parts, Progress, in_order
 
 
 def insert(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
-    """Take a fact from before the end of the base; answers what became of each part it matched.
+    """Take a fact from before the end of the base; returns what became of each part it matched.
 
     None where only a replay can tell; the course may be half changed then.
     """

@@ -39,6 +39,8 @@ class Course:
     rolling: int | None
     """How long it runs from enrolment, in microseconds; none without such an end."""
     enrolled: Moment | None = None
+    opens: int | None = None
+    """Before that, in microseconds since the epoch, nothing counts: who enters earlier has the whole time from then."""
     tip: Progress = field(init=False)
     base: Progress = field(init=False)
     """The state before the tail."""
@@ -90,7 +92,7 @@ class Course:
             cell["w"] = [each.dump() for each in self.turns]
             if self.days:
                 cell["y"] = {str(part): days for part, days in self.days.items()}
-            if self.checkpoints.settled:
+            if self.checkpoints.compacted:
                 cell["c"] = self.checkpoints.dump()
         return cell
 
@@ -121,7 +123,11 @@ class Course:
     @property
     def expires_at(self) -> int | None:
         """When a rolling course ends, for one who is enrolled."""
-        return None if self.rolling is None or self.enrolled is None else self.enrolled.at + self.rolling
+        return None if self.enrolled is None else self.ends(self.enrolled)
+
+    def ends(self, entry: Moment) -> int | None:
+        """When a rolling course ends for one who enters at a moment."""
+        return None if self.rolling is None else max(entry.at, self.opens or entry.at) + self.rolling
 
     def is_before_entry(self, moment: Moment) -> bool:
         """Whether one who had to enrol hadn't yet."""
@@ -129,7 +135,8 @@ class Course:
 
     def would_lose(self, entry: Moment) -> bool:
         """Whether a rolling course that began at an earlier moment would end before what it keeps."""
-        return self.rolling is not None and self.end is not None and self.end.at >= entry.at + self.rolling
+        ends = self.ends(entry)
+        return ends is not None and self.end is not None and self.end.at >= ends
 
     def enrol(self, moment: Moment) -> None:
         """Enter the course; the earliest entry counts."""
@@ -137,7 +144,7 @@ class Course:
             self.enrolled = moment
 
     def push(self, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]]:
-        """Take the next fact in order; answers what became of each part it matched."""
+        """Take the next fact in order; returns what became of each part it matched."""
         if not self.explicit:
             self.enrol(moment)
         if self.is_before_entry(moment):
@@ -148,13 +155,13 @@ class Course:
         if kept:
             self.tail.append([*moment, [list(part) for part in kept]])
             while len(self.tail) > TAIL and (self.tail[0][0] < moment.at - LATENESS or len(self.tail) > MAX_TAIL):
-                self._settle()
+                self._compact()
             if self.tip.complete:
                 self._keep_turns(len(self.tail))
         return verdicts
 
     def rewind(self) -> list[tuple[Moment, Parts]]:
-        """Go back to before the tail; answers the facts of the tail, to be pushed again among late ones."""
+        """Go back to before the tail; returns the facts of the tail, to be pushed again among late ones."""
         tail, self.tail = self.tail, []
         self.turns = [each for each in self.turns if self.base.done[each.part] is not None]
         self.tip = self.base.copy()
@@ -198,7 +205,7 @@ class Course:
             if len(self.days[part]) > MAX_STRETCHES:
                 del self.days[part]
 
-    def _settle(self) -> None:
+    def _compact(self) -> None:
         self._keep_turns()
         at, seq, parts = self.tail.pop(0)
         self.base_end = Moment(at, seq)

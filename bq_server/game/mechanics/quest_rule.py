@@ -8,10 +8,10 @@ from typing import Any
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
-from bq_server.game.mechanics.insertions import insert, met_later
+from bq_server.game.mechanics.course_hits import ENROLMENT, amounts_of, earliest, enrols, fits, is_late, take
 from bq_server.game.mechanics.measures import Amount, Hit, PartReading
 from bq_server.game.mechanics.ordered_quest import Course
-from bq_server.game.mechanics.quests import COMPLETE, Parts, Progress, Quest, freely
+from bq_server.game.mechanics.quests import COMPLETE, Progress, Quest, freely
 from bq_server.game.mechanics.rule import (
     Bounds,
     Replay,
@@ -27,9 +27,6 @@ from bq_server.game.mechanics.rule import (
 )
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
-
-ENROLMENT = -1
-"""The part of a reading that is an enrolment."""
 
 
 @dataclass(slots=True)
@@ -103,7 +100,7 @@ class QuestRule(Rule):
             if not self._first_fall(hits, standing):
                 return None
             if self._has_open_set(standing):
-                return self.whole() if _is_late(hits, standing) else self._sets()
+                return self.whole() if is_late(hits, standing.newest) else self._sets()
             standing = self._converted(standing)
         course = standing.course
         if course is None:
@@ -111,7 +108,7 @@ class QuestRule(Rule):
         restart = self._restarts(hits, course)
         if restart is not None:
             return None if self._starts_alone(restart, course) else self._since(restart, course)
-        return None if _fits(hits, course) else self._past_of(hits, cell)
+        return None if fits(hits, course) else self._past_of(hits, cell)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
         """Take the hits into the quest."""
@@ -184,8 +181,10 @@ class QuestRule(Rule):
         self, story: Sequence[Hit], standing: QuestState, cells: Cells, outcome: RuleOutcome
     ) -> dict[tuple[str, int], Verdict]:
         if standing.course is not None:
-            return _pushed(story, standing, standing.course)
-        verdicts: dict[tuple[str, int], Verdict] = {}
+            verdicts = take(story, standing.course)
+            standing.progress = standing.course.tip
+            return verdicts
+        verdicts = {}
 
         def is_new(part: int, member: Amount) -> bool:
             key = keys.member(self.key, str(part), member)
@@ -195,7 +194,7 @@ class QuestRule(Rule):
             return True
 
         for hit in story:
-            amounts = _amounts(hit)
+            amounts = amounts_of(hit)
             counted = freely(self.quest, standing.progress, hit.fact.moment, amounts, is_new)
             if counted and (standing.newest is None or hit.fact.moment > standing.newest):
                 standing.newest = hit.fact.moment
@@ -213,10 +212,10 @@ class QuestRule(Rule):
     def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
         """What follows the newest checkpoint before the hits."""
         course = self._load(cell).course
-        earliest = _earliest(hits, course)
-        checkpoint = None if course is None else course.checkpoints.before(earliest)
+        start = earliest(hits, course)
+        checkpoint = None if course is None else course.checkpoints.before(start)
         if course is None or checkpoint is None:
-            return self._since(earliest, course)
+            return self._since(start, course)
         return Replay(self.fact_types, checkpoint.at, until=course.expires_at)
 
     def _opened(
@@ -227,7 +226,7 @@ class QuestRule(Rule):
         if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
             if not self._has_open_set(standing):
                 standing = self._converted(standing)
-            elif not _is_late(hits, standing):
+            elif not is_late(hits, standing.newest):
                 return self._converted(standing, replayed.cells if replayed is not None else {}), hits
         course = standing.course
         if replayed is None:
@@ -242,7 +241,7 @@ class QuestRule(Rule):
             past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
             return QuestState(course.tip, course=course), merge(past, hits)
         story = merge(replayed.hits, hits)
-        falls = any(self.quest.falls(*amount) for hit in story for amount in _amounts(hit))
+        falls = any(self.quest.falls(*amount) for hit in story for amount in amounts_of(hit))
         return self._fresh(ordered=self.ordered or falls), story
 
     def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
@@ -252,31 +251,29 @@ class QuestRule(Rule):
             moment = hit.fact.moment
             early = enrolled is not None and moment < enrolled
             if self.explicit:
-                if _enrols(hit) and (enrolled is None or early):
+                if enrols(hit) and (enrolled is None or early):
                     return moment
-            elif early and (_enrols(hit) or _amounts(hit)) and course.would_lose(moment):
+            elif early and (enrols(hit) or amounts_of(hit)) and course.would_lose(moment):
                 return moment
         return None
 
     def _starts_alone(self, restart: Moment, course: Course) -> bool:
         """Whether a course that begins earlier ends before the first fact known, which began it until now."""
-        if self.explicit or self.rolling is None or course.enrolled is None:
-            return False
-        return restart.at + self.rolling <= course.enrolled.at
+        ends = course.ends(restart)
+        return not self.explicit and ends is not None and course.enrolled is not None and ends <= course.enrolled.at
 
     def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
         """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
         if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None or not hits:
             return None
-        return course if course.go_back(_earliest(hits, course)) else None
+        return course if course.go_back(earliest(hits, course)) else None
 
     def _since(self, moment: Moment, course: Course | None) -> Replay:
         whole = self.whole()
         if not self.explicit and self.rolling is None:
             return whole
         since = moment if course is None or course.enrolled is None else min(moment, course.enrolled)
-        until = None if self.rolling is None else since.at + self.rolling
-        return Replay(whole.fact_types, since.at, whole.prefixes, until=until)
+        return Replay(whole.fact_types, since.at, whole.prefixes, until=self._course().ends(since))
 
     def _sets(self) -> Replay:
         """The members of the sets kept in cells, and no facts."""
@@ -284,11 +281,11 @@ class QuestRule(Rule):
 
     def _first_fall(self, hits: Sequence[Hit], standing: QuestState) -> bool:
         """Whether an amount makes order decide that didn't before. One after its part was met never counts."""
-        late = _is_late(hits, standing)
+        late = is_late(hits, standing.newest)
         return any(
             self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
             for hit in hits
-            for part, amount in _amounts(hit)
+            for part, amount in amounts_of(hit)
         )
 
     def _has_open_set(self, standing: QuestState) -> bool:
@@ -306,7 +303,7 @@ class QuestRule(Rule):
         progress = standing.progress
         progress.done = [None if done is None else end for done in progress.done]
         progress.marks = dict.fromkeys(progress.marks, end)
-        course = Course(self.quest, self.explicit, self.rolling, enrolled=end)
+        course = self._course(end)
         course.base, course.base_end = progress, end
         for key in members or ():
             part, _, member = key.removeprefix(keys.members(self.key)).partition("/")
@@ -314,6 +311,9 @@ class QuestRule(Rule):
                 course.take_member(int(part), member)
         course.tip = progress.copy()
         return QuestState(course.tip, course=course)
+
+    def _course(self, enrolled: Moment | None = None) -> Course:
+        return Course(self.quest, self.explicit, self.rolling, enrolled, self.bounds.starts_at)
 
     def _is_own(self, cell: Cell | None) -> bool:
         return cell is not None and cell.get("rev") == self.revision
@@ -324,7 +324,7 @@ class QuestRule(Rule):
     def _fresh(self, *, ordered: bool) -> QuestState:
         if not ordered:
             return QuestState(Progress.empty(self.quest))
-        course = Course(self.quest, self.explicit, self.rolling)
+        course = self._course()
         return QuestState(course.tip, course=course)
 
     def _load(self, cell: Cell | None) -> QuestState:
@@ -333,86 +333,6 @@ class QuestRule(Rule):
         if "e" not in cell:
             newest = Moment(*cell["k"]) if cell["k"] is not None else None
             return QuestState(Progress.load(cell["p"]), newest)
-        course = Course(self.quest, self.explicit, self.rolling)
+        course = self._course()
         course.load(cell)
         return QuestState(course.tip, course=course)
-
-
-def _pushed(story: Sequence[Hit], standing: QuestState, course: Course) -> dict[tuple[str, int], Verdict]:
-    verdicts: dict[tuple[str, int], Verdict] = {}
-    entries: list[tuple[Moment, Parts]] = []
-    fact_ids: dict[Moment, str] = {}
-    for hit in story:
-        if _enrols(hit):
-            course.enrol(hit.fact.moment)
-        elif amounts := _amounts(hit):
-            entries.append((hit.fact.moment, amounts))
-            fact_ids[hit.fact.moment] = hit.fact.fact_id
-    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
-        moment, parts = entries.pop(0)
-        found = _inserted(course, moment, parts)
-        if found is None:
-            raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
-        verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
-    if course.tip.complete:
-        if entries and course.rolling is not None and not course.explicit:
-            course.enrol(entries[0][0])
-        verdicts.update(
-            {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
-        )
-    else:
-        for moment, part, verdict in _push(course, entries):
-            if moment in fact_ids:
-                verdicts[fact_ids[moment], part] = verdict
-    standing.progress = course.tip
-    return verdicts
-
-
-def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
-    if course.is_before_entry(moment):
-        return [(part, "not_enrolled") for part, _ in parts]
-    return insert(course, moment, parts)
-
-
-def _fits(hits: Sequence[Hit], course: Course) -> bool:
-    """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
-    entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := _amounts(hit))]
-    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
-        if _inserted(course, *entries.pop(0)) is None:
-            return False
-    if not entries or course.tip.complete or not course.may_fall(parts for _, parts in entries):
-        return True
-    before = list(course.tip.done)
-    _push(course, entries)
-    return not met_later(before, course.tip.done)
-
-
-def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
-    """Take facts from after the base, in order, among those of the tail."""
-    entries = list(entries)
-    if entries and course.end is not None and entries[0][0] < course.end:
-        entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
-    return [(moment, part, verdict) for moment, parts in entries for part, verdict in course.push(moment, parts)]
-
-
-def _earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
-    """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
-    moments = [hit.fact.moment for hit in hits if _amounts(hit)]
-    return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
-
-
-def _is_late(hits: Sequence[Hit], standing: QuestState) -> bool:
-    """Whether one of the hits comes before what has counted; no two facts share a moment."""
-    return standing.newest is not None and hits[0].fact.moment < standing.newest
-
-
-def _amounts(hit: Hit) -> list[tuple[int, Amount]]:
-    return [
-        (reading.part, reading.amount)
-        for reading in hit.readings
-        if reading.verdict == "matched" and reading.part != ENROLMENT
-    ]
-
-
-def _enrols(hit: Hit) -> bool:
-    return any(reading.part == ENROLMENT and reading.verdict == "matched" for reading in hit.readings)

@@ -192,7 +192,7 @@ def freely(
     amounts: Sequence[tuple[int, Amount]],
     is_new: Callable[[int, Amount], bool],
 ) -> list[int]:
-    """Take one fact where order decides nothing; answers the parts that counted it.
+    """Take one fact where order decides nothing; returns the parts that counted it.
 
     `is_new(part, member)` says whether a set has no such member yet, and remembers it.
     """
@@ -209,7 +209,7 @@ def freely(
 def in_order(
     quest: Quest, progress: Progress, moment: Moment, parts: Parts
 ) -> tuple[list[tuple[int, Verdict]], list[tuple[int, Amount]]]:
-    """Take the next fact where order decides; answers what became of each part, and the parts not met before."""
+    """Take the next fact where order decides; returns what became of each part, and the parts not met before."""
     met = [done is not None for done in progress.done]
     verdicts: list[tuple[int, Verdict]] = []
     kept: list[tuple[int, Amount]] = []

@@ -10,7 +10,7 @@ from bq_server.game.mechanics.rule import LedgerEntry
 
 
 def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fact) -> TierChanged | None:
-    """Append the tiers newly reached, as `[code, level, at]`; answers the change to the highest of them, if it is one.
+    """Append the tiers newly reached, as `[code, level, at]`; returns the change to the highest of them, if it is one.
 
     `tiers` are in order of level.
     """

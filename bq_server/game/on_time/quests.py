@@ -230,7 +230,7 @@ class OrderedTrack(QuestTrack):
             self._reached.stand(turn, 0.0, fact.occurred_at)
 
     def _is_late(self, cell: Cell, moment: list[int]) -> bool:
-        """Whether the fact is not newer than all before, or the tail is so long that some of it must be settled."""
+        """Whether the fact is not newer than all before, or the tail is so long that some of it must be compacted."""
         tail = cell.get("t")
         entered = cell.get("e")
         if not entered or tail is None:
@@ -241,7 +241,7 @@ class OrderedTrack(QuestTrack):
 
 
 def _is_long(tail: list[Any], now: int) -> bool:
-    """Whether a tail has grown so long that as much as it should hold can be settled at once."""
+    """Whether a tail has grown so long that as much as it should hold can be compacted at once."""
     if len(tail) >= ordered_quest.MAX_TAIL:
         return True
     return len(tail) >= 2 * ordered_quest.TAIL and bool(tail[ordered_quest.TAIL - 1][0] < now - ordered_quest.LATENESS)

@@ -43,7 +43,7 @@ def slot_of(key: str) -> tuple[str, str]:
 
 
 def change(state: State, changed: Mapping[str, Cell | None], known: Iterable[tuple[str, Cell]]) -> dict[str, Any]:
-    """Take changed cells into a state; answers those of them that are kept apart. None stands for a cell removed.
+    """Take changed cells into a state; returns those of them that are kept apart. None stands for a cell removed.
 
     `known` holds the cells there were before, at least all scores of the leaderboards of which some are removed.
     """

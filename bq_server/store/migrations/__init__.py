@@ -5,11 +5,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bq_server.store.migrations.conversion import carry_over
+from bq_server.store.migrations.filling import fill_checksums
 
 if TYPE_CHECKING:
     from bq_server.store.database import Connection
 
-BEFORE: Mapping[int, Callable[["Connection"], Awaitable[None]]] = {5: carry_over}
+BEFORE: Mapping[int, Callable[["Connection"], Awaitable[None]]] = {5: carry_over, 11: fill_checksums}
 """What comes before a migration, by its number: what takes too long for one transaction. It may be done in part."""
 
 

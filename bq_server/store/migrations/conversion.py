@@ -64,7 +64,7 @@ class _Step:
     """Before every key."""
     portion: int
     carry: Callable[[Any, Key, int], tuple[int, Key]]
-    """Carries the next rows after a key, at most so many; answers how many, and the key of the last."""
+    """Carries the next rows after a key, at most so many; returns how many, and the key of the last."""
 
 
 async def carry_over(connection: "Connection") -> None:
@@ -107,7 +107,7 @@ def _prepare(connection: Any) -> bool:
         ("exact_score", 2, first_release.exact),
     ):
         connection.create_function(name, count, function)
-    with _transaction(connection):
+    with transaction(connection):
         if _queries.progress(connection, step="scopes") is None:
             _queries.keep_seq(connection)
             scopes = sorted(_scopes(connection))
@@ -146,7 +146,7 @@ def _progress(step: _Step, connection: Any) -> tuple[Key, int]:
 
 
 def _portion(step: _Step, after: Key, done: int, connection: Any) -> tuple[int, Key]:
-    with _transaction(connection):
+    with transaction(connection):
         count, last = step.carry(connection, after, step.portion)
         if count:
             _queries.put_progress(connection, step=step.name, after=json.dumps(last), done=done + count)
@@ -154,7 +154,8 @@ def _portion(step: _Step, after: Key, done: int, connection: Any) -> tuple[int, 
 
 
 @contextmanager
-def _transaction(connection: Any) -> Iterator[None]:
+def transaction(connection: Any) -> Iterator[None]:
+    """One of a portion, on the connection's own thread."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -59,13 +59,13 @@ ON CONFLICT (scope, participant_id) DO UPDATE SET
 -- name: put_state(participant, state)!
 UPDATE participants SET state = :state WHERE participant = :participant;
 
--- name: insert_facts(seq, event_id, fact_id, scope, type, participant, occurred_at, received_at, processed_at, message_id, idempotency_key, fingerprint, properties, warnings, effects)!
+-- name: insert_facts(seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id, message_id, idempotency_key, fingerprint, properties, warnings, effects, checksum)!
 INSERT INTO facts (
-    seq, event_id, fact_id, scope, type, participant, occurred_at, received_at, processed_at, message_id,
-    idempotency_key, fingerprint, properties, warnings, effects
+    seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id, message_id,
+    idempotency_key, fingerprint, properties, warnings, effects, checksum
 ) VALUES (
-    :seq, :event_id, :fact_id, :scope, :type, :participant, :occurred_at, :received_at, :processed_at, :message_id,
-    :idempotency_key, :fingerprint, :properties, :warnings, :effects
+    :seq, :scope, :type, :participant, :occurred_at, :received_at, :processed_at, :event_id, :fact_id, :message_id,
+    :idempotency_key, :fingerprint, :properties, :warnings, :effects, :checksum
 );
 
 -- name: put_cells(participant, cell, value)!

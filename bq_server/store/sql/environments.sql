@@ -19,13 +19,20 @@ SELECT count(*) FROM facts WHERE scope = (SELECT scopes.scope FROM scopes WHERE 
 SELECT count(*) FROM duplicates WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: facts_after(project, environment, seq, limit)
+-- But for those of erased participants, which are nobody's.
 SELECT * FROM fact_rows
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
+    AND participant_id <> ''
 ORDER BY seq LIMIT :limit;
 
 -- name: count_facts_until(project, environment, seq)$
+-- As `facts_after` tells them.
 SELECT count(*) FROM facts
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq <= :seq;
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq <= :seq
+    AND participant <> coalesce((
+        SELECT participants.participant FROM participants
+        WHERE participants.scope = facts.scope AND participants.participant_id = ''
+    ), 0);
 
 -- name: remove_oldest_facts(project, environment, limit)!
 DELETE FROM facts WHERE seq IN (

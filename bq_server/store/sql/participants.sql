@@ -37,8 +37,12 @@ WHERE participant = (
 ORDER BY occurred_at, seq;
 
 -- name: count_listeners(project, environment, listening)$
--- How many participants have a fact of any of these (fact type, after seq) pairs, given as JSON arrays in JSON.
-SELECT count(DISTINCT facts.participant) FROM json_each(:listening) AS pair
+-- How many participants have a fact of any of these (fact type, after seq) pairs, given as JSON arrays in JSON. Nobody,
+-- whose the facts of erased participants are, is none.
+SELECT count(DISTINCT nullif(facts.participant, (
+    SELECT participants.participant FROM participants
+    WHERE participants.scope = scopes.scope AND participants.participant_id = ''
+))) FROM json_each(:listening) AS pair
 CROSS JOIN scopes CROSS JOIN fact_types CROSS JOIN facts
 WHERE scopes.project = :project AND scopes.environment = :environment
     AND fact_types.scope = scopes.scope AND fact_types.fact_type = pair.value ->> 0

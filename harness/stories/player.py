@@ -3,12 +3,11 @@
 from typing import Any, Protocol
 
 from harness.client import Client, Refused, Unreachable
-from harness.stories import expecting
+from harness.stories import expectation_check
 from harness.stories.differences import table, unmatched, written
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.explaining import explain
+from harness.stories.explanation import explain
 from harness.stories.exported import read_export
-from harness.stories.hearing import Heard, hearing, wanted
 from harness.stories.manual import Manual, act, apply
 from harness.stories.outcomes import StoryFailure
 from harness.stories.routes import Rejected, StoryRoute
@@ -23,6 +22,7 @@ from harness.stories.scenario import (
     SetClock,
     Step,
 )
+from harness.stories.webhook_watch import Heard, hearing, wanted
 
 Json = dict[str, Any]
 
@@ -93,7 +93,7 @@ class Player:
             apply(self.client, self.scenario.game)
 
     def settle(self) -> Json:
-        """Wait until everything sent is settled; answers the totals of the environment."""
+        """Wait until everything sent is settled; returns the totals of the environment."""
         if self._totals is None:
             self._totals = self.client.drain()
         return self._totals
@@ -178,7 +178,7 @@ class Player:
         found: list[Rejected] = []
         self._guarded(index, None, lambda: found.append(self._route.send_batch(step.batch, wrong)))
         if found:
-            differences = list(expecting.of_rejections(step.rejected, found[0]))
+            differences = list(expectation_check.of_rejections(step.rejected, found[0]))
             if differences:
                 self.failures.append(self.failure(index, "not the events expected were rejected", table(differences)))
 
@@ -210,9 +210,9 @@ class Player:
     def _expect(self, index: int, step: Expect) -> None:
         totals, expected = self.settle(), step.expect
         if isinstance(expected, ExpectedParticipant):
-            differences = expecting.of_participant(self.client, expected)
+            differences = expectation_check.of_participant(self.client, expected)
         else:
-            differences = list(expecting.of_environment(self.client, expected, totals))
+            differences = list(expectation_check.of_environment(self.client, expected, totals))
         if differences:
             lines = table(differences)
             if isinstance(expected, ExpectedParticipant) and expected.participant not in self._explained:
@@ -221,7 +221,7 @@ class Player:
             self.failures.append(self.failure(index, "not as expected", lines))
         if isinstance(expected, ExpectedEnvironment) and expected.webhooks is not None:
             self.client.drain(webhooks=True)
-            lines = expecting.of_webhooks(expected.webhooks, self._heard.bodies())
+            lines = expectation_check.of_webhooks(expected.webhooks, self._heard.bodies())
             if lines:
                 self.failures.append(self.failure(index, "not the webhooks expected were told", lines))
 
@@ -238,7 +238,7 @@ class Player:
         except Refused as error:
             if refused is None:
                 raise Stopped(self.failure(index, f"was refused: {error}")) from None
-            differences = list(expecting.of_refusal(refused, error))
+            differences = list(expectation_check.of_refusal(refused, error))
             if differences:
                 self.failures.append(self.failure(index, f"was refused otherwise: {error}", table(differences)))
         except Unreachable as error:

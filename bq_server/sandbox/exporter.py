@@ -19,7 +19,7 @@ FORMAT = 1
 PAGE = 500
 
 
-class Exporting:
+class Exporter:
     """Writes environments out. Every method raises `StoreUnavailable`."""
 
     def __init__(self, database: Database, clocks: Clocks, version: str) -> None:

@@ -6,7 +6,7 @@ from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
-from bq_server.sandbox.drain import Settling
+from bq_server.sandbox.drain import Drain
 from bq_server.store import environments, games
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
@@ -15,20 +15,20 @@ FACTS = 10_000
 """Facts removed in one transaction: others wait for the store no longer than they would for a large batch."""
 
 
-class Resetting:
-    """Empties environments. Raises `Refusal` as `Settling` does; then little or nothing was removed."""
+class Resetter:
+    """Empties environments. Raises `Refusal` as `Drain` does; then little or nothing was removed."""
 
     def __init__(
         self,
         database: Database,
         backlog: Backlog,
-        settling: Settling,
+        drain: Drain,
         clocks: Clocks,
         resets: MutableMapping[Scope, int],
     ) -> None:
         self._database = database
         self._backlog = backlog
-        self._settling = settling
+        self._drain = drain
         self._clocks = clocks
         self._resets = resets
 
@@ -37,9 +37,9 @@ class Resetting:
 
         `seconds` is how long to wait for what was accepted before, so that nothing of it turns up afterwards.
         """
-        await self._settling.drain(scope, seconds)
+        await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be emptied now"):
-            dead = await self._settling.dead(scope)
+            dead = await self._drain.dead(scope)
             while not await self._remove(scope, game=game, keep_clock=keep_clock):
                 pass
             await self._backlog.forget_dead(dead)

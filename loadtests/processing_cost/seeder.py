@@ -1,7 +1,7 @@
 """Databases filled with facts to begin with, through the store's bulk writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any
@@ -41,7 +41,7 @@ class SeededPast:
     entries: list[NumberedEntry]
 
 
-class Seeding:
+class Seeder:
     """Fills one bench's database."""
 
     def __init__(self, bench: Bench, random: Random) -> None:
@@ -111,7 +111,7 @@ class Seeding:
             seq += 1
             seqs[fact.seq] = seq
             made = event(self._bench.ids, self._random, participant_id, fact.occurred_at)
-            made = replace(made, properties=fact.properties)
+            made = made._replace(properties=fact.properties)
             changes.facts.append(NewFact(seq, made, pack("evt", made.event_id), None, effects))
         changes.counts[participant_id] = len(own)
         changes.states[participant_id] = past.state

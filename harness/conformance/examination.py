@@ -11,7 +11,7 @@ from harness.conformance import authentication, batch, endpoints, idempotency, r
 from harness.conformance.conversation import Conversation, RecordedExchange
 from harness.conformance.outcomes import CannotRun, Failed, Unseen, printable
 from harness.conformance.statements import SYNC, Examination, Section, Statement, left_by
-from harness.selecting import selector
+from harness.selector import selector
 
 SECTIONS: Sequence[Section] = (
     endpoints.ENDPOINTS,
@@ -37,7 +37,7 @@ class ExaminationOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StatementResult:
     """One statement, examined."""
 
     statement: Statement
@@ -58,7 +58,7 @@ class ExaminationPlan:
     statements: list[Statement]
     leaves: int
     """How many facts a server that does right will have more."""
-    results: list[Result] = field(default_factory=list)
+    results: list[StatementResult] = field(default_factory=list)
 
     def count(self, outcome: ExaminationOutcome) -> int:
         """How many statements ended so."""
@@ -71,7 +71,7 @@ class ExaminationListener(Protocol):
     def planned(self, plan: ExaminationPlan) -> None:
         """Before anything is sent."""
 
-    def judged(self, result: Result) -> None:
+    def judged(self, result: StatementResult) -> None:
         """After each statement."""
 
 
@@ -181,7 +181,7 @@ def _advice(url: str, came: str) -> str:
     return ""
 
 
-def _judged(run: Examination, statements: Sequence[Statement]) -> Iterator[Result]:
+def _judged(run: Examination, statements: Sequence[Statement]) -> Iterator[StatementResult]:
     for statement in statements:
         began = time.monotonic()
         run.now = statement.name
@@ -192,4 +192,4 @@ def _judged(run: Examination, statements: Sequence[Statement]) -> Iterator[Resul
             outcome, failure = ExaminationOutcome.FAILED, failed
         except Unseen as unseen:
             outcome, remark = ExaminationOutcome.SKIPPED, str(unseen)
-        yield Result(statement, outcome, remark, failure, time.monotonic() - began)
+        yield StatementResult(statement, outcome, remark, failure, time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""An exported environment, laid into an empty one: its facts are processed again, in their order, by the same code."""
+"""Importing an environment into an empty one: its facts are processed again, in their order, by the same code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from bq_server.events import Event, Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.ingest.unavailable import unavailable
-from bq_server.processing.game_changes import Applying
+from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.processor import Processed, Processor
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.exported_environment import ExportedEnvironment, FactLine, ParticipantLine
-from bq_server.sandbox.reset import Resetting
+from bq_server.sandbox.resetter import Resetter
 from bq_server.store import environments, facts, participants
 from bq_server.store.database import Database
 from bq_server.store.participants import Participant
@@ -24,27 +24,27 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was laid into the environment."""
+    """What was imported."""
 
     facts: int
     participants: int
     game: bool
 
 
-class Importing:
-    """Lays stories into empty environments. Raises `Refusal`."""
+class Importer:
+    """Imports exported environments into empty ones. Raises `Refusal`."""
 
     def __init__(
-        self, database: Database, processor: Processor, applying: Applying, resetting: Resetting, ids: IdSource
+        self, database: Database, processor: Processor, game_changes: GameChanges, resetter: Resetter, ids: IdSource
     ) -> None:
         self._database = database
         self._processor = processor
-        self._applying = applying
-        self._resetting = resetting
+        self._game_changes = game_changes
+        self._resetter = resetter
         self._ids = ids
 
-    async def lay(self, scope: Scope, story: ExportedEnvironment, seconds: float) -> Imported:
-        """Process the story's facts in an environment that has none. A game in the story replaces the one in force.
+    async def run(self, scope: Scope, exported: ExportedEnvironment, seconds: float) -> Imported:
+        """Process the facts in an environment that has none. A game among the lines replaces the one in force.
 
         `seconds` is how long to wait for what was accepted before. Raises `Refusal` when the environment has facts.
         """
@@ -56,28 +56,28 @@ class Importing:
                     f"The environment has {held} facts, and an import needs an empty one: POST /sandbox/reset first."
                 )
                 raise Refusal(Code.NOT_EMPTY, detail)
-            await self._resetting.reset(scope, game=story.game is not None, seconds=seconds, keep_clock=True)
-            await self._put_participants(scope, story.participants)
-            if story.game is None:
-                await self._process(scope, story.facts)
+            await self._resetter.reset(scope, game=exported.game is not None, seconds=seconds, keep_clock=True)
+            await self._put_participants(scope, exported.participants)
+            if exported.game is None:
+                await self._process(scope, exported.facts)
             else:
-                await self._play(scope, story.game, story)
-        return Imported(len(story.facts), len(story.participants), story.game is not None)
+                await self._process_by_game(scope, exported.game, exported)
+        return Imported(len(exported.facts), len(exported.participants), exported.game is not None)
 
-    async def _play(self, scope: Scope, game: Game, story: ExportedEnvironment) -> None:
+    async def _process_by_game(self, scope: Scope, game: Game, exported: ExportedEnvironment) -> None:
         """Process the facts while each definition begins to count where it did."""
         done = 0
         try:
-            for boundary in sorted({0, *story.counts_after.values()}):
-                upto = min(boundary, len(story.facts))
-                await self._process(scope, story.facts[done:upto])
+            for boundary in sorted({0, *exported.counts_after.values()}):
+                upto = min(boundary, len(exported.facts))
+                await self._process(scope, exported.facts[done:upto])
                 done = upto
-                later = {key for key, count in story.counts_after.items() if count > boundary}
-                await self._applying.begin(scope, game, not_yet=later)
-            await self._process(scope, story.facts[done:])
+                later = {key for key, count in exported.counts_after.items() if count > boundary}
+                await self._game_changes.begin(scope, game, not_yet=later)
+            await self._process(scope, exported.facts[done:])
         except BaseException:
             # No definition may wait for facts that never come.
-            await self._applying.begin(scope, game, not_yet=())
+            await self._game_changes.begin(scope, game, not_yet=())
             raise
 
     async def _put_participants(self, scope: Scope, lines: Sequence[ParticipantLine]) -> None:

@@ -19,7 +19,7 @@ log = structlog.get_logger("bq_server")
 
 
 @dataclass(slots=True)
-class Running:
+class ServerState:
     """What the lifespan found out, for the banner and for whoever started the app. Filled in while it starts."""
 
     new_key: str | None = None

@@ -1,7 +1,7 @@
 """The history held against the facts: every acknowledged event is one fact with exactly what was sent."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Evidence:
     started: int = 0
     """The start of the run, in microseconds."""
     ended: int = 0
+    is_told_lost: Callable[[str], bool] = lambda _: False
+    """Whether the server says of a message id that it was lost with the stream."""
 
 
 @dataclass(slots=True)
@@ -131,6 +133,9 @@ def _judge_event(
 
     if acknowledged:
         ledger.duplicates_refused += len(acknowledged) - max(1, len(facts))
+        if not facts and all(evidence.is_told_lost(_id_for(each, event)) for each in acknowledged):
+            ledger.destroyed += 1
+            return
         if not facts:
             find(Kind.LOST)
     elif facts:

@@ -8,7 +8,7 @@ from typing import Any
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from harness.client import Client
 from harness.stories.manual import Manual, participant_of
-from harness.stories.playing import Player
+from harness.stories.player import Player
 from harness.stories.routes import ByStream, Rejected
 from harness.stories.scenario import BatchOfEvents, Send, Step
 

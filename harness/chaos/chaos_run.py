@@ -14,14 +14,14 @@ from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
 from harness.chaos import clients, game, history, oracle, schedule, webhooks
-from harness.chaos.breaking_off import complete
 from harness.chaos.clients import Traffic
+from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
 from harness.chaos.game import DAY, EXPLICIT
 from harness.chaos.history import MOST_PARTICIPANTS
-from harness.chaos.judging import Evidence, Judged, count, judge
+from harness.chaos.interruption import complete
 from harness.chaos.ledger import ChaosLedger, Kind
-from harness.chaos.options import Options
+from harness.chaos.options import DESTRUCTIONS, Options
 from harness.client import NOT_FOUND, Client, Refused, Unreachable
 from harness.private_server import PrivateServer
 
@@ -55,7 +55,7 @@ def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = 
     now and then. Raises `ServerFailed` when the server doesn't start at all, and `RuntimeError` when this machine's
     SQLite must not be used.
     """
-    if "slow-disk" in options.faults:
+    if {"slow-disk", *DESTRUCTIONS} & set(options.faults):
         sqlite()
     flags = ("--webhook-retry-seconds", webhooks.RETRY_SECONDS)
     with webhooks.receiving() as told, PrivateServer(options.keep, command=command, flags=flags) as server:
@@ -72,6 +72,8 @@ class _Storm:
     started: int
     attempts: list[clients.Attempt]
     windows: list[FaultWindow]
+    lost: int
+    """How many events the server has said were lost."""
     broken_off: str = ""
 
 
@@ -86,6 +88,7 @@ class _Run:
         start = _now()
         self._document = game.document(start, options.seconds)
         self._history = history.make(options, start)
+        self._destroys = any(fault in DESTRUCTIONS for fault in options.faults)
 
     def to_its_end(self) -> ChaosLedger:
         """Prepare, send, wait until all is settled, and compare."""
@@ -94,6 +97,7 @@ class _Run:
             prepared = self._prepare(client)
             storm = complete(self._storm())
             ledger.broken_off = storm.broken_off
+            ledger.told_lost = storm.lost
             ledger.recovery_seconds = max((each.ready_after for each in storm.windows), default=0.0)
             try:
                 if not ledger.broken_off:
@@ -112,7 +116,7 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Put the game in force, and tell the time zones and enrolments; answers the facts that these are."""
+        """Put the game in force, and tell the time zones and enrolments; returns the facts that these are."""
         client.apply(self._document)
         self._endpoint_id = webhooks.subscribe(client, self._told)
         for number, participant_id in enumerate(history.participants(self._options)):
@@ -136,7 +140,7 @@ class _Run:
                 both.create_task(injector.run(schedule.plan(options)))
         except* NotRecovered as errors:
             broken_off = str(_first(errors))
-        return _Storm(started, traffic.attempts, injector.windows, broken_off)
+        return _Storm(started, traffic.attempts, injector.windows, injector.lost, broken_off)
 
     def _drain(self, client: Client) -> None:
         self._tell("waiting until everything accepted is a fact")
@@ -152,8 +156,16 @@ class _Run:
 
     def _compare(self, client: Client, storm: _Storm, prepared: list[dict[str, Any]]) -> None:
         facts = client.facts(limit=1000)
+
+        def is_told_lost(message_id: str) -> bool:
+            found = client.request("GET", f"/ingest/messages/{message_id}").json()
+            return bool(found.get("status") == "lost")
+
         evidence = Evidence(
-            self._history, storm.attempts, storm.windows, facts, prepared, started=storm.started, ended=_now()
+            *(self._history, storm.attempts, storm.windows, facts, prepared),
+            started=storm.started,
+            ended=_now(),
+            is_told_lost=is_told_lost if self._destroys else lambda _: False,
         )
         judged = judge(evidence, self._ledger)
         self._compare_messages(client, judged)
@@ -175,6 +187,8 @@ class _Run:
         for message_id, event, fact in chosen.sample(judged.messages, min(MOST_MESSAGES, len(judged.messages))):
             answer = client.request("GET", f"/ingest/messages/{message_id}")
             said = answer.json()
+            if self._destroys and said.get("status") == "lost":
+                continue  # another message of the event became the fact
             if said.get("status") not in ("processed", "duplicate") or said.get("fact_id") != fact["fact_id"]:
                 self._ledger.find(
                     Kind.ALTERED,

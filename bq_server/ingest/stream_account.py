@@ -20,14 +20,14 @@ from bq_server.store.losses import Known, Loss
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.counts import Counts, StreamCounts, Totals
 
-log = structlog.get_logger("bq_server.ingest.accounting")
+log = structlog.get_logger("bq_server.ingest.stream_account")
 
 LOOK_SECONDS = 1.0
 
 ADVICE = "see what happened to the stream server, then say `bq-server doctor --acknowledge`"
 
 
-class Accounting:
+class StreamAccount:
     """Looks at the stream every second. `start` comes before the consumer and the writer do anything.
 
     Each place where a stream was used has an account of its own: what waits elsewhere is not lost.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from harness.conformance.examining import ExaminationOutcome, ExaminationPlan, Result
+from harness.conformance.examination import ExaminationOutcome, ExaminationPlan, StatementResult
 
 _STYLES = {
     ExaminationOutcome.PASSED: "green",
@@ -33,7 +33,7 @@ class Lines:
         self._print(f"{plan.url}: {len(plan.statements)} statements of the Events API, seed {plan.seed}")
         self._print(f"It will keep {plan.leaves} facts of participants and events named {plan.prefix}...", "dim")
 
-    def judged(self, result: Result) -> None:
+    def judged(self, result: StatementResult) -> None:
         """Say how it went with one statement."""
         statement = result.statement
         if statement.section != self._section:
@@ -121,6 +121,6 @@ def write_junit(plan: ExaminationPlan, file: Path) -> None:
     file.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _told(result: Result) -> dict[str, str]:
+def _told(result: StatementResult) -> dict[str, str]:
     failure = result.failure
     return {} if failure is None else {"sent": failure.sent, "expected": failure.expected, "came": failure.came}

@@ -1,0 +1,233 @@
+"""`/api/v1/admin/participants`: a person's rights, by whoever has the scope `admin`."""
+
+from collections.abc import AsyncIterator
+
+from pydantic_core import from_json
+from starlette.responses import Response
+
+from bq_server.api.call import Call
+from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.participant_view import ranks_now
+from bq_server.api.request_parser import RequestParser
+from bq_server.api.resources.dead_letters import dead_letter_answer
+from bq_server.api.resources.facts import fact_answer
+from bq_server.api.resources.participant_state import transaction_answer
+from bq_server.api.schemas.participant_state import StateAnswer
+from bq_server.api.schemas.personal_data import (
+    ERASE_BODY,
+    EXPORT_BODY,
+    CleanedUpAnswer,
+    CleanUpIn,
+    ErasedAnswer,
+    EraseIn,
+    ExportIn,
+    PersonalDataAnswer,
+    PersonalDelivery,
+    PersonalFact,
+    PersonalMessage,
+    PersonalPlace,
+    PersonalProfile,
+)
+from bq_server.api.spooled import spooled
+from bq_server.clock import Clocks
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.events import Event
+from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier
+from bq_server.ingest.dead_letters import ScopedDeadLetters
+from bq_server.moments import format_timestamp
+from bq_server.privacy.eraser import Eraser, unknown
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.recorded_effects import shown, told
+from bq_server.refusals import Code
+from bq_server.sandbox.drain import Drain
+from bq_server.store import erasures, ledger, participants, state
+from bq_server.store.database import Connection, Database
+from bq_server.store.participants import Participant
+
+PATH = "/api/v1/admin/participants"
+TAG = "Personal data"
+FACTS = 500
+"""Facts read at a time."""
+
+
+class PersonalDataResource:
+    """Tells everything that is kept of one participant, and erases it."""
+
+    def __init__(
+        self,
+        database: Database,
+        games: Games,
+        drain: Drain,
+        dead_letters: ScopedDeadLetters,
+        eraser: Eraser,
+        clocks: Clocks,
+        parser: RequestParser,
+    ) -> None:
+        self._database = database
+        self._games = games
+        self._drain = drain
+        self._dead_letters = dead_letters
+        self._eraser = eraser
+        self._clocks = clocks
+        self._parser = parser
+
+    @operation(
+        "POST",
+        f"{PATH}/export",
+        TAG,
+        {200: DocumentedAnswer(PersonalDataAnswer, "Everything there is.")},
+        scope="admin",
+        body=ExportIn,
+        body_example=EXPORT_BODY,
+        codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE),
+    )
+    async def export(self, call: Call) -> Response:
+        """Everything that is kept of one participant."""
+        sent, _ = await self._parser.model(call, ExportIn)
+        return await spooled(self._document(call, sent.participant_id), "application/json")
+
+    @operation(
+        "POST",
+        f"{PATH}/erase",
+        TAG,
+        {200: DocumentedAnswer(ErasedAnswer, "The participant is gone.")},
+        scope="admin",
+        body=EraseIn,
+        body_example=ERASE_BODY,
+        codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE, Code.NOT_DRAINED),
+    )
+    async def erase(self, call: Call) -> Response:
+        """Erase a participant: name, profile, state, and all that facts say of them."""
+        sent, _ = await self._parser.model(call, EraseIn)
+        erased = await self._eraser.erase(call.scope, sent.participant_id, sent.timeout_ms / 1000)
+        call.record("participant_erased", facts=erased.facts, dead_letters=erased.dead_letters)
+        cleaned = await self._eraser.clean_up() if sent.clean_up else None
+        return json_response(
+            ErasedAnswer(
+                facts=erased.facts,
+                dead_letters=erased.dead_letters,
+                database_clean=cleaned is not None,
+                stream_clean=cleaned is not None and cleaned.stream,
+            )
+        )
+
+    @operation(
+        "POST",
+        f"{PATH}/clean-up",
+        TAG,
+        {200: DocumentedAnswer(CleanedUpAnswer, "The files are clean.")},
+        scope="admin",
+        body=CleanUpIn,
+        body_example={},
+        codes=(Code.STREAM_UNAVAILABLE,),
+    )
+    async def clean_up(self, call: Call) -> Response:
+        """Take what is left of erased participants out of the files."""
+        await self._parser.model(call, CleanUpIn)
+        cleaned = await self._eraser.clean_up()
+        call.record("erasures_cleaned_up", erasures=cleaned.erasures)
+        return json_response(CleanedUpAnswer(erasures=cleaned.erasures, stream_clean=cleaned.stream))
+
+    async def _document(self, call: Call, participant_id: str) -> AsyncIterator[bytes]:
+        """The answer in pieces: there may be any number of facts."""
+        scope = call.scope
+        # In this order nothing is missed that settles meanwhile; it may then be told twice.
+        waiting = await self._drain.waiting(scope, participant_id)
+        letters = await self._dead_letters.of_participant(scope, participant_id)
+        async with self._database.read() as connection, state.snapshot(connection):
+            known = await participants.find(connection, scope, participant_id)
+            reference = await participants.reference(connection, scope, participant_id)
+            if reference is None and not waiting and not letters:
+                raise unknown(scope)
+            answer = PersonalDataAnswer(
+                participant_id=participant_id,
+                environment=scope.environment,
+                exported_at=format_timestamp(self._clocks.now(scope)),
+                profile=None if known is None else _profile(known),
+                state=None if known is None else await self._state(connection, call, known),
+                places=[] if reference is None else await self._places(connection, reference, call),
+                transactions=[]
+                if reference is None
+                else [transaction_answer(each.entry) for each in await ledger.whole(connection, reference)],
+                waiting=[_message(each) for each in waiting],
+                dead_letters=[each for each in map(dead_letter_answer, letters) if each is not None],
+                webhook_deliveries=[
+                    PersonalDelivery(
+                        delivery_id=each.delivery_id,
+                        endpoint_id=each.endpoint_id,
+                        event_type=each.event_type,
+                        fact_id=each.fact_id,
+                        created_at=format_timestamp(each.created_at),
+                        state=each.state,
+                    )
+                    for each in await erasures.deliveries_of(connection, scope, participant_id)
+                ],
+                facts=[],
+            )
+            head = answer.model_dump_json(by_alias=True).encode()
+            yield head.removesuffix(b"]}")
+            if reference is not None:
+                async for piece in _facts(connection, reference):
+                    yield piece
+            yield b"]}"
+
+    async def _state(self, connection: Connection, call: Call, known: Participant) -> StateAnswer:
+        game = await self._games.of(connection, call.scope)
+        cells = await state.cells(connection, call.scope, known.participant_id)
+        now = self._clocks.now(call.scope)
+        return StateAnswer(
+            participant_id=known.participant_id,
+            total_events=known.total_events,
+            points=read_points(cells),
+            tier=read_tier(game, cells),
+            badges=read_badges(game, cells),
+            streaks=read_streaks(game, cells, now),
+            challenges=read_challenges(game, cells, now),
+            leaderboards=await ranks_now(connection, call, game, known.participant_id, now),
+        )
+
+    async def _places(self, connection: Connection, reference: int, call: Call) -> list[PersonalPlace]:
+        game = await self._games.of(connection, call.scope)
+        boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
+        places = await state.places_of(connection, reference, "", boards)
+        return [
+            PersonalPlace(
+                board=each.board,
+                window=each.window,
+                period=each.period,
+                score=each.score or 0,
+                reached_at=None if each.reached_at is None else format_timestamp(each.reached_at),
+            )
+            for each in places.values()
+        ]
+
+
+async def _facts(connection: Connection, reference: int) -> AsyncIterator[bytes]:
+    slices = TimeSlices()
+    comma = b""
+    async for fact, effects in erasures.facts_with_effects(connection, reference, FACTS):
+        await slices.give_way()
+        caused = [shown(each) for each in told(fact, effects)]
+        yield comma + PersonalFact(**fact_answer(fact).model_dump(), effects=caused).model_dump_json().encode()
+        comma = b","
+
+
+def _profile(known: Participant) -> PersonalProfile:
+    return PersonalProfile(
+        display_name=known.display_name,
+        avatar_url=known.avatar_url,
+        attributes=from_json(known.attributes),
+        created_at=format_timestamp(known.created_at),
+    )
+
+
+def _message(event: Event) -> PersonalMessage:
+    return PersonalMessage(
+        message_id=event.message_id or "",
+        event_id=event.event_id,
+        event_name=event.event_name,
+        properties=from_json(event.properties),
+        occurred_at=format_timestamp(event.occurred_at),
+        received_at=format_timestamp(event.received_at),
+        idempotency_key=event.idempotency_key,
+    )

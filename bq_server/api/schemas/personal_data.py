@@ -1,0 +1,120 @@
+"""Schemas of `/api/v1/admin/participants`: a person's rights. Names stand in bodies, because paths are logged."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bq_server.api.schemas.dead_letters import DeadLetterAnswer
+from bq_server.api.schemas.facts import FactAnswer
+from bq_server.api.schemas.participant_state import StateAnswer, TransactionAnswer
+from bq_server.api.schemas.sandbox import Milliseconds
+from bq_server.api.schemas.values import Moment
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExportIn(_Body):
+    """Whose data."""
+
+    participant_id: str = Field(min_length=1, max_length=255, strict=True)
+
+
+class EraseIn(_Body):
+    """Who is erased."""
+
+    participant_id: str = Field(min_length=1, max_length=255, strict=True)
+    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until what was accepted is settled.")
+    clean_up: bool = Field(
+        True, strict=True, description="Whether the files are written anew at once; else do it with `clean-up`."
+    )
+
+
+class CleanUpIn(_Body):
+    """Nothing more is to be said."""
+
+
+class PersonalProfile(BaseModel):
+    """What was said of the participant by hand."""
+
+    display_name: str | None
+    avatar_url: str | None
+    attributes: dict[str, Any]
+    created_at: Moment
+
+
+class PersonalFact(FactAnswer):
+    """A fact with what it caused."""
+
+    effects: list[dict[str, Any]]
+
+
+class PersonalPlace(BaseModel):
+    """A place in a ranking."""
+
+    board: str = Field(description="`leaderboard/<code>` or `challenge/<code>`.")
+    window: str
+    period: str
+    score: float | int
+    reached_at: Moment | None
+
+
+class PersonalMessage(BaseModel):
+    """An event that was accepted and is not a fact yet."""
+
+    message_id: str
+    event_id: str
+    event_name: str
+    properties: dict[str, Any]
+    occurred_at: Moment
+    received_at: Moment
+    idempotency_key: str | None
+
+
+class PersonalDelivery(BaseModel):
+    """What a webhook endpoint was told, or is to be told."""
+
+    delivery_id: str
+    endpoint_id: str
+    event_type: str
+    fact_id: str | None
+    created_at: Moment
+    state: str
+
+
+class PersonalDataAnswer(BaseModel):
+    """Everything that is kept of one participant."""
+
+    participant_id: str
+    environment: str
+    exported_at: Moment
+    profile: PersonalProfile | None = Field(description="Null for one whom no event has named yet.")
+    state: StateAnswer | None = Field(description="What the facts came to.")
+    places: list[PersonalPlace] = Field(description="Every period of every window.")
+    transactions: list[TransactionAnswer] = Field(description="The points ledger, in the order written.")
+    waiting: list[PersonalMessage] = Field(description="What was accepted and is not a fact yet.")
+    dead_letters: list[DeadLetterAnswer]
+    webhook_deliveries: list[PersonalDelivery]
+    facts: list[PersonalFact] = Field(description="In the order of event time.")
+
+
+class ErasedAnswer(BaseModel):
+    """The participant is gone."""
+
+    erased: bool = True
+    facts: int = Field(description="Facts that belong to nobody now.")
+    dead_letters: int
+    database_clean: bool = Field(description="Whether nothing is left in the database's files.")
+    stream_clean: bool = Field(description="Whether nothing is left in the stream server's append-only file.")
+
+
+class CleanedUpAnswer(BaseModel):
+    """Of nobody who was erased anything is left in the database's files."""
+
+    erasures: int = Field(description="Those of which something may have been left.")
+    stream_clean: bool = Field(description="Whether nothing is left in the stream server's append-only file.")
+
+
+EXPORT_BODY = {"participant_id": "user_123"}
+ERASE_BODY = {"participant_id": "user_123"}

@@ -1,0 +1,95 @@
+"""Hits as a course takes them: in the order of their moments, among those that it has kept."""
+
+from collections.abc import Sequence
+
+from bq_server.game.effects import Verdict
+from bq_server.game.facts import Moment
+from bq_server.game.mechanics.insertions import insert, met_later
+from bq_server.game.mechanics.measures import Amount, Hit
+from bq_server.game.mechanics.ordered_quest import Course
+from bq_server.game.mechanics.quests import Parts
+
+ENROLMENT = -1
+"""The part of a reading that is an enrolment."""
+
+
+def take(story: Sequence[Hit], course: Course) -> dict[tuple[str, int], Verdict]:
+    """Take hits into a course; what each part of each fact came to. The past must be there, see `fits`."""
+    verdicts: dict[tuple[str, int], Verdict] = {}
+    entries: list[tuple[Moment, Parts]] = []
+    fact_ids: dict[Moment, str] = {}
+    for hit in story:
+        if enrols(hit):
+            course.enrol(hit.fact.moment)
+        elif amounts := amounts_of(hit):
+            entries.append((hit.fact.moment, amounts))
+            fact_ids[hit.fact.moment] = hit.fact.fact_id
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        moment, parts = entries.pop(0)
+        found = _inserted(course, moment, parts)
+        if found is None:
+            raise ValueError(f"the step needs the past of {story[0].fact.participant_id}, see Plan.requests")
+        verdicts.update({(fact_ids[moment], part): verdict for part, verdict in found})
+    if course.tip.complete:
+        if entries and course.rolling is not None and not course.explicit:
+            course.enrol(entries[0][0])
+        verdicts.update(
+            {(fact_ids[moment], part): "already_complete" for moment, parts in entries for part, _ in parts}
+        )
+    else:
+        for moment, part, verdict in _push(course, entries):
+            if moment in fact_ids:
+                verdicts[fact_ids[moment], part] = verdict
+    return verdicts
+
+
+def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
+    if course.is_before_entry(moment):
+        return [(part, "not_enrolled") for part, _ in parts]
+    return insert(course, moment, parts)
+
+
+def fits(hits: Sequence[Hit], course: Course) -> bool:
+    """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
+    entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := amounts_of(hit))]
+    while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
+        if _inserted(course, *entries.pop(0)) is None:
+            return False
+    if not entries or course.tip.complete or not course.may_fall(parts for _, parts in entries):
+        return True
+    before = list(course.tip.done)
+    _push(course, entries)
+    return not met_later(before, course.tip.done)
+
+
+def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
+    """Take facts from after the base, in order, among those of the tail."""
+    entries = list(entries)
+    if entries and course.end is not None and entries[0][0] < course.end:
+        entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
+    return [(moment, part, verdict) for moment, parts in entries for part, verdict in course.push(moment, parts)]
+
+
+def earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
+    """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
+    moments = [hit.fact.moment for hit in hits if amounts_of(hit)]
+    return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
+
+
+def is_late(hits: Sequence[Hit], newest: Moment | None) -> bool:
+    """Whether one of the hits comes before the newest that has counted; no two facts share a moment."""
+    return newest is not None and hits[0].fact.moment < newest
+
+
+def amounts_of(hit: Hit) -> list[tuple[int, Amount]]:
+    """The parts that the fact counts for, and how much."""
+    return [
+        (reading.part, reading.amount)
+        for reading in hit.readings
+        if reading.verdict == "matched" and reading.part != ENROLMENT
+    ]
+
+
+def enrols(hit: Hit) -> bool:
+    """Whether the fact is an enrolment that counts."""
+    return any(reading.part == ENROLMENT and reading.verdict == "matched" for reading in hit.readings)

@@ -1,0 +1,49 @@
+"""The facts that hold idempotency keys already: the authority on what is a repeat, for ever."""
+
+import asyncio
+from collections.abc import Sequence
+
+from bq_server.concurrency.group_commit import GroupCommit
+from bq_server.events import Event, Scope
+from bq_server.store import facts
+from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.facts import StoredFact
+
+LOOK_SECONDS = 0.25
+"""How long an event on its way into the stream waits for the store to tell whether its key is known."""
+
+
+class KnownFacts:
+    """Looks facts up by key. Lookups that come while one is under way share the next. Raises `StoreUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lookups: GroupCommit[tuple[Scope, str], StoredFact | None] = GroupCommit(
+            self._look_up, group_weight=1_000, waiting_weight=100_000
+        )
+
+    async def of(self, events: Sequence[Event]) -> list[StoredFact | None]:
+        """For each event the fact that holds its idempotency key."""
+        keyed = [(event.scope, event.idempotency_key) for event in events if event.idempotency_key is not None]
+        if not keyed:
+            return [None] * len(events)
+        found = dict(zip(keyed, await asyncio.gather(*[self._lookups.submit(key) for key in keyed]), strict=True))
+        return [found.get((event.scope, event.idempotency_key or "")) for event in events]
+
+    async def soon(self, events: Sequence[Event]) -> list[StoredFact | None]:
+        """As `of`, or `StoreUnavailable` when it takes longer than an event on its way in may wait."""
+        looking = asyncio.ensure_future(self.of(events))
+        done, _ = await asyncio.wait([looking], timeout=LOOK_SECONDS)
+        if not done:
+            looking.cancel()  # its look goes on, with those of others
+            raise StoreUnavailable(f"it does not answer within {LOOK_SECONDS:g} s")
+        return looking.result()
+
+    async def close(self) -> None:
+        """Take no more lookups and finish those under way."""
+        await self._lookups.close()
+
+    async def _look_up(self, keys: Sequence[tuple[Scope, str]]) -> list[StoredFact | None]:
+        async with self._database.read_for_intake() as connection:
+            found = await facts.by_keys(connection, set(keys))
+        return [found.get(key) for key in keys]

@@ -1,0 +1,1 @@
+"""A person's rights: everything that is kept of a participant, told or taken out for good."""

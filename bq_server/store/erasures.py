@@ -1,0 +1,117 @@
+"""A person's rights in the database: all that is kept of a participant, and taking it out for good.
+
+An erased participant's facts stay as facts of nobody, with their type and their times alone: what was sent adds up as
+before, and a message that is delivered again is still known by its event id. Nobody's name is the empty string, which
+no event can carry and which comes before every name, so that whoever goes through the participants passes it over.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.events import Scope
+from bq_server.store import checksums
+from bq_server.store.database import Connection
+from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
+from bq_server.store.queries import load
+from bq_server.store.references import References
+
+_queries = load("erasures")
+_writing = load("erasures", "sqlite3")
+
+NOBODY = ""
+"""Whose the facts of erased participants are."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDelivery:
+    """What a webhook endpoint was told, or is to be told, of a participant."""
+
+    delivery_id: str | None
+    """None before its turn to be sent has come."""
+    endpoint_id: str
+    event_type: str
+    fact_id: str | None
+    created_at: int
+    """Microseconds since the epoch, UTC."""
+    state: str
+
+
+async def keys_of(connection: Connection, participant: int, limit: int) -> list[str]:
+    """The idempotency keys of the facts that `strip` would take next."""
+    rows = _queries.facts_to_strip(connection, participant=participant, limit=limit)
+    return [row[-1] async for row in rows if row[-1] is not None]
+
+
+async def strip(connection: Connection, scope: Scope, participant: int, limit: int) -> int:
+    """Make at most so many of the participant's facts nobody's, in a transaction; answer how many."""
+    return await connection.run(lambda writing: _strip(writing, connection.references, scope, participant, limit))
+
+
+def _strip(connection: Any, references: References, scope: Scope, participant: int, limit: int) -> int:
+    own = references.scope(connection, scope)
+    _writing.add_nobody(connection, scope=own)
+    nobody = _writing.nobody(connection, scope=own)
+    rows = list(_writing.facts_to_strip(connection, participant=participant, limit=limit))
+    _writing.strip_facts(connection, [{"seq": row[0], "participant": nobody} for row in rows])
+    checksums.renew(connection, [row[0] for row in rows])
+    fact_ids = json.dumps([fact_id_of(row[1], row[2]) for row in rows])
+    _writing.remove_warnings(connection, **scope._asdict(), fact_ids=fact_ids)
+    return len(rows)
+
+
+async def remove(
+    connection: Connection, scope: Scope, participant_id: str, participant: int | None, *, facts: int, now: int
+) -> None:
+    """Take out all that is kept of a participant beside facts; remember that somebody was erased, but not whom."""
+    own = scope._asdict() | {"participant_id": participant_id}
+    for query in (
+        _queries.remove_tries,
+        _queries.remove_deliveries,
+        _queries.remove_announcements,
+        _queries.remove_watched_streaks,
+        _queries.step_back,
+    ):
+        await query(connection, **own)
+    await _queries.recount_waiting(connection, **scope._asdict())
+    if participant is not None:
+        for query in (
+            _queries.remove_cells,
+            _queries.remove_ledger,
+            _queries.remove_standings,
+            _queries.remove_participant,
+        ):
+            await query(connection, participant=participant)
+    await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
+
+
+async def uncleaned(connection: Connection) -> list[int]:
+    """The numbers of the erasures of which files may still hold something."""
+    return [row[0] async for row in _queries.open_erasures(connection)]
+
+
+async def put_cleaned(connection: Connection, until: int, now: int) -> None:
+    """Remember that nothing is left in the files of erasures up to this one."""
+    await _queries.put_cleaned(connection, until=until, cleaned_at=now)
+
+
+async def facts_with_effects(
+    connection: Connection, participant: int, page: int
+) -> AsyncIterator[tuple[StoredFact, str | None]]:
+    """A participant's facts in the order of the fold, each with what it caused as it is packed."""
+    at, seq = EARLIEST, 0
+    while True:
+        rows = _queries.facts_with_effects(connection, participant=participant, occurred_at=at, seq=seq, limit=page)
+        found = [(fact_of(row), row[-1]) async for row in rows]
+        for each in found:
+            yield each
+        if len(found) < page:
+            return
+        at, seq = found[-1][0].occurred_at, found[-1][0].seq
+
+
+async def deliveries_of(connection: Connection, scope: Scope, participant_id: str) -> list[KeptDelivery]:
+    """What webhook endpoints were told of a participant, or are to be told."""
+    rows = _queries.deliveries_of(connection, **scope._asdict(), participant_id=participant_id)
+    return [KeptDelivery(*row) async for row in rows]

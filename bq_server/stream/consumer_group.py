@@ -1,0 +1,111 @@
+"""The commands by which a consumer reads the stream, takes over what others left, and takes out what is settled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as redis
+
+from bq_server.stream.counts import SETTLED, make_group
+from bq_server.stream.entries import StreamEntry
+from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
+
+BATCH = 100
+"""Most messages of one command: what takes the event loop's time stays short."""
+
+BLOCK_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEntry:
+    """A message that was delivered to some consumer and not acknowledged."""
+
+    message_id: str
+    consumer: str
+    deliveries: int
+
+
+class ConsumerGroup:
+    """The group as one of its consumers uses it, whose name must be new with every start of the server.
+
+    Every method raises `redis.RedisError`.
+    """
+
+    def __init__(self, client: redis.Redis, keys: StreamKeys, name: str) -> None:
+        self._client = client
+        self._keys = keys
+        self._name = name
+
+    async def make(self) -> bool:
+        """Make the group where there is none; returns whether it was made."""
+        return await make_group(self._client, self._keys)
+
+    async def read(self, *, block: bool) -> list[StreamEntry]:
+        """The next messages that were delivered to nobody; with `block`, wait for some for `BLOCK_MILLISECONDS`."""
+        wait = BLOCK_MILLISECONDS if block else None
+        events: Any = {self._keys.events: ">"}
+        reply: Any = await self._client.xreadgroup(GROUP, self._name, events, count=BATCH, block=wait)
+        return [_entry(*entry) for entry in reply[0][1]] if reply else []
+
+    async def pending(self, after: str | None) -> list[PendingEntry]:
+        """A page of what was delivered and not acknowledged, in the order of the ids, from the one after `after`."""
+        start = "-" if after is None else f"({after}"
+        found: Any = await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=BATCH)
+        return [
+            PendingEntry(each["message_id"].decode(), each["consumer"].decode(), each["times_delivered"])
+            for each in found
+        ]
+
+    async def take_over(self, pending: Sequence[PendingEntry]) -> list[StreamEntry]:
+        """These messages, now this consumer's.
+
+        Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
+        """
+        foreign: list[Any] = [each.message_id for each in pending if each.consumer != self._name]
+        if foreign:
+            await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
+        return await self.fetch([each.message_id for each in pending])
+
+    async def fetch(self, message_ids: Sequence[str]) -> list[StreamEntry]:
+        """These messages; one that is in the stream no more is acknowledged."""
+        if not message_ids:
+            return []
+        async with self._client.pipeline(transaction=False) as pipe:
+            for message_id in message_ids:
+                pipe.xrange(self._keys.events, message_id, message_id)
+            found: Any = await pipe.execute()
+        gone = [message_id for message_id, entries in zip(message_ids, found, strict=True) if not entries]
+        if gone:
+            await self._client.xack(self._keys.events, GROUP, *gone)
+        return [_entry(*entries[0]) for entries in found if entries]
+
+    async def reset_deliveries(self, entries: Sequence[StreamEntry]) -> None:
+        """Count their deliveries from nothing: a process that ends while they wait doesn't end of them."""
+        ids: list[Any] = [entry.message_id for entry in entries]
+        await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
+
+    async def remove(self, entries: Sequence[StreamEntry]) -> int:
+        """Take settled messages out of the stream in one step; returns how many were settled in all."""
+        ids = [entry.message_id for entry in entries]
+        letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.xack(self._keys.events, GROUP, *ids)
+            pipe.xdel(self._keys.events, *ids)
+            if letters:
+                pipe.hdel(self._keys.dead, *letters)
+            pipe.hincrby(self._keys.counts, SETTLED, len(ids))
+            settled: int = (await pipe.execute())[-1]
+            return settled
+
+    async def remove_idle_consumers(self) -> None:
+        """Remove the consumers of earlier starts to whom nothing is delivered any more."""
+        consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
+        for consumer in consumers:
+            name = consumer["name"].decode()
+            if name != self._name and consumer["pending"] == 0:
+                await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
+
+
+def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:
+    letter_id = fields.get(LETTER_FIELD)
+    return StreamEntry(message_id.decode(), fields.get(FIELD, b""), letter_id.decode() if letter_id else None)

@@ -1,0 +1,46 @@
+"""Messages that could not be processed when they were tried, and wait in the stream for another try."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bq_server.clock import Clock
+from bq_server.moments import SECOND
+from bq_server.stream.entries import NotNow
+
+
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    """Times are microseconds since the epoch, UTC."""
+
+    due: int
+    put_off_at: int
+
+
+class DeferredMessages:
+    """Remembers, by message id, when each is to be tried again. They stay pending in the stream."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: dict[str, _Deferred] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._waiting
+
+    def put_off(self, message_id: str, result: NotNow) -> None:
+        """Have a message tried again after the time that its result gives."""
+        now = self._clock()
+        self._waiting[message_id] = _Deferred(now + round(result.seconds * SECOND), now)
+
+    def due(self, limit: int) -> list[str]:
+        """At most so many of those that are to be tried again by now, the ones put off first before the others."""
+        now = self._clock()
+        # A clock that was set back makes nobody wait for it to come round.
+        return [name for name, each in self._waiting.items() if not each.put_off_at <= now < each.due][:limit]
+
+    def discard(self, message_ids: Iterable[str]) -> None:
+        """Forget these, if they are there."""
+        for message_id in message_ids:
+            self._waiting.pop(message_id, None)

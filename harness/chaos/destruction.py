@@ -1,0 +1,53 @@
+"""Taking accepted events out of the stream, as somebody else would, and hearing of it from the server."""
+
+import asyncio
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from bq_server.runtime.frozen import own_command, own_environment
+
+SOCKET = Path("stream", "valkey.sock")
+"""In the data directory."""
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "trim-stream": ("XTRIM", "bq:events", "MAXLEN", "0"),
+    "flush-stream": ("FLUSHALL",),
+}
+
+SECONDS = 10.0
+
+_LOST = re.compile(r"(\d+) accepted events? (?:is|are) lost")
+
+
+async def command(data_dir: Path, kind: str) -> bool:
+    """Have the embedded stream server do what destroys; whether it could be asked."""
+    words = COMMANDS[kind]
+    request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+    try:
+        async with asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_unix_connection(str(data_dir / SOCKET))
+            try:
+                writer.write(request.encode())
+                answer = await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return answer[:1] in (b":", b"+")
+
+
+def lost(told: str) -> int:
+    """How many events a text of the server says are lost."""
+    return sum(int(number) for number in _LOST.findall(told))
+
+
+def acknowledge(data_dir: Path) -> str:
+    """Tell the server that its losses are known; what it says of them."""
+    environment = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
+    words = [*own_command(), "doctor", "--acknowledge", "--data-dir", str(data_dir), "--port", "0"]
+    ended = subprocess.run(  # noqa: S603 - our own program
+        words, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return "\n".join(line for line in ended.stdout.splitlines() if "acknowledged" in line)
