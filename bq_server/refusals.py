@@ -24,6 +24,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"
+    TOO_MANY_FEEDS = "too_many_feeds"
     INTERNAL_ERROR = "internal_error"
     NOT_READY = "not_ready"
     STREAM_UNAVAILABLE = "stream_unavailable"

@@ -60,6 +60,11 @@ class Settings(BaseModel):
     webhook_retry_seconds: float = Field(
         5, gt=0, le=60, description="Seconds before a webhook is tried again; each further wait is 4 times as long."
     )
+    max_feeds: int = Field(64, ge=1, le=1000, description="Feeds (GET /api/v1/feed) that may be open at once.")
+    max_feeds_per_key: int = Field(16, ge=1, le=1000, description="Feeds that may be open at once with one key.")
+    feed_heartbeat_seconds: float = Field(
+        15, ge=0.1, le=300, description="Seconds of silence after which a feed tells that it is alive."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Readable lines, JSON lines, or whichever suits: readable on a terminal, JSON when piped."
     )

@@ -83,6 +83,10 @@ class Keyring:
                 self._used |= used
                 raise
 
+    def is_valid(self, key: ApiKey) -> bool:
+        """Whether a key that was found is neither revoked since nor past its end."""
+        return self._known is not None and key.key_id in self._known and key.is_valid(self._clock())
+
     def find(self, presented: str) -> ApiKey | None:
         """The valid key that was presented. Hashes are compared in constant time."""
         return self.holder(keys.digest(presented))

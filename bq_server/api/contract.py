@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from bq_server.api.schemas.events import BatchAnswer, RehearsalAnswer, SyncEffectsAnswer
+from bq_server.api.schemas.events import BatchAnswer, MessageEffectsAnswer, RehearsalAnswer, SyncEffectsAnswer
+from bq_server.api.schemas.facts import FactsWithEffectsAnswer
 from bq_server.api.schemas.gamify import ProcessedBatchAnswer
 
 OPERATION_IDS: Mapping[tuple[str, str], str] = {
@@ -15,6 +16,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/facts"): "listFacts",
     ("GET", "/api/v1/facts/{fact_id}"): "getFact",
     ("GET", "/api/v1/facts/{fact_id}/effects"): "getFactEffects",
+    ("GET", "/api/v1/feed"): "streamFeed",
     ("GET", "/api/v1/events/catalog"): "listCatalog",
     ("GET", "/api/v1/events/catalog/{event_name}"): "getCatalogEntry",
     ("POST", "/api/v1/gamify/events"): "processEvent",
@@ -86,6 +88,8 @@ SERVERS = (
 
 VARIANTS: Mapping[tuple[str, int], tuple[type[BaseModel], ...]] = {
     ("ingestEventSync", 200): (RehearsalAnswer, SyncEffectsAnswer),
+    ("listFacts", 200): (FactsWithEffectsAnswer,),
+    ("getMessage", 200): (MessageEffectsAnswer,),
     ("ingestEventsBatch", 422): (BatchAnswer,),
     ("processEventsBatch", 422): (ProcessedBatchAnswer,),
 }
@@ -97,6 +101,7 @@ Whoever tries them in this order finds the right one: an answer with effects pas
 TAGS = {
     "Ingest": "Send events, and follow what became of them.",
     "Facts": "What events became.",
+    "Feed": "What happens, told as it is committed.",
     "Catalogue": "Every event name that was seen, and its properties.",
     "Gamify": "Send events by the route of the gamification API, and list a participant's.",
     "Participants": "Profiles, and what their facts came to.",

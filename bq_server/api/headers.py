@@ -6,7 +6,7 @@ from bq_server.refusals import FieldError, Refusal
 
 SINGULAR = {
     name.lower().encode(): name
-    for name in ("X-API-Key", "Idempotency-Key", "Content-Type", "Content-Length", "X-Request-Id")
+    for name in ("X-API-Key", "Idempotency-Key", "Content-Type", "Content-Length", "X-Request-Id", "Last-Event-ID")
 }
 """Those that mean something to this server, as they are written."""
 

@@ -9,6 +9,7 @@ from bq_server.api.json_schemas import Used, schemas_of
 from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
+from bq_server.api.schemas.feed import POSITION
 from bq_server.api.schemas.problems import Problem
 from bq_server.delivery.bodies import WebhookBody
 from bq_server.ingest.models import BatchIn
@@ -19,6 +20,7 @@ from bq_server.refusals import Code
 Json = dict[str, Any]
 
 NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
 
 
 def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
@@ -114,6 +116,10 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
 
 def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
     """A body: of lines, each of which is of the schema, where it is NDJSON."""
+    if media_type == EVENT_STREAM:
+        data = schema["$ref"].rpartition("/")[2]
+        told = f"Server-Sent Events; the `data` of each is a `{data}`."
+        return {"schema": {"type": "string", "description": told}}
     if media_type == NDJSON:
         line = schema["$ref"].rpartition("/")[2]
         return {"schema": {"type": "string", "format": "binary", "description": f"Lines, each a `{line}`."}}
@@ -164,11 +170,16 @@ def _path_parameters(operation: Operation) -> list[Json]:
 
 
 def _header_parameters(operation: Operation) -> list[Json]:
-    if not operation.takes_idempotency_key:
-        return []
-    schema = {"type": "string", "minLength": 1, "maxLength": 255}
-    description = "The same as `idempotency_key` in the body."
-    return [{"name": "Idempotency-Key", "in": "header", "description": description, "schema": schema}]
+    found: list[Json] = []
+    if operation.takes_idempotency_key:
+        schema: Json = {"type": "string", "minLength": 1, "maxLength": 255}
+        description = "The same as `idempotency_key` in the body."
+        found.append({"name": "Idempotency-Key", "in": "header", "description": description, "schema": schema})
+    if operation.resumes:
+        schema = {"type": "string", "pattern": f"^({POSITION})$"}
+        description = "The id of the last event that was received: what came after it follows. `0` is the beginning."
+        found.append({"name": "Last-Event-ID", "in": "header", "description": description, "schema": schema})
+    return found
 
 
 def _query_parameters(operation: Operation) -> list[Json]:
@@ -183,6 +194,8 @@ def _query_parameters(operation: Operation) -> list[Json]:
         if field.get("default") is not None:
             value["default"] = field["default"]
         parameter = {"name": name, "in": "query", "required": False, "schema": value}
+        if value.get("type") == "array":
+            parameter |= {"style": "form", "explode": False}  # with commas
         description = value.pop("description", None) or field.get("description")
         if description:
             parameter["description"] = description

@@ -63,6 +63,8 @@ class Operation:
     body_example: Mapping[str, Any] | None = None
     body_media_type: str = "application/json"
     takes_idempotency_key: bool = False
+    resumes: bool = False
+    """Whether it takes a `Last-Event-ID`."""
     codes: Sequence[Code] = field(default=())
     """Refusals beside those that every route of its kind has."""
 
@@ -90,6 +92,7 @@ def operation(
     body_example: Mapping[str, Any] | None = None,
     body_media_type: str = "application/json",
     takes_idempotency_key: bool = False,
+    resumes: bool = False,
     codes: Sequence[Code] = (),
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """Declare the route of the handler below, with the fields of `Operation`.
@@ -114,6 +117,7 @@ def operation(
                 body_example,
                 body_media_type,
                 takes_idempotency_key,
+                resumes,
                 codes,
             )
 

@@ -46,6 +46,7 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
     Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body is not of a type this server reads"),
     Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),
+    Code.TOO_MANY_FEEDS: ProblemType(429, "Too many feeds are open", retry_after=10),
     Code.INTERNAL_ERROR: ProblemType(500, "The server made a mistake"),
     Code.NOT_READY: ProblemType(503, "The server is not ready", retry_after=1),
     Code.STREAM_UNAVAILABLE: ProblemType(503, "The stream is not available", retry_after=1),

@@ -9,13 +9,16 @@ from bq_server.cli import (
     backup,
     dead,
     doctor,
+    events,
     facts,
     game,
     harness,
     health,
     keys,
+    listen,
     participants,
     serve,
+    tail,
     verify,
     version,
     webhooks,
@@ -54,8 +57,11 @@ app.command("version")(version.version)
 app.command("licenses")(version.licenses)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("tail")(tail.tail)
+app.command("listen")(listen.listen)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead.app, name="dead")
+app.add_typer(events.app, name="events")
 app.add_typer(facts.app, name="facts")
 app.add_typer(participants.app, name="participants")
 app.add_typer(game.app, name="game")

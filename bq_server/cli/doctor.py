@@ -157,7 +157,7 @@ def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Findi
         yield Finding("problem", "losses", str(error))
         return
     for loss in found:
-        said = f"{loss.told} ({format_timestamp(loss.noticed_at)})"
+        said = f"{loss.summary} ({format_timestamp(loss.noticed_at)})"
         if acknowledge:
             yield Finding("warning", "losses", f"{said}; acknowledged")
         else:

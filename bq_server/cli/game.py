@@ -9,6 +9,7 @@ import typer
 
 from bq_server.cli.options import consent, fail
 from bq_server.cli.remote import URL, call
+from bq_server.cli.words import in_words
 
 app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help=True)
 
@@ -115,7 +116,7 @@ def example(
         answer = call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
         typer.echo(f"{event['timestamp']}  {event['participant_id']}  {event['event_name']}")
         for effect in answer["effects"]:
-            typer.echo(f"    {_in_words(effect)}")
+            typer.echo(f"    {in_words(effect)}")
     typer.echo(f"see where she stands: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
 
 
@@ -126,32 +127,6 @@ def _is_of_test(api_key: str) -> bool:
 
 def _counted(definitions: list[str]) -> str:
     return "1 definition" if len(definitions) == 1 else f"{len(definitions)} definitions"
-
-
-def _in_words(effect: dict[str, Any]) -> str:
-    """An effect as a line for a person."""
-    match effect["type"]:
-        case "points":
-            return f"{effect['amount']:+} points, {effect['balance']} in all  ({effect['cause']})"
-        case "badge":
-            return f"badge {effect['name']} ({effect['rarity']})"
-        case "objective":
-            done = ", done" if effect["completed"] else ""
-            return f"{effect['challenge']}: {effect['objective']} {effect['value']} of {effect['target']}{done}"
-        case "challenge":
-            return f"{effect['challenge']}: {effect['progress']:.0%}{', completed' if effect['completed'] else ''}"
-        case "milestone":
-            return f"milestone {effect['at']:g} of {effect['of']} {effect['code']}"
-        case "streak":
-            return f"streak {effect['code']}: {effect['current']}, longest {effect['longest']}"
-        case "tier":
-            return f"tier {effect['name']}"
-        case "leaderboard":
-            return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}"
-        case "enrolment":
-            return f"takes part in {effect['challenge']}"
-        case kind:
-            return str(kind)
 
 
 def _tell_forecast(forecast: dict[str, Any] | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -97,14 +97,6 @@ class BadgeAwarded(_Properties):
     badge_code: str = Field(min_length=1, max_length=50)
     metadata: dict[str, Any] = {}
 
-
-SystemFactType = Literal[
-    "system.challenge_enrolled",
-    "system.timezone_changed",
-    "system.points_awarded",
-    "system.points_deducted",
-    "system.badge_awarded",
-]
 
 SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded
 

@@ -1,4 +1,4 @@
-"""The dead letters of one environment: messages that were accepted and given up, for whoever may look after them."""
+"""The dead letters of one environment: messages that were accepted and can't be processed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 
 LOOK_SECONDS = 0.25
-"""How long an event on its way into the stream waits for the store to tell whether its key is known."""
+"""How long an event on its way into the stream waits for the store to say whether its key is known."""
 
 
 class KnownFacts:

@@ -58,7 +58,7 @@ class Messages:
             return found
         # Whose it was, nobody knows any more: what is lost is so in every environment.
         loss = self._account.loss_of(message_id)
-        return None if loss is None else MessageState("lost", reason=loss.told)
+        return None if loss is None else MessageState("lost", reason=loss.summary)
 
     async def _in_store(self, scope: Scope, message_id: str) -> MessageState | None:
         async with self._database.read() as connection:

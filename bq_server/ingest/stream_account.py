@@ -108,7 +108,7 @@ class StreamAccount:
         except StoreUnavailable:
             stored = []
         unsaved = found[len(stored) :]
-        open_ones = [each.told for each in (*stored, *unsaved) if each.acknowledged_at is None]
+        open_ones = [each.summary for each in (*stored, *unsaved) if each.acknowledged_at is None]
         if self._foreign is not None:
             open_ones.append(f"the stream bears the mark of another installation, {self._foreign}")
         return f"{'; '.join(open_ones)}; {ADVICE}" if open_ones else None

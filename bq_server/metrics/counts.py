@@ -141,6 +141,16 @@ class DeliveryCounts:
         """Those given up after all their tries."""
 
 
+class FeedCounts:
+    """Feeds, and what ended them."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.opened = 0
+        self.cut = 0
+        """Those of readers that were too slow."""
+
+
 class ConnectionCounts:
     """Connections of clients."""
 

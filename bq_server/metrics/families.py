@@ -10,6 +10,7 @@ from bq_server.metrics.counts import (
     ConnectionCounts,
     ConsumerCounts,
     DeliveryCounts,
+    FeedCounts,
     Histogram,
     IntakeCounts,
     ProcessingCounts,
@@ -35,6 +36,7 @@ class Sources:
     consumer: ConsumerCounts
     processing: ProcessingCounts
     delivery: DeliveryCounts
+    feeds: FeedCounts
     loop_delay: Histogram
     database: Path
     queue_limit: int
@@ -246,6 +248,24 @@ FAMILIES = (
         "counter",
         "Webhooks that are not tried any more: all their tries failed.",
         lambda now: _one(now.sources.delivery.set_aside),
+    ),
+    Family(
+        "bq_feeds_open",
+        "gauge",
+        "Feeds that are open; `--max-feeds` is the most.",
+        lambda now: _one(now.sources.feeds.open),
+    ),
+    Family(
+        "bq_feeds_opened_total",
+        "counter",
+        "Feeds that were opened.",
+        lambda now: _one(now.sources.feeds.opened),
+    ),
+    Family(
+        "bq_feeds_cut_total",
+        "counter",
+        "Feeds that were ended because their reader was too slow.",
+        lambda now: _one(now.sources.feeds.cut),
     ),
     Family(
         "bq_stream_write_duration_seconds",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import BaseModel
 
@@ -14,8 +14,9 @@ from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.refold_job import RefoldJob
-from bq_server.store import facts, games, participants, state
+from bq_server.store import facts, feed, games, participants, state
 from bq_server.store.database import Connection, Database
+from bq_server.store.feed import NewNotice
 from bq_server.store.games import Refold
 
 KINDS = {
@@ -100,8 +101,11 @@ class GameChanges:
                 key: NEVER if key in not_yet else newest if applied.get(key, NEVER) == NEVER else applied[key]
                 for key in definitions_of(game)
             }
-            document = game.model_dump_json(exclude_defaults=True)
-            await games.put(connection, scope, document, counts, self._clocks.now(scope))
+            document, now = game.model_dump_json(exclude_defaults=True), self._clocks.now(scope)
+            before = await games.current(connection, scope)
+            version = await games.put(connection, scope, document, counts, now)
+            if before is None or before.document != document:
+                await _note(connection, scope, now, ApplyPlan(version, list(counts), [], [], 0, [], 0, []))
 
     async def _apply(
         self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
@@ -143,6 +147,7 @@ class GameChanges:
         unchanged = len(after) - len(added) - len(changed)
         again_paid = [*_renamed(before, removed, after, added)] if backfill and total else []
         plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
+        await _note(connection, scope, now, plan)
         return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
 
 
@@ -158,6 +163,13 @@ def _renamed(
 
 def _but_its_code(key: str, definition: BaseModel) -> str:
     return key.partition("/")[0] + definition.model_dump_json(exclude={"code", "name"})
+
+
+async def _note(connection: Connection, scope: Scope, now: int, plan: ApplyPlan) -> None:
+    """Have the feed tell of it."""
+    told = asdict(plan)
+    del told["unchanged"], told["participants_affected"], told["forecast"]
+    await feed.add_notices(connection, [NewNotice(scope, "game.changed", now, told)])
 
 
 def _listening(game: CompiledGame, keys: Iterable[str], counts: dict[str, int]) -> list[tuple[str, int]]:

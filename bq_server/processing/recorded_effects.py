@@ -1,9 +1,11 @@
 """What facts caused, read back as it is told."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bq_server.exact_json import loads_own
-from bq_server.game.effects import EFFECTS, unpacked
+from bq_server.game.effects import EFFECTS, PackedEffect, unpacked
+from bq_server.processing.announcements import EventType
 from bq_server.store import facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
@@ -15,12 +17,44 @@ async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str,
 
 
 def told(fact: StoredFact, kept: str | None) -> list[dict[str, Any]]:
-    """What the fact caused, of how it is packed."""
-    if kept is None:
-        return []
-    effects = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in loads_own(kept)]
-    found: list[dict[str, Any]] = EFFECTS.dump_python(effects, mode="json")
+    """What the fact caused, from how it is kept."""
+    return _dumped(fact, packed_effects(kept))
+
+
+def packed_effects(kept: str | None) -> list[PackedEffect]:
+    """What a fact caused, from how it is kept; None is nothing."""
+    found: list[PackedEffect] = [] if kept is None else loads_own(kept)
     return found
+
+
+def shown_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
+    """What the fact caused, as it is told beside it."""
+    return [shown(each) for each in _dumped(fact, packed)]
+
+
+def _dumped(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
+    effects = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in packed]
+    found: list[dict[str, Any]] = EFFECTS.dump_python(effects, mode="json") if effects else []
+    return found
+
+
+_TYPES: dict[str, EventType] = {
+    "points": "points.changed",
+    "badge": "badge.awarded",
+    "streak": "streak.extended",
+    "tier": "tier.changed",
+}
+
+
+def type_of_shown(effect: Mapping[str, Any]) -> EventType | None:
+    """The event that an effect is, as `event_type_of` has it, from how it is told."""
+    match effect["type"]:
+        case "challenge":
+            return "challenge.completed" if effect["completed"] else "challenge.progressed"
+        case "milestone":
+            return "streak.milestone" if effect["of"] == "streak" else "milestone.reached"
+        case kind:
+            return _TYPES.get(kind)
 
 
 def shown(effect: dict[str, Any]) -> dict[str, Any]:

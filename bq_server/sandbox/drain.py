@@ -152,7 +152,7 @@ class Drain:
         ]
         detail = (
             f"After {seconds:g} s {queued} accepted events of this environment still wait, and {recomputing} changes "
-            "of its game are still computed. Nothing is lost: ask again, /readyz tells whether the server is well."
+            "of its game are still computed. Nothing is lost: try again; /readyz reports whether the server is healthy."
         )
         return Refusal(Code.NOT_DRAINED, detail, [each for each in still if not each.detail.startswith("0 ")])
 

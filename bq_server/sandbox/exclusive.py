@@ -17,7 +17,7 @@ class Turns:
 
     @asynccontextmanager
     async def take(self, scope: Scope, seconds: float) -> AsyncIterator[None]:
-        """Hold the environment. Raises `Refusal` when others have not let go of it within `seconds`."""
+        """Hold the environment. Raises `Refusal` when others still hold it after `seconds`."""
         lock = self._locks[scope]
         try:
             async with asyncio.timeout(seconds):

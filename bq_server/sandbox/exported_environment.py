@@ -1,4 +1,4 @@
-"""Reading an exported environment: every wrong line is told, and nothing is done before all are right."""
+"""Reading an exported environment: every wrong line is reported, and nothing is done before all are right."""
 
 import re
 from dataclasses import dataclass, field, replace

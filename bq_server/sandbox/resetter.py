@@ -7,8 +7,9 @@ from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
 from bq_server.sandbox.drain import Drain
-from bq_server.store import environments, games
+from bq_server.store import environments, feed, games
 from bq_server.store.database import Database
+from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
 
 FACTS = 10_000
@@ -42,7 +43,7 @@ class Resetter:
             dead = await self._drain.dead(scope)
             while not await self._remove(scope, game=game, keep_clock=keep_clock):
                 pass
-            await self._backlog.forget_dead(dead)
+            await self._backlog.remove_dead(dead)
 
     async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
         """Remove some facts, or the last of them and all the rest; whether nothing is left."""
@@ -58,6 +59,8 @@ class Resetter:
                 await games.put(connection, scope, empty, {}, self._clocks.now(scope))
             else:
                 await games.bump_version(connection, scope)
+            now = self._clocks.now(scope)
+            await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
         if not keep_clock:
             self._clocks.put(scope, None)
         self._resets[scope] = self._resets.get(scope, 0) + 1

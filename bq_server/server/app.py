@@ -116,7 +116,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
     health = HealthChecks(rooms, running)
     sources = await metrics_sources(site, rooms)
-    operations = list(operations_of(*resources(site, rooms, health, sources)))
+    operations = list(operations_of(*resources(site, rooms, keyring, health, sources)))
     running.log(site.directory)
     docs = DocsResource(operations, __version__, intake.parser.limits)
     return [*routes(operations, keyring, store.clocks), *docs.routes]

@@ -8,11 +8,13 @@ import redis.asyncio as redis
 
 from bq_server import __version__
 from bq_server.api.bodies import PLAIN, BodyLimits
+from bq_server.api.feed_events import FeedEvent, feed_event
 from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clock, Clocks
 from bq_server.delivery.addresses import is_loopback
 from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints
+from bq_server.delivery.feeds import Feeds
 from bq_server.delivery.outgoing import Outgoing
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
@@ -30,6 +32,7 @@ from bq_server.privacy.eraser import Eraser
 from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_messages import DeadMessages
+from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
@@ -158,6 +161,7 @@ class DeliveryRoom:
 
     endpoints: Endpoints
     dispatcher: Dispatcher
+    feeds: Feeds[FeedEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,10 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom) -> 
     await site.stack.enter_async_context(background(dead.run()))
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
-    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, observer=dead)
+    note = DeadNotices(store.database, store.clocks).note
+    consumer = Consumer(
+        group, letters, handler, clock=site.clock, totals=stream.totals, note_rejected=note, observer=dead
+    )
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
@@ -304,7 +311,15 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
     retry, counts = settings.webhook_retry_seconds, processing.processor.counts
     dispatcher = Dispatcher(store.database, endpoints, sender, store.clocks, site.ids, retry, counts)
     await site.stack.enter_async_context(background(dispatcher.run()))
-    return DeliveryRoom(endpoints, dispatcher)
+    feeds = Feeds(
+        store.database,
+        feed_event,
+        store.resets,
+        most=settings.max_feeds,
+        most_per_key=settings.max_feeds_per_key,
+    )
+    site.running.end_feeds = feeds.end
+    return DeliveryRoom(endpoints, dispatcher, feeds)
 
 
 async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:

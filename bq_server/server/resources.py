@@ -3,12 +3,14 @@
 from functools import partial
 
 from bq_server import __version__
+from bq_server.api.auth import Keyring
 from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
 from bq_server.api.resources.dead_letters import DeadLettersResource
 from bq_server.api.resources.events import EventsResource
 from bq_server.api.resources.facts import FactsResource
+from bq_server.api.resources.feed import FeedResource
 from bq_server.api.resources.game import GameResource
 from bq_server.api.resources.gamify import GamifyResource
 from bq_server.api.resources.health import HealthResource
@@ -27,7 +29,7 @@ from bq_server.server.lifecycle import background
 from bq_server.store import sqlite
 
 
-def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) -> list[object]:
+def resources(site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources) -> list[object]:
     """Every resource whose operations are routed and documented."""
     processing, intake, sandbox, privacy = rooms.processing, rooms.intake, rooms.sandbox, rooms.privacy
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
@@ -42,6 +44,13 @@ def resources(site: Site, rooms: Rooms, health: HealthChecks, sources: Sources) 
             parser,
         ),
         FactsResource(database),
+        FeedResource(
+            rooms.delivery.feeds,
+            keyring,
+            clocks,
+            heartbeat_seconds=site.settings.feed_heartbeat_seconds,
+            write_timeout_seconds=site.settings.write_timeout_seconds,
+        ),
         CatalogResource(database),
         GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
@@ -84,6 +93,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.processing.consumer.counts,
         rooms.processing.processor.counts,
         rooms.delivery.dispatcher.counts,
+        rooms.delivery.feeds.counts,
         loop_delay.seconds,
         rooms.store.database.path,
         site.settings.queue_limit,

@@ -91,6 +91,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         notify("READY=1")
         loading = asyncio.create_task(metrics.load())  # before the executable may be replaced; see above
         await shutdown.wait()
+        running.end_feeds()
         await context.terminated.set()
         server.close()
         loading.cancel()

@@ -39,6 +39,8 @@ class ServerState:
     connection_counts: ConnectionCounts = field(default_factory=ConnectionCounts)
     lane: Lane | None = None
     """What a lean protocol needs to answer the hot routes."""
+    end_feeds: Callable[[], None] = lambda: None
+    """Ends the answers that have no end of their own."""
     connections: Callable[[], str | None] = lambda: None
     """What is wrong with the connections, where whoever runs the app can tell."""
 

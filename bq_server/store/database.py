@@ -111,6 +111,8 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
+        self.commits = Notifier()
+        """Beats after every commit of this process."""
         self.outbox = Notifier()
         """Beats when something may be due to be told outside."""
 
@@ -162,6 +164,7 @@ class Database:
                         await self._writer.run(self._roll_back)
                     else:
                         await self._writer.execute("COMMIT")
+                        self.commits.beat()
                         if self._writer.fills_outbox:
                             self.outbox.beat()
                 except BaseException:

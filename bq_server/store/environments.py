@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
+from bq_server.store import feed
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
@@ -87,5 +88,6 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())
+    await feed.remove_notices(connection, scope)
     await connection.run(lambda _: connection.references.forget())
     await _queries.count_reset(connection, **scope._asdict())

@@ -39,7 +39,7 @@ class Loss:
     acknowledged_at: int | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What happened, and how much was lost by it."""
         if not self.messages:
             return f"{self.what}; no accepted event is missing"

@@ -92,11 +92,11 @@ class Backlog:
         with asking():
             async for message_id, value in self._client.hscan_iter(self._keys.dead, count=PAGE):
                 letter = Kept(message_id.decode(), value)
-                if letter.message_id not in seen:  # a scan may tell one twice
+                if letter.message_id not in seen:  # a scan may return one twice
                     seen.add(letter.message_id)
                     yield letter
 
-    async def forget_dead(self, message_ids: Sequence[str]) -> None:
+    async def remove_dead(self, message_ids: Sequence[str]) -> None:
         """Remove these dead letters."""
         with asking():
             if message_ids:

@@ -91,7 +91,7 @@ class Durability:
     def promise(self) -> str:
         """In words, what a 202 means with this server."""
         if "unknown" in (self.appendonly, self.appendfsync):
-            return "unknown: the stream server does not tell its settings"
+            return "unknown: the stream server does not report its settings"
         if self.appendonly != "yes":
             return "none: the stream server keeps no append-only file, a restart of it loses queued events"
         return {
@@ -155,7 +155,7 @@ async def take_ownership(
 
     Returns whether it was bound before.
 
-    `advice` is what to say where it is bound to another one, for a stream that nobody else can reach.
+    `advice` replaces the advice in the error, for a stream that no other server can reach.
     Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
     """
     try:
@@ -169,6 +169,6 @@ async def take_ownership(
             advice
             or f"the stream under the prefix {keys.prefix!r} belongs to another data directory ({name}, this one is "
             f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
-            "if that installation is gone and its queued events shall become facts here"
+            "if that installation no longer exists and its queued events are to become facts here"
         )
     return not bound

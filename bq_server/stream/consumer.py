@@ -19,7 +19,7 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.stream.consumer_group import BATCH, ConsumerGroup, PendingEntry
 from bq_server.stream.counts import Totals
-from bq_server.stream.dead_letters import DeadLetter, DeadLetters
+from bq_server.stream.dead_letters import DeadLetter, DeadLetters, Noting
 from bq_server.stream.deferred_messages import DeferredMessages
 from bq_server.stream.entries import EntryResult, Handler, NotNow, StreamEntry
 
@@ -98,14 +98,19 @@ class Consumer:
         *,
         clock: Clock,
         totals: Totals | None = None,
+        note_rejected: Noting | None = None,
         observer: DeadLetterObserver | None = None,
     ) -> None:
-        """`observer` is told of messages that become dead letters."""
+        """`note_rejected` is called before messages become dead letters, perhaps more than once.
+
+        `observer` is told before each becomes one, and after it.
+        """
         self._group = group
         self._dead_letters = dead_letters
         self._handle = handle
         self._clock = clock
         self._totals = totals or Totals()
+        self._note_rejected = note_rejected
         self._observer = observer
         self._rejected: dict[StreamEntry, str] = {}
         """Messages that are to become dead letters, with the reasons."""
@@ -262,7 +267,7 @@ class Consumer:
         while not self._stopped.done() or failures == 0:
             try:
                 return await self._handle(entries)
-            except Exception as error:  # noqa: BLE001 - the handler tells a bad message by its result
+            except Exception as error:  # noqa: BLE001 - of a bad message the handler returns why
                 if failures == 0:
                     await self._group.reset_deliveries(entries)
                 await self._wait_after(error, failures)
@@ -274,7 +279,7 @@ class Consumer:
         self._report_progress()
 
     async def _finish(self, entries: Sequence[StreamEntry], results: Sequence[EntryResult]) -> None:
-        """Take what is settled out of the stream, and see to the rest."""
+        """Take what is settled out of the stream; dead-letter or put off the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             self._deferred.discard(entry.message_id for entry in entries)
@@ -315,8 +320,13 @@ class Consumer:
 
     async def _dead_letter_rejected(self) -> None:
         """Make dead letters of what was rejected. A stream server without memory refuses; then it is kept for later."""
-        for entry, reason in list(self._rejected.items()):
-            letter = DeadLetter(entry.known_as, entry.payload, reason, self._clock())
+        rejected = [
+            (entry, DeadLetter(entry.known_as, entry.payload, reason, self._clock()))
+            for entry, reason in self._rejected.items()
+        ]
+        if rejected and self._note_rejected is not None:
+            await self._note_rejected([(entry.message_id, letter) for entry, letter in rejected])
+        for entry, letter in rejected:
             if self._observer is not None:
                 await self._observer.before(letter)
             try:
@@ -324,7 +334,7 @@ class Consumer:
             except ResponseError as error:
                 log.error("message.not_dead_lettered", message_id=entry.known_as, reason=str(error))
                 return
-            log.error("message.dead", message_id=entry.known_as, reason=reason)
+            log.error("message.dead", message_id=entry.known_as, reason=letter.reason)
             self.counts.dead += 1
             del self._rejected[entry]
             if self._observer is not None:

@@ -59,7 +59,7 @@ class ConsumerGroup:
     async def take_over(self, pending: Sequence[PendingEntry]) -> list[StreamEntry]:
         """These messages, now this consumer's.
 
-        Claiming counts a delivery, and only a new process claims: the count tells how many a message outlived.
+        Claiming counts a delivery, and only a new process claims: the count is how many a message outlived.
         """
         foreign: list[Any] = [each.message_id for each in pending if each.consumer != self._name]
         if foreign:

@@ -1,6 +1,6 @@
 """Messages that can't be processed: set aside with the reason, never in the way of the others."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,17 @@ class DeadLetter:
     """A message that can't be processed."""
 
     message_id: str
-    """The one its sender was told."""
+    """The one its sender got."""
     payload: bytes
     reason: str
     died_at: int
     """Microseconds since the epoch, UTC."""
     retried_as: str | None = None
     """The message in the stream under which it is tried again; it is no dead letter meanwhile."""
+
+
+Noting = Callable[[Sequence[tuple[str, DeadLetter]]], Awaitable[None]]
+"""Is told of letters to be, each after the id of its entry in the stream. What it raises puts them off."""
 
 
 def read_letter(message_id: str, value: bytes | str) -> DeadLetter:

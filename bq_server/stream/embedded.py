@@ -179,7 +179,7 @@ class EmbeddedValkey:
                 self.trouble = None
 
     async def _end_orphan(self) -> None:
-        """End a Valkey that outlived an earlier server of this directory (where the kernel doesn't see to it)."""
+        """End a Valkey that outlived an earlier server of this directory (where the kernel doesn't do so)."""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket))
         except OSError:

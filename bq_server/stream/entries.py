@@ -15,7 +15,7 @@ class StreamEntry:
 
     @property
     def known_as(self) -> str:
-        """The id that its sender was told."""
+        """The id that its sender got."""
         return self.letter_id or self.message_id
 
 

@@ -35,7 +35,7 @@ async def fill(
         if await client.exists(keys.events, keys.dead, keys.owner):
             raise StreamUnusable(
                 f"the stream under the prefix {keys.prefix!r} is in use: choose another with --redis-prefix, or "
-                "restore without --redis-url (docs/deploy.md tells how to come back to that stream)"
+                "restore without --redis-url (see docs/deploy.md on returning to that stream)"
             )
         try:
             dead_ids: set[str] = set()

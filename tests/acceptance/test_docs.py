@@ -22,7 +22,7 @@ from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GROUPS = ["", "keys", "dead", "facts", "participants", "game", "webhooks", "harness"]
+GROUPS = ["", "keys", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
 
 
 def settings_table() -> str:
@@ -117,7 +117,7 @@ def test_readme_and_docs_name_only_routes_there_are(server: ServerProcess) -> No
     paths = document(server)["paths"]
     assert isinstance(paths, dict)
     known = {re.sub(r"\{\w+\}", "{}", path.removeprefix("/api/v1")) for path in paths} | {"/docs", "/openapi.json"}
-    first = "ingest|facts|gamify|webhooks|admin|sandbox|events|livez|readyz|docs|openapi"
+    first = "ingest|facts|feed|gamify|webhooks|admin|sandbox|events|livez|readyz|docs|openapi"
     pattern = rf"(?<![\w./])(?:/api/v1)?(/(?:{first})[\w/{{}}.-]*)(?!\w)"
     for path in DOCUMENTS:
         text = re.sub(r"\]\([^)]*\)", "]", path.read_text())

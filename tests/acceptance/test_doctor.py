@@ -95,7 +95,9 @@ def test_a_temporary_directory_mounted_noexec(data_dir: Path, noexec: Path) -> N
     )
     isolated = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
     if subprocess.run([*isolated, "mount -t tmpfs tmpfs /mnt"], capture_output=True, check=False).returncode:
-        pytest.skip("no mount namespace for us on this machine; tests/unit/test_diagnosis.py covers the sentence")
+        pytest.skip(
+            "no mount namespace for us on this machine; tests/unit/runtime/test_diagnosis.py covers the sentence"
+        )
     ended = subprocess.run(
         [*isolated, script], capture_output=True, text=True, env=os.environ | {"TMPDIR": str(noexec)}, check=False
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_backup import stream_of
-from tests.acceptance.test_sandbox import bury_a_conflict
+from tests.acceptance.test_sandbox_reset import dead_letter_a_conflict
 from tests.support.client import Json, Project, event
 from tests.support.game import act
 from tests.support.hooks import add, advance, effects, freeze, path, told
@@ -138,7 +138,7 @@ def test_a_message_that_died_is_told_once(data_dir: Path, receiver: Receiver) ->
         client.post("/ingest/events", json=event(idempotency_key="k"))
         client.post("/sandbox/drain", json={})
         with stream_of(data_dir) as stream:
-            message_id = bury_a_conflict(stream)
+            message_id = dead_letter_a_conflict(stream)
         assert client.post("/sandbox/drain", json={"webhooks": True}).status_code == 200
         [told] = receiver.bodies()
         assert told["type"] == "message.dead"

@@ -384,3 +384,51 @@ def test_the_readme_runs(bq: Project, server: ServerProcess, capsys: pytest.Capt
     assert "'balance': 0" in capsys.readouterr().out
     bq.drain()
     assert len(bq.facts()) == 3
+
+
+def test_a_feed_goes_on_where_it_was_through_broken_connections(bq: Project, server: ServerProcess) -> None:
+    bq.apply(GAME)
+    with Client(server.url, bq.keys["test"]) as client:
+        made = [client.send_sync(purchase(amount=number)).fact_id for number in range(6)]
+        told = [event for event, _ in zip(client.feed(after="0", type="fact.created"), made, strict=False)]
+    assert [event.data["fact_id"] for event in told] == made
+    assert [each["type"] for each in told[1].data["effects"]] == ["points"]
+    with Client(server.url, bq.keys["test"]) as client:
+        again = client.feed(after=told[2].id, participant_id="ada")
+        assert [next(again).data["fact_id"] for _ in range(3)] == made[3:]
+    with Client("http://127.0.0.1:1", bq.keys["test"], retries=NEVER) as client, pytest.raises(Unreachable):
+        next(client.feed())
+    with Client(server.url, bq.keys["test"]) as client, pytest.raises(Refused) as refused:
+        next(client.feed(after="x"))
+    assert refused.value.code == "validation_failed"
+
+
+def test_a_feed_connects_again_when_the_answer_ends(bq: Project, server: ServerProcess) -> None:
+    body = b'id: 1-0\nevent: fact.created\ndata: {"timestamp": "t", "data": {"n": 1}}\n\nid: 2-0\n\ndata: {"cut'
+    asked: list[str | None] = []
+
+    def answer(sent: Sent, _: Forward) -> Answer:
+        asked.append(sent.headers.get("last-event-id"))
+        return Answer(200, body, {"Content-Type": "text/event-stream"}) if len(asked) < 3 else BUSY
+
+    with faulty(server.url, answer) as url, Client(url, "k", retries=Retries(most=1, first_wait=0.001)) as client:
+        feed = client.feed()
+        assert [next(feed).data for _ in range(2)] == [{"n": 1}] * 2
+        with pytest.raises(Refused):
+            next(feed)
+    assert asked == [None, "2-0", "2-0", "2-0"]
+
+
+def test_a_feed_for_asyncio(bq: Project, server: ServerProcess) -> None:
+    made = [bq.send_sync({"event_name": "e", "participant_id": "p"}).json()["fact_id"] for _ in range(3)]
+
+    async def read() -> list[str]:
+        async with AsyncClient(server.url, bq.keys["test"]) as client:
+            found = []
+            async for event in client.feed(after="0"):
+                found.append(event.data["fact_id"])
+                if len(found) == len(made):
+                    break
+            return found
+
+    assert asyncio.run(read()) == made

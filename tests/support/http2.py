@@ -1,7 +1,7 @@
 """An HTTP/2 client that may do what no honest one does."""
 
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ class Http2Wire:
             self.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.statuses: Counter[str] = Counter()
         self.finished = 0
+        self.bodies: defaultdict[int, bytes] = defaultdict(bytes)
+        """What has come of each answer; only what is taken makes room for more."""
         self.error: int | None = None
         """What the server ended the connection with."""
         self.ended = False
@@ -62,6 +64,8 @@ class Http2Wire:
         for event in events:
             if isinstance(event, h2.events.ResponseReceived):
                 self.statuses[dict(event.headers)[b":status"].decode()] += 1
+            elif isinstance(event, h2.events.DataReceived):
+                self.bodies[event.stream_id] += event.data
             elif isinstance(event, h2.events.StreamEnded):
                 self.finished += 1
             elif isinstance(event, h2.events.ConnectionTerminated):

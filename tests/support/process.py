@@ -133,14 +133,15 @@ class ServerProcess:
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()
-        self._reap()
+        self.wait()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; its exit code."""
         self.process.send_signal(number)
-        return self._reap()
+        return self.wait()
 
-    def _reap(self) -> int:
+    def wait(self) -> int:
+        """Its exit code, when it has ended."""
         code = self.process.wait(STOP_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()

@@ -81,8 +81,8 @@ def test_http_tells_of_every_refusal_as_one_table_says(code: Code) -> None:
     kind = PROBLEM_TYPES[code]
     reply = problem_reply(Refusal(code, "So."), "req")
     assert reply.status == kind.status
-    # Whoever is refused for the server's state is told when to come again.
-    assert ("Retry-After" in reply.headers) == (kind.status == 503)
+    # Whoever is refused for the server's state, or for too much of something, is told when to come again.
+    assert ("Retry-After" in reply.headers) == (kind.status in (429, 503))
     assert problem_reply(Refusal(code, "So.", retry_after=600), "req").headers["Retry-After"] == "600"
 
 

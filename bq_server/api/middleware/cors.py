@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 EVERY_ORIGIN = "*"
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
-SENT = "X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, X-Request-Id"
+SENT = "X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Last-Event-ID, X-Request-Id"
 """Headers of requests that mean something here."""
 
 SHOWN = "Idempotent-Replayed, Retry-After, X-Request-Id, X-Sandbox-Clock"

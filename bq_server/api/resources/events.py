@@ -21,6 +21,8 @@ from bq_server.api.schemas.events import (
     BatchAnswer,
     IntakeQuery,
     MessageAnswer,
+    MessageEffectsAnswer,
+    MessageQuery,
     RehearsalAnswer,
     SyncAnswer,
     SyncEffectsAnswer,
@@ -195,9 +197,10 @@ class EventsResource:
             )
         },
         scope="read",
+        query=MessageQuery,
         codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE),
     )
-    async def get_message(self, call: Call) -> Response:
+    async def get_message(self, call: Call[MessageQuery]) -> Response:
         """Where an accepted event is now."""
         message_id = call.parameter("message_id")
         found = await self._messages.locate(call.scope, message_id)
@@ -211,7 +214,13 @@ class EventsResource:
             fact_id=found.fact and found.fact.fact_id,
             reason=found.reason,
         )
-        return json_response(answer)
+        if call.query.include is None:
+            return json_response(answer)
+        caused = None
+        if found.fact is not None:
+            async with self._database.read() as connection:
+                caused = [shown(effect) for effect in await effects_of(connection, found.fact)]
+        return json_response(MessageEffectsAnswer(**dict(answer), effects=caused))
 
     async def _outcomes(self, call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
         """Wait for messages; for each the ids of the event and the fact that it became or repeats."""

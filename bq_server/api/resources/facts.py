@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -14,11 +15,15 @@ from bq_server.api.schemas.facts import (
     FactEffectsAnswer,
     FactsAnswer,
     FactsQuery,
+    FactsWithEffectsAnswer,
+    FactWithEffects,
 )
+from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.game.effects import PackedEffect
 from bq_server.moments import format_timestamp
-from bq_server.processing.recorded_effects import effects_of, shown
+from bq_server.processing.recorded_effects import effects_of, packed_effects, shown, shown_effects
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import facts
+from bq_server.store import facts, feed
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 
@@ -57,7 +62,7 @@ class FactsResource:
         if query.event_name is not None:
             named = f"custom.{query.event_name}"
             if fact_type not in (None, named):
-                return json_response(FactsAnswer(facts=[], next_cursor=None))
+                return json_response(FactsAnswer(facts=[], next_cursor=None))  # the same with effects
             fact_type = named
         wanted = FactFilter(
             participant_id=query.participant_id,
@@ -68,12 +73,16 @@ class FactsResource:
         )
         async with self._database.read() as connection:
             found = await facts.newest(connection, call.scope, wanted, query.limit + 1)
-        page = found[: _fitting(found[: query.limit])]
-        more = len(found) > len(page)
-        answer = FactsAnswer(
-            facts=[fact_answer(fact) for fact in page], next_cursor=_cursor(page[-1].seq) if more else None
-        )
-        return json_response(answer)
+            page = found[: _fitting(found[: query.limit])]
+            caused = {} if query.include is None else await feed.effects_of(connection, [fact.seq for fact in page])
+        following = _cursor(page[-1].seq) if len(found) > len(page) else None
+        if query.include is None:
+            return json_response(FactsAnswer(facts=[fact_answer(fact) for fact in page], next_cursor=following))
+        slices, told = TimeSlices(), []
+        for fact in page:
+            await slices.give_way()
+            told.append(fact_with_effects(fact, packed_effects(caused.get(fact.seq))))
+        return json_response(FactsWithEffectsAnswer(facts=told, next_cursor=following))
 
     @operation(
         "GET",
@@ -139,6 +148,11 @@ def fact_answer(fact: StoredFact) -> FactAnswer:
         idempotency_key=fact.idempotency_key,
         warnings=from_json(fact.warnings),
     )
+
+
+def fact_with_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> FactWithEffects:
+    """A fact with what it caused, as it is read."""
+    return FactWithEffects(**dict(fact_answer(fact)), effects=shown_effects(fact, packed))
 
 
 def _cursor(seq: int) -> str:

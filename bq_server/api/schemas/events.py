@@ -140,6 +140,20 @@ class MessageAnswer(BaseModel):
     reason: str | None = Field(None, description="Why it can't be processed (dead), or how it went (lost).")
 
 
+class MessageEffectsAnswer(MessageAnswer):
+    """Where an accepted event is now, and what its fact caused."""
+
+    effects: list[dict[str, Any]] | None = Field(
+        description="Of the fact it became or repeats; null while there is none."
+    )
+
+
+class MessageQuery(Query):
+    """What to answer."""
+
+    include: Literal["effects"] | None = Field(None, description="Also answer what the fact caused.")
+
+
 ACCEPT_EVENT_ANSWER: dict[str, Any] = {"accepted": True, "message_id": "1707900600000-0"}
 ACCEPT_BATCH_ANSWER: dict[str, Any] = {
     "accepted": 3,

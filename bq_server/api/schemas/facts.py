@@ -1,6 +1,6 @@
 """Schemas of `/api/v1/facts`: what events became."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -25,6 +25,12 @@ class FactAnswer(BaseModel):
     warnings: list[FactWarning]
 
 
+class FactWithEffects(FactAnswer):
+    """A fact, and what it caused when it was processed."""
+
+    effects: list[dict[str, Any]]
+
+
 class FactEffectsAnswer(BaseModel):
     """What a fact caused, as `include=effects` tells it."""
 
@@ -39,6 +45,13 @@ class FactsAnswer(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
 
 
+class FactsWithEffectsAnswer(BaseModel):
+    """One page of facts with what they caused, the newest fact first."""
+
+    facts: list[FactWithEffects]
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
 class FactsQuery(Query):
     """Which facts."""
 
@@ -49,3 +62,4 @@ class FactsQuery(Query):
     until: QueryMoment | None = Field(None, description="Only facts that occurred before this moment.")
     limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where facts are large.")
     cursor: str | None = Field(None, description="From `next_cursor` of the page before.")
+    include: Literal["effects"] | None = Field(None, description="Also answer what each fact caused.")

@@ -7,6 +7,7 @@ from bq_client.batch import Batch
 from bq_client.client import Client
 from bq_client.errors import BqError, Refused, Unreachable, Unsent
 from bq_client.events import Event
+from bq_client.feed import FeedEvent
 from bq_client.retries import Retries
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Client",
     "Event",
     "Fact",
+    "FeedEvent",
     "Message",
     "Refused",
     "Rehearsal",

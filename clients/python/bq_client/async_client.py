@@ -26,6 +26,7 @@ from bq_client.calls import (
 )
 from bq_client.errors import BqError
 from bq_client.events import Event
+from bq_client.feed import FeedEvent, FeedReading
 from bq_client.retries import Retries
 
 
@@ -94,6 +95,33 @@ class AsyncClient:
             if page["next_cursor"] is None:
                 return
             filters["cursor"] = page["next_cursor"]
+
+    async def feed(self, *, after: str | None = None, **filters: str | None) -> AsyncIterator[FeedEvent]:
+        """What happens from now on, or after the event of that id (`"0"`: all), with the filters of `GET /feed`.
+
+        It has no end: it connects again and goes on where it was, and raises when that fails too often.
+        """
+        reading, tries = FeedReading(after, filters), 0
+        while True:
+            failure = reading.ended()
+            try:
+                async with self._http.stream(**reading.options) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    reading.require_feed(response)
+                    async for line in response.aiter_lines():
+                        tries = 0
+                        if (event := reading.take(line)) is not None:
+                            yield event
+            except httpx.TransportError as error:
+                failure = failure_of(error)
+            except BqError as error:
+                failure = error
+            tries += 1
+            wait = self.retries.wait(tries, failure)
+            if wait is None:
+                raise failure
+            await asyncio.sleep(wait)
 
     async def aclose(self) -> None:
         """Send what batches still hold, then close the connections. Raises `Unsent`."""

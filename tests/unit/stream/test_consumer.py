@@ -229,8 +229,10 @@ async def test_a_dead_letter_that_the_stream_server_refuses_is_kept_and_stops_no
         await until(consumer, lambda: handler.processed == ["bad"])
         stream.add("good")
         await until(consumer, lambda: not stream.entries)
-    assert handler.processed == ["bad", "good"], "it was processed, and rejected, once"
-    assert (list(stream.letters), consumer.counts.dead) == (["1-0"], 1)
+        stream.add("next")
+        await until(consumer, lambda: not stream.entries)
+    assert handler.processed == ["bad", "good", "next"], "it was processed, and rejected, once"
+    assert (list(stream.letters), consumer.counts.dead, consumer.counts.failures) == (["1-0"], 1, 0)
 
 
 async def test_what_can_not_be_processed_now_is_tried_when_it_is_due_and_outlives_its_deliveries() -> None:
@@ -306,6 +308,18 @@ async def test_a_backlog_is_read_while_a_batch_is_processed() -> None:
         await until(consumer, lambda: not stream.entries)
     assert [len(batch) for batch in handler.batches] == [BATCH, 5 * BATCH, BATCH + 20]
     assert handler.processed == list(map(str, range(7 * BATCH + 20)))
+
+
+async def test_what_was_read_ahead_of_a_stop_counts_no_delivery() -> None:
+    stream, handler = StreamInMemory(*map(str, range(2 * BATCH + 1))), Handler()
+    handler.gate = asyncio.Semaphore(0)
+    async with running(consumer_of(stream, handler)):
+        async with asyncio.timeout(20):
+            while len(stream.pending_now) < 2 * BATCH + 1:
+                await asyncio.sleep(0)
+        handler.gate.release()
+    assert handler.processed == list(map(str, range(BATCH)))
+    assert [each.deliveries for each in stream.pending_now.values()] == [0] * (BATCH + 1)
 
 
 async def test_an_acknowledgement_that_fails_beside_the_next_batch_loses_and_reorders_nothing() -> None:

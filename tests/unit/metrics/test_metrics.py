@@ -17,7 +17,7 @@ from bq_server.metrics import exposition
 from bq_server.metrics.counts import SECONDS, ConsumerCounts, Histogram, RequestCounts
 from bq_server.metrics.families import FAMILIES, Family
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "packaging" / "monitoring"
 PROCESS = {
     "process_cpu_seconds_total",

@@ -1,0 +1,99 @@
+"""Events of the feed: what happened, as it is sent to whoever it concerns."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bq_server.api.resources.facts import fact_with_effects
+from bq_server.api.schemas.feed import DeadMessage, EnvironmentReset, FeedEnd, FeedMessage, FeedQuery, GameChange
+from bq_server.moments import format_timestamp
+from bq_server.processing.announcements import event_type_of
+from bq_server.processing.recorded_effects import packed_effects
+from bq_server.store.feed import FactHappened, Happened, NoticeHappened, NoticeKind, Position
+
+_BREAKS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+"""What JSON may hold as it is, and many a client takes for the end of a line."""
+
+_NOTICES: dict[NoticeKind, type[DeadMessage | GameChange | EnvironmentReset]] = {
+    "message.dead": DeadMessage,
+    "game.changed": GameChange,
+    "environment.reset": EnvironmentReset,
+}
+
+
+@dataclass(frozen=True)
+class FeedEvent:
+    """Something that happened. It is worked out once, by whichever feed sends it first."""
+
+    happened: Happened
+
+    @property
+    def position(self) -> Position:
+        """The place after it."""
+        return self.happened.position
+
+    def concerns(self, wanted: FeedQuery) -> bool:
+        """Whether it is to be told. That an environment was emptied always is: it takes back all that was told."""
+        happened = self.happened
+        if isinstance(happened, NoticeHappened) and happened.kind == "environment.reset":
+            return True
+        about = happened.fact if isinstance(happened, FactHappened) else happened
+        return (
+            wanted.participant_id in (None, about.participant_id)
+            and wanted.event_name in (None, about.event_name)
+            and (wanted.type is None or not self._types.isdisjoint(wanted.type))
+        )
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """As it is sent."""
+        happened = self.happened
+        if isinstance(happened, FactHappened):
+            fact = happened.fact
+            body = fact_with_effects(fact, packed_effects(happened.effects))
+            told = FeedMessage(type="fact.created", timestamp=format_timestamp(fact.processed_at), data=body)
+        else:
+            told = FeedMessage(
+                type=happened.kind,
+                timestamp=format_timestamp(happened.noted_at),
+                data=_NOTICES[happened.kind].model_validate(happened.data),
+            )
+        return encode(told, happened.position)
+
+    @cached_property
+    def _types(self) -> frozenset[str]:
+        """What a reader may have chosen it by."""
+        happened = self.happened
+        if isinstance(happened, NoticeHappened):
+            return frozenset((happened.kind,))
+        effects = {event_type_of(each) for each in packed_effects(happened.effects)}
+        return frozenset(("fact.created", *(each for each in effects if each is not None)))
+
+
+def feed_event(happened: Happened) -> FeedEvent:
+    """What feeds tell of what happened."""
+    return FeedEvent(happened)
+
+
+def encode(message: FeedMessage, position: Position | None = None) -> bytes:
+    """An event of a stream (WHATWG HTML, Server-sent events), whose data are one line."""
+    identity = "" if position is None else f"id: {written(position)}\n"
+    data = message.model_dump_json()
+    for each, escaped in _BREAKS.items():
+        data = data.replace(each, escaped)
+    return f"{identity}event: {message.type}\ndata: {data}\n\n".encode()
+
+
+def last_word(end: FeedEnd, now: int) -> bytes:
+    """The event after which a feed ends; `now` in microseconds since the epoch, UTC."""
+    return encode(FeedMessage(type="feed.ended", timestamp=format_timestamp(now), data=end))
+
+
+def written(position: Position) -> str:
+    """The id of an event."""
+    return f"{position.seq}-{position.notice}"
+
+
+def read_position(text: str) -> Position:
+    """The place that an id names, of those that match `POSITION`."""
+    seq, _, notice = text.partition("-")
+    return Position(int(seq), int(notice or 0))

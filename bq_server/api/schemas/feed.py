@@ -1,0 +1,84 @@
+"""Schemas of `/api/v1/feed`: what happens, as it happens."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from bq_server.api.schemas.facts import FactWithEffects
+from bq_server.api.schemas.values import Moment, Query
+
+POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
+"""The id of an event of the feed, or the beginning of all."""
+
+FeedType = Literal["fact.created", "message.dead", "game.changed", "environment.reset", "feed.ended"]
+
+ChosenType = Literal[
+    "fact.created",
+    "points.changed",
+    "badge.awarded",
+    "challenge.progressed",
+    "challenge.completed",
+    "milestone.reached",
+    "streak.extended",
+    "streak.milestone",
+    "tier.changed",
+    "message.dead",
+    "game.changed",
+]
+
+
+class DeadMessage(BaseModel):
+    """A message was given up; with the scope `admin`, `/admin/dead-letters/{message_id}` tells all of it."""
+
+    message_id: str
+    event_id: str
+    event_name: str
+    participant_id: str
+    reason: str
+
+
+class GameChange(BaseModel):
+    """Another game is in force: what differs from the one before, by `<kind>/<code>`."""
+
+    version: int
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+    recomputed: list[str] = Field(description="What is computed anew, in the background.")
+
+
+class EnvironmentReset(BaseModel):
+    """The test environment was emptied: nothing that was told before is there any more."""
+
+    game_removed: bool
+
+
+class FeedEnd(BaseModel):
+    """The server ends the feed."""
+
+    reason: Literal["slow_reader", "key_ended", "server_stopping"]
+    detail: str
+
+
+class FeedMessage(BaseModel):
+    """The `data` of every event of the feed."""
+
+    type: FeedType = Field(description="Also the name of the event.")
+    timestamp: Moment = Field(description="When it happened to the server.")
+    data: FactWithEffects | DeadMessage | GameChange | EnvironmentReset | FeedEnd
+
+
+def _divided(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+class FeedQuery(Query):
+    """What to tell."""
+
+    participant_id: str | None = Field(None, description="Only what has to do with this participant.")
+    event_name: str | None = Field(None, description="Only facts and dead letters of events of this name.")
+    type: Annotated[list[ChosenType], BeforeValidator(_divided)] | None = Field(
+        None,
+        description="Only events of these types, with commas. An effect's type stands for the facts that caused one.",
+    )
+    follow: bool = Field(True, description="Whether to stay; otherwise the answer ends with what is there.")

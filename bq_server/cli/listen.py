@@ -1,0 +1,134 @@
+"""`bq-server listen`: what happens, forwarded as webhooks to a program under development."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bq_server.cli.options import fail
+from bq_server.cli.remote import READ_KEY, URL
+from bq_server.cli.tail import PARTICIPANT, colored
+from bq_server.cli.words import printable
+
+if TYPE_CHECKING:
+    from bq_server.cli.feed import FeedItem
+    from bq_server.delivery.bodies import WebhookBody
+
+TIMEOUT_SECONDS = 10.0
+
+FORWARDED = (
+    "fact.created",
+    "points.changed",
+    "badge.awarded",
+    "challenge.progressed",
+    "challenge.completed",
+    "milestone.reached",
+    "streak.extended",
+    "streak.milestone",
+    "tier.changed",
+)
+"""The events of webhooks that facts and their effects are."""
+
+
+def listen(
+    forward_to: Annotated[
+        str, typer.Option("--forward-to", metavar="ADDRESS", help="http:// or https://; local ones are fine.")
+    ],
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="What to forward; give it again for more. All by default.")
+    ] = None,
+    participant: PARTICIPANT = "",
+    secret: Annotated[
+        str, typer.Option(help="Sign with this, whsec_ and base64; a new one is made and printed by default.")
+    ] = "",
+    url: URL = "http://127.0.0.1:8080",
+    api_key: READ_KEY = "",
+) -> None:
+    """Forward what happens from now on as webhooks, signed, and print what each was answered.
+
+    For development: each is sent once. Nothing is left behind on the server. Ctrl-C ends it, with exit code 0.
+    """
+    if not forward_to.startswith(("http://", "https://")):
+        fail(f"--forward-to {forward_to} must start with http:// or https://", code=2)
+    import secrets
+
+    from bq_server.cli.feed import FeedClient
+    from bq_server.delivery.signing import new_secret
+
+    wanted = frozenset(event or FORWARDED)
+    if unknown := wanted - {*FORWARDED}:
+        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(FORWARDED)}", code=2)
+    signing = secret or new_secret(secrets.token_bytes)
+    _require_usable(signing)
+    typer.echo(f"secret {signing}")
+    query = {"participant_id": participant, "type": ",".join(sorted(wanted))}
+    try:
+        for item in FeedClient(url, api_key, query).items():
+            for number, body in _bodies(item, wanted):
+                outcome, taken = _post(forward_to, signing, f"msg_{item.data['fact_id']}_{number}", body)
+                color = "green" if taken else "red"
+                head = f"{body.timestamp}  {body.type} {printable(item.data['participant_id'])}"
+                typer.echo(f"{head}  {typer.style(f'-> {outcome}', fg=color)}", color=colored())
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def _require_usable(secret: str) -> None:
+    import base64
+
+    from bq_server.delivery.signing import PREFIX
+
+    try:
+        if secret.startswith(PREFIX) and base64.b64decode(secret.removeprefix(PREFIX), validate=True):
+            return
+    except ValueError:
+        pass
+    fail(f"--secret must be {PREFIX} and base64", code=2)
+
+
+def _bodies(item: "FeedItem", wanted: Iterable[str]) -> "Iterator[tuple[int, WebhookBody]]":
+    """What webhooks would be sent of it, of the wanted events, each with its number among all."""
+    from bq_server.delivery.bodies import EffectData, FactData, WebhookBody
+    from bq_server.processing.recorded_effects import type_of_shown
+
+    if item.type != "fact.created":
+        return
+    fact = item.data
+    about = {"participant_id": fact["participant_id"], "fact_id": fact["fact_id"]}
+    if "fact.created" in wanted:
+        names = ("fact_type", "event_name", "properties", "occurred_at")
+        data = FactData(**about, **{name: fact[name] for name in names})
+        yield 0, WebhookBody(type="fact.created", timestamp=item.timestamp, data=data)
+    for number, effect in enumerate(fact["effects"], 1):
+        kind = type_of_shown(effect)
+        if kind is not None and kind in wanted:
+            yield number, WebhookBody(type=kind, timestamp=item.timestamp, data=EffectData(**about, effect=effect))
+
+
+def _post(address: str, secret: str, message_id: str, body: "WebhookBody") -> tuple[str, bool]:
+    """Send it once, following no redirect; what came of it in words, and whether it was taken."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+    from bq_server import __version__
+    from bq_server.delivery.signing import headers
+
+    class Straight(HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    sent = body.model_dump_json().encode()
+    signed = headers([secret], message_id, int(time.time()), sent)
+    fields = {"Content-Type": "application/json", "User-Agent": f"bq-server/{__version__}", **signed}
+    began = time.perf_counter()
+    try:
+        request = Request(address, data=sent, headers=fields, method="POST")  # noqa: S310 - it begins with http
+        with build_opener(Straight, ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as answer:
+            status = answer.status
+    except HTTPError as error:
+        status = error.code
+        error.close()
+    except (URLError, OSError, ValueError) as error:
+        return f"no answer: {getattr(error, 'reason', error)}", False
+    return f"{status} in {(time.perf_counter() - began) * 1000:.0f} ms", 200 <= status < 300

@@ -1,0 +1,53 @@
+"""Events and effects as lines for a person."""
+
+import json
+from typing import Any
+
+
+def in_words(effect: dict[str, Any]) -> str:
+    """An effect as a line for a person."""
+    match effect["type"]:
+        case "points":
+            return f"{effect['amount']:+} points, {effect['balance']} in all  ({effect['cause']})"
+        case "badge":
+            return f"badge {effect['name']} ({effect['rarity']})"
+        case "objective":
+            done = ", done" if effect["completed"] else ""
+            return f"{effect['challenge']}: {effect['objective']} {effect['value']} of {effect['target']}{done}"
+        case "challenge":
+            return f"{effect['challenge']}: {effect['progress']:.0%}{', completed' if effect['completed'] else ''}"
+        case "milestone":
+            return f"milestone {effect['at']:g} of {effect['of']} {effect['code']}"
+        case "streak":
+            return f"streak {effect['code']}: {effect['current']}, longest {effect['longest']}"
+        case "tier":
+            return f"tier {effect['name']}"
+        case "leaderboard":
+            return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}"
+        case "enrolment":
+            return f"takes part in {effect['challenge']}"
+        case kind:
+            return str(kind)
+
+
+def in_brief(effect: dict[str, Any]) -> str:
+    """An effect in few words, beside others on one line."""
+    match effect["type"]:
+        case "points":
+            return f"{effect['amount']:+} points"
+        case "badge":
+            return f"badge {effect['name']}"
+        case "leaderboard":
+            return f"{effect['code']} {effect['score']:g}"
+        case _:
+            return in_words(effect)
+
+
+def as_json(value: Any) -> str:
+    """JSON on one line, readable in any language."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def printable(text: str) -> str:
+    """A text of somebody else's without what would steer the terminal: such characters are written as escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,0 +1,101 @@
+"""The open feeds: how many there may be, and what they read, page by page, from the store."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from bq_server.events import Scope
+from bq_server.metrics.counts import FeedCounts
+from bq_server.store import feed
+from bq_server.store.database import Database
+from bq_server.store.feed import Happened, Position
+
+T = TypeVar("T")
+
+PAGE = 100
+"""Facts and notices that are read at once."""
+
+PAGES_KEPT = 8
+"""Most feeds are at the end: what one has read, the others need too."""
+
+
+class TooManyFeeds(Exception):
+    """No more feeds may be opened. The message says why."""
+
+
+class Feeds(Generic[T]):
+    """Counts feeds, and reads what happened for them, one feed at a time: other readers of the store come first."""
+
+    def __init__(
+        self,
+        database: Database,
+        told: Callable[[Happened], T],
+        resets: Mapping[Scope, int],
+        *,
+        most: int,
+        most_per_key: int,
+    ) -> None:
+        """`told` makes what feeds tell of what happened; all feeds share it. `resets`: how often each was emptied."""
+        self._database = database
+        self._resets = resets
+        self._told = told
+        self._most = most
+        self._most_per_key = most_per_key
+        self._by_key: Counter[str] = Counter()
+        self.counts = FeedCounts()
+        self._pages: OrderedDict[tuple[Scope, int, Position], Sequence[T]] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self.ended = False
+        """Whether all feeds are to end, because the server stops."""
+
+    def require_room(self, key_id: str) -> None:
+        """Raises `TooManyFeeds` when none may be opened with this key."""
+        if self.counts.open >= self._most:
+            raise TooManyFeeds(f"{self._most} feeds are open, as many as may be")
+        if self._by_key[key_id] >= self._most_per_key:
+            raise TooManyFeeds(f"{self._most_per_key} feeds are open with this key, as many as may be with one")
+
+    @contextmanager
+    def seat(self, key_id: str) -> Iterator[None]:
+        """Count a feed for as long as it is open."""
+        self._by_key[key_id] += 1
+        self.counts.open += 1
+        self.counts.opened += 1
+        try:
+            yield
+        finally:
+            self.counts.open -= 1
+            self._by_key[key_id] -= 1
+            if not self._by_key[key_id]:
+                del self._by_key[key_id]
+
+    def end(self) -> None:
+        """End all feeds, also those yet to come."""
+        self.ended = True
+        self._database.commits.beat()
+
+    def moved(self) -> "asyncio.Future[None]":
+        """Done when something may have happened. Take it before looking."""
+        return self._database.commits.next()
+
+    async def head(self) -> Position:
+        """The place after all that has happened. Raises `StoreUnavailable`."""
+        async with self._database.read() as connection:
+            return await feed.head(connection)
+
+    async def page(self, scope: Scope, after: Position) -> Sequence[T]:
+        """What came next in an environment; empty when nothing did. Raises `StoreUnavailable`."""
+        key = scope, self._resets.get(scope, 0), after
+        async with self._turn:
+            if (kept := self._pages.get(key)) is not None:
+                return kept
+            async with self._database.read() as connection:
+                found = await feed.page(connection, scope, after, PAGE)
+            page = [self._told(each) for each in found]
+            if page:  # until a reset, what comes after a place never changes, unless nothing came yet
+                self._pages[key] = page
+                if len(self._pages) > PAGES_KEPT:
+                    self._pages.popitem(last=False)
+        return page

@@ -1,0 +1,146 @@
+"""What happened in an environment, in the order in which it was committed: facts, and notices of all else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from bq_server.events import Scope
+from bq_server.exact_json import dumps, loads_own
+from bq_server.store.database import Connection
+from bq_server.store.facts import StoredFact, fact_of
+from bq_server.store.queries import load
+
+_queries = load("feed", "sqlite3")
+
+MOST_NOTICES = 10_000
+"""Notices that are kept, of all environments; facts are kept for ever."""
+
+MOST_CHARACTERS = 256 << 10
+"""Of properties and effects in one page; a page that would hold more ends early."""
+
+NoticeKind = Literal["message.dead", "game.changed", "environment.reset"]
+
+
+class Position(NamedTuple):
+    """A place in what happened: after this fact and this notice. Both only grow, and are never given twice."""
+
+    seq: int
+    notice: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactHappened:
+    """A fact was made."""
+
+    position: Position
+    fact: StoredFact
+    effects: str | None
+    """What it caused, packed; None for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeHappened:
+    """Something else came to pass. `noted_at` is in microseconds since the epoch, UTC."""
+
+    position: Position
+    kind: NoticeKind
+    participant_id: str | None
+    event_name: str | None
+    noted_at: int
+    data: dict[str, Any]
+
+
+Happened = FactHappened | NoticeHappened
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """Something to be told beside facts. `noted_at` is in microseconds since the epoch, UTC."""
+
+    scope: Scope
+    kind: NoticeKind
+    noted_at: int
+    data: dict[str, Any]
+    cause: str | None = None
+    """What is noted once, however often it is tried."""
+    participant_id: str | None = None
+    event_name: str | None = None
+
+
+async def head(connection: Connection) -> Position:
+    """The place after all that is there, of any environment."""
+    return await connection.run(lambda reading: Position(*_queries.head(reading)))
+
+
+async def page(connection: Connection, scope: Scope, after: Position, limit: int) -> list[Happened]:
+    """What came next, at most so much and fewer where facts are large; empty where nothing did."""
+    return await connection.run(lambda reading: _page(reading, scope, after, limit))
+
+
+async def effects_of(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
+    """What facts caused when they were processed, packed, by seq; those that caused nothing are left out."""
+    wanted = dumps(list(seqs))
+    return await connection.run(lambda reading: dict(_queries.effects_of(reading, seqs=wanted)))
+
+
+async def add_notices(connection: Connection, notices: Sequence[NewNotice]) -> None:
+    """Note what happened, after all facts so far; what was noted under the same cause is not noted again."""
+
+    def add(writing: Any) -> None:
+        for each in notices:
+            _queries.add_notice(
+                writing,
+                **each.scope._asdict(),
+                kind=each.kind,
+                cause=each.cause,
+                participant_id=each.participant_id,
+                event_name=each.event_name,
+                noted_at=each.noted_at,
+                data=dumps(each.data),
+            )
+        _queries.remove_old_notices(writing, most=MOST_NOTICES)
+
+    await connection.run(add)
+
+
+async def remove_notices(connection: Connection, scope: Scope) -> None:
+    """Forget the notices of an environment that is emptied."""
+    await connection.run(lambda writing: _queries.remove_notices(writing, **scope._asdict()))
+
+
+def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happened]:
+    # In one transaction: what was committed between the two would be passed over.
+    reading.execute("BEGIN")
+    try:
+        names = scope._asdict()
+        notices = list(_queries.notices_after(reading, **names, notice=after.notice, limit=limit))
+        facts = [fact_of(row) for row in _queries.facts_after(reading, **names, seq=after.seq, limit=limit)]
+        effects = dict(_queries.effects_of(reading, seqs=dumps([fact.seq for fact in facts]))) if facts else {}
+    finally:
+        if reading.in_transaction:
+            reading.execute("ROLLBACK")
+    return _merged(after, notices, facts, effects)[:limit]
+
+
+def _merged(
+    after: Position, notices: list[tuple[Any, ...]], facts: list[StoredFact], effects: dict[int, str]
+) -> list[Happened]:
+    """Notices among facts: each after the fact that was the newest when it was written."""
+    found: list[Happened] = []
+    seq, notice, room = after.seq, after.notice, MOST_CHARACTERS
+    waiting = iter(notices)
+    following = next(waiting, None)
+    for fact in (*facts, None):
+        while following is not None and (fact is None or following[0] < fact.seq):
+            _, notice, kind, participant_id, event_name, noted_at, data = following
+            position = Position(seq, notice)
+            found.append(NoticeHappened(position, kind, participant_id, event_name, noted_at, loads_own(data)))
+            following = next(waiting, None)
+        if fact is not None:
+            caused = effects.get(fact.seq)
+            room -= len(fact.properties) + len(caused or "")
+            if room < 0 and found:
+                break
+            seq = fact.seq
+            found.append(FactHappened(Position(seq, notice), fact, caused))
+    return found

@@ -1,0 +1,34 @@
+-- name: head()^
+-- The place after all that is there: the seq and the notice given last, those of rows that were removed included.
+SELECT
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notices'), 0);
+
+-- name: facts_after(project, environment, seq, limit)
+SELECT * FROM fact_rows
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
+ORDER BY seq LIMIT :limit;
+
+-- name: effects_of(seqs)
+-- What facts caused, given by their seqs as JSON; those that caused nothing are left out.
+SELECT facts.seq, facts.effects FROM json_each(:seqs) AS given CROSS JOIN facts
+WHERE facts.seq = given.value AND facts.effects IS NOT NULL;
+
+-- name: notices_after(project, environment, notice, limit)
+SELECT after_seq, notice, kind, participant_id, event_name, noted_at, data FROM notices
+WHERE project = :project AND environment = :environment AND notice > :notice
+ORDER BY notice LIMIT :limit;
+
+-- name: add_notice(project, environment, kind, cause, participant_id, event_name, noted_at, data)!
+INSERT INTO notices (project, environment, after_seq, kind, cause, participant_id, event_name, noted_at, data)
+VALUES (
+    :project, :environment, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0), :kind, :cause,
+    :participant_id, :event_name, :noted_at, :data
+)
+ON CONFLICT (cause) DO NOTHING;
+
+-- name: remove_old_notices(most)!
+DELETE FROM notices WHERE notice <= (SELECT max(notice) FROM notices) - :most;
+
+-- name: remove_notices(project, environment)!
+DELETE FROM notices WHERE project = :project AND environment = :environment;

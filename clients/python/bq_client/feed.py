@@ -1,0 +1,72 @@
+"""The feed as data: Server-Sent Events, line by line, and where to go on after the last."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from bq_client.calls import Json, answer_of
+from bq_client.errors import BqError, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """Something that happened."""
+
+    id: str
+    """A feed that begins after it goes on with the next."""
+    type: str
+    """`fact.created`, `message.dead`, `game.changed` or `environment.reset`."""
+    timestamp: str
+    data: Json
+
+
+class FeedReading:
+    """One feed, over as many connections as it takes."""
+
+    def __init__(self, after: str | None, filters: Mapping[str, str | None]) -> None:
+        self._last = after
+        self._filters = {name: value for name, value in filters.items() if value is not None}
+        self._type = ""
+        self._data = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What httpx's `stream` takes for the next connection."""
+        self._type = self._data = ""
+        headers = {"Accept": "text/event-stream"}
+        if self._last is not None:
+            headers["Last-Event-ID"] = self._last
+        return {"method": "GET", "url": "/feed", "params": self._filters, "headers": headers}
+
+    @staticmethod
+    def require_feed(response: httpx.Response) -> None:
+        """Raises `Refused`, or `BqError` for what is no feed. What is no success must have been read."""
+        if not response.is_success:
+            answer_of(response)
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            raise BqError(f"{response.url} is no feed: is it a bq-server, and not an older one?")
+
+    @staticmethod
+    def ended() -> BqError:
+        """For a connection that came to its end: another one goes on."""
+        return Unreachable("the feed ended")
+
+    def take(self, line: str) -> FeedEvent | None:
+        """The event that this line completes."""
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "id":
+            self._last = value
+        elif field == "event":
+            self._type = value
+        elif field == "data":
+            self._data += value
+        elif not line and self._data:
+            body = json.loads(self._data)
+            event = FeedEvent(self._last or "", self._type, body["timestamp"], body["data"])
+            self._type = self._data = ""
+            return None if event.type == "feed.ended" else event
+        return None
