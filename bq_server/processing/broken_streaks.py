@@ -100,6 +100,8 @@ class StreakWatch:
         for each in due:
             cells = states.get(each.participant_id, {}).get("cells", {})
             found = next((own for own in read_streaks(game, cells, now) if own.code == each.code), None)
+            if f"streak/{each.code}" in game.pending:
+                continue  # what it comes to by its new definition is still computed
             if found is None:
                 gone.append(each)
             elif found.expires_at is not None:
@@ -113,4 +115,4 @@ class StreakWatch:
         if broken:
             await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now))
             connection.fills_outbox = True
-        return len(due) == PAGE
+        return len(due) == PAGE and bool(moments or gone)
