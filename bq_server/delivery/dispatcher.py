@@ -25,8 +25,9 @@ from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
 
 log = structlog.get_logger("bq_server.delivery")
 
-ROUND = 64
-"""Most deliveries that are looked up, sent and settled together; of an endpoint that fails, a single one."""
+SMALL_ROUND, ROUND = 8, 64
+"""Deliveries that are looked up, sent and settled together; of an endpoint that fails, a single one. Rounds begin small
+and grow as long as no events wait in line."""
 
 LOOK_SECONDS = 60.0
 """Longest wait before looking again at what waits, should nothing say that something is due."""
@@ -93,10 +94,13 @@ class Dispatcher:
             await asyncio.gather(cleaning, *working.values(), return_exceptions=True)
 
     async def _serve(self, endpoint_id: str) -> None:
+        size = SMALL_ROUND
         while True:
             try:
                 beat = self._database.outbox.next()
-                if not await self._round(endpoint_id):
+                size = await self._round(endpoint_id, size)
+                if not size:
+                    size = SMALL_ROUND
                     await _wait(beat, await self._until_due(endpoint_id))
             except StoreUnavailable as error:
                 log.warning("webhooks.stalled", endpoint_id=endpoint_id, reason=str(error))
@@ -114,8 +118,11 @@ class Dispatcher:
             return LOOK_SECONDS
         return min(max((due - self._clocks.now(endpoint.scope)) / SECOND, 0.0), LOOK_SECONDS)
 
-    async def _round(self, endpoint_id: str) -> bool:
-        """Send what is due, keep what came of it, and rest a while; whether anything was due."""
+    async def _round(self, endpoint_id: str, size: int) -> int:
+        """Send so many that are due, keep what came of it, and rest a while.
+
+        Returns the size of the next round; 0 where nothing was due.
+        """
         pace = Pace(self._processing)
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
@@ -123,10 +130,10 @@ class Dispatcher:
             if endpoint is not None:
                 log.warning("webhooks.endpoint_off", endpoint_id=endpoint_id, reason=endpoint.off_because)
             self._endpoints.tell_changed()
-            return False
-        due = await self._due(endpoint, ROUND if endpoint.failing_since is None else 1)
+            return 0
+        due = await self._due(endpoint, size if endpoint.failing_since is None else 1)
         if not due:
-            return False
+            return 0
         lines: dict[str, list[Delivery]] = {}
         for delivery in due:
             lines.setdefault(delivery.participant_id, []).append(delivery)
@@ -157,9 +164,8 @@ class Dispatcher:
             # A clock of its own says nothing of how long anybody has really waited.
             own_clock = self._clocks.own(endpoint.scope) is not None
             await asyncio.sleep(failing_pause(0 if own_clock else now - endpoint.failing_since))
-        else:
-            await pace.give_way(sent.cpu_seconds)
-        return True
+            return SMALL_ROUND
+        return SMALL_ROUND if await pace.give_way(sent.cpu_seconds) else min(2 * size, ROUND)
 
     async def _due(self, endpoint: Endpoint, limit: int) -> list[Delivery]:
         endpoint_id, now = endpoint.endpoint_id, self._clocks.now(endpoint.scope)

@@ -13,7 +13,7 @@ what there is."""
 LOOK_SECONDS = 0.1
 """Between two looks whether they still do."""
 
-MOST_SECONDS = 2.0
+MOST_SECONDS = 10.0
 """Longest pause for them."""
 
 FAILING_SHARE = 0.1
@@ -31,13 +31,15 @@ class Pace:
         self._began = time.process_time()
         self._backlog = counts.backlog_seconds
 
-    async def give_way(self, cpu_seconds: float) -> None:
-        """Wait after a round that took so much of the sending thread."""
+    async def give_way(self, cpu_seconds: float) -> bool:
+        """Wait after a round that took so much of the sending thread; whether events waited in line meanwhile."""
+        before = self._backlog
         until = self._began + cpu_seconds / SHARE
         most = time.monotonic() + MOST_SECONDS
         while self._counts.backlog_seconds > self._backlog and time.process_time() < until and time.monotonic() < most:
             self._backlog = self._counts.backlog_seconds
             await asyncio.sleep(LOOK_SECONDS)
+        return self._counts.backlog_seconds > before
 
 
 def failing_pause(duration: int) -> float:
