@@ -44,6 +44,11 @@ class Clocks:
         """The environment's own clock; None where it reads the real one."""
         return self._own.get(scope)
 
+    def stands_still(self, scope: Scope) -> bool:
+        """Whether the environment's clock moves only when it is told to."""
+        own = self._own.get(scope)
+        return own is not None and own.frozen
+
     def put(self, scope: Scope, clock: OwnClock | None) -> None:
         """Give the environment a clock of its own, or with None the real one again."""
         if clock is None:

@@ -106,9 +106,13 @@ class Client:
             return found
         return _success(answer)
 
-    def drain(self, timeout_ms: int = 30_000) -> Json:
-        """Wait until everything sent before is a fact, a duplicate or a dead letter; returns how many there are."""
-        return self.call("POST", "/sandbox/drain", {"timeout_ms": timeout_ms})
+    def drain(self, timeout_ms: int = 30_000, *, webhooks: bool = False) -> Json:
+        """Wait until everything sent before is a fact, a duplicate or a dead letter; returns how many there are.
+
+        With `webhooks` also until each webhook that is due was tried.
+        """
+        body = {"timeout_ms": timeout_ms} | ({"webhooks": True} if webhooks else {})
+        return self.call("POST", "/sandbox/drain", body)
 
     def reset(self, *, game: bool = False) -> None:
         """Empty the environment; its game too if told."""

@@ -28,11 +28,24 @@ def add(
         list[str] | None, typer.Option("--event", help="An event to send; repeat it for more. By default all.")
     ] = None,
     description: Annotated[str, typer.Option(help="A note to recognize it by.")] = "",
+    top_ranks: Annotated[
+        int, typer.Option(min=1, max=100, help="Ranks that leaderboard.rank_changed is sent for.")
+    ] = 10,
+    vendor_headers: Annotated[
+        bool, typer.Option("--vendor-headers", help="Requests also carry the headers of the vendor's webhooks.")
+    ] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
     """Create an endpoint and print its id and its secret, which is shown only now."""
-    made = _call(url, "POST", "", api_key, {"url": to, "event_types": event or _every(), "description": description})
+    body = {
+        "url": to,
+        "event_types": event or _every(),
+        "description": description,
+        "top_ranks": top_ranks,
+        "vendor_headers": vendor_headers,
+    }
+    made = _call(url, "POST", "", api_key, body)
     typer.echo(made["endpoint_id"])
     typer.echo(made["secret"])
 

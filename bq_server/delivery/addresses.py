@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -32,17 +34,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def resolve(host: str, port: int, *, private: bool) -> Address:
-    """The address to call for a host, which may be one itself; with `private` any address will do.
+async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
+    """The addresses that may be called for a host, which may be one itself; with `private` any address will do.
 
-    Raises `AddressRefused`.
+    There is at least one. Raises `AddressRefused`.
     """
+    with suppress(ValueError):
+        return _allowed(host, [ip_address(host)], private=private)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"the name {host} can't be resolved: {error}") from None
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-    chosen = next((each for each in addresses if private or is_public(each)), None)
-    if chosen is None:
+    return _allowed(host, addresses, private=private)
+
+
+def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> list[Address]:
+    chosen = list(dict.fromkeys(each for each in addresses if private or is_public(each)))
+    if not chosen:
         raise AddressRefused(f"{host} is {addresses[0]}, which is no address of the public Internet")
     return chosen

@@ -8,11 +8,11 @@ from pydantic_core import from_json
 from bq_server.exact_json import loads_own
 from bq_server.game.effects import EFFECTS, unpacked
 from bq_server.moments import format_timestamp
-from bq_server.processing.announcements import EventType
+from bq_server.processing.announcements import MESSAGE_DEAD, EventType
+from bq_server.processing.rank_changes import RANK_CHANGED
 from bq_server.processing.recorded_effects import shown
-from bq_server.store import facts
-from bq_server.store.database import Connection
-from bq_server.store.webhooks import Delivery, Endpoint
+from bq_server.store.facts import StoredFact
+from bq_server.store.webhooks import Delivery
 
 TEST = "endpoint.test"
 """The event that a test sends, chosen or not."""
@@ -37,10 +37,36 @@ class FactData(BaseModel):
     occurred_at: str
 
 
+class RankData(BaseModel):
+    """A participant's rank on a leaderboard in one period of a window."""
+
+    participant_id: str
+    fact_id: str | None = Field(description="The participant's fact that changed it; null for one who was overtaken.")
+    leaderboard_code: str
+    window: str
+    period: str
+    rank: int | None = Field(description="Null for one who is no longer among those that are told of.")
+    previous_rank: int | None = Field(description="Null for one who was not among those that are told of.")
+    score: int | float
+
+
+class DeadData(BaseModel):
+    """A message that was given up."""
+
+    participant_id: str
+    message_id: str
+    event_name: str
+    reason: str
+    occurred_at: str = Field(description="Of the event.")
+
+
 class TestData(BaseModel):
     """Nothing happened: this is a test."""
 
     endpoint_id: str
+
+
+Data = EffectData | FactData | RankData | DeadData | TestData
 
 
 class WebhookBody(BaseModel):
@@ -48,29 +74,34 @@ class WebhookBody(BaseModel):
 
     type: EventType | Literal["endpoint.test"]
     timestamp: str = Field(description="When it happened to the server: the same in every try.")
-    data: EffectData | FactData | TestData
+    data: Data
 
 
-async def body_of(connection: Connection, endpoint: Endpoint, delivery: Delivery) -> bytes | None:
-    """What the endpoint is sent: the same bytes in every try. None where the fact is gone."""
-    data = await _data(connection, endpoint, delivery)
+def write_body(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> bytes | None:
+    """What the endpoint is sent: the same bytes in every try. None where the fact is gone.
+
+    The fact is only needed where it is what is told.
+    """
+    data = _data(delivery, endpoint_id, fact)
     if data is None:
         return None
     at = format_timestamp(delivery.created_at)
     return WebhookBody(type=delivery.event_type, timestamp=at, data=data).model_dump_json().encode()
 
 
-async def _data(
-    connection: Connection, endpoint: Endpoint, delivery: Delivery
-) -> EffectData | FactData | TestData | None:
-    if delivery.fact_id is None:
-        return TestData(endpoint_id=endpoint.endpoint_id)
+def _data(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> Data | None:
+    if delivery.event_type == TEST:
+        return TestData(endpoint_id=endpoint_id)
     who = delivery.participant_id
-    if delivery.effect is not None:
+    if delivery.event_type == RANK_CHANGED:
+        return RankData(participant_id=who, fact_id=delivery.fact_id, **loads_own(delivery.effect or ""))
+    if delivery.event_type == MESSAGE_DEAD:
+        at = format_timestamp(delivery.occurred_at)
+        return DeadData(participant_id=who, occurred_at=at, **loads_own(delivery.effect or ""))
+    if delivery.effect is not None and delivery.fact_id is not None:
         effect = unpacked(loads_own(delivery.effect), delivery.fact_id, who, delivery.occurred_at)
         [told] = EFFECTS.dump_python([effect], mode="json")
         return EffectData(participant_id=who, fact_id=delivery.fact_id, effect=shown(told))
-    fact = await facts.by_id(connection, endpoint.scope, delivery.fact_id)
     if fact is None:
         return None
     return FactData(

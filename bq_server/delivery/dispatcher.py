@@ -2,38 +2,41 @@
 
 import asyncio
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 
 import structlog
 
-from bq_server.clock import Clock
+from bq_server.clock import Clocks
+from bq_server.concurrency.notifier import Notifier
 from bq_server.delivery import retries
-from bq_server.delivery.bodies import body_of
+from bq_server.delivery.bodies import write_body
 from bq_server.delivery.endpoints import Endpoints
-from bq_server.delivery.sender import Answer, Sender
-from bq_server.metrics.counts import DeliveryCounts
+from bq_server.delivery.pace import Pace, failing_pause
+from bq_server.delivery.sender import Answer, Letter, Sender
+from bq_server.ids import IdSource
+from bq_server.metrics.counts import DeliveryCounts, ProcessingCounts
 from bq_server.moments import SECOND
-from bq_server.store import webhooks
+from bq_server.store import facts, webhooks
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.store.outbox import TOO_FAR_BEHIND
+from bq_server.store.facts import StoredFact
 from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
 
 log = structlog.get_logger("bq_server.delivery")
 
-AT_ONCE = 8
-"""Requests to one endpoint at a time; to one that fails, a single one."""
+SMALL_ROUND, ROUND = 8, 64
+"""Deliveries that are looked up, sent and settled together; of an endpoint that fails, a single one. Rounds begin small
+and grow as long as no events wait in line."""
 
-AT_ONCE_IN_ALL = 32
-
-LOOK_SECONDS = 0.1
-"""Between two looks at what waits, where nothing did."""
-
-GIVE_WAY = 4
-"""While facts are made, a pause of so many times what a round took follows it: they come first."""
+LOOK_SECONDS = 60.0
+"""Longest wait before looking again at what waits, should nothing say that something is due."""
 
 RETRY_SECONDS = 1.0
 """After the store couldn't be read or written."""
+
+WELL_AGAIN = 60 * SECOND
+"""An endpoint that failed for so long, in microseconds, and answers again, is sent all that waits at once."""
 
 KEPT = 3 * 24 * 3600 * SECOND
 """How long what is done is kept, in microseconds: as far as a replay goes back."""
@@ -50,19 +53,22 @@ class Dispatcher:
         database: Database,
         endpoints: Endpoints,
         sender: Sender,
-        clock: Clock,
+        clocks: Clocks,
+        ids: IdSource,
         first_retry_seconds: float,
-        facts_made: Callable[[], int],
+        processing: ProcessingCounts,
     ) -> None:
-        """`facts_made` counts the facts that were made."""
+        """`processing` says whether events wait in line."""
         self._database = database
         self._endpoints = endpoints
         self._sender = sender
-        self._clock = clock
+        self._clocks = clocks
+        self._ids = ids
         self._first = first_retry_seconds
-        self._facts_made = facts_made
-        self._slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
+        self._processing = processing
         self.counts = DeliveryCounts()
+        self.progress = Notifier()
+        """Beats when something was tried."""
 
     async def run(self) -> None:
         """Work until cancelled; with no endpoint there is nothing to do."""
@@ -88,13 +94,14 @@ class Dispatcher:
             await asyncio.gather(cleaning, *working.values(), return_exceptions=True)
 
     async def _serve(self, endpoint_id: str) -> None:
+        size = SMALL_ROUND
         while True:
             try:
-                facts, began = self._facts_made(), time.perf_counter()
-                if not await self._round(endpoint_id):
-                    await asyncio.sleep(LOOK_SECONDS)
-                elif self._facts_made() != facts:
-                    await asyncio.sleep(min(GIVE_WAY * (time.perf_counter() - began), RETRY_SECONDS))
+                beat = self._database.outbox.next()
+                size = await self._round(endpoint_id, size)
+                if not size:
+                    size = SMALL_ROUND
+                    await _wait(beat, await self._until_due(endpoint_id))
             except StoreUnavailable as error:
                 log.warning("webhooks.stalled", endpoint_id=endpoint_id, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -102,51 +109,106 @@ class Dispatcher:
                 log.error("webhooks.broke", endpoint_id=endpoint_id, exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _round(self, endpoint_id: str) -> bool:
-        """Send what is due, and keep what came of it; whether there was any."""
+    async def _until_due(self, endpoint_id: str) -> float:
+        """Seconds until something may be tried, unless something new comes."""
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
-            if endpoint is None or endpoint.off_because is not None:
-                if endpoint is not None and endpoint.off_because == TOO_FAR_BEHIND:
-                    log.warning("webhooks.endpoint_off", endpoint_id=endpoint_id, reason=TOO_FAR_BEHIND)
-                self._endpoints.tell_changed()
-                return False
-            if not endpoint.waiting:
-                return False
-            limit = AT_ONCE if endpoint.failing_since is None else 1
-            due = await webhooks.due(connection, endpoint_id, self._clock(), limit)
-            bodies = {each.position: await body_of(connection, endpoint, each) for each in due}
+            due = await webhooks.next_due(connection, endpoint_id)
+        if endpoint is None or due is None or self._clocks.stands_still(endpoint.scope):
+            return LOOK_SECONDS
+        return min(max((due - self._clocks.now(endpoint.scope)) / SECOND, 0.0), LOOK_SECONDS)
+
+    async def _round(self, endpoint_id: str, size: int) -> int:
+        """Send so many that are due, keep what came of it, and rest a while.
+
+        Returns the size of the next round; 0 where nothing was due.
+        """
+        pace = Pace(self._processing)
+        async with self._database.read() as connection:
+            endpoint = await webhooks.one(connection, endpoint_id)
+        if endpoint is None or endpoint.off_because is not None:
+            if endpoint is not None:
+                log.warning("webhooks.endpoint_off", endpoint_id=endpoint_id, reason=endpoint.off_because)
+            self._endpoints.tell_changed()
+            return 0
+        due = await self._due(endpoint, size if endpoint.failing_since is None else 1)
         if not due:
-            return False
-        answers = await asyncio.gather(*(self._send(endpoint, each, bodies[each.position]) for each in due))
-        await self._keep(endpoint, dict(zip(due, answers, strict=True)))
-        return True
+            return 0
+        lines: dict[str, list[Delivery]] = {}
+        for delivery in due:
+            lines.setdefault(delivery.participant_id, []).append(delivery)
+        told = await self._facts(endpoint, due)
+        sent = await self._sender.send(
+            endpoint,
+            [
+                [
+                    Letter(
+                        each.delivery_id,
+                        each.event_type,
+                        partial(write_body, each, endpoint_id, told.get(each.position)),
+                    )
+                    for each in line
+                ]
+                for line in lines.values()
+            ],
+        )
+        answers = {
+            delivery: answer
+            for line, own in zip(lines.values(), sent.answers, strict=True)
+            for delivery, answer in zip(line, own, strict=False)
+        }
+        now = self._clocks.now(endpoint.scope)
+        await self._keep(endpoint, answers, now)
+        self.progress.beat()
+        if endpoint.failing_since is not None and not any(each.delivered for each in answers.values()):
+            # A clock of its own says nothing of how long anybody has really waited.
+            own_clock = self._clocks.own(endpoint.scope) is not None
+            await asyncio.sleep(failing_pause(0 if own_clock else now - endpoint.failing_since))
+            return SMALL_ROUND
+        return SMALL_ROUND if await pace.give_way(sent.cpu_seconds) else min(2 * size, ROUND)
 
-    async def _send(self, endpoint: Endpoint, delivery: Delivery, body: bytes | None) -> Answer:
-        if body is None:
-            return Answer(None, 0, "its fact is gone")
-        async with self._slots:
-            answer = await self._sender.send(endpoint, delivery.delivery_id, body)
-        self.counts.tries += 1
-        return answer
+    async def _due(self, endpoint: Endpoint, limit: int) -> list[Delivery]:
+        endpoint_id, now = endpoint.endpoint_id, self._clocks.now(endpoint.scope)
+        async with self._database.read() as connection:
+            due = await webhooks.due(connection, endpoint_id, now, limit)
+            if len(due) == limit or not await webhooks.is_outbox_filled(connection, endpoint_id):
+                return due
+        async with self._database.transaction() as writing:
+            await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), limit - len(due))
+        async with self._database.read() as connection:
+            return await webhooks.due(connection, endpoint_id, now, limit)
 
-    async def _keep(self, endpoint: Endpoint, answers: Mapping[Delivery, Answer]) -> None:
-        now = self._clock()
+    async def _facts(self, endpoint: Endpoint, due: list[Delivery]) -> dict[int, StoredFact]:
+        """The facts that are told themselves, by the positions of their deliveries."""
+        found = {}
+        async with self._database.read() as connection:
+            for each in due:
+                if each.effect is None and each.fact_id is not None:
+                    fact = await facts.by_id(connection, endpoint.scope, each.fact_id)
+                    if fact is not None:
+                        found[each.position] = fact
+        return found
+
+    async def _keep(self, endpoint: Endpoint, answers: Mapping[Delivery, Answer], now: int) -> None:
         results = [self._result(delivery, answer, now) for delivery, answer in answers.items()]
-        failing = endpoint.failing_since is not None and not any(each.delivered for each in answers.values())
+        since, well = endpoint.failing_since, any(each.delivered for each in answers.values())
         because = None
         if any(each.status == 410 for each in answers.values()):
             because = "it answered 410: gone"
-        elif failing and now - (endpoint.failing_since or now) >= retries.OFF_AFTER:
+        elif since is not None and not well and now - since >= retries.OFF_AFTER:
             because = "every try failed for 3 days"
         async with self._database.transaction() as connection:
-            await webhooks.settle(connection, endpoint.endpoint_id, results, now)
-            off = because is not None and await webhooks.switch_off(connection, endpoint.endpoint_id, because)
-        self.counts.delivered += sum(each.state == "delivered" for each in results)
+            await webhooks.settle(connection, endpoint.endpoint_id, results, now, self._clocks.real())
+            if well and since is not None and now - since >= WELL_AGAIN:
+                await webhooks.bring_forward(connection, endpoint.endpoint_id)
+            if because is not None:
+                await webhooks.switch_off(connection, endpoint.endpoint_id, because)
+        self._count(answers, results)
+
+    def _count(self, answers: Mapping[Delivery, Answer], results: list[DeliveryResult]) -> None:
+        for answer in answers.values():
+            self.counts.tries[answer.result] += 1
         self.counts.set_aside += sum(each.state == "aside" for each in results)
-        if off:
-            log.warning("webhooks.endpoint_off", endpoint_id=endpoint.endpoint_id, reason=because)
-            self._endpoints.tell_changed()
 
     def _result(self, delivery: Delivery, answer: Answer, now: int) -> DeliveryResult:
         tried = Try(delivery.position, now, answer.status, answer.milliseconds, answer.text)
@@ -156,7 +218,7 @@ class Dispatcher:
         if seconds is None:
             log.warning("webhooks.set_aside", delivery_id=delivery.delivery_id, status=answer.status)
             return DeliveryResult(tried, delivery.participant_id, "aside", put_off=True)
-        seconds = max(seconds, retries.asked_for(answer.retry_after, now))
+        seconds = max(seconds, retries.asked_for(answer.retry_after, self._clocks.real()))
         return DeliveryResult(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
 
     async def _clean(self) -> None:
@@ -169,6 +231,12 @@ class Dispatcher:
                 removed = CLEANED_AT_ONCE
                 while removed == CLEANED_AT_ONCE:
                     async with self._database.transaction() as connection:
-                        removed = await webhooks.remove_old(connection, self._clock() - KEPT, CLEANED_AT_ONCE)
+                        removed = await webhooks.remove_old(connection, self._clocks.real() - KEPT, CLEANED_AT_ONCE)
             except StoreUnavailable as error:
                 log.warning("webhooks.not_cleaned", reason=str(error))
+
+
+async def _wait(beat: asyncio.Future[None], seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(beat)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from bq_server.clock import Clocks
@@ -14,8 +15,7 @@ from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
 from bq_server.store import webhooks
 from bq_server.store.audit_log import Act
-from bq_server.store.database import Database
-from bq_server.store.outbox import NewDelivery
+from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
@@ -62,6 +62,13 @@ class Endpoints:
         async with self._database.read() as connection:
             return {each.endpoint_id: each for each in await webhooks.every(connection) if each.off_because is None}
 
+    async def waiting(self) -> int | None:
+        """How many deliveries wait for endpoints that are on; None while that can't be read."""
+        try:
+            return sum(each.waiting for each in (await self.on()).values())
+        except StoreUnavailable:
+            return None
+
     async def every(self, scope: Scope) -> list[Endpoint]:
         """The endpoints of an environment, oldest first."""
         async with self._database.read() as connection:
@@ -75,12 +82,30 @@ class Endpoints:
             raise UnknownEndpoint(endpoint_id)
         return found
 
-    async def create(self, act: Act, scope: Scope, url: str, event_types: frozenset[str], description: str) -> Endpoint:
+    async def create(
+        self,
+        act: Act,
+        scope: Scope,
+        url: str,
+        event_types: frozenset[str],
+        description: str = "",
+        *,
+        top_ranks: int = 10,
+        vendor_headers: bool = False,
+    ) -> Endpoint:
         """Make an endpoint, which is told of what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
         await self._look_at(url)
-        now = self._clocks.real()
-        secret = new_secret(self._random_bytes)
-        endpoint = Endpoint(self._ids.new("we"), scope, url, event_types, description, secret, now)
+        endpoint = Endpoint(
+            self._ids.new("we"),
+            scope,
+            url,
+            event_types,
+            description,
+            new_secret(self._random_bytes),
+            self._clocks.real(),
+            top_ranks,
+            vendor_headers,
+        )
         async with self._database.transaction() as connection:
             if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
@@ -90,32 +115,17 @@ class Endpoints:
         return endpoint
 
     async def change(
-        self,
-        act: Act,
-        scope: Scope,
-        endpoint_id: str,
-        *,
-        url: str | None,
-        event_types: frozenset[str] | None,
-        description: str | None,
-        enabled: bool | None,
+        self, act: Act, scope: Scope, endpoint_id: str, changed: Mapping[str, Any], *, enabled: bool | None
     ) -> Endpoint:
-        """Change what is given. Raises `UnknownEndpoint` and `UrlRefused`."""
-        if url is not None:
-            await self._look_at(url)
+        """Change the fields that are named. Raises `UnknownEndpoint` and `UrlRefused`."""
+        if "url" in changed:
+            await self._look_at(changed["url"])
         endpoint = await self.get(scope, endpoint_id)
         off = endpoint.off_because
         if enabled is not None:
             off = None if enabled else off or "it was switched off"
-        changed = dataclasses.replace(
-            endpoint,
-            url=endpoint.url if url is None else url,
-            event_types=endpoint.event_types if event_types is None else event_types,
-            description=endpoint.description if description is None else description,
-            off_because=off,
-        )
         async with self._database.transaction() as connection:
-            await webhooks.change(connection, changed)
+            await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
             await act.keep(connection, endpoint_id=endpoint_id)
         self.tell_changed()
         return await self.get(scope, endpoint_id)
@@ -139,12 +149,11 @@ class Endpoints:
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
         """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
-        endpoint = await self.get(scope, endpoint_id)
-        now = self._clocks.now(scope)
-        delivery = NewDelivery(self._ids.new("msg"), endpoint_id, "", TEST, None, now, None, now)
+        await self.get(scope, endpoint_id)
+        delivery_id, now = self._ids.new("msg"), self._clocks.now(scope)
         async with self._database.transaction() as connection:
-            await webhooks.enqueue(connection, endpoint, delivery)
-        return delivery.delivery_id
+            await webhooks.enqueue(connection, endpoint_id, delivery_id, ("", TEST, None, now, None), now)
+        return delivery_id
 
     async def _look_at(self, url: str) -> None:
         try:

@@ -1,16 +1,27 @@
-"""One request to an endpoint: to the address that was looked at, without redirects, within 10 seconds."""
+"""Requests to endpoints: to the address that was looked at, without redirects, within 10 seconds.
+
+They are made on a thread of their own, so that no event waits for them on the event loop.
+"""
 
 import asyncio
+import os
+import ssl
+import sys
+import threading
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import uvloop
 
 from bq_server import __version__
 from bq_server.clock import Clock
 from bq_server.delivery.addresses import AddressRefused, resolve
-from bq_server.delivery.signing import headers
+from bq_server.delivery.signing import headers, vendor_headers
 from bq_server.moments import SECOND
 from bq_server.store.webhooks import Endpoint
 
@@ -22,6 +33,17 @@ TIMEOUT_SECONDS = 10.0
 
 ANSWER_BYTES = 256
 """How much of an answer is kept; no more is read."""
+
+AT_ONCE = 8
+"""Requests to one endpoint at a time."""
+
+AT_ONCE_IN_ALL = 32
+
+ROUND_SECONDS = 1.0
+"""After so long no further request of a round begins."""
+
+CA_FILE = "SSL_CERT_FILE"
+"""The environment's variable that names a file of certificates to trust, in place of the public ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +62,186 @@ class Answer:
         """Whether the endpoint has taken it."""
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def result(self) -> str:
+        """As it is counted."""
+        return "delivered" if self.delivered else "no_answer" if self.status is None else "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One request to make."""
+
+    delivery_id: str
+    event_type: str
+    body: Callable[[], bytes | None]
+    """Writes it; None where there is nothing to tell any more."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What came of a round."""
+
+    answers: list[list[Answer]]
+    """For each line the answers to those that were sent, which may be fewer than there were."""
+    cpu_seconds: float = 0.0
+    """That the thread took for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a round goes, once its name was looked up."""
+
+    urls: list[str]
+    """With each address of the name, the one that answered last first."""
+    headers: Mapping[str, str]
+    extensions: dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Round:
+    endpoint: Endpoint
+    target: _Target | str
+    """Or why nothing can be sent there."""
+    lines: Sequence[Sequence[Letter]]
+    answers: list[list[Answer]]
+    until: float
+    failures: int = 0
+    delivered: int = 0
+    _next: int = field(default=0)
+
+    def line(self) -> int | None:
+        """The next line to send, if one is to be begun."""
+        if self._next == len(self.lines) or not self.goes_on:
+            return None
+        self._next += 1
+        return self._next - 1
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another request is worth while."""
+        return time.monotonic() < self.until and (self.delivered > 0 or self.failures < AT_ONCE)
+
 
 class Sender:
-    """Sends requests. A context manager: it opens no connection before the first."""
+    """Sends requests. A context manager: it opens no connection, and starts no thread, before the first."""
 
     def __init__(self, clock: Clock, *, private: bool) -> None:
         """`private`: whether addresses may be called that are not of the public Internet."""
         self.private = private
         self._clock = clock
-        self._stack = AsyncExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._client: httpx.AsyncClient | None = None
+        self._slots: asyncio.Semaphore
 
     async def __aenter__(self) -> "Sender":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        if self._loop is None or self._thread is None:
+            return
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._close(), self._loop))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join)
+        self._loop.close()
 
-    async def send(self, endpoint: Endpoint, message_id: str, body: bytes) -> Answer:
-        """Send it once. Whatever goes wrong is an answer, too."""
-        began = time.perf_counter()
-        status, retry_after = None, None
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                status, text, retry_after = await self._post(endpoint, message_id, body)
-        except TimeoutError:
-            text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
-        except AddressRefused as error:
-            text = str(error)
-        except Exception as error:  # noqa: BLE001 - a receiver can break in any way, and that is its failure
-            text = f"{type(error).__name__}: {error}"
-        return Answer(status, round((time.perf_counter() - began) * 1000), text, retry_after)
+    async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[Letter]]) -> Sent:
+        """Send lines of letters side by side, those of a line one after the other until one fails.
 
-    async def _post(self, endpoint: Endpoint, message_id: str, body: bytes) -> tuple[int, str, str | None]:
-        now = self._clock()
-        parts = urlsplit(endpoint.url)
+        Whatever goes wrong is an answer, too. Not all need be sent: see `Sent`.
+        """
+        if self._loop is None:
+            self._loop = uvloop.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="webhooks", daemon=True)
+            self._thread.start()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._send(endpoint, lines), self._loop))
+
+    async def _send(self, endpoint: Endpoint, lines: Sequence[Sequence[Letter]]) -> Sent:
+        began = time.thread_time()
+        if self._client is None:
+            self._client = _client()
+            self._slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
+        target = await self._target(endpoint.url)
+        job = _Round(endpoint, target, lines, [[] for _ in lines], time.monotonic() + ROUND_SECONDS)
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(AT_ONCE, len(lines))):
+                workers.create_task(self._work(job))
+        return Sent(job.answers, time.thread_time() - began)
+
+    async def _work(self, job: _Round) -> None:
+        while (number := job.line()) is not None:
+            for letter in job.lines[number]:
+                async with self._slots:
+                    answer = await self._try(job, letter)
+                job.answers[number].append(answer)
+                job.delivered += answer.delivered
+                job.failures += not answer.delivered
+                if not answer.delivered or not job.goes_on:
+                    break
+
+    async def _target(self, url: str) -> _Target | str:
+        parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        address = await resolve(host, port, private=self.private)
-        literal = f"[{address}]" if address.version == 6 else str(address)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                addresses = await resolve(host, port, private=self.private)
+        except TimeoutError:
+            return f"the name {host} was not resolved within {TIMEOUT_SECONDS:.0f} seconds"
+        except AddressRefused as error:
+            return str(error)
+        literals = [f"[{each}]" if each.version == 6 else str(each) for each in addresses]
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {
             "host": parts.netloc.rpartition("@")[2],
             "content-type": "application/json",
             "user-agent": f"bq-server/{__version__}",
-            **headers(endpoint.secrets(now), message_id, now // SECOND, body),
         }
-        sni = {"sni_hostname": host} if parts.scheme == "https" else {}
-        async with self._opened().stream(
-            "POST", f"{parts.scheme}://{literal}:{port}{path}", content=body, headers=own, extensions=sni
+        extensions = {"sni_hostname": host} if parts.scheme == "https" else {}
+        return _Target([f"{parts.scheme}://{each}:{port}{path}" for each in literals], own, extensions)
+
+    async def _try(self, job: _Round, letter: Letter) -> Answer:
+        if isinstance(job.target, str):
+            return Answer(None, 0, job.target)
+        began = time.perf_counter()
+        status, retry_after = None, None
+        try:
+            body = letter.body()
+            if body is None:
+                return Answer(None, 0, "its fact is gone")
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                status, text, retry_after = await self._post_somewhere(job.endpoint, job.target, letter, body)
+        except TimeoutError:
+            text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
+        except Exception as error:  # noqa: BLE001 - a receiver can break in any way, and that is its failure
+            text = f"{type(error).__name__}: {error}"
+        return Answer(status, round((time.perf_counter() - began) * 1000), text, retry_after)
+
+    async def _post_somewhere(
+        self, endpoint: Endpoint, target: _Target, letter: Letter, body: bytes
+    ) -> tuple[int, str, str | None]:
+        """Send it to the first address of the name that takes a connection."""
+        import httpx
+
+        for url in list(target.urls[:-1]):
+            with suppress(httpx.ConnectError):
+                return await self._post(endpoint, target, url, letter, body)
+            if target.urls[0] == url:
+                target.urls.append(target.urls.pop(0))
+        return await self._post(endpoint, target, target.urls[0], letter, body)
+
+    async def _post(
+        self, endpoint: Endpoint, target: _Target, url: str, letter: Letter, body: bytes
+    ) -> tuple[int, str, str | None]:
+        now = self._clock()
+        own = {**target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}
+        if endpoint.vendor_headers:
+            tenant = endpoint.scope.project
+            own |= vendor_headers(endpoint.secret, letter.delivery_id, letter.event_type, tenant, body)
+        assert self._client is not None  # noqa: S101
+        async with self._client.stream(
+            "POST", url, content=body, headers=own, extensions=target.extensions
         ) as response:
             read = b""
             async for piece in response.aiter_raw(ANSWER_BYTES):
@@ -98,11 +251,18 @@ class Sender:
             text = read[:ANSWER_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
             return response.status_code, text, response.headers.get("retry-after")
 
-    def _opened(self) -> "httpx.AsyncClient":
-        if self._client is None:
-            import httpx  # takes long to load: a server without endpoints does without
+    async def _close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
 
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-            self._client = httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS, limits=limits)
-            self._stack.push_async_callback(self._client.aclose)
-        return self._client
+
+def _client() -> "httpx.AsyncClient":
+    import httpx  # takes long to load: a server without endpoints does without
+
+    if find_spec("sniffio") is None:
+        # httpcore looks for it with every request, which searches the disk each time.
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE_IN_ALL)
+    trusted = os.environ.get(CA_FILE)
+    verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=trusted) if trusted else True
+    return httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_SECONDS, limits=limits, verify=verify)

@@ -25,6 +25,16 @@ def headers(secrets: Iterable[str], message_id: str, seconds: int, body: bytes) 
     }
 
 
+def vendor_headers(secret: str, delivery_id: str, event_type: str, tenant: str, body: bytes) -> dict[str, str]:
+    """The headers of the vendor's webhooks (vendor notes, 2.13). The secret signs as it is written, the body alone."""
+    return {
+        "X-Bricqs-Signature": "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex(),
+        "X-Bricqs-Event": event_type,
+        "X-Bricqs-Delivery": delivery_id,
+        "X-Bricqs-Tenant": tenant,
+    }
+
+
 def _signature(secret: str, message_id: str, seconds: int, body: bytes) -> str:
     key = base64.b64decode(secret.removeprefix(PREFIX))
     signed = b"%s.%d.%s" % (message_id.encode(), seconds, body)

@@ -109,6 +109,8 @@ class ProcessingCounts:
         self.conflicts = 0
         self.warnings = 0
         self.seconds = Histogram(SECONDS)
+        self.backlog_seconds = 0.0
+        """Those of transactions that had as many events as are worked on at once: more were in line."""
         self.events = Histogram(SIZES)
 
 
@@ -133,8 +135,8 @@ class DeliveryCounts:
     """What became of webhooks."""
 
     def __init__(self) -> None:
-        self.tries = 0
-        self.delivered = 0
+        self.tries = {"delivered": 0, "refused": 0, "no_answer": 0}
+        """Requests by what came of them: `refused` is any answer but 2xx."""
         self.set_aside = 0
         """Those given up after all their tries."""
 

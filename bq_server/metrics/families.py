@@ -61,6 +61,8 @@ class Scrape:
     sources: Sources
     waiting: QueueDepth | None
     """None while the stream can't be asked."""
+    webhooks_waiting: int | None = None
+    """None while the store can't be read."""
     checks: Mapping[str, bool] = field(default_factory=dict)
     """Of `/readyz`."""
 
@@ -231,14 +233,15 @@ FAMILIES = (
     Family(
         "bq_webhook_tries_total",
         "counter",
-        "Requests to webhook endpoints.",
-        lambda now: _one(now.sources.delivery.tries),
+        "Requests to webhook endpoints: `delivered`, `refused` for any answer but 2xx, or `no_answer`.",
+        lambda now: _each(now.sources.delivery.tries),
+        ("result",),
     ),
     Family(
-        "bq_webhooks_delivered_total",
-        "counter",
-        "Webhooks that their endpoint accepted.",
-        lambda now: _one(now.sources.delivery.delivered),
+        "bq_webhooks_waiting",
+        "gauge",
+        "Webhooks that wait for an endpoint that is on. Absent while the store can't be read.",
+        lambda now: _one(now.webhooks_waiting),
     ),
     Family(
         "bq_webhooks_set_aside_total",

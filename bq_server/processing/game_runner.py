@@ -23,7 +23,7 @@ from bq_server.game.state.keys import POINTS, TIERS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
-from bq_server.processing.announcements import announce
+from bq_server.processing.announcements import Telling
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
@@ -112,7 +112,9 @@ class GameRunner:
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
-        caused = [(participant_id, effect) for participant_id, _, _, effect in self._changes.caused]
+        caused = [
+            (participant_id, effect) for participant_id, _, _, effects in self._changes.caused for effect in effects
+        ]
         await self._finish()
         return caused
 
@@ -131,13 +133,15 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
-            references, held = self._connection.references, self._held
+            connection, held = self._connection, self._held
 
             def write(writing: Any) -> None:
-                batch.write(writing, references, changes, held)
-                announce(writing, self._ids, changes)
+                telling = Telling(writing, connection.references, changes)
+                batch.write(writing, connection.references, changes, held)
+                if telling.write():
+                    connection.fills_outbox = True
 
-            self._connection.defer(write)
+            connection.defer(write)
 
     async def _finish(self) -> None:
         self._hand_on()

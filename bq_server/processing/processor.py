@@ -235,6 +235,8 @@ class Processor:
         """Count what was committed in a transaction."""
         counts, outcomes = self.counts, [outcome for batch in batches for outcome in batch.outcomes]
         counts.seconds.observe(seconds)
+        if len(outcomes) >= GROUP:
+            counts.backlog_seconds += seconds
         counts.events.observe(len(outcomes))
         fresh = sum(len(new.facts) for batch in batches for new in batch.new.values())
         counts.facts += fresh

@@ -57,6 +57,8 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     root.setLevel(level.upper())
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore"):  # they tell of every request that a webhook is
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

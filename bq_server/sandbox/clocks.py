@@ -9,7 +9,8 @@ from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import format_timestamp, is_duration, parse_timestamp
-from bq_server.store import environments
+from bq_server.processing.broken_streaks import StreakWatch
+from bq_server.store import environments, webhooks
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 
@@ -44,9 +45,10 @@ Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_posit
 class SandboxClocks:
     """Sets clocks, and keeps them over a restart. Every method raises `Refusal` when the store is unavailable."""
 
-    def __init__(self, database: Database, clocks: Clocks) -> None:
+    def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch) -> None:
         self._database = database
         self._clocks = clocks
+        self._streaks = streaks
 
     async def set(self, act: Act, scope: Scope, moment: int, *, frozen: bool) -> None:
         """Let the environment's clock show this moment, standing still or going on from it.
@@ -74,11 +76,18 @@ class SandboxClocks:
 
     async def _put(self, act: Act, scope: Scope, clock: OwnClock | None) -> None:
         with unavailable("The clock can't be set now"):
+            before = self._clocks.now(scope)
             async with self._database.transaction() as connection:
+                # The moment at which a streak breaks must be known before the clock passes it.
+                await self._streaks.look(connection, scope)
                 await environments.put_clock(connection, scope, clock)
                 if clock is None:
                     await act.keep(connection)
                 else:
                     now = format_timestamp(clock.now(self._clocks.real()))
                     await act.keep(connection, now=now, frozen=clock.frozen)
+                if before > (self._clocks.real() if clock is None else clock.now(self._clocks.real())):
+                    # What was put off until some time of then would wait for it to come round.
+                    await webhooks.bring_environment_forward(connection, scope)
             self._clocks.put(scope, clock)
+            self._database.outbox.beat()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.time_slices import TimeSlices
+from bq_server.delivery.outgoing import Outgoing
 from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, FieldError, Refusal
@@ -33,19 +34,27 @@ class Drained:
 class Drain:
     """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
 
-    def __init__(self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier) -> None:
+    def __init__(
+        self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier, outgoing: Outgoing
+    ) -> None:
         self._database = database
         self._backlog = backlog
         self._consumed = consumed
         self._refolded = refolded
+        self._outgoing = outgoing
 
-    async def wait(self, scope: Scope, seconds: float) -> Drained:
-        """Wait until everything accepted before is settled and no definition of the environment is recomputed."""
+    async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
+        """Wait until everything accepted before is settled and no definition of the environment is recomputed.
+
+        With `webhooks` also until each delivery that is due was tried.
+        """
         with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
             if not (await self._consumes(_of(scope), newest, deadline) and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
+            if webhooks and not await self._sends(scope, deadline):
+                raise await self._not_sent(scope, seconds)
             async with self._database.read() as connection:
                 facts, duplicates = await environments.count(connection, scope)
             return Drained(facts, duplicates, len(await self.dead(scope)))
@@ -112,6 +121,19 @@ class Drain:
                 return True
             if not await _wait(beat, deadline):
                 return False
+
+    async def _sends(self, scope: Scope, deadline: float) -> bool:
+        while True:
+            beat = self._outgoing.progress.next()
+            if await self._outgoing.is_quiet(scope):
+                return True
+            if not await _wait(beat, deadline):
+                return False
+
+    async def _not_sent(self, scope: Scope, seconds: float) -> Refusal:
+        due = await self._outgoing.due(scope)
+        detail = f"After {seconds:g} s {due} webhooks are still to be sent. Nothing is lost: ask again."
+        return Refusal(Code.NOT_DRAINED, detail, [FieldError("webhooks", "still_sending", f"{due} are due")])
 
     async def _open_refolds(self, scope: Scope) -> int:
         async with self._database.read() as connection:

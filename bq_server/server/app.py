@@ -96,11 +96,11 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     tracer = await start_tracing(site)
     processing = await start_processing(site, store, stream, tracer)
     intake = await start_intake(site, store, stream, processing, tracer)
-    sandbox = open_sandbox(site, store, stream, processing)
+    delivery = await start_delivery(site, store, processing)
+    sandbox = open_sandbox(site, store, stream, processing, delivery)
     privacy = open_privacy(site, store, stream, sandbox)
     await follow_game_file(site, processing)
     admission = await open_door(site, store)
-    delivery = await start_delivery(site, store, processing)
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes

@@ -16,6 +16,7 @@ from bq_server.delivery.addresses import is_loopback
 from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints
 from bq_server.delivery.feeds import Feeds
+from bq_server.delivery.outgoing import Outgoing
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -29,8 +30,10 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.ingest.validation import Limits
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.privacy.eraser import Eraser
+from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
@@ -123,6 +126,8 @@ class ProcessingRoom:
     refold_job: RefoldJob
     game_changes: GameChanges
     indexing: CatalogIndexJob
+    streaks: StreakWatch
+    dead: DeadMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,17 +242,23 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
     processor = Processor(store.database, site.ids, store.clocks, games, caps)
     handler = MessageProcessor(processor, site.clock, tracer).process
+    dead = DeadMessages(store.database, stream.letters, store.clocks)
+    await site.stack.enter_async_context(background(dead.run()))
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
     note = DeadNotices(store.database, store.clocks).note
-    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, note_rejected=note)
+    consumer = Consumer(
+        group, letters, handler, clock=site.clock, totals=stream.totals, note_rejected=note, observer=dead
+    )
     await site.stack.enter_async_context(consuming(consumer))
+    streaks = StreakWatch(store.database, games, store.clocks)
+    await site.stack.enter_async_context(background(streaks.run()))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
     await site.stack.enter_async_context(background(indexing.run()))
-    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing)
+    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, dead)
 
 
 async def start_intake(
@@ -291,14 +302,18 @@ def _parser(site: Site, store: StoreRoom, counts: IntakeCounts, tracer: "Tracer 
     )
 
 
-def open_sandbox(site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom) -> SandboxRoom:
+def open_sandbox(
+    site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, delivery: DeliveryRoom
+) -> SandboxRoom:
     """Set up what test environments can be asked to do."""
     database, clocks = store.database, store.clocks
-    drain = Drain(database, stream.backlog, processing.consumer.progress, processing.refold_job.progress)
+    progress = delivery.dispatcher.progress
+    outgoing = Outgoing(database, clocks, processing.streaks, processing.dead, progress)
+    drain = Drain(database, stream.backlog, processing.consumer.progress, processing.refold_job.progress, outgoing)
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
         drain,
-        SandboxClocks(database, clocks),
+        SandboxClocks(database, clocks, processing.streaks),
         resetter,
         Exporter(database, clocks, __version__),
         Importer(database, processing.processor, processing.game_changes, resetter, site.ids),
@@ -319,10 +334,8 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
     private = setting == "any" or (setting == "auto" and is_loopback(settings.host))
     endpoints = Endpoints(store.database, site.ids, store.clocks, secrets.token_bytes, private=private)
     sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
-    counts = processing.processor.counts
-    dispatcher = Dispatcher(
-        store.database, endpoints, sender, site.clock, settings.webhook_retry_seconds, lambda: counts.facts
-    )
+    retry, counts = settings.webhook_retry_seconds, processing.processor.counts
+    dispatcher = Dispatcher(store.database, endpoints, sender, store.clocks, site.ids, retry, counts)
     await site.stack.enter_async_context(background(dispatcher.run()))
     feeds = Feeds(
         store.database,

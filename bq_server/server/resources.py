@@ -82,7 +82,9 @@ def resources(
         KeysResource(keyring, database, parser, site.ids, site.clock),
         ConsoleResource(keyring, database, parser, site.clock, __version__),
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
-        MetricsResource(sources, partial(waiting, rooms.stream, site.clock), health.checks),
+        MetricsResource(
+            sources, partial(waiting, rooms.stream, site.clock), rooms.delivery.endpoints.waiting, health.checks
+        ),
         ActivityResource(history, site.settings.queue_limit),
     ]
 

@@ -276,6 +276,12 @@ def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: i
     _add_entries(connection, rows)
 
 
+def first(connection: Any, references: References, scope: Scope, name: Ranking, limit: int) -> list[tuple[str, float]]:
+    """The best of a ranking with their scores. Ties: who reached the score first."""
+    ranking = references.ranking(connection, references.scope(connection, scope), name)
+    return list(_queries.first(connection, ranking=ranking, limit=limit))
+
+
 def put_state(connection: Any, participant: int, state: str) -> None:
     """Replace what is stored in a participant's own row, as JSON."""
     _queries.put_state(connection, participant=participant, state=state)

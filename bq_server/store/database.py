@@ -45,6 +45,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
+        self.fills_outbox = False
+        """Whether the transaction leaves something to be told outside."""
         self._deferred: list[asyncio.Future[object]] = []
         self._after_commit: list[Callable[[], None]] = []
 
@@ -123,6 +125,8 @@ class Database:
         self._waiting = 0
         self.commits = Notifier()
         """Beats after every commit of this process."""
+        self.outbox = Notifier()
+        """Beats when something may be due to be told outside."""
 
     @classmethod
     @asynccontextmanager
@@ -173,11 +177,15 @@ class Database:
                     else:
                         await self._writer.execute("COMMIT")
                         self.commits.beat()
+                        if self._writer.fills_outbox:
+                            self.outbox.beat()
                 except BaseException:
                     self._writer.ended(committed=False)
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
                     raise
+                finally:
+                    self._writer.fills_outbox = False
             self._writer.ended(committed=not undo)
 
     async def compact(self) -> None:

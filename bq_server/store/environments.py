@@ -85,6 +85,8 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.count_from_the_first,
         _queries.remove_webhook_tries,
         _queries.remove_webhook_deliveries,
+        _queries.empty_webhook_outbox,
+        _queries.remove_watched_streaks,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())

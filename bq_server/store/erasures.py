@@ -28,7 +28,8 @@ NOBODY = ""
 class KeptDelivery:
     """What a webhook endpoint was told, or is to be told, of a participant."""
 
-    delivery_id: str
+    delivery_id: str | None
+    """None before its turn to be sent has come."""
     endpoint_id: str
     event_type: str
     fact_id: str | None
@@ -65,7 +66,13 @@ async def remove(
 ) -> None:
     """Take out all that is kept of a participant beside facts; remember that somebody was erased, but not whom."""
     own = scope._asdict() | {"participant_id": participant_id}
-    for query in (_queries.remove_tries, _queries.remove_deliveries, _queries.step_back):
+    for query in (
+        _queries.remove_tries,
+        _queries.remove_deliveries,
+        _queries.remove_announcements,
+        _queries.remove_watched_streaks,
+        _queries.step_back,
+    ):
         await query(connection, **own)
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())

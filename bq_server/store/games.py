@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bq_server.events import Scope
+from bq_server.store import watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
@@ -84,6 +85,8 @@ async def put(
     await _queries.put_game(connection, **names, document=document, applied_at=now)
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
     await _queries.put_definitions(connection, rows)
+    await connection.run(lambda writing: watched_streaks.forget_when(writing, scope))
+    connection.fills_outbox = True  # for who finds it out anew
     return await version(connection, scope)
 
 

@@ -1,26 +1,30 @@
 """What is to be told outside, written in the transaction of the facts that it tells of.
 
+What one endpoint is told of a batch is one row, which costs the batch little. Deliveries are made of it, each with an
+id and a row of its own, when their turn to be sent has come.
+
 Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
 from bq_server.events import Scope
-from bq_server.exact_json import dumps
+from bq_server.exact_json import dumps, loads_own
 from bq_server.store.bulk import Insert
 from bq_server.store.queries import load
 
 _queries = load("outbox", "sqlite3")
 _add_deliveries = Insert(_queries.add_deliveries.sql)
 
-MOST_WAITING = 200_000
+MOST_WAITING = 2_000_000
 """Deliveries that may wait for one endpoint: one that falls further behind is switched off."""
 
-TOO_FAR_BEHIND = f"more than {MOST_WAITING} deliveries waited"
+MOST_WAITING_FAILING = 200_000
+"""Those that may wait for one whose every request fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +34,65 @@ class ListeningEndpoint:
     endpoint_id: str
     event_types: frozenset[str]
     waiting: int
+    failing: bool
+    top_ranks: int
+    """Down to which rank it is told of leaderboards."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
-    """One thing that one endpoint is told. Times are microseconds since the epoch, UTC."""
-
-    delivery_id: str
-    endpoint_id: str
-    participant_id: str
-    event_type: str
-    fact_id: str | None
-    occurred_at: int
-    """Of the fact."""
-    effect: str | None
-    """As facts keep what they caused; None for what is no effect."""
-    created_at: int
-    """By the clock of the environment."""
+Announcement = tuple[str, str, str | None, int, Any]
+"""One thing that an endpoint is told: participant, event type, fact, the fact's event time in microseconds since the
+epoch, and an effect as facts keep what they caused, or what else is told of it; None for a fact itself."""
 
 
 def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
     """The endpoints of the environment that are on."""
     return [
-        ListeningEndpoint(endpoint_id, frozenset(from_json(event_types)), waiting)
-        for endpoint_id, event_types, waiting in _queries.listening(connection, **scope._asdict())
+        ListeningEndpoint(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing), top_ranks)
+        for endpoint_id, event_types, waiting, failing, top_ranks in _queries.listening(connection, **scope._asdict())
     ]
 
 
-def add(connection: Any, listener: ListeningEndpoint, deliveries: Sequence[NewDelivery]) -> None:
-    """Have these wait for the endpoint, or switch it off where too many would."""
-    if listener.waiting + len(deliveries) > MOST_WAITING:
-        _queries.switch_off(connection, endpoint_id=listener.endpoint_id, off_because=TOO_FAR_BEHIND)
+def put(connection: Any, listener: ListeningEndpoint, announcements: Sequence[Announcement], now: int) -> None:
+    """Have these wait for the endpoint, or switch it off where too many would. `now` is its environment's."""
+    most = MOST_WAITING_FAILING if listener.failing else MOST_WAITING
+    own, count = {"endpoint_id": listener.endpoint_id}, len(announcements)
+    if listener.waiting + count > most:
+        _queries.switch_off(connection, **own, off_because=f"more than {most} deliveries waited")
         return
-    names = dumps(list({each.participant_id for each in deliveries}))
-    put_off = dict(_queries.put_off_until(connection, endpoint_id=listener.endpoint_id, participants=names))
-    _add_deliveries(connection, [(*astuple(each), put_off[each.participant_id] or 0) for each in deliveries])
-    _queries.add_waiting(connection, endpoint_id=listener.endpoint_id, count=len(deliveries))
+    _queries.put(connection, **own, content=dumps(announcements), deliveries=count, created_at=now)
+    _queries.add_waiting(connection, **own, count=count)
+
+
+def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int:
+    """Make deliveries of the oldest row of the endpoint; answer how many, 0 where there is none."""
+    found = _queries.first(connection, endpoint_id=endpoint_id)
+    if found is None:
+        return 0
+    position, content, created_at = found
+    announcements = loads_own(content)
+    add(connection, endpoint_id, [(new_id(), each) for each in announcements], created_at)
+    _queries.remove(connection, position=position)
+    return len(announcements)
+
+
+def add(connection: Any, endpoint_id: str, deliveries: Sequence[tuple[str, Announcement]], created_at: int) -> None:
+    """Write deliveries, each under an id of its own, behind all that waits for the endpoint."""
+    names = dumps(list({participant_id for _, (participant_id, *_) in deliveries}))
+    put_off = dict(_queries.put_off_until(connection, endpoint_id=endpoint_id, participants=names))
+    _add_deliveries(
+        connection,
+        [
+            (
+                delivery_id,
+                endpoint_id,
+                participant_id,
+                event_type,
+                fact_id,
+                occurred_at,
+                None if told is None else dumps(told),
+                created_at,
+                put_off[participant_id] or 0,
+            )
+            for delivery_id, (participant_id, event_type, fact_id, occurred_at, told) in deliveries
+        ],
+    )

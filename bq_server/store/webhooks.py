@@ -1,22 +1,24 @@
 """Webhook endpoints, what waits for them, and what became of each try."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
 
 from bq_server.events import Scope
 from bq_server.store import outbox
+from bq_server.store.bulk import Insert
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST
-from bq_server.store.outbox import ListeningEndpoint, NewDelivery
+from bq_server.store.outbox import Announcement
 from bq_server.store.queries import load
 
 _queries = load("webhooks")
 _writing = load("webhooks", "sqlite3")
 """The same, on the connection's own thread."""
+_add_tries = Insert(_writing.add_tries.sql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Endpoint:
     description: str
     secret: str = field(repr=False)
     created_at: int
+    top_ranks: int = 10
+    """Down to which rank it is told of leaderboards."""
+    vendor_headers: bool = False
+    """Whether requests also carry the headers of the vendor's webhooks."""
     previous_secret: str | None = field(default=None, repr=False)
     previous_until: int | None = None
     """Until when is also signed with the secret before."""
@@ -89,7 +95,7 @@ class DeliveryResult:
     next_at: int = 0
     """When the next try may be."""
     put_off: bool = False
-    """Whether others of the participant were put off with it."""
+    """Whether others of the participant were put off with it, and now need not be."""
 
 
 async def add(connection: Connection, endpoint: Endpoint) -> None:
@@ -101,6 +107,8 @@ async def add(connection: Connection, endpoint: Endpoint) -> None:
         url=endpoint.url,
         event_types=json.dumps(sorted(endpoint.event_types)),
         description=endpoint.description,
+        top_ranks=endpoint.top_ranks,
+        vendor_headers=endpoint.vendor_headers,
         secret=endpoint.secret,
         created_at=endpoint.created_at,
     )
@@ -110,10 +118,10 @@ async def every(connection: Connection) -> list[Endpoint]:
     """All endpoints of all environments, oldest first."""
     found = []
     async for row in _queries.endpoints(connection):
-        endpoint_id, project, environment, url, types, description, secret, *more, created_at = row
-        scope = Scope(project, environment)
-        types = frozenset(from_json(types))
-        found.append(Endpoint(endpoint_id, scope, url, types, description, secret, created_at, *more))
+        endpoint_id, project, environment, url, types, description, secret, created_at, top, vendor, *more = row
+        scope, types = Scope(project, environment), frozenset(from_json(types))
+        made = description, secret, created_at, top, bool(vendor)
+        found.append(Endpoint(endpoint_id, scope, url, types, *made, *more))
     return found
 
 
@@ -130,6 +138,8 @@ async def change(connection: Connection, endpoint: Endpoint) -> None:
         url=endpoint.url,
         event_types=json.dumps(sorted(endpoint.event_types)),
         description=endpoint.description,
+        top_ranks=endpoint.top_ranks,
+        vendor_headers=endpoint.vendor_headers,
         off_because=endpoint.off_because,
     )
 
@@ -141,7 +151,12 @@ async def rotate(connection: Connection, endpoint_id: str, secret: str, previous
 
 async def remove(connection: Connection, endpoint_id: str) -> None:
     """Remove the endpoint, and all that was or waits to be sent to it."""
-    for query in (_queries.remove_tries_of_endpoint, _queries.remove_deliveries_of_endpoint, _queries.remove_endpoint):
+    for query in (
+        _queries.remove_tries_of_endpoint,
+        _queries.remove_deliveries_of_endpoint,
+        _queries.empty_outbox_of_endpoint,
+        _queries.remove_endpoint,
+    ):
         await query(connection, endpoint_id=endpoint_id)
 
 
@@ -150,41 +165,93 @@ async def switch_off(connection: Connection, endpoint_id: str, because: str) -> 
     return bool(await _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because))
 
 
-async def enqueue(connection: Connection, endpoint: Endpoint, delivery: NewDelivery) -> None:
-    """Have one delivery wait for the endpoint."""
-    listener = ListeningEndpoint(endpoint.endpoint_id, endpoint.event_types, endpoint.waiting)
-    await connection.run(lambda writing: outbox.add(writing, listener, [delivery]))
+async def enqueue(
+    connection: Connection, endpoint_id: str, delivery_id: str, announcement: Announcement, now: int
+) -> None:
+    """Have one delivery wait for the endpoint. `now` is its environment's."""
+    await connection.run(lambda writing: outbox.add(writing, endpoint_id, [(delivery_id, announcement)], now))
+    await _queries.recount(connection, endpoint_id=endpoint_id)
+    connection.fills_outbox = True
+
+
+async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], str], wanted: int) -> None:
+    """Make deliveries of the outbox, the oldest first, until there are so many more or none is left."""
+
+    def some(writing: Any) -> None:
+        made = 0
+        while made < wanted and (count := outbox.take(writing, endpoint_id, new_id)):
+            made += count
+
+    await connection.run(some)
 
 
 async def due(connection: Connection, endpoint_id: str, now: int, limit: int) -> list[Delivery]:
-    """Deliveries that may be tried now, and at once: each is the first that waits of its participant."""
+    """Deliveries that may be tried now, each participant's in their order."""
     rows = _queries.due(connection, endpoint_id=endpoint_id, now=now, limit=limit)
     return [Delivery(*row) async for row in rows]
 
 
-async def settle(connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
-    """Keep what came of tries. What was removed meanwhile stays so."""
-    await connection.run(lambda writing: _settle(writing, endpoint_id, results, now))
+async def next_due(connection: Connection, endpoint_id: str) -> int | None:
+    """When the next delivery may be tried, by its environment's clock; None where none waits."""
+    found: int | None = await _queries.next_due(connection, endpoint_id=endpoint_id)
+    return found
 
 
-def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int) -> None:
-    _writing.add_try(connection, [asdict(each.tried) for each in results])
+async def count_due(connection: Connection, endpoint_id: str, now: int) -> int:
+    """How many deliveries may be tried now, those that are still in the outbox among them."""
+    found: int = await _queries.count_due(connection, endpoint_id=endpoint_id, now=now)
+    return found
+
+
+async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
+    """Whether more is to become deliveries of the endpoint."""
+    return bool(await _queries.is_outbox_filled(connection, endpoint_id=endpoint_id))
+
+
+async def bring_forward(connection: Connection, endpoint_id: str) -> None:
+    """Have all that waits for the endpoint tried at once."""
+    await _queries.bring_all_forward(connection, endpoint_id=endpoint_id)
+    connection.fills_outbox = True
+
+
+async def bring_environment_forward(connection: Connection, scope: Scope) -> None:
+    """Have all that waits in an environment tried at once."""
+    for endpoint in await every(connection):
+        if endpoint.scope == scope:
+            await bring_forward(connection, endpoint.endpoint_id)
+
+
+async def settle(
+    connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int
+) -> None:
+    """Keep what came of tries. What was removed meanwhile stays so.
+
+    `now` is the environment's, `done_at` is by the server's clock.
+    """
+    await connection.run(lambda writing: _settle(writing, endpoint_id, results, now, done_at))
+
+
+def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int) -> None:
+    there = {
+        position
+        for (position,) in _writing.present(connection, positions=json.dumps([r.tried.position for r in results]))
+    }
+    results = [each for each in results if each.tried.position in there]
+    _add_tries(connection, [astuple(each.tried) for each in results])
     settled = 0
+    for state in ("delivered", "aside"):
+        positions = [each.tried.position for each in results if each.state == state]
+        if positions:
+            settled += _writing.settle(connection, positions=json.dumps(positions), state=state, now=done_at)
     for each in results:
-        position = each.tried.position
         own = {"endpoint_id": endpoint_id, "participant_id": each.participant_id}
         if each.state == "waiting":
-            _writing.count_tried(connection, position=position)
+            _writing.count_tried(connection, position=each.tried.position)
             _writing.put_off(connection, **own, next_at=each.next_at)
-        else:
-            settled += _writing.settle(connection, position=position, state=each.state, now=now)
-            if each.put_off:
-                _writing.bring_forward(connection, **own)
-    _writing.tell_settled(connection, endpoint_id=endpoint_id, settled=settled)
-    if any(each.state == "delivered" for each in results):
-        _writing.succeeded(connection, endpoint_id=endpoint_id)
-    elif results:
-        _writing.failed(connection, endpoint_id=endpoint_id, now=now)
+        elif each.put_off:
+            _writing.bring_forward(connection, **own)
+    failing = bool(results) and not any(each.state == "delivered" for each in results)
+    _writing.after_tries(connection, endpoint_id=endpoint_id, settled=settled, failing_since=now if failing else None)
 
 
 async def deliveries(
@@ -212,14 +279,19 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
     await _queries.again(connection, **own)
     await _queries.bring_forward(connection, endpoint_id=endpoint_id, participant_id=participant_id)
     await _queries.recount(connection, endpoint_id=endpoint_id)
+    connection.fills_outbox = True
     return True
 
 
 async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
-    """Have all of a span sent again that was delivered or set aside; returns how many. By `created_at`."""
+    """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`.
+
+    What waits is sent with it: nothing may overtake what stands before it.
+    """
     since, until = EARLIEST if since is None else since, LATEST if until is None else until
     count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
     await _queries.recount(connection, endpoint_id=endpoint_id)
+    await bring_forward(connection, endpoint_id)
     return count
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from redis.exceptions import ResponseError
@@ -42,6 +42,16 @@ MOST_DELIVERIES = 20
 
 MOST_DEFERRED = 10_000
 """Messages that may wait for another try while others are read: past that, no more is read until some have gone."""
+
+
+class DeadLetterObserver(Protocol):
+    """Who is told of messages that become dead letters."""
+
+    async def before(self, letter: DeadLetter) -> None:
+        """The message is about to become this dead letter; when this raises, later."""
+
+    def after(self, letter: DeadLetter) -> None:
+        """It is one."""
 
 
 @dataclass(slots=True)
@@ -89,14 +99,19 @@ class Consumer:
         clock: Clock,
         totals: Totals | None = None,
         note_rejected: Noting | None = None,
+        observer: DeadLetterObserver | None = None,
     ) -> None:
-        """`note_rejected` is called before messages become dead letters, perhaps more than once."""
+        """`note_rejected` is called before messages become dead letters, perhaps more than once.
+
+        `observer` is told before each becomes one, and after it.
+        """
         self._group = group
         self._dead_letters = dead_letters
         self._handle = handle
         self._clock = clock
         self._totals = totals or Totals()
         self._note_rejected = note_rejected
+        self._observer = observer
         self._rejected: dict[StreamEntry, str] = {}
         """Messages that are to become dead letters, with the reasons."""
         self._deferred = DeferredMessages(clock)
@@ -312,6 +327,8 @@ class Consumer:
         if rejected and self._note_rejected is not None:
             await self._note_rejected([(entry.message_id, letter) for entry, letter in rejected])
         for entry, letter in rejected:
+            if self._observer is not None:
+                await self._observer.before(letter)
             try:
                 self._count(await self._dead_letters.add(letter, entry.message_id))
             except ResponseError as error:
@@ -320,6 +337,8 @@ class Consumer:
             log.error("message.dead", message_id=entry.known_as, reason=letter.reason)
             self.counts.dead += 1
             del self._rejected[entry]
+            if self._observer is not None:
+                self._observer.after(letter)
 
     def _report_progress(self) -> None:
         self.status.started = True

@@ -13,7 +13,7 @@ from typing import Any
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
-from harness.chaos import clients, game, history, oracle, schedule
+from harness.chaos import clients, game, history, oracle, schedule, webhooks
 from harness.chaos.clients import Traffic
 from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
@@ -57,8 +57,9 @@ def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = 
     """
     if {"slow-disk", *DESTRUCTIONS} & set(options.faults):
         sqlite()
-    with PrivateServer(options.keep, command=command) as server:
-        ledger = _Run(options, server, tell).to_its_end()
+    flags = ("--webhook-retry-seconds", webhooks.RETRY_SECONDS)
+    with webhooks.receiving() as told, PrivateServer(options.keep, command=command, flags=flags) as server:
+        ledger = _Run(options, server, told, tell).to_its_end()
     if options.keep is not None:
         (options.keep / "ledger.json").write_text(json.dumps(ledger.as_json(), indent=2, ensure_ascii=False), "utf-8")
     return ledger
@@ -77,9 +78,11 @@ class _Storm:
 
 
 class _Run:
-    def __init__(self, options: Options, server: PrivateServer, tell: Tell) -> None:
+    def __init__(self, options: Options, server: PrivateServer, told: webhooks.Told, tell: Tell) -> None:
         self._options = options
         self._server = server
+        self._told = told
+        self._endpoint_id = ""
         self._tell = tell
         self._ledger = ChaosLedger(options)
         start = _now()
@@ -115,6 +118,7 @@ class _Run:
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
         """Put the game in force, and tell the time zones and enrolments; returns the facts that these are."""
         client.apply(self._document)
+        self._endpoint_id = webhooks.subscribe(client, self._told)
         for number, participant_id in enumerate(history.participants(self._options)):
             if number % 2 == 0:
                 client.call("POST", f"/gamify/challenges/{EXPLICIT}/enrol", {"participant_id": participant_id})
@@ -165,6 +169,8 @@ class _Run:
         )
         judged = judge(evidence, self._ledger)
         self._compare_messages(client, judged)
+        self._tell("waiting until every award is told")
+        webhooks.compare(client, self._endpoint_id, history.participants(self._options), self._told, self._ledger)
         self._tell("folding what was sent, and comparing")
         expected = oracle.Oracle(_game(self._document), _facts(judged, prepared))
         now = _now() // SECOND * SECOND

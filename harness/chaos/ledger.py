@@ -26,6 +26,10 @@ class Kind(StrEnum):
     """A fact of an event that nobody sent."""
     DIFFERENCE = "difference"
     """A participant's state, or a ranking, that is not what follows from the events."""
+    UNTOLD = "untold"
+    """An award that no webhook told of."""
+    INVENTED = "invented"
+    """A webhook of an award that didn't happen, or happened once less, or that changed between two tries."""
     UNEXPECTED = "unexpected"
     """An answer that no fault excuses."""
 
@@ -90,6 +94,10 @@ class ChaosLedger:
     """Whose states were compared."""
     rankings: int = 0
     """Leaderboard windows that were compared."""
+    webhooks_caused: int = 0
+    """Awards that a webhook had to tell of."""
+    webhooks_delivered: int = 0
+    """Webhooks that were taken, each counted once."""
     faults: Counter[str] = field(default_factory=Counter)
     """How often each fault struck, or of how many events the sending was so."""
     latency: dict[str, ChaosLatency] = field(default_factory=dict)
@@ -139,6 +147,16 @@ class ChaosLedger:
         return self.counts[Kind.DIFFERENCE]
 
     @property
+    def webhooks_lost(self) -> int:
+        """Awards that nobody was told of."""
+        return self.counts[Kind.UNTOLD]
+
+    @property
+    def webhooks_invented(self) -> int:
+        """Webhooks of what didn't happen."""
+        return self.counts[Kind.INVENTED]
+
+    @property
     def problems(self) -> list[str]:
         """Why the run failed, a sentence each; empty when it passed."""
         found = [f"{count} {_WORDS[kind]}" for kind in Kind if (count := self.counts[kind])]
@@ -183,6 +201,7 @@ class ChaosLedger:
             ),
             *("duplicates_refused", "lost", "doubled", "altered", "foreign", "differences", "retries", "dead"),
             *("participants", "rankings", "recovery_seconds"),
+            *("webhooks_caused", "webhooks_delivered", "webhooks_lost", "webhooks_invented"),
         )
         return {
             "passed": self.passed,
@@ -210,5 +229,7 @@ _WORDS: Mapping[Kind, str] = {
     Kind.ALTERED: "facts are not what was sent or acknowledged",
     Kind.FOREIGN: "facts are of events that nobody sent",
     Kind.DIFFERENCE: "participants or rankings differ from what follows from the events",
+    Kind.UNTOLD: "awards were not told by a webhook",
+    Kind.INVENTED: "webhooks told of what didn't happen",
     Kind.UNEXPECTED: "answers that no fault excuses",
 }

@@ -27,6 +27,11 @@ def lines(ledger: ChaosLedger) -> Iterator[str]:
         ("altered", f"{ledger.altered}"),
         ("foreign", f"{ledger.foreign}"),
         ("differences", f"{ledger.differences} in {ledger.participants} states and {ledger.rankings} rankings"),
+        (
+            "webhooks",
+            f"{ledger.webhooks_caused} caused, {ledger.webhooks_delivered} delivered, {ledger.webhooks_lost} lost, "
+            f"{ledger.webhooks_invented} invented",
+        ),
         ("dead letters", "unknown" if ledger.dead is None else f"{ledger.dead}"),
         ("faults", ", ".join(_faults(ledger)) or "none"),
         ("ready again", f"after {ledger.recovery_seconds:.1f} s at most"),

@@ -1,13 +1,13 @@
 """Expectations: where the state of a participant, or of the environment, is not as a story tells."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
 from harness.client import NOT_FOUND, Client, Refused, segment
-from harness.stories.differences import ExpectationDifference, differ, same, unmatched
-from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, Points, Ranking
+from harness.stories.differences import ExpectationDifference, differ, same, unmatched, written
+from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, ExpectedWebhook, Points, Ranking
 from harness.stories.routes import Rejected
 from harness.stories.scenario import ExpectedRefusal, Rejection
 
@@ -72,6 +72,16 @@ def of_environment(
     if expected.warnings is not None:
         warned = {each["definition"] for each in client.call("GET", "/gamify/admin/game")["warnings"]}
         yield from differ("warnings", sorted(expected.warnings), sorted(warned))
+
+
+def of_webhooks(expected: Sequence[ExpectedWebhook], heard: Sequence[Json]) -> list[str]:
+    """Lines on what was not told, or was although nothing should be; none where all is well."""
+    missing = unmatched([each.model_dump(exclude_unset=True) for each in expected], heard)
+    if not missing and (expected or not heard):
+        return []
+    return [f"missing  {written(each)}" for each in missing] + (
+        [f"told     {written(each)}" for each in heard] or ["nothing was told"]
+    )
 
 
 def of_refusal(expected: ExpectedRefusal, refused: Refused) -> Iterator[ExpectationDifference]:

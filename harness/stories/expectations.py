@@ -1,7 +1,7 @@
 """The expectations of a scenario: what must be so by now."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -129,6 +129,45 @@ class Ranking(ExpectedPart):
     entries: list[ExpectedEntry] = Field(description="Exactly these, in this order")
 
 
+WebhookType = Literal[
+    "points.changed",
+    "badge.awarded",
+    "challenge.progressed",
+    "challenge.completed",
+    "milestone.reached",
+    "streak.extended",
+    "streak.broken",
+    "streak.milestone",
+    "tier.changed",
+    "leaderboard.rank_changed",
+    "fact.created",
+    "message.dead",
+]
+WEBHOOK_TYPES: tuple[WebhookType, ...] = get_args(WebhookType)
+
+
+class ExpectedWebhook(ExpectedPart):
+    """A webhook, with any of the fields of its data and its effect."""
+
+    MAY_BE_NULL = frozenset({"rank", "previous_rank"})
+
+    type: WebhookType
+    participant: str | None = None
+    code: str | None = Field(None, description="Of a badge, a streak, or what has a milestone")
+    challenge: str | None = None
+    leaderboard: str | None = None
+    amount: int | None = None
+    balance: int | None = None
+    current: int | None = None
+    longest: int | None = None
+    progress: Number | None = None
+    at: Number | None = Field(None, description="The milestone")
+    rank: int | None = None
+    previous_rank: int | None = None
+    score: Number | None = None
+    event_name: str | None = None
+
+
 class ExpectedEnvironment(ExpectedFigures):
     """How the whole environment stands. What is left out may be anything."""
 
@@ -137,6 +176,9 @@ class ExpectedEnvironment(ExpectedFigures):
     dead: Count | None = None
     leaderboard: Ranking | None = None
     warnings: list[str] | None = Field(None, description="Exactly these definitions have warnings")
+    webhooks: list[ExpectedWebhook] | None = Field(
+        None, description="These were told by now, in any order and among others; an empty list: none was"
+    )
 
 
 # Tags stand in the locations of errors, where they must not be taken for keys of the document.

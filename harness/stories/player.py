@@ -22,6 +22,7 @@ from harness.stories.scenario import (
     SetClock,
     Step,
 )
+from harness.stories.webhook_watch import Heard, hearing, wanted
 
 Json = dict[str, Any]
 
@@ -67,14 +68,16 @@ class Player:
         self._watcher = watcher
         self._totals: Json | None = None
         self._explained: set[str] = set()
+        self._heard = Heard()
 
     def play(self) -> list[StoryFailure]:
         """Play from an empty environment to the end, or to the first step that can't be taken."""
         try:
             self.set_up()
-            for index, step in enumerate(self.scenario.steps):
-                self._take(index, step)
-            self._look_for_dead()
+            with hearing(self.client, wanted(self.scenario.steps)) as self._heard:
+                for index, step in enumerate(self.scenario.steps):
+                    self._take(index, step)
+                self._look_for_dead()
         except Stopped as stopped:
             self.failures.append(stopped.failure)
         except (Refused, Unreachable) as error:
@@ -216,6 +219,11 @@ class Player:
                 self._explained.add(expected.participant)
                 lines += ["", *self._why(expected.participant)]
             self.failures.append(self.failure(index, "not as expected", lines))
+        if isinstance(expected, ExpectedEnvironment) and expected.webhooks is not None:
+            self.client.drain(webhooks=True)
+            lines = expectation_check.of_webhooks(expected.webhooks, self._heard.bodies())
+            if lines:
+                self.failures.append(self.failure(index, "not the webhooks expected were told", lines))
 
     def _why(self, participant: str) -> list[str]:
         try:

@@ -51,6 +51,17 @@ def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequen
 def _of_environment(here: Location, expected: ExpectedEnvironment, games: Sequence[Game]) -> Iterator[Dangling]:
     if expected.leaderboard is not None:
         yield from _unknown(games, "leaderboards", [((*here, "leaderboard", "code"), expected.leaderboard.code)])
+    for place, told in enumerate(expected.webhooks or ()):
+        within = (*here, "webhooks", place)
+        kind = {"badge.awarded": "badges", "tier.changed": "tiers"}.get(told.type)
+        if told.type.startswith("streak."):
+            kind = "streaks"
+        if kind is not None and told.code is not None:
+            yield from _unknown(games, kind, [((*within, "code"), told.code)])
+        for name in ("challenge", "leaderboard"):
+            code = getattr(told, name)
+            if code is not None:
+                yield from _unknown(games, f"{name}s", [((*within, name), code)])
 
 
 def _unknown(games: Sequence[Game], kind: str, named: Iterable[tuple[Location, str]]) -> Iterator[Dangling]:

@@ -31,7 +31,8 @@ class Bench:
         self.ids = ids
         self._clocks = Clocks(clock)
         self._games = Games()
-        self._messages = MessageProcessor(Processor(database, ids, self._clocks, self._games), clock)
+        self.processor = Processor(database, ids, self._clocks, self._games)
+        self._messages = MessageProcessor(self.processor, clock)
 
     @classmethod
     @asynccontextmanager

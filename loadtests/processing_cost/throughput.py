@@ -77,10 +77,10 @@ async def _processing_turn(workshop: Workshop, stack: AsyncExitStack, name: str,
     tell(f"filled: {name}, {len(everyone):,} participants")
     plan = workshop.plan
     batches = workshop.scattered(everyone, name)
-    return turn_of(bench, _joined(batches, plan.backlog), max(1, plan.long_turn // plan.backlog), checkpointed=True)
+    return turn_of(bench, joined(batches, plan.backlog), max(1, plan.long_turn // plan.backlog), checkpointed=True)
 
 
-def _joined(batches: Iterator[list[Event]], count: int) -> Iterator[list[Event]]:
+def joined(batches: Iterator[list[Event]], count: int) -> Iterator[list[Event]]:
     """Every so many batches as one: what the consumer hands over at once while there is a backlog."""
     while True:
         yield [event for batch in islice(batches, count) for event in batch]

@@ -34,6 +34,8 @@ def test_a_short_run_with_every_fault_passes(tmp_path: Path) -> None:
     assert all(ledger.faults[fault] for fault in (*STRIKES, *HABITS)), shown
     assert ledger.acknowledged > 50, shown  # of some 480: a slow machine sends fewer
     assert ledger.facts >= ledger.acknowledged, shown
+    assert (ledger.webhooks_lost, ledger.webhooks_invented) == (0, 0)
+    assert ledger.webhooks_delivered == ledger.webhooks_caused >= ledger.acknowledged, shown
     assert min(ledger.duplicates_refused, ledger.participants, ledger.rankings, ledger.retries) > 0, shown
     kept = json.loads((tmp_path / "kept" / "ledger.json").read_text())
     assert (kept["seed"], kept["passed"]) == (SEED, True)

@@ -56,6 +56,9 @@ steps:
   - {batch: [], refused: {}}
   - expect: {facts: -1}  # "-1" greater
   - expect: {facts: 1, facts: 1}  # "facts: 1}" twice
+  - expect: {webhooks: [{type: badge.awardet}]}  # "badge.awardet" badge.awarded
+  - expect: {webhooks: [{type: tier.changed, cod: gold}]}  # "cod:" code
+  - expect: {webhooks: [{participant: ada}]}  # "{participant" type
 """
 
 UNKNOWN = """\

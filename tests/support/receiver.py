@@ -46,8 +46,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port of this machine."""
+def receiving(prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None) -> Iterator[Receiver]:
+    """A receiver on a free port of this machine; `prepare` gets its server before it serves."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,6 +82,7 @@ def receiving() -> Iterator[Receiver]:
             """A server that is killed leaves its connections: that is what is tested."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
+        prepare(server)
         receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -19,6 +19,8 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Ask = Callable[[], Awaitable[QueueDepth | None]]
 """Asks the stream; returns None while it can't be asked."""
+AskWebhooks = Callable[[], Awaitable[int | None]]
+"""Asks how many webhooks wait; returns None while that can't be read."""
 
 
 async def load() -> Any:
@@ -29,9 +31,10 @@ async def load() -> Any:
 class MetricsResource:
     """Writes what the server counts."""
 
-    def __init__(self, sources: Sources, ask: Ask, checks: Mapping[str, Check]) -> None:
+    def __init__(self, sources: Sources, ask: Ask, ask_webhooks: AskWebhooks, checks: Mapping[str, Check]) -> None:
         self._sources = sources
         self._ask = ask
+        self._ask_webhooks = ask_webhooks
         self._checks = checks
 
     @operation(
@@ -44,11 +47,11 @@ class MetricsResource:
     async def get_metrics(self, _: Call) -> Response:
         """What the server counts, in Prometheus' text format."""
         exposition = await load()
-        waiting, found = await asyncio.gather(
-            self._ask(), asyncio.gather(*[check() for check in self._checks.values()])
+        waiting, webhooks, found = await asyncio.gather(
+            self._ask(), self._ask_webhooks(), asyncio.gather(*[check() for check in self._checks.values()])
         )
         passed = {name: problem is None for name, problem in zip(self._checks, found, strict=True)}
-        now = Scrape(self._sources, waiting, passed)
+        now = Scrape(self._sources, waiting, webhooks, passed)
         read = [(family, list(family.read(now))) for family in FAMILIES]
         text: bytes = await asyncio.to_thread(exposition.text, read)
         return Response(text, headers={"Content-Type": MEDIA_TYPE})

@@ -90,7 +90,7 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, DrainIn)
         start = monotonic()
-        drained = await self._drain.wait(call.scope, sent.timeout_ms / 1000)
+        drained = await self._drain.wait(call.scope, sent.timeout_ms / 1000, webhooks=sent.webhooks)
         waited = round((monotonic() - start) * 1000)
         return json_response(
             DrainAnswer(facts=drained.facts, duplicates=drained.duplicates, dead=drained.dead, waited_ms=waited)

@@ -56,8 +56,15 @@ class WebhookEndpointsResource:
         """Make an endpoint."""
         sent, _ = await self._parser.model(call, EndpointIn)
         try:
-            act, types = call.act("webhook_endpoint_created"), frozenset(sent.event_types)
-            made = await self._endpoints.create(act, call.scope, sent.url, types, sent.description)
+            made = await self._endpoints.create(
+                call.act("webhook_endpoint_created"),
+                call.scope,
+                sent.url,
+                frozenset(sent.event_types),
+                sent.description,
+                top_ranks=sent.top_ranks,
+                vendor_headers=sent.vendor_headers,
+            )
         except UrlRefused as error:
             raise _bad_url(error) from None
         except TooManyEndpoints:
@@ -108,9 +115,7 @@ class WebhookEndpointsResource:
                 call.act("webhook_endpoint_changed"),
                 call.scope,
                 endpoint.endpoint_id,
-                url=sent.url,
-                event_types=None if sent.event_types is None else frozenset(sent.event_types),
-                description=sent.description,
+                _changed(sent),
                 enabled=sent.enabled,
             )
         except UrlRefused as error:
@@ -239,6 +244,14 @@ class WebhookEndpointsResource:
             raise Refusal(Code.NOT_FOUND, detail) from None
 
 
+def _changed(sent: EndpointPatch) -> dict[str, Any]:
+    """The fields of an endpoint that are given; null leaves one as it is."""
+    given = sent.model_dump(exclude_none=True, exclude={"enabled"})
+    if "event_types" in given:
+        given["event_types"] = frozenset(given["event_types"])
+    return given
+
+
 def _bad_url(error: UrlRefused) -> Refusal:
     return Refusal.of_fields([FieldError("url", "url_refused", str(error))])
 
@@ -258,6 +271,8 @@ def _fields(endpoint: Endpoint) -> dict[str, Any]:
         "url": endpoint.url,
         "event_types": sorted(endpoint.event_types),
         "description": endpoint.description,
+        "top_ranks": endpoint.top_ranks,
+        "vendor_headers": endpoint.vendor_headers,
         "enabled": endpoint.off_because is None,
         "off_because": endpoint.off_because,
         "failing_since": None if failing is None else format_timestamp(failing),

@@ -75,7 +75,7 @@ class PersonalMessage(BaseModel):
 class PersonalDelivery(BaseModel):
     """What a webhook endpoint was told, or is to be told."""
 
-    delivery_id: str
+    delivery_id: str | None = Field(description="Null before its turn to be sent has come.")
     endpoint_id: str
     event_type: str
     fact_id: str | None

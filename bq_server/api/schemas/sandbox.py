@@ -16,9 +16,10 @@ class _Body(BaseModel):
 
 
 class DrainIn(_Body):
-    """How long to wait."""
+    """How long to wait, and for what."""
 
     timeout_ms: Milliseconds = 30_000
+    webhooks: bool = Field(False, strict=True, description="Also until each webhook that is due was tried.")
 
 
 class DrainAnswer(BaseModel):

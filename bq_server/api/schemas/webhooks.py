@@ -11,6 +11,13 @@ from bq_server.processing.announcements import EventType
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="http:// or https://.")]
 EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="The events that it is sent.")]
 Description = Annotated[str, Field(max_length=500)]
+TopRanks = Annotated[
+    int,
+    Field(ge=1, le=100, strict=True, description="How many of the first ranks `leaderboard.rank_changed` covers."),
+]
+VendorHeaders = Annotated[
+    bool, Field(strict=True, description="Requests also carry the headers of the vendor's webhooks, `X-Bricqs-*`.")
+]
 
 
 class _Body(BaseModel):
@@ -23,6 +30,8 @@ class EndpointIn(_Body):
     url: Url
     event_types: EventTypes
     description: Description = ""
+    top_ranks: TopRanks = 10
+    vendor_headers: VendorHeaders = False
 
 
 class EndpointPatch(_Body):
@@ -31,6 +40,8 @@ class EndpointPatch(_Body):
     url: Url | None = None
     event_types: EventTypes | None = None
     description: Description | None = None
+    top_ranks: TopRanks | None = None
+    vendor_headers: VendorHeaders | None = None
     enabled: bool | None = Field(None, strict=True, description="Enables or disables it.")
 
 
@@ -56,6 +67,8 @@ class EndpointAnswer(BaseModel):
     url: str
     event_types: list[str]
     description: str
+    top_ranks: int
+    vendor_headers: bool
     enabled: bool
     off_because: str | None = Field(description="Why it is disabled; null while it is enabled.")
     failing_since: Moment | None = Field(description="Since when every try has failed.")

@@ -89,3 +89,10 @@ DELETE FROM standings WHERE ranking = :ranking AND participant = :participant;
 -- name: add_entries(participant, number, transaction_id, cause, fact, amount, balance, occurred_at, created_at)!
 INSERT INTO ledger (participant, number, transaction_id, cause, fact, amount, balance, occurred_at, created_at)
 VALUES (:participant, :number, :transaction_id, :cause, :fact, :amount, :balance, :occurred_at, :created_at);
+
+-- name: first(ranking, limit)
+-- The best of a ranking. Ties: who reached the score first.
+SELECT participants.participant_id, standings.score
+FROM standings JOIN participants ON participants.participant = standings.participant
+WHERE standings.ranking = :ranking
+ORDER BY standings.score DESC, standings.reached_at, participants.participant_id LIMIT :limit;

@@ -116,5 +116,13 @@ DELETE FROM webhook_deliveries WHERE endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 );
 
+-- name: empty_webhook_outbox(project, environment)!
+DELETE FROM webhook_outbox WHERE endpoint_id IN (
+    SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
+);
+
 -- name: count_no_waiting_webhooks(project, environment)!
 UPDATE webhook_endpoints SET waiting = 0 WHERE project = :project AND environment = :environment;
+
+-- name: remove_watched_streaks(project, environment)!
+DELETE FROM watched_streaks WHERE project = :project AND environment = :environment;

@@ -43,10 +43,28 @@ DELETE FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoi
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 );
 
+-- name: remove_announcements(project, environment, participant_id)!
+-- What is not yet a delivery. A space at the start says how to read numbers: see `exact_json`.
+UPDATE webhook_outbox SET
+    content = CASE WHEN content LIKE ' %' THEN ' ' ELSE '' END || (
+        SELECT json_group_array(json(value)) FROM json_each(content) WHERE value ->> 0 <> :participant_id
+    ),
+    deliveries = (SELECT count(*) FROM json_each(content) WHERE value ->> 0 <> :participant_id)
+WHERE endpoint_id IN (
+    SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
+) AND EXISTS (SELECT 1 FROM json_each(content) WHERE value ->> 0 = :participant_id);
+
+-- name: remove_watched_streaks(project, environment, participant_id)!
+DELETE FROM watched_streaks
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id;
+
 -- name: recount_waiting(project, environment)!
 UPDATE webhook_endpoints SET waiting = (
     SELECT count(*) FROM webhook_deliveries
     WHERE webhook_deliveries.endpoint_id = webhook_endpoints.endpoint_id AND state = 'waiting'
+) + (
+    SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox
+    WHERE webhook_outbox.endpoint_id = webhook_endpoints.endpoint_id
 ) WHERE project = :project AND environment = :environment;
 
 -- name: step_back(project, environment, participant_id)!
@@ -74,7 +92,14 @@ WHERE facts.participant = :participant AND (facts.occurred_at, facts.seq) > (:oc
 ORDER BY facts.occurred_at, facts.seq LIMIT :limit;
 
 -- name: deliveries_of(project, environment, participant_id)
-SELECT delivery_id, endpoint_id, event_type, fact_id, created_at, state FROM webhook_deliveries
-WHERE participant_id = :participant_id AND endpoint_id IN (
+-- Those that have an id, and then those that are still to get one.
+SELECT delivery_id, endpoint_id, event_type, fact_id, created_at, state FROM (
+    SELECT * FROM webhook_deliveries WHERE participant_id = :participant_id ORDER BY position
+) AS own WHERE endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-) ORDER BY position;
+)
+UNION ALL
+SELECT NULL, webhook_outbox.endpoint_id, told.value ->> 1, told.value ->> 2, webhook_outbox.created_at, 'waiting'
+FROM webhook_endpoints CROSS JOIN webhook_outbox CROSS JOIN json_each(webhook_outbox.content) AS told
+WHERE webhook_endpoints.project = :project AND webhook_endpoints.environment = :environment
+    AND webhook_outbox.endpoint_id = webhook_endpoints.endpoint_id AND told.value ->> 0 = :participant_id;

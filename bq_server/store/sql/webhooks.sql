@@ -1,16 +1,21 @@
--- name: add_endpoint(endpoint_id, project, environment, url, event_types, description, secret, created_at)!
-INSERT INTO webhook_endpoints (endpoint_id, project, environment, url, event_types, description, secret, created_at)
-VALUES (:endpoint_id, :project, :environment, :url, :event_types, :description, :secret, :created_at);
+-- name: add_endpoint(endpoint_id, project, environment, url, event_types, description, top_ranks, vendor_headers, secret, created_at)!
+INSERT INTO webhook_endpoints (
+    endpoint_id, project, environment, url, event_types, description, top_ranks, vendor_headers, secret, created_at
+) VALUES (
+    :endpoint_id, :project, :environment, :url, :event_types, :description, :top_ranks, :vendor_headers, :secret,
+    :created_at
+);
 
 -- name: endpoints()
-SELECT endpoint_id, project, environment, url, event_types, description, secret, previous_secret, previous_until,
-    off_because, failing_since, waiting, created_at
+SELECT endpoint_id, project, environment, url, event_types, description, secret, created_at, top_ranks, vendor_headers,
+    previous_secret, previous_until, off_because, failing_since, waiting
 FROM webhook_endpoints ORDER BY created_at, endpoint_id;
 
--- name: change_endpoint(endpoint_id, url, event_types, description, off_because)!
+-- name: change_endpoint(endpoint_id, url, event_types, description, top_ranks, vendor_headers, off_because)!
 -- One that is switched on again is not failing.
 UPDATE webhook_endpoints SET
-    url = :url, event_types = :event_types, description = :description,
+    url = :url, event_types = :event_types, description = :description, top_ranks = :top_ranks,
+    vendor_headers = :vendor_headers,
     failing_since = CASE WHEN off_because IS NULL THEN failing_since END, off_because = :off_because
 WHERE endpoint_id = :endpoint_id;
 
@@ -31,24 +36,40 @@ WHERE position IN (SELECT position FROM webhook_deliveries WHERE endpoint_id = :
 -- name: remove_deliveries_of_endpoint(endpoint_id)!
 DELETE FROM webhook_deliveries WHERE endpoint_id = :endpoint_id;
 
+-- name: empty_outbox_of_endpoint(endpoint_id)!
+DELETE FROM webhook_outbox WHERE endpoint_id = :endpoint_id;
+
 -- name: due(endpoint_id, now, limit)
--- Deliveries that may be tried, none of them behind another of the same participant.
+-- Deliveries that may be tried. What waits of a participant is due together, and is tried in order of its positions.
 SELECT position, delivery_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, tries
-FROM webhook_deliveries AS own
-WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now AND NOT EXISTS (
-    SELECT 1 FROM webhook_deliveries AS earlier
-    WHERE earlier.endpoint_id = own.endpoint_id AND earlier.participant_id = own.participant_id
-        AND earlier.state = 'waiting' AND earlier.position < own.position
-)
+FROM webhook_deliveries
+WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now
 ORDER BY next_at, position LIMIT :limit;
 
--- name: add_try(position, tried_at, status, milliseconds, answer)*!
-INSERT INTO webhook_tries (position, tried_at, status, milliseconds, answer)
-SELECT position, :tried_at, :status, :milliseconds, :answer FROM webhook_deliveries WHERE position = :position;
+-- name: next_due(endpoint_id)$
+SELECT min(next_at) FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND state = 'waiting';
 
--- name: settle(position, state, now)!
+-- name: count_due(endpoint_id, now)$
+SELECT (
+    SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now
+) + (
+    SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox WHERE endpoint_id = :endpoint_id
+);
+
+-- name: is_outbox_filled(endpoint_id)$
+SELECT EXISTS (SELECT 1 FROM webhook_outbox WHERE endpoint_id = :endpoint_id);
+
+-- name: add_tries(position, tried_at, status, milliseconds, answer)!
+INSERT INTO webhook_tries (position, tried_at, status, milliseconds, answer)
+VALUES (:position, :tried_at, :status, :milliseconds, :answer);
+
+-- name: present(positions)
+-- Those deliveries that were not removed meanwhile.
+SELECT position FROM webhook_deliveries WHERE position IN (SELECT value FROM json_each(:positions));
+
+-- name: settle(positions, state, now)!
 UPDATE webhook_deliveries SET state = :state, done_at = :now, tries = tries + 1
-WHERE position = :position AND state = 'waiting';
+WHERE position IN (SELECT value FROM json_each(:positions)) AND state = 'waiting';
 
 -- name: count_tried(position)!
 UPDATE webhook_deliveries SET tries = tries + 1 WHERE position = :position AND state = 'waiting';
@@ -56,20 +77,21 @@ UPDATE webhook_deliveries SET tries = tries + 1 WHERE position = :position AND s
 -- name: put_off(endpoint_id, participant_id, next_at)!
 -- All that wait for the participant: none may overtake another.
 UPDATE webhook_deliveries SET next_at = :next_at
-WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting' AND next_at < :next_at;
+WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting';
 
 -- name: bring_forward(endpoint_id, participant_id)!
 UPDATE webhook_deliveries SET next_at = 0
 WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state = 'waiting' AND next_at > 0;
 
--- name: tell_settled(endpoint_id, settled)!
-UPDATE webhook_endpoints SET waiting = waiting - :settled WHERE endpoint_id = :endpoint_id;
+-- name: bring_all_forward(endpoint_id)!
+UPDATE webhook_deliveries SET next_at = 0 WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at > 0;
 
--- name: succeeded(endpoint_id)!
-UPDATE webhook_endpoints SET failing_since = NULL WHERE endpoint_id = :endpoint_id;
-
--- name: failed(endpoint_id, now)!
-UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, :now) WHERE endpoint_id = :endpoint_id;
+-- name: after_tries(endpoint_id, settled, failing_since)!
+-- `failing_since` is NULL where one succeeded.
+UPDATE webhook_endpoints SET
+    waiting = waiting - :settled,
+    failing_since = CASE WHEN :failing_since IS NOT NULL THEN coalesce(failing_since, :failing_since) END
+WHERE endpoint_id = :endpoint_id;
 
 -- name: deliveries(endpoint_id, before, state, limit)
 SELECT position, delivery_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, tries, state,
@@ -97,6 +119,9 @@ WHERE endpoint_id = :endpoint_id AND created_at >= :since AND created_at < :unti
 UPDATE webhook_endpoints SET waiting = (
     SELECT count(*) FROM webhook_deliveries
     WHERE webhook_deliveries.endpoint_id = webhook_endpoints.endpoint_id AND state = 'waiting'
+) + (
+    SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox
+    WHERE webhook_outbox.endpoint_id = webhook_endpoints.endpoint_id
 ) WHERE endpoint_id = :endpoint_id;
 
 -- name: remove_old(until, limit)

@@ -1,0 +1,39 @@
+"""Whether all that is due to be told has been told."""
+
+from bq_server.clock import Clocks
+from bq_server.concurrency.notifier import Notifier
+from bq_server.events import Scope
+from bq_server.processing.broken_streaks import StreakWatch
+from bq_server.processing.dead_messages import DeadMessages
+from bq_server.store import webhooks
+from bq_server.store.database import Database
+
+
+class Outgoing:
+    """Knows what is still to be sent of an environment."""
+
+    def __init__(
+        self, database: Database, clocks: Clocks, streaks: StreakWatch, dead: DeadMessages, progress: Notifier
+    ) -> None:
+        """`progress` beats when something was sent."""
+        self._database = database
+        self._clocks = clocks
+        self._streaks = streaks
+        self._dead = dead
+        self.progress = progress
+
+    async def is_quiet(self, scope: Scope) -> bool:
+        """Whether nothing is due: what waits, waits for another try at a later time of the environment's clock."""
+        return not (await self._streaks.is_due(scope) or await self._dead.is_noted() or await self.due(scope))
+
+    async def due(self, scope: Scope) -> int:
+        """How many deliveries are to be sent now, by endpoints that are on."""
+        now = self._clocks.now(scope)
+        async with self._database.read() as connection:
+            return sum(
+                [
+                    await webhooks.count_due(connection, each.endpoint_id, now)
+                    for each in await webhooks.every(connection)
+                    if each.scope == scope and each.off_because is None
+                ]
+            )

@@ -1,0 +1,47 @@
+"""How fast is sent: events that wait in line come first."""
+
+import asyncio
+import time
+
+from bq_server.metrics.counts import ProcessingCounts
+from bq_server.moments import SECOND
+
+SHARE = 0.05
+"""Of the processor time of this process that requests may take while events wait in line. With none in line they take
+what there is."""
+
+LOOK_SECONDS = 0.1
+"""Between two looks whether they still do."""
+
+MOST_SECONDS = 10.0
+"""Longest pause for them."""
+
+FAILING_SHARE = 0.1
+"""An endpoint whose every request fails is left alone for so much of the time that it has failed for."""
+
+FAILING_LEAST, FAILING_MOST = 0.05, 60.0
+"""Seconds that it is left alone for at least and at most."""
+
+
+class Pace:
+    """Measures one round."""
+
+    def __init__(self, counts: ProcessingCounts) -> None:
+        self._counts = counts
+        self._began = time.process_time()
+        self._backlog = counts.backlog_seconds
+
+    async def give_way(self, cpu_seconds: float) -> bool:
+        """Wait after a round that took so much of the sending thread; whether events waited in line meanwhile."""
+        before = self._backlog
+        until = self._began + cpu_seconds / SHARE
+        most = time.monotonic() + MOST_SECONDS
+        while self._counts.backlog_seconds > self._backlog and time.process_time() < until and time.monotonic() < most:
+            self._backlog = self._counts.backlog_seconds
+            await asyncio.sleep(LOOK_SECONDS)
+        return self._counts.backlog_seconds > before
+
+
+def failing_pause(duration: int) -> float:
+    """Seconds to leave an endpoint alone that has failed for so long, in microseconds."""
+    return min(max(FAILING_SHARE * duration / SECOND, FAILING_LEAST), FAILING_MOST)

@@ -1,0 +1,118 @@
+"""Streaks that break: nothing happens then, so it is looked for, by the clock of each environment."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from bq_server.clock import Clocks
+from bq_server.concurrency.notifier import Notifier
+from bq_server.events import Scope
+from bq_server.game.read_models import read_streaks
+from bq_server.moments import SECOND
+from bq_server.processing.announcements import tell_broken
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.faults import GameUnreadable
+from bq_server.store import state, watched_streaks
+from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.watched_streaks import WatchedStreak
+
+log = structlog.get_logger("bq_server.processing.broken_streaks")
+
+PAGE = 50
+"""Streaks in one transaction."""
+
+REST_SECONDS = 0.2
+"""Between two transactions: new facts come first."""
+
+LOOK_SECONDS = 60.0
+"""Longest wait before looking again, should nothing say that there is a streak to be watched."""
+
+
+class StreakWatch:
+    """Finds out when watched streaks break, and tells of those that did."""
+
+    def __init__(self, database: Database, games: Games, clocks: Clocks) -> None:
+        self._database = database
+        self._games = games
+        self._clocks = clocks
+        self.progress = Notifier()
+        """Beats after every look."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            beat = self._database.outbox.next()
+            wait = LOOK_SECONDS
+            try:
+                wait = await self._look_everywhere()
+            except StoreUnavailable as error:
+                log.warning("streaks.stalled", reason=str(error))
+            except Exception as error:
+                log.error("streaks.stalled", exc_info=error)
+            self.progress.beat()
+            if wait > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(beat), wait)
+            await asyncio.sleep(REST_SECONDS)
+
+    async def is_due(self, scope: Scope) -> bool:
+        """Whether a streak of the environment is to be looked at."""
+        async with self._database.read() as connection:
+            due = await connection.run(partial(watched_streaks.next_due, scope=scope))
+        return due is not None and due <= self._clocks.now(scope)
+
+    async def look(self, connection: Connection, scope: Scope) -> None:
+        """Look at all that are due in the environment, in a transaction."""
+        while await self._look(connection, scope):
+            pass
+
+    async def _look_everywhere(self) -> float:
+        """Look at some of each environment; answers the seconds until there is more to do."""
+        async with self._database.read() as connection:
+            scopes = await connection.run(watched_streaks.scopes)
+        wait = LOOK_SECONDS
+        for scope in scopes:
+            if await self.is_due(scope):
+                async with self._database.transaction() as connection:
+                    await self._look(connection, scope)
+            async with self._database.read() as connection:
+                due = await connection.run(partial(watched_streaks.next_due, scope=scope))
+            if due is not None and not (due > 0 and self._clocks.stands_still(scope)):
+                wait = min(wait, max((due - self._clocks.now(scope)) / SECOND, 0.0))
+        return wait
+
+    async def _look(self, connection: Connection, scope: Scope) -> bool:
+        """Look at some that are due; whether there may be more."""
+        now = self._clocks.now(scope)
+        due = await connection.run(partial(watched_streaks.due, scope=scope, now=now, limit=PAGE))
+        if not due:
+            return False
+        try:
+            game = await self._games.of(connection, scope)
+        except GameUnreadable:
+            return False
+        states = await state.states(connection, scope, {each.participant_id for each in due})
+        moments: list[tuple[WatchedStreak, int | None]] = []
+        broken: list[WatchedStreak] = []
+        gone: list[WatchedStreak] = []
+        for each in due:
+            cells = states.get(each.participant_id, {}).get("cells", {})
+            found = next((own for own in read_streaks(game, cells, now) if own.code == each.code), None)
+            if f"streak/{each.code}" in game.pending:
+                continue  # what it comes to by its new definition is still computed
+            if found is None:
+                gone.append(each)
+            elif found.expires_at is not None:
+                moments.append((each, max(found.expires_at, now + 1)))
+            else:
+                moments.append((each, None))
+                if not each.told:
+                    broken.append(each)
+        await connection.run(partial(watched_streaks.put_when, scope=scope, moments=moments))
+        await connection.run(partial(watched_streaks.remove, scope=scope, streaks=gone))
+        if broken:
+            await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now))
+            connection.fills_outbox = True
+        return len(due) == PAGE and bool(moments or gone)

@@ -1,0 +1,66 @@
+"""Who has another rank among the first of a leaderboard after a batch than before it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bq_server.store import batch
+from bq_server.store.batch import Changes
+from bq_server.store.outbox import Announcement
+from bq_server.store.references import Ranking, References
+
+RANK_CHANGED = "leaderboard.rank_changed"
+
+BOARDS = "leaderboard/"
+"""What the names of rankings start with that are leaderboards."""
+
+First = Sequence[tuple[str, float]]
+"""Participants and their scores, the best first."""
+
+
+class RankChanges:
+    """The first of each leaderboard that changes touch: looked at before these are written, and after."""
+
+    def __init__(self, connection: Any, references: References, changes: Changes, most: int) -> None:
+        """`most`: down to which rank anybody is told."""
+        self._connection = connection
+        self._references = references
+        self._changes = changes
+        self._most = most
+        self._names = sorted(ranking for ranking in changes.places if ranking[0].startswith(BOARDS))
+        self._before = self._look()
+        self._after: dict[Ranking, First] = {}
+
+    def look(self) -> None:
+        """Look again, now that the changes are written."""
+        self._after = self._look()
+
+    def _look(self) -> dict[Ranking, First]:
+        scope = self._changes.scope
+        return {name: batch.first(self._connection, self._references, scope, name, self._most) for name in self._names}
+
+    def within(self, top: int) -> Iterator[Announcement]:
+        """What is told of the first so many, leaderboard by leaderboard, the best ranks first."""
+        last = {fact.event.participant_id: fact for fact in self._changes.facts}
+        for name, before in self._before.items():
+            (board, window, period), after = name, self._after[name]
+            old, new = _ranks(before[:top]), _ranks(after[:top])
+            scores = dict((*before, *after))
+            for participant_id in (*new, *(old.keys() - new.keys())):
+                rank, previous = new.get(participant_id), old.get(participant_id)
+                if rank == previous:
+                    continue
+                told = {
+                    "leaderboard_code": board.removeprefix(BOARDS),
+                    "window": window,
+                    "period": period,
+                    "rank": rank,
+                    "previous_rank": previous,
+                    "score": scores[participant_id],
+                }
+                fact = last.get(participant_id)
+                fact_id, at = (None, self._changes.now) if fact is None else (fact.fact_id, fact.event.occurred_at)
+                yield participant_id, RANK_CHANGED, fact_id, at, told
+
+
+def _ranks(first: First) -> dict[str, int]:
+    return {participant_id: rank for rank, (participant_id, _) in enumerate(first, 1)}

@@ -1,0 +1,121 @@
+"""The ledger of webhooks: what awards there are, against what a receiver was told that fails half of the time."""
+
+import json
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness import webhook_receiver
+from harness.chaos.ledger import ChaosLedger, Kind
+from harness.client import NOT_FOUND, Client, Refused, segment
+
+EVENT_TYPES = ("points.changed", "badge.awarded")
+
+RETRY_SECONDS = "0.01"
+"""`--webhook-retry-seconds` of the server: a run is short."""
+
+MOST_FAILURES = 4
+"""Of one delivery: so many that none is set aside."""
+
+TOLD_SECONDS = 300.0
+"""Longest wait for what is still to be told when all events are facts."""
+
+LOOK_SECONDS = 0.2
+PAGE = 100
+
+Award = tuple[str, ...]
+"""The participant, what kind of award, and what tells it from their others."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a receiver has taken, by delivery id."""
+
+    url: str = ""
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
+    changed: set[str] = field(default_factory=set)
+    """Deliveries that said something else in another try."""
+
+    def take(self, delivery_id: str, body: bytes) -> int:
+        """The status to answer."""
+        self.tries[delivery_id] += 1
+        number = self.tries[delivery_id]
+        if number <= MOST_FAILURES and zlib.crc32(f"{delivery_id} {number}".encode()) % 2:
+            return 500
+        if self.bodies.setdefault(delivery_id, body) != body:
+            self.changed.add(delivery_id)
+        return 204
+
+
+@contextmanager
+def receiving() -> Iterator[Told]:
+    """Receive on this machine."""
+    told = Told()
+    with webhook_receiver.receiving(told.take) as told.url:
+        yield told
+
+
+def subscribe(client: Client, told: Told) -> str:
+    """Have awards told from now on; the endpoint's id. Raises `Refused` and `Unreachable`."""
+    body = {"url": told.url, "event_types": list(EVENT_TYPES)}
+    made: str = client.call("POST", "/webhooks/endpoints", body)["endpoint_id"]
+    return made
+
+
+def compare(client: Client, endpoint_id: str, participants: Sequence[str], told: Told, ledger: ChaosLedger) -> None:
+    """Wait until all is told, and enter what was not, and what never happened. Raises `Refused` and `Unreachable`."""
+    waits = f"/webhooks/endpoints/{segment(endpoint_id)}"
+    deadline = time.monotonic() + TOLD_SECONDS
+    while client.call("GET", waits)["waiting"] and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    judge(awards(client, participants), told.bodies, told.changed, ledger)
+
+
+def awards(client: Client, participants: Iterable[str]) -> list[Award]:
+    """Every award there is: entries of ledgers, and badges."""
+    found: list[Award] = []
+    for participant_id in participants:
+        path = f"/gamify/participants/{segment(participant_id)}/badges"
+        try:
+            held = client.call("GET", path, earned_only="true")["badges"]
+        except Refused as refused:
+            if refused.code != NOT_FOUND:
+                raise
+            continue  # nobody sent an event of this one
+        found += [(participant_id, "badge", badge["code"]) for badge in held]
+        found += [(participant_id, "points", entry["cause"]) for entry in _entries(client, participant_id)]
+    return found
+
+
+def judge(caused: Iterable[Award], bodies: Mapping[str, bytes], changed: Iterable[str], ledger: ChaosLedger) -> None:
+    """Enter what was caused and not told, and what was told and not caused, or twice, or otherwise in another try."""
+    wanted, found = Counter(caused), Counter(_award(body) for body in bodies.values())
+    ledger.webhooks_caused, ledger.webhooks_delivered = wanted.total(), found.total()
+    for award in sorted((wanted - found).elements()):
+        ledger.find(Kind.UNTOLD, " ".join(award))
+    for award in sorted((found - wanted).elements()):
+        ledger.find(Kind.INVENTED, " ".join(award), ["told once more than it happened"])
+    for delivery_id in sorted(changed):
+        ledger.find(Kind.INVENTED, delivery_id, ["its tries said different things"])
+
+
+def _award(body: bytes) -> Award:
+    data: Any = json.loads(body)["data"]
+    effect = data["effect"]
+    return data["participant_id"], effect["type"], effect["cause" if effect["type"] == "points" else "code"]
+
+
+def _entries(client: Client, participant_id: str) -> Iterator[dict[str, Any]]:
+    path, page, count = f"/gamify/participants/{segment(participant_id)}/points/transactions", 1, 0
+    while True:
+        answer = client.call("GET", path, page=page, page_size=PAGE)
+        yield from answer["transactions"]
+        count += len(answer["transactions"])
+        if not answer["transactions"] or count >= answer["total"]:
+            return
+        page += 1

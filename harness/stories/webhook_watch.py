@@ -1,0 +1,69 @@
+"""Webhooks that a story expects: an endpoint for the time of a play, and what it was told."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from harness.client import Client, Refused, Unreachable, segment
+from harness.stories.expectations import WEBHOOK_TYPES, Expect, ExpectedEnvironment
+from harness.stories.scenario import Step
+from harness.webhook_receiver import receiving
+
+Json = dict[str, Any]
+
+ENDPOINTS = "/webhooks/endpoints"
+
+
+class Heard:
+    """What was told so far, each delivery once."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, Json] = {}
+
+    def take(self, delivery_id: str, body: bytes) -> int:
+        """Keep it."""
+        self._bodies.setdefault(delivery_id, flat(json.loads(body)))
+        return 204
+
+    def bodies(self) -> list[Json]:
+        """In order."""
+        return list(self._bodies.values())
+
+
+def flat(body: Json) -> Json:
+    """A webhook as stories name its fields: those of its data and its effect, side by side."""
+    data: Json = body["data"]
+    own = {name: value for name, value in data.get("effect", {}).items() if name != "type"}
+    names = {"participant": data.get("participant_id"), "leaderboard": data.get("leaderboard_code")}
+    return {**data, **own, **names, "type": body["type"]}
+
+
+def wanted(steps: Sequence[Step]) -> list[str]:
+    """The types that a story expects, all where it expects none of any."""
+    lists = [
+        step.expect.webhooks
+        for step in steps
+        if isinstance(step, Expect)
+        and isinstance(step.expect, ExpectedEnvironment)
+        and step.expect.webhooks is not None
+    ]
+    if not all(lists):  # an empty one
+        return list(WEBHOOK_TYPES)
+    return sorted({each.type for expected in lists for each in expected})
+
+
+@contextmanager
+def hearing(client: Client, types: Sequence[str]) -> Iterator[Heard]:
+    """Have these told as long as this lasts; with none nothing is done. Raises `Refused` and `Unreachable`."""
+    heard = Heard()
+    if not types:
+        yield heard
+        return
+    with receiving(heard.take) as url:
+        made = client.call("POST", ENDPOINTS, {"url": url, "event_types": list(types), "description": "a story"})
+        try:
+            yield heard
+        finally:
+            with suppress(Refused, Unreachable):
+                client.call("DELETE", f"{ENDPOINTS}/{segment(made['endpoint_id'])}")

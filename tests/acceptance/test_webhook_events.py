@@ -1,0 +1,176 @@
+"""What webhooks tell beside effects: broken streaks, ranks that change, dead messages; and the vendor's headers."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.test_backup import stream_of
+from tests.acceptance.test_sandbox_reset import dead_letter_a_conflict
+from tests.support.client import Json, Project, event
+from tests.support.game import act
+from tests.support.hooks import add, advance, effects, freeze, path, told
+from tests.support.process import ServerProcess, until
+from tests.support.receiver import Receiver, receiving
+
+STREAK = {"streaks": [{"code": "run", "on": "act", "timezone": "UTC", "grace_period_hours": 0}]}
+BOARD = {
+    "leaderboards": [
+        {
+            "code": "top",
+            "name": "Top",
+            "metric": {"on": "act", "aggregate": "sum", "of": "properties.n"},
+            "window": "all_time",
+        }
+    ]
+}
+NOON = "2026-03-02T12:00:00Z"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+def test_a_streak_breaks_when_its_time_has_run_out_and_is_told_once(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    add(bq, receiver, "streak.broken")
+    bq.send_sync(act())
+    advance(bq, "P1D")
+    fact = bq.send_sync(act()).json()
+    advance(bq, "P1DT11H59M")
+    told(bq)
+    assert receiver.bodies() == [], "it can go on to the end of the day after"
+    advance(bq, "PT1M")
+    told(bq)
+    [body] = receiver.bodies()
+    assert body["timestamp"] == "2026-03-05T00:00:00Z"
+    assert body["data"] == {
+        "participant_id": "ada",
+        "fact_id": fact["fact_id"],
+        "effect": {
+            "type": "streak",
+            "occurred_at": "2026-03-05T00:00:00Z",
+            "code": "run",
+            "current": 0,
+            "longest": 2,
+        },
+    }
+    advance(bq, "P30D")
+    told(bq)
+    assert len(receiver.bodies()) == 1
+    bq.send_sync(act())
+    advance(bq, "P2D")
+    told(bq)
+    assert [each["longest"] for each in effects(receiver.bodies())] == [2, 2]
+
+
+def test_an_event_that_comes_after_a_streak_broke_is_told_after_that(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    add(bq, receiver, "streak.broken", "streak.extended", "fact.created")
+    bq.send_sync(act())
+    advance(bq, "P9D")
+    bq.send_sync(act())
+    advance(bq, "P9D")
+    told(bq)
+    types = ["fact.created", "streak.extended", "streak.broken", "fact.created", "streak.broken"]
+    assert [body["type"] for body in receiver.bodies()] == types, "a streak of one again is none of another length"
+
+
+def test_grace_puts_off_the_moment_at_which_a_streak_breaks(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    add(bq, receiver, "streak.broken")
+    bq.send_sync(act())
+    bq.apply({"streaks": [{**STREAK["streaks"][0], "grace_period_hours": 24}]}, backfill=True)
+    advance(bq, "P2D")
+    told(bq)
+    assert receiver.bodies() == []
+    advance(bq, "P1D")
+    told(bq)
+    assert [each["occurred_at"] for each in effects(receiver.bodies())] == ["2026-03-05T00:00:00Z"]
+
+
+def score(who: str, n: int) -> Json:
+    return event("act", who, properties={"n": n}, timestamp=NOON)
+
+
+def moves(receiver: Receiver) -> list[tuple[str, int | None, int | None, float]]:
+    told = [body["data"] for body in receiver.bodies("leaderboard.rank_changed")]
+    return [(each["participant_id"], each["previous_rank"], each["rank"], each["score"]) for each in told]
+
+
+def test_ranks_among_the_first_are_told_of_the_mover_and_of_those_overtaken(bq: Project, receiver: Receiver) -> None:
+    bq.apply(BOARD)
+    add(bq, receiver, "leaderboard.rank_changed", top_ranks=2)
+    for who, n in (("ada", 5), ("bea", 3), ("cid", 1)):
+        bq.send_sync(score(who, n))
+    told(bq)
+    assert sorted(moves(receiver)) == [("ada", None, 1, 5), ("bea", None, 2, 3)], "side by side"
+    fact = bq.send_sync(score("cid", 9)).json()
+    bq.send_sync(score("ada", 1))
+    told(bq)
+    later = receiver.bodies()[2:]
+    assert sorted(moves(receiver)[2:]) == [("ada", 1, 2, 5), ("bea", 2, None, 3), ("cid", None, 1, 10)]
+    by_name = {each["data"]["participant_id"]: each["data"] for each in later}
+    assert by_name["cid"] == {
+        "participant_id": "cid",
+        "fact_id": fact["fact_id"],
+        "leaderboard_code": "top",
+        "window": "all_time",
+        "period": by_name["cid"]["period"],
+        "rank": 1,
+        "previous_rank": None,
+        "score": 10,
+    }
+    assert by_name["ada"]["fact_id"] is None
+
+
+def test_a_message_that_died_is_told_once(data_dir: Path, receiver: Receiver) -> None:
+    with ServerProcess(data_dir) as server, server.client() as client:
+        body = {"url": receiver.url, "event_types": ["message.dead"]}
+        client.post("/webhooks/endpoints", json=body)
+        client.post("/ingest/events", json=event(idempotency_key="k"))
+        client.post("/sandbox/drain", json={})
+        with stream_of(data_dir) as stream:
+            message_id = dead_letter_a_conflict(stream)
+        assert client.post("/sandbox/drain", json={"webhooks": True}).status_code == 200
+        [told] = receiver.bodies()
+        assert told["type"] == "message.dead"
+        assert told["data"].pop("reason").startswith("its idempotency key belongs to another event")
+        assert told["data"] == {
+            "participant_id": "u",
+            "message_id": message_id,
+            "event_name": "other",
+            "occurred_at": "1970-01-01T00:00:00.000001Z",
+        }
+        server.kill()
+        server.start()
+        with server.client() as again:
+            again.post("/sandbox/drain", json={"webhooks": True})
+        assert len(receiver.received) == 1
+        assert server.stop() == 0
+
+
+def test_the_headers_of_the_vendor_are_sent_beside_the_others_where_asked_for(bq: Project, receiver: Receiver) -> None:
+    endpoint = add(bq, receiver, "fact.created", vendor_headers=True)
+    bq.send_sync(act())
+    told(bq)
+    [sent] = receiver.taken
+    signature = hmac.new(endpoint["secret"].encode(), sent.raw, hashlib.sha256).hexdigest()
+    assert sent.headers["x-bricqs-signature"] == f"sha256={signature}"
+    assert sent.headers["x-bricqs-event"] == "fact.created"
+    assert sent.headers["x-bricqs-delivery"] == sent.id
+    assert sent.headers["x-bricqs-tenant"]
+    assert "webhook-signature" in sent.headers
+    bq.request("PATCH", path(endpoint), json={"vendor_headers": False})
+    bq.send_sync(act())
+    told(bq)
+    assert not [name for name in receiver.taken[1].headers if name.startswith("x-bricqs")]
+    assert bq.request("PATCH", path(endpoint), json={"vendor_headers": None, "top_ranks": 3}).json()["top_ranks"] == 3
+    until("it is kept", lambda: bq.get(path(endpoint)).json()["vendor_headers"] is False)

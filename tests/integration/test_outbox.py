@@ -1,0 +1,84 @@
+"""The outbox of webhooks: its bounds, and what becomes of it."""
+
+from pathlib import Path
+
+import pytest
+
+from bq_server.events import Scope
+from bq_server.ids import IdSource
+from bq_server.store import outbox, webhooks
+from bq_server.store.database import Database
+from bq_server.store.outbox import Announcement
+from bq_server.store.webhooks import DeliveryResult, Endpoint, Try
+
+SCOPE = Scope("default", "test")
+ENDPOINT = Endpoint("we_1", SCOPE, "http://127.0.0.1:9/", frozenset({"fact.created"}), "", "whsec_", 0)
+
+
+def told(participant_id: str) -> Announcement:
+    return participant_id, "fact.created", "fact_1", 1, None
+
+
+async def put(database: Database, *announcements: Announcement) -> None:
+    async with database.transaction() as connection:
+
+        def work(writing: object) -> None:
+            for listener in outbox.listening(writing, SCOPE):
+                outbox.put(writing, listener, announcements, 1)
+
+        await connection.run(work)
+
+
+async def found(database: Database) -> Endpoint:
+    async with database.read() as connection:
+        endpoint = await webhooks.one(connection, ENDPOINT.endpoint_id)
+    assert endpoint is not None
+    return endpoint
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("failing", "most"), [(False, "MOST_WAITING"), (True, "MOST_WAITING_FAILING")])
+async def test_an_endpoint_that_falls_too_far_behind_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool, most: str
+) -> None:
+    monkeypatch.setattr(outbox, most, 3)
+    async with Database.open(tmp_path / "x.db") as database:
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database, told("ada"), told("bea"))
+        if failing:
+            async with database.transaction() as connection:
+                await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 2)
+                (first, _) = await webhooks.due(connection, "we_1", 1, 9)
+                tried = Try(first.position, 1, 500, 1, "")
+                await webhooks.settle(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 9)], 1, 1)
+        await put(database, told("cid"))
+        assert ((await found(database)).waiting, (await found(database)).off_because) == (3, None)
+        await put(database, told("dan"))
+        endpoint = await found(database)
+        assert (endpoint.waiting, endpoint.off_because) == (3, "more than 3 deliveries waited")
+        await put(database, told("eve"))
+        assert (await found(database)).waiting == 3, "nothing more is written for it"
+
+
+@pytest.mark.anyio
+async def test_what_is_new_stands_behind_what_was_put_off(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "x.db") as database:
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database, told("ada"))
+        await put(database, told("ada"), told("bea"))
+        async with database.transaction() as connection:
+            await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
+            [first] = await webhooks.due(connection, "we_1", 1, 9)
+            assert await webhooks.is_outbox_filled(connection, "we_1")
+            assert await webhooks.count_due(connection, "we_1", 1) == 3
+            tried = Try(first.position, 1, 500, 1, "")
+            await webhooks.settle(connection, "we_1", [DeliveryResult(tried, "ada", "waiting", 5)], 1, 1)
+            await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
+            assert [each.participant_id for each in await webhooks.due(connection, "we_1", 4, 9)] == ["bea"]
+            assert await webhooks.next_due(connection, "we_1") == 0
+            due = await webhooks.due(connection, "we_1", 5, 9)
+            assert [each.participant_id for each in due] == ["bea", "ada", "ada"]
+        async with database.transaction() as connection:
+            await webhooks.remove(connection, "we_1")
