@@ -13,8 +13,8 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.delivery import retries
 from bq_server.delivery.bodies import write_body
 from bq_server.delivery.endpoints import Endpoints
-from bq_server.delivery.pace import Pace, failing_pause
-from bq_server.delivery.sender import Answer, Letter, Sender
+from bq_server.delivery.pace import SendingPace, failing_pause
+from bq_server.delivery.sender import Answer, Sender, WebhookRequest
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import DeliveryCounts, ProcessingCounts
 from bq_server.moments import SECOND
@@ -123,7 +123,7 @@ class Dispatcher:
 
         Returns the size of the next round; 0 where nothing was due.
         """
-        pace = Pace(self._processing)
+        pace = SendingPace(self._processing)
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
         if endpoint is None or endpoint.off_because is not None:
@@ -142,7 +142,7 @@ class Dispatcher:
             endpoint,
             [
                 [
-                    Letter(
+                    WebhookRequest(
                         each.delivery_id,
                         each.event_type,
                         partial(write_body, each, endpoint_id, told.get(each.position)),

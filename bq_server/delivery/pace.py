@@ -23,7 +23,7 @@ FAILING_LEAST, FAILING_MOST = 0.05, 60.0
 """Seconds that it is left alone for at least and at most."""
 
 
-class Pace:
+class SendingPace:
     """Measures one round."""
 
     def __init__(self, counts: ProcessingCounts) -> None:

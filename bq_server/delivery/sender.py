@@ -69,7 +69,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class WebhookRequest:
     """One request to make."""
 
     delivery_id: str
@@ -103,7 +103,7 @@ class _Round:
     endpoint: Endpoint
     target: _Target | str
     """Or why nothing can be sent there."""
-    lines: Sequence[Sequence[Letter]]
+    lines: Sequence[Sequence[WebhookRequest]]
     answers: list[list[Answer]]
     until: float
     failures: int = 0
@@ -146,7 +146,7 @@ class Sender:
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
 
-    async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[Letter]]) -> Sent:
+    async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
         """Send lines of letters side by side, those of a line one after the other until one fails.
 
         Whatever goes wrong is an answer, too. Not all need be sent: see `Sent`.
@@ -157,7 +157,7 @@ class Sender:
             self._thread.start()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._send(endpoint, lines), self._loop))
 
-    async def _send(self, endpoint: Endpoint, lines: Sequence[Sequence[Letter]]) -> Sent:
+    async def _send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
         began = time.thread_time()
         if self._client is None:
             self._client = _client()
@@ -201,7 +201,7 @@ class Sender:
         extensions = {"sni_hostname": host} if parts.scheme == "https" else {}
         return _Target([f"{parts.scheme}://{each}:{port}{path}" for each in literals], own, extensions)
 
-    async def _try(self, job: _Round, letter: Letter) -> Answer:
+    async def _try(self, job: _Round, letter: WebhookRequest) -> Answer:
         if isinstance(job.target, str):
             return Answer(None, 0, job.target)
         began = time.perf_counter()
@@ -219,7 +219,7 @@ class Sender:
         return Answer(status, round((time.perf_counter() - began) * 1000), text, retry_after)
 
     async def _post_somewhere(
-        self, endpoint: Endpoint, target: _Target, letter: Letter, body: bytes
+        self, endpoint: Endpoint, target: _Target, letter: WebhookRequest, body: bytes
     ) -> tuple[int, str, str | None]:
         """Send it to the first address of the name that takes a connection."""
         import httpx
@@ -232,7 +232,7 @@ class Sender:
         return await self._post(endpoint, target, target.urls[0], letter, body)
 
     async def _post(
-        self, endpoint: Endpoint, target: _Target, url: str, letter: Letter, body: bytes
+        self, endpoint: Endpoint, target: _Target, url: str, letter: WebhookRequest, body: bytes
     ) -> tuple[int, str, str | None]:
         now = self._clock()
         own = {**target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}

@@ -75,9 +75,7 @@ class AsyncIntake:
             elif fact.fingerprint != event.fingerprint:
                 results.append(key_conflict(event))
             elif fact.message_id is not None:
-                results.append(Accepted(fact.message_id, repeated=True))
-                self._counts.accepted["async"] += 1
-                self._counts.repeated["async"] += 1
+                results.append(self._repeat(fact.message_id))
             else:
                 # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
                 results.append(None)
@@ -91,6 +89,12 @@ class AsyncIntake:
             results[position] = result
         return [result for result in results if result is not None]
 
+    def _repeat(self, message_id: str) -> Accepted:
+        """The answer to an event that is a fact: the writer, which counts the others, hasn't seen it."""
+        self._counts.accepted["async"] += 1
+        self._counts.repeated["async"] += 1
+        return Accepted(message_id, repeated=True)
+
     async def _outcome(self, event: Event, answer: AppendResult) -> Accepted | NotAccepted:
         """What an event with a key came to by what the stream has answered."""
         if isinstance(answer, Gone):
@@ -98,7 +102,7 @@ class AsyncIntake:
             (fact,) = await self._known.of([event])
             if fact is not None:
                 same = fact.fingerprint == event.fingerprint
-                return Accepted(answer.message_id, repeated=True) if same else key_conflict(event)
+                return self._repeat(answer.message_id) if same else key_conflict(event)
             # It was lost: this one takes its place.
             (answer,) = await self._append([event], replaces=answer.message_id)
         match answer:

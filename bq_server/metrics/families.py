@@ -240,7 +240,7 @@ FAMILIES = (
     Family(
         "bq_webhooks_waiting",
         "gauge",
-        "Webhooks that wait for an endpoint that is on. Absent while the store can't be read.",
+        "Webhooks that wait for an enabled endpoint. Absent while the database can't be read.",
         lambda now: _one(now.webhooks_waiting),
     ),
     Family(

@@ -49,7 +49,7 @@ _TYPES: dict[int, EventType] = {
 }
 
 
-class Telling:
+class Announcer:
     """What endpoints are to be told of changes: looked at before these are written, and written after them.
 
     Both in the transaction that makes the changes, on its connection's thread.

@@ -23,7 +23,7 @@ from bq_server.game.state.keys import POINTS, TIERS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
-from bq_server.processing.announcements import Telling
+from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
@@ -136,9 +136,9 @@ class GameRunner:
             connection, held = self._connection, self._held
 
             def write(writing: Any) -> None:
-                telling = Telling(writing, connection.references, changes)
+                announcer = Announcer(writing, connection.references, changes)
                 batch.write(writing, connection.references, changes, held)
-                if telling.write():
+                if announcer.write():
                     connection.fills_outbox = True
 
             connection.defer(write)

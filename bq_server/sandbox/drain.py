@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.time_slices import TimeSlices
-from bq_server.delivery.outgoing import Outgoing
+from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, FieldError, Refusal
@@ -35,7 +35,7 @@ class Drain:
     """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
 
     def __init__(
-        self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier, outgoing: Outgoing
+        self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier, outgoing: DeliveryProgress
     ) -> None:
         self._database = database
         self._backlog = backlog

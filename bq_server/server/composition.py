@@ -13,10 +13,10 @@ from bq_server.api.feed_events import FeedEvent, feed_event
 from bq_server.api.request_parser import RequestParser
 from bq_server.clock import Clock, Clocks
 from bq_server.delivery.addresses import is_loopback
+from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints
 from bq_server.delivery.feeds import Feeds
-from bq_server.delivery.outgoing import Outgoing
 from bq_server.delivery.sender import Sender
 from bq_server.events import Scope
 from bq_server.ids import IdSource
@@ -308,7 +308,7 @@ def open_sandbox(
     """Set up what test environments can be asked to do."""
     database, clocks = store.database, store.clocks
     progress = delivery.dispatcher.progress
-    outgoing = Outgoing(database, clocks, processing.streaks, processing.dead, progress)
+    outgoing = DeliveryProgress(database, clocks, processing.streaks, processing.dead, progress)
     drain = Drain(database, stream.backlog, processing.consumer.progress, processing.refold_job.progress, outgoing)
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(

@@ -94,6 +94,8 @@ class Injector:
     windows: list[FaultWindow] = field(default_factory=list)
     lost: int = 0
     """How many events the server has said were lost."""
+    _destroyed: bool = False
+    """Whether anything was taken out of the stream."""
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
     _let_go: threading.Event = field(default_factory=threading.Event)
@@ -163,6 +165,8 @@ class Injector:
                     raise NotRecovered(f"killed, the server didn't start again {STARTS} times: {error}") from error
                 said = str(error).strip().splitlines()[-1][:MOST_CHARACTERS]
                 self.tell(f"{self.traffic.now:6.1f} s  the server didn't start, once more: {said}")
+                if '"losses: ' in str(error):
+                    await self._accept_losses()
                 await asyncio.sleep(POLL_SECONDS * 2**attempt)
             else:
                 return
@@ -205,6 +209,8 @@ class Injector:
         return started
 
     async def _recovers(self) -> bool:
+        if await self._tells_losses():
+            await self._accept_losses()
         try:
             await self._until_ready(PATIENCE_SECONDS)
         except NotRecovered:
@@ -239,9 +245,15 @@ class Injector:
             return None
         with suppress(NotRecovered):  # there may have been nothing to lose, and then nothing to tell
             await _until(self._tells_losses, "it told nothing of events that were taken out", NOTICE_SECONDS)
-        said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
-        self.lost += destruction.lost(said)
+        self._destroyed = True
+        await self._accept_losses()
         return started
+
+    async def _accept_losses(self) -> None:
+        """Say that the losses are known, and count them; only where something was destroyed, maybe a while ago."""
+        if self._destroyed:
+            said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
+            self.lost += destruction.lost(said)
 
     async def _tells_losses(self) -> bool:
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP

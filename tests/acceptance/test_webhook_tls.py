@@ -73,7 +73,7 @@ def test_the_certificate_is_verified_by_the_name_at_the_address_that_was_looked_
         server.request("POST", "/ingest/events/sync", json=act())
         path = "/webhooks/endpoints/{endpoint_id}"
         until("it is delivered", lambda: server.request("GET", path.format(**made)).json()["waiting"] == 0)
-        assert names[0] == "localhost"
+        assert "localhost" in names
         assert receiver.taken[0].headers["host"] == receiver.url.removeprefix("https://").removesuffix("/hook")
         until("the other was tried", lambda: tries(server, path.format(**other)) != [])
         [tried] = tries(server, path.format(**other))[:1]

@@ -122,7 +122,7 @@ def test_a_run_that_fails_puts_them_back_and_a_clock_that_went_on_goes_on(
     assert run("harness", "run", str(story), "--url", server.url, env=variables(server)).returncode == 1
     clock = client.call("GET", "/sandbox/clock")
     assert (game(client), clock["real"], clock["frozen"]) == (OURS, False, False)
-    assert clock["now"] > "2031-05-06T07:08:09Z"
+    assert clock["now"][:19] >= "2031-05-06T07:08:09"
     client.clock.reset()
     assert run("harness", "run", str(story), "--url", server.url, env=variables(server)).returncode == 1
     assert client.call("GET", "/sandbox/clock")["real"] is True

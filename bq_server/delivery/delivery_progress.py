@@ -9,7 +9,7 @@ from bq_server.store import webhooks
 from bq_server.store.database import Database
 
 
-class Outgoing:
+class DeliveryProgress:
     """Knows what is still to be sent of an environment."""
 
     def __init__(
