@@ -78,6 +78,8 @@ class Keyring:
                     await self.note_used()
             except StoreUnavailable as error:
                 log.warning("keys.not_refreshed", reason=str(error))
+            except Exception:
+                log.exception("keys.not_refreshed")
 
     async def expect(self, presented: str | None) -> None:
         """Read the keys again if this one is unknown: a command may have created it a moment ago."""

@@ -21,7 +21,11 @@ MOST = 1000
 
 MARK = "x-console"
 """The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
-lets none of them."""
+lets none of them. It holds the id of the key that the page believes to act as, because tabs share the cookie: one that
+was opened for another environment must not change what this one does."""
+
+ANY_KEY = "1"
+"""In its place from a page that asks which key it is."""
 
 COOKIE_PATH = "/api/v1"
 
@@ -61,10 +65,10 @@ class ConsoleSessions:
     def find(self, request: Request) -> ConsoleSession | None:
         """The session of a request that carries the cookie and the mark."""
         cookie = request.cookies.get(cookie_name(request))
-        if cookie is None or MARK not in request.headers:
+        session = None if cookie is None else self._open.get(digest(cookie))
+        if session is None or request.headers.get(MARK) not in (ANY_KEY, session.key_id):
             return None
-        session = self._open.get(digest(cookie))
-        return session if session is not None and self._clock() < session.ends_at else None
+        return session if self._clock() < session.ends_at else None
 
     def close(self, request: Request) -> None:
         """End the session of a request."""
@@ -73,7 +77,7 @@ class ConsoleSessions:
     def _keep(self, kept: dict[str, ConsoleSession], session: ConsoleSession) -> str:
         now = self._clock()
         for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now] or list(kept)[
-            : len(kept) - MOST
+            : max(0, len(kept) - MOST)
         ]:
             del kept[hashed]
         secret = self._random_bytes(32).hex()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PLACES = ["data_dir", "redis_url", "redis_prefix"]
 REASON_CHARACTERS = 80
-AT_ONCE = 500
+AT_ONCE = 100
 """Messages handled while the store is held, and named in one entry of the audit log."""
 
 app = typer.Typer(help="Manage dead letters: accepted messages that can't be processed.", no_args_is_help=True)

@@ -91,20 +91,22 @@ class FeedClient:
             raise _Away(reason) from None
 
     def _parse(self, lines: Any) -> Iterator[FeedItem]:
-        name, data = "", ""
+        name, data, coming = "", "", self._last
         for raw in lines:
             field, _, value = raw.decode().rstrip("\n").partition(":")
             value = value.removeprefix(" ")
             if field == "id":
-                self._last = value
+                coming = value
             elif field == "event":
                 name = value
             elif field == "data":
                 data += value
-            elif not field and not value and data:
-                item, name, data = self._item(name, data), "", ""
-                if item is not None:
-                    yield item
+            elif not field and not value:
+                self._last = coming  # only now: an event that is cut off must come again
+                if data:
+                    item, name, data = self._item(name, data), "", ""
+                    if item is not None:
+                        yield item
 
     def _item(self, name: str, data: str) -> FeedItem | None:
         body = json.loads(data)

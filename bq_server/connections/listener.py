@@ -177,12 +177,12 @@ class Listener:
         protocol = _Stream(reader, self._loop, self, transport)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
+        if not ended:
+            transport.resume_reading()  # before the data: with much of it, the reader pauses at once
         if data:
             reader.feed_data(data)
         if ended:
             reader.feed_eof()
-        else:
-            transport.resume_reading()
         connection = self._serve(reader, asyncio.StreamWriter(transport, protocol, reader, self._loop))
         self._open[transport].guest = _Served(connection)
         task = self._loop.create_task(connection.run())

@@ -226,8 +226,6 @@ class Dispatcher:
         while True:
             await asyncio.sleep(CLEAN_SECONDS)
             try:
-                if not await self._endpoints.on():
-                    continue
                 removed = CLEANED_AT_ONCE
                 while removed == CLEANED_AT_ONCE:
                     async with self._database.transaction() as connection:

@@ -235,7 +235,9 @@ class Sender:
         self, endpoint: Endpoint, target: _Target, url: str, letter: WebhookRequest, body: bytes
     ) -> tuple[int, str, str | None]:
         now = self._clock()
-        own = {**target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}
+        # A connection is verified for one name; the pool knows it by its address, which other endpoints may share.
+        once = {"connection": "close"} if url.startswith("https:") else {}
+        own = {**once, **target.headers, **headers(endpoint.secrets(now), letter.delivery_id, now // SECOND, body)}
         if endpoint.vendor_headers:
             tenant = endpoint.scope.project
             own |= vendor_headers(endpoint.secret, letter.delivery_id, letter.event_type, tenant, body)

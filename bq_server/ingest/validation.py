@@ -170,24 +170,49 @@ def _fault_of_value(value: Any) -> str | None:
     return None
 
 
+MOST_FAULTS = 100
+"""Of an object: who sends more mends these first."""
+
+MOST_PATH_CHARACTERS = 200
+
+
 def _faults(name: str, document: dict[str, Any], max_nesting: int) -> list[FieldError]:
-    """Every fault in an object, by its path; a level that is too deep is reported once and not entered."""
+    """The faults in an object, by their paths, up to `MOST_FAULTS`; a level that is too deep is reported once.
+
+    A path is written only for a fault: what it takes must not grow with the length of names times the number of values.
+    """
     errors: list[FieldError] = []
-    waiting: list[tuple[str, Any, int]] = [(name, document, 1)]
+    waiting: list[tuple[_Path, Any, int]] = [((None, name), document, 1)]
     while waiting:
         here, container, depth = waiting.pop()
         if depth > max_nesting:
             detail = f"must not nest deeper than {max_nesting} levels"
             return [*errors, FieldError(name or "body", "too_deep", detail)]
         for member, value in _members(container):
-            inside = f"{here}.{member}" if here else str(member)
             if isinstance(member, str) and (fault := _fault_of_text(member)):
-                errors.append(FieldError(here or "body", fault, f"a name in it {_FAULTS[fault]}"))
+                errors.append(FieldError(_written(here) or "body", fault, f"a name in it {_FAULTS[fault]}"))
             elif isinstance(value, (dict, list)):
-                waiting.append((inside, value, depth + 1))
+                waiting.append(((here, member), value, depth + 1))
             elif fault := _fault_of_value(value):
-                errors.append(FieldError(inside, fault, _FAULTS[fault]))
+                errors.append(FieldError(_written((here, member)), fault, _FAULTS[fault]))
+            if len(errors) >= MOST_FAULTS:
+                return errors
     return errors
+
+
+_Path = tuple[Any, str | int]
+"""Where something is: the path of what holds it, or None, and its name or place there."""
+
+
+def _written(path: _Path) -> str:
+    parts: list[str] = []
+    step: _Path | None = path
+    while step is not None:
+        step, part = step
+        if part != "" or step is not None:
+            parts.append(str(part)[: MOST_PATH_CHARACTERS + 1])
+    text = ".".join(reversed(parts))
+    return text if len(text) <= MOST_PATH_CHARACTERS else f"{text[:MOST_PATH_CHARACTERS]}..."
 
 
 def _members(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:

@@ -74,6 +74,7 @@ async def remove(
         _queries.step_back,
     ):
         await query(connection, **own)
+    await _queries.remove_empty_announcements(connection)
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:

@@ -150,6 +150,7 @@ class Consumer:
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
                 # A reply may have been lost with its messages delivered: take over what is pending before reading on.
                 self._recovered = False
+                self._rejected.clear()  # what of it is still pending is tried once more, and may be processed then
                 await self._abandon()
                 await self._wait_after(error, failures)
                 failures += 1

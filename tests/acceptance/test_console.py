@@ -96,6 +96,14 @@ def test_a_session_ends_when_it_is_told_to(bq: Project, browser: Browser) -> Non
     check(httpx.get(f"{bq.http.base_url}{SESSION}", headers=MARK, cookies=cookies, verify=False), Code.UNAUTHENTICATED)
 
 
+def test_a_page_that_believes_to_be_another_key_does_nothing(bq: Project, browser: Browser) -> None:
+    """Tabs share the cookie: one of a test environment must not act on the live one that another tab has opened."""
+    client = signed_in(bq, browser())
+    session = client.get(SESSION).json()
+    assert client.get("/api/v1/facts", headers={"X-Console": session["key_id"]}).status_code == 200
+    check(client.get("/api/v1/facts", headers={"X-Console": "key_of_another_tab"}), Code.UNAUTHENTICATED)
+
+
 def test_the_cookie_alone_opens_nothing(bq: Project, browser: Browser) -> None:
     """A page of another port of this host is of the same site, and browsers send it along; but not our header."""
     client = signed_in(bq, browser())

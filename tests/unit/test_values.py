@@ -1,5 +1,6 @@
 """Small things with laws: moments, ids, fingerprints, names, payloads."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,8 +13,9 @@ from pydantic_core import from_json, to_json
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
-from bq_server.ingest.validation import Limits, ValidEvent, check
+from bq_server.ingest.validation import MOST_FAULTS, MOST_PATH_CHARACTERS, Limits, ValidEvent, check, single
 from bq_server.moments import format_timestamp, is_duration, parse_timestamp
+from bq_server.refusals import Refusal
 from bq_server.store.similarity import are_close, form, plain, variants
 
 moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))
@@ -147,3 +149,29 @@ def test_names_that_are_likely_one_are_close(one: str, other: str, close: bool) 
     assert are_close(plain(other), plain(one)) is close
     if close and form(plain(one)) != form(plain(other)):
         assert variants(form(plain(one))) & variants(form(plain(other))), "so that the index finds it"
+
+
+def test_faults_cost_no_more_than_the_text_they_are_in() -> None:
+    """A path that was copied for each value of a list took memory by the square of a body's length."""
+    name = "k" * 100_000
+    body = b'{"event_name":"a","participant_id":"p","properties":{"%s":[%s]}}' % (
+        name.encode(),
+        b",".join([b"NaN"] * 50_000),
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refusal) as refused:
+            single(body, LIMITS, None)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(refused.value.errors) == MOST_FAULTS
+    assert all(len(error.field) <= MOST_PATH_CHARACTERS + len("...") for error in refused.value.errors)
+    assert most < 20_000_000
+
+
+def test_a_fault_is_named_by_its_path() -> None:
+    body = b'{"event_name":"a","participant_id":"p","properties":{"a":{"":[{"c":NaN}]}},"extra":["\\u0000"]}'
+    with pytest.raises(Refusal) as refused:
+        single(body, LIMITS, None)
+    assert [error.field for error in refused.value.errors] == ["properties.a..0.c", "extra.0"]

@@ -1,6 +1,7 @@
 """`/api/v1/admin/keys`: the API keys of the environment that the caller's key acts on."""
 
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from typing import cast
 
@@ -25,7 +26,7 @@ from bq_server.ids import IdSource
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, Refusal
 from bq_server.store import keys
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.keys import ApiKey, Environment
 
 PATH = "/api/v1/admin/keys"
@@ -114,7 +115,8 @@ class KeysResource:
         return json_response(KeyRevokedAnswer(key_id=key.key_id))
 
     async def _shown(self, key: str, key_id: str) -> Response:
-        await self._keyring.refresh()
+        with suppress(StoreUnavailable):  # the key is there, and is shown only now; it is looked up when it is used
+            await self._keyring.refresh()
         return json_response(NewKeyAnswer(key=key, key_id=key_id), 201)
 
     async def _one(self, connection: Connection, call: Call) -> ApiKey:

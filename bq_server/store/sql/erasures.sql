@@ -54,6 +54,10 @@ WHERE endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 ) AND EXISTS (SELECT 1 FROM json_each(content) WHERE value ->> 0 = :participant_id);
 
+-- name: remove_empty_announcements()!
+-- A row that holds nothing would keep those behind it waiting.
+DELETE FROM webhook_outbox WHERE deliveries = 0;
+
 -- name: remove_watched_streaks(project, environment, participant_id)!
 DELETE FROM watched_streaks
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id;

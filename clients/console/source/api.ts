@@ -7,6 +7,8 @@ export const base = location.pathname.replace(/\/console\/?$/, "");
 
 const KEPT = "bq-console-key";
 let key = sessionStorage.getItem(KEPT);
+/** The key that this tab acts as: another tab may exchange the cookie that they share. */
+let actor = "1";
 let clock: string | null = null;
 const watchers = new Set<() => void>();
 let ended: () => void = () => {};
@@ -47,7 +49,7 @@ export const part = (text: string): string => encodeURIComponent(text).replaceAl
 export async function request(method: string, path: string, sent: Sent = {}): Promise<Response> {
   const given = Object.entries(sent.query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
-  const headers: Record<string, string> = { "X-Console": "1", ...sent.headers };
+  const headers: Record<string, string> = { "X-Console": actor, ...sent.headers };
   if (key !== null) headers["X-API-Key"] = key;
   const options: RequestInit = { method, headers, signal: sent.signal ?? null };
   if (sent.body !== undefined) {
@@ -102,8 +104,9 @@ const SESSION = "/api/v1/console/session";
 
 /** Who is signed in; null for nobody. */
 export async function whoIsThere(): Promise<Session | null> {
+  actor = "1";
   try {
-    return await get<Session>(SESSION);
+    return actsAs(await get<Session>(SESSION));
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return null;
     throw error;
@@ -114,7 +117,7 @@ export async function whoIsThere(): Promise<Session | null> {
 export async function signIn(given: string): Promise<Session> {
   key = given;
   try {
-    const session = await get<Session>(SESSION);
+    const session = actsAs(await get<Session>(SESSION));
     sessionStorage.setItem(KEPT, given);
     return session;
   } catch (error) {
@@ -126,18 +129,24 @@ export async function signIn(given: string): Promise<Session> {
 /** Sign in with what a one-time link holds. */
 export async function openLink(link: string): Promise<Session> {
   forget();
-  return json("POST", SESSION, { body: { link } });
+  return actsAs(await json<Session>("POST", SESSION, { body: { link } }));
+}
+
+function actsAs(session: Session): Session {
+  actor = session.key_id;
+  return session;
 }
 
 export async function signOut(): Promise<void> {
   const asKey = key !== null;
-  forget();
   if (!asKey) await request("DELETE", SESSION);
+  forget();
 }
 
 /** Forget the key of this tab. */
 export function forget(): void {
   key = null;
+  actor = "1";
   sessionStorage.removeItem(KEPT);
 }
 

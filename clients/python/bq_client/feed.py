@@ -27,7 +27,8 @@ class FeedReading:
     """One feed, over as many connections as it takes."""
 
     def __init__(self, after: str | None, filters: Mapping[str, str | None]) -> None:
-        self._last = after
+        self._last = self._coming = after
+        """Where to go on; an id counts once its event has come whole, which its empty line says."""
         self._filters = {name: value for name, value in filters.items() if value is not None}
         self._type = ""
         self._data = ""
@@ -36,6 +37,7 @@ class FeedReading:
     def options(self) -> dict[str, Any]:
         """What httpx's `stream` takes for the next connection."""
         self._type = self._data = ""
+        self._coming = self._last
         headers = {"Accept": "text/event-stream"}
         if self._last is not None:
             headers["Last-Event-ID"] = self._last
@@ -59,12 +61,15 @@ class FeedReading:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "id":
-            self._last = value
+            self._coming = value
         elif field == "event":
             self._type = value
         elif field == "data":
             self._data += value
-        elif not line and self._data:
+        elif not line:
+            self._last = self._coming
+            if not self._data:
+                return None
             body = json.loads(self._data)
             event = FeedEvent(self._last or "", self._type, body["timestamp"], body["data"])
             self._type = self._data = ""

@@ -235,6 +235,28 @@ async def test_a_dead_letter_that_the_stream_server_refuses_is_kept_and_stops_no
     assert (list(stream.letters), consumer.counts.dead, consumer.counts.failures) == (["1-0"], 1, 0)
 
 
+async def test_what_was_rejected_and_could_be_processed_after_a_lost_connection_is_no_dead_letter_too() -> None:
+    stream, handler, totals = StreamInMemory("odd"), Handler(), Totals()
+    handler.results["odd"] = "it failed three times"
+
+    stream.failing["add_letter"] = [Disconnected()]
+    consumer = consumer_of(stream, handler, totals=totals)
+    rejecting = consumer._dead_letter_rejected
+
+    async def once() -> None:
+        try:
+            await rejecting()
+        except Disconnected:
+            handler.results.clear()  # by the next try it can be processed
+            raise
+
+    consumer._dead_letter_rejected = once  # type: ignore[method-assign]
+    async with running(consumer):
+        await until(consumer, lambda: not stream.entries)
+    assert handler.processed == ["odd", "odd"]
+    assert (stream.letters, consumer.counts.dead, totals.settled) == ({}, 0, 1)
+
+
 async def test_what_can_not_be_processed_now_is_tried_when_it_is_due_and_outlives_its_deliveries() -> None:
     stream, handler, clock = StreamInMemory("1", "later"), Handler(), SteppedClock()
     handler.results["later"] = NotNow("the game can't be read", 60)

@@ -49,6 +49,8 @@ function Document() {
   const [edited, setEdited] = useState(false);
   const [backfill, setBackfill] = useState(false);
   const [planned, setPlanned] = useState<Plan | null>(null);
+  /** What the plan is of: what is applied is what was shown, whatever was typed since. */
+  const asked = useRef({ text: "", backfill: false });
   const [applied, setApplied] = useState<number | null>(null);
   const action = useAction();
   const game = inForce.value;
@@ -91,7 +93,12 @@ function Document() {
     };
   }, [ready]);
 
-  const makePlan = () => action.run(async () => { setApplied(null); setPlanned((await look()) ? await plan<Plan>(editor.current!.text(), backfill) : null); });
+  const makePlan = () => action.run(async () => {
+    setApplied(null);
+    asked.current = { text: editor.current!.text(), backfill };
+    const found = (await look()) ? await plan<Plan>(asked.current.text, backfill) : null;
+    setPlanned(editor.current?.text() === asked.current.text ? found : null);
+  });
   const apply = () => action.run(async () => {
     if (!planned) return;
     const consent = await askFor({
@@ -101,7 +108,7 @@ function Document() {
       final: planned.removed.length > 0,
     });
     if (!consent) return;
-    const done = await change<Plan>(consent, "PUT", GAME, { query: { backfill }, body: editor.current!.text(), type: "application/yaml" });
+    const done = await change<Plan>(consent, "PUT", GAME, { query: { backfill: asked.current.backfill }, body: asked.current.text, type: "application/yaml" });
     setPlanned(null);
     setEdited(false);
     setApplied(done.version);
