@@ -133,7 +133,7 @@ def _text(
 
 def _linear_ticks(largest: float) -> list[float]:
     """Five to ten round numbers from 0 to the largest."""
-    largest = largest or 1.0
+    largest = largest if largest > 1e-9 else 1.0  # what is smaller has no digits left when it is rounded
     magnitude = 10 ** math.floor(math.log10(largest))
     step = next(factor * magnitude for factor in (0.1, 0.2, 0.5, 1.0) if largest / (factor * magnitude) <= 10)
     return [round(number * step, 10) for number in range(math.ceil(largest / step - 1e-9) + 1)]

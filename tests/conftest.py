@@ -22,7 +22,7 @@ from tests.support.process import ServerProcess, run
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-PROJECTS = 800
+PROJECTS = 2000
 KEYS: dict[str, tuple[KeyScope, ...]] = {
     "test": EVERY_SCOPE,
     "live": EVERY_SCOPE,

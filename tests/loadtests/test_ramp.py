@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtests.judgement import LoadLimits, LoadOutcome
@@ -154,6 +154,7 @@ def test_a_ramp_is_drawn_against_the_rate_and_other_runs_against_time() -> None:
     st.lists(st.tuples(st.floats(0, 1e5), st.floats(1e-3, 1e6)), min_size=1, max_size=20),
     st.sampled_from([None, 0.5, 50.0]),
 )
+@example([(5e-324, 1.0)], None)
 def test_every_point_lies_within_the_picture(points: list[tuple[float, float]], limit: float | None) -> None:
     drawn = ET.fromstring(Chart("t", "s", "x", "y", [Line("a", sorted(points))], limit).svg())  # noqa: S314 - written by ourselves
     for circle in drawn.findall(".//{*}circle"):
