@@ -32,8 +32,8 @@ class Admission:
         limits.require(by_address)
         require_single(request)
         presented = presented_key(request, needed)
-        await self.keyring.expect(presented)
-        key = self.keyring.of_session(request) if presented is None else self.keyring.find(presented)
+        keyring = self.keyring
+        key = keyring.of_session(request) if presented is None else await keyring.expect(presented)
         if key is None:
             if presented is not None:
                 limits.count_wrong_key(address)

@@ -81,16 +81,20 @@ class Keyring:
             except Exception:
                 log.exception("keys.not_refreshed")
 
-    async def expect(self, presented: str | None) -> None:
-        """Read the keys again if this one is unknown: a command may have created it a moment ago."""
-        if presented is None or self.find(presented) is not None:
-            return
+    async def expect(self, presented: str | None) -> ApiKey | None:
+        """As `find`, after reading the keys again if this one is unknown: a command may have created it just now."""
+        if presented is None:
+            return None
+        digest = keys.digest(presented)
+        if (known := self.holder(digest)) is not None:
+            return known
         came = asyncio.get_running_loop().time()
         async with self._looking:
             if self._looked_at <= came:  # else another has looked since
                 await asyncio.sleep(self._looked_at + UNKNOWN_SECONDS - came)
                 with suppress(StoreUnavailable):
                     await self.refresh()
+        return self.holder(digest)
 
     async def note_used(self) -> None:
         """Keep which keys were used, as of now. Raises `StoreUnavailable`, and keeps them another time."""
