@@ -9,6 +9,7 @@ from bq_server.game.effects import (
     CHALLENGE,
     MILESTONE,
     POINTS,
+    REVOCATION,
     STREAK,
     TIER,
     PackedEffect,
@@ -26,6 +27,7 @@ from bq_server.store.watched_streaks import WatchedStreak
 EventType = Literal[
     "points.changed",
     "badge.awarded",
+    "award.revoked",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",
@@ -46,6 +48,7 @@ _TYPES: dict[int, EventType] = {
     BADGE: "badge.awarded",
     STREAK: "streak.extended",
     TIER: "tier.changed",
+    REVOCATION: "award.revoked",
 }
 
 

@@ -43,6 +43,7 @@ _TYPES: dict[str, EventType] = {
     "badge": "badge.awarded",
     "streak": "streak.extended",
     "tier": "tier.changed",
+    "revocation": "award.revoked",
 }
 
 

@@ -16,6 +16,7 @@ ChosenType = Literal[
     "fact.created",
     "points.changed",
     "badge.awarded",
+    "award.revoked",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",

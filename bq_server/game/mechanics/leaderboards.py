@@ -126,8 +126,9 @@ class LeaderboardRule(Rule):
         for hit in hits:
             reading = hit.readings[0]
             outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
-        if hits:
-            outcome.effects.extend(scored(hits[-1].fact, outcome.cells, self.shown))
+        cause = hits[-1].fact if hits else replayed.by if replayed is not None else None
+        if cause is not None:
+            outcome.effects.extend(scored(cause, outcome.cells, self.shown))
         return outcome
 
     def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 from bq_server.game.document.definitions import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.rule import LedgerEntry
 
 
@@ -43,7 +44,7 @@ def catch_up(tiers: Sequence[Tier], history: Sequence[list[Any]], ledger: Iterab
     reached = list(history)
     held = {code for code, _, _ in history}
     earned = 0
-    for entry in ledger:
+    for entry in standing_entries(ledger):
         earned += max(entry.amount, 0)
         for tier in tiers if entry.amount > 0 else ():
             if tier.min_points <= earned and tier.code not in held:
