@@ -5,7 +5,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bq_server import causes
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
@@ -209,9 +209,8 @@ def _step_participant(
             hits = rematch(rule, facts, variables)
             if key in own.touched:
                 result.warnings.extend(warnings_of(rule, hits, own.warn_until))
-            replayed = Replayed(hits, under, past.ledger if replay.ledger else None)
-            if voiding is not None:
-                replayed = replace(replayed, by=voiding.by)
+            by = voiding.by if voiding is not None and key in own.touched else None
+            replayed = Replayed(hits, under, past.ledger if replay.ledger else None, by)
         outcome = rule.step(own.hits.get(key, ()), cells, replayed)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)
