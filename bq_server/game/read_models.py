@@ -316,6 +316,8 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
         if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
             continue
         runs = Runs.load(cell)
+        if runs.newest is None:
+            continue
         zone = rule.zone or zone_here
         period, reach = rule.place(now, zone)
         last, count = runs.until(period)
@@ -329,7 +331,7 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             definition.period,
             current_count=count if alive else 0,
             longest_count=runs.longest,
-            last_recorded_at=runs.newest.at if runs.newest is not None else None,
+            last_recorded_at=runs.newest.at,
             is_at_risk=lost_at is not None and lost_at <= rule.starts(period + 1, zone),
             expires_at=lost_at,
             timezone="UTC" if zone is UTC else str(zone),

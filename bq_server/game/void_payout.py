@@ -41,12 +41,12 @@ def pay_with_voids(
     if by is None:
         raise ValueError("nothing is void that was not before, or void no more, without a fact that says so")
     for fact in (*voiding.struck, *voiding.restored):
-        cause = voiding.after.by.get(fact.fact_id, by)
+        taker = voiding.after.by.get(fact.fact_id, by)
         payout.effects.append(
             FactStruck(
                 participant_id=by.participant_id,
-                fact_id=cause.fact_id,
-                occurred_at=cause.occurred_at,
+                fact_id=taker.fact_id,
+                occurred_at=taker.occurred_at,
                 voided_fact_id=fact.fact_id,
                 restored=fact.fact_id not in voiding.after.by,
             )
@@ -65,7 +65,9 @@ def pay_with_voids(
     for entry, taker in corrections(ledger, voiding.after.by, dict.fromkeys(lost, by), by):
         payout.correct(entry.cause, entry.amount, taker)
     by_hand = [causes.by_hand(fact.fact_id) for fact in voiding.struck if fact.fact_type == BADGE_AWARDED]
-    gone = [code for code in game.treasury.revocable for cause in (*lost, *by_hand) if payout.remove_badge(code, cause, by)]
+    reasons = [*lost, *by_hand]
+    revocable = sorted(game.treasury.revocable)
+    gone = [code for code in revocable if any(payout.remove_badge(code, each, by) for each in reasons)]
     known = netted(ledger)
     paid = [grant for grant in grants if grant.cause not in known or causes.fact_paid(grant.cause) is None]
     for code in gone:

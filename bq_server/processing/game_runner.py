@@ -177,9 +177,7 @@ class GameRunner:
             await self._connection.deferred()
         return late
 
-    def _read(
-        self, facts_of: Mapping[str, list[GameFact]]
-    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+    def _read(self, facts_of: Mapping[str, list[GameFact]]) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
         tracks = self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []

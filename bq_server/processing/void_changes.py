@@ -38,9 +38,7 @@ async def void_changes(
         known: list[GameFact] = []
         if own is not None:
             known = await connection.run(
-                partial(
-                    _known, references=connection.references, scope=scope, who=participant_id, own=own, fresh=fresh
-                )
+                partial(_known, references=connection.references, scope=scope, who=participant_id, own=own, fresh=fresh)
             )
         change = void_change(known, fresh)
         if change is not None:
@@ -77,6 +75,4 @@ def _known(
 def _fact(participant_id: str, row: voids.Row) -> GameFact:
     seq, own_id, event_id, fact_type, event_name, properties, at, came, key, names = row
     fact_id = fact_id_of(event_id, own_id)
-    return GameFact(
-        fact_id, seq, fact_type, event_name, participant_id, from_json(properties), at, came, key, names
-    )
+    return GameFact(fact_id, seq, fact_type, event_name, participant_id, from_json(properties), at, came, key, names)

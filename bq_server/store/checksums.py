@@ -31,9 +31,7 @@ class AlteredFact:
     """None where even that is gone; the empty string for nobody."""
 
 
-def checksum(
-    numbers: tuple[int, ...], texts: Iterable[bytes | str | None], voids: bytes | str | None = None
-) -> int:
+def checksum(numbers: tuple[int, ...], texts: Iterable[bytes | str | None], voids: bytes | str | None = None) -> int:
     """Of a row: its integers and all other columns, in an order that never changes. A signed 32-bit integer.
 
     The integers are seq, scope, type, participant and the three moments; the others are event id, fact id, message id,

@@ -19,7 +19,9 @@ def facts_that_void(connection: Any, participant: int) -> list[Row]:
     return list(_queries.facts_that_void(connection, participant=participant))
 
 
-def named_facts(connection: Any, participant: int, scope: int, keys: Iterable[str], fact_ids: Iterable[str]) -> list[Row]:
+def named_facts(
+    connection: Any, participant: int, scope: int, keys: Iterable[str], fact_ids: Iterable[str]
+) -> list[Row]:
     """The facts of a participant that have one of these idempotency keys or ids."""
     packed = json.dumps([pack("fact", each).hex() for each in fact_ids])
     own = {"participant": participant, "scope": scope}

@@ -53,7 +53,7 @@ def test_the_fact_stays_and_says_what_voids_it(bq: Project) -> None:
     assert again["effects"] == answer["effects"]
     assert len(entries(bq)) == 2
     back = void(bq, answer["voided_by"])
-    assert [each["type"] for each in back["effects"]] == ["void", "void", "points", "badge"]
+    assert [each["type"] for each in back["effects"]] == ["void", "void", "points", "badge", "leaderboard"]
     assert bq.get(f"/facts/{fact_id}").json()["voided_by"] is None
     assert entries(bq)[-1] == ("award", 10, 10)
     assert bq.participant("ada", "/badges")["earned_count"] == 1

@@ -65,9 +65,9 @@ def without_void(facts: list[Fact]) -> list[Fact]:
         for other in facts:
             named = other.fact_id == fact.properties["fact_id"] if by_id else other.idempotency_key == fact.voids
             voids_too = other.voids is not None or other.fact_type == "system.fact_voided"
-            if named and other.participant_id == fact.participant_id:
-                if not voids_too or (by_id and other.seq < fact.seq):
-                    void.add(other.fact_id)
+            reaches = not voids_too or (by_id and other.seq < fact.seq)
+            if named and reaches and other.participant_id == fact.participant_id:
+                void.add(other.fact_id)
     return [fact for fact in facts if fact.fact_id not in void]
 
 

@@ -305,8 +305,8 @@ def histories(
     draw: st.DrawFn, participants: int = 2, size: int = 18, values: st.SearchStrategy[dict[str, Any]] | None = None
 ) -> list[Fact]:
     """Facts in order of their `seq`."""
-    values = values or draw(st.sampled_from([properties, positive]))
-    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), values)
+    drawn: Any = draw(st.sampled_from([properties, positive]))
+    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), drawn if values is None else values)
     # Spelt out, for `one_of` would weigh each kind of system fact as much as all custom ones.
     kinds = st.sampled_from([True] * 8 + [False]).flatmap(lambda usual: custom if usual else system)
     length = draw(st.integers(0, size))

@@ -45,7 +45,7 @@ def test_the_fold_means_what_the_document_says(part: int, game: Rules, facts: li
 @pytest.mark.parametrize("part", range(2))
 @settings(thorough, max_examples=250)
 @given(game=games(), facts=histories_with_voids(participants=1, size=25))
-def test_void_facts_count_nowhere(part: int, game: Rules, facts: list[Fact]) -> None:  # noqa: ARG001
+def test_void_facts_count_nowhere(part: int, game: Rules, facts: list[Fact]) -> None:
     memory = InMemoryGame(game.compile())
     memory.process(facts)
     assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)

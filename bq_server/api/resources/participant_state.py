@@ -23,6 +23,7 @@ from bq_server.api.schemas.participant_state import (
     TransactionsAnswer,
 )
 from bq_server.api.schemas.values import PageQuery, Query
+from bq_server.causes import is_taken_back
 from bq_server.clock import Clocks
 from bq_server.game.read_models import (
     read_badges,

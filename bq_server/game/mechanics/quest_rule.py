@@ -19,7 +19,6 @@ from bq_server.game.mechanics.rule import (
     Rewards,
     Rule,
     RuleOutcome,
-    Step,
     again,
     explain,
     merge,
@@ -189,9 +188,7 @@ class QuestRule(Rule):
     def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:
         """The steps given that are not reached any more, with their causes."""
         return [
-            (name, cause)
-            for name, cause, _ in self.steps()
-            if name in awarded and name not in standing.progress.marks
+            (name, cause) for name, cause, _ in self.steps() if name in awarded and name not in standing.progress.marks
         ]
 
     def _take(
@@ -239,6 +236,8 @@ class QuestRule(Rule):
         self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
     ) -> tuple[QuestState, Sequence[Hit]]:
         """The state that the step starts from, and the hits to be taken into it."""
+        if replayed is not None and replayed.by is not None:
+            return self._anew(hits, replayed)
         standing = self._load(cell)
         if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
             if not self._has_open_set(standing):
@@ -257,6 +256,10 @@ class QuestRule(Rule):
             # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
             past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
             return QuestState(course.tip, course=course), merge(past, hits)
+        return self._anew(hits, replayed)
+
+    def _anew(self, hits: Sequence[Hit], replayed: Replayed) -> tuple[QuestState, Sequence[Hit]]:
+        """The state before all facts, and all of them."""
         story = merge(replayed.hits, hits)
         falls = any(self.quest.falls(*amount) for hit in story for amount in amounts_of(hit))
         return self._fresh(ordered=self.ordered or falls), story

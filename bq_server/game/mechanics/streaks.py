@@ -225,7 +225,7 @@ class StreakRule(Rule):
         key = keys.streak(self.code)
         old = cells.get(key)
         known = Runs.load(old)
-        recalls = replayed is not None and self._is_own(old) and self._recalls(hits, known)
+        recalls = replayed is not None and replayed.by is None and self._is_own(old) and self._recalls(hits, known)
         anew = replayed is not None and not recalls
         story = merge(replayed.hits, hits) if replayed is not None and anew else hits
         runs = Runs.load(None if anew else old)
