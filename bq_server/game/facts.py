@@ -1,6 +1,6 @@
 """Facts as the game sees them, and the system facts that move state without a client's event."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -49,14 +49,6 @@ class Fact:
     def moment(self) -> Moment:
         """Where the fact stands in its participant's story."""
         return Moment(self.occurred_at, self.seq)
-
-
-def by_participant(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    """Facts by their participant, in the order given."""
-    found: dict[str, list[Fact]] = {}
-    for fact in facts:
-        found.setdefault(fact.participant_id, []).append(fact)
-    return found
 
 
 def timezone(name: str) -> ZoneInfo:

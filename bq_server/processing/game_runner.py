@@ -15,7 +15,7 @@ from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
-from bq_server.game.facts import CUSTOM_PREFIX, by_participant
+from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
@@ -27,7 +27,7 @@ from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
-from bq_server.processing.void_changes import Mark, awaits_voids
+from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
 from bq_server.store import batch, games, voids
 from bq_server.store.batch import Changes, Held, NewEntry
 from bq_server.store.database import Connection

@@ -10,13 +10,13 @@ from bq_server.events import Scope
 from bq_server.exact_json import loads_own
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import Fact as GameFact
-from bq_server.game.facts import Moment, by_participant
+from bq_server.game.facts import Moment
 from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.state.keys import Cell
 from bq_server.game.state.packed import cells_of, new_state
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.processing.participant_cells import ParticipantCells, stored_ledger
-from bq_server.processing.void_changes import Mark, marks, void_changes
+from bq_server.processing.void_changes import Mark, by_participant, marks, void_changes
 from bq_server.store import batch
 from bq_server.store.batch import Held
 from bq_server.store.database import Connection

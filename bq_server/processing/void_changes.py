@@ -21,6 +21,14 @@ Mark = tuple[int, int | None]
 _CELL = f'"{VOIDS}"'
 
 
+def by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
+    """Facts by their participant, in the order given."""
+    found: dict[str, list[GameFact]] = {}
+    for fact in facts:
+        found.setdefault(fact.participant_id, []).append(fact)
+    return found
+
+
 def awaits_voids(held: Held | None) -> bool:
     """Whether something that a participant may still send is void already. Seldom says so wrongly."""
     return held is not None and _CELL in held.state
