@@ -215,14 +215,13 @@ def _treasury(
     if not ledger:
         return {keys.TIERS: list(held)} if held else {}
     earned, spent = totals(ledger)
-    left = standing_entries(ledger)
     cells: dict[str, Cell] = {keys.POINTS: {"balance": earned - spent, "earned": earned, "spent": spent}}
     for board in game.treasury.boards:
-        cells.update(board.step((), {}, Replayed((), {}, left)).cells)
+        cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0
-    for entry in left:
+    for entry in standing_entries(ledger):
         if entry.amount > 0:
             total += entry.amount
             climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])

@@ -226,7 +226,7 @@ def _step_participant(
     if voiding is None:
         payout = game.treasury.pay(grants, cells)
     else:
-        payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts)
+        payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts, places)
     changed.update(payout.cells)
     effects.extend(payout.effects)
     effects.sort(key=lambda effect: places.get(effect.fact_id, 0))

@@ -13,7 +13,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
-from bq_server.game.mechanics.account import netted, standing_entries, totals
+from bq_server.game.mechanics.account import netted, totals
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
@@ -181,8 +181,7 @@ def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells
     earned, spent = totals(ledger)
     if ledger or keys.POINTS in cells:
         yield keys.POINTS, {"balance": earned - spent, "earned": earned, "spent": spent}
-    left = standing_entries(ledger)
     for board in game.treasury.boards:
         if board.key not in game.pending:
             known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
-            yield from board.step((), cells, Replayed((), known, left)).cells.items()
+            yield from board.step((), cells, Replayed((), known, ledger)).cells.items()

@@ -1,12 +1,12 @@
 """Paying a batch that makes facts void, or counts them again: what they gave is taken back, or given again."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bq_server import causes
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import AwardRevoked, FactStruck
 from bq_server.game.facts import BADGE_AWARDED, BadgeAwarded, Fact, system_properties
-from bq_server.game.mechanics.account import corrections, netted, standing_entries
+from bq_server.game.mechanics.account import corrections, netted
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.points import Payout, Treasury
 from bq_server.game.mechanics.quests import COMPLETE
@@ -30,8 +30,9 @@ def pay_with_voids(
     ledger: Sequence[LedgerEntry],
     stored: Cells,
     past: Sequence[Fact],
+    places: Mapping[str, int],
 ) -> Payout:
-    """Correct the ledger and the badges held, then pay the grants.
+    """Correct the badges held and the ledger, and pay the grants, in the order of the facts: `places`, by their ids.
 
     `lost` has the causes of what is not reached any more; `cells` are as the rules have left them; `ledger`, `stored`
     cells and `past` facts are from before the batch, void facts not among them.
@@ -62,8 +63,6 @@ def pay_with_voids(
                     badge=None,
                 )
             )
-    for entry, taker in corrections(ledger, voiding.after.by, dict.fromkeys(lost, by), by):
-        payout.correct(entry.cause, entry.amount, taker)
     by_hand = [causes.by_hand(fact.fact_id) for fact in voiding.struck if fact.fact_type == BADGE_AWARDED]
     reasons = [*lost, *by_hand]
     revocable = sorted(game.treasury.revocable)
@@ -72,9 +71,16 @@ def pay_with_voids(
     paid = [grant for grant in grants if grant.cause not in known or causes.fact_paid(grant.cause) is None]
     for code in gone:
         paid += _other_grants(game, code, by, {**cells, **payout.cells}, past)
-    for grant in sorted(paid, key=lambda grant: grant.fact.moment):
-        payout.enter(grant)
-    payout.rank_anew(standing_entries([*ledger, *payout.entries]), stored, by)
+    due: list[tuple[Fact, Grant | LedgerEntry]] = [
+        (taker, entry) for entry, taker in corrections(ledger, voiding.after.by, dict.fromkeys(lost, by), by)
+    ]
+    due += [(grant.fact, grant) for grant in sorted(paid, key=lambda grant: grant.fact.moment)]
+    for fact, each in sorted(due, key=lambda pair: places.get(pair[0].fact_id, 0)):
+        if isinstance(each, Grant):
+            payout.enter(each)
+        else:
+            payout.correct(each.cause, each.amount, fact)
+    payout.rank_anew([*ledger, *payout.entries], stored, by)
     return payout
 
 

@@ -12,6 +12,7 @@ from bq_server.game.document.definitions import Aggregate, Leaderboard, Metric, 
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
+from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
 from bq_server.game.mechanics.periods import window_period
@@ -225,7 +226,7 @@ class PointsBoardRule(Rule):
         outcome = RuleOutcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
-            for entry in replayed.ledger or ():
+            for entry in standing_entries(replayed.ledger or ()):
                 if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
                     for window in self.windows:
                         key = keys.score(self.code, window, window_period(entry.occurred_at, window))
