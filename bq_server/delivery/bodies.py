@@ -47,7 +47,7 @@ class RankData(BaseModel):
     period: str
     rank: int | None = Field(description="Null for one who is no longer among those that are told of.")
     previous_rank: int | None = Field(description="Null for one who was not among those that are told of.")
-    score: int | float
+    score: int | float | None = Field(description="Null for one who is no longer on the leaderboard.")
 
 
 class DeadData(BaseModel):

@@ -97,7 +97,7 @@ class Dispatcher:
         size = SMALL_ROUND
         while True:
             try:
-                beat = self._database.outbox.next()
+                beat = self._database.outbox.next(endpoint_id)
                 size = await self._round(endpoint_id, size)
                 if not size:
                     size = SMALL_ROUND
@@ -169,14 +169,15 @@ class Dispatcher:
 
     async def _due(self, endpoint: Endpoint, limit: int) -> list[Delivery]:
         endpoint_id, now = endpoint.endpoint_id, self._clocks.now(endpoint.scope)
-        async with self._database.read() as connection:
-            due = await webhooks.due(connection, endpoint_id, now, limit)
-            if len(due) == limit or not await webhooks.is_outbox_filled(connection, endpoint_id):
-                return due
-        async with self._database.transaction() as writing:
-            await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), limit - len(due))
-        async with self._database.read() as connection:
-            return await webhooks.due(connection, endpoint_id, now, limit)
+        enough = limit
+        while True:
+            async with self._database.read() as connection:
+                due = await webhooks.due(connection, endpoint_id, now, limit)
+                if len(due) >= enough or not await webhooks.is_outbox_filled(connection, endpoint_id):
+                    return due
+            async with self._database.transaction() as writing:
+                await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), ROUND)
+            enough = 1  # what was taken may stand behind what was put off: then the next is looked at
 
     async def _facts(self, endpoint: Endpoint, due: list[Delivery]) -> dict[int, StoredFact]:
         """The facts that are told themselves, by the positions of their deliveries."""

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +14,10 @@ from bq_server.delivery.signing import new_secret
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
+from bq_server.processing.announcements import forget_unheard
 from bq_server.store import webhooks
 from bq_server.store.audit_log import Act
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
@@ -77,10 +79,7 @@ class Endpoints:
     async def get(self, scope: Scope, endpoint_id: str) -> Endpoint:
         """The endpoint of that id. Raises `UnknownEndpoint`."""
         async with self._database.read() as connection:
-            found = await webhooks.one(connection, endpoint_id)
-        if found is None or found.scope != scope:
-            raise UnknownEndpoint(endpoint_id)
-        return found
+            return await _one(connection, scope, endpoint_id)
 
     async def create(
         self,
@@ -109,6 +108,7 @@ class Endpoints:
         async with self._database.transaction() as connection:
             if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
+            await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.add(connection, endpoint)
             await act.keep(connection, endpoint_id=endpoint.endpoint_id)
         self.tell_changed()
@@ -120,38 +120,40 @@ class Endpoints:
         """Change the fields that are named. Raises `UnknownEndpoint` and `UrlRefused`."""
         if "url" in changed:
             await self._look_at(changed["url"])
-        endpoint = await self.get(scope, endpoint_id)
-        off = endpoint.off_because
-        if enabled is not None:
-            off = None if enabled else off or "it was switched off"
         async with self._database.transaction() as connection:
+            endpoint = await _one(connection, scope, endpoint_id)
+            off = endpoint.off_because
+            if enabled is not None:
+                off = None if enabled else off or "it was switched off"
+            await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
             await act.keep(connection, endpoint_id=endpoint_id)
+            found = await _one(connection, scope, endpoint_id)
         self.tell_changed()
-        return await self.get(scope, endpoint_id)
+        return found
 
     async def rotate(self, act: Act, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
         """Give it a new secret; for so long both sign. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
         until = self._clocks.real() + overlap_seconds * SECOND
         async with self._database.transaction() as connection:
+            await _one(connection, scope, endpoint_id)
             await webhooks.rotate(connection, endpoint_id, new_secret(self._random_bytes), until)
             await act.keep(connection, endpoint_id=endpoint_id)
-        return await self.get(scope, endpoint_id)
+            return await _one(connection, scope, endpoint_id)
 
     async def remove(self, act: Act, scope: Scope, endpoint_id: str) -> None:
         """Remove it with all its deliveries. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
         async with self._database.transaction() as connection:
+            await _one(connection, scope, endpoint_id)
             await webhooks.remove(connection, endpoint_id)
             await act.keep(connection, endpoint_id=endpoint_id)
         self.tell_changed()
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
         """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
         delivery_id, now = self._ids.new("msg"), self._clocks.now(scope)
         async with self._database.transaction() as connection:
+            await _one(connection, scope, endpoint_id)
             await webhooks.enqueue(connection, endpoint_id, delivery_id, ("", TEST, None, now, None), now)
         return delivery_id
 
@@ -171,3 +173,11 @@ class Endpoints:
             await resolve(host, port or 443, private=self._private)
         except AddressRefused as error:
             raise UrlRefused(str(error)) from None
+
+
+async def _one(connection: Connection, scope: Scope, endpoint_id: str) -> Endpoint:
+    """The endpoint of the environment. Raises `UnknownEndpoint`."""
+    found = await webhooks.one(connection, endpoint_id)
+    if found is None or found.scope != scope:
+        raise UnknownEndpoint(endpoint_id)
+    return found

@@ -66,15 +66,16 @@ class Announcer:
         if tops and changes.places:
             self._ranks = RankChanges(connection, references, changes, max(tops))
 
-    def write(self) -> bool:
-        """Fill the outbox; whether somebody is to look what there is to do now."""
+    def write(self) -> set[str]:
+        """Fill the outbox; answers who is to look what there is to do now, see `Database.outbox`."""
+        wakes: set[str] = set()
         if not self._listeners:
-            return False
+            return wakes
         changes = self._changes
         broken: list[Announcement] = []
-        watched = any(STREAK_BROKEN in each.event_types for each in self._listeners)
-        if watched:
+        if any(STREAK_BROKEN in each.event_types for each in self._listeners):
             broken = _watch_streaks(self._connection, changes)
+            wakes.add(watched_streaks.NAME)
         if self._ranks is not None:
             self._ranks.look()
         told: dict[tuple[frozenset[str], int], list[Announcement]] = {}
@@ -86,7 +87,8 @@ class Announcer:
                     told[key] += self._ranks.within(top)
             if told[key]:
                 outbox.put(self._connection, listener, told[key], changes.now)
-        return watched or any(told.values())
+                wakes.add(listener.endpoint_id)
+        return wakes
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
@@ -99,12 +101,28 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
     return _TYPES.get(kind)
 
 
-def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> None:
-    """Tell that these streaks broke."""
-    told = [_broken(each, now) for each in streaks]
-    for listener in outbox.listening(connection, scope):
-        if STREAK_BROKEN in listener.event_types:
-            outbox.put(connection, listener, told, now)
+def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> set[str]:
+    """Tell that these streaks broke; answers who is to look, see `Database.outbox`."""
+    return tell(connection, scope, STREAK_BROKEN, [_broken(each, now) for each in streaks], now)
+
+
+def tell(connection: Any, scope: Scope, event_type: EventType, told: Sequence[Announcement], now: int) -> set[str]:
+    """Tell something to the endpoints that chose it; answers who is to look, see `Database.outbox`."""
+    listeners = [each for each in outbox.listening(connection, scope) if event_type in each.event_types]
+    for each in listeners:
+        outbox.put(connection, each, told, now)
+    return {each.endpoint_id for each in listeners}
+
+
+def forget_unheard(connection: Any, scope: Scope) -> bool:
+    """Watch no streak where no endpoint is told of its end; whether none is.
+
+    What extends a streak meanwhile isn't noted: an endpoint that came later would be told of the wrong fact.
+    """
+    if any(STREAK_BROKEN in each.event_types for each in outbox.listening(connection, scope)):
+        return False
+    watched_streaks.remove_all(connection, scope)
+    return True
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:

@@ -66,15 +66,24 @@ class GameRunner:
     """Plays one environment's game in the middle of a transaction. What changes is written before that commits."""
 
     def __init__(
-        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, game_thread: GameThread
+        self,
+        connection: Connection,
+        scope: Scope,
+        game: CompiledGame,
+        ids: IdSource,
+        now: int,
+        game_thread: GameThread,
+        *,
+        heard: bool = True,
     ) -> None:
-        """`now` is in microseconds since the epoch, UTC."""
+        """`now` is in microseconds since the epoch, UTC; `heard`: whether an endpoint may be on."""
         self._connection = connection
         self._scope = scope
         self._game = game
         self._ids = ids
         self._now = now
         self._game_thread = game_thread
+        self._heard = heard
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
@@ -133,13 +142,13 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
-            connection, held = self._connection, self._held
+            connection, held, heard = self._connection, self._held, self._heard
 
             def write(writing: Any) -> None:
-                announcer = Announcer(writing, connection.references, changes)
+                announcer = Announcer(writing, connection.references, changes) if heard else None
                 batch.write(writing, connection.references, changes, held)
-                if announcer.write():
-                    connection.fills_outbox = True
+                if announcer is not None:
+                    connection.wakes |= announcer.write()
 
             connection.defer(write)
 

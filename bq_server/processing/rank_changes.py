@@ -44,7 +44,9 @@ class RankChanges:
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]
             old, new = _ranks(before[:top]), _ranks(after[:top])
-            scores = dict((*before, *after))
+            # Who fell out of those that were looked at may have done so by a score of their own.
+            changed = {who: score for who, (score, *_) in self._changes.places[name].items()}
+            scores = {**dict(before), **changed, **dict(after)}
             for participant_id in (*new, *(old.keys() - new.keys())):
                 rank, previous = new.get(participant_id), old.get(participant_id)
                 if rank == previous:

@@ -90,4 +90,4 @@ class SandboxClocks:
                     # What was put off until some time of then would wait for it to come round.
                     await webhooks.bring_environment_forward(connection, scope)
             self._clocks.put(scope, clock)
-            self._database.outbox.beat()
+            self._database.outbox.beat_all()

@@ -47,6 +47,8 @@ class Before:
     """The facts that hold idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
+    heard: set[Scope]
+    """Environments where an endpoint is on."""
 
 
 Standing = tuple[float | None, int | None, int | None]
@@ -151,11 +153,14 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
         made = {fact.event_id: fact for fact in map(fact_of, _queries.facts_by_events(connection, event_ids=ids))}
     keys: dict[Scope, list[str]] = defaultdict(list)
     versions: dict[Scope, int] = {}
+    heard: set[Scope] = set()
     for event in events:
         if event.idempotency_key is not None:
             keys[event.scope].append(event.idempotency_key)
         if event.scope not in versions:
-            versions[event.scope] = _queries.version(connection, **event.scope._asdict()) or 0
+            versions[event.scope], told = _queries.environment(connection, **event.scope._asdict())
+            if told:
+                heard.add(event.scope)
     keyed = {
         (scope, fact.idempotency_key or ""): fact
         for scope, own in keys.items()
@@ -164,7 +169,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
         )
     }
-    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions)
+    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions, heard)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:

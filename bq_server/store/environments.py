@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
-from bq_server.store import feed
+from bq_server.store import feed, watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
@@ -86,10 +86,10 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_webhook_tries,
         _queries.remove_webhook_deliveries,
         _queries.empty_webhook_outbox,
-        _queries.remove_watched_streaks,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())
     await feed.remove_notices(connection, scope)
+    await connection.run(lambda writing: watched_streaks.remove_all(writing, scope))
     await connection.run(lambda _: connection.references.forget())
     await _queries.count_reset(connection, **scope._asdict())

@@ -13,7 +13,7 @@ from bq_server.store.queries import load
 _queries = load("feed", "sqlite3")
 
 MOST_NOTICES = 10_000
-"""Notices that are kept, of all environments; facts are kept for ever."""
+"""Notices that are kept of an environment; facts are kept for ever."""
 
 MOST_CHARACTERS = 256 << 10
 """Of properties and effects in one page; a page that would hold more ends early."""
@@ -61,8 +61,6 @@ class NewNotice:
     kind: NoticeKind
     noted_at: int
     data: dict[str, Any]
-    cause: str | None = None
-    """What is noted once, however often it is tried."""
     participant_id: str | None = None
     event_name: str | None = None
 
@@ -84,7 +82,7 @@ async def effects_of(connection: Connection, seqs: Sequence[int]) -> dict[int, s
 
 
 async def add_notices(connection: Connection, notices: Sequence[NewNotice]) -> None:
-    """Note what happened, after all facts so far; what was noted under the same cause is not noted again."""
+    """Note what happened, after all facts so far."""
 
     def add(writing: Any) -> None:
         for each in notices:
@@ -92,13 +90,13 @@ async def add_notices(connection: Connection, notices: Sequence[NewNotice]) -> N
                 writing,
                 **each.scope._asdict(),
                 kind=each.kind,
-                cause=each.cause,
                 participant_id=each.participant_id,
                 event_name=each.event_name,
                 noted_at=each.noted_at,
                 data=dumps(each.data),
             )
-        _queries.remove_old_notices(writing, most=MOST_NOTICES)
+        for scope in {each.scope for each in notices}:
+            _queries.remove_old_notices(writing, **scope._asdict(), most=MOST_NOTICES)
 
     await connection.run(add)
 

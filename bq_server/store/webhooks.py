@@ -160,9 +160,9 @@ async def remove(connection: Connection, endpoint_id: str) -> None:
         await query(connection, endpoint_id=endpoint_id)
 
 
-async def switch_off(connection: Connection, endpoint_id: str, because: str) -> bool:
-    """Send nothing more there until somebody switches it on; whether it was on."""
-    return bool(await _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because))
+async def switch_off(connection: Connection, endpoint_id: str, because: str) -> None:
+    """Send nothing more there until somebody switches it on."""
+    await connection.run(lambda writing: outbox.switch_off(writing, endpoint_id, because))
 
 
 async def enqueue(
@@ -171,7 +171,7 @@ async def enqueue(
     """Have one delivery wait for the endpoint. `now` is its environment's."""
     await connection.run(lambda writing: outbox.add(writing, endpoint_id, [(delivery_id, announcement)], now))
     await _queries.recount(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
 
 
 async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], str], wanted: int) -> None:
@@ -179,7 +179,7 @@ async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], st
 
     def some(writing: Any) -> None:
         made = 0
-        while made < wanted and (count := outbox.take(writing, endpoint_id, new_id)):
+        while made < wanted and (count := outbox.take(writing, endpoint_id, new_id)) is not None:
             made += count
 
     await connection.run(some)
@@ -211,7 +211,7 @@ async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
 async def bring_forward(connection: Connection, endpoint_id: str) -> None:
     """Have all that waits for the endpoint tried at once."""
     await _queries.bring_all_forward(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
 
 
 async def bring_environment_forward(connection: Connection, scope: Scope) -> None:
@@ -279,7 +279,7 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
     await _queries.again(connection, **own)
     await _queries.bring_forward(connection, endpoint_id=endpoint_id, participant_id=participant_id)
     await _queries.recount(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
     return True
 
 

@@ -82,6 +82,24 @@ def test_an_event_that_comes_after_a_streak_broke_is_told_after_that(bq: Project
     assert [body["type"] for body in receiver.bodies()] == types, "a streak of one again is none of another length"
 
 
+def test_a_streak_that_went_on_unheard_is_not_told_of_with_another_fact(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    endpoint = add(bq, receiver, "streak.broken")
+    bq.send_sync(act())
+    assert bq.request("PATCH", path(endpoint), json={"enabled": False}).status_code == 200
+    advance(bq, "P1D")
+    bq.send_sync(act())
+    assert bq.request("PATCH", path(endpoint), json={"enabled": True}).status_code == 200
+    advance(bq, "P3D")
+    told(bq)
+    assert receiver.bodies() == [], "which fact extended it last, nobody noted"
+    fact = bq.send_sync(act()).json()
+    advance(bq, "P3D")
+    told(bq)
+    assert [body["data"]["fact_id"] for body in receiver.bodies()] == [fact["fact_id"]]
+
+
 def test_grace_puts_off_the_moment_at_which_a_streak_breaks(bq: Project, receiver: Receiver) -> None:
     bq.apply(STREAK)
     freeze(bq, NOON)
@@ -129,6 +147,16 @@ def test_ranks_among_the_first_are_told_of_the_mover_and_of_those_overtaken(bq: 
         "score": 10,
     }
     assert by_name["ada"]["fact_id"] is None
+
+
+def test_who_falls_out_of_the_first_is_told_of_with_the_score_of_now(bq: Project, receiver: Receiver) -> None:
+    bq.apply(BOARD)
+    add(bq, receiver, "leaderboard.rank_changed", top_ranks=1)
+    bq.send_sync(score("bea", 3))
+    bq.send_sync(score("ada", 5))
+    bq.send_sync(score("ada", -4))
+    told(bq)
+    assert sorted(moves(receiver)[-2:]) == [("ada", 1, None, 1), ("bea", None, 1, 3)]
 
 
 def test_a_message_that_died_is_told_once(data_dir: Path, receiver: Receiver) -> None:

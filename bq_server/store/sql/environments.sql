@@ -124,5 +124,3 @@ DELETE FROM webhook_outbox WHERE endpoint_id IN (
 -- name: count_no_waiting_webhooks(project, environment)!
 UPDATE webhook_endpoints SET waiting = 0 WHERE project = :project AND environment = :environment;
 
--- name: remove_watched_streaks(project, environment)!
-DELETE FROM watched_streaks WHERE project = :project AND environment = :environment;

@@ -26,9 +26,6 @@ WHERE endpoint_id = :endpoint_id;
 -- name: remove_endpoint(endpoint_id)!
 DELETE FROM webhook_endpoints WHERE endpoint_id = :endpoint_id;
 
--- name: switch_off(endpoint_id, off_because)!
-UPDATE webhook_endpoints SET off_because = :off_because WHERE endpoint_id = :endpoint_id AND off_because IS NULL;
-
 -- name: remove_tries_of_endpoint(endpoint_id)!
 DELETE FROM webhook_tries
 WHERE position IN (SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id);
