@@ -117,7 +117,7 @@ def replay(
 
 
 def _every() -> list[str]:
-    from bq_server.processing.announcements import EventType
+    from bq_server.processing.event_types import EventType
 
     return list(get_args(EventType))
 

@@ -18,7 +18,7 @@ from bq_server.delivery.sender import Answer, Sender, WebhookRequest
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import DeliveryCounts, ProcessingCounts
 from bq_server.moments import SECOND
-from bq_server.store import facts, webhooks
+from bq_server.store import facts, feed_wishes, webhooks
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
@@ -199,6 +199,10 @@ class Dispatcher:
         elif since is not None and not well and now - since >= retries.OFF_AFTER:
             because = "every try failed for 3 days"
         async with self._database.transaction() as connection:
+            there = await webhooks.one(connection, endpoint.endpoint_id)
+            if there is None or there.url != endpoint.url:
+                # It moved meanwhile: that its old address failed says nothing of the new one.
+                results, because = [each for each in results if each.state == "delivered"], None
             await webhooks.settle(connection, endpoint.endpoint_id, results, now, self._clocks.real())
             if well and since is not None and now - since >= WELL_AGAIN:
                 await webhooks.bring_forward(connection, endpoint.endpoint_id)
@@ -230,6 +234,7 @@ class Dispatcher:
                 removed = CLEANED_AT_ONCE
                 while removed == CLEANED_AT_ONCE:
                     async with self._database.transaction() as connection:
+                        await connection.run(partial(feed_wishes.remove_old, now=self._clocks.real()))
                         removed = await webhooks.remove_old(connection, self._clocks.real() - KEPT, CLEANED_AT_ONCE)
             except StoreUnavailable as error:
                 log.warning("webhooks.not_cleaned", reason=str(error))

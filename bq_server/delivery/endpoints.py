@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bq_server.clock import Clocks
 from bq_server.delivery.addresses import AddressRefused, resolve
-from bq_server.delivery.bodies import TEST
+from bq_server.delivery.schemas import TEST
 from bq_server.delivery.signing import new_secret
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
@@ -127,6 +127,8 @@ class Endpoints:
                 off = None if enabled else off or "it was switched off"
             await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
+            if (off is None and endpoint.off_because is not None) or changed.get("url", endpoint.url) != endpoint.url:
+                await webhooks.bring_forward(connection, endpoint_id)
             await act.keep(connection, endpoint_id=endpoint_id)
             found = await _one(connection, scope, endpoint_id)
         self.tell_changed()

@@ -14,7 +14,9 @@ import structlog
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
 from bq_server.events import Event, event_of
-from bq_server.processing.announcements import MESSAGE_DEAD, tell
+from bq_server.moments import format_timestamp
+from bq_server.processing.announcements import tell
+from bq_server.processing.event_types import MESSAGE_DEAD
 from bq_server.store import dying_messages, feed
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.feed import NewNotice
@@ -43,7 +45,7 @@ class DeadMessages:
     async def announced(self, letters: Sequence[DeadLetter]) -> AsyncIterator[None]:
         """Note letters before they are written, and have those told of that are there when the context ends.
 
-        A letter without a readable event belongs to no environment, and nobody is told of it. Raises `StoreUnavailable`.
+        A letter without a readable event belongs to no environment: nobody is told of it. Raises `StoreUnavailable`.
         """
         noted = [each for each in letters if event_of(each.payload, each.message_id) is not None]
         self._dying = {each.message_id for each in noted}
@@ -94,7 +96,7 @@ class DeadMessages:
         now = self._clocks.now(event.scope)
         own = {"message_id": letter.message_id, "event_name": event.event_name, "reason": letter.reason}
         about = {"participant_id": event.participant_id, "event_name": event.event_name}
-        data = {**own, **about, "event_id": event.event_id}
+        data = {**own, **about, "event_id": event.event_id, "occurred_at": format_timestamp(event.occurred_at)}
         await feed.add_notices(connection, [NewNotice(event.scope, "message.dead", now, data, **about)])
         told = [(event.participant_id, MESSAGE_DEAD, None, event.occurred_at, own)]
         work = partial(tell, scope=event.scope, event_type=MESSAGE_DEAD, told=told, now=now)

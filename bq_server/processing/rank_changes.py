@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bq_server.processing.event_types import RANK_CHANGED
 from bq_server.store import batch
 from bq_server.store.batch import Changes
 from bq_server.store.outbox import Announcement
 from bq_server.store.references import Ranking, References
-
-RANK_CHANGED = "leaderboard.rank_changed"
 
 BOARDS = "leaderboard/"
 """What the names of rankings start with that are leaderboards."""

@@ -245,9 +245,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await site.stack.enter_async_context(background(dead.run()))
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
-    consumer = Consumer(
-        group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced
-    )
+    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
@@ -340,6 +338,7 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
         store.database,
         feed_event,
         store.resets,
+        site.clock,
         most=settings.max_feeds,
         most_per_key=settings.max_feeds_per_key,
     )

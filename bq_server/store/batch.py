@@ -48,7 +48,7 @@ class Before:
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
     heard: set[Scope]
-    """Environments where an endpoint is on."""
+    """Environments where an endpoint is on, or a feed wishes for something."""
 
 
 Standing = tuple[float | None, int | None, int | None]
@@ -117,6 +117,10 @@ class NewFact:
         return self.own_id or "fact" + self.event.event_id.removeprefix("evt")
 
 
+Caused = tuple[str, str, int, list[list[Any]]]
+"""Effects, packed, after their participant, their fact and the fact's event time."""
+
+
 @dataclass(slots=True)
 class Changes:
     """What is to be written of one environment. Times are microseconds since the epoch, UTC."""
@@ -133,8 +137,8 @@ class Changes:
     places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
     """Changed places, by ranking and participant."""
     entries: list[NewEntry] = field(default_factory=list)
-    caused: list[tuple[str, str, int, list[list[Any]]]] = field(default_factory=list)
-    """Effects, packed, after their participant, their fact and the fact's event time: for who is told of them."""
+    caused: list[Caused] = field(default_factory=list)
+    """For who is told of it."""
 
     def place(self, ranking: Ranking, participant_id: str, standing: Standing) -> None:
         """Note a changed place."""

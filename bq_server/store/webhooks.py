@@ -214,8 +214,9 @@ async def bring_forward(connection: Connection, endpoint_id: str) -> None:
     connection.wakes.add(endpoint_id)
 
 
-async def bring_environment_forward(connection: Connection, scope: Scope) -> None:
-    """Have all that waits in an environment tried at once."""
+async def bring_environment_forward(connection: Connection, scope: Scope, now: int) -> None:
+    """Have all that waits in an environment tried at once, whose clock was set back to `now`: nobody failed before."""
+    await _queries.fail_since(connection, **scope._asdict(), now=now)
     for endpoint in await every(connection):
         if endpoint.scope == scope:
             await bring_forward(connection, endpoint.endpoint_id)

@@ -90,12 +90,15 @@ def test_an_endpoint_that_is_well_again_gets_at_once_what_was_put_off(bq: Projec
 
 def test_a_clock_that_is_set_back_makes_nobody_wait_for_it(bq: Project, receiver: Receiver) -> None:
     freeze(bq, NOON)
-    add(bq, receiver, "fact.created")
+    endpoint = add(bq, receiver, "fact.created")
     receiver.reply = lambda _: (500, {})
     bq.send_sync(act())
     told(bq)
-    receiver.reply = lambda _: (204, {})
     freeze(bq, "2026-03-01T00:00:00Z")
+    told(bq)
+    assert bq.get(path(endpoint)).json()["failing_since"] == "2026-03-01T00:00:00Z"
+    receiver.reply = lambda _: (204, {})
+    freeze(bq, "2026-02-01T00:00:00Z")
     told(bq)
     assert len(receiver.taken) == 1
 

@@ -161,6 +161,7 @@ def test_a_dead_letter_is_told_once_however_often_it_is_tried(data_dir: Path) ->
                 "event_name": "purchase_completed",
                 "participant_id": "bob",
                 "reason": f"its idempotency key belongs to another event, which is fact {taken['fact_id']}",
+                "occurred_at": "1970-01-01T00:00:00.000001Z",
             }
             letter = f"/admin/dead-letters/{message_id}"
             assert server.request("GET", letter).status_code == 200, "what is told of is there"

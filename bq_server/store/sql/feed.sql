@@ -27,8 +27,11 @@ VALUES (
 );
 
 -- name: remove_old_notices(project, environment, most)!
-DELETE FROM notices WHERE project = :project AND environment = :environment AND notice <= (
-    SELECT notice FROM notices WHERE project = :project AND environment = :environment
+-- All but those of recomputed definitions, which are kept for ever, as facts are.
+DELETE FROM notices WHERE project = :project AND environment = :environment AND kind <> 'effects.recomputed'
+AND notice <= (
+    SELECT notice FROM notices
+    WHERE project = :project AND environment = :environment AND kind <> 'effects.recomputed'
     ORDER BY notice DESC LIMIT 1 OFFSET :most
 );
 

@@ -12,11 +12,11 @@ SELECT endpoint_id, project, environment, url, event_types, description, secret,
 FROM webhook_endpoints ORDER BY created_at, endpoint_id;
 
 -- name: change_endpoint(endpoint_id, url, event_types, description, top_ranks, vendor_headers, off_because)!
--- One that is switched on again is not failing.
+-- One that is switched on again, or is elsewhere now, is not failing.
 UPDATE webhook_endpoints SET
     url = :url, event_types = :event_types, description = :description, top_ranks = :top_ranks,
     vendor_headers = :vendor_headers,
-    failing_since = CASE WHEN off_because IS NULL THEN failing_since END, off_because = :off_because
+    failing_since = CASE WHEN off_because IS NULL AND url = :url THEN failing_since END, off_because = :off_because
 WHERE endpoint_id = :endpoint_id;
 
 -- name: rotate(endpoint_id, secret, previous_until)!
@@ -82,6 +82,11 @@ WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state 
 
 -- name: bring_all_forward(endpoint_id)!
 UPDATE webhook_deliveries SET next_at = 0 WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at > 0;
+
+-- name: fail_since(project, environment, now)!
+-- None of these endpoints fails since a later moment.
+UPDATE webhook_endpoints SET failing_since = :now
+WHERE project = :project AND environment = :environment AND failing_since > :now;
 
 -- name: after_tries(endpoint_id, settled, failing_since)!
 -- `failing_since` is NULL where one succeeded.
