@@ -23,6 +23,15 @@ from bq_server.store.webhooks import Endpoint
 MOST_ENDPOINTS = 20
 """Of one environment: each is told by itself."""
 
+AT_ONCE = 2_000
+"""Deliveries in one transaction: events wait for the store no longer than they would for a large batch."""
+
+MOST_REPLAYED = 500_000
+"""Deliveries that one request may have sent again. An endpoint for which too many wait is switched off."""
+
+LOOKUP_SECONDS = 5.0
+"""Longest wait for the name of a new address."""
+
 
 class UnknownEndpoint(Exception):
     """The environment has no such endpoint."""
@@ -30,6 +39,10 @@ class UnknownEndpoint(Exception):
 
 class TooManyEndpoints(Exception):
     """The environment has as many endpoints as it may."""
+
+
+class TooManyDeliveries(Exception):
+    """More were delivered in the span than may be sent again at once."""
 
 
 class UrlRefused(Exception):
@@ -144,12 +157,47 @@ class Endpoints:
             return await _one(connection, scope, endpoint_id)
 
     async def remove(self, act: Act, scope: Scope, endpoint_id: str) -> None:
-        """Remove it with all its deliveries. Raises `UnknownEndpoint`."""
-        async with self._database.transaction() as connection:
-            await _one(connection, scope, endpoint_id)
-            await webhooks.remove(connection, endpoint_id)
-            await act.keep(connection, endpoint_id=endpoint_id)
-        self.tell_changed()
+        """Remove it with all its deliveries. Raises `UnknownEndpoint`.
+
+        What fails midway leaves it off with a part of them: to ask again removes the rest.
+        """
+        left = True
+        while left:
+            async with self._database.transaction() as connection:
+                await _one(connection, scope, endpoint_id)
+                await webhooks.switch_off(connection, endpoint_id, "it is being removed")
+                left = await webhooks.remove_some(connection, endpoint_id, AT_ONCE) == AT_ONCE
+                if not left:
+                    await webhooks.remove(connection, endpoint_id)
+                    await act.keep(connection, endpoint_id=endpoint_id)
+            self.tell_changed()
+
+    async def replay(self, act: Act, scope: Scope, endpoint_id: str, since: int | None, until: int | None) -> int:
+        """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`.
+
+        What waits is sent with it: nothing may overtake what stands before it. Raises `UnknownEndpoint`, and
+        `TooManyDeliveries`; then nothing is.
+        """
+        positions: list[int] = []
+        while len(positions) <= MOST_REPLAYED:
+            async with self._database.read() as connection:
+                after = positions[-1] if positions else 0
+                page = await webhooks.done(connection, endpoint_id, since, until, after, AT_ONCE)
+            positions += page
+            if len(page) < AT_ONCE:
+                break
+        else:
+            raise TooManyDeliveries
+        count = 0
+        for start in range(0, max(len(positions), 1), AT_ONCE):
+            some = positions[start : start + AT_ONCE]
+            async with self._database.transaction() as connection:
+                await _one(connection, scope, endpoint_id)
+                count += await webhooks.replay(connection, endpoint_id, some)
+                if start + AT_ONCE >= len(positions):
+                    await webhooks.bring_forward(connection, endpoint_id)
+                    await act.keep(connection, endpoint_id=endpoint_id, deliveries=count)
+        return count
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
         """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
@@ -172,7 +220,10 @@ class Endpoints:
         if not url.isascii() or not url.isprintable() or " " in url:
             raise UrlRefused("must be ASCII without spaces")
         try:
-            await resolve(host, port or 443, private=self._private)
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                await resolve(host, port or 443, private=self._private)
+        except TimeoutError:
+            raise UrlRefused(f"the name {host} was not resolved within {LOOKUP_SECONDS:.0f} seconds") from None
         except AddressRefused as error:
             raise UrlRefused(str(error)) from None
 

@@ -66,7 +66,10 @@ async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) 
 
 
 async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
-    """Remove all that follows from facts, and with `game` since when its definitions count; one more reset."""
+    """Remove all that follows from facts but what webhooks tell, and with `game` since when its definitions count.
+
+    Counts one more reset.
+    """
     for remove in (
         _queries.remove_duplicates,
         _queries.remove_event_names,
@@ -83,9 +86,6 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_participants,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
-        _queries.remove_webhook_tries,
-        _queries.remove_webhook_deliveries,
-        _queries.empty_webhook_outbox,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())

@@ -55,12 +55,18 @@ def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
 def put(connection: Any, listener: ListeningEndpoint, announcements: Sequence[Announcement], now: int) -> None:
     """Have these wait for the endpoint, or switch it off where too many would. `now` is its environment's."""
     most = MOST_WAITING_FAILING if listener.failing else MOST_WAITING
-    own, count = {"endpoint_id": listener.endpoint_id}, len(announcements)
+    count = len(announcements)
     if listener.waiting + count > most:
         switch_off(connection, listener.endpoint_id, f"more than {most} deliveries waited")
         return
-    _queries.put(connection, **own, content=dumps(announcements), deliveries=count, created_at=now)
-    _queries.add_waiting(connection, **own, count=count)
+    own = {"endpoint_id": listener.endpoint_id, "content": dumps(announcements)}
+    _queries.put(connection, **own, deliveries=count, created_at=now)
+    add_waiting(connection, listener.endpoint_id, count)
+
+
+def add_waiting(connection: Any, endpoint_id: str, count: int) -> None:
+    """Count so many more that wait for the endpoint."""
+    _queries.add_waiting(connection, endpoint_id=endpoint_id, count=count)
 
 
 def switch_off(connection: Any, endpoint_id: str, because: str) -> None:

@@ -150,14 +150,30 @@ async def rotate(connection: Connection, endpoint_id: str, secret: str, previous
 
 
 async def remove(connection: Connection, endpoint_id: str) -> None:
-    """Remove the endpoint, and all that was or waits to be sent to it."""
-    for query in (
-        _queries.remove_tries_of_endpoint,
-        _queries.remove_deliveries_of_endpoint,
-        _queries.empty_outbox_of_endpoint,
-        _queries.remove_endpoint,
-    ):
-        await query(connection, endpoint_id=endpoint_id)
+    """Remove the endpoint, of which no delivery is left."""
+    await _queries.remove_endpoint(connection, endpoint_id=endpoint_id)
+    connection.wakes.add(endpoint_id)
+
+
+async def remove_some(connection: Connection, endpoint_id: str, limit: int) -> int:
+    """Remove some of what was or waits to be sent to the endpoint, the oldest first, with its tries.
+
+    Returns how many, which is less than `limit` when none is left.
+    """
+    positions = [row[0] async for row in _queries.remove_deliveries(connection, endpoint_id=endpoint_id, limit=limit)]
+    await _queries.remove_tries(connection, positions=json.dumps(positions))
+    rest = limit - len(positions)
+    rows: int = await _queries.remove_of_outbox(connection, endpoint_id=endpoint_id, limit=rest)
+    return len(positions) + rows
+
+
+async def remove_of_environment(connection: Connection, scope: Scope, limit: int) -> int:
+    """As `remove_some`, of all endpoints of the environment."""
+    removed = 0
+    for each in await every(connection):
+        if each.scope == scope and removed < limit:
+            removed += await remove_some(connection, each.endpoint_id, limit - removed)
+    return removed
 
 
 async def switch_off(connection: Connection, endpoint_id: str, because: str) -> None:
@@ -284,15 +300,19 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
     return True
 
 
-async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
-    """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`.
+async def done(
+    connection: Connection, endpoint_id: str, since: int | None, until: int | None, after: int, limit: int
+) -> list[int]:
+    """The positions of what was delivered or set aside, by `created_at`, from after a position, the oldest first."""
+    span = {"since": EARLIEST if since is None else since, "until": LATEST if until is None else until}
+    rows = _queries.done(connection, endpoint_id=endpoint_id, **span, after=after, limit=limit)
+    return [position async for (position,) in rows]
 
-    What waits is sent with it: nothing may overtake what stands before it.
-    """
-    since, until = EARLIEST if since is None else since, LATEST if until is None else until
-    count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
-    await _queries.recount(connection, endpoint_id=endpoint_id)
-    await bring_forward(connection, endpoint_id)
+
+async def replay(connection: Connection, endpoint_id: str, positions: Sequence[int]) -> int:
+    """Have these sent again that were delivered or set aside; answer how many."""
+    count: int = await _queries.replay(connection, endpoint_id=endpoint_id, positions=json.dumps(positions))
+    await connection.run(lambda writing: outbox.add_waiting(writing, endpoint_id, count))
     return count
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bq_server.clock import Clocks, system_clock
-from bq_server.delivery.endpoints import Endpoints, UnknownEndpoint
+from bq_server.delivery import endpoints as endpoints_module
+from bq_server.delivery.endpoints import Endpoints, TooManyDeliveries, UnknownEndpoint
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.store import outbox, webhooks
@@ -103,6 +104,46 @@ async def test_two_changes_at_once_are_both_made(tmp_path: Path) -> None:
         )
         endpoint = await found(database)
         assert (endpoint.description, endpoint.off_because) == ("changed", "it was switched off")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+async def test_many_are_replayed_and_removed_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(endpoints_module, "AT_ONCE", at_once)
+    monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 6)
+    act = Act("webhooks_replayed", SCOPE, Actor(command="test"), system_clock)
+    async with Database.open(tmp_path / "x.db") as database:
+        endpoints = Endpoints(database, IdSource(), Clocks(system_clock), secrets.token_bytes, private=True)
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database, *(told(f"p{number}") for number in range(6)))
+        await put(database, told("in the outbox"))
+        async with database.transaction() as connection:
+            await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
+            due = await webhooks.due(connection, "we_1", 1, 9)
+            results = [DeliveryResult(Try(each.position, 1, 200, 1, ""), "", "delivered") for each in due]
+            await webhooks.settle(connection, "we_1", results, 1, 1)
+        assert (await found(database)).waiting == 1
+        assert await endpoints.replay(act, SCOPE, "we_1", None, 1) == 0
+        assert await endpoints.replay(act, SCOPE, "we_1", 1, None) == 6
+        assert (await found(database)).waiting == 7
+        async with database.read() as connection:
+            assert [each.participant_id for each in await webhooks.due(connection, "we_1", 1, 9)] == [
+                f"p{number}" for number in range(6)
+            ]
+        async with database.transaction() as connection:
+            await webhooks.settle(connection, "we_1", results, 1, 1)
+        monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 5)
+        with pytest.raises(TooManyDeliveries):
+            await endpoints.replay(act, SCOPE, "we_1", None, None)
+        await endpoints.remove(act, SCOPE, "we_1")
+        async with database.read() as connection:
+            assert await webhooks.one(connection, "we_1") is None
+            for table in ("webhook_deliveries", "webhook_tries", "webhook_outbox"):
+                async with connection.execute(f"SELECT count(*) FROM {table}") as rows:
+                    assert await rows.fetchone() == (0,), table
 
 
 @pytest.mark.anyio

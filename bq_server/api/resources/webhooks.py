@@ -25,7 +25,15 @@ from bq_server.api.schemas.webhooks import (
     RotateIn,
     TryAnswer,
 )
-from bq_server.delivery.endpoints import MOST_ENDPOINTS, Endpoints, TooManyEndpoints, UnknownEndpoint, UrlRefused
+from bq_server.delivery.endpoints import (
+    MOST_ENDPOINTS,
+    MOST_REPLAYED,
+    Endpoints,
+    TooManyDeliveries,
+    TooManyEndpoints,
+    UnknownEndpoint,
+    UrlRefused,
+)
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import webhooks
@@ -226,11 +234,13 @@ class WebhookEndpointsResource:
     async def replay_deliveries(self, call: Call) -> Response:
         """Send the deliveries of a time range again, under the same ids."""
         sent, _ = await self._parser.model(call, ReplayIn)
-        endpoint = await self._of(call)
-        async with self._database.transaction() as connection:
-            count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)
-            act = call.act("webhooks_replayed")
-            await act.keep(connection, endpoint_id=endpoint.endpoint_id, deliveries=count)
+        act = call.act("webhooks_replayed")
+        with _known(call) as endpoint_id:
+            try:
+                count = await self._endpoints.replay(act, call.scope, endpoint_id, sent.since, sent.until)
+            except TooManyDeliveries:
+                detail = f"more than {MOST_REPLAYED} deliveries are in this time range: choose a shorter one"
+                raise Refusal.of_fields([FieldError("since", "too_many_deliveries", detail)]) from None
         return json_response(ReplayAnswer(deliveries=count), 202)
 
     async def _of(self, call: Call) -> Endpoint:

@@ -26,15 +26,16 @@ WHERE endpoint_id = :endpoint_id;
 -- name: remove_endpoint(endpoint_id)!
 DELETE FROM webhook_endpoints WHERE endpoint_id = :endpoint_id;
 
--- name: remove_tries_of_endpoint(endpoint_id)!
-DELETE FROM webhook_tries
-WHERE position IN (SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id);
+-- name: remove_deliveries(endpoint_id, limit)
+-- The oldest of the endpoint.
+DELETE FROM webhook_deliveries WHERE position IN (
+    SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id ORDER BY position LIMIT :limit
+) RETURNING position;
 
--- name: remove_deliveries_of_endpoint(endpoint_id)!
-DELETE FROM webhook_deliveries WHERE endpoint_id = :endpoint_id;
-
--- name: empty_outbox_of_endpoint(endpoint_id)!
-DELETE FROM webhook_outbox WHERE endpoint_id = :endpoint_id;
+-- name: remove_of_outbox(endpoint_id, limit)!
+DELETE FROM webhook_outbox WHERE position IN (
+    SELECT position FROM webhook_outbox WHERE endpoint_id = :endpoint_id ORDER BY position LIMIT :limit
+);
 
 -- name: due(endpoint_id, now, limit)
 -- Deliveries that may be tried. What waits of a participant is due together, and is tried in order of its positions.
@@ -113,9 +114,16 @@ SELECT participant_id FROM webhook_deliveries WHERE endpoint_id = :endpoint_id A
 UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
 WHERE endpoint_id = :endpoint_id AND delivery_id = :delivery_id AND state <> 'waiting';
 
--- name: replay(endpoint_id, since, until)!
+-- name: done(endpoint_id, since, until, after, limit)
+-- What was delivered or set aside, the oldest first.
+SELECT position FROM webhook_deliveries
+WHERE endpoint_id = :endpoint_id AND position > :after AND created_at >= :since AND created_at < :until
+    AND state <> 'waiting'
+ORDER BY position LIMIT :limit;
+
+-- name: replay(endpoint_id, positions)!
 UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
-WHERE endpoint_id = :endpoint_id AND created_at >= :since AND created_at < :until AND state <> 'waiting';
+WHERE endpoint_id = :endpoint_id AND position IN (SELECT value FROM json_each(:positions)) AND state <> 'waiting';
 
 -- name: recount(endpoint_id)!
 UPDATE webhook_endpoints SET waiting = (
