@@ -29,6 +29,9 @@ SMALL_ROUND, ROUND = 8, 64
 """Deliveries that are looked up, sent and settled together; of an endpoint that fails, a single one. Rounds begin small
 and grow as long as no events wait in line."""
 
+MOST_PUT_OFF = 10_000
+"""Deliveries made for an endpoint that fails: all of a participant's are written anew with each try that fails."""
+
 LOOK_SECONDS = 60.0
 """Longest wait before looking again at what waits, should nothing say that something is due."""
 
@@ -174,6 +177,10 @@ class Dispatcher:
             async with self._database.read() as connection:
                 due = await webhooks.due(connection, endpoint_id, now, limit)
                 if len(due) >= enough or not await webhooks.is_outbox_filled(connection, endpoint_id):
+                    return due
+                if endpoint.failing_since is not None and await webhooks.is_filled(
+                    connection, endpoint_id, MOST_PUT_OFF
+                ):
                     return due
             async with self._database.transaction() as writing:
                 await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), ROUND)

@@ -219,6 +219,11 @@ async def count_due(connection: Connection, endpoint_id: str, now: int) -> int:
     return found
 
 
+async def is_filled(connection: Connection, endpoint_id: str, limit: int) -> bool:
+    """Whether so many deliveries wait for the endpoint, beside what is still in the outbox."""
+    return bool(await _queries.is_filled(connection, endpoint_id=endpoint_id, limit=limit))
+
+
 async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
     """Whether more is to become deliveries of the endpoint."""
     return bool(await _queries.is_outbox_filled(connection, endpoint_id=endpoint_id))

@@ -54,6 +54,12 @@ SELECT (
     SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox WHERE endpoint_id = :endpoint_id
 );
 
+-- name: is_filled(endpoint_id, limit)$
+SELECT EXISTS (
+    SELECT 1 FROM webhook_deliveries
+    WHERE endpoint_id = :endpoint_id AND state = 'waiting' ORDER BY next_at, position LIMIT 1 OFFSET :limit - 1
+);
+
 -- name: is_outbox_filled(endpoint_id)$
 SELECT EXISTS (SELECT 1 FROM webhook_outbox WHERE endpoint_id = :endpoint_id);
 
