@@ -179,15 +179,15 @@ class Endpoints:
         `TooManyDeliveries`; then nothing is.
         """
         positions: list[int] = []
-        while len(positions) <= MOST_REPLAYED:
+        more = True
+        while more:
             async with self._database.read() as connection:
                 after = positions[-1] if positions else 0
                 page = await webhooks.done(connection, endpoint_id, since, until, after, AT_ONCE)
             positions += page
-            if len(page) < AT_ONCE:
-                break
-        else:
-            raise TooManyDeliveries
+            if len(positions) > MOST_REPLAYED:
+                raise TooManyDeliveries
+            more = len(page) == AT_ONCE
         count = 0
         for start in range(0, max(len(positions), 1), AT_ONCE):
             some = positions[start : start + AT_ONCE]

@@ -212,7 +212,7 @@ def test_every_event_is_sent_as_the_openapi_document_describes_it(data_dir: Path
                 "code": "twice",
                 "name": "Twice",
                 "objectives": [{"code": "act", "on": "act", "target": 2}],
-                "milestones": [{"at": 0.5, "rewards": []}],
+                "milestones": [{"at": 0.5, "rewards": [{"points": 1}]}],
             }
         ],
     }

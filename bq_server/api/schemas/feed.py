@@ -23,7 +23,7 @@ FeedType = Literal[
     "feed.ended",
 ]
 
-ChosenType = EventType | Literal["effects.recomputed", "game.changed"]
+ChosenType = Literal[EventType, "effects.recomputed", "game.changed"]
 
 WISHED = frozenset((STREAK_BROKEN, RANK_CHANGED))
 """What is worked out, and sent, only where it is asked for."""
