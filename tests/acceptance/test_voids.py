@@ -38,7 +38,7 @@ def test_the_fact_stays_and_says_what_voids_it(bq: Project) -> None:
     fact_id = acted(bq)
     answer = void(bq, fact_id, {"reason": "a mistake"})
     assert (answer["fact_id"], answer["already_voided"]) == (fact_id, False)
-    assert [each["type"] for each in answer["effects"]] == ["void", "points", "revocation"]
+    assert [each["type"] for each in answer["effects"]] == ["void", "revocation", "points"]
     told = bq.get(f"/facts/{fact_id}").json()
     assert (told["voided_by"], told["voids"]) == (answer["voided_by"], None)
     voiding = bq.get(f"/facts/{answer['voided_by']}").json()
@@ -64,11 +64,11 @@ def test_a_dry_run_changes_nothing(bq: Project) -> None:
     fact_id = acted(bq)
     answer = void(bq, fact_id, dry_run="true")
     assert (answer["voided_by"], answer["already_voided"]) == (None, False)
-    assert {"type": "points", "amount": -10}.items() <= answer["effects"][1].items()
+    assert {"type": "points", "amount": -10}.items() <= answer["effects"][2].items()
     assert bq.get(f"/facts/{fact_id}").json()["voided_by"] is None
     assert entries(bq) == [("award", 10, 10)]
     rehearsed = bq.told(event("undo", "ada", voids="act-1"), dry_run="true")
-    assert [each["type"] for each in rehearsed["effects"]] == ["void", "points", "revocation"]
+    assert [each["type"] for each in rehearsed["effects"]] == ["void", "revocation", "points"]
     assert entries(bq) == [("award", 10, 10)]
 
 
