@@ -10,6 +10,7 @@ from bq_server.game.facts import (
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     POINTS_EXPIRED,
+    REWARD_CLAIMED,
     Fact,
 )
 from bq_server.game.mechanics.badges import badge_rule
@@ -47,7 +48,7 @@ class CompiledGame:
         return self.listening.get(fact.fact_type, ())
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED})
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_CLAIMED, BADGE_AWARDED})
 """System facts that give or take by themselves."""
 
 

@@ -28,6 +28,7 @@ KINDS = {
     "streaks": "streak",
     "tiers": "tier",
     "leaderboards": "leaderboard",
+    "rewards": "reward",
 }
 """The sections of the document and the kinds of their definitions."""
 

@@ -3,18 +3,20 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import Claim, Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Void
+ByHand = Enroll | PutProfile | Give | Take | Claim | Void
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Void(void=about):
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+            return about.participant
+        case Claim(claim=about) | Void(void=about):
             return about.participant
     return None
 
@@ -38,6 +40,9 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
+        case Claim(claim=claim):
+            path = f"/gamify/rewards/{segment(claim.reward)}/claim"
+            client.call("POST", path, {"participant_id": claim.participant})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

@@ -193,6 +193,19 @@ class Take(_Refusable):
     take: Deduction
 
 
+class ClaimedReward(ExpectedPart):
+    """A reward, and who claims it."""
+
+    participant: str
+    reward: str
+
+
+class Claim(_Refusable):
+    """Claim a reward."""
+
+    claim: ClaimedReward
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -221,7 +234,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Void | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Claim | Void | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -232,6 +245,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "claim": Claim,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -254,6 +268,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Claim, Tag("claim step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
