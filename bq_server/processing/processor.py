@@ -23,12 +23,12 @@ from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.game_thread import GameThread
 from bq_server.store import batch as store
-from bq_server.store import catalog, claims, facts, state
+from bq_server.store import catalog, facts, reward_claims, state
 from bq_server.store.batch import Before, Changes, NewFact
 from bq_server.store.catalog import CatalogCaps, Seen
-from bq_server.store.claims import NewClaim
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
+from bq_server.store.reward_claims import NewRewardClaim
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -244,7 +244,7 @@ class Processor:
                 batch.warnings += runner.warned
                 claimed = [_claim(row) for row in new.rows.values() if row.event.system_type == REWARD_CLAIMED]
                 if claimed:
-                    connection.defer(partial(claims.add, scope=scope, claims=claimed))
+                    connection.defer(partial(reward_claims.add, scope=scope, claims=claimed))
                 connection.defer(partial(catalog.add, scope=scope, seen=new.seen, caps=self._caps))
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
@@ -335,9 +335,9 @@ def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFac
     )
 
 
-def _claim(row: NewFact) -> NewClaim:
+def _claim(row: NewFact) -> NewRewardClaim:
     properties = from_json(row.event.properties)
-    return NewClaim(row.seq, str(properties.get("reward_code")), properties.get("code_value"))
+    return NewRewardClaim(row.seq, str(properties.get("reward_code")), properties.get("code_value"))
 
 
 def _record(rows: Mapping[int, NewFact], changes: Changes, facts: Sequence[GameFact], effects: Effects) -> None:

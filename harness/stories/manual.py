@@ -3,11 +3,11 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Claim, Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import ClaimReward, Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Claim | Void
+ByHand = Enroll | PutProfile | Give | Take | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
@@ -16,7 +16,7 @@ def participant_of(step: Manual) -> str | None:
     match step:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
             return about.participant
-        case Claim(claim=about) | Void(void=about):
+        case ClaimReward(claim=about) | Void(void=about):
             return about.participant
     return None
 
@@ -40,7 +40,7 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
-        case Claim(claim=claim):
+        case ClaimReward(claim=claim):
             path = f"/gamify/rewards/{segment(claim.reward)}/claim"
             client.call("POST", path, {"participant_id": claim.participant})
         case Void(void=about):

@@ -200,7 +200,7 @@ class ClaimedReward(ExpectedPart):
     reward: str
 
 
-class Claim(_Refusable):
+class ClaimReward(_Refusable):
     """Claim a reward."""
 
     claim: ClaimedReward
@@ -234,7 +234,20 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Claim | Void | PutGame | Expect
+Step = (
+    Send
+    | BatchOfEvents
+    | Advance
+    | SetClock
+    | Enroll
+    | PutProfile
+    | Give
+    | Take
+    | ClaimReward
+    | Void
+    | PutGame
+    | Expect
+)
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -245,7 +258,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
-    "claim": Claim,
+    "claim": ClaimReward,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -268,7 +281,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
-    | Annotated[Claim, Tag("claim step")]
+    | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

@@ -104,6 +104,7 @@ def test_cancelling_gives_points_and_stock_back(bq: Project) -> None:
     assert (points["balance"], points["total_spent"]) == (90, 10)
     assert claim(bq, "voucher").json()["code_value"] == "AAA"
     assert [status for _, status, _, _ in rewards(bq)] == ["claimed", "claimed", "cancelled"]
+    assert bq.participant("ada")["rewards_claimed"] == 2
 
 
 def test_a_claim_is_fulfilled_once(bq: Project) -> None:

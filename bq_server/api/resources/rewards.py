@@ -40,7 +40,7 @@ from bq_server.processing.guards import AlreadySo, InsufficientPoints, enough_po
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import claims, facts, ledger, participants
+from bq_server.store import facts, ledger, participants, reward_claims
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
 
@@ -80,7 +80,7 @@ class RewardsResource:
         now, wanted = self._clocks.now(call.scope), call.query.reward_type
         async with self._database.read() as connection:
             game = (await self._games.of(connection, call.scope)).game
-            claimed = await claims.counts(connection, call.scope)
+            claimed = await reward_claims.counts(connection, call.scope)
         found = [
             RewardAnswer(
                 id=each.code,
@@ -207,7 +207,7 @@ class RewardsResource:
         async def look(connection: Connection) -> Event:
             await self._expirer.expire(connection, call.scope, event.participant_id)
             reward = _reward(call, (await self._games.of(connection, call.scope)).game)
-            held = await claims.live(connection, call.scope, reward.code)
+            held = await reward_claims.live(connection, call.scope, reward.code)
             if not _is_open(reward, self._clocks.now(call.scope)):
                 raise _unavailable(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
             own = sum(who == event.participant_id for who, _ in held)

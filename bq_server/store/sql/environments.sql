@@ -48,8 +48,8 @@ WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND envi
 -- name: remove_expiring_points(project, environment)!
 DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
 
--- name: remove_claims(project, environment)!
-DELETE FROM claims
+-- name: remove_reward_claims(project, environment)!
+DELETE FROM reward_claims
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_event_names(project, environment)!

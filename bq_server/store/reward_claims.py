@@ -7,11 +7,11 @@ from bq_server.events import Scope
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
-_queries = load("claims")
-_writing = load("claims", "sqlite3")
+_queries = load("reward_claims")
+_writing = load("reward_claims", "sqlite3")
 
 
-class NewClaim(NamedTuple):
+class NewRewardClaim(NamedTuple):
     """A claim to remember."""
 
     seq: int
@@ -20,7 +20,7 @@ class NewClaim(NamedTuple):
     code_value: str | None
 
 
-def add(connection: Any, scope: Scope, claims: Iterable[NewClaim]) -> None:
+def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None:
     """Remember claims, in the transaction of their facts. On the connection's own thread (`Connection.run`)."""
     _writing.add(
         connection,
@@ -40,3 +40,9 @@ async def live(connection: Connection, scope: Scope, reward_code: str) -> list[t
 async def counts(connection: Connection, scope: Scope) -> dict[str, int]:
     """How many claims of each reward were not cancelled, by code."""
     return {row[0]: row[1] async for row in _queries.counts(connection, **scope._asdict())}
+
+
+async def count_of(connection: Connection, scope: Scope, participant_id: str) -> int:
+    """How many claims of a participant were not cancelled."""
+    found: int = await _queries.count_of(connection, **scope._asdict(), participant_id=participant_id)
+    return found
