@@ -37,6 +37,7 @@ from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
+from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
@@ -126,6 +127,7 @@ class ProcessingRoom:
     game_changes: GameChanges
     indexing: CatalogIndexJob
     streaks: StreakWatch
+    expirer: PointsExpirer
     dead: DeadMessages
 
 
@@ -252,12 +254,14 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
+    expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
+    await site.stack.enter_async_context(background(expirer.run()))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
     await site.stack.enter_async_context(background(indexing.run()))
-    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, dead)
+    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, dead)
 
 
 async def start_intake(
@@ -309,11 +313,11 @@ def open_sandbox(
     progress = delivery.dispatcher.progress
     outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
     consumed, refolded = processing.consumer.progress, processing.refold_job.progress
-    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, outgoing)
+    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, processing.expirer, outgoing)
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
         drain,
-        SandboxClocks(database, clocks, processing.streaks),
+        SandboxClocks(database, clocks, processing.streaks, processing.expirer),
         resetter,
         Exporter(database, clocks, __version__),
         Importer(database, processing.processor, processing.game_changes, resetter, site.ids),

@@ -66,7 +66,7 @@ def resources(
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
-        AwardsResource(intake.sync_intake, database, games, parser),
+        AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(
             sandbox.drain,
