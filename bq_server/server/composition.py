@@ -187,7 +187,10 @@ class Rooms:
 
 async def open_store(site: Site) -> StoreRoom:
     """Open the database, which gets its identity when it is new."""
-    database = await site.stack.enter_async_context(Database.open(site.directory.database))
+    address = site.directory.store(site.settings.store_url)
+    database = await site.stack.enter_async_context(Database.open(address))
+    await database.hold()
+    site.running.store = database.name if database.file is None else None
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, site.ids, site.clock())
         known = await environments.every(connection)
@@ -210,7 +213,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     keys = StreamKeys(settings.redis_prefix)
     backlog = Backlog(asking, keys)
     site.running.durability = await inspect(writing, chosen)
-    lost = directory.lost_facts() if chosen is None else None
+    lost = directory.lost_facts(store.database.name) if chosen is None else None
     owned = await take_ownership(writing, keys, store.installation_id, lost)
     place = place_of(chosen, settings.redis_prefix)
     site.running.elsewhere = await stack.enter_async_context(whereabouts(directory, place, backlog))
@@ -267,7 +270,7 @@ async def start_intake(
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await stack.enter_async_context(background(stream.account.run()))
-    damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
+    damage = DamageWatch(store.database.file, lambda: (totals.appended, totals.settled))
     await stack.enter_async_context(background(damage.run()))
     window = settings.idempotency_window_hours
     pipe = GuardedPipe(stream.writing)

@@ -110,7 +110,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.delivery.dispatcher.counts,
         rooms.delivery.feeds.counts,
         loop_delay.seconds,
-        rooms.store.database.path,
+        rooms.store.database.file,
         site.settings.queue_limit,
         (__version__, sqlite.VERSION, running.durability.server),
     )
