@@ -21,7 +21,7 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import POINTS, TIERS
+from bq_server.game.state.keys import POINTS, TIERS, VOIDS
 from bq_server.game.state.packed import change, new_state
 from bq_server.game.step import StepResult
 from bq_server.ids import IdSource
@@ -214,9 +214,6 @@ class GameRunner:
     def _advance(self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record) -> list[str]:
         late = []
         for each in quick:
-            if awaits_voids(each.held):
-                late.append(each.participant_id)
-                continue
             effects: Effects = {}
             if any(found.parts for found in each.reads):
                 held = each.held
@@ -226,6 +223,8 @@ class GameRunner:
                     each.participant_id, state.setdefault("cells", {}), state.setdefault("scores", {}), own
                 )
                 try:
+                    if VOIDS in turn.cells:
+                        raise NotOnTime
                     self._game.tracks.advance(turn, each.reads)
                 except NotOnTime:
                     late.append(each.participant_id)
@@ -237,6 +236,9 @@ class GameRunner:
                     for fact in each.facts
                     if fact.fact_id in effects
                 ]
+            elif awaits_voids(each.held):
+                late.append(each.participant_id)
+                continue
             self._warnings += each.warnings.values()
             record(self._changes, each.facts, effects)
         return late
