@@ -18,6 +18,8 @@ Verdict = Literal[
     "outside_window",
     "prerequisite_open",
     "already_complete",
+    "limit_reached",
+    "cooling_down",
     "expression_error",
 ]
 

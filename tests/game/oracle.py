@@ -34,14 +34,12 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
     out = Outcome()
     by_hand(story, out)
     for rule in document["points"]:
-        for fact in matching(rule, story, applied_seq):
-            points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
-            if points is not None and points > 0:
-                out.earned += math.floor(points)
+        paying = [fact for fact in matching(rule, story, applied_seq) if worth(rule, fact) > 0]
+        out.earned += sum(worth(rule, fact) for fact in within_limit(rule, paying, zones(story)))
     for badge in document["badges"]:
         if "criteria" in badge:
             quest = {"objectives": [{"code": "only", **badge["criteria"], "prerequisites": []}], "code": badge["code"]}
-            if run_quest(quest, story, applied_seq)[1]:
+            if run_quest(quest, story, zones(story), applied_seq)[1]:
                 out.badges.add(badge["code"])
     for challenge in document["challenges"]:
         run_challenge(challenge, story, applied_seq, out)
@@ -53,6 +51,54 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             for window in windows:
                 run_board(board, window, story, applied_seq, out)
     return out
+
+
+def worth(rule: dict[str, Any], fact: Fact) -> int:
+    points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
+    return 0 if points is None else max(math.floor(points), 0)
+
+
+def zones(story: list[Fact]) -> list[Fact]:
+    """The facts that tell a zone there is."""
+    return [
+        fact
+        for fact in story
+        if fact.fact_type == "system.timezone_changed" and fact.properties["timezone"] in available_timezones()
+    ]
+
+
+def within_limit(rule: dict[str, Any], candidates: list[Fact], told: list[Fact]) -> list[Fact]:
+    """Those of the facts, in order, that a limit and a cooldown let count."""
+    counted: list[Fact] = []
+    for fact in candidates:
+        if finds_room(rule, counted, fact, told):
+            counted.append(fact)
+    return counted
+
+
+def finds_room(rule: dict[str, Any], counted: list[Fact], fact: Fact, told: list[Fact]) -> bool:
+    limit, cooldown = rule.get("limit"), rule.get("cooldown")
+    mine = [each for each in counted if limit is None or about(limit, each) == about(limit, fact)]
+    if limit is not None:
+        same = [each for each in mine if limit_period(limit, each, told) == limit_period(limit, fact, told)]
+        if len(same) >= limit["times"]:
+            return False
+    pause = {None: 0, "PT5H": 5, "P1D": 24}[cooldown] * 3_600_000_000
+    return not any(fact.occurred_at < each.occurred_at + pause for each in mine)
+
+
+def about(limit: dict[str, Any], fact: Fact) -> Any:
+    return fact.properties.get("s") if "by" in limit else None
+
+
+def limit_period(limit: dict[str, Any], fact: Fact, told: list[Fact]) -> Any:
+    zone = limit.get("timezone", "participant")
+    if zone == "participant":
+        before = [each for each in told if (each.occurred_at, each.seq) <= (fact.occurred_at, fact.seq)]
+        zone = before[-1].properties["timezone"] if before else "UTC"
+    local = day(fact.occurred_at, ZoneInfo(zone))
+    kind = {"day": "daily", "week": "weekly", "month": "monthly", "ever": None}[limit["per"]]
+    return None if kind is None else period(local, kind)
 
 
 def number(fact: Fact, name: str) -> Fraction | None:
@@ -83,6 +129,7 @@ def matching(metric: dict[str, Any], story: list[Fact], applied_seq: int) -> lis
         and fact.seq > applied_seq
         and holds(metric["when"], fact)
         and amount(metric, fact) is not None
+        and ("by" not in metric.get("limit", {}) or "s" in fact.properties)
     ]
 
 
@@ -125,11 +172,14 @@ def total(aggregate: str, amounts: list[Any]) -> Any:
             return len(set(amounts))
 
 
-def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tuple[dict[str, Any], bool, set[float]]:
+def run_quest(
+    quest: dict[str, Any], story: list[Fact], told: list[Fact], applied_seq: int
+) -> tuple[dict[str, Any], bool, set[float]]:
     """The objectives, whether all were met, and the milestones passed, over the facts that may count."""
     objectives = quest["objectives"]
     counts = {each["code"]: matching(each, story, applied_seq) for each in objectives}
     amounts: dict[str, list[Any]] = {each["code"]: [] for each in objectives}
+    counted: dict[str, list[Fact]] = {each["code"]: [] for each in objectives}
     met: set[str] = set()
     passed: set[float] = set()
     for fact in story:
@@ -137,6 +187,9 @@ def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tup
         for each in objectives:
             code = each["code"]
             if fact in counts[code] and code not in before and before.issuperset(each["prerequisites"]):
+                if not finds_room(each, counted[code], fact, told):
+                    continue
+                counted[code].append(fact)
                 amounts[code].append(amount(each, fact))
                 if total(each["aggregate"], amounts[code]) >= each["target"]:
                     met.add(code)
@@ -182,7 +235,7 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
         start = min((fact.occurred_at, fact.seq) for fact in entries)
         end = max(start[0], first) + duration["days"] * 86400 * 10**6 if duration["type"] == "rolling" else math.inf
         counted = [fact for fact in counted if start <= (fact.occurred_at, fact.seq) and fact.occurred_at < end]
-    values, completed, passed = run_quest(challenge, counted, applied_seq)
+    values, completed, passed = run_quest(challenge, counted, zones(story), applied_seq)
     out.objectives.update({(code, objective): value for objective, value in values.items()})
     out.milestones |= {(code, at) for at in passed}
     out.earned += 5 * len(passed)

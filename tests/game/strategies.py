@@ -26,6 +26,23 @@ few = st.sampled_from([1, 1, 2, 0])
 
 
 @st.composite
+def limits(draw: st.DrawFn, always: bool = False) -> dict[str, Any]:
+    """A limit, a cooldown, both, or as often as not none."""
+    wanted = draw(st.sampled_from([{"limit"}, {"limit"}, {"cooldown"}, {"limit", "cooldown"}, *([] if always else [set()] * 4)]))
+    found: dict[str, Any] = {}
+    if "limit" in wanted:
+        found["limit"] = {
+            "times": draw(st.integers(1, 3)),
+            "per": draw(st.sampled_from(["day", "day", "week", "month", "ever"])),
+            "timezone": draw(st.sampled_from(["participant", "participant", "Asia/Tokyo", "UTC"])),
+            **draw(st.sampled_from([{}, {}, {"by": "properties.s"}])),
+        }
+    if "cooldown" in wanted:
+        found["cooldown"] = draw(st.sampled_from(["PT5H", "P1D"]))
+    return found
+
+
+@st.composite
 def metrics(draw: st.DrawFn) -> dict[str, Any]:
     aggregate = draw(st.sampled_from(["count", "sum", "sum", "max", "distinct", "days"]))
     metric: dict[str, Any] = {"on": draw(on), "when": draw(when), "aggregate": aggregate}
@@ -40,7 +57,7 @@ def metrics(draw: st.DrawFn) -> dict[str, Any]:
 def criteria(draw: st.DrawFn) -> dict[str, Any]:
     metric = draw(metrics())
     highest = {"sum": 8, "max": 4}.get(metric["aggregate"], 3)
-    return {**metric, "target": draw(st.integers(1, highest))}
+    return {**metric, "target": draw(st.integers(1, highest)), **draw(limits())}
 
 
 def moment(hours: int) -> str:
@@ -96,7 +113,13 @@ class Rules:
 def games(draw: st.DrawFn) -> Rules:
     document = {
         "points": [
-            {"code": "p", "on": draw(on), "when": draw(when), "award": draw(st.sampled_from([3, "properties.x"]))}
+            {
+                "code": "p",
+                "on": draw(on),
+                "when": draw(when),
+                "award": draw(st.sampled_from([3, "properties.x"])),
+                **draw(limits()),
+            }
         ],
         "badges": [
             {"code": "given", "name": "Given"},
@@ -199,6 +222,37 @@ def chained_games(draw: st.DrawFn) -> Rules:
     return Rules({**document, **rest}, 0)
 
 
+@st.composite
+def limited_games(draw: st.DrawFn) -> Rules:
+    """A points rule, a badge and a challenge, each with a limit, and no other rules."""
+
+    def metric() -> dict[str, Any]:
+        aggregate = draw(st.sampled_from(["count", "count", "sum", "max", "distinct", "days"]))
+        of = {} if aggregate in ("count", "days") else {"of": "properties.x"}
+        target = draw(st.integers(1, 6))
+        return {"on": draw(on), "when": None, "aggregate": aggregate, **of, "target": target, **draw(limits(True))}
+
+    needs = draw(st.sampled_from([[], ["o0"]]))
+    challenge = {
+        "code": "c0",
+        "name": "C",
+        "enrolment": draw(st.sampled_from(["automatic", "automatic", "explicit"])),
+        "duration": draw(st.sampled_from([{"type": "perpetual"}, {"type": "rolling", "days": 4}])),
+        "objectives": [
+            {"code": "o0", **metric(), "prerequisites": []},
+            {"code": "o1", **metric(), "prerequisites": needs},
+        ],
+        "milestones": [{"at": at, "rewards": [{"points": 5}]} for at in (0.3, 0.7)],
+        "rewards": [{"points": 7}, {"badge": "given"}],
+    }
+    document = {
+        "points": [{"code": "p", "on": draw(on), "when": None, "award": 3, **draw(limits(True))}],
+        "badges": [{"code": "given", "name": "Given"}, {"code": "b0", "name": "B", "criteria": metric()}],
+        "challenges": [challenge],
+    }
+    return Rules({**document, **{kind: [] for kind in ("streaks", "tiers", "leaderboards")}}, 0)
+
+
 def long_history(chance: random.Random, length: int = 0) -> list[Fact]:
     """Dozens of facts of one participant within ten days, in order of event time: long enough for several checkpoints.
 
@@ -258,7 +312,9 @@ system = st.one_of(
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
 )
-amounts = st.fixed_dictionaries({"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])})
+amounts = st.fixed_dictionaries(
+    {"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])}, optional={"s": st.sampled_from(["u", "v"])}
+)
 times = st.one_of(
     st.integers(0, 30).map(lambda steps: START + steps * 7 * HOUR),
     st.integers(0, 240).map(lambda hours: START + hours * HOUR),

@@ -155,6 +155,35 @@ def takes_badges_back() -> None:
     replace(badges.BadgeRule, "_reached", lost_too)
 
 
+def ignores_limits() -> None:
+    """Everything that matches counts."""
+    from bq_server.game.mechanics.limits import Quota
+
+    replace(Quota, "refusal", lambda *_: None)
+
+
+def counts_limits_by_the_days_of_utc() -> None:
+    """A limit's day ends at midnight in UTC, wherever the participant is."""
+    from bq_server.game.mechanics import limits
+
+    replace(limits, "zone_at", lambda *_: UTC)
+
+
+def restarts_a_cooldown_with_every_fact() -> None:
+    """A fact that doesn't count begins the pause anew."""
+    from bq_server.game.mechanics.limits import Quota
+
+    refusal = Quota.refusal
+
+    def longer(self: Any, tally: Any, at: int, period: int) -> Any:
+        found = refusal(self, tally, at, period)
+        if found == "cooling_down":
+            tally[0] = max(tally[0], at)
+        return found
+
+    replace(Quota, "refusal", longer)
+
+
 MUTANTS: dict[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -169,6 +198,9 @@ MUTANTS: dict[str, Mutant] = {
         rounds_points_up,
         forgets_timestamps_in_the_stream,
         takes_badges_back,
+        ignores_limits,
+        counts_limits_by_the_days_of_utc,
+        restarts_a_cooldown_with_every_fact,
     )
 }
 

@@ -1,6 +1,6 @@
 """The game document: every definition of one environment, as its author writes it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -18,9 +18,10 @@ from pydantic import (
 from bq_server.game.expressions.conditions import compile_expression
 from bq_server.game.facts import TimezoneName
 from bq_server.game.mechanics.amounts import MAX_AMOUNT
+from bq_server.moments import is_duration
 
 MAX_INLINE_MEMBERS = 1000
-"""Largest target of a `distinct` objective in a challenge whose outcome depends on order."""
+"""Largest target of a `distinct` objective in a challenge whose outcome depends on order, and of one limited `by`."""
 
 
 def _without_slash(code: str) -> str:
@@ -56,6 +57,16 @@ def _written(expression: str) -> str:
     return expression
 
 
+def _duration(value: Any) -> Any:
+    if not isinstance(value, timedelta) and not (isinstance(value, str) and is_duration(value)):
+        raise ValueError("must be an ISO 8601 duration such as PT10M or P1D")
+    return value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 Code = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_without_slash)]
 EventName = Annotated[str, Field(min_length=1, max_length=100)]
 On = Annotated[
@@ -75,6 +86,7 @@ Aggregate = Literal["count", "sum", "max", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+Per = Literal["day", "week", "month", "ever"]
 
 
 class _Part(BaseModel):
@@ -95,7 +107,37 @@ class Definition(_Part):
         return self
 
 
-class PointsRule(Definition):
+Cooldown = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
+    Field(gt=timedelta(0), le=timedelta(days=366)),
+]
+
+
+class Limit(_Part):
+    """How many events count in a calendar period: the first by event time."""
+
+    times: int = Field(ge=1, le=1_000_000)
+    per: Per
+    by: Expression | None = Field(default=None, description="CEL: every value of it has a limit of its own")
+    timezone: Literal["participant"] | TimezoneName = "participant"
+
+
+class _Limited(_Part):
+    """What may count some of the matching events only. Neither field is told where it isn't given: revisions stay."""
+
+    limit: Limit | None = Field(default=None, exclude_if=_is_none)
+    cooldown: Cooldown | None = Field(
+        default=None, exclude_if=_is_none, description="ISO 8601: after an event that counts, none does for so long"
+    )
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether matching isn't enough to count."""
+        return self.limit is not None or self.cooldown is not None
+
+
+class PointsRule(Definition, _Limited):
     """Points for every matching event."""
 
     name: str | None = Field(default=None, max_length=255)
@@ -125,7 +167,7 @@ class Metric(_Part):
         return self
 
 
-class Criteria(Metric):
+class Criteria(Metric, _Limited):
     """A metric and the target at which it is met."""
 
     target: float = Field(gt=0, le=MAX_AMOUNT)
@@ -234,7 +276,7 @@ class Challenge(Definition):
         return (
             self.enrolment == "explicit"
             or self.duration.type == "rolling"
-            or any(objective.prerequisites for objective in self.objectives)
+            or any(objective.prerequisites or objective.is_limited for objective in self.objectives)
         )
 
 
