@@ -22,6 +22,7 @@ from bq_server.game.in_memory import Fold, InMemoryGame, fold
 from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.read_calendar import read_calendar
 from bq_server.game.read_models import (
     read_badges,
     read_challenge,
@@ -72,6 +73,7 @@ __all__ = [
     "prefixes",
     "prepare",
     "read_badges",
+    "read_calendar",
     "read_challenge",
     "read_challenges",
     "read_points",

@@ -20,6 +20,7 @@ Verdict = Literal[
     "already_complete",
     "limit_reached",
     "cooling_down",
+    "rest_day",
     "expression_error",
 ]
 

@@ -17,7 +17,8 @@ from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.quests import COMPLETE
 from bq_server.game.mechanics.rule import micros
-from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cells
 
@@ -108,6 +109,10 @@ class StreakState:
     """Whether it is lost within the period that now is, unless recorded."""
     expires_at: At | None
     """When it is lost, unless recorded before; none for a streak of nothing."""
+    times: int
+    """How many events of the period that now is have counted; no more than it takes."""
+    required: int
+    """How many a period takes."""
     timezone: str
     milestones: list[MilestoneState] = field(default_factory=list)
 
@@ -314,10 +319,12 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             continue
         runs = Runs.load(cell)
         zone = rule.zone or zone_here
-        period, reach = rule.place(now, zone)
-        last, count = runs.until(period)
+        calendar = rule.calendar
+        period, reach = calendar.place(now, zone)
+        # A day of rest comes before the period that holds it.
+        last, count = runs.until(period - calendar.rests(now, zone))
         alive = last is not None and last >= reach
-        lost_at = rule.lost_at(last, zone) if last is not None and alive else None
+        lost_at = calendar.lost_at(last, zone) if last is not None and alive else None
         given = cell.get("given", {})
         yield StreakState(
             definition.code,
@@ -326,9 +333,17 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             definition.period,
             current_count=count if alive else 0,
             longest_count=runs.longest,
-            last_recorded_at=runs.newest.at if runs.newest is not None else None,
-            is_at_risk=lost_at is not None and lost_at <= rule.starts(period + 1, zone),
+            last_recorded_at=_last_recorded(rule, runs),
+            is_at_risk=lost_at is not None and lost_at <= calendar.day_ends(now, zone),
             expires_at=lost_at,
+            times=0 if calendar.rests(now, zone) else rule.required if runs.has(period) else runs.times(period),
+            required=rule.required,
             timezone="UTC" if zone is UTC else str(zone),
             milestones=[_milestone(each.at, given) for each in definition.milestones],
         )
+
+
+def _last_recorded(rule: StreakRule, runs: Runs) -> int | None:
+    if rule.notes_records or runs.newest is None:
+        return runs.recorded_at
+    return runs.newest.at

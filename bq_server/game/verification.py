@@ -18,7 +18,8 @@ from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
-from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 

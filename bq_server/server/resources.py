@@ -24,6 +24,7 @@ from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
+from bq_server.api.resources.streaks import StreaksResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
@@ -61,6 +62,7 @@ def resources(
         CatalogResource(database, processing.indexing),
         GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
+        StreaksResource(database, games, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),

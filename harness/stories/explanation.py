@@ -19,6 +19,7 @@ _WHY = {
     "already_complete": "it was complete already",
     "limit_reached": "its limit was reached",
     "cooling_down": "its cooldown wasn't over",
+    "rest_day": "it is a day of rest",
     "expression_error": "its expression failed",
 }
 

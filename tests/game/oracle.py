@@ -246,22 +246,32 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
 
 
 def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
-    zone: tzinfo = UTC if streak["timezone"] == "participant" else ZoneInfo(streak["timezone"])
-    records: list[tuple[int, int, tzinfo]] = []
+    kind = streak["period"]
+    zone: tzinfo = UTC if streak["timezone"] == "participant" or kind == "hourly" else ZoneInfo(streak["timezone"])
+    records: list[tuple[int, datetime]] = []
     wanted = matching(streak, story, applied_seq)
+    hours, minutes = streak.get("day_starts_at", "00:00").split(":")
+    begins = timedelta(hours=int(hours), minutes=int(minutes))
+    rest = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"} - set(streak.get("on_days") or WEEK)
+    times: dict[int, int] = {}
     for fact in story:
-        if streak["timezone"] == "participant" and fact.fact_type == "system.timezone_changed":
-            if fact.properties["timezone"] in available_timezones():
-                zone = ZoneInfo(fact.properties["timezone"])
+        if streak["timezone"] == "participant" and kind != "hourly" and fact in zones(story):
+            zone = ZoneInfo(fact.properties["timezone"])
         elif fact in wanted:
-            records.append((period(day(fact.occurred_at, zone), streak["period"]), fact.occurred_at, zone))
-    periods = sorted({each for each, _, _ in records})
+            # The wall clock, set back so that days begin at midnight on it.
+            shown = (EPOCH + timedelta(microseconds=fact.occurred_at)).astimezone(zone).replace(tzinfo=None) - begins
+            if WEEK[shown.weekday()] in rest:
+                continue
+            number = streak_period(shown, kind)
+            times[number] = times.get(number, 0) + 1
+            if times[number] >= streak.get("required", 1):
+                records.append((number, shown))
+    periods = sorted({each for each, _ in records})
     group = {each: each for each in periods}
     grace = timedelta(hours=streak["grace_period_hours"])
-    for later, at, where in records:
-        shown = (EPOCH + timedelta(microseconds=at)).astimezone(where).replace(tzinfo=None)
+    for later, shown in records:
         for earlier in periods:
-            if earlier < later and shown < start_of(earlier + 2, streak["period"]) + grace:
+            if earlier < later and shown < end_of_the_next(earlier, kind, rest) + grace:
                 old, new = group[later], group[earlier]
                 group = {each: new if root == old else root for each, root in group.items()}
     lengths = [sum(root == each for root in group.values()) for each in set(group.values())]
@@ -269,6 +279,27 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
         longest = max(lengths)
         out.streaks[streak["code"]] = (sum(root == group[periods[-1]] for root in group.values()), longest)
         out.earned += 11 * sum(each["at"] <= longest for each in streak["milestones"])
+    elif wanted:
+        out.streaks[streak["code"]] = (0, 0)
+
+
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def streak_period(shown: datetime, kind: str) -> int:
+    if kind == "hourly":
+        return int((shown - datetime(2000, 1, 3)).total_seconds() // 3600)
+    return period(shown.date(), kind)
+
+
+def end_of_the_next(number: int, kind: str, rest: set[str]) -> datetime:
+    """What the wall clock shows when the period after one ends."""
+    if kind == "hourly":
+        return datetime(2000, 1, 3) + timedelta(hours=number + 2)
+    following = number + 1
+    while kind == "daily" and WEEK[start_of(following, kind).weekday()] in rest:
+        following += 1
+    return start_of(following + 1, kind)
 
 
 def period(local: date, kind: str) -> int:

@@ -97,6 +97,26 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
     }
 
 
+@st.composite
+def streaks(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    period = draw(st.sampled_from(["daily", "daily", "daily", "weekly", "monthly", "hourly"]))
+    more: dict[str, Any] = {"required": draw(st.sampled_from([1, 1, 1, 2, 3]))}
+    if period != "hourly":
+        more["day_starts_at"] = draw(st.sampled_from(["00:00", "00:00", "04:00", "13:30"]))
+    if period == "daily":
+        more["on_days"] = draw(st.sampled_from([None, None, ["mon", "tue", "wed", "thu", "fri"], ["sun", "wed"]]))
+    return {
+        "code": code,
+        "on": draw(on),
+        "when": draw(when),
+        "period": period,
+        "grace_period_hours": draw(st.sampled_from([0, 6, 23] if period == "hourly" else [0, 6, 24, 60])),
+        "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
+        **more,
+        "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
+    }
+
+
 @dataclass(frozen=True)
 class Rules:
     """A game as drawn: prints shorter than a compiled one."""
@@ -126,18 +146,7 @@ def games(draw: st.DrawFn) -> Rules:
             *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(few))),
         ],
         "challenges": [draw(challenges(f"c{number}")) for number in range(draw(few))],
-        "streaks": [
-            {
-                "code": f"s{number}",
-                "on": draw(on),
-                "when": draw(when),
-                "period": draw(st.sampled_from(["daily", "daily", "weekly", "monthly"])),
-                "grace_period_hours": draw(st.sampled_from([0, 6, 24, 60])),
-                "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
-                "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
-            }
-            for number in range(draw(few))
-        ],
+        "streaks": [draw(streaks(f"s{number}")) for number in range(draw(few))],
         "tiers": [
             {"code": "low", "name": "Low", "level": 1, "min_points": 0},
             {"code": "high", "name": "High", "level": 2, "min_points": 20},

@@ -11,7 +11,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
-from bq_server.game.mechanics.streaks import Runs
+from bq_server.game.mechanics.runs import Runs
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
 from bq_server.game.step import standing
 from tests.game import oracle

@@ -243,11 +243,14 @@ def _without_unique_keys(sql: str) -> str:
 
 
 def _streaks_in(zone_of: Callable[[Any], tzinfo]) -> None:
-    from bq_server.game.mechanics.streaks import StreakRule
+    from bq_server.game.mechanics.streak_calendar import StreakCalendar
 
-    place, starts = StreakRule.place, StreakRule.starts
-    replace(StreakRule, "place", lambda self, at, zone: place(self, at, zone_of(zone)))
-    replace(StreakRule, "starts", lambda self, period, zone: starts(self, period, zone_of(zone)))
+    for name in ("place", "starts", "ends", "lost_at", "rests", "day_ends"):
+        replace(StreakCalendar, name, _in_zone(vars(StreakCalendar)[name], zone_of))
+
+
+def _in_zone(method: Callable[..., Any], zone_of: Callable[[Any], tzinfo]) -> Callable[..., Any]:
+    return lambda self, moment, zone: method(self, moment, zone_of(zone))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts came to."""
 
-from typing import Literal, get_args
+from datetime import date
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.game.read_calendar import StreakPeriodState
 from bq_server.game.read_models import (
     BadgeState,
     ChallengeState,
@@ -87,6 +89,32 @@ class StreaksAnswer(BaseModel):
 
     participant_id: str
     streaks: list[StreakState]
+
+
+class CalendarQuery(Query):
+    """Between which dates, both included, in the streak's time zone."""
+
+    start: date | None = Field(None, description="By default the first of this month; of hours, today; of longer periods, of this year.")
+    end: date | None = Field(None, description="By default the end of that month, day or year.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise ValueError("start must not be after end")
+        return self
+
+
+class CalendarAnswer(BaseModel):
+    """The periods of a streak, in order, each with what it was to the streak."""
+
+    participant_id: str
+    streak_code: str
+    period: str
+    timezone: str
+    required: int = Field(description="How many events a period takes.")
+    start: str
+    end: str
+    periods: list[StreakPeriodState]
 
 
 class TierAnswer(BaseModel):

@@ -1,7 +1,7 @@
 """The game document: every definition of one environment, as its author writes it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,8 @@ from bq_server.game.expressions.conditions import compile_expression
 from bq_server.game.facts import TimezoneName
 from bq_server.game.mechanics.amounts import MAX_AMOUNT
 from bq_server.moments import is_duration
+
+_MOST_HOURLY_GRACE = 23
 
 MAX_INLINE_MEMBERS = 1000
 """Largest target of a `distinct` objective in a challenge whose outcome depends on order, and of one limited `by`."""
@@ -85,6 +87,9 @@ Instant = Annotated[
 Aggregate = Literal["count", "sum", "max", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
+StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 Per = Literal["day", "week", "month", "ever"]
 
@@ -281,17 +286,43 @@ class Challenge(Definition):
 
 
 class Streak(Definition):
-    """Calendar periods in a row with at least one matching event."""
+    """Calendar periods in a row with enough matching events, by default one. Fields of later releases aren't told
+    where they say what is so without them: revisions stay.
+    """
 
     name: str | None = Field(default=None, max_length=255)
     description: str | None = Field(default=None, max_length=2000)
     on: On
     when: When = None
-    period: Period = "daily"
+    period: StreakPeriod = "daily"
     grace_period_hours: int = Field(default=24, ge=0, le=720)
     timezone: Literal["participant"] | TimezoneName = "participant"
+    day_starts_at: str = Field(
+        default="00:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        exclude_if=lambda value: value == "00:00",
+        description="When a day begins, on the wall clock of the zone: 04:00",
+    )
+    required: int = Field(
+        default=1, ge=1, le=1000, exclude_if=lambda value: value == 1, description="Events that a period takes"
+    )
+    on_days: list[Weekday] | None = Field(
+        default=None, min_length=1, max_length=7, exclude_if=_is_none, description="The days that count; others rest"
+    )
     milestones: list[StreakMilestone] = Field(default=[], max_length=100)
     display_order: int = 0
+
+    @model_validator(mode="after")
+    def _calendar_agrees(self) -> Self:
+        if self.on_days is not None and self.period != "daily":
+            raise ValueError("on_days needs period: daily")
+        if self.on_days is not None and len(set(self.on_days)) < len(self.on_days):
+            raise ValueError("on_days names a day twice")
+        if self.period == "hourly" and self.day_starts_at != "00:00":
+            raise ValueError("an hourly streak has no day_starts_at")
+        if self.period == "hourly" and self.grace_period_hours > _MOST_HOURLY_GRACE:
+            raise ValueError(f"an hourly streak needs grace_period_hours of at most {_MOST_HOURLY_GRACE}, such as 0")
+        return self
 
 
 class Tier(_Part):
