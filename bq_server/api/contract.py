@@ -32,6 +32,8 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/gamify/participants/{participant_id}/badges"): "listParticipantBadges",
     ("GET", "/api/v1/gamify/participants/{participant_id}/streaks"): "listParticipantStreaks",
     ("GET", "/api/v1/gamify/participants/{participant_id}/streaks/{code}/calendar"): "getStreakCalendar",
+    ("POST", "/api/v1/gamify/participants/{participant_id}/streaks/{code}/freezes/buy"): "buyFreeze",
+    ("POST", "/api/v1/gamify/participants/{participant_id}/streaks/{code}/freezes/use"): "useFreeze",
     ("GET", "/api/v1/gamify/participants/{participant_id}/tier"): "getParticipantTier",
     ("GET", "/api/v1/gamify/participants/{participant_id}/challenges"): "listParticipantChallenges",
     ("GET", "/api/v1/gamify/challenges"): "listChallenges",

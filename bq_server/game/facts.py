@@ -13,6 +13,8 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 BADGE_AWARDED = "system.badge_awarded"
+FREEZE_BOUGHT = "system.streak_freeze_bought"
+FREEZE_USED = "system.streak_freeze_used"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points one manual award may give (vendor notes, 1.4)."""
@@ -98,7 +100,25 @@ class BadgeAwarded(_Properties):
     metadata: dict[str, Any] = {}
 
 
-SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded
+class FreezeBought(_Properties):
+    """Properties of `system.streak_freeze_bought`. Whether there is room and the balance suffices is asked before."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    price: int = Field(ge=0, le=MAX_MANUAL_POINTS)
+    """In points."""
+
+
+class FreezeUsed(_Properties):
+    """Properties of `system.streak_freeze_used`."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    starts_at: int
+    """When the period that is to be covered begins, in microseconds since the epoch, UTC."""
+
+
+SystemProperties = (
+    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | FreezeBought | FreezeUsed
+)
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
@@ -106,6 +126,8 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     BADGE_AWARDED: BadgeAwarded,
+    FREEZE_BOUGHT: FreezeBought,
+    FREEZE_USED: FreezeUsed,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

@@ -9,6 +9,7 @@ from typing import Literal
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import At
 from bq_server.game.facts import Moment
+from bq_server.game.mechanics.freezes import FrozenRuns
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
@@ -19,7 +20,7 @@ from bq_server.game.state.keys import Cell, Cells
 MAX_PERIODS = 400
 """Most periods of one calendar."""
 
-PeriodStatus = Literal["recorded", "open", "forgiven", "missed", "rest", "none", "upcoming"]
+PeriodStatus = Literal["recorded", "open", "forgiven", "frozen", "missed", "rest", "none", "upcoming"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class StreakPeriodState:
     starts_at: At
     ends_at: At
     status: PeriodStatus
-    """`open` is the one that now is, until it is recorded; `forgiven` was missed without breaking the streak; `none` came
-    before the first record."""
+    """`open` is the one that now is, until it is recorded; `forgiven` was missed without breaking the streak, `frozen` was
+    covered by a freeze; `none` came before the first record."""
     times: int
     """How many events it has that count; no more than it takes."""
 
@@ -73,7 +74,7 @@ def read_calendar(
     zone = rule.zone or zone_at(cells.get(keys.ZONE, ()), Moment(now, FAR_SEQ))
     start, end = _dates(rule, dates, rule.calendar.day_of(now, zone))
     cell = cells.get(rule.cell)
-    runs = Runs.load(cell if cell is not None and cell["rev"] == rule.revision else None)
+    runs = rule.runs(cell if cell is not None and cell["rev"] == rule.revision else None)
     if runs.rows_known:
         runs.recall((int(key.rpartition("/")[2]), row) for key, row in older.items())
     return StreakCalendarState(
@@ -142,6 +143,12 @@ class _Statuses:
         self._now, self._rests = period, rule.calendar.rests(now, zone)
         self._stretches = runs.stretches
         self._links = runs.links()
+        self._last = None if not runs.stretches else runs.stretches[-1][1]
+        self._covered: set[int] = set()
+        if isinstance(runs, FrozenRuns):
+            stand = runs.stand(period - self._rests, reach)
+            self._covered = {*runs.covered(), *(stand.covered if stand is not None else ())}
+            self._last = stand.last if stand is not None else None
         self._reach = reach
 
     def of(self, period: int) -> PeriodStatus:
@@ -149,6 +156,8 @@ class _Statuses:
         newest = begun - 1 if begun else None
         if newest is not None and period <= self._stretches[newest][1]:
             return "recorded"
+        if period in self._covered:
+            return "frozen"
         if period > self._now or (period == self._now and self._rests):
             return "upcoming"
         if period == self._now:
@@ -157,4 +166,4 @@ class _Statuses:
             return "none"
         if newest + 1 < len(self._stretches):
             return "forgiven" if self._links[newest + 1] else "missed"
-        return "forgiven" if self._stretches[newest][1] >= self._reach else "missed"
+        return "forgiven" if self._last is not None and self._last >= self._reach else "missed"

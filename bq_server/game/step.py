@@ -15,6 +15,7 @@ from bq_server.game.facts import (
     TIMEZONE_CHANGED,
     BadgeAwarded,
     Fact,
+    FreezeBought,
     PointsAwarded,
     PointsDeducted,
     TimezoneChanged,
@@ -231,6 +232,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
             match system_properties(fact):
                 case PointsDeducted(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
+                case FreezeBought(price=price) if price:
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(), -price)
                 case PointsAwarded(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), amount)
                 case BadgeAwarded(badge_code=code):

@@ -15,7 +15,7 @@ from bq_server.game.effects import (
     kind_of,
     timed,
 )
-from bq_server.game.facts import TIMEZONE_CHANGED
+from bq_server.game.facts import FREEZE_BOUGHT, FREEZE_USED, TIMEZONE_CHANGED
 from bq_server.processing.rank_changes import RANK_CHANGED, RankChanges
 from bq_server.store import outbox, watched_streaks
 from bq_server.store.batch import Changes
@@ -40,6 +40,9 @@ EventType = Literal[
 EVENT_TYPES: frozenset[EventType] = frozenset(get_args(EventType))
 STREAK_BROKEN: EventType = "streak.broken"
 MESSAGE_DEAD: EventType = "message.dead"
+
+_MOVES_ENDS = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
+"""The types of facts that move when streaks end, without a record."""
 
 _TYPES: dict[int, EventType] = {
     POINTS: "points.changed",
@@ -123,7 +126,7 @@ def _watch_streaks(connection: Any, changes: Changes) -> list[Announcement]:
     """Watch what became of streaks; tells of those that had broken before these facts came."""
     scope, now = changes.scope, changes.now
     broken = watched_streaks.broken_of(connection, scope, changes.counts, now)
-    moved = {each.event.participant_id for each in changes.facts if each.event.fact_type == TIMEZONE_CHANGED}
+    moved = {each.event.participant_id for each in changes.facts if each.event.fact_type in _MOVES_ENDS}
     if moved:
         watched_streaks.forget_when(connection, scope, moved)
     watched_streaks.put(connection, scope, _streaks(changes))

@@ -62,7 +62,7 @@ def resources(
         CatalogResource(database, processing.indexing),
         GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
-        StreaksResource(database, games, clocks),
+        StreaksResource(intake.sync_intake, database, games, parser, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),

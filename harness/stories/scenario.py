@@ -192,6 +192,21 @@ class Take(_Refusable):
     take: Deduction
 
 
+class StreakFreeze(ExpectedPart):
+    """A freeze of a streak."""
+
+    participant: str
+    streak: str
+    action: Literal["buy", "use"]
+    date: str | None = Field(None, description="With use: the period to cover")
+
+
+class Freeze(_Refusable):
+    """Buy a freeze with points, or cover a missed period with one."""
+
+    freeze: StreakFreeze
+
+
 class PutGame(_Refusable):
     """Put another game in force."""
 
@@ -199,7 +214,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Freeze | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -210,6 +225,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "freeze": Freeze,
     "game": PutGame,
     "expect": Expect,
 }
@@ -231,6 +247,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Freeze, Tag("freeze step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

@@ -45,6 +45,16 @@ OTHERS: dict[str, tuple[str, str, str]] = {
         "read",
         "/gamify/participants/u/streaks/s/calendar",
     ),
+    "/gamify/participants/{participant_id}/streaks/{code}/freezes/buy": (
+        "POST",
+        "award",
+        "/gamify/participants/u/streaks/s/freezes/buy",
+    ),
+    "/gamify/participants/{participant_id}/streaks/{code}/freezes/use": (
+        "POST",
+        "ingest",
+        "/gamify/participants/u/streaks/s/freezes/use",
+    ),
     "/gamify/participants/{participant_id}/tier": ("GET", "read", "/gamify/participants/u/tier"),
     "/gamify/participants/{participant_id}/challenges": ("GET", "read", "/gamify/participants/u/challenges"),
     "/gamify/participants/{participant_id}": ("GET", "read", "/gamify/participants/u"),

@@ -149,6 +149,11 @@ def day(at: int, zone: tzinfo) -> date:
     return (EPOCH + timedelta(microseconds=at)).astimezone(zone).date()
 
 
+def wall(at: int, zone: tzinfo) -> datetime:
+    """What the wall clock shows."""
+    return (EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None)
+
+
 def by_hand(story: list[Fact], out: Outcome) -> None:
     for fact in story:
         match fact.fact_type:
@@ -156,6 +161,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.earned += fact.properties["amount"]
             case "system.points_deducted":
                 out.spent += fact.properties["amount"]
+            case "system.streak_freeze_bought":
+                out.spent += fact.properties["price"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
 
@@ -254,12 +261,26 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
     begins = timedelta(hours=int(hours), minutes=int(minutes))
     rest = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"} - set(streak.get("on_days") or WEEK)
     times: dict[int, int] = {}
+    bought: list[int] = []
+    used: set[int] = set()
+    grace = timedelta(hours=streak["grace_period_hours"])
     for fact in story:
-        if streak["timezone"] == "participant" and kind != "hourly" and fact in zones(story):
+        if fact.fact_type.startswith("system.streak_freeze") and fact.seq > applied_seq:
+            if fact.properties["streak_code"] == streak["code"] and "freezes" in streak:
+                shown = wall(fact.occurred_at, zone) - begins
+                alive = oldest_alive(shown, streak_period(shown, kind), kind, rest, grace)
+                savable = next_on(alive, kind, rest)
+                if fact.fact_type.endswith("bought"):
+                    bought.append(savable)
+                else:
+                    number = streak_period(wall(fact.properties["starts_at"], zone) - begins, kind)
+                    number = number if kind != "daily" or on(number, rest) else next_on(number, kind, rest)
+                    used |= {number} if number >= savable else set()
+        elif streak["timezone"] == "participant" and kind != "hourly" and fact in zones(story):
             zone = ZoneInfo(fact.properties["timezone"])
         elif fact in wanted:
             # The wall clock, set back so that days begin at midnight on it.
-            shown = (EPOCH + timedelta(microseconds=fact.occurred_at)).astimezone(zone).replace(tzinfo=None) - begins
+            shown = wall(fact.occurred_at, zone) - begins
             if WEEK[shown.weekday()] in rest:
                 continue
             number = streak_period(shown, kind)
@@ -268,12 +289,13 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
                 records.append((number, shown))
     periods = sorted({each for each, _ in records})
     group = {each: each for each in periods}
-    grace = timedelta(hours=streak["grace_period_hours"])
     for later, shown in records:
         for earlier in periods:
             if earlier < later and shown < end_of_the_next(earlier, kind, rest) + grace:
                 old, new = group[later], group[earlier]
                 group = {each: new if root == old else root for each, root in group.items()}
+    if "freezes" in streak and periods:
+        frozen(streak["freezes"], periods, records, group, bought, used, (kind, rest, grace))
     lengths = [sum(root == each for root in group.values()) for each in set(group.values())]
     if periods:
         longest = max(lengths)
@@ -281,6 +303,68 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
         out.earned += 11 * sum(each["at"] <= longest for each in streak["milestones"])
     elif wanted:
         out.streaks[streak["code"]] = (0, 0)
+
+
+def frozen(
+    freezes: dict[str, Any],
+    periods: list[int],
+    records: list[tuple[int, datetime]],
+    group: dict[int, int],
+    bought: list[int],
+    used: set[int],
+    calendar: tuple[str, set[str], timedelta],
+) -> None:
+    """Join the groups between which freezes cover what was missed."""
+    kind, rest, grace = calendar
+    have, month = 0, month_of(periods[0], kind) - 1
+    waiting = sorted(bought)
+    for earlier, later in zip(periods, periods[1:], strict=False):
+        if group[earlier] == group[later]:
+            continue
+        members = [each for each in periods if each >= later and group[each] == group[later]]
+        reach = min(
+            oldest_alive(shown, number, kind, rest, grace) for number, shown in records if number in members
+        )
+        last, lost = earlier, False
+        while last < reach and not lost:
+            missed = next_on(last, kind, rest)
+            came = [each for each in waiting if each <= missed]
+            waiting = waiting[len(came) :]
+            have += len(came) + freezes.get("monthly", 0) * (month_of(missed, kind) - month)
+            have, month = min(have, freezes["max"]), month_of(missed, kind)
+            if have and (freezes.get("automatic", True) or missed in used):
+                have, last = have - 1, missed
+            else:
+                lost = True
+        if last >= reach:
+            old, new = group[later], group[earlier]
+            group.update({each: new if root == old else root for each, root in group.items()})
+
+
+def oldest_alive(shown: datetime, number: int, kind: str, rest: set[str], grace: timedelta) -> int:
+    """The oldest last period of a streak that isn't lost when the wall clock shows this."""
+    oldest = number
+    while shown < end_of_the_next(oldest - 1, kind, rest) + grace:
+        oldest -= 1
+    while kind == "daily" and not on(oldest, rest):
+        oldest -= 1
+    return oldest
+
+
+def on(number: int, rest: set[str]) -> bool:
+    return WEEK[start_of(number, "daily").weekday()] not in rest
+
+
+def next_on(number: int, kind: str, rest: set[str]) -> int:
+    number += 1
+    while kind == "daily" and not on(number, rest):
+        number += 1
+    return number
+
+
+def month_of(number: int, kind: str) -> int:
+    begins = datetime(2000, 1, 3) + timedelta(hours=number) if kind == "hourly" else start_of(number, kind)
+    return begins.year * 12 + begins.month
 
 
 WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

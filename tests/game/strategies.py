@@ -103,6 +103,12 @@ def streaks(draw: st.DrawFn, code: str) -> dict[str, Any]:
     more: dict[str, Any] = {"required": draw(st.sampled_from([1, 1, 1, 2, 3]))}
     if period != "hourly":
         more["day_starts_at"] = draw(st.sampled_from(["00:00", "00:00", "04:00", "13:30"]))
+    if draw(st.sampled_from([True, False, False])):
+        more["freezes"] = {
+            "monthly": draw(st.sampled_from([0, 1, 2])),
+            "max": draw(st.sampled_from([1, 2, 3])),
+            "automatic": draw(st.sampled_from([True, True, False])),
+        }
     if period == "daily":
         more["on_days"] = draw(st.sampled_from([None, None, ["mon", "tue", "wed", "thu", "fri"], ["sun", "wed"]]))
     return {
@@ -320,6 +326,10 @@ system = st.one_of(
     st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
+    st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
+    st.integers(0, 240).map(
+        lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})
+    ),
 )
 amounts = st.fixed_dictionaries(
     {"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])}, optional={"s": st.sampled_from(["u", "v"])}

@@ -1,15 +1,17 @@
 """Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts came to."""
 
 from datetime import date
-from typing import Literal, Self, get_args
+from datetime import date as Day  # noqa: N812 - a field is called date
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.read_calendar import StreakPeriodState
 from bq_server.game.read_models import (
     BadgeState,
     ChallengeState,
+    FreezesState,
     NextTier,
     PointsState,
     StreakState,
@@ -115,6 +117,36 @@ class CalendarAnswer(BaseModel):
     start: str
     end: str
     periods: list[StreakPeriodState]
+
+
+class FreezeIn(BaseModel):
+    """A freeze to buy; the path says of which streak."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    idempotency_key: str | None = Field(None, min_length=1, max_length=255)
+
+
+class FreezeUseIn(BaseModel):
+    """Which period to cover."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    date: Day | None = Field(
+        None, strict=False, description="A date of it, in the streak's zone. By default the first without which the streak ends."
+    )
+
+
+class FreezeAnswer(BaseModel):
+    """The streak, with the freezes that are left."""
+
+    participant_id: str
+    streak_code: str
+    freezes: FreezesState
+
+
+BUY_FREEZE_BODY: dict[str, Any] = {}
+USE_FREEZE_BODY: dict[str, Any] = {"date": "2026-04-03"}
 
 
 class TierAnswer(BaseModel):

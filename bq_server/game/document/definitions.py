@@ -285,6 +285,15 @@ class Challenge(Definition):
         )
 
 
+class Freezes(_Part):
+    """What covers missed periods of a streak: some every month, others bought, up to the most that one can hold."""
+
+    monthly: int = Field(default=0, ge=0, le=31, description="How many come with each calendar month")
+    max: int = Field(ge=1, le=100, description="How many one can hold")
+    automatic: bool = Field(default=True, description="Whether a missed period takes one of itself")
+    price: int | None = Field(default=None, gt=0, le=1_000_000, description="In points; without it none can be bought")
+
+
 class Streak(Definition):
     """Calendar periods in a row with enough matching events, by default one. Fields of later releases aren't told
     where they say what is so without them: revisions stay.
@@ -309,6 +318,7 @@ class Streak(Definition):
     on_days: list[Weekday] | None = Field(
         default=None, min_length=1, max_length=7, exclude_if=_is_none, description="The days that count; others rest"
     )
+    freezes: Freezes | None = Field(default=None, exclude_if=_is_none)
     milestones: list[StreakMilestone] = Field(default=[], max_length=100)
     display_order: int = 0
 

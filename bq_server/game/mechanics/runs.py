@@ -6,7 +6,7 @@ A streak's runs are what the reaches of its records connect, and more facts only
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from bq_server.game.facts import Moment
 from bq_server.game.state.keys import Cell
@@ -153,7 +153,7 @@ class Runs:
             stretch[1], stretch[2] = last, min(stretch[2], reach)
 
     @classmethod
-    def load(cls, cell: Cell | None) -> "Runs":
+    def load(cls, cell: Cell | None) -> Self:
         """Read what `dump` wrote."""
         if cell is None:
             return cls()

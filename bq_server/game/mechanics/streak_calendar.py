@@ -103,6 +103,11 @@ class StreakCalendar:
             return local_date(period * HOUR, UTC)
         return first_day(self._plain(period), self.period)
 
+    def month_of(self, period: int) -> int:
+        """The month in which a period begins, numbered in a row."""
+        day = self.first_day(period)
+        return day.year * 12 + day.month
+
     def number_of(self, day: date) -> int:
         """The period that holds a date, its first hour if periods are hours; of a day of rest, the next."""
         if self.period is None:

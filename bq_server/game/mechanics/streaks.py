@@ -9,7 +9,18 @@ from bq_server import causes
 from bq_server.game.document.definitions import Streak
 from bq_server.game.effects import MilestoneReached, StreakChanged, Verdict
 from bq_server.game.expressions.conditions import Variables
-from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
+from bq_server.game.facts import (
+    FREEZE_BOUGHT,
+    FREEZE_USED,
+    TIMEZONE_CHANGED,
+    Fact,
+    FreezeBought,
+    FreezeUsed,
+    Moment,
+    system_properties,
+    timezone,
+)
+from bq_server.game.mechanics.freezes import FreezeRules, FrozenRuns
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.rule import (
@@ -33,6 +44,9 @@ from bq_server.game.mechanics.streak_calendar import StreakCalendar, streak_cale
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
+_ABOUT_IT = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
+"""Facts that record nothing."""
+
 
 @dataclass(slots=True)
 class StreakRule(Rule):
@@ -53,6 +67,7 @@ class StreakRule(Rule):
     """None for the participant's own."""
     milestones: tuple[tuple[int, Rewards], ...]
     rewards: Rewards
+    freezes: FreezeRules | None = None
 
     @property
     def cell(self) -> str:
@@ -61,13 +76,26 @@ class StreakRule(Rule):
 
     @property
     def notes_records(self) -> bool:
-        """Whether a matching fact may count for nothing."""
-        return bool(self.calendar.weekdays)
+        """Whether the newest fact it read may not be a record."""
+        return bool(self.calendar.weekdays) or self.freezes is not None
+
+    def runs(self, cell: Cell | None) -> Runs:
+        """What a cell of this definition holds, or none."""
+        if self.freezes is None:
+            return Runs.load(cell)
+        runs = FrozenRuns.load(cell)
+        runs.rules = self.freezes
+        if cell is not None:
+            runs.take(cell)
+        return runs
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """Whether the fact is a record; a change of zone always is."""
         if fact.fact_type == TIMEZONE_CHANGED:
             return (PartReading(0, "matched"),)
+        if fact.fact_type in _ABOUT_IT:
+            own = fact.properties.get("streak_code") == self.code and fact.seq > self.bounds.applied_seq
+            return (PartReading(0, "matched"),) if own else ()
         if not self.bounds.admits(fact.moment):
             return (PartReading(0, "outside_window"),)
         return (self.condition.refusal(0, variables) or PartReading(0, "matched"),)
@@ -90,7 +118,7 @@ class StreakRule(Rule):
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The periods no longer kept, when a record may touch them; all records when a zone changed before some."""
-        runs = Runs.load(cells.get(keys.streak(self.code)))
+        runs = self.runs(cells.get(self.cell))
         if self._recalls(hits, runs):
             return Replay(frozenset(), None, (keys.members(self.key),))
         if runs.newest is None:
@@ -104,11 +132,11 @@ class StreakRule(Rule):
         outcome = RuleOutcome()
         key = keys.streak(self.code)
         old = cells.get(key)
-        known = Runs.load(old)
+        known = self.runs(old)
         recalls = replayed is not None and self._is_own(old) and self._recalls(hits, known)
         anew = replayed is not None and not recalls
         story = merge(replayed.hits, hits) if replayed is not None and anew else hits
-        runs = Runs.load(None if anew else old)
+        runs = self.runs(None if anew else old)
         kept_apart = replayed.cells if replayed is not None else {}
         if recalls:
             runs.recall((int(key.rpartition("/")[2]), row) for key, row in kept_apart.items())
@@ -123,7 +151,10 @@ class StreakRule(Rule):
         verdicts: dict[str, tuple[Verdict, str | None]] = {}
         for fact in records:
             zone = self.zone or zone_at(timeline, fact.moment)
-            verdicts[fact.fact_id] = self._record(runs, fact, zone)
+            if fact.fact_type in _ABOUT_IT:
+                self._take_freeze(runs, fact, zone)
+            else:
+                verdicts[fact.fact_id] = self._record(runs, fact, zone)
             if not recalls:
                 runs.forget()
             if runs.newest is None or fact.moment > runs.newest:
@@ -133,7 +164,7 @@ class StreakRule(Rule):
         outcome.grants = reduced(outcome.grants, self.steps(), due)
         way = runs.current, next((at for at, _ in self.milestones if at > runs.current), None)
         for hit in hits:
-            if hit.fact.fact_type != TIMEZONE_CHANGED:
+            if hit.fact.fact_type not in _ABOUT_IT:
                 reading = hit.readings[0]
                 verdict, message = verdicts.get(hit.fact.fact_id, (reading.verdict, reading.message))
                 outcome.explanations.append(explain(self, hit.fact, 0, verdict, message, way))
@@ -166,14 +197,28 @@ class StreakRule(Rule):
 
     def _forgot(self, hits: Sequence[Hit], runs: Runs) -> bool:
         """Whether a record may touch periods that are not kept in the cell."""
-        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
-        return any(runs.forgets(*self.calendar.place(fact.occurred_at, UTC)) for fact in records)
+        return any(self._touches(runs, hit.fact) for hit in hits if _matched(hit))
+
+    def _touches(self, runs: Runs, fact: Fact) -> bool:
+        if fact.fact_type == TIMEZONE_CHANGED:
+            return False
+        period, reach = self.calendar.place(fact.occurred_at, UTC)
+        if fact.fact_type == FREEZE_BOUGHT:
+            return runs.older is not None and reach <= runs.older[0] + 1
+        if fact.fact_type == FREEZE_USED:
+            named = system_properties(fact)
+            return (
+                runs.older is not None
+                and isinstance(named, FreezeUsed)
+                and self.calendar.place(named.starts_at, UTC)[0] <= runs.older[0] + 1
+            )
+        return runs.forgets(period, reach)
 
     def _uncounted(self, hits: Sequence[Hit], runs: Runs) -> bool:
         """Whether a fact is of a period whose facts are counted no longer, in any zone."""
         if self.required == 1:
             return False
-        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
+        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type not in _ABOUT_IT]
         return any(self.calendar.place(fact.occurred_at, UTC)[0] - 1 <= runs.tally_floor for fact in records)
 
     def _recalls(self, hits: Sequence[Hit], runs: Runs) -> bool:
@@ -188,6 +233,17 @@ class StreakRule(Rule):
     def steps(self) -> list[Step]:
         """Everything there is to reach."""
         return [(str(at), causes.of_streak(self.code, at), rewards) for at, rewards in self.milestones]
+
+    def _take_freeze(self, runs: Runs, fact: Fact, zone: tzinfo) -> None:
+        """Take a freeze bought or used. Neither saves a streak that was lost by then."""
+        savable = self.calendar.place(fact.occurred_at, zone)[1] + 1
+        match system_properties(fact):
+            case FreezeBought() if isinstance(runs, FrozenRuns):
+                runs.buy(savable)
+            case FreezeUsed(starts_at=starts_at) if isinstance(runs, FrozenRuns):
+                period = self.calendar.place(starts_at, zone)[0]
+                if period >= savable:
+                    runs.use(period)
 
     def _record(self, runs: Runs, fact: Fact, zone: tzinfo) -> tuple[Verdict, str | None]:
         """Take a fact into the periods; returns what became of it."""
@@ -231,7 +287,7 @@ def streak_rule(streak: Streak, applied_seq: int) -> StreakRule:
     return StreakRule(
         key=f"streak/{streak.code}",
         code=streak.code,
-        fact_types=fact_types(streak.on) | ({TIMEZONE_CHANGED} if own else set()),
+        fact_types=fact_types(streak.on) | ({TIMEZONE_CHANGED} if own else set()) | _freeze_types(streak),
         bounds=bounds(streak, applied_seq),
         revision=revision(streak, applied_seq, *cosmetic, salt=str([each.at for each in milestones])),
         condition=Condition(streak.when),
@@ -241,8 +297,21 @@ def streak_rule(streak: Streak, applied_seq: int) -> StreakRule:
         zone=UTC if streak.period == "hourly" else None if own else timezone(streak.timezone),
         milestones=tuple((each.at, Rewards.of(each.rewards)) for each in milestones),
         rewards=Rewards.of([reward for each in milestones for reward in each.rewards]),
+        freezes=_freeze_rules(streak),
     )
 
 
+def _freeze_types(streak: Streak) -> frozenset[str]:
+    return frozenset() if streak.freezes is None else frozenset({FREEZE_BOUGHT, FREEZE_USED})
+
+
+def _freeze_rules(streak: Streak) -> FreezeRules | None:
+    freezes = streak.freezes
+    if freezes is None:
+        return None
+    month_of = streak_calendar(streak).month_of
+    return FreezeRules(freezes.monthly, freezes.max, freezes.automatic, freezes.price, month_of)
+
+
 def _matched(hit: Hit) -> bool:
-    return hit.readings[0].verdict == "matched"
+    return bool(hit.readings) and hit.readings[0].verdict == "matched"

@@ -62,6 +62,8 @@ class StreakTrack:
                 moment = [fact.occurred_at, fact.seq]
                 if moment > newest:
                     cell["k"] = moment
+                if "r" in cell and fact.occurred_at > cell["r"]:
+                    cell["r"] = fact.occurred_at
                 return
         hit = (Hit(fact, (PartReading(0, "matched"),)),)
         if rule.late(hit, turn.cells) is not None:
