@@ -20,7 +20,7 @@ def at_noon(bq: Project, day: str) -> None:
 
 def test_a_calendar_shows_the_month(bq: Project) -> None:
     bq.apply(game(freezes={"monthly": 1, "max": 1}))
-    send_sync(bq, [act("2026-04-02T12:00:00Z"), act("2026-04-04T12:00:00Z")])
+    send_sync(bq, [act("ada", "2026-04-02T12:00:00Z"), act("ada", "2026-04-04T12:00:00Z")])
     at_noon(bq, "2026-04-05")
     calendar = bq.participant("ada", "/streaks/daily/calendar")
     assert {name: calendar[name] for name in ("participant_id", "streak_code", "period", "timezone", "required")} == {
@@ -52,7 +52,7 @@ def test_a_calendar_shows_the_month(bq: Project) -> None:
 
 def test_a_calendar_is_refused_with_a_reason(bq: Project) -> None:
     bq.apply(game())
-    send_sync(bq, [act("2026-04-02T12:00:00Z")])
+    send_sync(bq, [act("ada", "2026-04-02T12:00:00Z")])
     path = "/gamify/participants/ada/streaks"
     assert "no streak other" in check(bq.get(f"{path}/other/calendar"), Code.NOT_FOUND)["detail"]
     check(bq.get("/gamify/participants/bob/streaks/daily/calendar"), Code.NOT_FOUND)
@@ -63,7 +63,7 @@ def test_a_calendar_is_refused_with_a_reason(bq: Project) -> None:
 def test_a_freeze_is_bought_once_under_one_key(bq: Project) -> None:
     bq.apply(game(freezes={"max": 2, "price": 30}))
     at_noon(bq, "2026-04-02")
-    send_sync(bq, [act("2026-04-02T11:00:00Z")])
+    send_sync(bq, [act("ada", "2026-04-02T11:00:00Z")])
     bq.post("/gamify/points/award", {"participant_id": "ada", "amount": 100})
     path = "/gamify/participants/ada/streaks/daily/freezes/buy"
     first = bq.request("POST", path, json={}, headers={"Idempotency-Key": "f-1"})
@@ -93,7 +93,7 @@ def test_what_can_not_be_bought_or_used_is_refused(bq: Project) -> None:
             ]
         }
     )
-    send_sync(bq, [act("2026-04-02T11:00:00Z")])
+    send_sync(bq, [act("ada", "2026-04-02T11:00:00Z")])
     path = "/gamify/participants/ada/streaks"
     for code, action, expected in (
         ("none", "buy", Code.FREEZE_UNAVAILABLE),
@@ -114,7 +114,7 @@ def test_what_can_not_be_bought_or_used_is_refused(bq: Project) -> None:
 def test_a_day_is_covered_once(bq: Project) -> None:
     bq.apply(game(grace_period_hours=24, freezes={"monthly": 2, "max": 2, "automatic": False}))
     at_noon(bq, "2026-04-02")
-    send_sync(bq, [act("2026-04-02T11:00:00Z")])
+    send_sync(bq, [act("ada", "2026-04-02T11:00:00Z")])
     at_noon(bq, "2026-04-04")
     path = "/gamify/participants/ada/streaks/daily/freezes/use"
     for _ in range(2):

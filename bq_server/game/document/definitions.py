@@ -65,6 +65,12 @@ def _duration(value: Any) -> Any:
     return value
 
 
+def _pause(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= timedelta(days=366):
+        raise ValueError("must be longer than nothing, and at most P366D")
+    return value
+
+
 def _is_none(value: Any) -> bool:
     return value is None
 
@@ -115,7 +121,7 @@ class Definition(_Part):
 Cooldown = Annotated[
     timedelta,
     BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
-    Field(gt=timedelta(0), le=timedelta(days=366)),
+    AfterValidator(_pause),
 ]
 
 

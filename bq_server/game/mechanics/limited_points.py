@@ -145,7 +145,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return PaidPlace(about, self.quota.period(hit.fact.moment, timeline), int(points))
 
     def cell_of(self, about: str) -> str:
-        """The key of an object's cell: `{"rev", "k", "t"}`, the newest fact that matched and the tally."""
+        """The key of an object's cell: `{"rev", "k", "n"}`, the newest fact that matched and the tally."""
         return keys.limit(self.code) if self.quota.by is None else keys.member(self.key, "0", about)
 
     def needs_past(self, cell: Cell, moment: Moment, period: int) -> bool:
@@ -155,14 +155,14 @@ class LimitedPointsRule(PointsRuleCompiled):
     def taken(self, cell: Cell | None, moment: Moment, period: int, *, counts: bool) -> Cell:
         """An object's cell with a fact that matched."""
         newest = list(moment) if cell is None else max(cell["k"], list(moment))
-        tally = cell["t"] if cell is not None else [None, []]
+        tally = cell["n"] if cell is not None else [None, []]
         if counts:
             tally = self.quota.add(tally, moment.at, period)
-        return {"rev": self.revision, "k": newest, "t": tally}
+        return {"rev": self.revision, "k": newest, "n": tally}
 
     def is_readable(self, cell: Cell) -> bool:
         """Whether a cell says what `taken` writes. May raise `TypeError`, `ValueError` or `LookupError` where not."""
-        last, periods = cell["t"]
+        last, periods = cell["n"]
         counts = [(int(period), int(times)) for period, times in periods]
         return isinstance(cell["rev"], str) and len(Moment(*cell["k"])) == len([last, counts])
 
@@ -200,13 +200,13 @@ class LimitedPointsRule(PointsRuleCompiled):
 
     def _shifts(self, cell: Cell, moment: Moment) -> bool:
         """Whether a fact changes when others count. One within the cooldown after the last that did doesn't."""
-        last = cell["t"][0]
+        last = cell["n"][0]
         if last is None or list(moment) > cell["k"]:
             return False
         return not last < moment.at < last + self.quota.cooldown
 
     def _forgot(self, cell: Cell, period: int) -> bool:
-        periods = cell["t"][1]
+        periods = cell["n"][1]
         return len(periods) == KEPT_PERIODS and period < int(periods[0][0])
 
     def _way(self, place: PaidPlace | None, cells: Cells) -> Way:
@@ -214,7 +214,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         cell = cells.get(self.cell_of(place.about)) if place is not None else None
         if place is None or times is None or cell is None or self._forgot(cell, place.period):
             return None, None
-        return counted(cell["t"], place.period), times
+        return counted(cell["n"], place.period), times
 
     def _step_on(
         self, outcome: RuleOutcome, hits: Sequence[Hit], cells: Cells, timeline: Cell, past: Sequence[Hit]
@@ -238,7 +238,7 @@ class LimitedPointsRule(PointsRuleCompiled):
                 refusal = "limit_reached" if before[self._group(place)] >= (self.quota.times or 0) else None
                 before[self._group(place)] += 1
             elif cell is not None:
-                refusal = self.quota.refusal(cell["t"], moment.at, place.period)
+                refusal = self.quota.refusal(cell["n"], moment.at, place.period)
             changed = self.taken(cell, moment, place.period, counts=refusal is None)
             if changed != cell:
                 outcome.cells[key] = changed
@@ -262,7 +262,7 @@ class LimitedPointsRule(PointsRuleCompiled):
                 continue
             key, moment = self.cell_of(place.about), hit.fact.moment
             cell = new.get(key)
-            refusal = self.quota.refusal(cell["t"] if cell is not None else None, moment.at, place.period)
+            refusal = self.quota.refusal(cell["n"] if cell is not None else None, moment.at, place.period)
             new[key] = self.taken(cell, moment, place.period, counts=refusal is None)
             is_paid = causes.of_points(self.code, hit.fact.fact_id) in paid
             room[self._group(place)] += (refusal is None) - is_paid

@@ -46,7 +46,7 @@ class LimitedPointsTrack:
         period = quota.period(moment, turn.cells.get(keys.ZONE, ()))
         if cell is not None and (cell["rev"] != rule.revision or rule.needs_past(cell, moment, period)):
             raise NotOnTime
-        counts = quota.refusal(cell["t"] if cell is not None else None, moment.at, period) is None
+        counts = quota.refusal(cell["n"] if cell is not None else None, moment.at, period) is None
         cells[key] = changed = rule.taken(cell, moment, period, counts=counts)
         if self.keeps_apart:
             turn.apart_changed[key] = changed
