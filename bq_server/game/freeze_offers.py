@@ -43,7 +43,8 @@ def price_of_freeze(game: CompiledGame, code: str, cells: Cells, now: int) -> in
 def period_to_freeze(game: CompiledGame, code: str, cells: Cells, now: int, wanted: date | int | None = None) -> int:
     """When the period begins that a freeze used now covers: the first without which the streak ends, or one wanted.
 
-    It is named by a date or a moment in it. In microseconds since the epoch. Raises `KeyError` without such a streak, and `FreezeUnavailable`.
+    It is named by a date or a moment in it. In microseconds since the epoch.
+    Raises `KeyError` without such a streak, and `FreezeUnavailable`.
     """
     rule, rules = _rules(game, code)
     if rules.automatic:

@@ -32,8 +32,8 @@ class StreakPeriodState:
     starts_at: At
     ends_at: At
     status: PeriodStatus
-    """`open` is the one that now is, until it is recorded; `forgiven` was missed without breaking the streak, `frozen` was
-    covered by a freeze; `none` came before the first record."""
+    """`open` is the one that now is, until it is recorded; `forgiven` was missed without breaking the streak, `frozen`
+    was covered by a freeze; `none` came before the first record."""
     times: int
     """How many events it has that count; no more than it takes."""
 
@@ -63,7 +63,7 @@ def read_calendar(
     dates: tuple[date | None, date | None],
     now: int,
 ) -> StreakCalendarState:
-    """A streak's periods between two dates, both included: by default this month, of hours today, of longer ones this year.
+    """A streak's periods between two dates, both included: by default this month, of hours today, or this year.
 
     `older` holds the cells of the stretches that its own cell keeps no longer, those under `keys.members`.
     Raises `KeyError` when the game has no such streak, and `TooManyPeriods`.

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -318,13 +319,11 @@ def frozen(
     kind, rest, grace = calendar
     have, month = 0, month_of(periods[0], kind) - 1
     waiting = sorted(bought)
-    for earlier, later in zip(periods, periods[1:], strict=False):
+    for earlier, later in pairwise(periods):
         if group[earlier] == group[later]:
             continue
         members = [each for each in periods if each >= later and group[each] == group[later]]
-        reach = min(
-            oldest_alive(shown, number, kind, rest, grace) for number, shown in records if number in members
-        )
+        reach = min(oldest_alive(shown, number, kind, rest, grace) for number, shown in records if number in members)
         last, lost = earlier, False
         while last < reach and not lost:
             missed = next_on(last, kind, rest)

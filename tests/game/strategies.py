@@ -28,7 +28,9 @@ few = st.sampled_from([1, 1, 2, 0])
 @st.composite
 def limits(draw: st.DrawFn, always: bool = False) -> dict[str, Any]:
     """A limit, a cooldown, both, or as often as not none."""
-    wanted = draw(st.sampled_from([{"limit"}, {"limit"}, {"cooldown"}, {"limit", "cooldown"}, *([] if always else [set()] * 4)]))
+    wanted = draw(
+        st.sampled_from([{"limit"}, {"limit"}, {"cooldown"}, {"limit", "cooldown"}, *([] if always else [set()] * 4)])
+    )
     found: dict[str, Any] = {}
     if "limit" in wanted:
         found["limit"] = {

@@ -1,4 +1,4 @@
-"""Streaks that begin their day late, take several facts, rest on some days or count hours; and what a calendar shows."""
+"""Streaks whose day begins late, that take several facts, rest on some days or count hours; and their calendar."""
 
 from datetime import date
 from typing import Any
@@ -184,9 +184,7 @@ def test_days_that_count_are_numbered_in_a_row(weekdays: tuple[int, ...], ordina
     else:
         assert counted.first_day(number) > day
     following = next(
-        later
-        for later in (date.fromordinal(ordinal + each) for each in range(1, 9))
-        if not counted.rests_on(later)
+        later for later in (date.fromordinal(ordinal + each) for each in range(1, 9)) if not counted.rests_on(later)
     )
     assert counted.number_of(following) == number + (not counted.rests_on(day))
 

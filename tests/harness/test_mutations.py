@@ -33,7 +33,11 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ("rounds_points_up", "stream", ["points/fractions_round_down"]),
     ("forgets_timestamps_in_the_stream", "both", ["promises/late_events"]),
     ("takes_badges_back", "stream", ["badges/late_refund"]),
-    ("ignores_limits", "stream", ["limits/times_a_day", "limits/once_per_object", "limits/cooldown", "limits/objective"]),
+    (
+        "ignores_limits",
+        "stream",
+        ["limits/times_a_day", "limits/once_per_object", "limits/cooldown", "limits/objective"],
+    ),
     ("counts_limits_by_the_days_of_utc", "sync", ["limits/times_a_day"]),
     ("restarts_a_cooldown_with_every_fact", "stream", ["limits/cooldown"]),
 ]

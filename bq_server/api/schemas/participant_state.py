@@ -96,7 +96,9 @@ class StreaksAnswer(BaseModel):
 class CalendarQuery(Query):
     """Between which dates, both included, in the streak's time zone."""
 
-    start: date | None = Field(None, description="By default the first of this month; of hours, today; of longer periods, of this year.")
+    start: date | None = Field(
+        None, description="By default the first of this month; of hours, today; of longer periods, of this year."
+    )
     end: date | None = Field(None, description="By default the end of that month, day or year.")
 
     @model_validator(mode="after")
@@ -133,7 +135,9 @@ class FreezeUseIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     date: Day | None = Field(
-        None, strict=False, description="A date of it, in the streak's zone. By default the first without which the streak ends."
+        None,
+        strict=False,
+        description="A date of it, in the streak's zone. By default the first without which the streak ends.",
     )
 
 

@@ -1,8 +1,8 @@
 """Freezes: what a streak's missed periods may be covered with, so that it doesn't break.
 
-Every month of the calendar brings some, and some are bought, up to the most that one can hold. A missed period takes one of
-those there are by then: of itself, or where its participant said so. What was recorded, bought and said is kept; what
-became of it is computed from that, from the first record on, and so a late fact changes it like any other.
+Every month of the calendar brings some, and some are bought, up to the most that one can hold. A missed period takes
+one of those there are by then: of itself, or where its participant said so. What was recorded, bought and said is kept;
+what became of it is computed from that, from the first record on, and so a late fact changes it like any other.
 """
 
 from bisect import bisect_right, insort
@@ -121,7 +121,7 @@ class FrozenRuns(Runs):
         return Stand(covered[-1] if covered else last, found, tuple(covered))
 
     def have(self, period: int, reach: int) -> int:
-        """How many freezes one has in a period, without those promised to later ones. The first record brings a month's."""
+        """How many freezes one has in a period, but for those promised to later ones. The first record brings some."""
         rules, stand = self._rules, self.stand(period, reach)
         if stand is None:
             return min(len(self.bought), rules.most)
@@ -176,7 +176,7 @@ class FrozenRuns(Runs):
         self.longest = max(self.base_longest, *self.lengths(), 0)
 
     def _story(self) -> list[tuple[bool, list[int], Stock]]:
-        """For each stretch whether it goes on with the one before it, what freezes covered between, and what was left."""
+        """For each stretch whether it goes on with the one before, what freezes covered between, and what was left."""
         reaches = self._reaches()
         last, stock = self.older[0] if self.older is not None else None, self.base
         found = []

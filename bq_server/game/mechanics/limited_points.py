@@ -11,7 +11,7 @@ cooldown, a late fact may change which of all later ones count, and so asks for 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bq_server import causes
@@ -72,7 +72,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return (PartReading(0, "matched", worth or 0),)
 
     def worth(self, variables: Variables) -> str | ExpressionFailure | None:
-        """The object that a fact within the bounds is about, and its points; none when it doesn't match, or has none."""
+        """The object that a fact within the bounds is about, and its points; none when it isn't worth any."""
         points = self.points(variables)
         if not points or isinstance(points, ExpressionFailure):
             return points or None
@@ -100,7 +100,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return Replay(self.fact_types - {TIMEZONE_CHANGED}, self.bounds.starts_at, own, ledger=True)
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """All facts, where one changes which others count; those of a period that is kept no longer, where one is of it."""
+        """All facts, where one changes which others count; those of a period kept no longer, where one is of it."""
         timeline = cells.get(keys.ZONE, ())
         zones = [hit for hit in hits if hit.fact.fact_type == TIMEZONE_CHANGED]
         if zones and self._moves(zones, len(hits) > len(zones), cells):

@@ -80,7 +80,7 @@ class Quota:
     def add(self, tally: Tally | None, at: int, period: int) -> Tally:
         """The tally with a fact that counts. The one given is not changed."""
         last, periods = tally if tally is not None else (None, ())
-        found = {each: times for each, times in periods}
+        found = dict(periods)
         found[period] = found.get(period, 0) + 1
         kept = [list(each) for each in sorted(found.items())[-KEPT_PERIODS:]]
         return [max(at, last or at) if self.cooldown else None, kept]

@@ -67,7 +67,9 @@ class PointsRuleCompiled(Rule):
 
     def whole(self) -> Replay:
         """All its facts, which of them were paid, and what is left of a limit that it had."""
-        return Replay(self.fact_types, self.bounds.starts_at, (keys.limit(self.code), keys.members(self.key)), ledger=True)
+        return Replay(
+            self.fact_types, self.bounds.starts_at, (keys.limit(self.code), keys.members(self.key)), ledger=True
+        )
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
         """Pay the facts that match, but those already paid."""

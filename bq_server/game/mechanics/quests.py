@@ -10,7 +10,7 @@ from typing import Any, Self, assert_never
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
-from bq_server.game.mechanics.limits import LimitedMeasure, Quota, Tally, place_of
+from bq_server.game.mechanics.limits import Quota, Tally, place_of
 from bq_server.game.mechanics.measures import Amount, Measure
 from bq_server.game.state.keys import Cell
 
@@ -127,7 +127,9 @@ class Progress:
         """Another one that says the same."""
         seen = [list(each) if isinstance(each, list) else each for each in self.seen]
         tallies = {part: dict(each) for part, each in self.tallies.items()}
-        return type(self)(list(self.values), list(self.done), dict(self.marks), seen, self.at, dict(self.highs), tallies)
+        return type(self)(
+            list(self.values), list(self.done), dict(self.marks), seen, self.at, dict(self.highs), tallies
+        )
 
     def dump(self) -> Cell:
         """As JSON."""

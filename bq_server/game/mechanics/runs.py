@@ -40,7 +40,7 @@ class Runs:
         """
         if steady and self.has(period):
             return reach
-        counts = dict(self.tallies.get(period, ()))
+        counts = {each: times for each, times in self.tallies.get(period, ())}  # noqa: C416 - of lists
         counts[reach] = counts.get(reach, 0) + 1
         kept: list[list[int]] = []
         room = required

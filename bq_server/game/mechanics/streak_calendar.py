@@ -135,10 +135,10 @@ class StreakCalendar:
         return week * 7 + self.weekdays[index] + 1
 
     def _midnight(self, period: int, zone: tzinfo) -> int:
-        return period_start(self._plain(period), self.period, zone)
+        return period_start(self._plain(period), self.period or "daily", zone)
 
     def _midnight_after(self, period: int, zone: tzinfo) -> int:
-        return period_start(self._plain(period) + 1, self.period, zone)
+        return period_start(self._plain(period) + 1, self.period or "daily", zone)
 
     def _is_skipped(self, period: int, zone: tzinfo) -> bool:
         return self.period == "daily" and is_skipped(self._plain(period), self.period, zone)
