@@ -46,7 +46,7 @@ def test_a_calendar_shows_the_month(bq: Project) -> None:
         "open",
         "upcoming",
     ]
-    two = bq.participant("ada", "/streaks/daily/calendar?start=2026-04-03&end=2026-04-04")
+    two = bq.participant("ada", "/streaks/daily/calendar", start="2026-04-03", end="2026-04-04")
     assert [each["date"] for each in two["periods"]] == ["2026-04-03", "2026-04-04"]
 
 
@@ -56,8 +56,13 @@ def test_a_calendar_is_refused_with_a_reason(bq: Project) -> None:
     path = "/gamify/participants/ada/streaks"
     assert "no streak other" in check(bq.get(f"{path}/other/calendar"), Code.NOT_FOUND)["detail"]
     check(bq.get("/gamify/participants/bob/streaks/daily/calendar"), Code.NOT_FOUND)
-    for query in ("start=2026-04-31", "start=2026-04-02&end=2026-04-01", "month=4", "start=2024-01-01&end=2026-04-01"):
-        check(bq.get(f"{path}/daily/calendar?{query}"), Code.VALIDATION_FAILED)
+    for query in (
+        {"start": "2026-04-31"},
+        {"start": "2026-04-02", "end": "2026-04-01"},
+        {"start": "2024-01-01", "end": "2026-04-01"},
+        {"month": "4"},
+    ):
+        check(bq.get(f"{path}/daily/calendar", **query), Code.VALIDATION_FAILED)
 
 
 def test_a_freeze_is_bought_once_under_one_key(bq: Project) -> None:

@@ -2,9 +2,9 @@
 
 from datetime import date
 from datetime import date as Day  # noqa: N812 - a field is called date
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.read_calendar import StreakPeriodState
@@ -101,11 +101,13 @@ class CalendarQuery(Query):
     )
     end: date | None = Field(None, description="By default the end of that month, day or year.")
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.start is not None and self.end is not None and self.start > self.end:
-            raise ValueError("start must not be after end")
-        return self
+    @field_validator("end")
+    @classmethod
+    def _after_the_start(cls, value: date | None, info: ValidationInfo) -> date | None:
+        start = info.data.get("start")
+        if value is not None and start is not None and value < start:
+            raise ValueError("must not be before start")
+        return value
 
 
 class CalendarAnswer(BaseModel):
