@@ -15,6 +15,7 @@ POINTS_DEDUCTED = "system.points_deducted"
 BADGE_AWARDED = "system.badge_awarded"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
+FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points one manual award may give (vendor notes, 1.4)."""
@@ -42,6 +43,9 @@ class Fact:
     properties: Mapping[str, Any]
     occurred_at: int
     received_at: int
+    idempotency_key: str | None = None
+    voids: str | None = None
+    """The idempotency key of the fact that a client's event voids; see `bq_server.game.voids`."""
 
     @property
     def moment(self) -> Moment:
@@ -116,8 +120,22 @@ class FreezeUsed(_Properties):
     """When the period that is to be covered begins, in microseconds since the epoch, UTC."""
 
 
+class FactVoided(_Properties):
+    """Properties of `system.fact_voided`: which fact counts as if it had never been."""
+
+    fact_id: str = Field(min_length=1, max_length=100)
+    reason: str | None = Field(default=None, max_length=500)
+
+
 SystemProperties = (
-    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | FreezeBought | FreezeUsed
+    ChallengeEnrolled
+    | TimezoneChanged
+    | PointsAwarded
+    | PointsDeducted
+    | BadgeAwarded
+    | FreezeBought
+    | FreezeUsed
+    | FactVoided
 )
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
@@ -128,6 +146,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     BADGE_AWARDED: BadgeAwarded,
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,
+    FACT_VOIDED: FactVoided,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

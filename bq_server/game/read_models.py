@@ -29,11 +29,13 @@ FAR_SEQ = 2**63
 
 @dataclass(frozen=True, slots=True)
 class PointsState:
-    """Three figures of the ledger; `total_earned` never falls."""
+    """The figures of the ledger; `total_earned` falls by nothing but what voids take back."""
 
     balance: int
     total_earned: int
     total_spent: int
+    owed: int
+    """What voids took back beyond the balance; later points go towards it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +176,11 @@ def state_keys(game: CompiledGame) -> list[str]:
     ]
 
 
-def read_points(cells: Cells) -> PointsState:
+def read_points(game: CompiledGame, cells: Cells) -> PointsState:
     """The points balance and totals."""
     points = cells.get(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0}
-    return PointsState(points["balance"], points["earned"], points["spent"])
+    owed = max(-points["balance"], 0) if game.game.overdraft == "owed" else 0
+    return PointsState(points["balance"] + owed, points["earned"], points["spent"], owed)
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
@@ -263,7 +266,7 @@ def read_streaks(game: CompiledGame, cells: Cells, now: int) -> list[StreakState
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     """The tier held, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
-    earned = read_points(cells).total_earned
+    earned = read_points(game, cells).total_earned
     defined = {tier.code: tier for tier in tiers}
     history = [
         TierHeld(
@@ -332,6 +335,8 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
         if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
             continue
         runs = rule.runs(cell)
+        if runs.newest is None:
+            continue
         zone = rule.zone or zone_here
         calendar = rule.calendar
         period, reach = calendar.place(now, zone)

@@ -95,6 +95,18 @@ def test_buying_takes_points() -> None:
     assert story.differences() == []
 
 
+def test_a_void_takes_a_freeze_back_and_gives_its_points_back() -> None:
+    story = Story(game(max=1, price=20))
+    story.send("system.points_awarded", "2026-04-01", {"amount": 50})
+    records(story, "04-01")
+    story.send("system.streak_freeze_bought", "2026-04-01T13:00:00", {"streak_code": "s", "price": 20})
+    records(story, "04-03")
+    assert (standing(story, "04-03")[0], story.points()) == (2, 30)
+    story.send("system.fact_voided", "2026-04-03T13:00:00", {"fact_id": "f3"})
+    assert (standing(story, "04-03")[0], story.points()) == (1, 50)
+    assert story.differences() == []
+
+
 def test_a_late_record_leaves_the_freeze_for_another_day() -> None:
     story = Story(game(monthly=1, max=1))
     records(story, "04-01", "04-03", "04-05")

@@ -192,6 +192,20 @@ def test_a_wider_limit_pays_what_finds_room_now_and_a_narrower_one_takes_nothing
     assert story.differences() == []
 
 
+@pytest.mark.parametrize("rule", [READER, READER.replace("times: 3", "times: 3, by: properties.article")])
+def test_a_void_makes_room_for_one_that_found_none(rule: str) -> None:
+    story = Story(rule)
+    for hour in (9, 10, 11, 12, 13):
+        story.send("read", f"2026-04-01T{hour:02}:00:00", {"article": 1})
+    story.send("system.fact_voided", "2026-04-02", {"fact_id": "f2"})
+    assert story.points() == 30
+    entries = [(entry.cause, entry.amount) for entry in story.memory.ledger("ada")][3:]
+    assert sorted(entries) == [("points:read:f4", 10), ("void:points:read:f2:f6", -10)]
+    story.send("read", "2026-04-01T14:00:00", {"article": 1})
+    assert story.points() == 30
+    assert story.differences() == []
+
+
 # Badges and objectives
 
 

@@ -142,12 +142,18 @@ class StreaksResource:
             return await view_of_participant(connection, call, self._games)
 
     async def _record(
-        self, call: Call, fact_type: str, properties: dict[str, Any], key: str | None, guard: Guard, *notes: Note
+        self,
+        call: Call,
+        fact_type: str,
+        properties: dict[str, Any],
+        key: str | None,
+        guard: Guard,
+        note: Note | None = None,
     ) -> RecordedFact:
         participant_id = call.parameter("participant_id")
         event = self._parser.drafter.draft_system(call.scope, fact_type, participant_id, properties, key)
         try:
-            result = await self._intake.record_guarded(event, guard, *notes)
+            result = await self._intake.record_guarded(event, guard, note=note)
         except FreezeUnavailable as error:
             raise _unavailable(error) from None
         if isinstance(result, NotAccepted):

@@ -1,11 +1,12 @@
 """Badges: earned by criteria, given by a reward or by hand, never taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
 from bq_server.game.document.definitions import Badge, Criteria
+from bq_server.game.facts import Fact
 from bq_server.game.mechanics.limits import measure_of, quotas_of, zone_types
 from bq_server.game.mechanics.measures import Hit
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
@@ -26,11 +27,15 @@ class BadgeRule(QuestRule):
         before: QuestState,
         standing: QuestState,
         given: dict[str, Any],  # noqa: ARG002 - the badge itself says that it was given
+        by: Fact | None,
     ) -> None:
         reached = standing.progress.marks.get(COMPLETE)
         if reached is not None and (not before.progress.complete or story is not batch):
-            fact = trigger(reached, story, batch)
+            fact = trigger(reached, story, batch, by)
             outcome.grants.append(Grant(fact, reached.at, causes.of_criteria(self.key), self.rewards))
+
+    def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [] if standing.progress.complete else [(COMPLETE, causes.of_criteria(self.key))]
 
 
 def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
@@ -47,4 +52,5 @@ def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
         fact_types=measure.fact_types | zone_types(quotas),
         rewards=Rewards(badges=(badge.code,)),
         ordered=bool(quotas),
+        revocable=badge.revocable,
     )

@@ -57,6 +57,11 @@ class LimitedPointsRule(PointsRuleCompiled):
     quota: Quota
     revision: str
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """One fact less makes room for another."""
+        return False
+
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """How many points the fact is worth, and which object it is about: `<object>/<points>`."""
         if fact.fact_type == TIMEZONE_CHANGED:
