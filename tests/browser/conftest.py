@@ -8,8 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
+from bq_server.events import Event, Scope
 from tests.support.process import ServerProcess, run, until
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,17 @@ def play(server: ServerProcess, key: str) -> None:
         assert client.post("/ingest/events/sync", json=event).status_code == 200
         named = {"participant_id": HOSTILE, "display_name": HOSTILE, "attributes": {HOSTILE: HOSTILE}}
         assert client.post("/gamify/participants", json=named).status_code == 201
+
+
+def give_up(server: ServerProcess, participant_id: str, event_name: str, reason: str) -> str:
+    """A dead letter of an accepted event, as the consumer leaves one."""
+    with redis.Redis(unix_socket_path=str(server.data_dir / "stream" / "valkey.sock")) as stream:
+        message_id = f"1700000000000-{stream.hlen('bq:dead')}"
+        properties = json.dumps({"amount": 40, "note": HOSTILE})
+        accepted = Event(f"evt_of_{message_id}", Scope("default", "test"), event_name, participant_id, properties, 1, 1)
+        letter = {"reason": reason, "died_at": 1_700_000_000_000_000, "payload": accepted.to_payload().hex()}
+        stream.hset("bq:dead", message_id, json.dumps(letter))
+    return message_id
 
 
 @pytest.fixture(scope="session")

@@ -52,5 +52,5 @@ def test_start_open_send_see_why(data_dir: Path, tmp_path: Path, opened: Opened)
         expect(page.get_by_text("+40")).to_have_count(1)
 
         visit(page, "#/game/catalogue", "Game")
-        expect(page.get_by_role("heading", name="purchase_completed")).to_be_visible()
+        expect(page.get_by_role("rowheader", name="purchase_completed")).to_be_visible()
         assert server.stop() == 0

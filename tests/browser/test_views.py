@@ -1,6 +1,7 @@
 """Each view in both themes and two widths: a picture, nothing wider than the window, and no finding of axe."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,8 +9,10 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PICTURES, ROOT, SECONDS, sign_in, visit
+from tests.browser.conftest import PICTURES, ROOT, SECONDS, create_key, give_up, play, sign_in, visit
+from tests.browser.test_safety import write
 from tests.support.process import ServerProcess
+from tests.support.receiver import receiving
 
 AXE = ROOT / "clients" / "console" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
@@ -39,11 +42,26 @@ VIEWS = [
     View("leaderboards", "#/game/leaderboards", "Game", "Globetrotters"),
     View("catalogue", "#/game/catalogue", "Game", "store_visited"),
     View("sandbox", "#/sandbox", "Sandbox", "Real clock"),
-    View("keys", "#/operation/keys", "Operation", "first key"),
-    View("dead-letters", "#/operation/dead-letters", "Operation", "No dead letters"),
-    View("audit-log", "#/operation/audit-log", "Operation", "game applied"),
-    View("webhooks", "#/operation/webhooks", "Operation", "http://127.0.0.1:9/hooks"),
+    View("keys", "#/operation/keys", "Operations", "first key"),
+    View("dead-letters", "#/operation/dead-letters", "Operations", "division by zero"),
+    View("audit-log", "#/operation/audit-log", "Operations", "game applied"),
+    View("webhooks", "#/operation/webhooks", "Operations", "Orders and badges of the shop"),
+    View("deliveries", "#/operation/webhooks", "Operations", "Orders and badges of the shop"),
 ]
+"""Of an environment in which things happened, and some went wrong."""
+
+BEGINNINGS = [
+    View("empty-now", "#/now", "Now", "No events yet"),
+    View("empty-participants", "#/participants", "Participants", "No participants yet"),
+    View("nobody", "#/participants/nobody", "nobody", "nobody"),
+    View("empty-game", "#/game/document", "Game", "No game yet"),
+    View("empty-leaderboards", "#/game/leaderboards", "Game", "no leaderboards"),
+    View("empty-catalogue", "#/game/catalogue", "Game", "No events yet"),
+    View("empty-sandbox", "#/sandbox", "Sandbox", "Send an event"),
+    View("empty-dead-letters", "#/operation/dead-letters", "Operations", "No dead letters"),
+    View("empty-webhooks", "#/operation/webhooks", "Operations", "No endpoints"),
+]
+"""Of an environment that nobody used."""
 
 
 def findings(page: Page) -> list[str]:
@@ -77,17 +95,46 @@ def prepare(page: Page, name: str) -> None:
         expect(page.get_by_role("textbox", name="Game document (YAML)")).to_be_visible()
         page.get_by_role("button", name="Plan").click()
         expect(page.get_by_text("No definition changes.")).to_be_visible()
+        expect(page.get_by_text("Such as")).to_be_visible()
+    if name == "deliveries":
+        page.get_by_role("link", name="Deliveries").click()
+        expect(page.get_by_text("Delivered", exact=True).last).to_be_visible()
+        expect(page.get_by_text("500", exact=True).first).to_be_visible()
+    if name == "catalogue":
+        expect(page.get_by_text("Likely a typo of")).to_be_visible()
 
 
 @pytest.fixture(scope="module")
-def shown(played: ServerProcess) -> ServerProcess:
-    """The server with an endpoint for webhooks, so that there is something to see."""
-    with played.client() as client:
-        made = client.post(
-            "/webhooks/endpoints", json={"url": "http://127.0.0.1:9/hooks", "event_types": ["badge.awarded"]}
-        )
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with something to see in every view, of what goes wrong too."""
+    with receiving() as receiver, ServerProcess(tmp_path_factory.mktemp("shown") / "data") as server:
+        receiver.reply = lambda request: (500 if request.body["type"] == "tier.changed" else 200, {})
+        receiver.text = "<html><body><h1>It works!</h1></body></html>"
+        endpoint = {
+            "url": receiver.url,
+            "event_types": ["badge.awarded", "points.changed", "tier.changed"],
+            "description": "Orders and badges of the shop",
+        }
+        made = server.request("POST", "/webhooks/endpoints", json=endpoint)
         assert made.status_code == 201, made.text
-    return played
+        play(server, server.key)
+        with server.client() as client:
+            for event_name in ("purchase_complete", "review_written"):  # a typo, and a review without its text
+                sent = client.post("/ingest/events", json={"event_name": event_name, "participant_id": "ada"})
+                assert sent.status_code == 202, sent.text
+            client.post("/ingest/events", json={"event_name": "purchase_completed"})
+            assert client.post("/sandbox/drain", json={"webhooks": True}).status_code == 200
+        give_up(server, "ada", "purchase_completed", "it failed by itself 3 times: ZeroDivisionError('division by zero')")
+        yield server
+        assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def unused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server nobody used."""
+    with ServerProcess(tmp_path_factory.mktemp("unused") / "data") as server:
+        yield server
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -106,6 +153,50 @@ def test_every_view(shown: ServerProcess, chromium: Browser, width: int, theme: 
             expect(page.get_by_role("main").get_by_text(view.shown).first).to_be_visible()
             prepare(page, view.name)
             look(page, view.name, width, theme)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_beginning(
+    unused: ServerProcess, chromium: Browser, width: int, theme: Literal["light", "dark"]
+) -> None:
+    size: Any = {"width": width, "height": WIDTHS[width]}
+    with chromium.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce") as context:
+        context.set_default_timeout(SECONDS * 1000)
+        page = context.new_page()
+        page.goto(f"{unused.url}/console")
+        page.get_by_label("API key").fill("bq_test_of_another_server")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        look(page, "sign-in-refused", width, theme)
+        sign_in(page, unused.key)
+        for view in BEGINNINGS:
+            visit(page, view.where, view.heading)
+            expect(page.get_by_role("main").get_by_text(view.shown).first).to_be_visible()
+            look(page, view.name, width, theme)
+        page.get_by_role("link", name="Game").click()
+        write(page, "badges:\n  - code: first\n    name: First\n    rarity: shiny\n    criteria: {on: login}\n")
+        expect(page.get_by_role("region", name="problem")).to_be_visible()
+        look(page, "game-problems", width, theme)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_question_of_a_live_environment(
+    unused: ServerProcess, chromium: Browser, width: int, theme: Literal["light", "dark"]
+) -> None:
+    size: Any = {"width": width, "height": WIDTHS[width]}
+    with chromium.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce") as context:
+        context.set_default_timeout(SECONDS * 1000)
+        page = context.new_page()
+        page.goto(f"{unused.url}/console")
+        sign_in(page, create_key(unused, "live", "admin"))
+        visit(page, "#/game/document", "Game")
+        write(page, "points:\n  - {code: spend, on: purchase_completed, award: 1}\n")
+        page.get_by_role("button", name="Plan").click()
+        page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        look(page, "live-question", width, theme)
 
 
 def test_there_is_a_picture_for_the_documentation() -> None:

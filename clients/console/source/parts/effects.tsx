@@ -34,7 +34,7 @@ export function told(effect: Effect): Told {
     case "streak":
       return { kind: "progress", text: `Streak ${spaced(text(effect.code))} ${count(effect.current)}` };
     case "enrolment":
-      return { kind: "progress", text: `Takes part in ${spaced(text(effect.challenge))}` };
+      return { kind: "progress", text: `Enrolled in ${spaced(text(effect.challenge))}` };
     default:
       return { kind: "progress", text: text(effect.type) };
   }
@@ -44,7 +44,7 @@ const ORDER = ["gain", "loss", "award", "progress"];
 
 /** The effects of a fact; what is won comes first. */
 export function Effects({ effects }: { effects: Effect[] }) {
-  if (effects.length === 0) return <p class="soft nothing">Nothing came of it.</p>;
+  if (effects.length === 0) return <p class="soft nothing">No effects</p>;
   const scores = effects.filter((each) => each.type === "leaderboard");
   const lines = effects.filter((each) => each.type !== "leaderboard").map(told).sort((one, other) => ORDER.indexOf(one.kind) - ORDER.indexOf(other.kind));
   return (
