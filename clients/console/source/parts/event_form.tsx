@@ -62,13 +62,13 @@ export function EventForm({ participant, from, busy, verb, onSend }: Props) {
       <div class="fields">
         <label class="field">
           <span>Event name</span>
-          <input value={name} list={list} required maxLength={255} onInput={(event) => setName(event.currentTarget.value)} autocomplete="off" autocapitalize="off" spellcheck={false} />
+          <input value={name} list={list} placeholder="purchase_completed" required maxLength={255} onInput={(event) => setName(event.currentTarget.value)} autocomplete="off" autocapitalize="off" spellcheck={false} />
           <datalist id={list}>{catalogue.value?.events.map((each) => <option key={each.event_name} value={each.event_name} />)}</datalist>
         </label>
         {participant === undefined && (
           <label class="field">
             <span>Participant</span>
-            <input value={about} required maxLength={255} onInput={(event) => setAbout(event.currentTarget.value)} autocomplete="off" autocapitalize="off" spellcheck={false} />
+            <input value={about} placeholder="ada" required maxLength={255} onInput={(event) => setAbout(event.currentTarget.value)} autocomplete="off" autocapitalize="off" spellcheck={false} />
           </label>
         )}
         <label class="field">
