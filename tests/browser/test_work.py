@@ -138,7 +138,7 @@ def test_webhooks_and_their_deliveries(page: Page) -> None:
 
 def test_each_try_of_a_delivery_is_shown_and_it_is_sent_again(page: Page, fresh: ServerProcess) -> None:
     with receiving() as receiver:
-        receiver.text = "thank you"
+        receiver.reply, receiver.text = lambda _: (200, {}), "thank you"
         made = fresh.request(
             "POST", "/webhooks/endpoints", json={"url": receiver.url, "event_types": ["points.changed"]}
         ).json()
@@ -193,7 +193,7 @@ def test_the_audit_log_is_narrowed(page: Page, fresh: ServerProcess) -> None:
 
 def test_a_draft_outlives_a_look_at_another_view(page: Page) -> None:
     visit(page, "#/game/document", "Game")
-    write(page, "badges:\n  - {code: kept, name: Kept, criteria: {on: login}}\n")
+    write(page, "badges:\n  - {code: kept, name: Kept, criteria: {on: login, target: 1}}\n")
     expect(page.get_by_text("Edited, not applied")).to_be_visible()
     visit(page, "#/participants", "Participants")
     visit(page, "#/game/document", "Game")
@@ -206,12 +206,12 @@ def test_a_draft_outlives_a_look_at_another_view(page: Page) -> None:
 def test_what_is_applied_is_what_was_agreed_to(page: Page, fresh: ServerProcess) -> None:
     """Somebody else applies a game while the plan is looked at."""
     visit(page, "#/game/document", "Game")
-    write(page, "badges:\n  - {code: mine, name: Mine, criteria: {on: login}}\n")
+    write(page, "badges:\n  - {code: mine, name: Mine, criteria: {on: login, target: 1}}\n")
     page.get_by_role("button", name="Plan").click()
     plan = page.get_by_role("region", name="What would change")
     expect(plan).to_contain_text("badge/mine")
-    theirs = "badges:\n  - {code: theirs, name: Theirs, criteria: {on: login}}\n"
-    version = fresh.request("PUT", "/gamify/admin/game", content=theirs).json()["version"]
+    theirs = {"badges": [{"code": "theirs", "name": "Theirs", "criteria": {"on": "login", "target": 1}}]}
+    version = fresh.request("PUT", "/gamify/admin/game", json=theirs).json()["version"]
     expect(page.get_by_text(f"Version {version} was applied meanwhile")).to_be_visible()
     plan.get_by_role("button", name="Apply").click()
     if page.get_by_role("dialog").is_visible():
@@ -229,7 +229,7 @@ def test_an_event_that_was_is_rehearsed_again(page: Page, fresh: ServerProcess) 
     visit(page, "#/participants/uma/timeline", "uma")
     page.get_by_text("Details").click()
     expect(page.get_by_text('"fact_type": "custom.order_paid"')).to_be_visible()
-    page.get_by_role("link", name="Rehearse order_paid again").click()
+    page.get_by_role("link", name="Why? order_paid").click()
     expect(page.get_by_label("Event name")).to_have_value("order_paid")
     expect(page.get_by_label("Properties")).to_have_value(re.compile('"amount": 12'))
     page.get_by_role("button", name="Rehearse").click()

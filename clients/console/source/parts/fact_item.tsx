@@ -23,7 +23,7 @@ export function FactItem({ fact, who, mayRehearse }: Props) {
       {Object.keys(fact.properties).length > 0 && <p class="properties mono"><bdi>{compact(fact.properties)}</bdi></p>}
       <Effects effects={fact.effects} />
       {fact.warnings.map((each) => <p key={each.code + each.detail} class="notice warn">{each.detail}</p>)}
-      <Raw value={fact} aside={mayRehearse && <a href={link("participants", fact.participant_id, "why", fact.fact_id)} aria-label={`Rehearse ${fact.event_name} again`}>Why?</a>} />
+      <Raw value={fact} aside={mayRehearse && <a href={link("participants", fact.participant_id, "why", fact.fact_id)} aria-label={`Why? ${fact.event_name}`}>Why?</a>} />
     </li>
   );
 }

@@ -74,10 +74,15 @@ export class Boundary extends Component<BoundaryProps, { at: string; error: Erro
   }
 }
 
-/** What was done. Where the button that did it is gone, the focus comes here, and isn't lost. */
+/** What was done. Once the button that did it is gone, the focus comes here, and isn't lost. */
 export function Good({ children }: { children: ComponentChildren }) {
   const place = useRef<HTMLParagraphElement>(null);
-  useEffect(() => { if (document.activeElement === document.body) place.current?.focus(); }, []);
+  const given = useRef(false);
+  useEffect(() => {
+    if (given.current || document.activeElement !== document.body) return;
+    given.current = true;
+    place.current?.focus({ preventScroll: true });
+  });
   return <p ref={place} class="notice good" role="status" tabIndex={-1}>{children}</p>;
 }
 

@@ -54,7 +54,7 @@ function SendCard() {
               <h3 class="event"><bdi>{event.event_name}</bdi> <span class="soft">by</span> <a href={link("participants", event.participant_id)}><bdi>{event.participant_id}</bdi></a></h3>
               <Effects effects={answer.effects} />
               {answer.warnings?.map((each) => <p key={each.code + each.detail} class="notice warn">{each.detail}</p>)}
-              <Raw value={answer} aside={<a href={link("participants", event.participant_id, "why", answer.fact_id)} aria-label={`Why ${event.event_name} had these effects`}>Why?</a>} />
+              <Raw value={answer} aside={<a href={link("participants", event.participant_id, "why", answer.fact_id)} aria-label={`Why? ${event.event_name}`}>Why?</a>} />
             </li>
           ))}
         </ol>

@@ -5,7 +5,7 @@ import type { Endpoint } from "../answers";
 import { askFor, type Change, type Consent } from "../consent";
 import { counted } from "../format";
 import { useAction, useLoad } from "../hooks";
-import { Card, Chip, Copyable, Empty, Good, Loading, Trouble, When } from "../parts/ui";
+import { Card, Chip, Copyable, Good, Loading, Trouble, When } from "../parts/ui";
 import { link } from "../route";
 
 export const ENDPOINTS = "/api/v1/webhooks/endpoints";
