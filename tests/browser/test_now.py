@@ -21,7 +21,7 @@ def test_an_event_is_seen_when_it_comes_in_and_what_it_caused(played: ServerProc
     expect(item).to_contain_text("+15 points")
     expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     expect(page.get_by_text("Running", exact=True)).to_be_visible()
-    expect(page.get_by_role("img", name="Events and facts a second")).to_be_visible()
+    expect(page.get_by_role("img", name="Throughput")).to_be_visible()
 
     page.get_by_label("Only participant").fill("feed_two")
     expect(item).to_be_hidden()
@@ -45,10 +45,10 @@ def test_a_hostile_event_is_only_a_text_there_too(played: ServerProcess, opened:
 def test_a_chart_is_read_with_the_arrow_keys(played: ServerProcess, opened: Opened) -> None:
     page = opened(played, played.key)
     visit(page, "#/now", "Now")
-    chart = page.get_by_role("img", name="Events and facts a second")
+    chart = page.get_by_role("img", name="Throughput")
     chart.focus()
     page.keyboard.press("Home")
-    figure = page.locator("figure").filter(has_text="Events and facts a second")
+    figure = page.locator("figure").filter(has_text="Throughput")
     expect(figure.locator("figcaption .soft")).not_to_have_text("now")
 
 
@@ -71,5 +71,5 @@ def test_what_was_refused_is_drawn_by_its_code(played: ServerProcess, opened: Op
         assert played.request("POST", "/ingest/events", json={"event_name": "e"}).status_code == 422
     page = opened(played, played.key)
     visit(page, "#/now", "Now")
-    figure = page.locator("figure").filter(has_text="Refused requests")
+    figure = page.locator("figure").filter(has_text="Refused, per")
     expect(figure).to_contain_text("validation_failed")

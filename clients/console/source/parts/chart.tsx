@@ -78,7 +78,7 @@ export function Chart({ title, unit, at, lines, empty }: Props) {
         ]))}
         {picked !== null && at[shown] && <line class="picked" x1={x(shown)} x2={x(shown)} y1="0" y2={HEIGHT} />}
       </svg>
-      <p class="scale soft" aria-hidden="true"><span>{end > 0 && clock(end - SPAN)}</span><span>{values.length > 0 ? `top ${words(most)}` : "none in 15 minutes"}</span><span>{end > 0 && clock(end)}</span></p>
+      <p class="scale soft" aria-hidden="true"><span>{end > 0 && clock(end - SPAN)}</span><span>{values.length > 0 ? `top ${words(most)}` : "no data"}</span><span>{end > 0 && clock(end)}</span></p>
     </figure>
   );
 }

@@ -83,7 +83,7 @@ export function EventForm({ participant, from, busy, verb, onSend }: Props) {
           onInput={(event) => { touched.current = true; setProperties(event.currentTarget.value); }} />
         {wrong && <span class="wrong" id={`${list}-wrong`} role="alert">Properties: {wrong}</span>}
       </label>
-      <div class="row"><button type="submit" class="primary" aria-aria-disabled={busy}>{verb}</button></div>
+      <div class="row"><button type="submit" class="primary" aria-disabled={busy}>{verb}</button></div>
     </form>
   );
 }

@@ -21,9 +21,8 @@ export function FactItem({ fact, who, mayRehearse }: Props) {
         <span class="soft"><When at={fact.occurred_at} /></span>
       </div>
       {Object.keys(fact.properties).length > 0 && <p class="properties mono"><bdi>{compact(fact.properties)}</bdi></p>}
-      <Effects effects={fact.effects} />
       {fact.warnings.map((each) => <p key={each.code + each.detail} class="notice warn">{each.detail}</p>)}
-      <Raw value={fact} aside={mayRehearse && <a href={link("participants", fact.participant_id, "why", fact.fact_id)} aria-label={`Why? ${fact.event_name}`}>Why?</a>} />
+      <Raw beside={<Effects effects={fact.effects} />} value={fact} aside={mayRehearse && <a href={link("participants", fact.participant_id, "why", fact.fact_id)} aria-label={`Why? ${fact.event_name}`}>Why?</a>} />
     </li>
   );
 }

@@ -118,10 +118,11 @@ export function When({ at, only, real }: WhenProps) {
 export const Chip = ({ kind, children }: { kind?: string; children: ComponentChildren }) => <span class={`chip ${kind ?? ""}`}>{children}</span>;
 
 /** What the server sent, as it is; written out only once it is opened. */
-export function Raw({ value, aside }: { value: unknown; aside?: ComponentChildren }) {
+export function Raw({ value, beside, aside }: { value: unknown; beside?: ComponentChildren; aside?: ComponentChildren }) {
   const [open, setOpen] = useState(false);
   return (
-    <div class="raw">
+    <div class={`raw ${beside ? "apart" : ""}`}>
+      {beside}
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>Details</summary>
         {open && <pre class="mono" tabIndex={0}><bdi>{JSON.stringify(value, null, 2)}</bdi></pre>}

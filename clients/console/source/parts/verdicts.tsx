@@ -25,12 +25,12 @@ function Row({ applied }: { applied: Applied }) {
         <strong>{spaced(code.join("/"))}{applied.part && ` · ${spaced(applied.part)}`}</strong>
         <span class="soft">{type}</span>
       </div>
-      <Chip kind={kind}>{words}</Chip>
-      <div class="reach">
-        {open && <Bar value={value} target={target} label={`${applied.definition}: progress`} done={value >= target} />}
+      <div>
         {value !== null && <span class="soft">{number(value)}{target !== null && ` of ${number(target)}`}</span>}
-        {applied.message && <span class="wrong">{applied.message}</span>}
+        <Chip kind={kind}>{words}</Chip>
       </div>
+      {open && <Bar value={value} target={target} label={`${applied.definition}: progress`} done={value >= target} />}
+      {applied.message && <p class="wrong">{applied.message}</p>}
     </li>
   );
 }

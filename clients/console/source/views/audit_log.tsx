@@ -43,7 +43,7 @@ export function AuditLog() {
                 <tr key={each.at + each.action + JSON.stringify(each.about)}>
                   <th scope="row"><When at={each.at} /></th>
                   <td data-label="Action" class="what">{spaced(each.action)}{each.environment === null && <span class="soft"> in all environments</span>}</td>
-                  <td data-label="By">{each.command ? <code>{each.command}</code> : (names.get(each.key_id!) || <span class="mono">{each.key_id}</span>)}{each.address && <span class="soft"> from {each.address}</span>}</td>
+                  <td data-label="By" class="by">{each.command ? <code>{each.command}</code> : (names.get(each.key_id!) || <span class="mono">{each.key_id}</span>)}{each.address && <span class="soft"> from {each.address}</span>}</td>
                   <td data-label="About"><About about={each.about} /></td>
                 </tr>
               ))}

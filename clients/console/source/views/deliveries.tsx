@@ -10,7 +10,7 @@ import { link } from "../route";
 import { ENDPOINTS } from "./webhooks";
 
 const STATES = { waiting: ["Waiting", "warn"], delivered: ["Delivered", "good"], aside: ["Failed", "bad"] } as const;
-const SHOWN = 50;
+const SHOWN = 20;
 const MOST_OF_ANSWER = 200; // characters
 
 export function Deliveries({ id }: { id: string }) {

@@ -153,7 +153,7 @@ export function Document({ owner }: { owner: string }) {
           <div class="aside soft">{edited ? "Edited, not applied" : game.applied_at ? <>applied <When at={game.applied_at} only="relative" /></> : "An example to start from"}</div>
         </header>
         {elsewhere && edited && <p class="notice warn">Version {game.version} was applied meanwhile; you are editing version {version.current}. A plan shows what differs from version {game.version}.</p>}
-        <div class="editor" ref={host} />
+        <div class="editor" ref={host}>{!loaded && <Loading />}</div>
         <footer class="row">
           <button type="button" class={planned ? "" : "primary"} aria-disabled={action.busy} disabled={!loaded} onClick={makePlan}>Plan</button>
           {edited && <button type="button" onClick={() => reset(game)}>Discard changes</button>}

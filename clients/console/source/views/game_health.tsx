@@ -29,7 +29,8 @@ export function Refolds({ game }: { game: GameInForce }) {
 export function Warnings({ game }: { game: GameInForce }) {
   if (game.warnings.length === 0) return null;
   return (
-    <Card title="Expressions without a value" aside={<span class="soft">so these facts didn't match</span>}>
+    <Card title="Expressions without a value">
+      <p class="soft">They had no value for these facts, which therefore didn't match.</p>
       {game.warnings.map((each) => (
         <div class="item" key={each.definition + each.message}>
           <div class="between"><h3><code>{each.definition}</code></h3><Chip kind="warn">{counted(each.count, "fact")}</Chip></div>

@@ -10,6 +10,7 @@ import { link } from "../route";
 import { Feed } from "./feed";
 
 const EVERY_SECONDS = 5;
+const SHOWN_BELOW = "dead_letters"; // by a figure of its own, with a link
 
 export function NowView({ session }: ViewProps) {
   const figures = may(session, "metrics");
@@ -48,7 +49,7 @@ function Server({ admin }: { admin: boolean }) {
     <>
       <div class="vitals">
         <Trouble error={activity.error} />
-        {health.value && Object.entries(health.value.wrong).map(([part, words]) => <p key={part} class={`notice ${health.value!.ready ? "warn" : "bad"}`} role="status"><span><strong>{part.replaceAll("_", " ")}</strong> {words}</span></p>)}
+        {health.value && Object.entries(health.value.wrong).filter(([part]) => part !== SHOWN_BELOW).map(([part, words]) => <p key={part} class={`notice ${health.value!.ready ? "warn" : "bad"}`} role="status"><span><strong>{part.replaceAll("_", " ")}</strong>: {words}</span></p>)}
         <Vitals activity={found} health={health.value} admin={admin} />
       </div>
       <Charts activity={found} />
@@ -84,17 +85,17 @@ function Charts({ activity: { intervals, interval_seconds: usual } }: { activity
   const rate = (count: number, place: number): number => count / seconds(intervals, place, usual);
   return (
     <div class="charts">
-      <Chart title="Events and facts a second" unit="" at={at} lines={[
+      <Chart title="Throughput" unit="/s" at={at} lines={[
         { name: "accepted", kind: "first", values: intervals.map((each, place) => rate(each.accepted, place)) },
         { name: "facts", kind: "second", values: intervals.map((each, place) => rate(each.facts, place)) },
       ]} />
-      <Chart title="Time to accept an event" unit="ms" at={at} lines={[{ name: "p99", kind: "first", values: intervals.map((each) => each.accept_p99_ms) }]} />
-      <Chart title="Lag from accepted to fact" unit="ms" at={at} lines={[
+      <Chart title="Time to accept" unit="ms" at={at} lines={[{ name: "p99", kind: "first", values: intervals.map((each) => each.accept_p99_ms) }]} />
+      <Chart title="Lag to fact" unit="ms" at={at} lines={[
         { name: "p99", kind: "first", values: intervals.map((each) => each.lag_p99_ms) },
         { name: "p50", kind: "second", values: intervals.map((each) => each.lag_p50_ms) },
       ]} />
       <Chart title="Queue" unit="" at={at} lines={[{ name: "messages", kind: "first", values: intervals.map((each) => each.waiting) }]} />
-      <Chart title={`Refused requests per ${usual} s`} unit="" at={at} lines={refusals(intervals)} empty="none in 15 minutes" />
+      <Chart title={`Refused, per ${usual} s`} unit="" at={at} lines={refusals(intervals)} empty="none in 15 minutes" />
     </div>
   );
 }

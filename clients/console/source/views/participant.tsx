@@ -74,7 +74,7 @@ function Ledger({ id }: { id: string }) {
       <Trouble error={ledger.error} />
       <div class="card flush">
         <table class="wide">
-          <thead><tr><th scope="col">When</th><th scope="col">Cause</th><th scope="col" class="figure-cell">Points</th><th scope="col" class="figure-cell">Balance</th></tr></thead>
+          <thead><tr><th scope="col" class="when">When</th><th scope="col">Cause</th><th scope="col" class="figure-cell">Points</th><th scope="col" class="figure-cell">Balance</th></tr></thead>
           <tbody>
             {transactions.map((each) => (
               <tr key={each.transaction_id}>

@@ -51,7 +51,7 @@ export function PlanCard({ plan: planned, busy, onApply }: Props) {
       <p class="soft">{counted(planned.unchanged, "definition")} unchanged, {counted(planned.participants_affected, "participant")} affected{planned.recomputed.length > 0 && `; ${planned.recomputed.join(", ")} recomputed for everyone`}.</p>
       <Forecast forecast={planned.forecast} />
       {planned.warnings.map((each) => <p key={each} class="notice warn">{each.replace(/^\d+:\d+: warning: /, "")}</p>)}
-      <p><button type="button" class={nothing ? "" : "primary"} aria-aria-disabled={busy} onClick={onApply}>Apply</button></p>
+      <p><button type="button" class={nothing ? "" : "primary"} aria-disabled={busy} onClick={onApply}>Apply</button></p>
     </Card>
   );
 }

@@ -47,17 +47,16 @@ function SendCard() {
     <Card title="Send an event">
       <EventForm busy={action.busy} verb="Send" onSend={send} />
       <Trouble error={action.error} />
-      <div role="status">
-        <ol class="timeline inner" aria-label="Sent, newest first">
+      <div role="status" class="may-be-empty">
+        {sent.length > 0 && <ol class="timeline inner" aria-label="Sent, newest first">
           {sent.map(({ event, answer }) => (
             <li key={answer.fact_id}>
               <h3 class="event"><bdi>{event.event_name}</bdi> <span class="soft">by</span> <a href={link("participants", event.participant_id)}><bdi>{event.participant_id}</bdi></a></h3>
-              <Effects effects={answer.effects} />
               {answer.warnings?.map((each) => <p key={each.code + each.detail} class="notice warn">{each.detail}</p>)}
-              <Raw value={answer} aside={<a href={link("participants", event.participant_id, "why", answer.fact_id)} aria-label={`Why? ${event.event_name}`}>Why?</a>} />
+              <Raw beside={<Effects effects={answer.effects} />} value={answer} aside={<a href={link("participants", event.participant_id, "why", answer.fact_id)} aria-label={`Why? ${event.event_name}`}>Why?</a>} />
             </li>
           ))}
-        </ol>
+        </ol>}
       </div>
     </Card>
   );
