@@ -110,7 +110,7 @@ def prepare(page: Page, name: str) -> None:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with something to see in every view, of what goes wrong too."""
     with receiving() as receiver, ServerProcess(tmp_path_factory.mktemp("shown") / "data") as server:
-        receiver.reply = lambda request: (500 if request.body["type"] == "tier.changed" else 200, {})
+        receiver.reply = lambda request: (500 if b"onerror" in request.raw else 200, {})
         receiver.text = "<html><body><h1>It works!</h1></body></html>"
         endpoint = {
             "url": receiver.url,
