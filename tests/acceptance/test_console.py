@@ -125,7 +125,7 @@ def test_no_route_does_anything_for_the_cookie_alone(bq: Project, browser: Brows
     ]
     assert len(guarded) > 50
     for method, path in guarded:
-        for headers in ({}, {"Origin": "http://127.0.0.1:1", "Content-Type": "text/plain"}):
+        for headers in (None, {"Origin": "http://127.0.0.1:1", "Content-Type": "text/plain"}):
             answer = httpx.request(method, f"{base_url}{path}", cookies=cookies, headers=headers, verify=False)
             check(answer, Code.UNAUTHENTICATED)
     assert client.get(SESSION).status_code == 200
@@ -134,8 +134,8 @@ def test_no_route_does_anything_for_the_cookie_alone(bq: Project, browser: Brows
 def test_no_form_of_another_page_signs_anybody_in(bq: Project, browser: Browser) -> None:
     """A form can't say that it sends JSON: nobody is brought into a session of somebody else's unawares."""
     link = link_of(bq)
-    form = {"content": '{"link": "' + link + '"}', "headers": {"Content-Type": "text/plain"}}
-    answer = httpx.post(f"{bq.http.base_url}{SESSION}", verify=False, **form)
+    form, headers = '{"link": "' + link + '"}', {"Content-Type": "text/plain"}
+    answer = httpx.post(f"{bq.http.base_url}{SESSION}", content=form, headers=headers, verify=False)
     assert answer.status_code == 415, answer.text
     assert "Set-Cookie" not in answer.headers
     assert browser().post(SESSION, json={"link": link}).status_code == 200

@@ -28,8 +28,8 @@ interface Draft {
   /** The key that it was written with. */
   owner: string;
   text: string;
-  /** The version that it changes. */
-  version: number;
+  /** The game that it changes. */
+  base: string;
 }
 
 let draft: Draft | null = null;
@@ -37,6 +37,9 @@ let draft: Draft | null = null;
 addEventListener("beforeunload", (event) => { if (draft) event.preventDefault(); });
 
 const textOf = ({ version, game }: GameInForce): string => (version === 0 ? START : toYaml(game) || "points: []\n");
+
+/** What tells one game from another: its version also grows when a recomputation ends. */
+const printOf = ({ game }: GameInForce): string => JSON.stringify(game);
 
 /** Whether two plans change the same definitions; how many people that concerns may differ from second to second. */
 const same = (one: Plan, other: Plan): boolean => (["added", "changed", "removed", "recomputed"] as const).every((kind) => one[kind].join() === other[kind].join());
@@ -49,8 +52,10 @@ export function Document({ owner }: { owner: string }) {
   const [mistakes, setMistakes] = useState<Mistake[]>([]);
   const [loaded, setLoaded] = useState(false);
   const [edited, setEdited] = useState(draft?.owner === owner);
-  /** The version that the text stems from. */
-  const version = useRef(0);
+  /** The game that the text stems from. */
+  const base = useRef("");
+  /** The version that was in force once this tab had applied one: what was read before that is old. */
+  const since = useRef(0);
   const [backfill, setBackfill] = useState(false);
   const [planned, setPlanned] = useState<Plan | null>(null);
   /** What the plan is of: what is applied is what was shown, whatever was typed since. */
@@ -75,7 +80,7 @@ export function Document({ owner }: { owner: string }) {
     timer.current = setTimeout(() => void look().catch(() => {}), CHECK_MILLISECONDS);
   };
   const changed = () => {
-    draft = { owner, text: editor.current!.text(), version: version.current };
+    draft = { owner, text: editor.current!.text(), base: base.current };
     setEdited(true);
     setPlanned(null);
     setApplied(null);
@@ -90,7 +95,7 @@ export function Document({ owner }: { owner: string }) {
     void import("../editor/editor").then(({ openEditor }) => {
       if (!open) return;
       const kept = draft?.owner === owner ? draft : null;
-      version.current = kept?.version ?? game.version;
+      base.current = kept?.base ?? printOf(game);
       editor.current = openEditor(place, kept?.text ?? textOf(game), true, changed);
       setLoaded(true);
       if (kept) lookSoon();
@@ -105,15 +110,15 @@ export function Document({ owner }: { owner: string }) {
 
   const reset = (found: GameInForce) => {
     draft = null;
-    version.current = found.version;
+    base.current = printOf(found);
     editor.current?.replace(textOf(found));
     setEdited(false);
     setPlanned(null);
     setApplied(null);
     show([]);
   };
-  // Another version is in force, applied elsewhere: it is shown, unless that would overwrite what was written.
-  const elsewhere = loaded && game !== null && game.version > version.current;
+  // Another game is in force, applied elsewhere: it is shown, unless that would overwrite what was written.
+  const elsewhere = loaded && game !== null && !action.busy && game.version >= since.current && printOf(game) !== base.current;
   useEffect(() => { if (elsewhere && !edited) reset(game); }, [elsewhere, edited]);
 
   const makePlan = () => action.run(async () => {
@@ -138,7 +143,9 @@ export function Document({ owner }: { owner: string }) {
       draft = null;
       setEdited(false);
     }
-    version.current = done.version!;
+    const after = await get<GameInForce>(GAME);
+    base.current = printOf(after);
+    since.current = after.version;
     setPlanned(null);
     setApplied(done.version);
     inForce.reload();
@@ -152,7 +159,7 @@ export function Document({ owner }: { owner: string }) {
           <h2>{game.version === 0 ? "No game yet" : `Version ${game.version}`}</h2>
           <div class="aside soft">{edited ? "Edited, not applied" : game.applied_at ? <>applied <When at={game.applied_at} only="relative" /></> : "An example to start from"}</div>
         </header>
-        {elsewhere && edited && <p class="notice warn">Version {game.version} was applied meanwhile; you are editing version {version.current}. A plan shows what differs from version {game.version}.</p>}
+        {elsewhere && edited && <p class="notice warn">Version {game.version} was applied meanwhile. A plan shows how your document differs from it.</p>}
         <div class="editor" ref={host}>{!loaded && <Loading />}</div>
         <footer class="row">
           <button type="button" class={planned ? "" : "primary"} aria-disabled={action.busy} disabled={!loaded} onClick={makePlan}>Plan</button>
