@@ -97,7 +97,7 @@ def prepare(page: Page, name: str) -> None:
         expect(page.get_by_role("textbox", name="Game document (YAML)")).to_be_visible()
         page.get_by_role("button", name="Plan").click()
         expect(page.get_by_text("No definition changes.")).to_be_visible()
-        expect(page.get_by_text("Such as")).to_be_visible()
+        expect(page.get_by_text("Such as review_written")).to_be_visible()
     if name == "deliveries":
         page.get_by_role("link", name="Deliveries").click()
         expect(page.get_by_text("Delivered", exact=True).last).to_be_visible()
@@ -123,7 +123,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         with server.client() as client:
             for event_name in ("purchase_complete", "review_written"):  # a typo, and a review without its text
                 send(client, {"event_name": event_name, "participant_id": "ada"})
-            bought = {"amount": 12, "currency": "EUR"}
+            bought = {"amount": 12, "currency": "EUR", "shop": "Chiado", "product": "beans"}
             send(client, {"event_name": "purchase_completed", "participant_id": "zoe", "properties": bought})
             client.post("/ingest/events", json={"event_name": "purchase_completed"})
             assert client.post("/sandbox/drain", json={"webhooks": True}).status_code == 200
