@@ -12,6 +12,7 @@ CHALLENGE_ENROLLED = "system.challenge_enrolled"
 TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
+POINTS_EXPIRED = "system.points_expired"
 BADGE_AWARDED = "system.badge_awarded"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
@@ -97,6 +98,12 @@ class PointsDeducted(PointsAwarded):
     """Properties of `system.points_deducted`. Whether the balance suffices is asked before it is a fact."""
 
 
+class PointsExpired(_Properties):
+    """Properties of `system.points_expired`: how many of the points given had expired at its event time, unspent."""
+
+    amount: int = Field(gt=0)
+
+
 class BadgeAwarded(_Properties):
     """Properties of `system.badge_awarded`."""
 
@@ -132,17 +139,20 @@ SystemProperties = (
     | TimezoneChanged
     | PointsAwarded
     | PointsDeducted
+    | PointsExpired
     | BadgeAwarded
     | FreezeBought
     | FreezeUsed
     | FactVoided
 )
 
+
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
     TIMEZONE_CHANGED: TimezoneChanged,
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
+    POINTS_EXPIRED: PointsExpired,
     BADGE_AWARDED: BadgeAwarded,
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,

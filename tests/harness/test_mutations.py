@@ -40,6 +40,8 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ),
     ("counts_limits_by_the_days_of_utc", "sync", ["limits/times_a_day"]),
     ("restarts_a_cooldown_with_every_fact", "stream", ["limits/cooldown"]),
+    ("forgets_what_is_void_already", "stream", ["voids/void_comes_first"]),
+    ("takes_no_points_back", "sync", ["voids/refunded_purchase", "voids/owed", "voids/undone"]),
 ]
 """Mutant, mode, and the shipped scenarios that must each fail."""
 
