@@ -274,8 +274,8 @@ def test_what_does_not_count_for_another_reason_uses_nothing_up() -> None:
         ("limit: {times: 1, per: day, by: properties.}", "points[0].limit.by: CEL: "),
         ("limit: {times: 1, per: day, timezone: Mars}", "points[0].limit.timezone: must be an IANA time zone"),
         ("limit: {times: 1, per: day, of: x}", "points[0].limit.of: unknown key of"),
-        ("cooldown: 10", "points[0].cooldown: must be an ISO 8601 duration such as PT10M"),
-        ("cooldown: P1M", "points[0].cooldown: must be an ISO 8601 duration such as PT10M"),
+        ("cooldown: 10", "points[0].cooldown: must be an ISO 8601 duration of weeks"),
+        ("cooldown: P1M", "points[0].cooldown: must be an ISO 8601 duration of weeks"),
         ("cooldown: PT0S", "points[0].cooldown: must be longer than nothing, and at most P366D"),
     ],
 )

@@ -61,7 +61,7 @@ def _written(expression: str) -> str:
 
 def _duration(value: Any) -> Any:
     if not isinstance(value, timedelta) and not (isinstance(value, str) and is_duration(value)):
-        raise ValueError("must be an ISO 8601 duration such as PT10M or P1D")
+        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D")
     return value
 
 
