@@ -20,6 +20,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     MESSAGE_DEAD = "message_dead"
+    FREEZE_UNAVAILABLE = "freeze_unavailable"
     NOT_EMPTY = "not_empty"
     REWARD_UNAVAILABLE = "reward_unavailable"
     NOT_VOIDABLE = "not_voidable"

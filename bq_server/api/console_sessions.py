@@ -16,8 +16,8 @@ from bq_server.store.keys import digest
 LINK_SECONDS = 300
 """How long a link may wait to be opened."""
 
-MOST = 1000
-"""Links that wait, and sessions: of more the oldest end."""
+MOST = 50
+"""Links that wait, and sessions, of a key: of more its oldest end. None can end those of another."""
 
 MARK = "x-console"
 """The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
@@ -76,9 +76,10 @@ class ConsoleSessions:
 
     def _keep(self, kept: dict[str, ConsoleSession], session: ConsoleSession) -> str:
         now = self._clock()
-        for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now] or list(kept)[
-            : max(0, len(kept) - MOST)
-        ]:
+        for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now]:
+            del kept[hashed]
+        of_the_key = [hashed for hashed, each in kept.items() if each.key_id == session.key_id]
+        for hashed in of_the_key[: max(0, len(of_the_key) + 1 - MOST)]:
             del kept[hashed]
         secret = self._random_bytes(32).hex()
         kept[digest(secret)] = session

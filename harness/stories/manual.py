@@ -3,11 +3,22 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import ClaimReward, Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import (
+    ClaimReward,
+    Enroll,
+    Freeze,
+    Give,
+    LoadedGame,
+    PutGame,
+    PutProfile,
+    Take,
+    Void,
+    VoidedFact,
+)
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | ClaimReward | Void
+ByHand = Enroll | PutProfile | Give | Take | ClaimReward | Freeze | Void
 Manual = ByHand | PutGame
 
 
@@ -17,6 +28,8 @@ def participant_of(step: Manual) -> str | None:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
             return about.participant
         case ClaimReward(claim=about) | Void(void=about):
+            return about.participant
+        case Freeze(freeze=about):
             return about.participant
     return None
 
@@ -43,6 +56,10 @@ def act(client: Client, step: ByHand) -> None:
         case ClaimReward(claim=claim):
             path = f"/gamify/rewards/{segment(claim.reward)}/claim"
             client.call("POST", path, {"participant_id": claim.participant})
+        case Freeze(freeze=freeze):
+            path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
+            body = {} if freeze.date is None else {"date": freeze.date}
+            client.call("POST", f"{path}/{freeze.action}", body)
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

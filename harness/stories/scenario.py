@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -206,6 +206,21 @@ class ClaimReward(_Refusable):
     claim: ClaimedReward
 
 
+class StreakFreeze(ExpectedPart):
+    """A freeze of a streak."""
+
+    participant: str
+    streak: str
+    action: Literal["buy", "use"]
+    date: str | None = Field(None, description="With use: the period to cover")
+
+
+class Freeze(_Refusable):
+    """Buy a freeze with points, or cover a missed period with one."""
+
+    freeze: StreakFreeze
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -244,6 +259,7 @@ Step = (
     | Give
     | Take
     | ClaimReward
+    | Freeze
     | Void
     | PutGame
     | Expect
@@ -259,6 +275,7 @@ STEPS: Mapping[str, type[Step]] = {
     "give": Give,
     "take": Take,
     "claim": ClaimReward,
+    "freeze": Freeze,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -282,6 +299,7 @@ TaggedStep = Annotated[
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
     | Annotated[ClaimReward, Tag("claim step")]
+    | Annotated[Freeze, Tag("freeze step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
