@@ -22,6 +22,7 @@ class Code(StrEnum):
     MESSAGE_DEAD = "message_dead"
     FREEZE_UNAVAILABLE = "freeze_unavailable"
     NOT_EMPTY = "not_empty"
+    REWARD_UNAVAILABLE = "reward_unavailable"
     NOT_VOIDABLE = "not_voidable"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"

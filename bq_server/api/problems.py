@@ -44,6 +44,7 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
     Code.FREEZE_UNAVAILABLE: ProblemType(409, "No freeze is available"),
     Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
+    Code.REWARD_UNAVAILABLE: ProblemType(409, "The reward can't be claimed"),
     Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
     Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body is not of a type this server reads"),

@@ -23,6 +23,7 @@ from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
+from bq_server.api.resources.rewards import RewardsResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.streaks import StreaksResource
 from bq_server.api.resources.voids import VoidsResource
@@ -69,6 +70,7 @@ def resources(
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
+        RewardsResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(
             sandbox.drain,
