@@ -70,7 +70,7 @@ class GroupCommit(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, weight, future))
         self._weight += weight
-        if self._worker is None:
+        if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="group-commit")
         return future
 
@@ -86,17 +86,22 @@ class GroupCommit(Generic[T, R]):
         """Take no more items and wait until those already taken are committed."""
         self._closed = True
         if self._worker is not None:
-            await self._worker
+            await asyncio.wait({self._worker})
 
     async def _work(self) -> None:
         while self._waiting:
-            group = self._next_group()
-            self._group_began = time.monotonic()
+            group: list[tuple[T, asyncio.Future[R]]] = []
             try:
+                self._fill(group)
+                self._group_began = time.monotonic()
                 results = await self._commit([item for item, _ in group])
                 if len(results) != len(group):
                     raise RuntimeError(f"{len(group)} items were committed and {len(results)} answered")
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                if not group:  # there was no memory to take even one
+                    item, weight, future = self._waiting.popleft()
+                    self._weight -= weight
+                    group = [(item, future)]
                 for _, future in group:
                     if not future.done():
                         future.set_exception(error)
@@ -110,14 +115,12 @@ class GroupCommit(Generic[T, R]):
                         future.set_exception(result)
                     else:
                         future.set_result(result)
-        self._worker = None
 
-    def _next_group(self) -> list[tuple[T, asyncio.Future[R]]]:
-        group: list[tuple[T, asyncio.Future[R]]] = []
+    def _fill(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         room = self._group_weight
         while self._waiting and (not group or self._waiting[0][1] <= room):
-            item, weight, future = self._waiting.popleft()
+            item, weight, future = self._waiting[0]
+            group.append((item, future))  # before it is taken: without memory it must not be lost between
+            del self._waiting[0]
             room -= weight
             self._weight -= weight
-            group.append((item, future))
-        return group

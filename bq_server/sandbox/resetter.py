@@ -51,11 +51,13 @@ class Resetter:
         await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be emptied now"):
             dead = await self._drain.dead(scope)
-            while not await self._remove(act, about, scope, game=game, keep_clock=keep_clock):
+            async with self._database.transaction() as connection:
+                await act.keep(connection, **about)  # first: this may be interrupted
+            while not await self._remove(scope, game=game, keep_clock=keep_clock):
                 pass
             await self._backlog.remove_dead(dead)
 
-    async def _remove(self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, keep_clock: bool) -> bool:
+    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
         """Remove some facts, or the last of them and all the rest; whether nothing is left."""
         async with self._database.transaction() as connection:
             if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
@@ -71,7 +73,6 @@ class Resetter:
                 await games.bump_version(connection, scope)
             now = self._clocks.now(scope)
             await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
-            await act.keep(connection, **about)
         if not keep_clock:
             self._clocks.put(scope, None)
         self._resets[scope] = self._resets.get(scope, 0) + 1

@@ -18,6 +18,7 @@ from hypercorn.config import Config
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 
 from bq_server.api.resources import metrics
+from bq_server.connections.early_refusals import EarlyRefusals
 from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
 from bq_server.connections.tls import Certificate, CertificateUnusable, TlsAcceptor
@@ -94,7 +95,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if living.done():
             await living
         context = WorkerContext(None)
-        serve = partial(_connection, settings, served, config, context, state)
+        serve = partial(_connection, settings, running, served, config, context, state)
         listener = _listener(settings, running, serve)
         server = await _accepting(settings, listening, listener, certificate)
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -119,6 +120,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
 
 def _connection(
     settings: Settings,
+    running: ServerState,
     app: Any,
     config: Config,
     context: WorkerContext,
@@ -126,6 +128,7 @@ def _connection(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> HypercornConnection:
+    assert running.lane is not None, "the application has started"  # noqa: S101
     return HypercornConnection(
         app,
         config,
@@ -133,6 +136,7 @@ def _connection(
         state,
         reader,
         writer,
+        early_refusals=EarlyRefusals(running.lane.ids, running.requests, running.log_of_requests),
         head_seconds=settings.read_timeout_seconds,
         write_seconds=settings.write_timeout_seconds,
     )

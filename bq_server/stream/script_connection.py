@@ -50,8 +50,13 @@ class Pipe(asyncio.Protocol):
     async def _call(self, command: tuple[bytes | str | int, ...]) -> Any:
         transport = self._transport or await self._open()
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        packed = hiredis.pack_command(cast("Any", command))
         self._waiting.append(answer)
-        transport.write(hiredis.pack_command(cast("Any", command)))
+        try:
+            transport.write(packed)
+        except BaseException:
+            transport.abort()  # it may be sent or not, and so may its answer come: that must not be taken for another's
+            raise
         done, _ = await asyncio.wait([answer], timeout=APPEND_TIMEOUT)
         for _ in range(2 if not done else 0):
             # The answer may be there, and it was this process that was busy: let the transport read once.
