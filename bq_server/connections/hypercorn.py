@@ -11,6 +11,8 @@ What is mended, and why it has to be:
 - `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling). `Http1`
   refuses it, and refuses like every other refusal what was answered with a status alone.
 - Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their streams.
+- Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2` ignores
+  them.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
 - A request that was cancelled with its connection while it restarted the idle task took that for the idle task's end,
   went on, and ended with a traceback. `IdleTask` lets the cancellation pass.
@@ -119,6 +121,9 @@ class Http2(H2Protocol):
                     return
             await super()._handle_events([event])
         await self._flush()
+
+    async def _priority_updated(self, event: Any) -> None:
+        """Ignore it."""
 
     async def _send_data(self, stream_id: int) -> None:
         buffer = self.stream_buffers.get(stream_id)

@@ -20,6 +20,7 @@ from bq_server.lane.connection import address_of
 from bq_server.metrics.counts import ConnectionCounts
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.descriptors import RESERVE, in_use
+from bq_server.runtime.sampled_log import SampledLog
 
 log = structlog.get_logger("bq_server.connections")
 
@@ -119,6 +120,7 @@ class Listener:
         self._turned_away: dict[asyncio.Transport | Handshake, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = Date()
+        self._broken = SampledLog("bq_server.connections")
         self._released = Notifier()
         self._logged = -LOG_SECONDS
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -195,7 +197,7 @@ class Listener:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("connection.broke", exc_info=error)
+            self._broken.error("connection.broke", exc_info=error)
 
     async def close(self, seconds: float) -> None:
         """Let every connection finish what is under way for so long, then end it."""

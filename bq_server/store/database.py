@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from bq_server.concurrency.notifier import Notifier
+from bq_server.concurrency.worker_thread import make_calls
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
 from bq_server.store.references import References
@@ -45,6 +48,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
+        # aiosqlite's own, which ends when it can't tell what a call came to.
+        self._thread = Thread(target=make_calls, args=(self._tx, _STOP_RUNNING_SENTINEL), name="sqlite")
         self.fills_outbox = False
         """Whether the transaction leaves something to be told outside."""
         self._deferred: list[asyncio.Future[object]] = []

@@ -18,6 +18,7 @@ from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.concurrency.client_waits import ClientWaits
 from bq_server.concurrency.notifier import Notifier
 from bq_server.refusals import Refusal
+from bq_server.runtime.sampled_log import SampledLog
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +91,7 @@ Ask = Callable[[Client], "asyncio.Task[None]"]
 @asynccontextmanager
 async def asking() -> AsyncIterator[tuple[Ask, Callable[[], Awaitable[None]]]]:
     """Asks through one gate."""
-    whole = Gate(application, ByteBudget(1 << 20))
+    whole = Gate(application, ByteBudget(1 << 20), SampledLog("bq_server.api"))
     tasks: list[asyncio.Task[None]] = []
 
     def ask(client: Client) -> "asyncio.Task[None]":

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,8 +12,7 @@ from bq_server.concurrency.byte_budget import ByteBudget, Lease
 from bq_server.concurrency.client_waits import ClientWaits
 from bq_server.concurrency.notifier import Notifier
 from bq_server.refusals import overloaded
-
-log = structlog.get_logger("bq_server.api")
+from bq_server.runtime.sampled_log import SampledLog
 
 ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 """Never refused: a health check might restart the server, and metrics matter most under overload."""
@@ -49,9 +47,10 @@ class ClientConnection(Protocol):
 class Gate:
     """Refuses requests when too much is in flight, and disconnects clients that don't read."""
 
-    def __init__(self, app: ASGIApp, budget: ByteBudget) -> None:
+    def __init__(self, app: ASGIApp, budget: ByteBudget, log: SampledLog) -> None:
         self._app = app
         self._budget = budget
+        self._log = log
         self._requests = 0
         self._waits = ClientWaits(WAITS)
 
@@ -62,7 +61,7 @@ class Gate:
             return
         connection: ClientConnection | None = scope.get("state", {}).get("bq.connection")
         lease = Lease(self._budget)
-        answer = _Answer(scope, send, lease, self._waits, connection)
+        answer = _Answer(scope, send, lease, self._waits, connection, self._log)
         crowded = self._requests - self._waits.count >= REQUESTS
         full = (self._budget.spent or crowded) and scope["path"] not in ALWAYS
         self._requests += 1
@@ -100,11 +99,13 @@ class _Answer:
         lease: Lease,
         waits: ClientWaits,
         connection: ClientConnection | None,
+        log: SampledLog,
     ) -> None:
         self._scope = scope
         self._send = send
         self._lease = lease
         self._waits = waits
+        self._log = log
         self._connection = connection
 
     async def send(self, message: Message) -> None:
@@ -121,7 +122,8 @@ class _Answer:
                 async with self._waits.bounded(seconds):
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except TimeoutError:
-            log.warning("request.not_read", path=self._scope["path"], request_id=self._scope.get("bq.request_id"))
+            told = {"path": self._scope["path"], "request_id": self._scope.get("bq.request_id")}
+            self._log.warning("request.not_read", **told)
             if self._connection is not None:
                 self._connection.abort()
         finally:
