@@ -81,7 +81,7 @@ class Run:
         self._drain()
 
     def _drain(self) -> None:
-        while self._http.post("/sandbox/drain", json={"timeout_seconds": 30}).status_code == 504:
+        while self._http.post("/sandbox/drain", json={"timeout_ms": 30_000}).status_code == 504:
             pass
 
     def look(self) -> Found:
@@ -146,7 +146,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--events", type=int, default=1_000_000, help="how many, each of names of its own")
     chosen = options.parse_args()
-    with PrivateServer() as server:
+    with PrivateServer(environment={"BQ_MAX_BATCH_EVENTS": str(BATCH)}) as server:
         headers = {"X-API-Key": server.key}
         with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=60, trust_env=False) as http:
             run, rows = Run(server, http), []

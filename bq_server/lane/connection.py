@@ -100,8 +100,13 @@ class LaneConnection(asyncio.Protocol):
             self._advance(data)
 
     def eof_received(self) -> bool:
-        """Called by the transport; whether it is to stay open: while there is something to answer."""
+        """Called by the transport; whether it is to stay open: while there is something to answer.
+
+        With TLS it never does: there the end of one half is the end of both, and uvloop complains of whoever disagrees.
+        """
         self._ended = True
+        if self._transport.get_extra_info("sslcontext") is not None:
+            return False
         return bool(self._exchanges) or self._turn is not None or self._leaving
 
     def pause_writing(self) -> None:
