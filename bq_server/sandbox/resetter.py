@@ -14,8 +14,8 @@ from bq_server.store.database import Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
 
-FACTS = 10_000
-"""Facts removed in one transaction: others wait for the store no longer than they would for a large batch."""
+ROWS = 10_000
+"""Removed in one transaction: others wait for the store no longer than they would for a large batch."""
 
 
 class Resetter:
@@ -58,9 +58,11 @@ class Resetter:
             await self._backlog.remove_dead(dead)
 
     async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
-        """Remove some facts, or the last of them and all the rest; whether nothing is left."""
+        """Remove some of what is there, or the last of it and all the rest; whether nothing is left."""
         async with self._database.transaction() as connection:
-            if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
+            if await environments.remove_oldest_facts(connection, scope, ROWS) == ROWS:
+                return False
+            if await environments.remove_consequences(connection, scope, ROWS) == ROWS:
                 return False
             await environments.empty(connection, scope, game=game)
             if not keep_clock:

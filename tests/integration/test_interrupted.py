@@ -19,8 +19,9 @@ from bq_server.privacy.eraser import Eraser
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.processor import Processor
 from bq_server.runtime.data_directory import DataDirectory
+from bq_server.sandbox import resetter as resetter_module
 from bq_server.sandbox.resetter import Resetter
-from bq_server.store import environments, erasures, outbox, webhooks
+from bq_server.store import environments, erasures, facts, outbox, webhooks
 from bq_server.store.audit_log import Act, Actor, AuditFilter, newest
 from bq_server.store.database import Database
 from bq_server.store.queries import load
@@ -97,7 +98,9 @@ def an_eraser(database: Database) -> Eraser:
     return Eraser(database, nothing, nothing, nothing, {}, lambda: 1)
 
 
-async def test_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [3, 10_000])
+async def test_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(resetter_module, "ROWS", rows)
     async with lived(tmp_path / "facts") as database:
         with monkeypatch.context() as patch:
             patch.setattr(environments, "empty", interrupt)
@@ -106,8 +109,40 @@ async def test_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert await entries(database) == [("environment_reset", {"game": False})]
         assert [each["action"] for each in lines if each["event"] == "admin.done"] == ["environment_reset"]
         await resetter(database).reset(act("environment_reset"), SCOPE, game=False, seconds=1)
-        assert await count(database, "SELECT count(*) FROM facts") == 0
+        for table in (*BIG, "rankings", "fact_types"):
+            assert await count(database, f"SELECT count(*) FROM {table}") == 0, table
         assert len(await entries(database)) == 2, "each is told"
+
+
+async def test_what_comes_between_the_portions_of_a_reset_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its type may be one whose number was removed a moment ago."""
+    monkeypatch.setattr(resetter_module, "ROWS", 6)
+    async with lived(tmp_path / "facts") as database:
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
+        came = 0
+        resets = resetter(database)
+        step = resets._remove
+
+        async def stepping(scope: Scope, **how: bool) -> bool:
+            nonlocal came
+            done = await step(scope, **how)
+            if not done:
+                came += 1
+                (made,) = await processor.process([Event(f"evt_new_{came}", SCOPE, "e", "new", "{}", 1, 1)])
+                async with database.read() as connection:
+                    found = await facts.by_id(connection, SCOPE, made.fact.fact_id)
+                assert found is not None
+                assert found.participant_id == "new"
+            return done
+
+        monkeypatch.setattr(resets, "_remove", stepping)
+        # Each step removes six at most, and what comes is three.
+        await resets.reset(act("environment_reset"), SCOPE, game=False, seconds=1)
+        assert came > 3
+        for table in BIG:
+            assert await count(database, f"SELECT count(*) FROM {table}") == 0, table
 
 
 @pytest.mark.parametrize("step", ["strip", "remove_announcements", "remove_deliveries", "remove_ledger", "remove"])
