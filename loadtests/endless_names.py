@@ -52,7 +52,7 @@ def milestones(events: int) -> Iterator[int]:
     yield events
 
 
-class Run:
+class EndlessRun:
     """One server, and what is sent to it."""
 
     def __init__(self, server: PrivateServer, http: httpx.Client) -> None:
@@ -67,7 +67,11 @@ class Run:
         while self._sent < until:
             numbers = range(self._sent, min(until, self._sent + BATCH))
             events = [
-                {"event_name": f"endless_{number}", "participant_id": f"user_{number}", "properties": {f"p_{number}": 1}}
+                {
+                    "event_name": f"endless_{number}",
+                    "participant_id": f"user_{number}",
+                    "properties": {f"p_{number}": 1},
+                }
                 for number in numbers
             ]
             answer = self._http.post("/ingest/events/batch", json={"events": events})
@@ -124,7 +128,16 @@ def _size(data_dir: Path) -> int:
 
 def report(rows: list[Found]) -> str:
     """A table of what was found."""
-    head = ["events", "server MB", "stream MB", "database MB", "metrics kB", "slowest page ms", "names listed", "facts/s"]
+    head = [
+        "events",
+        "server MB",
+        "stream MB",
+        "database MB",
+        "metrics kB",
+        "slowest page ms",
+        "names listed",
+        "facts/s",
+    ]
     body = [
         [
             f"{each.events:,}",
@@ -149,7 +162,7 @@ def main() -> None:
     with PrivateServer(environment={"BQ_MAX_BATCH_EVENTS": str(BATCH)}) as server:
         headers = {"X-API-Key": server.key}
         with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=60, trust_env=False) as http:
-            run, rows = Run(server, http), []
+            run, rows = EndlessRun(server, http), []
             for count in milestones(chosen.events):
                 run.send(count)
                 rows.append(run.look())

@@ -3,8 +3,8 @@
 import asyncio
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
+from bq_server.concurrency.lasting import pause
 from bq_server.stream.connection import StreamUnavailable
 
 PROBE_SECONDS = 0.1
@@ -44,9 +44,9 @@ class Breaker:
 
     async def _wait_until_back(self) -> None:
         while self._reason is not None:
-            await asyncio.sleep(PROBE_SECONDS)
+            await pause(PROBE_SECONDS)
             try:
                 await self._client.ping()
-            except (RedisError, OSError):
+            except Exception:  # noqa: BLE001, S112 - whatever it is, it is asked again
                 continue
             self._reason = None
