@@ -8,9 +8,10 @@ What is mended, and why it has to be:
   streams and not their buffers. `Http2` closes both.
 - With a window of 0, `H2Protocol._send_data` pops nothing from a buffer and takes that for room in it, so that answers
   were buffered without bound. `Http2` lets such a stream wait.
-- `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling). `Http1`
-  refuses it, and refuses like every other refusal what was answered with a status alone.
-- Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their streams.
+- `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling), and a large
+  head where it came at once. `Http1` refuses both, with a document where there was only a status.
+- Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their
+  streams.
 - Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2` ignores
   them.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
@@ -44,7 +45,11 @@ RESETS = 200
 
 
 class _Refused(Exception):
-    """The request is one that HTTP forbids."""
+    """The request is one that HTTP forbids, or too large a head."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Http1(H11Protocol):
@@ -54,8 +59,8 @@ class Http1(H11Protocol):
         """Take what was read, or the end."""
         try:
             await super().handle(event)
-        except _Refused:
-            await self._send_error_response(400)
+        except _Refused as refused:
+            await self._send_error_response(refused.status)
             await self.send(Closed())
 
     async def _send_error_response(self, status_code: int) -> None:
@@ -71,7 +76,10 @@ class Http1(H11Protocol):
     async def _check_protocol(self, event: Any) -> None:
         names = {name.lower() for name, _ in event.headers}
         if {b"content-length", b"transfer-encoding"} <= names:
-            raise _Refused
+            raise _Refused(400)
+        # The limit of h11 is of what is not complete, and a large head may come at once.
+        if sum(len(name) + len(value) + 4 for name, value in event.headers) > self.config.h11_max_incomplete_size:
+            raise _Refused(431)
         await super()._check_protocol(event)
 
     async def _create_stream(self, request: h11.Request) -> None:

@@ -171,7 +171,7 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
 def fill(bare: Bare, full: bool) -> None:
     """As a queue is whose turns take too long, or an empty one."""
     line = bare.lane.queues[LaneRoute.EVENT]
-    line._turn_began, line._turn_is_long = (1.0, True) if full else (0.0, False)
+    line._comes, line._turn_began, line._turn_is_long = (True, 1.0, True) if full else (False, 0.0, False)
 
 
 async def test_what_is_refused_unread_ends_where_it_ends() -> None:

@@ -115,7 +115,7 @@ async def test_bodies_that_do_not_come_keep_no_other_request_out(path: str) -> N
         withheld = [Client(path, sends=False) for _ in range(5 * PLACES)]
         for client in withheld:
             ask(client)
-        await settle()
+            await settle()
         honest = Client("/read")
         await ask(honest)
         assert honest.status == 200
@@ -141,7 +141,7 @@ async def test_answers_that_are_not_read_keep_no_other_request_out() -> None:
         connections = [Connection() for _ in range(5 * PLACES)]
         for connection in connections:
             ask(Client("/refused", reads=False, connection=connection))
-        await settle()
+            await settle()
         honest = Client("/read")
         await ask(honest)
         assert honest.status == 200
