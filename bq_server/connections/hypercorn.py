@@ -12,8 +12,8 @@ What is mended, and why it has to be:
   head where it came at once. `Http1` refuses both, with a document where there was only a status.
 - Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their
   streams.
-- Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2` ignores
-  them.
+- Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2`
+  ignores them.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
 - A request that was cancelled with its connection while it restarted the idle task took that for the idle task's end,
   went on, and ended with a traceback. `IdleTask` lets the cancellation pass.

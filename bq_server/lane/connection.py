@@ -77,8 +77,11 @@ class LaneConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._peer = address_of(self._transport)
-        self._host.admit(self._transport, self)
+        try:
+            self._peer = address_of(self._transport)
+            self._host.admit(self._transport, self)
+        except MemoryError:
+            self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
         """Called by the transport. Events under way are accepted all the same."""

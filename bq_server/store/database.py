@@ -49,7 +49,7 @@ class Connection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
         # aiosqlite's own, which ends when it can't tell what a call came to.
-        self._thread = Thread(target=make_calls, args=(self._tx, _STOP_RUNNING_SENTINEL), name="sqlite")
+        self._thread = Thread(target=make_calls, args=(self._tx, _STOP_RUNNING_SENTINEL))
         self.fills_outbox = False
         """Whether the transaction leaves something to be told outside."""
         self._deferred: list[asyncio.Future[object]] = []

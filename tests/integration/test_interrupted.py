@@ -190,7 +190,7 @@ async def test_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_nothing_of_a_participant_is_searched_for_among_that_of_all(tmp_path: Path) -> None:
     queries = load("erasures")
-    given = dict.fromkeys(("project", "environment", "participant_id"), "x")
+    given: dict[str, Any] = dict.fromkeys(("project", "environment", "participant_id"), "x")
     given |= dict.fromkeys(("participant", "limit", "after", "until", "erased_at", "facts", "scope"), 1)
     looked_at = 0
     async with Database.open(tmp_path / "facts") as database, database.read() as connection:

@@ -387,7 +387,7 @@ async def test_an_answer_that_cannot_be_made_ends_the_connection(monkeypatch: py
     assert [type(each) for each in unhandled] == [MemoryError] * 2
 
     bare = Bare()
-    bare.transport.write = none  # type: ignore[method-assign]
+    bare.transport.write = none  # type: ignore[method-assign, assignment]
     bare.connection.data_received(GOOD)
     await bare.settle()
     assert is_closed(bare), "with one answer lost, the next would be taken for it"

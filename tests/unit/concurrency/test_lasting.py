@@ -1,11 +1,11 @@
 """What must not end is begun anew, whatever it failed of."""
 
 import asyncio
+import time
 
 import pytest
 from structlog.testing import capture_logs
 
-from bq_server.concurrency import lasting
 from bq_server.concurrency.lasting import keep_running, pause
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def test_a_pause_without_memory_waits_all_the_same(monkeypatch: pytest.Mon
         raise MemoryError
 
     waited: list[float] = []
-    monkeypatch.setattr(lasting.asyncio, "sleep", none)
-    monkeypatch.setattr(lasting.time, "sleep", waited.append)
+    monkeypatch.setattr(asyncio, "sleep", none)
+    monkeypatch.setattr(time, "sleep", waited.append)
     await pause(9.0)
     assert waited == [0.05], "with no memory the loop is held for a moment only"

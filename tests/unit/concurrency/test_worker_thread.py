@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, cast
@@ -43,8 +44,10 @@ def broken() -> None:
 async def test_calls_are_made_in_order_and_what_is_raised_is_raised() -> None:
     made: list[int] = []
     with serving() as (calls, _):
-        futures = [asked(calls, lambda number=number: made.append(number) or number) for number in range(20)]
-        assert await asyncio.gather(*futures) == made == list(range(20))
+        futures = [asked(calls, partial(made.append, number)) for number in range(20)]
+        assert await asyncio.gather(*futures) == [None] * 20
+        assert made == list(range(20))
+        assert await asked(calls, lambda: 1) == 1
         with pytest.raises(LookupError):
             await asked(calls, broken)
         left = asked(calls, lambda: 1)
