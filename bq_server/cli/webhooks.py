@@ -7,6 +7,7 @@ import typer
 
 from bq_server.cli.options import fail
 from bq_server.cli.remote import URL, call, segment
+from bq_server.cli.words import printable
 
 PATH = "/api/v1/webhooks/endpoints"
 
@@ -53,11 +54,15 @@ def add(
 @app.command("list")
 def list_endpoints(url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") -> None:
     """List the endpoints of the environment."""
-    for each in _call(url, "GET", "", api_key)["endpoints"]:
+    found = _call(url, "GET", "", api_key)["endpoints"]
+    if not found:
+        typer.echo("no endpoints", err=True)
+    for each in found:
         state = f"off: {each['off_because']}" if each["off_because"] else "on"
         if each["failing_since"]:
             state += f", failing since {each['failing_since']}"
-        typer.echo(f"{each['endpoint_id']}  {each['url']}  {state}  {each['waiting']} waiting  {each['description']}")
+        about = printable(each["description"])
+        typer.echo(f"{each['endpoint_id']}  {each['url']}  {state}  {each['waiting']} waiting  {about}")
         typer.echo(f"    {', '.join(each['event_types'])}")
 
 
@@ -79,12 +84,15 @@ def deliveries(
 ) -> None:
     """List an endpoint's recent deliveries, newest first, with the result of the last try."""
     query = "?limit=200" + (f"&state={segment(state)}" if state else "")
-    for each in _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]:
+    found = _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]
+    if not found:
+        typer.echo("no deliveries yet", err=True)
+    for each in found:
         tries = each["tries"]
         last = f"{tries[-1]['status'] or 'no answer'} {tries[-1]['answer']!r}" if tries else "not tried yet"
         typer.echo(
-            f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {each['participant_id']}  "
-            f"{each['state']}  {len(tries)} tries  {last}"
+            f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {printable(each['participant_id'])}  "
+            f"{each['state']}  {'1 try' if len(tries) == 1 else f'{len(tries)} tries'}  {last}"
         )
 
 
@@ -117,7 +125,7 @@ def replay(
 
 
 def _every() -> list[str]:
-    from bq_server.processing.announcements import EventType
+    from bq_server.processing.event_types import EventType
 
     return list(get_args(EventType))
 

@@ -8,7 +8,7 @@ from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
 from bq_server.sandbox.drain import Drain
-from bq_server.store import environments, feed, games
+from bq_server.store import environments, feed, games, webhooks
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 from bq_server.store.feed import NewNotice
@@ -63,6 +63,8 @@ class Resetter:
             if await environments.remove_oldest_facts(connection, scope, ROWS) == ROWS:
                 return False
             if await environments.remove_consequences(connection, scope, ROWS) == ROWS:
+                return False
+            if await webhooks.remove_of_environment(connection, scope, ROWS) == ROWS:
                 return False
             await environments.empty(connection, scope, game=game)
             if not keep_clock:

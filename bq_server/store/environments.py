@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
-from bq_server.store import feed
+from bq_server.store import feed, watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
@@ -93,13 +93,6 @@ def _remove_participants(writing: Any, own: Mapping[str, str], limit: int) -> in
     return len(found)
 
 
-def _remove_deliveries(writing: Any, own: Mapping[str, str], limit: int) -> int:
-    found = [{"position": row[0]} for row in _writing.deliveries_to_remove(writing, **own, limit=limit)]
-    for remove in (_writing.remove_webhook_tries, _writing.remove_webhook_deliveries):
-        remove(writing, found)
-    return len(found)
-
-
 def _rows(query: Any) -> Callable[[Any, Mapping[str, str], int], int]:
     return lambda writing, own, limit: query(writing, **own, limit=limit)
 
@@ -110,15 +103,13 @@ _CONSEQUENCES = (
     _rows(_writing.remove_standings),
     _rows(_writing.remove_rankings),
     _rows(_writing.remove_fact_types),
-    _rows(_writing.empty_webhook_outbox),  # before what it becomes
-    _remove_deliveries,
 )
 
 
 async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
     """Remove the rest of what follows from facts, and with `game` since when its definitions count; one more reset.
 
-    After `remove_oldest_facts` and `remove_consequences`, in the same transaction as the last of them.
+    After `remove_oldest_facts`, `remove_consequences` and what webhooks tell, in the same transaction as the last.
     """
     for remove in (
         _queries.remove_event_names,
@@ -129,9 +120,9 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_game_warnings,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
-        _queries.remove_watched_streaks,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())
     await feed.remove_notices(connection, scope)
+    await connection.run(lambda writing: watched_streaks.remove_all(writing, scope))
     await _queries.count_reset(connection, **scope._asdict())

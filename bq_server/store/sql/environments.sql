@@ -113,26 +113,6 @@ DELETE FROM definitions WHERE project = :project AND environment = :environment 
 -- Without facts every definition counts from the first to come, also one that an import which was killed left waiting.
 UPDATE definitions SET applied_seq = 0 WHERE project = :project AND environment = :environment AND applied_seq > 0;
 
--- name: deliveries_to_remove(project, environment, limit)
-SELECT position FROM webhook_deliveries WHERE endpoint_id IN (
-    SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-) LIMIT :limit;
-
--- name: remove_webhook_tries(position)*!
-DELETE FROM webhook_tries WHERE position = :position;
-
--- name: remove_webhook_deliveries(position)*!
-DELETE FROM webhook_deliveries WHERE position = :position;
-
--- name: empty_webhook_outbox(project, environment, limit)!
-DELETE FROM webhook_outbox WHERE position IN (
-    SELECT position FROM webhook_outbox WHERE endpoint_id IN (
-        SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-    ) LIMIT :limit
-);
-
 -- name: count_no_waiting_webhooks(project, environment)!
 UPDATE webhook_endpoints SET waiting = 0 WHERE project = :project AND environment = :environment;
 
--- name: remove_watched_streaks(project, environment)!
-DELETE FROM watched_streaks WHERE project = :project AND environment = :environment;
