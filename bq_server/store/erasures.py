@@ -110,6 +110,7 @@ async def remove(
     own = scope._asdict() | {"participant_id": participant_id}
     await _queries.remove_watched_streaks(connection, **own)
     await _queries.step_back(connection, **own)
+    await _queries.remove_expiring_points(connection, **own)
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:

@@ -48,6 +48,9 @@ DELETE FROM duplicates WHERE (scope, message_id) IN (
     LIMIT :limit
 );
 
+-- name: remove_expiring_points(project, environment)!
+DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
+
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
 
