@@ -11,6 +11,7 @@ from pydantic import ValidationError
 class Code(StrEnum):
     """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
 
+    MALFORMED_REQUEST = "malformed_request"
     INVALID_JSON = "invalid_json"
     INSUFFICIENT_POINTS = "insufficient_points"
     UNAUTHENTICATED = "unauthenticated"
@@ -29,6 +30,7 @@ class Code(StrEnum):
     VALIDATION_FAILED = "validation_failed"
     RATE_LIMITED = "rate_limited"
     TOO_MANY_FEEDS = "too_many_feeds"
+    HEAD_TOO_LARGE = "head_too_large"
     INTERNAL_ERROR = "internal_error"
     NOT_READY = "not_ready"
     STREAM_UNAVAILABLE = "stream_unavailable"

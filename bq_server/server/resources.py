@@ -100,7 +100,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
     running = site.running
     assert running.durability is not None, "the stream is open"  # noqa: S101
     loop_delay = LoopDelay()
-    await site.stack.enter_async_context(background(loop_delay.watch()))
+    await site.stack.enter_async_context(background(loop_delay.watch))
     return Sources(
         running.requests,
         running.connection_counts,
@@ -121,5 +121,5 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
 async def keep_history(site: Site, rooms: Rooms, sources: Sources) -> ActivityHistory:
     """Begin to remember what was counted lately."""
     history = ActivityHistory(sources, partial(waiting, rooms.stream, site.clock), site.clock)
-    await site.stack.enter_async_context(background(history.keep()))
+    await site.stack.enter_async_context(background(history.keep))
     return history

@@ -18,7 +18,7 @@ from harness.stories.scenario import (
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | ClaimReward | Freeze | Void
+ByHand = Enroll | PutProfile | Give | Take | Freeze | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
@@ -53,13 +53,13 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
-        case ClaimReward(claim=claim):
-            path = f"/gamify/rewards/{segment(claim.reward)}/claim"
-            client.call("POST", path, {"participant_id": claim.participant})
         case Freeze(freeze=freeze):
             path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
             body = {} if freeze.date is None else {"date": freeze.date}
             client.call("POST", f"{path}/{freeze.action}", body)
+        case ClaimReward(claim=claim):
+            path = f"/gamify/rewards/{segment(claim.reward)}/claim"
+            client.call("POST", path, {"participant_id": claim.participant})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

@@ -193,19 +193,6 @@ class Take(_Refusable):
     take: Deduction
 
 
-class ClaimedReward(ExpectedPart):
-    """A reward, and who claims it."""
-
-    participant: str
-    reward: str
-
-
-class ClaimReward(_Refusable):
-    """Claim a reward."""
-
-    claim: ClaimedReward
-
-
 class StreakFreeze(ExpectedPart):
     """A freeze of a streak."""
 
@@ -219,6 +206,19 @@ class Freeze(_Refusable):
     """Buy a freeze with points, or cover a missed period with one."""
 
     freeze: StreakFreeze
+
+
+class ClaimedReward(ExpectedPart):
+    """A reward, and who claims it."""
+
+    participant: str
+    reward: str
+
+
+class ClaimReward(_Refusable):
+    """Claim a reward."""
+
+    claim: ClaimedReward
 
 
 class VoidedFact(ExpectedPart):
@@ -258,8 +258,8 @@ Step = (
     | PutProfile
     | Give
     | Take
-    | ClaimReward
     | Freeze
+    | ClaimReward
     | Void
     | PutGame
     | Expect
@@ -274,8 +274,8 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
-    "claim": ClaimReward,
     "freeze": Freeze,
+    "claim": ClaimReward,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -298,8 +298,8 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
-    | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Freeze, Tag("freeze step")]
+    | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

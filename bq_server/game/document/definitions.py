@@ -93,10 +93,10 @@ Instant = Annotated[
 Aggregate = Literal["count", "sum", "max", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
-RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 Per = Literal["day", "week", "month", "ever"]
 

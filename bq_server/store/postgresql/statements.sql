@@ -172,7 +172,7 @@ UPDATE webhook_outbox SET
         WHERE value ->> 0 <> :participant_id
     ),
     deliveries = (SELECT count(*) FROM json_array_elements(content::json) WHERE value ->> 0 <> :participant_id)
-WHERE endpoint_id IN (
+WHERE position > :after AND position <= :until AND endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 ) AND EXISTS (SELECT 1 FROM json_array_elements(content::json) WHERE value ->> 0 = :participant_id);
 
