@@ -7,6 +7,7 @@ from typing import Any
 from bq_server.events import Scope
 from bq_server.exact_json import loads
 from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.facts import VISIBILITY_CHANGED, VisibilityChanged, system_properties
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
@@ -21,6 +22,7 @@ from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.ledger import NumberedEntry
+from bq_server.store.rank_sections import Miscount, miscounted
 from bq_server.store.references import Ranking
 from bq_server.store.state import StoredPlace
 
@@ -30,8 +32,10 @@ PAGE = 500
 FACTS = 5_000
 """Facts that are held against their checksums at a time."""
 
-BEGINNING = (0, 0)
+BEGINNING = (-(2**63), 0)
 """Before the first place of all rankings."""
+
+_OUT_OF_SIGHT = ((), ("hidden",))
 
 EVERYTHING = ("",)
 """The prefix of all keys."""
@@ -59,6 +63,13 @@ class Stored:
     """Those on the boards of the game."""
     total_events: int | None
     """None where the participant is not known."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the participant is kept off leaderboards, as the facts have it."""
+        told = [fact for fact in self.facts if fact.fact_type == VISIBILITY_CHANGED]
+        known = [given for given in map(system_properties, told) if isinstance(given, VisibilityChanged)]
+        return bool(known) and known[-1].hidden
 
     @property
     def events(self) -> int:
@@ -161,6 +172,12 @@ class Verifier:
             if not page:
                 return
             cursor = page[-1].cursor
+
+
+    async def miscounts(self, scope: Scope) -> list[Miscount]:
+        """The long rankings whose sections are counted wrong, so that ranks are."""
+        async with self._database.read() as connection, state.snapshot(connection):
+            return await connection.run(lambda reading: list(miscounted(reading, scope)))
 
 
 async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str, int]]:
@@ -315,9 +332,10 @@ def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
 def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     for ranking, given in rankings(game, stored.participant_id, stored.cells).items():
         place = stored.places.get(ranking)
-        told = None if place is None else [place.score, place.reached_at]
-        if given.score is not None and told != [given.score, given.reached_at]:
-            yield Difference("/".join(("standings", *ranking)), told, [given.score, given.reached_at])
+        told = None if place is None else [place.score, place.reached_at, *_OUT_OF_SIGHT[place.hidden]]
+        right = [given.score, given.reached_at, *_OUT_OF_SIGHT[stored.is_hidden]]
+        if given.score is not None and told != right:
+            yield Difference("/".join(("standings", *ranking)), told, right)
 
 
 def _total(stored: Stored) -> Iterable[Difference]:

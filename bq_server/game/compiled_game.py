@@ -7,7 +7,14 @@ from bq_server.game.document.definitions import Game, Metric
 from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
-from bq_server.game.mechanics.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
+from bq_server.game.mechanics.leaderboards import (
+    HIGHEST_FIRST,
+    BoardOrder,
+    LeaderboardRule,
+    PointsBoardRule,
+    leaderboard_rule,
+    points_board_rule,
+)
 from bq_server.game.mechanics.points import Treasury, points_rule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
@@ -38,6 +45,11 @@ class CompiledGame:
             rule = self.rules.get(f"challenge/{fact.properties.get('challenge_code')}")
             return (rule,) if rule is not None else ()
         return self.listening.get(fact.fact_type, ())
+
+    def order_of(self, board: str) -> BoardOrder:
+        """How a board (`leaderboard/<code>` or `challenge/<code>`) ranks, if it is none of the game's as most do."""
+        rule = self.rules.get(board)
+        return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
 
 HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, BADGE_AWARDED})

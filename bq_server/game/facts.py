@@ -13,6 +13,7 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 BADGE_AWARDED = "system.badge_awarded"
+VISIBILITY_CHANGED = "system.visibility_changed"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points one manual award may give (vendor notes, 1.4)."""
@@ -98,7 +99,17 @@ class BadgeAwarded(_Properties):
     metadata: dict[str, Any] = {}
 
 
-SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded
+class VisibilityChanged(_Properties):
+    """Properties of `system.visibility_changed`; `reason` is kept with the fact only."""
+
+    hidden: bool
+    """Whether the participant has no place on any leaderboard from then on."""
+    reason: str | None = Field(default=None, max_length=500)
+
+
+SystemProperties = (
+    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | VisibilityChanged
+)
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
@@ -106,6 +117,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     BADGE_AWARDED: BadgeAwarded,
+    VISIBILITY_CHANGED: VisibilityChanged,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

@@ -13,11 +13,14 @@ from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
     TIMEZONE_CHANGED,
+    VISIBILITY_CHANGED,
     BadgeAwarded,
     Fact,
+    Moment,
     PointsAwarded,
     PointsDeducted,
     TimezoneChanged,
+    VisibilityChanged,
     system_properties,
 )
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
@@ -131,7 +134,7 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         rule = game.rules.get(board)
         score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
         reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
-        return BoardScore(participant_id, board, window, period, score, reached_at, exact)
+        return BoardScore(participant_id, board, window, period, game.order_of(board).turned(score), reached_at, exact)
     if kind == "challenge":
         rule = game.rules.get(key)
         if cell is None or not isinstance(rule, ChallengeRule):
@@ -181,6 +184,9 @@ def _step_participant(
     zones = _zones(own.facts, cells.get(keys.ZONE, []))
     if zones != cells.get(keys.ZONE, []):
         cells[keys.ZONE] = changed[keys.ZONE] = zones
+    hidden = _hidden(own.facts, cells.get(keys.HIDDEN))
+    if hidden != cells.get(keys.HIDDEN):
+        cells[keys.HIDDEN] = changed[keys.HIDDEN] = hidden
     grants = list(_by_hand(own.facts))
     variables: dict[str, Variables] = {}
     for key in sorted(own.hits.keys() | replays.keys(), key=game.places.__getitem__):
@@ -222,6 +228,16 @@ def _zones(facts: Sequence[Fact], timeline: Sequence[Cell]) -> list[Cell]:
             if isinstance(properties, TimezoneChanged):
                 zones[fact.moment] = properties.timezone
     return [[*moment, name] for moment, name in sorted(zones.items())]
+
+
+def _hidden(facts: Sequence[Fact], cell: Cell | None) -> Cell | None:
+    """What the newest fact says, whichever came last."""
+    for fact in facts:
+        if fact.fact_type == VISIBILITY_CHANGED and (cell is None or fact.moment > Moment(*cell[:2])):
+            properties = system_properties(fact)
+            if isinstance(properties, VisibilityChanged):
+                cell = [*fact.moment, properties.hidden]
+    return cell
 
 
 def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:

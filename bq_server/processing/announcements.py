@@ -1,6 +1,6 @@
 """What is told outside of a batch: which events its facts and their effects are, and for which endpoints."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 from bq_server.events import Scope
@@ -16,6 +16,7 @@ from bq_server.game.effects import (
     timed,
 )
 from bq_server.game.facts import TIMEZONE_CHANGED
+from bq_server.game.mechanics.leaderboards import BoardOrder
 from bq_server.processing.rank_changes import RANK_CHANGED, RankChanges
 from bq_server.store import outbox, watched_streaks
 from bq_server.store.batch import Changes
@@ -55,7 +56,10 @@ class Announcer:
     Both in the transaction that makes the changes, on its connection's thread.
     """
 
-    def __init__(self, connection: Any, references: References, changes: Changes) -> None:
+    def __init__(
+        self, connection: Any, references: References, changes: Changes, order_of: Callable[[str], BoardOrder]
+    ) -> None:
+        """`order_of`: how a board of the game ranks."""
         self._connection = connection
         self._changes = changes
         self._listeners: list[ListeningEndpoint] = []
@@ -64,7 +68,7 @@ class Announcer:
             self._listeners = outbox.listening(connection, changes.scope)
         tops = [each.top_ranks for each in self._listeners if RANK_CHANGED in each.event_types]
         if tops and changes.places:
-            self._ranks = RankChanges(connection, references, changes, max(tops))
+            self._ranks = RankChanges(connection, references, changes, max(tops), order_of)
 
     def write(self) -> bool:
         """Fill the outbox; whether somebody is to look what there is to do now."""

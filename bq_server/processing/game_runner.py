@@ -19,9 +19,10 @@ from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import POINTS, TIERS
-from bq_server.game.state.packed import change, new_state
+from bq_server.game.state.keys import HIDDEN, POINTS, TIERS, Cells, is_hidden
+from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
+from bq_server.game.step import standing as place_given
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
@@ -133,10 +134,10 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
-            connection, held = self._connection, self._held
+            connection, held, order_of = self._connection, self._held, self._game.order_of
 
             def write(writing: Any) -> None:
-                announcer = Announcer(writing, connection.references, changes)
+                announcer = Announcer(writing, connection.references, changes, order_of)
                 batch.write(writing, connection.references, changes, held)
                 if announcer.write():
                     connection.fills_outbox = True
@@ -238,6 +239,8 @@ class GameRunner:
         changes.states[who] = dump_state(state)
         if turn.apart_changed:
             changes.cells[who] = turn.apart_changed
+        if is_hidden(turn.cells):
+            changes.hidden.add(who)
         for ranking, standing in turn.places.items():
             changes.place(ranking, who, standing)
 
@@ -283,9 +286,22 @@ class GameRunner:
                     )
                 )
             changes.states[participant_id] = dumps(state)
+            if is_hidden(state["cells"]):
+                changes.hidden.add(participant_id)
+            if HIDDEN in changed:
+                changes.moved.add(participant_id)
+                self._place_all(participant_id, cells_of(state))
         for each in result.standings:
             standing = (each.score, each.reached_at, each.exact)
             changes.place((each.board, each.window, each.period), each.participant_id, standing)
+
+    def _place_all(self, participant_id: str, cells: Cells) -> None:
+        """Note the newest places: whoever is told of ranks looks where any has changed."""
+        for key, cell in cells.items():
+            found = place_given(self._game, participant_id, key, cell)
+            if found is not None and found.score is not None and found.board in self._game.rules:
+                place = (found.score, found.reached_at, found.exact)
+                self._changes.place((found.board, found.window, found.period), participant_id, place)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
         """Give participants the tiers of a changed game that their points have led to."""

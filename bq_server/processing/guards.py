@@ -68,6 +68,17 @@ def another_zone(name: str) -> Guard:
     return guard
 
 
+def otherwise_visible(*, hidden: bool) -> Guard:
+    """The participant is not hidden, or shown, already. Raises `AlreadySo`."""
+
+    def guard(view: View) -> None:
+        cell = view.cells.get(keys.HIDDEN)
+        if keys.is_hidden(view.cells) is hidden:
+            raise AlreadySo(cell)
+
+    return guard
+
+
 def not_enrolled(code: str) -> Guard:
     """The participant has not entered the challenge by now. Raises `AlreadySo` and `NoSuchChallenge`."""
 

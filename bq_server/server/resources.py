@@ -24,6 +24,7 @@ from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
+from bq_server.api.resources.visibility import VisibilityResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
@@ -64,6 +65,7 @@ def resources(
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
+        VisibilityResource(intake.sync_intake, database, parser),
         AwardsResource(intake.sync_intake, database, games, parser),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(

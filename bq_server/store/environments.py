@@ -77,6 +77,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_game_warnings,
         _queries.remove_cells,
         _queries.remove_ledger,
+        _queries.remove_rank_sections,
         _queries.remove_standings,
         _queries.remove_rankings,
         _queries.remove_fact_types,

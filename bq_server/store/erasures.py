@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, feed
+from bq_server.store import checksums, feed, rank_sections
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -81,10 +81,10 @@ async def remove(
         for query in (
             _queries.remove_cells,
             _queries.remove_ledger,
-            _queries.remove_standings,
             _queries.remove_participant,
         ):
             await query(connection, participant=participant)
+        await connection.run(lambda writing: rank_sections.remove_places_of(writing, participant))
     await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
 
 

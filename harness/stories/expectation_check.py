@@ -149,8 +149,13 @@ def _streak(state: Mapping[str, Any] | None) -> Json:
 
 
 def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifference]:
-    asked = {"limit": MOST_ENTRIES} | ({} if expected.window is None else {"period": expected.window})
-    answer = client.call("GET", f"/gamify/leaderboards/{segment(expected.code)}", **asked)
+    period = expected.period or expected.window
+    asked: Json = {} if period is None else {"period": period}
+    path = f"/gamify/leaderboards/{segment(expected.code)}"
+    if expected.around is None:
+        answer = client.call("GET", path, limit=MOST_ENTRIES, **asked)
+    else:
+        answer = client.call("GET", f"{path}/around/{segment(expected.around)}", n=1, **asked)
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
     actual = [
         {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}

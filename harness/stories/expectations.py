@@ -125,7 +125,9 @@ class Ranking(ExpectedPart):
     """A leaderboard, from the top."""
 
     code: str
-    window: Literal["daily", "weekly", "monthly", "yearly", "all_time"] | None = None
+    window: Literal["daily", "weekly", "monthly", "yearly", "all_time", "season"] | None = None
+    period: str | None = Field(None, description="One by its name, such as 2026-W15; without it the one that is now")
+    around: str | None = Field(None, description="Only this participant and the nearest above and below")
     entries: list[ExpectedEntry] = Field(description="Exactly these, in this order")
 
 

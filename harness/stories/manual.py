@@ -3,18 +3,24 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
+from harness.stories.scenario import Enroll, Give, Hide, LoadedGame, PutGame, PutProfile, Take
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take
+ByHand = Enroll | PutProfile | Give | Take | Hide
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+        case (
+            Enroll(enroll=about)
+            | PutProfile(profile=about)
+            | Give(give=about)
+            | Take(take=about)
+            | Hide(hide=about)
+        ):
             return about.participant
     return None
 
@@ -38,6 +44,9 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
+        case Hide(hide=about):
+            body = {"participant_id": about.participant, "hidden": about.hidden}
+            client.call("POST", "/admin/participants/visibility", body)
 
 
 def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:

@@ -192,6 +192,19 @@ class Take(_Refusable):
     take: Deduction
 
 
+class Visibility(ExpectedPart):
+    """Who is kept off leaderboards, or shown again."""
+
+    participant: str
+    hidden: StrictBool = True
+
+
+class Hide(_Refusable):
+    """Keep a participant off all leaderboards, or show one again."""
+
+    hide: Visibility
+
+
 class PutGame(_Refusable):
     """Put another game in force."""
 
@@ -199,7 +212,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Hide | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -210,6 +223,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "hide": Hide,
     "game": PutGame,
     "expect": Expect,
 }
@@ -231,6 +245,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Hide, Tag("hide step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

@@ -26,6 +26,7 @@ class Outcome:
     milestones: set[tuple[str, float]] = field(default_factory=set)
     streaks: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Length of the newest run, and of the longest."""
+    hidden: bool = False
     scores: dict[tuple[str, str, str], tuple[Any, int | None]] = field(default_factory=dict)
 
 
@@ -88,7 +89,7 @@ def matching(metric: dict[str, Any], story: list[Fact], applied_seq: int) -> lis
 
 def amount(metric: dict[str, Any], fact: Fact) -> Any:
     match metric.get("aggregate"):
-        case "sum" | "max":
+        case "sum" | "max" | "min":
             return number(fact, "x")
         case "distinct":
             return fact.properties.get(metric["of"].removeprefix("properties."))
@@ -111,6 +112,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.spent += fact.properties["amount"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
+            case "system.visibility_changed":
+                out.hidden = fact.properties["hidden"]
 
 
 def total(aggregate: str, amounts: list[Any]) -> Any:
@@ -119,6 +122,8 @@ def total(aggregate: str, amounts: list[Any]) -> Any:
             return sum(amounts, Fraction(0))
         case "max":
             return max(amounts, default=0)
+        case "min":
+            return min(amounts)
         case "count":
             return len(amounts)
         case _:
@@ -234,19 +239,25 @@ def start_of(number: int, kind: str) -> datetime:
     return datetime(first.year, first.month, first.day)
 
 
-def run_board(board: dict[str, Any], window: str, story: list[Fact], applied_seq: int, out: Outcome) -> None:
+def run_board(board: dict[str, Any], window: Any, story: list[Fact], applied_seq: int, out: Outcome) -> None:
     metric = board["metric"]
-    by_period: dict[str, list[Fact]] = {}
+    by_period: dict[tuple[str, str], list[Fact]] = {}
     for fact in matching(metric, story, applied_seq):
-        local = day(fact.occurred_at, UTC)
-        name = {
-            "daily": local.isoformat(),
-            "weekly": local.strftime("%G-W%V"),
-            "monthly": local.strftime("%Y-%m"),
-            "all_time": "all_time",
-        }[window]
-        by_period.setdefault(name, []).append(fact)
-    for name, facts in by_period.items():
+        local = day(fact.occurred_at, ZoneInfo(board.get("timezone", "UTC")))
+        if isinstance(window, dict):
+            if not micros(window["starts_at"]) <= fact.occurred_at < micros(window["ends_at"]):
+                continue
+            kind, name = "season", window["starts_at"].replace("+00:00", "Z")
+        else:
+            kind = window
+            name = {
+                "daily": local.isoformat(),
+                "weekly": local.strftime("%G-W%V"),
+                "monthly": local.strftime("%Y-%m"),
+                "all_time": "all_time",
+            }[window]
+        by_period.setdefault((kind, name), []).append(fact)
+    for (kind, name), facts in by_period.items():
         amounts: list[Any] = []
         score, reached = None, None
         for fact in facts:
@@ -256,4 +267,5 @@ def run_board(board: dict[str, Any], window: str, story: list[Fact], applied_seq
             if moved:
                 reached = fact.occurred_at
             score = new
-        out.scores[board["code"], window, name] = (score, reached)
+        ranked = -score if board.get("order") == "ascending" else score
+        out.scores[board["code"], kind, name] = (ranked, reached)

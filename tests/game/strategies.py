@@ -47,6 +47,20 @@ def moment(hours: int) -> str:
     return datetime.fromtimestamp((START + hours * HOUR) / 1_000_000, UTC).isoformat()
 
 
+SEASONS = [
+    {"type": "season", "starts_at": moment(10), "ends_at": moment(90)},
+    "weekly",
+    {"type": "season", "starts_at": moment(100), "ends_at": moment(200)},
+]
+"""Which facts of most histories fall into, or between."""
+
+
+@st.composite
+def board_metrics(draw: st.DrawFn) -> dict[str, Any]:
+    metric: dict[str, Any] = draw(metrics())
+    return {**metric, "aggregate": draw(st.sampled_from(["max", "min"]))} if metric["aggregate"] == "max" else metric
+
+
 @st.composite
 def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
     objectives: list[dict[str, Any]] = []
@@ -125,8 +139,10 @@ def games(draw: st.DrawFn) -> Rules:
                 {
                     "code": f"l{number}",
                     "name": "L",
-                    "metric": draw(metrics()),
-                    "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"]])),
+                    "metric": draw(board_metrics()),
+                    "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"], SEASONS])),
+                    "timezone": draw(st.sampled_from(["UTC", "UTC", *ZONES])),
+                    "order": draw(st.sampled_from(["descending", "descending", "ascending"])),
                 }
                 for number in range(draw(few))
             ),
@@ -257,6 +273,7 @@ system = st.one_of(
     st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
+    st.booleans().map(lambda hidden: ("system.visibility_changed", {"hidden": hidden})),
 )
 amounts = st.fixed_dictionaries({"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])})
 times = st.one_of(

@@ -13,6 +13,7 @@ from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.streaks import Runs
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
+from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
 from tests.game import oracle
 from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
@@ -44,6 +45,7 @@ def test_the_order_of_facts_means_what_the_document_says(game: Rules, facts: lis
 def seen(memory: InMemoryGame) -> oracle.Outcome:
     compiled, cells = memory.game, memory.cells("p0")
     out = oracle.Outcome()
+    out.hidden = is_hidden(cells)
     points = read_points(cells)
     out.earned, out.spent = points.total_earned, points.total_spent
     assert points.balance == out.earned - out.spent

@@ -25,6 +25,7 @@ from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
 from bq_server.store.database import Database
+from bq_server.store.rankings import Rankings
 
 PREFIX = "/api/v1/gamify/challenges"
 TAG = "Challenges"
@@ -42,6 +43,7 @@ class ChallengesResource:
         self._games = games
         self._parser = parser
         self._clocks = clocks
+        self._rankings = Rankings(database)
 
     @operation(
         "GET",
@@ -84,13 +86,13 @@ class ChallengesResource:
         """Who is ahead in a challenge."""
         query = call.query
         challenge = await self._challenge(call)
-        async with self._database.read() as connection:
-            best, total = await state.top(
-                connection, call.scope, f"challenge/{challenge.code}", "all_time", "all_time", query.limit
-            )
+        ranking = (f"challenge/{challenge.code}", "all_time", "all_time")
+        best, total = await self._rankings.read(
+            call.scope, [ranking], lambda view: (view.best(query.limit), view.total())
+        )
         entries = [
-            ChallengeRankingEntry(rank=rank, participant_id=each.participant_id, progress=each.score)
-            for rank, each in enumerate(best, start=1)
+            ChallengeRankingEntry(rank=each.rank, participant_id=each.score.participant_id, progress=each.score.score)
+            for each in best
         ]
         return json_response(
             ChallengeRankingAnswer(challenge_code=challenge.code, entries=entries, total_participants=total)

@@ -31,6 +31,7 @@ from bq_server.game.read_models import (
     read_streaks,
     read_tier,
 )
+from bq_server.game.state.keys import is_hidden
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
@@ -168,6 +169,7 @@ class ParticipantsResource:
             badges=[badge for badge in read_badges(at.game, at.cells) if badge.earned],
             streaks=max(streaks, key=lambda each: each.current_count, default=None),
             total_events=at.participant.total_events,
+            is_hidden=is_hidden(at.cells),
             created_at=format_timestamp(at.participant.created_at),
         )
 

@@ -12,6 +12,7 @@ from bq_server.game.document.definitions import (
     MAX_INLINE_MEMBERS,
     Challenge,
     Game,
+    Leaderboard,
     Milestone,
     Objective,
     Reward,
@@ -45,8 +46,7 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
     for index, streak in enumerate(game.streaks):
         yield from _milestones(("streaks", index), streak.milestones, badges)
     for index, board in enumerate(game.leaderboards):
-        if len(set(board.window)) < len(board.window):
-            yield Inconsistency(("leaderboards", index, "window"), "names a window twice")
+        yield from _windows(("leaderboards", index, "window"), board)
     yield from _tiers(game)
 
 
@@ -115,6 +115,17 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
                 (*place, "target"),
                 f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
                 "(prerequisites, explicit enrolment or a rolling duration)",
+            )
+
+
+def _windows(here: Location, board: Leaderboard) -> Iterator[Inconsistency]:
+    if len(set(board.window)) < len(board.window):
+        yield Inconsistency(here, "names a window twice")
+    for earlier, later in pairwise(board.seasons):
+        if later.starts_at < earlier.ends_at and later != earlier:
+            yield Inconsistency(
+                (*here, board.window.index(later), "starts_at"),
+                "is before the season before it has ended: of each leaderboard there is one at a time",
             )
 
 

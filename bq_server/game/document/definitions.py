@@ -44,7 +44,7 @@ def _utc(value: Any) -> Any:
 
 
 def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | dict) else value
 
 
 def _formula(value: Any) -> Any:
@@ -71,10 +71,11 @@ Instant = Annotated[
     BeforeValidator(_utc, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
     PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
 ]
-Aggregate = Literal["count", "sum", "max", "distinct", "days"]
+Aggregate = Literal["count", "sum", "max", "min", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+WindowName = Window | Literal["season"]
 
 
 class _Part(BaseModel):
@@ -118,7 +119,7 @@ class Metric(_Part):
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
-        if self.aggregate in ("sum", "max", "distinct") and self.of is None:
+        if self.aggregate in ("sum", "max", "min", "distinct") and self.of is None:
             raise ValueError(f"{self.aggregate} needs `of`: an expression for the value")
         if self.aggregate in ("count", "days") and self.of is not None:
             raise ValueError(f"{self.aggregate} takes no `of`")
@@ -128,6 +129,8 @@ class Metric(_Part):
 class Criteria(Metric):
     """A metric and the target at which it is met."""
 
+    # What can only fall reaches nothing.
+    aggregate: Literal["count", "sum", "max", "distinct", "days"] = "count"
     target: float = Field(gt=0, le=MAX_AMOUNT)
 
     @model_validator(mode="after")
@@ -263,20 +266,47 @@ class Tier(_Part):
     benefits: list[str] = Field(default=[], max_length=100)
 
 
-def _windows(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+class Season(_Part):
+    """A window with dates of its own; several of a leaderboard follow one another."""
+
+    type: Literal["season"]
+    starts_at: Instant
+    ends_at: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must be before ends_at")
+        return self
 
 
 class Leaderboard(Definition):
-    """Participants ranked by a metric within a window of time, in UTC; weeks start on Monday."""
+    """Participants ranked by a metric within a window of time; weeks start on Monday."""
 
     name: str = Field(min_length=1, max_length=255)
     metric: Literal["points"] | Metric
     window: Annotated[
-        list[Window],
-        BeforeValidator(_windows, json_schema_input_type=Window | list[Window]),
-        Field(min_length=1, max_length=5, description="A window, or a list of them; the first is the default"),
+        list[Window | Season],
+        BeforeValidator(_one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
+        Field(min_length=1, max_length=50, description="A window, or a list of them; the first is the default"),
     ] = ["all_time"]
+    timezone: TimezoneName = Field(default="UTC", description="Where days, weeks, months and years begin")
+    order: Literal["descending", "ascending"] = Field(default="descending", description="ascending: the lowest leads")
+    tie: Literal["first", "shared"] = Field(
+        default="first", description="Among equal scores who reached it first ranks first, or they share the rank"
+    )
+
+    @property
+    def window_names(self) -> list[WindowName]:
+        """The windows by their names; all seasons are of one."""
+        names: list[WindowName] = [each if isinstance(each, str) else each.type for each in self.window]
+        return list(dict.fromkeys(names))
+
+    @property
+    def seasons(self) -> list[Season]:
+        """The seasons, in the order of time."""
+        found = [each for each in self.window if isinstance(each, Season)]
+        return sorted(found, key=lambda each: each.starts_at)
 
 
 class Game(_Part):

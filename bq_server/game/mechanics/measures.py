@@ -13,7 +13,7 @@ from bq_server.game.mechanics.periods import utc_day
 from bq_server.game.state.keys import digest
 
 Amount = int | str
-"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct."""
+"""A count or an ordinal, millionths for sum, max and min, or the digest of a value for distinct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _keeps_set(aggregate: Aggregate) -> bool:
     match aggregate:
         case "distinct" | "days":
             return True
-        case "count" | "sum" | "max":
+        case "count" | "sum" | "max" | "min":
             return False
         case never:
             assert_never(never)
@@ -120,7 +120,7 @@ def _keeps_set(aggregate: Aggregate) -> bool:
 
 def _in_millionths(aggregate: Aggregate) -> bool:
     match aggregate:
-        case "sum" | "max":
+        case "sum" | "max" | "min":
             return True
         case "count" | "distinct" | "days":
             return False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from bq_server.game.document.definitions import Period, Window
 from bq_server.game.facts import Moment, timezone
@@ -103,10 +103,16 @@ def _first_day(number: int, period: Period) -> date:
 
 
 def window_period(at: int, window: Window) -> str:
-    """Which period of a leaderboard's window holds a moment, in UTC: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
+    """Which period of a leaderboard's window holds a moment, in UTC."""
+    return period_of_day(local_date(at, UTC).toordinal(), window)
+
+
+@lru_cache(maxsize=4096)
+def period_of_day(ordinal: int, window: Window) -> str:
+    """Which period of a leaderboard's window holds a day: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
     if window == "all_time":
         return window
-    day = local_date(at, UTC)
+    day = date.fromordinal(ordinal)
     match window:
         case "daily":
             return day.isoformat()
@@ -136,25 +142,3 @@ def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
             except ValueError:
                 raise ProfileUnreadable(f"the participant's time zone {name!r} is not known to this program") from None
     return UTC
-
-
-def previous_period(at: int, window: Window) -> str | None:
-    """The period before the one that holds a moment; none where the window has only one."""
-    if window == "all_time":
-        return None
-    day = local_date(at, UTC)
-    return window_period(at - _days_into(day, window) * DAY, window)
-
-
-def _days_into(day: date, window: Literal["daily", "weekly", "monthly", "yearly"]) -> int:
-    """Which day of its period a date is; the first is 1."""
-    match window:
-        case "daily":
-            return 1
-        case "weekly":
-            return day.isoweekday()
-        case "monthly":
-            return day.day
-        case "yearly":
-            return day.timetuple().tm_yday
-    assert_never(window)

@@ -11,7 +11,6 @@ from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Va
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
-from bq_server.game.mechanics.periods import window_period
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
@@ -113,9 +112,9 @@ class Treasury:
             yield keys.POINTS
             yield keys.TIERS
             for board in self.boards:
-                for window in board.windows:
-                    for fact in facts:
-                        yield keys.score(board.code, window, window_period(fact.occurred_at, window))
+                for fact in facts:
+                    for window, period in board.windows.at(fact.occurred_at):
+                        yield keys.score(board.code, window, period)
 
     def pay(self, grants: Iterable[Grant], cells: Cells) -> "Payout":
         """Enter grants into the ledger, in the order of the facts that brought them."""
@@ -203,8 +202,8 @@ class Payout:
         for board in self.treasury.boards:
             if not board.bounds.admits(fact.moment):
                 continue
-            for window in board.windows:
-                key = keys.score(board.code, window, window_period(fact.occurred_at, window))
+            for window, period in board.windows.at(fact.occurred_at):
+                key = keys.score(board.code, window, period)
                 cell = self._cell(key)
                 self.cells[key] = board.add(cell, amount, fact.occurred_at)
                 self._newest = fact

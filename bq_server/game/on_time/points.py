@@ -53,7 +53,7 @@ class Purse:
         self._treasury = treasury
         self._thresholds = [(tier.min_points, tier.code) for tier in treasury.tiers]
         self._boards = [
-            (board.code, board.revision, board.bounds, BoardWindows(board.key, board.windows))
+            (board.code, board.revision, board.bounds, board.order, BoardWindows(board.key, board.windows))
             for board in treasury.boards
         ]
 
@@ -112,7 +112,7 @@ class Purse:
 
     def _score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
         at = fact.occurred_at
-        for code, revision, bounds, windows in self._boards:
+        for code, revision, bounds, order, windows in self._boards:
             if not bounds.admits(fact.moment):
                 continue
             for slot, ranking in windows.at(at):
@@ -122,4 +122,4 @@ class Purse:
                 if before is None or at > before:
                     held[3] = at
                 turn.caused.append([LEADERBOARD, code, ranking[1], ranking[2], score])
-                place(turn, ranking, held, score, None)
+                place(turn, ranking, held, order.turned(score), None)

@@ -20,6 +20,14 @@ BADGES = "badge/"
 """The prefix of all badges held."""
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
+HIDDEN = "hidden"
+"""`[at, seq, hidden]`: what the newest fact says of whether the participant has places on leaderboards."""
+
+
+def is_hidden(cells: Cells) -> bool:
+    """Whether the participant of these cells is kept off leaderboards."""
+    cell = cells.get(HIDDEN)
+    return cell is not None and cell[2] is True
 
 
 def badge(code: str) -> str:

@@ -79,9 +79,18 @@ DELETE FROM ledger WHERE participant IN (
     WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
 );
 
+-- name: remove_rank_sections(project, environment)!
+DELETE FROM rank_sections WHERE ranking IN (
+    SELECT rankings.ranking FROM rankings
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+);
+
 -- name: remove_standings(project, environment)!
 DELETE FROM standings WHERE ranking IN (
     SELECT rankings.ranking FROM rankings
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    UNION ALL
+    SELECT -rankings.ranking FROM rankings
     WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
 );
 

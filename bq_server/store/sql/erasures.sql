@@ -25,9 +25,6 @@ DELETE FROM cells WHERE participant = :participant;
 -- name: remove_ledger(participant)!
 DELETE FROM ledger WHERE participant = :participant;
 
--- name: remove_standings(participant)!
-DELETE FROM standings WHERE participant = :participant;
-
 -- name: remove_participant(participant)!
 DELETE FROM participants WHERE participant = :participant;
 
