@@ -6,6 +6,7 @@ it: `points:spend:fact_01jr...`. It is unique per participant.
 
 _POINTS = "points:"
 _BY_HAND = "manual:"
+_CRITERIA = "criteria:"
 
 
 def of_points(code: str, fact_id: str) -> str:
@@ -13,9 +14,9 @@ def of_points(code: str, fact_id: str) -> str:
     return f"{_POINTS}{code}:{fact_id}"
 
 
-def of_criteria(definition: str) -> str:
-    """The criteria of a definition, `badge/<code>`, met."""
-    return f"criteria:{definition}"
+def of_criteria(definition: str, time: int = 1) -> str:
+    """The criteria of a definition, `badge/<code>`, met: the so-manieth time, where that is more than once."""
+    return _CRITERIA + definition + (f"/{time}" if time > 1 else "")
 
 
 def of_challenge(code: str, milestone: str | None = None) -> str:
@@ -39,7 +40,9 @@ def is_by_hand(cause: str) -> bool:
 
 
 def of_any_fact(cause: str) -> str:
-    """The cause, without the fact's id where each fact is paid by itself."""
+    """The cause, without the fact's id where each fact is paid by itself, or the time where criteria are met again."""
+    if cause.startswith(_CRITERIA):
+        return "/".join(cause.split("/")[:2])
     return cause.rpartition(":")[0] if cause.startswith((_POINTS, _BY_HAND)) else cause
 
 

@@ -7,6 +7,7 @@ from bq_server.game.document.definitions import Game, Metric
 from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
+from bq_server.game.mechanics.counted_badges import counted_badge_rule
 from bq_server.game.mechanics.leaderboards import (
     HIGHEST_FIRST,
     BoardOrder,
@@ -68,7 +69,7 @@ def compile_game(
     seqs = applied or {}
     rules: list[Rule] = [points_rule(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
     rules.extend(
-        badge_rule(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
+        (counted_badge_rule if each.is_counted else badge_rule)(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
         for each in game.badges
         if each.criteria is not None
     )

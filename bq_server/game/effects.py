@@ -44,12 +44,14 @@ class PointsChanged(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeEarned(_Effect):
-    """A badge given, once per participant."""
+    """A badge given: once per participant, unless it is counted."""
 
     code: str
     name: str
     rarity: str
     cause: str
+    count: int | None = None
+    """How often it was given so far, or the level reached; none for a badge that is earned once."""
     type: Literal["badge"] = "badge"
 
 

@@ -14,12 +14,13 @@ from bq_server.game.effects import At
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.quests import COMPLETE
 from bq_server.game.mechanics.rule import micros
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.state import keys
-from bq_server.game.state.keys import Cells
+from bq_server.game.state.keys import Cell, Cells
 
 FAR_SEQ = 2**63
 """Beyond every fact's `seq`."""
@@ -47,7 +48,11 @@ class BadgeState:
     earned: bool
     earned_at: At | None
     progress: float | None
-    """Towards its criteria, 0 to 1; none for a badge without."""
+    """Towards its criteria, 0 to 1, or the next time or level; none for a badge without."""
+    count: int | None = None
+    """How often a repeatable badge was earned, or the level reached of one with levels; none for others."""
+    levels: list[float] | None = None
+    """The targets of its levels; none for a badge without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,8 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
             earned=keys.badge(badge.code) in cells,
             earned_at=(cells.get(keys.badge(badge.code)) or {}).get("at"),
             progress=_badge_progress(game, badge.code, cells),
+            count=_badge_count(cells.get(keys.badge(badge.code))) if badge.is_counted else None,
+            levels=badge.criteria.levels or None if badge.criteria is not None else None,
         )
         for badge in sorted(game.game.badges, key=lambda badge: badge.display_order)
     ] + [
@@ -273,8 +280,17 @@ def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     )
 
 
+def _badge_count(cell: Cell | None) -> int:
+    count: int = 0 if cell is None else cell.get("n", 1)
+    return count
+
+
 def _badge_progress(game: CompiledGame, code: str, cells: Cells) -> float | None:
     rule = game.rules.get(f"badge/{code}")
+    if isinstance(rule, CountedBadgeRule):
+        cell = cells.get(rule.cell)
+        value, target = rule.way(cell["v"] if cell is not None and cell["rev"] == rule.revision else 0)
+        return 1.0 if target is None else value / target
     if not isinstance(rule, BadgeRule):
         return None
     if keys.badge(code) in cells:

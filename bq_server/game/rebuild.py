@@ -4,7 +4,7 @@ Progress is the fold of the facts. An award names the fact that brought it and a
 names none of the participant's was never given. Awards that were given stay, with the time they were first given.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
@@ -79,7 +80,8 @@ def sound(game: CompiledGame, story: AwardHistory, cells: Cells) -> dict[str, Ce
         kind = key.partition("/")[0]
         if kind == "badge":
             if isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell:
-                found[key] = cell
+                if isinstance(cell.get("n", 1), int):
+                    found[key] = cell
         elif key == keys.TIERS:
             found[key] = list(_sound_tiers(story, cell))
         elif readable(game, key, cell):
@@ -104,6 +106,8 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
             return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
+        if isinstance(rule, CountedBadgeRule):
+            return isinstance(cell["v"], int) and isinstance(cell["n"], int) and isinstance(cell["rev"], str)
         if isinstance(rule, QuestRule):
             progress = rule.open(cell).progress
             progress.fraction(rule.quest)
@@ -163,10 +167,21 @@ def rebuild(
     missing = [effect for cause, effect in paid.items() if cause not in known]
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}
+    due = {key: cell["n"] for key, cell in new.items() if key.startswith("badge/") and "n" in cell}
     new |= {key: cell for key, cell in cells.items() if key.startswith("badge/") or _gone(game, key)}
+    _recount(game, new, cells, due)
     _mark(game, new, cells, written, facts)
     new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
     return Rebuilt(new, written, missing)
+
+
+def _recount(game: CompiledGame, new: dict[str, Cell], cells: Cells, due: Mapping[str, int]) -> None:
+    """How often badges were given: what the fold says, or more."""
+    for key, count in due.items():
+        new[key] = {**new[key], "n": max(count, new[key].get("n", 1))}
+    for rule in game.rules.values():
+        if isinstance(rule, CountedBadgeRule) and rule.cell in cells and rule.cell in new:
+            new[rule.cell] = {**new[rule.cell], "n": max(new[rule.cell]["n"], cells[rule.cell]["n"])}
 
 
 def _mark(

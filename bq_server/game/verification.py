@@ -13,6 +13,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule, essence
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
@@ -93,7 +94,12 @@ def _compare(
             result.differences.append(Difference(key, stored, expected))
         elif kind == "badge" and expected is None:
             result.kept.append(KeptAward(key))
+        elif kind == "badge":
+            _compare_count(result, key, stored, expected)
         return
+    if isinstance(rule, CountedBadgeRule) and kind == "criteria":
+        _compare_count(result, key, stored, expected)
+        stored, expected = essence(stored), essence(expected)
     if isinstance(rule, PointsBoardRule):
         return
     if isinstance(rule, QuestRule):
@@ -113,6 +119,15 @@ def _compare(
         stored, expected = _recorded(stored), _recorded(expected)
     if stored != expected:
         result.differences.append(Difference(key, stored, expected))
+
+
+def _compare_count(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
+    """How often a badge was given: at least as often as the facts lead to."""
+    held, due = ((cell or {}).get("n", 1 if key.startswith("badge/") else 0) for cell in (stored, expected))
+    if held < due:
+        result.differences.append(Difference(f"{key}@count", held, due))
+    elif held > due:
+        result.kept.append(KeptAward(f"{key}@count"))
 
 
 def _compare_given(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:

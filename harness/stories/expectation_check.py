@@ -42,6 +42,9 @@ def state_differences(expected: ExpectedParticipant, state: Mapping[str, Any]) -
     if expected.badges is not None:
         held = sorted(badge["code"] for badge in state["badges"] if badge["earned"])
         yield from differ("badges", sorted(expected.badges), held)
+    counts = {badge["code"]: badge["count"] for badge in state["badges"]}
+    for code, count in expected.badge_counts.items():
+        yield from differ(f"badge_counts.{code}", count, counts.get(code))
     if "tier" in expected.model_fields_set:
         tier = state["tier"]["current_tier"]
         yield from differ("tier", expected.tier, tier and tier["code"])

@@ -100,6 +100,7 @@ class ExpectedParticipant(ExpectedPart):
     facts: Count | None = Field(None, description="Facts of the participant's own events")
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
+    badge_counts: ByCode[Count] = Field({}, description="How often repeatable badges were earned, or the level of others")
     tier: str | None = None
     challenges: ByCode[ExpectedChallenge] = {}
     streaks: ByCode[ExpectedStreak] = {}

@@ -27,6 +27,8 @@ class Outcome:
     streaks: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Length of the newest run, and of the longest."""
     hidden: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of badges that are counted."""
     scores: dict[tuple[str, str, str], tuple[Any, int | None]] = field(default_factory=dict)
 
 
@@ -40,7 +42,9 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             if points is not None and points > 0:
                 out.earned += math.floor(points)
     for badge in document["badges"]:
-        if "criteria" in badge:
+        if badge.get("repeatable") or "levels" in badge.get("criteria", {}):
+            count_badge(badge, story, applied_seq, out)
+        elif "criteria" in badge:
             quest = {"objectives": [{"code": "only", **badge["criteria"], "prerequisites": []}], "code": badge["code"]}
             if run_quest(quest, story, applied_seq)[1]:
                 out.badges.add(badge["code"])
@@ -158,6 +162,22 @@ def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tup
         for each in objectives
     }
     return values, len(met) == len(objectives), passed
+
+
+def count_badge(badge: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
+    criteria, code = badge["criteria"], badge["code"]
+    amounts = [amount(criteria, fact) for fact in matching(criteria, story, applied_seq)]
+    if criteria["aggregate"] == "sum":
+        amounts = [each for each in amounts if each >= 0]
+    value = total(criteria["aggregate"], amounts)
+    levels = criteria.get("levels")
+    times = sum(level <= value for level in levels) if levels else math.floor(value / criteria["target"])
+    times += sum(
+        fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code for fact in story
+    )
+    out.counts[code] = times
+    if times:
+        out.badges.add(code)
 
 
 def micros(moment: str) -> int:

@@ -43,6 +43,19 @@ def criteria(draw: st.DrawFn) -> dict[str, Any]:
     return {**metric, "target": draw(st.integers(1, highest))}
 
 
+@st.composite
+def badges(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    """Earned once, again and again, or level by level."""
+    own = draw(criteria())
+    kind = draw(st.sampled_from(["once", "once", "again", "levels"]))
+    if kind == "again" and own["aggregate"] != "max":
+        return {"code": code, "name": "B", "criteria": own, "repeatable": True}
+    if kind == "levels":
+        levels = sorted(draw(st.sets(st.integers(1, 9), min_size=1, max_size=3)))
+        own = {name: value for name, value in own.items() if name != "target"} | {"levels": levels}
+    return {"code": code, "name": "B", "criteria": own}
+
+
 def moment(hours: int) -> str:
     return datetime.fromtimestamp((START + hours * HOUR) / 1_000_000, UTC).isoformat()
 
@@ -114,7 +127,7 @@ def games(draw: st.DrawFn) -> Rules:
         ],
         "badges": [
             {"code": "given", "name": "Given"},
-            *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(few))),
+            *(draw(badges(f"b{n}")) for n in range(draw(few))),
         ],
         "challenges": [draw(challenges(f"c{number}")) for number in range(draw(few))],
         "streaks": [

@@ -49,6 +49,7 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
     points = read_points(cells)
     out.earned, out.spent = points.total_earned, points.total_spent
     assert points.balance == out.earned - out.spent
+    out.counts = {badge.code: badge.count for badge in read_badges(compiled, cells) if badge.count is not None}
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
     out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}
     for state in read_challenges(compiled, cells, now=0):

@@ -1,6 +1,7 @@
 """The game document: every definition of one environment, as its author writes it."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -140,6 +141,26 @@ class Criteria(Metric):
         return self
 
 
+class BadgeCriteria(Criteria):
+    """The criteria of a badge: met at a target, or level by level."""
+
+    target: float = Field(default=0, gt=0, le=MAX_AMOUNT, description="Left out where there are levels")
+    levels: list[Annotated[float, Field(gt=0, le=MAX_AMOUNT)]] = Field(
+        default=[], max_length=100, description="The targets of one level after another"
+    )
+
+    @model_validator(mode="after")
+    def _target_or_levels(self) -> Self:
+        if bool(self.target) == bool(self.levels):
+            raise ValueError("needs a target, or levels")
+        if any(later <= earlier for earlier, later in pairwise(self.levels)):
+            raise ValueError("each of the levels must be above the one before")
+        whole = self.aggregate in ("count", "distinct", "days")
+        if whole and any(level != int(level) for level in self.levels):
+            raise ValueError(f"the levels of {self.aggregate} must be whole numbers")
+        return self
+
+
 class Objective(Criteria):
     """One part of a challenge. It counts only facts after its prerequisites were met."""
 
@@ -187,7 +208,22 @@ class Badge(Definition):
     category: str | None = Field(default=None, max_length=100)
     rarity: Rarity = "common"
     display_order: int = 0
-    criteria: Criteria | None = None
+    criteria: BadgeCriteria | None = None
+    repeatable: bool = Field(default=False, description="Earned each time the target is reached once more, and counted")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it may be earned more than once, or has levels."""
+        return self.repeatable or (self.criteria is not None and bool(self.criteria.levels))
+
+    @model_validator(mode="after")
+    def _can_repeat(self) -> Self:
+        if self.repeatable and self.criteria is not None:
+            if self.criteria.levels:
+                raise ValueError("give either repeatable or levels")
+            if self.criteria.aggregate == "max":
+                raise ValueError("a largest amount is reached once: a repeatable badge takes another aggregate")
+        return self
 
 
 class FixedDuration(_Part):

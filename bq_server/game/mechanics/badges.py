@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Badge, Criteria
+from bq_server.game.document.definitions import Badge, BadgeCriteria
 from bq_server.game.mechanics.measures import Hit, Measure
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
 from bq_server.game.mechanics.quests import COMPLETE, Quest
@@ -32,7 +32,7 @@ class BadgeRule(QuestRule):
             outcome.grants.append(Grant(fact, reached.at, causes.of_criteria(self.key), self.rewards))
 
 
-def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
+def badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> BadgeRule:
     """Compile a badge's criteria."""
     measure = Measure(0, criteria)
     limits = bounds(badge, applied_seq)
@@ -41,7 +41,7 @@ def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
         cell=keys.criteria(badge.code),
         quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), ()),
         bounds=limits,
-        revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
+        revision=revision(criteria, applied_seq, "levels", salt=f"{limits.starts_at} {limits.ends_at}"),
         fact_types=measure.fact_types,
         rewards=Rewards(badges=(badge.code,)),
     )

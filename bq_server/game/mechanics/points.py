@@ -151,9 +151,16 @@ class Payout:
     def _give_badge(self, code: str, grant: Grant) -> None:
         key = keys.badge(code)
         badge = self.treasury.badges.get(code)
-        if key in self.before or key in self.cells:
-            return
-        self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
+        held = self._cell(key)
+        counted = badge is not None and badge.is_counted
+        count = 1
+        if held is not None:
+            if not counted:
+                return
+            count = held.get("n", 1) + 1
+            self.cells[key] = {**held, "n": count}
+        else:
+            self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
         if badge is None:
             # Given by hand before the game knew it: held, and seen once the badge is defined.
             return
@@ -166,6 +173,7 @@ class Payout:
                 name=badge.name,
                 rarity=badge.rarity,
                 cause=grant.cause,
+                count=count if counted else None,
             )
         )
 

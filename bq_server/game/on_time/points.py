@@ -76,13 +76,20 @@ class Purse:
 
     def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
         key = keys.badge(code)
-        if key in turn.cells:
-            return
-        cause = causes.unpack_cause(award.cause, fact.fact_id)
-        turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         badge = self._treasury.badges.get(code)
+        held = turn.cells.get(key)
+        if held is not None:
+            if badge is None or not badge.is_counted:
+                return
+            count = held["n"] = held.get("n", 1) + 1
+        else:
+            count = 1
+            cause = causes.unpack_cause(award.cause, fact.fact_id)
+            turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         if badge is not None:
-            told = (code, badge.name, badge.rarity, award.cause)
+            told = [code, badge.name, badge.rarity, award.cause]
+            if badge.is_counted:
+                told.append(count)
             turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))
 
     def _enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
