@@ -9,6 +9,7 @@ from bq_server.api.schemas.participant_state import RankState
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.leaderboards import board_order
+from bq_server.game.read_models import rounds_now
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
@@ -37,12 +38,16 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
 
 
 async def view_of_participant(
-    connection: Connection, call: Call, games: Games, participant_id: str | None = None
+    connection: Connection, call: Call, games: Games, participant_id: str | None = None, *, now: int | None = None
 ) -> ParticipantView:
-    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""
+    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`.
+
+    Challenges can be read as they are `now`, where that is given.
+    """
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
-    return ParticipantView(found, game, await state.cells(connection, call.scope, found.participant_id))
+    rounds = [] if now is None else rounds_now(game, now)
+    return ParticipantView(found, game, await state.cells_with(connection, call.scope, found.participant_id, rounds))
 
 
 class RanksNow:

@@ -10,6 +10,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import VISIBILITY_CHANGED, VisibilityChanged, system_properties
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
 from bq_server.game.state.packed import cells_of
@@ -173,7 +174,6 @@ class Verifier:
                 return
             cursor = page[-1].cursor
 
-
     async def miscounts(self, scope: Scope) -> list[Miscount]:
         """The long rankings whose sections are counted wrong, so that ranks are."""
         async with self._database.read() as connection, state.snapshot(connection):
@@ -252,7 +252,8 @@ def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) 
 def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
     """Whether a place on a board of the game is not one that a cell gives."""
     place = stored.place
-    if place.board not in game.rules:
+    if place.board not in game.rules or isinstance(game.rules[place.board], RecurringChallengeRule):
+        # Nobody's, or of a round, whose cell is kept apart: the facts decide.
         return False
     own = readable_state(stored.state)
     if own is None or (place.board.startswith("leaderboard/") and is_older(own, place)):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bq_server.game.document.definitions import Game, Metric
+from bq_server.game.document.definitions import Challenge, Game, Metric, RecurringDuration
 from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
@@ -17,6 +17,7 @@ from bq_server.game.mechanics.leaderboards import (
     points_board_rule,
 )
 from bq_server.game.mechanics.points import Treasury, points_rule
+from bq_server.game.mechanics.recurring_challenges import recurring_challenge_rule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
@@ -73,7 +74,7 @@ def compile_game(
         for each in game.badges
         if each.criteria is not None
     )
-    rules.extend(challenge_rule(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
+    rules.extend(_challenge(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
     rules.extend(streak_rule(each, seqs.get(f"streak/{each.code}", 0)) for each in game.streaks)
     boards: list[PointsBoardRule] = []
     for board in game.leaderboards:
@@ -103,6 +104,12 @@ def compile_game(
     )
 
 
+def _challenge(challenge: Challenge, applied_seq: int) -> Rule:
+    if isinstance(challenge.duration, RecurringDuration):
+        return recurring_challenge_rule(challenge, challenge.duration, applied_seq)
+    return challenge_rule(challenge, applied_seq)
+
+
 def prefixes(key: str) -> tuple[str, ...]:
     """The prefixes of the cells that hold a definition's progress; awards held are not among them."""
     kind, _, code = key.partition("/")
@@ -110,7 +117,7 @@ def prefixes(key: str) -> tuple[str, ...]:
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":
-            return (keys.challenge(code), keys.members(key))
+            return (keys.challenge(code), keys.members(key), keys.challenge_rounds(code))
         case "streak":
             return (keys.streak(code), keys.members(key))
         case "leaderboard":

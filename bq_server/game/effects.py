@@ -61,6 +61,8 @@ class Enrolled(_Effect):
 
     challenge: str
     expires_at: At | None
+    period: str | None = None
+    """Of a recurring challenge."""
     type: Literal["enrolment"] = "enrolment"
 
 
@@ -73,6 +75,8 @@ class ObjectiveProgressed(_Effect):
     value: int | float
     target: int | float
     completed: bool
+    period: str | None = None
+    """Of a recurring challenge."""
     type: Literal["objective"] = "objective"
 
 
@@ -83,6 +87,8 @@ class ChallengeProgressed(_Effect):
     challenge: str
     progress: float
     completed: bool
+    period: str | None = None
+    """Of a recurring challenge."""
     type: Literal["challenge"] = "challenge"
 
 
@@ -93,6 +99,8 @@ class MilestoneReached(_Effect):
     of: Literal["challenge", "streak"]
     code: str
     at: float
+    period: str | None = None
+    """Of a recurring challenge."""
     type: Literal["milestone"] = "milestone"
 
 

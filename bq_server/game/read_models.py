@@ -7,7 +7,7 @@ microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Literal
+from typing import Any, Literal
 
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import At
@@ -15,8 +15,9 @@ from bq_server.game.facts import Moment
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
-from bq_server.game.mechanics.periods import zone_at
+from bq_server.game.mechanics.periods import period_name, zone_at
 from bq_server.game.mechanics.quests import COMPLETE
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, count, rounds_of, streaks_at
 from bq_server.game.mechanics.rule import micros
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.state import keys
@@ -96,6 +97,13 @@ class ChallengeState:
     starts_at: At | None
     expires_at: At | None
     completed_at: At | None
+    period: str | None = None
+    """The round that is now, of a recurring challenge, which all of this is about."""
+    completions: int | None = None
+    """How many rounds of it were completed."""
+    current_streak: int | None = None
+    """How many in a row, up to this round or the one before."""
+    longest_streak: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,10 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
     """One challenge at a moment. Raises `KeyError` when the game has no such challenge."""
     rule = game.rules[f"challenge/{code}"]
     definition = next(each for each in game.game.challenges if each.code == code)
+    rounds: dict[str, Any] = {}
+    if isinstance(rule, RecurringChallengeRule):
+        rounds = _rounds(rule, cells, now)
+        rule = rule.round(rule.number_at(now))
     if not isinstance(rule, ChallengeRule):
         raise KeyError(code)
     cell = cells.get(rule.cell)
@@ -235,7 +247,27 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         starts_at=rule.bounds.starts_at if rule.rolling is None else micros(definition.starts_at),
         expires_at=expires_at,
         completed_at=completed_at,
+        **rounds,
     )
+
+
+def rounds_now(game: CompiledGame, now: int) -> list[str]:
+    """The keys of the cells kept apart that `read_challenge` looks at: the present rounds of recurring challenges."""
+    recurring = [rule for rule in game.rules.values() if isinstance(rule, RecurringChallengeRule)]
+    return [keys.challenge_round(rule.code, rule.number_at(now)) for rule in recurring]
+
+
+def _rounds(rule: RecurringChallengeRule, cells: Cells, now: int) -> dict[str, Any]:
+    """What is said of all rounds of a recurring challenge."""
+    number = rule.number_at(now)
+    completed = rounds_of(cells.get(keys.challenge(rule.code)))
+    current, longest = streaks_at(completed, number)
+    return {
+        "period": period_name(number, rule.every),
+        "completions": count(completed),
+        "current_streak": current,
+        "longest_streak": longest,
+    }
 
 
 def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[ChallengeState]:

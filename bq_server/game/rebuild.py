@@ -17,12 +17,15 @@ from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.verification import owner
+
+_GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,14 @@ def sound(game: CompiledGame, story: AwardHistory, cells: Cells) -> dict[str, Ce
     for key, cell in cells.items():
         kind = key.partition("/")[0]
         if kind == "badge":
-            if isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell:
-                if isinstance(cell.get("n", 1), int):
-                    found[key] = cell
+            told = isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell
+            if told and isinstance(cell.get("n", 1), int):
+                found[key] = cell
         elif key == keys.TIERS:
             found[key] = list(_sound_tiers(story, cell))
         elif readable(game, key, cell):
             found[key] = cell
-            if isinstance(game.rules.get(owner(key)), ChallengeRule | StreakRule) and kind in ("challenge", "streak"):
+            if isinstance(game.rules.get(owner(key)), _GIVING) and kind in ("challenge", "streak", "past"):
                 given = {step: each for step, each in cell.get("given", {}).items() if _told(story, each)}
                 if given != cell.get("given", {}):
                     found[key] = {name: value for name, value in cell.items() if name != "given"}
@@ -106,6 +109,11 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
             return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
+        if isinstance(rule, RecurringChallengeRule) and kind == "challenge":
+            return all(first <= last for first, last in cell["s"]) and isinstance(cell["u"], str)
+        if isinstance(rule, RecurringChallengeRule):
+            keys.number_of_round(key)
+            rule = rule.challenge
         if isinstance(rule, CountedBadgeRule):
             return isinstance(cell["v"], int) and isinstance(cell["n"], int) and isinstance(cell["rev"], str)
         if isinstance(rule, QuestRule):
@@ -129,11 +137,11 @@ def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) ->
     """
     causes = {entry.cause for entry in ledger}
     causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
-    for rule in game.rules.values():
-        given = (cells.get(rule.key) or {}).get("given", {}) if isinstance(rule, ChallengeRule | StreakRule) else {}
+    for key, rule in _giving(game, cells):
+        given = (cells.get(key) or {}).get("given", {})
         for step, cause in _steps(rule):
             if cause in causes and step not in given:
-                yield rule.key, step
+                yield key, step
 
 
 def due(game: CompiledGame, facts: Sequence[Fact]) -> dict[str, PointsChanged]:
@@ -191,14 +199,18 @@ def _mark(
     by_seq = {fact.seq: fact.fact_id for fact in facts}
     proofs = {entry.cause: [entry.occurred_at, by_seq[entry.seq]] for entry in ledger}
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
-    for rule in game.rules.values():
-        if isinstance(rule, ChallengeRule | StreakRule):
-            given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
-            for each in (new.get(rule.key), cells.get(rule.key)):
-                given |= each.get("given", {}) if each is not None else {}
-            if given:
-                progress = new.get(rule.key) or rule.step((), {}, Replayed((), {}, ())).cells[rule.key]
-                new[rule.key] = {**(progress or {}), "given": given}
+    for key, rule in _giving(game, {**cells, **new}):
+        given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
+        for each in (new.get(key), cells.get(key)):
+            given |= each.get("given", {}) if each is not None else {}
+        if given:
+            progress = new.get(key) or rule.step((), {}, Replayed((), {}, ())).cells[key]
+            new[key] = {**(progress or {}), "given": given}
+    for recurring in game.rules.values():
+        if isinstance(recurring, RecurringChallengeRule) and recurring.key in new and recurring.key in cells:
+            own, old = new[recurring.key], cells[recurring.key]
+            if own["u"] == old["u"]:
+                new[recurring.key] = {**own, "s": merged(own["s"], old["s"])}
 
 
 def _treasury(
@@ -225,6 +237,17 @@ def _treasury(
     if held:
         cells[keys.TIERS] = list(held)
     return cells
+
+
+def _giving(game: CompiledGame, cells: Cells) -> Iterator[tuple[str, ChallengeRule | StreakRule]]:
+    """What awards its steps once, under the key of its cell: of a recurring challenge each round there is a cell of."""
+    for rule in game.rules.values():
+        if isinstance(rule, ChallengeRule | StreakRule):
+            yield rule.key, rule
+        elif isinstance(rule, RecurringChallengeRule):
+            for key in cells:
+                if key.startswith(keys.challenge_rounds(rule.code)):
+                    yield key, rule.round(keys.number_of_round(key))
 
 
 def _steps(rule: object) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from bq_server import causes
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
@@ -26,6 +27,8 @@ from bq_server.game.facts import (
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule
+from bq_server.game.mechanics.periods import period_name
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
@@ -135,14 +138,29 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
         reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
         return BoardScore(participant_id, board, window, period, game.order_of(board).turned(score), reached_at, exact)
+    if kind == "past":
+        return _round_standing(game, participant_id, rest, cell)
     if kind == "challenge":
         rule = game.rules.get(key)
+        if isinstance(rule, RecurringChallengeRule):
+            return None
         if cell is None or not isinstance(rule, ChallengeRule):
             return BoardScore(participant_id, key, "all_time", "all_time", None, None)
         fraction, reached_at = rule.place(cell)
         score = None if reached_at is None else float(fraction)
         return BoardScore(participant_id, key, "all_time", "all_time", score, reached_at)
     return None
+
+
+def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Cell | None) -> BoardScore | None:
+    board, _, number = rest.rpartition("/")
+    rule = game.rules.get(board)
+    if not isinstance(rule, RecurringChallengeRule):
+        return None
+    period = period_name(int(number), rule.every)
+    fraction, reached_at = (Fraction(0), None) if cell is None else rule.challenge.place(cell)
+    score = None if reached_at is None else float(fraction)
+    return BoardScore(participant_id, board, rule.window, period, score, reached_at)
 
 
 def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:

@@ -16,6 +16,7 @@ from bq_server.game.in_memory import fold
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule, essence
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, missing, rounds_of
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.state import keys
@@ -73,7 +74,7 @@ def owner(key: str) -> str:
             return f"badge/{rest}"
         case "score":
             return f"leaderboard/{rest.split('/')[0]}"
-        case "seen":
+        case "seen" | "past":
             return "/".join(rest.split("/")[:2])
         case _:
             return key
@@ -110,6 +111,12 @@ def _compare(
         else:
             _compare_given(result, key, stored, expected)
             stored, expected = _essence(rule, stored), _essence(rule, expected)
+    elif isinstance(rule, RecurringChallengeRule) and kind == "past":
+        _compare_given(result, key, stored, expected)
+        stored, expected = _essence(rule.challenge, stored), _essence(rule.challenge, expected)
+    elif isinstance(rule, RecurringChallengeRule):
+        _compare_rounds(result, key, stored, expected)
+        return
     elif isinstance(rule, StreakRule) and kind == "seen":
         # An earlier release forgot these periods; without them a late record replays the facts.
         if not Runs.load(all_cells[0].get(rule.key)).rows_known:
@@ -135,6 +142,14 @@ def _compare_given(result: Verification, key: str, stored: Cell | None, expected
     due = set((expected or {}).get("given", {}))
     result.differences.extend(Difference(f"{key}@{step}", None, "given") for step in sorted(due - held))
     result.kept.extend(KeptAward(f"{key}@{step}") for step in sorted(held - due))
+
+
+def _compare_rounds(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
+    """Which rounds were completed: at least those that the facts complete."""
+    held, due = rounds_of(stored), rounds_of(expected)
+    if missing(held, due) or (stored or {}).get("rev") != (expected or stored or {}).get("rev"):
+        result.differences.append(Difference(key, stored, expected))
+    result.kept.extend(KeptAward(f"{key}@{number}") for number in missing(due, held))
 
 
 def _essence(rule: QuestRule, cell: Cell | None) -> Any:

@@ -30,6 +30,7 @@ HIGHEST = 2**63 - 1
 FIRST = float("-inf")
 """The first section begins before any place there may be."""
 
+
 @dataclass(frozen=True, slots=True)
 class Miscount:
     """Sections of a ranking that are wrong."""

@@ -44,6 +44,17 @@ async def cells(connection: Connection, scope: Scope, participant_id: str) -> Ma
     return own
 
 
+async def cells_with(
+    connection: Connection, scope: Scope, participant_id: str, names: Sequence[str]
+) -> Mapping[str, Any]:
+    """As `cells`, and those kept apart that have these names."""
+    own = await cells(connection, scope, participant_id)
+    if not names:
+        return own
+    rows = _queries.cells_named(connection, **scope._asdict(), participant_id=participant_id, names=dumps(list(names)))
+    return {**own, **{cell: loads(value) async for cell, value in rows}}
+
+
 async def text_of(connection: Connection, participant: int) -> str:
     """What stands in a participant's own row: JSON, unless somebody else wrote there."""
     found: str | None = await _queries.state_of(connection, participant=participant)

@@ -73,6 +73,9 @@ class ExpectedChallenge(ExpectedFigures):
     progress: Number | None = None
     objectives: ByCode[Number] = Field({}, description="The values of objectives, by code")
     milestones: list[Number] | None = Field(None, description="Exactly these are reached")
+    completions: Count | None = Field(None, description="Rounds of a recurring challenge")
+    current_streak: Count | None = Field(None, description="Rounds in a row, up to this one or the one before")
+    longest_streak: Count | None = None
 
 
 class ExpectedStreak(ExpectedFigures):
@@ -100,7 +103,9 @@ class ExpectedParticipant(ExpectedPart):
     facts: Count | None = Field(None, description="Facts of the participant's own events")
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
-    badge_counts: ByCode[Count] = Field({}, description="How often repeatable badges were earned, or the level of others")
+    badge_counts: ByCode[Count] = Field(
+        {}, description="How often repeatable badges were earned, or the level of others"
+    )
     tier: str | None = None
     challenges: ByCode[ExpectedChallenge] = {}
     streaks: ByCode[ExpectedStreak] = {}

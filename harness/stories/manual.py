@@ -14,13 +14,7 @@ Manual = ByHand | PutGame
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case (
-            Enroll(enroll=about)
-            | PutProfile(profile=about)
-            | Give(give=about)
-            | Take(take=about)
-            | Hide(hide=about)
-        ):
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Hide(hide=about):
             return about.participant
     return None
 

@@ -29,6 +29,8 @@ class Outcome:
     hidden: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     """Of badges that are counted."""
+    rounds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of recurring challenges how many rounds were completed, and how many in a row."""
     scores: dict[tuple[str, str, str], tuple[Any, int | None]] = field(default_factory=dict)
 
 
@@ -172,9 +174,7 @@ def count_badge(badge: dict[str, Any], story: list[Fact], applied_seq: int, out:
     value = total(criteria["aggregate"], amounts)
     levels = criteria.get("levels")
     times = sum(level <= value for level in levels) if levels else math.floor(value / criteria["target"])
-    times += sum(
-        fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code for fact in story
-    )
+    times += sum(fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code for fact in story)
     out.counts[code] = times
     if times:
         out.badges.add(code)
@@ -189,6 +189,8 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
     counted = [fact for fact in story if fact.fact_type.startswith("custom.")]
     first = micros(challenge.get("starts_at", EPOCH.isoformat()))
     counted = [fact for fact in counted if first <= fact.occurred_at]
+    if duration["type"] == "recurring":
+        return run_rounds(challenge, counted, applied_seq, out)
     if duration["type"] == "fixed":
         begin, last = micros(duration["starts_at"]), micros(duration["ends_at"])
         counted = [fact for fact in counted if begin <= fact.occurred_at < last]
@@ -215,6 +217,28 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
         out.completed.add(code)
         out.badges.add("given")
         out.earned += 7
+
+
+def run_rounds(challenge: dict[str, Any], counted: list[Fact], applied_seq: int, out: Outcome) -> None:
+    code, duration = challenge["code"], challenge["duration"]
+    kind = {"day": "daily", "week": "weekly", "month": "monthly"}[duration["every"]]
+    rounds: dict[int, list[Fact]] = {}
+    for fact in counted:
+        rounds.setdefault(period(day(fact.occurred_at, ZoneInfo(duration["timezone"])), kind), []).append(fact)
+    done = []
+    for number, facts in sorted(rounds.items()):
+        _, completed, passed = run_quest(challenge, facts, applied_seq)
+        out.earned += 5 * len(passed)
+        if completed:
+            done.append(number)
+            out.badges.add("given")
+            out.earned += 7
+    longest = run = 0
+    for number in done:
+        run = run + 1 if number - 1 in done else 1
+        longest = max(longest, run)
+    out.rounds[code] = (len(done), longest)
+    out.objectives.update({(code, each["code"]): 0 for each in challenge["objectives"]})
 
 
 def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:

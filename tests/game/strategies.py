@@ -89,6 +89,8 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
                 {"type": "rolling", "days": 1},
                 {"type": "rolling", "days": 3},
                 {"type": "fixed", "starts_at": moment(first), "ends_at": moment(last)},
+                {"type": "recurring", "every": "day", "timezone": draw(st.sampled_from(ZONES))},
+                {"type": "recurring", "every": draw(st.sampled_from(["week", "month"])), "timezone": "Europe/Paris"},
             ]
         )
     )
@@ -97,7 +99,7 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
         "code": code,
         "name": code,
         **opens,
-        "enrolment": draw(st.sampled_from(["automatic", "explicit"])),
+        "enrolment": "automatic" if "every" in duration else draw(st.sampled_from(["automatic", "explicit"])),
         "duration": duration,
         "objectives": objectives,
         "milestones": [

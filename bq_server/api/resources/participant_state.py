@@ -86,8 +86,8 @@ class ParticipantStateResource:
         query = call.query
         chosen = set(query.include.split(",")) if query.include else set(get_args(Section))
         async with self._database.read() as connection:
-            at = await view_of_participant(connection, call, self._games)
             now = self._clocks.now(call.scope)
+            at = await view_of_participant(connection, call, self._games, now=now)
             own = at.participant.participant_id
         ranks = None
         if "leaderboards" in chosen:
@@ -193,11 +193,12 @@ class ParticipantStateResource:
     @_read("/challenges", ChallengesAnswer, Query)
     async def list_challenges(self, call: Call) -> Response:
         """A participant's progress in each challenge."""
+        now = self._clocks.now(call.scope)
         async with self._database.read() as connection:
-            at = await view_of_participant(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games, now=now)
         return json_response(
             ChallengesAnswer(
                 participant_id=at.participant.participant_id,
-                challenges=read_challenges(at.game, at.cells, self._clocks.now(call.scope)),
+                challenges=read_challenges(at.game, at.cells, now),
             )
         )

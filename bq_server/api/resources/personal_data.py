@@ -33,7 +33,7 @@ from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event
-from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier
+from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier, rounds_now
 from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.privacy.eraser import Eraser, unknown
@@ -179,8 +179,8 @@ class PersonalDataResource:
 
     async def _state(self, connection: Connection, call: Call, known: Participant) -> StateAnswer:
         game = await self._games.of(connection, call.scope)
-        cells = await state.cells(connection, call.scope, known.participant_id)
         now = self._clocks.now(call.scope)
+        cells = await state.cells_with(connection, call.scope, known.participant_id, rounds_now(game, now))
         ranks = RanksNow(game, known.participant_id, now)
         return StateAnswer(
             participant_id=known.participant_id,

@@ -101,6 +101,8 @@ def _milestones(
 def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
     yield from _repeated((*here, "objectives"), challenge.objectives)
     known = {objective.code: objective for objective in challenge.objectives}
+    if challenge.duration.type == "recurring" and challenge.enrolment == "explicit":
+        yield Inconsistency((*here, "enrolment"), "must be automatic: everyone takes part in a recurring challenge")
     for index, objective in enumerate(challenge.objectives):
         place = (*here, "objectives", index)
         for number, code in enumerate(objective.prerequisites):
@@ -114,7 +116,7 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             yield Inconsistency(
                 (*place, "target"),
                 f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
-                "(prerequisites, explicit enrolment or a rolling duration)",
+                "(prerequisites, explicit enrolment, a rolling or recurring duration)",
             )
 
 

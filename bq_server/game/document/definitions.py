@@ -247,13 +247,23 @@ class RollingDuration(_Part):
     days: int = Field(gt=0, le=36_500)
 
 
+class RecurringDuration(_Part):
+    """Anew each day, week or month; each round has its own progress and rewards."""
+
+    type: Literal["recurring"]
+    every: Literal["day", "week", "month"]
+    timezone: TimezoneName = Field(default="UTC", description="Where days, weeks and months begin")
+
+
 class PerpetualDuration(_Part):
     """No end."""
 
     type: Literal["perpetual"]
 
 
-Duration = Annotated[FixedDuration | RollingDuration | PerpetualDuration, Field(discriminator="type")]
+Duration = Annotated[
+    FixedDuration | RollingDuration | RecurringDuration | PerpetualDuration, Field(discriminator="type")
+]
 
 
 class Challenge(Definition):
@@ -272,7 +282,7 @@ class Challenge(Definition):
         """Whether, sums that fall aside, the order of facts decides the outcome."""
         return (
             self.enrolment == "explicit"
-            or self.duration.type == "rolling"
+            or self.duration.type in ("rolling", "recurring")
             or any(objective.prerequisites for objective in self.objectives)
         )
 

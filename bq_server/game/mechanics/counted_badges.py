@@ -137,7 +137,7 @@ class CountedBadgeRule(Rule):
         return keys.member(self.key, "0", amount)
 
     def _given(self, cell: Cell | None, cells: Cells) -> int:
-        """How often it was given; a badge that could be earned only once, before the game changed, says it by itself."""
+        """How often it was given; of a badge that could be earned once, until the game changed, it says so itself."""
         if cell is not None and "n" in cell:
             times: int = cell["n"]
             return times

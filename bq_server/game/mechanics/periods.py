@@ -126,6 +126,14 @@ def period_of_day(ordinal: int, window: Window) -> str:
     assert_never(window)
 
 
+def period_name(number: int, period: Period) -> str:
+    """What a period is called, as those of leaderboards are; one beyond the calendar by its number."""
+    try:
+        return period_of_day(_first_day(number, period).toordinal(), period)
+    except (ValueError, OverflowError):
+        return str(number)
+
+
 class ProfileUnreadable(Exception):
     """What is stored of a participant means nothing to this program: their events wait."""
 

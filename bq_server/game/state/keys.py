@@ -45,6 +45,21 @@ def challenge(code: str) -> str:
     return f"challenge/{code}"
 
 
+def challenge_round(code: str, number: int) -> str:
+    """A round of a recurring challenge, as the cell of a challenge."""
+    return f"{challenge_rounds(code)}{number}"
+
+
+def challenge_rounds(code: str) -> str:
+    """The prefix of all rounds of a recurring challenge."""
+    return f"past/challenge/{code}/"
+
+
+def number_of_round(key: str) -> int:
+    """The number of the round that a cell is of."""
+    return int(key.rpartition("/")[2])
+
+
 def streak(code: str) -> str:
     """A streak's periods, and under `given` the milestones awarded."""
     return f"streak/{code}"

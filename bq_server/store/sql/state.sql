@@ -14,6 +14,13 @@ SELECT cells.cell, cells.value FROM json_each(:prefixes) AS prefix
 CROSS JOIN cells WHERE cells.participant = :participant
     AND cells.cell >= prefix.value AND cells.cell < prefix.value || char(1114111);
 
+-- name: cells_named(project, environment, participant_id, names)
+-- The cells kept apart of a participant that have these names, given as JSON.
+SELECT cells.cell, cells.value FROM scopes CROSS JOIN participants CROSS JOIN json_each(:names) AS given CROSS JOIN cells
+WHERE scopes.project = :project AND scopes.environment = :environment
+    AND participants.scope = scopes.scope AND participants.participant_id = :participant_id
+    AND cells.participant = participants.participant AND cells.cell = given.value;
+
 -- name: remove_sections_of_boards(project, environment, board)*!
 DELETE FROM rank_sections WHERE ranking IN (
     SELECT ranking FROM rankings JOIN scopes ON scopes.scope = rankings.scope
