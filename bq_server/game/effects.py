@@ -1,7 +1,7 @@
 """What a fact caused: typed effects for answers and the ledger, explanations, and warnings on definitions."""
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, PlainSerializer, TypeAdapter
 
@@ -10,6 +10,11 @@ from bq_server.moments import format_timestamp
 
 At = Annotated[int, PlainSerializer(format_timestamp, return_type=str, when_used="json")]
 """Microseconds since the epoch, UTC; ISO 8601 in JSON."""
+
+T = TypeVar("T")
+
+Sometimes = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""What only some definitions have: nothing is said of it for others."""
 
 Verdict = Literal[
     "matched",
@@ -50,7 +55,7 @@ class BadgeEarned(_Effect):
     name: str
     rarity: str
     cause: str
-    count: int | None = None
+    count: Sometimes[int] = None
     """How often it was given so far, or the level reached; none for a badge that is earned once."""
     type: Literal["badge"] = "badge"
 
@@ -61,8 +66,8 @@ class Enrolled(_Effect):
 
     challenge: str
     expires_at: At | None
-    period: str | None = None
-    """Of a recurring challenge."""
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["enrolment"] = "enrolment"
 
 
@@ -75,8 +80,8 @@ class ObjectiveProgressed(_Effect):
     value: int | float
     target: int | float
     completed: bool
-    period: str | None = None
-    """Of a recurring challenge."""
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["objective"] = "objective"
 
 
@@ -87,8 +92,8 @@ class ChallengeProgressed(_Effect):
     challenge: str
     progress: float
     completed: bool
-    period: str | None = None
-    """Of a recurring challenge."""
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["challenge"] = "challenge"
 
 
@@ -99,8 +104,8 @@ class MilestoneReached(_Effect):
     of: Literal["challenge", "streak"]
     code: str
     at: float
-    period: str | None = None
-    """Of a recurring challenge."""
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["milestone"] = "milestone"
 
 

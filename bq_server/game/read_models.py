@@ -50,9 +50,9 @@ class BadgeState:
     earned_at: At | None
     progress: float | None
     """Towards its criteria, 0 to 1, or the next time or level; none for a badge without."""
-    count: int | None = None
+    count: int | None
     """How often a repeatable badge was earned, or the level reached of one with levels; none for others."""
-    levels: list[float] | None = None
+    levels: list[float] | None
     """The targets of its levels; none for a badge without."""
 
 
@@ -97,13 +97,13 @@ class ChallengeState:
     starts_at: At | None
     expires_at: At | None
     completed_at: At | None
-    period: str | None = None
+    period: str | None
     """The round that is now, of a recurring challenge, which all of this is about."""
-    completions: int | None = None
+    completions: int | None
     """How many rounds of it were completed."""
-    current_streak: int | None = None
+    current_streak: int | None
     """How many in a row, up to this round or the one before."""
-    longest_streak: int | None = None
+    longest_streak: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,19 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
         )
         for badge in sorted(game.game.badges, key=lambda badge: badge.display_order)
     ] + [
-        BadgeState(code, code, None, None, None, "common", earned=True, earned_at=cells[key]["at"], progress=None)
+        BadgeState(
+            code,
+            code,
+            None,
+            None,
+            None,
+            "common",
+            earned=True,
+            earned_at=cells[key]["at"],
+            progress=None,
+            count=None,
+            levels=None,
+        )
         for key in gone
         for code in [key.removeprefix(keys.BADGES)]
     ]
@@ -204,7 +216,7 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
     """One challenge at a moment. Raises `KeyError` when the game has no such challenge."""
     rule = game.rules[f"challenge/{code}"]
     definition = next(each for each in game.game.challenges if each.code == code)
-    rounds: dict[str, Any] = {}
+    rounds: dict[str, Any] = dict.fromkeys(("period", "completions", "current_streak", "longest_streak"))
     if isinstance(rule, RecurringChallengeRule):
         rounds = _rounds(rule, cells, now)
         rule = rule.round(rule.number_at(now))
