@@ -190,7 +190,8 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
     first = micros(challenge.get("starts_at", EPOCH.isoformat()))
     counted = [fact for fact in counted if first <= fact.occurred_at]
     if duration["type"] == "recurring":
-        return run_rounds(challenge, counted, applied_seq, out)
+        run_rounds(challenge, counted, applied_seq, out)
+        return
     if duration["type"] == "fixed":
         begin, last = micros(duration["starts_at"]), micros(duration["ends_at"])
         counted = [fact for fact in counted if begin <= fact.occurred_at < last]
