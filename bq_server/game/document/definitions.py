@@ -146,7 +146,10 @@ class BadgeCriteria(Criteria):
 
     target: float = Field(default=0, gt=0, le=MAX_AMOUNT, description="Left out where there are levels")
     levels: list[Annotated[float, Field(gt=0, le=MAX_AMOUNT)]] = Field(
-        default=[], max_length=100, description="The targets of one level after another"
+        default=[],
+        max_length=100,
+        exclude_if=lambda value: not value,
+        description="The targets of one level after another",
     )
 
     @model_validator(mode="after")
@@ -209,7 +212,11 @@ class Badge(Definition):
     rarity: Rarity = "common"
     display_order: int = 0
     criteria: BadgeCriteria | None = None
-    repeatable: bool = Field(default=False, description="Earned each time the target is reached once more, and counted")
+    repeatable: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="Earned each time the target is reached once more, and counted",
+    )
 
     @property
     def is_counted(self) -> bool:
@@ -336,10 +343,21 @@ class Leaderboard(Definition):
         BeforeValidator(_one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
         Field(min_length=1, max_length=50, description="A window, or a list of them; the first is the default"),
     ] = ["all_time"]
-    timezone: TimezoneName = Field(default="UTC", description="Where days, weeks, months and years begin")
-    order: Literal["descending", "ascending"] = Field(default="descending", description="ascending: the lowest leads")
+    # Fields of later releases aren't told where they say what is so without them: revisions stay.
+    timezone: TimezoneName = Field(
+        default="UTC",
+        exclude_if=lambda value: value == "UTC",
+        description="Where days, weeks, months and years begin",
+    )
+    order: Literal["descending", "ascending"] = Field(
+        default="descending",
+        exclude_if=lambda value: value == "descending",
+        description="ascending: the lowest leads",
+    )
     tie: Literal["first", "shared"] = Field(
-        default="first", description="Among equal scores who reached it first ranks first, or they share the rank"
+        default="first",
+        exclude_if=lambda value: value == "first",
+        description="Among equal scores who reached it first ranks first, or they share the rank",
     )
 
     @property

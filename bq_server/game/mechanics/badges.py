@@ -41,7 +41,7 @@ def badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> Badge
         cell=keys.criteria(badge.code),
         quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), ()),
         bounds=limits,
-        revision=revision(criteria, applied_seq, "levels", salt=f"{limits.starts_at} {limits.ends_at}"),
+        revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
         fact_types=measure.fact_types,
         rewards=Rewards(badges=(badge.code,)),
     )

@@ -278,7 +278,7 @@ def leaderboard_rule(board: Leaderboard, metric: Metric, applied_seq: int) -> Le
         order=board_order(board),
         measure=measure,
         bounds=bounds(board, applied_seq),
-        revision=_revision(board, applied_seq),
+        revision=revision(board, applied_seq, "name", "tie"),
         fact_types=measure.fact_types,
     )
 
@@ -291,19 +291,13 @@ def points_board_rule(board: Leaderboard, applied_seq: int) -> PointsBoardRule:
         windows=BoardPeriods.of(board),
         order=board_order(board),
         bounds=bounds(board, applied_seq),
-        revision=_revision(board, applied_seq),
+        revision=revision(board, applied_seq, "name", "tie"),
     )
 
 
 def board_order(board: Leaderboard) -> BoardOrder:
     """How a leaderboard ranks."""
     return BoardOrder(board.order == "ascending", board.tie == "shared")
-
-
-def _revision(board: Leaderboard, applied_seq: int) -> str:
-    """What was added to the document later says nothing by its default: scores from before are still of it."""
-    plain = {name for name in ("timezone", "order") if getattr(board, name) == type(board).model_fields[name].default}
-    return revision(board, applied_seq, "name", "tie", *plain)
 
 
 def scored(fact: Fact, changed: Cells, shown: Any = from_millionths) -> Iterable[LeaderboardScored]:
