@@ -106,7 +106,9 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     try:
         if kind == "score":
             _, _, _ = rest.split("/")
-            return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
+            return (
+                isinstance(cell["score"], int) and isinstance(cell["at"], int | None) and isinstance(cell["rev"], str)
+            )
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
         if isinstance(rule, RecurringChallengeRule) and kind == "challenge":

@@ -304,7 +304,8 @@ def run_board(board: dict[str, Any], window: Any, story: list[Fact], applied_seq
         by_period.setdefault((kind, name), []).append(fact)
     for (kind, name), facts in by_period.items():
         amounts: list[Any] = []
-        score, reached = None, None
+        score: Any = None
+        reached = None
         for fact in facts:
             amounts.append(amount(metric, fact))
             new = total(metric["aggregate"], amounts)

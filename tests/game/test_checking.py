@@ -102,18 +102,18 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
         ),
         (
             "leaderboards:\n- {code: l, name: L, metric: points, window: {type: season, starts_at: 2026-04-01}}",
-            "2:48: error: leaderboards[0].window: needs ends_at",
+            "2:46: error: leaderboards[0].window: needs ends_at",
         ),
         (
             "leaderboards:\n- {code: l, name: L, metric: points,"
             " window: [weekly, {type: season, starts_at: 2026-04-01, ends_at: 2026-04-01}]}",
-            "2:57: error: leaderboards[0].window[1]: starts_at must be before ends_at",
+            "2:55: error: leaderboards[0].window[1]: starts_at must be before ends_at",
         ),
         (
             "leaderboards:\n- code: l\n  name: L\n  metric: points\n  window:\n"
             "  - {type: season, starts_at: 2026-04-01, ends_at: 2026-05-01}\n"
             "  - {type: season, starts_at: 2026-03-01, ends_at: 2026-04-02}\n",
-            "6:32: error: leaderboards[0].window[0].starts_at: is before the season before it has ended",
+            "6:31: error: leaderboards[0].window[0].starts_at: is before the season before it has ended",
         ),
         (
             "leaderboards: [{code: l, name: L, metric: points, timezone: Mars/Base}]",

@@ -109,11 +109,11 @@ def test_a_count_that_is_too_small_is_found_and_rebuilt() -> None:
 @pytest.mark.parametrize(
     ("criteria", "expected"),
     [
-        ("{on: e}", "1:41: error: badges[0].criteria: needs a target, or levels"),
-        ("{on: e, target: 1, levels: [2]}", "1:41: error: badges[0].criteria: needs a target, or levels"),
-        ("{on: e, levels: [2, 2]}", "1:41: error: badges[0].criteria: each of the levels must be above the one before"),
-        ("{on: e, levels: [1.5]}", "1:41: error: badges[0].criteria: the levels of count must be whole numbers"),
-        ("{on: e, levels: [0]}", "1:58: error: badges[0].criteria.levels[0]: should be greater than 0"),
+        ("{on: e}", "1:39: error: badges[0].criteria: needs target or levels, one of them"),
+        ("{on: e, target: 1, levels: [2]}", "1:39: error: badges[0].criteria: needs target or levels, one of them"),
+        ("{on: e, levels: [2, 2]}", "1:39: error: badges[0].criteria: each of the levels must be above the one before"),
+        ("{on: e, levels: [1.5]}", "1:39: error: badges[0].criteria: the levels of count must be whole numbers"),
+        ("{on: e, levels: [0]}", "1:56: error: badges[0].criteria.levels[0]: should be greater than 0"),
         ("{on: e, levels: [2]}, repeatable: true", "1:10: error: badges[0]: give either repeatable or levels"),
         (
             "{on: e, aggregate: max, of: properties.x, target: 2}, repeatable: true",

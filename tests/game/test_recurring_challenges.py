@@ -128,11 +128,11 @@ def test_rounds_as_sets() -> None:
     [
         (
             ("every: week", "every: year"),
-            "5:39: error: challenges[0].duration.every: should be 'day', 'week' or 'month'",
+            "5:40: error: challenges[0].duration.every: should be 'day', 'week' or 'month'",
         ),
         (
             ("every: week", "every: week, timezone: Mars/Base"),
-            "5:55: error: challenges[0].duration.timezone: must be an IANA time zone such as Europe/Paris",
+            "5:56: error: challenges[0].duration.timezone: must be an IANA time zone such as Europe/Paris",
         ),
         (
             ("name: Weekly", "enrolment: explicit\n    name: Weekly"),

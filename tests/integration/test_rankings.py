@@ -171,7 +171,7 @@ async def test_a_wrong_count_is_found_and_mended(tmp_path: Path) -> None:
         await board.write({f"p{number:02}": (number, 1) for number in range(40)})
         await board.check(random.Random(1))
         async with board.database.transaction() as connection:
-            await connection.execute("UPDATE rank_sections SET places = places + 3 WHERE behind = -31")
+            await connection.execute("UPDATE rank_sections SET places = places + 3 WHERE behind = -32")
         (wrong,) = await Verifier(board.database).miscounts(SCOPE)
         assert (wrong.ranking, wrong.counted - wrong.places) == ("/".join(NAME), 3)
         assert await Rebuilder(board.database, IdSource(), lambda: 1).miscounts(SCOPE) == 1

@@ -155,7 +155,7 @@ class BadgeCriteria(Criteria):
     @model_validator(mode="after")
     def _target_or_levels(self) -> Self:
         if bool(self.target) == bool(self.levels):
-            raise ValueError("needs a target, or levels")
+            raise ValueError("needs target or levels, one of them")
         if any(later <= earlier for earlier, later in pairwise(self.levels)):
             raise ValueError("each of the levels must be above the one before")
         whole = self.aggregate in ("count", "distinct", "days")

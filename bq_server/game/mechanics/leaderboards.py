@@ -130,10 +130,10 @@ class LeaderboardRule(Rule):
             if reading.verdict == "matched":
                 for window, period in self.windows.at(hit.fact.occurred_at):
                     self._score(window, period, hit.fact, reading, source, new)
-        for window, period in unset:
-            under = keys.members(f"{self.key}/{window}/{period}")
+        for name, when in unset:
+            under = keys.members(f"{self.key}/{name}/{when}")
             members = {key: cell for key, cell in {**old, **new}.items() if key.startswith(under)}
-            key = keys.score(self.code, window, period)
+            key = keys.score(self.code, name, when)
             new[key] = {**(new.get(key) or cells[key]), "at": max(first[0] for first in members.values())}
         if anew is not None:
             outcome.cells.update(dict.fromkeys(anew.cells))

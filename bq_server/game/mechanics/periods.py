@@ -102,11 +102,6 @@ def _first_day(number: int, period: Period) -> date:
     assert_never(period)
 
 
-def window_period(at: int, window: Window) -> str:
-    """Which period of a leaderboard's window holds a moment, in UTC."""
-    return period_of_day(local_date(at, UTC).toordinal(), window)
-
-
 @lru_cache(maxsize=4096)
 def period_of_day(ordinal: int, window: Window) -> str:
     """Which period of a leaderboard's window holds a day: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
