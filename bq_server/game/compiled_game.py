@@ -117,7 +117,7 @@ def prefixes(key: str) -> tuple[str, ...]:
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":
-            return (keys.challenge(code), keys.members(key), keys.challenge_rounds(code))
+            return (keys.challenge(code), keys.members(key), keys.challenge_rounds(code, "").removesuffix("/"))
         case "streak":
             return (keys.streak(code), keys.members(key))
         case "leaderboard":

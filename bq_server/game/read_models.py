@@ -266,13 +266,13 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
 def rounds_now(game: CompiledGame, now: int) -> list[str]:
     """The keys of the cells kept apart that `read_challenge` looks at: the present rounds of recurring challenges."""
     recurring = [rule for rule in game.rules.values() if isinstance(rule, RecurringChallengeRule)]
-    return [keys.challenge_round(rule.code, rule.number_at(now)) for rule in recurring]
+    return [keys.challenge_round(rule.code, rule.every, rule.number_at(now)) for rule in recurring]
 
 
 def _rounds(rule: RecurringChallengeRule, cells: Cells, now: int) -> dict[str, Any]:
     """What is said of all rounds of a recurring challenge."""
     number = rule.number_at(now)
-    completed = rounds_of(cells.get(keys.challenge(rule.code)))
+    completed = rounds_of(cells.get(keys.challenge(rule.code)), rule.every)
     current, longest = streaks_at(completed, number)
     return {
         "period": period_name(number, rule.every),

@@ -17,7 +17,7 @@ from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
-from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.mechanics.tiers import climb
@@ -106,15 +106,16 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     try:
         if kind == "score":
             _, _, _ = rest.split("/")
-            return (
-                isinstance(cell["score"], int) and isinstance(cell["at"], int | None) and isinstance(cell["rev"], str)
-            )
+            numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int | None)
+            return numbers and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
         if isinstance(rule, RecurringChallengeRule) and kind == "challenge":
             return all(first <= last for first, last in cell["s"]) and isinstance(cell["u"], str)
-        if isinstance(rule, RecurringChallengeRule):
+        if kind == "past":
             keys.number_of_round(key)
+            if not isinstance(rule, RecurringChallengeRule) or cell.get("rev") != rule.revision:
+                return isinstance(cell.get("given", {}), dict)
             rule = rule.challenge
         if isinstance(rule, CountedBadgeRule):
             return isinstance(cell["v"], int) and isinstance(cell["n"], int) and isinstance(cell["rev"], str)
@@ -179,6 +180,7 @@ def rebuild(
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}
     due = {key: cell["n"] for key, cell in new.items() if key.startswith("badge/") and "n" in cell}
     new |= {key: cell for key, cell in cells.items() if key.startswith("badge/") or _gone(game, key)}
+    new |= {key: cell for key, cell in cells.items() if key.startswith("past/") and key not in new}
     _recount(game, new, cells, due)
     _mark(game, new, cells, written, facts)
     new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
@@ -211,8 +213,9 @@ def _mark(
     for recurring in game.rules.values():
         if isinstance(recurring, RecurringChallengeRule) and recurring.key in new and recurring.key in cells:
             own, old = new[recurring.key], cells[recurring.key]
-            if own["u"] == old["u"]:
-                new[recurring.key] = {**own, "s": merged(own["s"], old["s"])}
+            new[recurring.key] = {**own, "s": merged(own["s"], rounds_of(old, recurring.every))}
+            if "given" in old:
+                new[recurring.key]["given"] = old["given"]
 
 
 def _treasury(
@@ -248,7 +251,7 @@ def _giving(game: CompiledGame, cells: Cells) -> Iterator[tuple[str, ChallengeRu
             yield rule.key, rule
         elif isinstance(rule, RecurringChallengeRule):
             for key in cells:
-                if key.startswith(keys.challenge_rounds(rule.code)):
+                if key.startswith(keys.challenge_rounds(rule.code, rule.every)):
                     yield key, rule.round(keys.number_of_round(key))
 
 

@@ -153,9 +153,9 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
 
 
 def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Cell | None) -> BoardScore | None:
-    board, _, number = rest.rpartition("/")
+    board, every, number = rest.rsplit("/", 2)
     rule = game.rules.get(board)
-    if not isinstance(rule, RecurringChallengeRule):
+    if not isinstance(rule, RecurringChallengeRule) or rule.every != every:
         return None
     period = period_name(int(number), rule.every)
     fraction, reached_at = (Fraction(0), None) if cell is None else rule.challenge.place(cell)

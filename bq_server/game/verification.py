@@ -111,11 +111,16 @@ def _compare(
         else:
             _compare_given(result, key, stored, expected)
             stored, expected = _essence(rule, stored), _essence(rule, expected)
+    elif kind == "past" and not (
+        isinstance(rule, RecurringChallengeRule) and key.startswith(keys.challenge_rounds(rule.code, rule.every))
+    ):
+        # What the challenge was before it changed: it has awarded something.
+        return
     elif isinstance(rule, RecurringChallengeRule) and kind == "past":
         _compare_given(result, key, stored, expected)
         stored, expected = _essence(rule.challenge, stored), _essence(rule.challenge, expected)
     elif isinstance(rule, RecurringChallengeRule):
-        _compare_rounds(result, key, stored, expected)
+        _compare_rounds(result, rule, stored, expected)
         return
     elif isinstance(rule, StreakRule) and kind == "seen":
         # An earlier release forgot these periods; without them a late record replays the facts.
@@ -144,12 +149,14 @@ def _compare_given(result: Verification, key: str, stored: Cell | None, expected
     result.kept.extend(KeptAward(f"{key}@{step}") for step in sorted(held - due))
 
 
-def _compare_rounds(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
+def _compare_rounds(
+    result: Verification, rule: RecurringChallengeRule, stored: Cell | None, expected: Cell | None
+) -> None:
     """Which rounds were completed: at least those that the facts complete."""
-    held, due = rounds_of(stored), rounds_of(expected)
+    held, due = rounds_of(stored, rule.every), rounds_of(expected, rule.every)
     if missing(held, due) or (stored or {}).get("rev") != (expected or stored or {}).get("rev"):
-        result.differences.append(Difference(key, stored, expected))
-    result.kept.extend(KeptAward(f"{key}@{number}") for number in missing(due, held))
+        result.differences.append(Difference(rule.key, stored, expected))
+    result.kept.extend(KeptAward(f"{rule.key}@{number}") for number in missing(due, held))
 
 
 def _essence(rule: QuestRule, cell: Cell | None) -> Any:

@@ -55,7 +55,7 @@ class RecurringChallengeRule(Rule):
         """Its own cell, and those of the rounds that the hits fall into."""
         yield keys.challenge(self.code)
         for number in self._by_round(hits):
-            yield keys.challenge_round(self.code, number)
+            yield keys.challenge_round(self.code, self.every, number)
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
         """Whether the cells are of this definition."""
@@ -64,7 +64,9 @@ class RecurringChallengeRule(Rule):
 
     def whole(self) -> Replay:
         """All facts, all rounds, and what was paid."""
-        return Replay(self.fact_types, self.bounds.starts_at, (keys.challenge_rounds(self.code),), ledger=True)
+        return Replay(
+            self.fact_types, self.bounds.starts_at, (keys.challenge_rounds(self.code, self.every),), ledger=True
+        )
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """What any of the rounds must see again."""
@@ -85,31 +87,33 @@ class RecurringChallengeRule(Rule):
         """Take the hits into their rounds."""
         outcome = RuleOutcome()
         own = cells.get(keys.challenge(self.code))
-        same = own is not None and own.get("u") == self._unit
         anew = replayed is not None and (not hits or self.is_current(hits, cells) is not True)
-        known: Cells = cells if same else {key: cell for key, cell in cells.items() if not self._is_round(key)}
         fresh, past = self._by_round(hits), self._by_round(replayed.hits if replayed is not None else ())
         numbers = set(fresh)
         if anew and replayed is not None:
             outcome.cells.update(dict.fromkeys(replayed.cells))
-            given = (key for key, cell in replayed.cells.items() if same and cell.get("given"))
+            given = (key for key, cell in replayed.cells.items() if cell.get("given"))
             numbers |= {*past, *(keys.number_of_round(key) for key in given)}
-        completed: Rounds = [list(each) for each in own["s"]] if own is not None and same else []
+        completed = [list(each) for each in rounds_of(own, self.every)]
         for number in sorted(numbers):
             rule = self.round(number)
             of_round = fresh.get(number, [])
             answer = None
-            if replayed is not None and (anew or rule.late(of_round, known) is not None):
+            if replayed is not None and (anew or rule.late(of_round, cells) is not None):
                 answer = Replayed(past.get(number, []), {}, replayed.ledger if anew else None)
-            found = rule.step(of_round, known, answer)
+            found = rule.step(of_round, cells, answer)
+            if rule.cell in cells:
+                outcome.cells.pop(rule.cell, None)  # it stays, unless it is another now
             outcome.cells.update(found.cells)
             outcome.grants += found.grants
             outcome.explanations += found.explanations
             outcome.effects += [self._of_round(effect, number) for effect in found.effects]
-            cell = found.cells.get(rule.cell, known.get(rule.cell))
+            cell = found.cells.get(rule.cell, cells.get(rule.cell))
             if cell is not None and COMPLETE in cell.get("given", ()):
                 add_day(completed, number)
-        changed = {"rev": self.revision, "u": self._unit, "s": completed}
+        changed = {"rev": self.revision, "u": self.every, "s": completed}
+        if own is not None and "given" in own:
+            changed["given"] = own["given"]  # of the challenge that it was before it recurred
         if changed != own and (anew or own is not None or any(cell for cell in outcome.cells.values())):
             outcome.cells[keys.challenge(self.code)] = changed
         return outcome
@@ -119,7 +123,7 @@ class RecurringChallengeRule(Rule):
         starts_at, ends_at = self.start(number), self.start(number + 1)
         return replace(
             self.challenge,
-            cell=keys.challenge_round(self.code, number),
+            cell=keys.challenge_round(self.code, self.every, number),
             code=f"{self.code}/{period_name(number, self.every)}",
             bounds=Bounds(
                 self.bounds.applied_seq,
@@ -139,14 +143,6 @@ class RecurringChallengeRule(Rule):
     def part_name(self, part: int) -> str | None:
         """The code of an objective."""
         return self.challenge.part_name(part)
-
-    @property
-    def _unit(self) -> str:
-        """Rounds of another unit have other numbers."""
-        return f"{self.every} {self.zone}"
-
-    def _is_round(self, key: str) -> bool:
-        return key.startswith(keys.challenge_rounds(self.code))
 
     def _by_round(self, hits: Sequence[Hit]) -> dict[int, list[Hit]]:
         found: dict[int, list[Hit]] = {}
@@ -218,6 +214,6 @@ def merged(one: Rounds, other: Rounds) -> Rounds:
     return found
 
 
-def rounds_of(cell: Cell | None) -> Rounds:
-    """The rounds completed, as the cell of a recurring challenge has them."""
-    return [] if cell is None else cell["s"]
+def rounds_of(cell: Cell | None, every: Period) -> Rounds:
+    """The rounds of a length that were completed, as the cell of a recurring challenge has them."""
+    return cell["s"] if cell is not None and cell.get("u") == every else []

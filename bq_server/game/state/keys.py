@@ -45,14 +45,14 @@ def challenge(code: str) -> str:
     return f"challenge/{code}"
 
 
-def challenge_round(code: str, number: int) -> str:
+def challenge_round(code: str, every: str, number: int) -> str:
     """A round of a recurring challenge, as the cell of a challenge."""
-    return f"{challenge_rounds(code)}{number}"
+    return f"{challenge_rounds(code, every)}{number}"
 
 
-def challenge_rounds(code: str) -> str:
-    """The prefix of all rounds of a recurring challenge."""
-    return f"past/challenge/{code}/"
+def challenge_rounds(code: str, every: str) -> str:
+    """The prefix of all rounds of a recurring challenge: those of another length stay, for what they have awarded."""
+    return f"past/challenge/{code}/{every}/"
 
 
 def number_of_round(key: str) -> int:
