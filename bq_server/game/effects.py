@@ -177,6 +177,8 @@ _CLASSES: tuple[type[Effect], ...] = (
 )
 _COMMON = {each.name for each in fields(_Effect)} | {"type"}
 _OWN = [[each.name for each in fields(kind) if each.name not in _COMMON] for kind in _CLASSES]
+_SOMETIMES = [{each.name for each in fields(kind) if each.default is None} for kind in _CLASSES]
+"""What was added to kinds later, and is left out at the end where it says nothing."""
 _KINDS = {kind: number for number, kind in enumerate(_CLASSES)}
 
 
@@ -186,6 +188,8 @@ def packed(effect: Effect, occurred_at: int) -> PackedEffect:
     own = {name: getattr(effect, name) for name in _OWN[kind]}
     if "cause" in own:
         own["cause"] = pack_cause(own["cause"], effect.fact_id)
+    while own and next(reversed(own)) in _SOMETIMES[kind] and next(reversed(own.values())) is None:
+        own.popitem()
     return timed(kind, effect.occurred_at, occurred_at, *own.values())
 
 
