@@ -29,7 +29,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.store import batch, games
-from bq_server.store.batch import Changes, Held, NewEntry
+from bq_server.store.batch import Caused, Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
@@ -67,15 +67,24 @@ class GameRunner:
     """Plays one environment's game in the middle of a transaction. What changes is written before that commits."""
 
     def __init__(
-        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, game_thread: GameThread
+        self,
+        connection: Connection,
+        scope: Scope,
+        game: CompiledGame,
+        ids: IdSource,
+        now: int,
+        game_thread: GameThread,
+        *,
+        heard: bool = True,
     ) -> None:
-        """`now` is in microseconds since the epoch, UTC."""
+        """`now` is in microseconds since the epoch, UTC; `heard`: whether somebody may have to be told of it."""
         self._connection = connection
         self._scope = scope
         self._game = game
         self._ids = ids
         self._now = now
         self._game_thread = game_thread
+        self._heard = heard
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
@@ -101,11 +110,10 @@ class GameRunner:
 
     async def refold(
         self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
-    ) -> list[tuple[str, PackedEffect]]:
+    ) -> list[Caused]:
         """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
 
-        What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused, by
-        participant.
+        What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused.
         """
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
@@ -113,9 +121,7 @@ class GameRunner:
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
-        caused = [
-            (participant_id, effect) for participant_id, _, _, effects in self._changes.caused for effect in effects
-        ]
+        caused = self._changes.caused
         await self._finish()
         return caused
 
@@ -134,13 +140,14 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
-            connection, held, order_of = self._connection, self._held, self._game.order_of
+            connection, held, heard = self._connection, self._held, self._heard
+            order_of = self._game.order_of
 
             def write(writing: Any) -> None:
-                announcer = Announcer(writing, connection.references, changes, order_of)
+                announcer = Announcer(writing, connection.references, changes, order_of) if heard else None
                 batch.write(writing, connection.references, changes, held)
-                if announcer.write():
-                    connection.fills_outbox = True
+                if announcer is not None:
+                    connection.wakes |= announcer.write()
 
             connection.defer(write)
 
@@ -312,10 +319,14 @@ class GameRunner:
                 continue
             history = state["cells"].get(TIERS, [])
             ledger = await stored_ledger(self._connection, held.reference)
-            reached = catch_up(self._game.treasury.tiers, history, ledger)
+            reached = list(history)
+            change = catch_up(participant_id, self._game.treasury.tiers, reached, ledger)
             if reached != history:
                 state["cells"][TIERS] = reached
                 self._changes.states[participant_id] = dumps(state)
+            if change is not None and change.fact_id:
+                at = change.occurred_at
+                self._changes.caused.append((participant_id, change.fact_id, at, [packed(change, at)]))
 
 
 _moment = attrgetter("occurred_at", "seq")

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bq_server.game.mechanics.leaderboards import BoardOrder
+from bq_server.processing.event_types import RANK_CHANGED
 from bq_server.store import batch
 from bq_server.store.batch import Changes
 from bq_server.store.outbox import Announcement
 from bq_server.store.references import Ranking, References
-
-RANK_CHANGED = "leaderboard.rank_changed"
 
 BOARDS = "leaderboard/"
 """What the names of rankings start with that are leaderboards."""
@@ -54,7 +53,12 @@ class RankChanges:
             (board, window, period), after = name, self._after[name]
             order = self._order_of(board)
             old, new = _ranks(before[:top], order), _ranks(after[:top], order)
-            scores = dict((*before, *after))
+            # Who fell out of those that were looked at may have done so by a score of their own, or be hidden.
+            changed = {
+                who: None if who in self._changes.hidden else score
+                for who, (score, *_) in self._changes.places[name].items()
+            }
+            scores = {**dict(before), **changed, **dict(after)}
             for participant_id in (*new, *(old.keys() - new.keys())):
                 rank, previous = new.get(participant_id), old.get(participant_id)
                 if rank == previous:
@@ -65,7 +69,7 @@ class RankChanges:
                     "period": period,
                     "rank": rank,
                     "previous_rank": previous,
-                    "score": order.turned(scores[participant_id]),
+                    "score": None if (score := scores[participant_id]) is None else order.turned(score),
                 }
                 fact = last.get(participant_id)
                 fact_id, at = (None, self._changes.now) if fact is None else (fact.fact_id, fact.event.occurred_at)

@@ -6,25 +6,27 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from bq_server.api.schemas.facts import FactWithEffects
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.delivery.schemas import RankData, StreakData
+from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
 """The id of an event of the feed, or the beginning of all."""
 
-FeedType = Literal["fact.created", "message.dead", "game.changed", "environment.reset", "feed.ended"]
-
-ChosenType = Literal[
+FeedType = Literal[
     "fact.created",
-    "points.changed",
-    "badge.awarded",
-    "challenge.progressed",
-    "challenge.completed",
-    "milestone.reached",
-    "streak.extended",
-    "streak.milestone",
-    "tier.changed",
+    "effects.recomputed",
+    "streak.broken",
+    "leaderboard.rank_changed",
     "message.dead",
     "game.changed",
+    "environment.reset",
+    "feed.ended",
 ]
+
+ChosenType = Literal[EventType, "effects.recomputed", "game.changed"]
+
+WISHED = frozenset((STREAK_BROKEN, RANK_CHANGED))
+"""What is worked out, and sent, only where it is asked for."""
 
 
 class DeadMessage(BaseModel):
@@ -35,6 +37,14 @@ class DeadMessage(BaseModel):
     event_name: str
     participant_id: str
     reason: str
+    occurred_at: Moment | None = Field(None, description="Of the event; null for those of an older server.")
+
+
+class RecomputedEffects(BaseModel):
+    """What a recomputed definition newly caused for a participant's stored facts."""
+
+    participant_id: str
+    effects: list[dict[str, Any]] = Field(description="As a fact's, each with the `fact_id` that it is from.")
 
 
 class GameChange(BaseModel):
@@ -65,7 +75,16 @@ class FeedMessage(BaseModel):
 
     type: FeedType = Field(description="Also the name of the event.")
     timestamp: Moment = Field(description="When it happened to the server.")
-    data: FactWithEffects | DeadMessage | GameChange | EnvironmentReset | FeedEnd
+    data: (
+        FactWithEffects
+        | RecomputedEffects
+        | StreakData
+        | RankData
+        | DeadMessage
+        | GameChange
+        | EnvironmentReset
+        | FeedEnd
+    )
 
 
 def _divided(value: Any) -> Any:
@@ -79,6 +98,14 @@ class FeedQuery(Query):
     event_name: str | None = Field(None, description="Only facts and dead letters of events of this name.")
     type: Annotated[list[ChosenType], BeforeValidator(_divided)] | None = Field(
         None,
-        description="Only events of these types, with commas. An effect's type stands for the facts that caused one.",
+        description=(
+            "Only events of these types, with commas. An effect's type stands for the facts that caused one. "
+            "`streak.broken` and `leaderboard.rank_changed` are only sent if they are named."
+        ),
     )
     follow: bool = Field(True, description="Whether to stay; otherwise the answer ends with what is there.")
+
+    @property
+    def wishes(self) -> frozenset[str]:
+        """What is to be worked out for it from now on."""
+        return WISHED & {*self.type} if self.type is not None and self.follow else frozenset()
