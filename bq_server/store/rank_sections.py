@@ -7,7 +7,7 @@ short one, is no different from a set of rows. Called on a connection's own thre
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any
 
 from bq_server.events import Scope
@@ -16,9 +16,10 @@ from bq_server.store.queries import load
 
 _queries = load("rankings", "sqlite3")
 
-SECTION = 2_000
-"""Places of a section when a ranking is divided; one of twice as many is divided again. Counting a section takes some
-0.1 ms, adding up those of a million places as long."""
+SECTION = 1_000
+"""Places of a section when a ranking is divided; one of twice as many is divided again. A page counts a hundred times
+within one, for who stood where in the period before; reading the sections of a million places takes half a
+millisecond."""
 
 LONG = 10_000
 """Places from which on it is worth while: counting as many takes half a millisecond."""
@@ -57,6 +58,7 @@ class Sections:
         self.are_there = bool(rows)
         self._starts: list[SectionKey] = [(behind, at) for behind, at, _ in rows] or [(FIRST, LOWEST)]
         self._places: list[int] = [places for *_, places in rows] or [0]
+        self._sums = list(accumulate(self._places, initial=0))
         self.counted = 0
         """Most rows that were gone through at once."""
 
@@ -71,7 +73,7 @@ class Sections:
     def before(self, score: float, reached_at: int) -> int:
         """How many places stand before those of a score that was reached at a moment."""
         number = self._number(score, reached_at)
-        return sum(self._places[:number]) + self._counted(self._starts[number], score, reached_at)
+        return self._sums[number] + self.counted_from(self._starts[number], score, reached_at)
 
     def move(self, old: Iterable[tuple[float, int]], new: Iterable[tuple[float, int]]) -> None:
         """Some places, given as score and moment, became others. They are written already."""
@@ -94,13 +96,13 @@ class Sections:
     def miscounted(self) -> list[tuple[SectionKey, int, int]]:
         """The sections that don't hold as many places as they say: where they start, what they say, what they hold."""
         ends = [*self._starts[1:], (-FIRST, HIGHEST)]
-        held = [self._counted(start, -end[0], end[1]) for start, end in zip(self._starts, ends, strict=True)]
+        held = [self.counted_from(start, -end[0], end[1]) for start, end in zip(self._starts, ends, strict=True)]
         return [each for each in zip(self._starts, self._places, held, strict=True) if each[1] != each[2]]
 
     def _number(self, score: float, reached_at: int) -> int:
         return bisect_right(self._starts, (-score, reached_at)) - 1
 
-    def _counted(self, start: SectionKey, score: float, reached_at: int) -> int:
+    def counted_from(self, start: SectionKey, score: float, reached_at: int) -> int:
         """The places from a section's start on that stand before a score that was reached at a moment."""
         alike = -start[0] == score
         counted: int = _queries.count_within(
@@ -119,10 +121,10 @@ class Sections:
     def _part(self, number: int) -> None:
         """Divide a section in two, where not all its places are equal."""
         (behind, at), places = self._starts[number], self._places[number]
-        row = _queries.nth_from(self._connection, ranking=self._ranking, score=-behind, reached_at=at, nth=places // 2)
+        row = _nth_from(self._connection, self._ranking, (behind, at), places // 2)
         if row is None or (middle := (-row[0], row[1])) == (behind, at):
             return
-        first = self._counted((behind, at), *row)
+        first = self.counted_from((behind, at), *row)
         self._starts.insert(number + 1, middle)
         self._places[number : number + 1] = [first, places - first]
         self._write((number, number + 1))
@@ -150,6 +152,15 @@ class PlacesMoved:
         return list(_queries.keys_of(self._connection, ranking=self._ranking, participants=self._participants))
 
 
+def _nth_from(connection: Any, ranking: int, start: SectionKey, nth: int) -> tuple[float, int] | None:
+    """The place so many after the first of a section, as score and moment; none where the ranking ends before."""
+    behind, at = start
+    row: tuple[float, int] | None = _queries.nth_from(
+        connection, ranking=ranking, score=-behind, reached_at=at, nth=nth
+    )
+    return row
+
+
 def put(connection: Any, ranking: int, sections: Iterable[tuple[SectionKey, int]]) -> None:
     """Write sections: where each starts, and how many places it has."""
     rows = [
@@ -169,12 +180,19 @@ def divide(connection: Any, ranking: int) -> None:
     total = _queries.count(connection, ranking=ranking)
     if total <= LONG or is_divided(connection, ranking):
         return
-    starts: dict[SectionKey, int] = {(FIRST, LOWEST): 0}
-    for score, reached_at, before in _queries.every_nth(connection, ranking=ranking, nth=SECTION):
-        starts.setdefault((-score, reached_at), before)
-    ends = [*starts.values(), total]
-    counts = [until - since for since, until in pairwise(ends)]
-    put(connection, ranking, zip(starts, counts, strict=True))
+    whole = Sections(connection, ranking)
+    starts: list[SectionKey] = [(FIRST, LOWEST)]
+    counts: list[int] = []
+    size = SECTION
+    while (row := _nth_from(connection, ranking, starts[-1], size)) is not None:
+        start = (-row[0], row[1])
+        if start == starts[-1]:
+            size *= 2  # equals of both can't be parted
+            continue
+        counts.append(whole.counted_from(starts[-1], *row))
+        starts.append(start)
+        size = SECTION
+    put(connection, ranking, zip(starts, [*counts, total - sum(counts)], strict=True))
 
 
 def move_places_of(connection: Any, scope: int, participant: int, *, hidden: bool) -> None:

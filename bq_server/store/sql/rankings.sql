@@ -98,13 +98,6 @@ SELECT behind, reached_at, places FROM rank_sections WHERE ranking = :ranking OR
 -- name: is_divided(ranking)$
 SELECT EXISTS (SELECT 1 FROM rank_sections WHERE ranking = :ranking);
 
--- name: every_nth(ranking, nth)
--- Every so-manieth place, each with how many stand before the first of its equals.
-SELECT score, reached_at, first - 1 FROM (
-    SELECT score, reached_at, row_number() OVER places AS number, rank() OVER places AS first
-    FROM standings WHERE ranking = :ranking WINDOW places AS (ORDER BY score DESC, reached_at)
-) AS numbered WHERE number % :nth = 0;
-
 -- name: nth_from(ranking, score, reached_at, nth)^
 -- The place so many after one, given as score and time.
 SELECT score, reached_at FROM (
