@@ -16,6 +16,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/facts"): "listFacts",
     ("GET", "/api/v1/facts/{fact_id}"): "getFact",
     ("GET", "/api/v1/facts/{fact_id}/effects"): "getFactEffects",
+    ("POST", "/api/v1/facts/{fact_id}/void"): "voidFact",
     ("GET", "/api/v1/feed"): "streamFeed",
     ("GET", "/api/v1/events/catalog"): "listCatalog",
     ("GET", "/api/v1/events/catalog/{event_name}"): "getCatalogEntry",

@@ -22,6 +22,7 @@ FORWARDED = (
     "fact.created",
     "points.changed",
     "badge.awarded",
+    "award.revoked",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",

@@ -14,6 +14,7 @@ POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 BADGE_AWARDED = "system.badge_awarded"
 VISIBILITY_CHANGED = "system.visibility_changed"
+FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points one manual award may give (vendor notes, 1.4)."""
@@ -41,6 +42,9 @@ class Fact:
     properties: Mapping[str, Any]
     occurred_at: int
     received_at: int
+    idempotency_key: str | None = None
+    voids: str | None = None
+    """The idempotency key of the fact that a client's event voids; see `bq_server.game.voids`."""
 
     @property
     def moment(self) -> Moment:
@@ -107,8 +111,15 @@ class VisibilityChanged(_Properties):
     reason: str | None = Field(default=None, max_length=500)
 
 
+class FactVoided(_Properties):
+    """Properties of `system.fact_voided`: which fact counts as if it had never been."""
+
+    fact_id: str = Field(min_length=1, max_length=100)
+    reason: str | None = Field(default=None, max_length=500)
+
+
 SystemProperties = (
-    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | VisibilityChanged
+    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | VisibilityChanged | FactVoided
 )
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
@@ -118,6 +129,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_DEDUCTED: PointsDeducted,
     BADGE_AWARDED: BadgeAwarded,
     VISIBILITY_CHANGED: VisibilityChanged,
+    FACT_VOIDED: FactVoided,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

@@ -3,18 +3,25 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, Hide, LoadedGame, PutGame, PutProfile, Take
+from harness.stories.scenario import Enroll, Give, Hide, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Hide
+ByHand = Enroll | PutProfile | Give | Take | Hide | Void
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Hide(hide=about):
+        case (
+            Enroll(enroll=about)
+            | PutProfile(profile=about)
+            | Give(give=about)
+            | Take(take=about)
+            | Hide(hide=about)
+            | Void(void=about)
+        ):
             return about.participant
     return None
 
@@ -41,6 +48,10 @@ def act(client: Client, step: ByHand) -> None:
         case Hide(hide=about):
             body = {"participant_id": about.participant, "hidden": about.hidden}
             client.call("POST", "/admin/participants/visibility", body)
+        case Void(void=about):
+            client.drain()  # the event may still be on its way
+            body = {} if about.reason is None else {"reason": about.reason}
+            client.call("POST", f"/facts/{segment(_fact_id(client, about))}/void", body)
 
 
 def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
@@ -54,3 +65,11 @@ def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
 def _points(participant: str, amount: int | None, reason: str | None) -> Json:
     body: Json = {"participant_id": participant, "amount": amount}
     return body if reason is None else body | {"reason": reason}
+
+
+def _fact_id(client: Client, about: VoidedFact) -> str:
+    """The fact that a step names; a name that none has, so that the server refuses it, where there is none."""
+    facts = client.facts(participant_id=about.participant)
+    wanted = about.key or about.fact_type
+    field = "idempotency_key" if about.key is not None else "fact_type"
+    return next((str(fact["fact_id"]) for fact in facts if fact[field] == wanted), f"fact_of_{wanted}")

@@ -48,6 +48,7 @@ Event = Annotated[
                 "properties": {"type": "object"},
                 "timestamp": {"type": "string", "format": "date-time"},
                 "idempotency_key": {"type": "string"},
+                "voids": {"type": "string"},
             },
         }
     ),
@@ -205,6 +206,27 @@ class Hide(_Refusable):
     hide: Visibility
 
 
+class VoidedFact(ExpectedPart):
+    """A fact of a participant: that of an event, by its key, or the newest of a type."""
+
+    participant: str
+    key: str | None = None
+    fact_type: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.key is None) == (self.fact_type is None):
+            raise ValueError("give either a key or a fact_type")
+        return self
+
+
+class Void(_Refusable):
+    """Have a fact count as if it had never been."""
+
+    void: VoidedFact
+
+
 class PutGame(_Refusable):
     """Put another game in force."""
 
@@ -212,7 +234,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Hide | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Hide | Void | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -224,6 +246,7 @@ STEPS: Mapping[str, type[Step]] = {
     "give": Give,
     "take": Take,
     "hide": Hide,
+    "void": Void,
     "game": PutGame,
     "expect": Expect,
 }
@@ -246,6 +269,7 @@ TaggedStep = Annotated[
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
     | Annotated[Hide, Tag("hide step")]
+    | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

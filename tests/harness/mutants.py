@@ -146,9 +146,9 @@ def takes_badges_back() -> None:
     reached = badges.BadgeRule._reached
 
     def lost_too(
-        self: Any, outcome: Any, story: Any, batch: Any, before: Any, standing: Any, given: dict[str, Any]
+        self: Any, outcome: Any, story: Any, batch: Any, before: Any, standing: Any, given: dict[str, Any], by: Any
     ) -> None:
-        reached(self, outcome, story, batch, before, standing, given)
+        reached(self, outcome, story, batch, before, standing, given, by)
         if before.progress.complete and not standing.progress.complete:
             outcome.cells[f"badge/{self.key.partition('/')[2]}"] = None
 
@@ -214,6 +214,21 @@ def plays_rounds_in_one() -> None:
     replace(recurring_challenges.RecurringChallengeRule, "number_at", lambda *_: 20_000)
 
 
+def forgets_what_is_void_already() -> None:
+    """A void that comes before the fact it voids comes to nothing."""
+    from bq_server.processing import game_runner, void_changes
+
+    replace(game_runner, "awaits_voids", lambda _: False)
+    replace(void_changes, "awaits_voids", lambda _: False)
+
+
+def takes_no_points_back() -> None:
+    """What a void fact was paid stays in the ledger."""
+    from bq_server.game import void_payout
+
+    replace(void_payout, "corrections", lambda *_: iter(()))
+
+
 MUTANTS: dict[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -235,6 +250,8 @@ MUTANTS: dict[str, Mutant] = {
         shares_no_rank,
         gives_a_repeatable_badge_once,
         plays_rounds_in_one,
+        forgets_what_is_void_already,
+        takes_no_points_back,
     )
 }
 

@@ -23,6 +23,7 @@ from bq_server.api.schemas.participant_state import (
     TransactionsAnswer,
 )
 from bq_server.api.schemas.values import PageQuery, Query
+from bq_server.causes import is_taken_back
 from bq_server.clock import Clocks
 from bq_server.game.read_models import (
     read_badges,
@@ -61,7 +62,7 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
     """An entry of the ledger as it is read."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,
-        type="award" if entry.amount > 0 else "deduction",
+        type="void" if is_taken_back(entry.cause) else "award" if entry.amount > 0 else "deduction",
         amount=entry.amount,
         balance=entry.balance,
         cause=entry.cause,
@@ -94,7 +95,7 @@ class ParticipantStateResource:
             ranks_now = RanksNow(at.game, own, now)
             ranks = await self._rankings.read(call.scope, ranks_now.names, ranks_now.look)
         sections: dict[str, Any] = {
-            "points": lambda: read_points(at.cells),
+            "points": lambda: read_points(at.game, at.cells),
             "tier": lambda: read_tier(at.game, at.cells),
             "badges": lambda: read_badges(at.game, at.cells),
             "streaks": lambda: read_streaks(at.game, at.cells, now),
@@ -116,12 +117,13 @@ class ParticipantStateResource:
         """A participant's points."""
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
-        points = read_points(at.cells)
+        points = read_points(at.game, at.cells)
         answer = PointsAnswer(
             participant_id=at.participant.participant_id,
             balance=points.balance,
             total_earned=points.total_earned,
             total_spent=points.total_spent,
+            owed=points.owed,
         )
         return json_response(answer)
 

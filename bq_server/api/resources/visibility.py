@@ -47,7 +47,7 @@ class VisibilityResource:
         try:
             result = await self._intake.record_guarded(event, otherwise_visible(hidden=sent.hidden), note)
         except AlreadySo as already:
-            since = None if already.cell is None else already.cell[0]
+            since = already.cell[-1][0] if already.cell else None
         else:
             if isinstance(result, NotAccepted):
                 raise result.refusal()

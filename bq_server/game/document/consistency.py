@@ -103,6 +103,8 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
     known = {objective.code: objective for objective in challenge.objectives}
     if challenge.duration.type == "recurring" and challenge.enrolment == "explicit":
         yield Inconsistency((*here, "enrolment"), "must be automatic: everyone takes part in a recurring challenge")
+    if challenge.duration.type == "recurring" and challenge.revocable:
+        yield Inconsistency((*here, "revocable"), "must be false: the rounds of a recurring challenge stay completed")
     for index, objective in enumerate(challenge.objectives):
         place = (*here, "objectives", index)
         for number, code in enumerate(objective.prerequisites):

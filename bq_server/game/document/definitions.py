@@ -186,6 +186,7 @@ class Reward(_Part):
 
 
 Rewards = Annotated[list[Reward], Field(max_length=20)]
+Revocable = Annotated[bool, Field(description="Taken back when a void fact leaves it not reached")]
 
 
 class Milestone(_Part):
@@ -218,6 +219,8 @@ class Badge(Definition):
         description="Earned each time the target is reached once more, and counted",
     )
 
+    revocable: Revocable = False
+
     @property
     def is_counted(self) -> bool:
         """Whether it may be earned more than once, or has levels."""
@@ -225,6 +228,8 @@ class Badge(Definition):
 
     @model_validator(mode="after")
     def _can_repeat(self) -> Self:
+        if self.is_counted and self.revocable:
+            raise ValueError("what is counted only grows: give either revocable, or repeatable or levels")
         if self.repeatable and self.criteria is not None:
             if self.criteria.levels:
                 raise ValueError("give either repeatable or levels")
@@ -283,6 +288,7 @@ class Challenge(Definition):
     objectives: list[Objective] = Field(min_length=1, max_length=100)
     milestones: list[Milestone] = Field(default=[], max_length=20)
     rewards: Rewards = []
+    revocable: Revocable = False
 
     @property
     def depends_on_order(self) -> bool:
@@ -382,6 +388,9 @@ class Game(_Part):
     streaks: list[Streak] = []
     tiers: list[Tier] = []
     leaderboards: list[Leaderboard] = []
+    overdraft: Literal["owed", "allowed"] = Field(
+        default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
+    )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

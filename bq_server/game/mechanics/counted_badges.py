@@ -87,7 +87,7 @@ class CountedBadgeRule(Rule):
             if reading.verdict == "matched":
                 value = self.added(value, reading.amount, new=self._is_new(reading.amount, cells, outcome))
                 for time in range(given + 1, self.times(value) + 1):
-                    fact = trigger(hit.fact.moment, story, hits)
+                    fact = trigger(hit.fact.moment, story, hits, None if replayed is None else replayed.by)
                     outcome.grants.append(Grant(fact, hit.fact.occurred_at, self.cause(time), self.rewards))
                     given = time
         if value or given or replayed is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server import causes
 from bq_server.game.document.definitions import Badge, PointsRule, Tier
-from bq_server.game.effects import BadgeEarned, Effect, PointsChanged
+from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
@@ -15,6 +15,7 @@ from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
     Grant,
+    LedgerEntry,
     Replay,
     Replayed,
     Rewards,
@@ -104,6 +105,11 @@ class Treasury:
     """In order of level."""
     boards: tuple[PointsBoardRule, ...]
 
+    @property
+    def revocable(self) -> frozenset[str]:
+        """The codes of the badges that may be taken away."""
+        return frozenset(code for code, badge in self.badges.items() if badge.revocable)
+
     def cells(self, facts: Iterable[Fact], badges: Iterable[str], *, points: bool) -> Iterable[str]:
         """The keys of the cells that awards brought by these facts may read."""
         for code in badges:
@@ -125,14 +131,31 @@ class Treasury:
         return payout
 
 
+def held_count(held: Cell | None, cause: str, *, counted: bool) -> int | None:
+    """How often a badge is held once it is given for a cause; none where that changes nothing.
+
+    By hand it is given to who lacks it, and isn't counted: so no order of arrival makes a difference.
+    """
+    by_hand = causes.is_by_hand(cause)
+    if held is None:
+        return 0 if counted and by_hand else 1
+    if not counted or by_hand:
+        return None
+    count: int = held.get("n", 1)
+    return count + 1
+
+
 @dataclass(slots=True)
 class Payout:
     """A participant's awards of one batch."""
 
     treasury: Treasury
     before: Cells
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Cell | None] = field(default_factory=dict)
+    """Those that change; none deletes."""
     effects: list[Effect] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    """For the ledger, as the effects tell them."""
     _newest: Fact | None = None
 
     def enter(self, grant: Grant) -> None:
@@ -153,14 +176,14 @@ class Payout:
         badge = self.treasury.badges.get(code)
         held = self._cell(key)
         counted = badge is not None and badge.is_counted
-        count = 1
+        count = held_count(held, grant.cause, counted=counted)
+        if count is None:
+            return
         if held is not None:
-            if not counted:
-                return
-            count = held.get("n", 1) + 1
             self.cells[key] = {**held, "n": count}
         else:
-            self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
+            uncounted = {"n": 0} if count == 0 else {}
+            self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause, **uncounted}
         if badge is None:
             # Given by hand before the game knew it: held, and seen once the badge is defined.
             return
@@ -173,29 +196,77 @@ class Payout:
                 name=badge.name,
                 rarity=badge.rarity,
                 cause=grant.cause,
-                count=count if counted else None,
+                count=max(count, 1) if counted else None,
             )
         )
+
+    def correct(self, cause: str, amount: int, fact: Fact) -> None:
+        """Enter what a fact takes back or gives again."""
+        points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
+        points["balance"] += amount
+        if (amount > 0) == causes.is_taken_back(cause):
+            points["spent"] -= amount
+        else:
+            points["earned"] += amount
+        self._tell(points, cause, amount, fact)
+        if amount > 0:
+            self._climb(points["earned"], fact)
+
+    def remove_badge(self, code: str, cause: str, fact: Fact) -> bool:
+        """Take a badge away, if it was given for this cause; whether it was."""
+        held = self._cell(keys.badge(code))
+        if held is None or held["cause"] != cause:
+            return False
+        self.cells[keys.badge(code)] = None
+        self.effects.append(
+            AwardRevoked(
+                participant_id=fact.participant_id,
+                fact_id=fact.fact_id,
+                occurred_at=fact.occurred_at,
+                cause=cause,
+                badge=code,
+            )
+        )
+        return True
+
+    def rank_anew(self, ledger: Sequence[LedgerEntry], cells: Cells, fact: Fact) -> None:
+        """Compute the scores by points from the whole ledger, this payout's entries included.
+
+        `cells` holds all their cells there are.
+        """
+        scores: dict[str, Cell | None] = {}
+        for board in self.treasury.boards:
+            known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
+            scores.update(board.step((), cells, Replayed((), known, ledger)).cells)
+        self.cells = {key: cell for key, cell in self.cells.items() if key not in scores}
+        changed = {key: cell for key, cell in scores.items() if cell != cells.get(key)}
+        self.cells.update(changed)
+        self.effects.extend(scored(fact, changed, int))
 
     def _enter_points(self, amount: int, grant: Grant) -> None:
         fact = grant.fact
         points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
         points["balance"] += amount
         points["earned" if amount > 0 else "spent"] += abs(amount)
+        cause = causes.given_again(grant.cause, fact.fact_id) if grant.again else grant.cause
+        self._tell(points, cause, amount, fact)
+        if amount > 0:
+            self._climb(points["earned"], fact)
+            self._score(amount, fact)
+
+    def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact) -> None:
         self.cells[keys.POINTS] = points
+        self.entries.append(LedgerEntry(cause, amount, *fact.moment))
         self.effects.append(
             PointsChanged(
                 participant_id=fact.participant_id,
                 fact_id=fact.fact_id,
                 occurred_at=fact.occurred_at,
-                cause=grant.cause,
+                cause=cause,
                 amount=amount,
                 balance=points["balance"],
             )
         )
-        if amount > 0:
-            self._climb(points["earned"], fact)
-            self._score(amount, fact)
 
     def _climb(self, earned: int, fact: Fact) -> None:
         history: list[list[Any]] = [list(entry) for entry in self._cell(keys.TIERS) or ()]

@@ -87,7 +87,7 @@ class RecurringChallengeRule(Rule):
         """Take the hits into their rounds."""
         outcome = RuleOutcome()
         own = cells.get(keys.challenge(self.code))
-        anew = replayed is not None and (not hits or self.is_current(hits, cells) is not True)
+        anew = replayed is not None and replayed.ledger is not None
         fresh, past = self._by_round(hits), self._by_round(replayed.hits if replayed is not None else ())
         numbers = set(fresh)
         if anew and replayed is not None:
@@ -100,7 +100,7 @@ class RecurringChallengeRule(Rule):
             of_round = fresh.get(number, [])
             answer = None
             if replayed is not None and (anew or rule.late(of_round, cells) is not None):
-                answer = Replayed(past.get(number, []), {}, replayed.ledger if anew else None)
+                answer = Replayed(past.get(number, []), {}, replayed.ledger, replayed.by)
             found = rule.step(of_round, cells, answer)
             if rule.cell in cells:
                 outcome.cells.pop(rule.cell, None)  # it stays, unless it is another now

@@ -7,7 +7,7 @@ from bq_server import causes
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
+from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury, held_count
 from bq_server.game.mechanics.rule import NO_REWARDS
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
@@ -78,16 +78,16 @@ class Purse:
         key = keys.badge(code)
         badge = self._treasury.badges.get(code)
         held = turn.cells.get(key)
+        count = held_count(held, award.cause, counted=badge is not None and badge.is_counted)
+        if count is None:
+            return
         if held is not None:
-            if badge is None or not badge.is_counted:
-                return
-            count = held["n"] = held.get("n", 1) + 1
+            held["n"] = count
         else:
-            count = 1
             cause = causes.unpack_cause(award.cause, fact.fact_id)
             turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         if badge is not None:
-            told = [code, badge.name, badge.rarity, award.cause]
+            told: list[Any] = [code, badge.name, badge.rarity, award.cause]
             if badge.is_counted:
                 told.append(count)
             turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))

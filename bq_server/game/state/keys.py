@@ -21,13 +21,17 @@ BADGES = "badge/"
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
 HIDDEN = "hidden"
-"""`[at, seq, hidden]`: what the newest fact says of whether the participant has places on leaderboards."""
+"""`[[at, seq, hidden], ...]`, in order of event time: the last says whether the participant is off leaderboards."""
 
 
 def is_hidden(cells: Cells) -> bool:
     """Whether the participant of these cells is kept off leaderboards."""
-    cell = cells.get(HIDDEN)
-    return cell is not None and cell[2] is True
+    timeline: list[Cell] = cells.get(HIDDEN) or []
+    return bool(timeline) and timeline[-1][2] is True
+
+
+VOIDS = "voids"
+"""What facts void that has not come yet: `["key/order-1", ...]`, in order. See `bq_server.game.voids`."""
 
 
 def badge(code: str) -> str:
