@@ -100,6 +100,11 @@ def _compare(
         elif kind == "badge":
             _compare_count(result, key, stored, expected)
         return
+    if kind == "past" and not (
+        isinstance(rule, RecurringChallengeRule) and key.startswith(keys.challenge_rounds(rule.code, rule.every))
+    ):
+        # What the challenge was before it changed: it has awarded something.
+        return
     if isinstance(rule, CountedBadgeRule) and kind == "criteria":
         _compare_count(result, key, stored, expected)
         stored, expected = essence(stored), essence(expected)
@@ -113,11 +118,6 @@ def _compare(
         else:
             _compare_given(result, key, stored, expected)
             stored, expected = _essence(rule, stored), _essence(rule, expected)
-    elif kind == "past" and not (
-        isinstance(rule, RecurringChallengeRule) and key.startswith(keys.challenge_rounds(rule.code, rule.every))
-    ):
-        # What the challenge was before it changed: it has awarded something.
-        return
     elif isinstance(rule, RecurringChallengeRule) and kind == "past":
         _compare_given(result, key, stored, expected)
         stored, expected = _essence(rule.challenge, stored), _essence(rule.challenge, expected)

@@ -63,9 +63,12 @@ class RecurringChallengeRule(Rule):
         return None if cell is None else cell.get("rev") == self.revision
 
     def whole(self) -> Replay:
-        """All facts, all rounds, and what was paid."""
+        """All facts, all rounds, what was paid, and the sets that the challenge may have kept before it recurred."""
         return Replay(
-            self.fact_types, self.bounds.starts_at, (keys.challenge_rounds(self.code, self.every),), ledger=True
+            self.fact_types,
+            self.bounds.starts_at,
+            (keys.challenge_rounds(self.code, self.every), keys.members(self.key)),
+            ledger=True,
         )
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
@@ -92,7 +95,8 @@ class RecurringChallengeRule(Rule):
         numbers = set(fresh)
         if anew and replayed is not None:
             outcome.cells.update(dict.fromkeys(replayed.cells))
-            given = (key for key, cell in replayed.cells.items() if cell.get("given"))
+            prefix = keys.challenge_rounds(self.code, self.every)
+            given = (key for key, cell in replayed.cells.items() if key.startswith(prefix) and cell.get("given"))
             numbers |= {*past, *(keys.number_of_round(key) for key in given)}
         completed = [list(each) for each in rounds_of(own, self.every)]
         for number in sorted(numbers):
