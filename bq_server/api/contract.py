@@ -29,6 +29,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/gamify/participants/{participant_id}/events"): "listParticipantEvents",
     ("GET", "/api/v1/gamify/participants/{participant_id}/state"): "getParticipantState",
     ("GET", "/api/v1/gamify/participants/{participant_id}/points"): "getParticipantPoints",
+    ("GET", "/api/v1/gamify/participants/{participant_id}/points/expiring"): "listExpiringPoints",
     ("GET", "/api/v1/gamify/participants/{participant_id}/points/transactions"): "listPointsTransactions",
     ("GET", "/api/v1/gamify/participants/{participant_id}/badges"): "listParticipantBadges",
     ("GET", "/api/v1/gamify/participants/{participant_id}/streaks"): "listParticipantStreaks",

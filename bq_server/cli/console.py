@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from bq_server.cli.keys import KeyScope, add_key, microseconds
-from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail
+from bq_server.cli.options import STORE, complete, fail, with_settings
 from bq_server.cli.remote import URL, RequestRefused, ask
+from bq_server.settings import Settings
 
 HONOURED_SECONDS = 10.0
 """In which a running server knows a key that was just made."""
@@ -18,7 +19,9 @@ POLL_SECONDS = 0.2
 MOST_SECONDS = 30 * 86_400
 
 
+@with_settings(STORE)
 def console(
+    settings: Settings,
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment to look at.")] = "test",
     scope: Annotated[
         list[KeyScope] | None,
@@ -32,8 +35,6 @@ def console(
     api_key: Annotated[
         str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in as this key, and make none.")
     ] = "",
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Print a link that signs in to the console, once and within 5 minutes.
 
@@ -44,9 +45,7 @@ def console(
     seconds = life // 1_000_000
     if not 60 <= seconds <= MOST_SECONDS:
         fail("--lasts may be PT1M at least and P30D at most", code=2)
-    key = api_key or complete(
-        add_key("console", env, scope or [KeyScope.ADMIN], "console", life, data_dir, config, make=False)
-    )
+    key = api_key or complete(add_key("console", env, scope or [KeyScope.ADMIN], "console", life, settings, make=False))
     made = _link(url, key, seconds, patient=not api_key)
     link = url.rstrip("/") + made["path"]
     typer.echo(link)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bq_server.game.document.definitions import Challenge, Game, Metric, RecurringDuration
-from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
+from bq_server.game.facts import (
+    BADGE_AWARDED,
+    CHALLENGE_ENROLLED,
+    POINTS_AWARDED,
+    POINTS_DEDUCTED,
+    POINTS_EXPIRED,
+    Fact,
+)
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
 from bq_server.game.mechanics.counted_badges import counted_badge_rule
@@ -54,8 +61,8 @@ class CompiledGame:
         return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, BADGE_AWARDED})
-"""System facts that give or take by hand."""
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED})
+"""System facts that give or take by themselves."""
 
 
 def compile_game(

@@ -74,8 +74,8 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
     out = oracle.Outcome()
     out.hidden = is_hidden(cells)
     points = read_points(compiled, cells)
-    out.earned, out.spent = points.total_earned, points.total_spent
-    assert points.balance - points.owed == out.earned - out.spent
+    out.earned, out.spent, out.expired = points.total_earned, points.total_spent, points.total_expired
+    assert points.balance - points.owed == out.earned - out.spent - out.expired
     out.counts = {badge.code: badge.count for badge in read_badges(compiled, cells) if badge.count is not None}
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
     out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}

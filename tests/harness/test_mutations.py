@@ -40,6 +40,8 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ("shares_no_rank", "stream", ["leaderboards/shared_ranks"]),
     ("gives_a_repeatable_badge_once", "both", ["badges/repeatable", "badges/repeatable_by_reward"]),
     ("plays_rounds_in_one", "stream", ["challenges/recurring", "challenges/recurring_in_a_zone"]),
+    ("forgets_what_is_void_already", "stream", ["voids/void_comes_first"]),
+    ("takes_no_points_back", "sync", ["voids/refunded_purchase", "voids/owed", "voids/undone"]),
 ]
 """Mutant, mode, and the shipped scenarios that must each fail."""
 

@@ -14,7 +14,7 @@ EXIT_INTERRUPTED = 130
 # As `harness.chaos.options.FAULTS` has them, which would take its time to load for a --help.
 FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
 
-MORE_FAULTS = "exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
+MORE_FAULTS = "kill-store (needs PostgreSQL), exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
 
 
 def chaos(
