@@ -92,8 +92,10 @@ class Board:
 
 
 @asynccontextmanager
-async def new_board(path: Path) -> AsyncIterator[Board]:
-    async with Database.open(path / "db") as database:
+async def new_board(address: Path | str) -> AsyncIterator[Board]:
+    if isinstance(address, Path):
+        address.parent.mkdir(parents=True, exist_ok=True)
+    async with Database.open(address) as database:
         yield Board(database)
 
 
@@ -103,10 +105,10 @@ def drawn(chance: random.Random) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_ranks_pages_and_neighbours_are_those_of_a_sorted_list(tmp_path: Path, seed: int) -> None:
+async def test_ranks_pages_and_neighbours_are_those_of_a_sorted_list(store_address: Path | str, seed: int) -> None:
     chance = random.Random(seed)
     names = [f"p{number:02}" for number in range(60)]
-    async with new_board(tmp_path) as board:
+    async with new_board(store_address) as board:
         for _ in range(25):
             some = chance.sample(names, chance.randint(1, 20))
             changed = {name: drawn(chance) if chance.random() < 0.85 else None for name in some}
@@ -123,8 +125,8 @@ async def divided(database: Database) -> int:
     return int(row[0])
 
 
-async def test_a_ranking_is_divided_when_it_is_long_and_asked_for_a_rank(tmp_path: Path) -> None:
-    async with new_board(tmp_path) as board:
+async def test_a_ranking_is_divided_when_it_is_long_and_asked_for_a_rank(store_address: Path | str) -> None:
+    async with new_board(store_address) as board:
         places: dict[str, tuple[float, int] | None] = {f"p{number:02}": (number, 1) for number in range(40)}
         await board.write(dict(list(places.items())[:12]))
         await Rankings(board.database).read(SCOPE, [NAME], lambda view: view.total())
@@ -139,8 +141,8 @@ async def test_a_ranking_is_divided_when_it_is_long_and_asked_for_a_rank(tmp_pat
         await Rankings(board.database).read(SCOPE, [NAME], lambda view: [view.rank(name) for name in places])
 
 
-async def test_a_rank_counts_one_section_however_long_the_ranking(tmp_path: Path) -> None:
-    async with new_board(tmp_path) as board:
+async def test_a_rank_counts_one_section_however_long_the_ranking(store_address: Path | str) -> None:
+    async with new_board(store_address) as board:
         await board.write({f"p{number:03}": (number, 1) for number in range(500)})
         read = Rankings(board.database).read
 
@@ -157,8 +159,8 @@ async def test_a_rank_counts_one_section_however_long_the_ranking(tmp_path: Path
         assert await read(SCOPE, [NAME], lambda view: (view.rank("p003"), view.sections.counted)[1]) <= 8
 
 
-async def test_equals_that_nothing_parts_are_one_section(tmp_path: Path) -> None:
-    async with new_board(tmp_path) as board:
+async def test_equals_that_nothing_parts_are_one_section(store_address: Path | str) -> None:
+    async with new_board(store_address) as board:
         await board.write({f"p{number:02}": (5, 7) for number in range(50)})
         await board.check(random.Random(1))
         await board.write({f"q{number:02}": (5, 7) for number in range(50)})
@@ -166,8 +168,8 @@ async def test_equals_that_nothing_parts_are_one_section(tmp_path: Path) -> None
         assert await divided(board.database) == 2
 
 
-async def test_a_wrong_count_is_found_and_mended(tmp_path: Path) -> None:
-    async with new_board(tmp_path) as board:
+async def test_a_wrong_count_is_found_and_mended(store_address: Path | str) -> None:
+    async with new_board(store_address) as board:
         await board.write({f"p{number:02}": (number, 1) for number in range(40)})
         await board.check(random.Random(1))
         async with board.database.transaction() as connection:
