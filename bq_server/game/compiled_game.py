@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bq_server.game.document.definitions import Challenge, Game, Metric, RecurringDuration
+from bq_server.game.document.definitions import Challenge, Game, Metric, PointsRule, RecurringDuration
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
+    FREEZE_BOUGHT,
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     POINTS_EXPIRED,
+    REWARD_CLAIMED,
     Fact,
 )
 from bq_server.game.mechanics.badges import badge_rule
@@ -23,6 +25,7 @@ from bq_server.game.mechanics.leaderboards import (
     leaderboard_rule,
     points_board_rule,
 )
+from bq_server.game.mechanics.limited_points import limited_points_rule
 from bq_server.game.mechanics.points import Treasury, points_rule
 from bq_server.game.mechanics.recurring_challenges import recurring_challenge_rule
 from bq_server.game.mechanics.rule import Rule
@@ -61,7 +64,7 @@ class CompiledGame:
         return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED})
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT})
 """System facts that give or take by themselves."""
 
 
@@ -75,7 +78,7 @@ def compile_game(
     definitions whose stored facts are still being counted in the background.
     """
     seqs = applied or {}
-    rules: list[Rule] = [points_rule(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
+    rules: list[Rule] = [_points(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
     rules.extend(
         (counted_badge_rule if each.is_counted else badge_rule)(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
         for each in game.badges
@@ -117,10 +120,16 @@ def _challenge(challenge: Challenge, applied_seq: int) -> Rule:
     return challenge_rule(challenge, applied_seq)
 
 
+def _points(rule: PointsRule, applied_seq: int) -> Rule:
+    return limited_points_rule(rule, applied_seq) if rule.is_limited else points_rule(rule, applied_seq)
+
+
 def prefixes(key: str) -> tuple[str, ...]:
     """The prefixes of the cells that hold a definition's progress; awards held are not among them."""
     kind, _, code = key.partition("/")
     match kind:
+        case "points":
+            return (keys.limit(code), keys.members(key))
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":

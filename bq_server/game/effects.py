@@ -23,6 +23,9 @@ Verdict = Literal[
     "outside_window",
     "prerequisite_open",
     "already_complete",
+    "limit_reached",
+    "cooling_down",
+    "rest_day",
     "expression_error",
     "voided",
 ]

@@ -17,14 +17,16 @@ from bq_server.game.mechanics.account import corrections, netted, standing_entri
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
-from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
-from bq_server.game.verification import owner
+from bq_server.game.verification import owner, settled_otherwise
 from bq_server.game.voids import named, voids_among
 
 _GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
@@ -106,6 +108,8 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     if rule is None:
         return True
     try:
+        if isinstance(rule, LimitedPointsRule):
+            return rule.is_readable(cell)
         if kind == "score":
             _, _, _ = rest.split("/")
             numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int | None)
@@ -177,7 +181,8 @@ def rebuild(
     ]
     known = {entry.cause for entry in ledger}
     seqs = {fact.fact_id: fact.seq for fact in facts}
-    missing = [effect for cause, effect in paid.items() if cause not in known]
+    settled = settled_otherwise(game, facts, expected, ledger, paid.keys())
+    missing = [effect for cause, effect in paid.items() if cause not in known and cause not in settled]
     missing += _taken_back(facts, written)
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}

@@ -216,11 +216,11 @@ def miscounted(connection: Any, scope: Scope, *, mend: bool = False) -> Iterator
             yield Miscount("/".join(name), sum(says for _, says, _ in wrong), sum(holds for *_, holds in wrong))
 
 
-def remove_places_of(connection: Any, participant: int) -> None:
+def remove_places_of(connection: Any, scope: int, participant: int) -> None:
     """Take a participant off all rankings."""
-    found = [ranking for (ranking,) in _queries.rankings_of(connection, participant=participant)]
+    found = [ranking for (ranking,) in _queries.rankings_within(connection, scope=scope, participant=participant)]
     moved = _moved(connection, found, participant)
-    _queries.remove_places_of(connection, participant=participant)
+    _queries.remove_place(connection, [{"ranking": each, "participant": participant} for each in found])
     for each in moved:
         each.end()
 

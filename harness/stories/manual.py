@@ -3,25 +3,34 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, Hide, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import (
+    ClaimReward,
+    Enroll,
+    Freeze,
+    Give,
+    Hide,
+    LoadedGame,
+    PutGame,
+    PutProfile,
+    Take,
+    Void,
+    VoidedFact,
+)
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Hide | Void
+ByHand = Enroll | PutProfile | Give | Take | Hide | Freeze | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case (
-            Enroll(enroll=about)
-            | PutProfile(profile=about)
-            | Give(give=about)
-            | Take(take=about)
-            | Hide(hide=about)
-            | Void(void=about)
-        ):
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+            return about.participant
+        case Hide(hide=about) | ClaimReward(claim=about) | Void(void=about):
+            return about.participant
+        case Freeze(freeze=about):
             return about.participant
     return None
 
@@ -45,9 +54,16 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
-        case Hide(hide=about):
-            body = {"participant_id": about.participant, "hidden": about.hidden}
+        case Hide(hide=hidden):
+            body = {"participant_id": hidden.participant, "hidden": hidden.hidden}
             client.call("POST", "/admin/participants/visibility", body)
+        case Freeze(freeze=freeze):
+            path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
+            body = {} if freeze.date is None else {"date": freeze.date}
+            client.call("POST", f"{path}/{freeze.action}", body)
+        case ClaimReward(claim=claim):
+            path = f"/gamify/rewards/{segment(claim.reward)}/claim"
+            client.call("POST", path, {"participant_id": claim.participant})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

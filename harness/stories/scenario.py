@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -206,6 +206,34 @@ class Hide(_Refusable):
     hide: Visibility
 
 
+class StreakFreeze(ExpectedPart):
+    """A freeze of a streak."""
+
+    participant: str
+    streak: str
+    action: Literal["buy", "use"]
+    date: str | None = Field(None, description="With use: the period to cover")
+
+
+class Freeze(_Refusable):
+    """Buy a freeze with points, or cover a missed period with one."""
+
+    freeze: StreakFreeze
+
+
+class ClaimedReward(ExpectedPart):
+    """A reward, and who claims it."""
+
+    participant: str
+    reward: str
+
+
+class ClaimReward(_Refusable):
+    """Claim a reward."""
+
+    claim: ClaimedReward
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -234,7 +262,22 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Hide | Void | PutGame | Expect
+Step = (
+    Send
+    | BatchOfEvents
+    | Advance
+    | SetClock
+    | Enroll
+    | PutProfile
+    | Give
+    | Take
+    | Hide
+    | Freeze
+    | ClaimReward
+    | Void
+    | PutGame
+    | Expect
+)
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -246,6 +289,8 @@ STEPS: Mapping[str, type[Step]] = {
     "give": Give,
     "take": Take,
     "hide": Hide,
+    "freeze": Freeze,
+    "claim": ClaimReward,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -269,6 +314,8 @@ TaggedStep = Annotated[
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
     | Annotated[Hide, Tag("hide step")]
+    | Annotated[Freeze, Tag("freeze step")]
+    | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

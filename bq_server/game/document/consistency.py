@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bq_server.game.document.definitions import (
     MAX_INLINE_MEMBERS,
     Challenge,
+    Criteria,
     Game,
     Leaderboard,
     Milestone,
@@ -35,9 +36,12 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
 
     `other_badges` are codes that count as defined as well.
     """
-    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards"):
+    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards"):
         yield from _repeated((kind,), getattr(game, kind))
     badges = {badge.code for badge in game.badges} | set(other_badges)
+    for index, badge in enumerate(game.badges):
+        if badge.criteria is not None:
+            yield from _limited(("badges", index, "criteria", "target"), badge.criteria)
     for index, challenge in enumerate(game.challenges):
         here: Location = ("challenges", index)
         yield from _challenge(here, challenge)
@@ -103,6 +107,10 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
     known = {objective.code: objective for objective in challenge.objectives}
     if challenge.duration.type == "recurring" and challenge.enrolment == "explicit":
         yield Inconsistency((*here, "enrolment"), "must be automatic: everyone takes part in a recurring challenge")
+    for index, objective in enumerate(challenge.objectives):
+        if challenge.duration.type == "recurring" and objective.is_limited:
+            message = "can't have a limit or a cooldown in a recurring challenge"
+            yield Inconsistency((*here, "objectives", index), message)
     if challenge.duration.type == "recurring" and challenge.revocable:
         yield Inconsistency((*here, "revocable"), "must be false: the rounds of a recurring challenge stay completed")
     for index, objective in enumerate(challenge.objectives):
@@ -118,8 +126,20 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             yield Inconsistency(
                 (*place, "target"),
                 f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
-                "(prerequisites, explicit enrolment, a rolling or recurring duration)",
+                "(prerequisites, explicit enrolment, a rolling or recurring duration, or a limit)",
             )
+        else:
+            yield from _limited((*place, "target"), objective)
+
+
+def _limited(target: Location, criteria: Criteria) -> Iterator[Inconsistency]:
+    """What is counted of each object is kept in one place, and so is limited itself."""
+    if not criteria.is_limited or criteria.target <= MAX_INLINE_MEMBERS:
+        return
+    if criteria.limit is not None and criteria.limit.by is not None:
+        yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} where the limit is by something")
+    elif criteria.aggregate == "distinct":
+        yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} for distinct with a limit")
 
 
 def _windows(here: Location, board: Leaderboard) -> Iterator[Inconsistency]:

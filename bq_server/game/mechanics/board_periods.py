@@ -7,7 +7,7 @@ from datetime import UTC, date, tzinfo
 
 from bq_server.game.document.definitions import Leaderboard, Window, WindowName
 from bq_server.game.facts import timezone
-from bq_server.game.mechanics.periods import local_date, period_of_day, to_micros
+from bq_server.game.mechanics.periods import local_date, to_micros, window_period
 from bq_server.moments import format_timestamp
 
 _SHAPES: dict[Window, re.Pattern[str]] = {
@@ -63,7 +63,7 @@ class BoardPeriods:
         found: list[PeriodOfWindow] = []
         for name in self.names:
             if name != "season":
-                found.append((name, period_of_day(day, name)))
+                found.append((name, window_period(day, name)))
             elif (number := self._season(moment)) >= 0 and moment < self.seasons[number].ends_at:
                 found.append((name, self.seasons[number].period))
         return found
@@ -77,7 +77,7 @@ class BoardPeriods:
         """The period of a window that is now; of seasons the last that has begun, else the first."""
         if name == "season":
             return self.seasons[max(self._season(moment), 0)].period
-        return period_of_day(self._day(moment), name)
+        return window_period(self._day(moment), name)
 
     def before(self, name: WindowName, period: str) -> str | None:
         """The period before one; none where there is none."""
@@ -85,7 +85,7 @@ class BoardPeriods:
             earlier = [each.period for each in self.seasons if each.period < period]
             return max(earlier, default=None)
         first = None if name == "all_time" else first_day(name, period)
-        return None if first is None or first == date.min else period_of_day(first.toordinal() - 1, name)
+        return None if first is None or first == date.min else window_period(first.toordinal() - 1, name)
 
     def named(self, asked: str) -> PeriodOfWindow | None:
         """The period that is called so, of whichever window has it; None where none has."""

@@ -8,6 +8,7 @@ from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import LeaderboardRule
+from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Rule
@@ -15,6 +16,7 @@ from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
 from bq_server.game.on_time.counted_badges import CountedBadgeTrack
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
+from bq_server.game.on_time.limited_points import LimitedPointsTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
 from bq_server.game.on_time.recurring_challenges import RecurringChallengeTrack
@@ -62,6 +64,8 @@ def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> T
 
 def _track(rule: Rule) -> Track:
     match rule:
+        case LimitedPointsRule():
+            return LimitedPointsTrack(rule)
         case PointsRuleCompiled():
             return PointsTrack(rule)
         case BadgeRule() | ChallengeRule():

@@ -125,11 +125,8 @@ DELETE FROM rank_sections WHERE ranking = :ranking;
 SELECT standings.score, standings.reached_at FROM json_each(:participants) AS given CROSS JOIN standings
 WHERE standings.ranking = :ranking AND standings.participant = given.value;
 
--- name: rankings_of(participant)
-SELECT ranking FROM standings WHERE participant = :participant;
-
 -- name: rankings_within(scope, participant)
--- The same, found by the index: of one environment, in sight or not.
+-- Where a participant has a place, in sight or not.
 SELECT standings.ranking FROM rankings CROSS JOIN standings
 WHERE rankings.scope = :scope AND standings.ranking IN (rankings.ranking, -rankings.ranking)
     AND standings.participant = :participant;
@@ -137,8 +134,8 @@ WHERE rankings.scope = :scope AND standings.ranking IN (rankings.ranking, -ranki
 -- name: turn_place(ranking, participant)*!
 UPDATE standings SET ranking = -ranking WHERE ranking = :ranking AND participant = :participant;
 
--- name: remove_places_of(participant)!
-DELETE FROM standings WHERE participant = :participant;
+-- name: remove_place(ranking, participant)*!
+DELETE FROM standings WHERE ranking = :ranking AND participant = :participant;
 
 -- name: divided(project, environment)
 -- The rankings in sections.
