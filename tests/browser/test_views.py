@@ -39,7 +39,7 @@ VIEWS = [
     View("points", "#/participants/ada/points", "Ada Lovelace", "Balance"),
     View("why", "#/participants/ada/why", "Ada Lovelace", "Rehearse an event"),
     View("game", "#/game/document", "Game", "Version 1"),
-    View("leaderboards", "#/game/leaderboards", "Game", "Globetrotters"),
+    View("leaderboards", "#/game/leaderboards", "Game", "guest_05"),
     View("catalogue", "#/game/catalogue", "Game", "store_visited"),
     View("sandbox", "#/sandbox", "Sandbox", "Real clock"),
     View("keys", "#/operation/keys", "Operations", "first key"),
