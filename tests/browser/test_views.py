@@ -34,7 +34,7 @@ class View:
 VIEWS = [
     View("now", "#/now", "Now", "Throughput"),
     View("participants", "#/participants", "Participants", "Ada Lovelace"),
-    View("participant", "#/participants/ada", "Ada Lovelace", "Espresso marathon"),
+    View("participant", "#/participants/ada", "Ada Lovelace", "missed"),
     View("timeline", "#/participants/ada/timeline", "Ada Lovelace", "Challenge spring completed"),
     View("points", "#/participants/ada/points", "Ada Lovelace", "Balance"),
     View("why", "#/participants/ada/why", "Ada Lovelace", "Rehearse an event"),
