@@ -180,10 +180,10 @@ async def test_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with monkeypatch.context() as patch:
         patch.setattr(Rebuilder, "strays", interrupt)
         with pytest.raises(Interrupted):
-            await _replay(directory)
+            await _replay(directory.database)
     async with Database.open(directory.database) as database:
         assert await entries(database) == [("state_replay_begun", {"participants": 2})]
-    await _replay(directory)
+    await _replay(directory.database)
     async with Database.open(directory.database) as database:
         assert [action for action, _ in await entries(database)][:2] == ["state_replayed", "state_replay_begun"]
 
