@@ -19,11 +19,8 @@ from bq_server.store.keys import digest
 LINK_SECONDS = 300
 """How long a link may wait to be opened."""
 
-MOST = 1000
-"""Links that wait, and sessions: of more the oldest end."""
-
-MOST_OF_A_KEY = 50
-"""So that no key ends the sessions of the others."""
+MOST = 50
+"""Links that wait, and sessions, of a key: of more its oldest end. None can end those of another."""
 
 LINKS = RateLimit(20, 300)
 """That may be made with a key: each is kept in the audit log, where nothing is ever removed."""
@@ -94,11 +91,9 @@ class ConsoleSessions:
         now = self._clock()
         for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now]:
             del kept[hashed]
-        own = [hashed for hashed, each in kept.items() if each.key_id == session.key_id]
-        if len(own) >= MOST_OF_A_KEY:
-            del kept[own[0]]
-        elif len(kept) >= MOST:
-            del kept[next(iter(kept))]
+        of_the_key = [hashed for hashed, each in kept.items() if each.key_id == session.key_id]
+        for hashed in of_the_key[: max(0, len(of_the_key) + 1 - MOST)]:
+            del kept[hashed]
         secret = self._random_bytes(32).hex()
         kept[digest(secret)] = session
         return secret

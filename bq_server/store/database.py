@@ -97,7 +97,7 @@ class Database:
         self.commits = Notifier()
         """Beats after every commit of this process."""
         self.outbox = NamedNotifiers()
-        """Wakes who tells outside, when something may be due: by the id of the endpoint, or `watched_streaks.NAME`."""
+        """Wakes who looks after what may be due: by the id of the endpoint, or the `NAME` of what is watched."""
 
     @classmethod
     @asynccontextmanager

@@ -9,12 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from bq_server.api.console_sessions import LINKS, MOST, MOST_OF_A_KEY, ConsoleSessions
+from bq_server.api.console_sessions import LINKS
 from bq_server.refusals import Code
 from tests.support.client import Project
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run
-from tests.support.stepped_clock import SteppedClock
 
 SESSION = "/api/v1/console/session"
 MARK = {"X-Console": "1"}
@@ -114,6 +113,35 @@ def test_the_cookie_alone_opens_nothing(bq: Project, browser: Browser) -> None:
     assert client.get(SESSION).status_code == 200
 
 
+def test_no_route_does_anything_for_the_cookie_alone(bq: Project, browser: Browser) -> None:
+    """Whatever another page can make a browser send, in a form for example, it can't send our header."""
+    client = signed_in(bq, browser())
+    cookies, base_url = dict(client.cookies), str(bq.http.base_url)
+    described = httpx.get(f"{base_url}/openapi.json", verify=False).json()["paths"]
+    guarded = [
+        (method, re.sub(r"\{\w+\}", "x", path))
+        for path, operations in described.items()
+        for method, operation in operations.items()
+        if operation.get("security")
+    ]
+    assert len(guarded) > 50
+    for method, path in guarded:
+        for headers in (None, {"Origin": "http://127.0.0.1:1", "Content-Type": "text/plain"}):
+            answer = httpx.request(method, f"{base_url}{path}", cookies=cookies, headers=headers, verify=False)
+            check(answer, Code.UNAUTHENTICATED)
+    assert client.get(SESSION).status_code == 200
+
+
+def test_no_form_of_another_page_signs_anybody_in(bq: Project, browser: Browser) -> None:
+    """A form can't say that it sends JSON: nobody is brought into a session of somebody else's unawares."""
+    link = link_of(bq)
+    form, headers = '{"link": "' + link + '"}', {"Content-Type": "text/plain"}
+    answer = httpx.post(f"{bq.http.base_url}{SESSION}", content=form, headers=headers, verify=False)
+    assert answer.status_code == 415, answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert browser().post(SESSION, json={"link": link}).status_code == 200
+
+
 def test_no_other_origin_may_send_the_header(data_dir: Path) -> None:
     with ServerProcess(data_dir, "--cors-origins", "*") as server:
         asked = {"Origin": "http://127.0.0.1:1", "Access-Control-Request-Method": "GET"}
@@ -172,27 +200,6 @@ def test_one_key_makes_so_many_links_and_ends_no_session_of_another(bq: Project,
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= LINKS.seconds
     assert len(bq.get("/admin/audit-log", action="console_link_created").json()["entries"]) == LINKS.requests + 1
     assert client.get(SESSION).status_code == 200
-
-
-def test_sessions_and_links_are_bounded_for_each_key_and_in_all() -> None:
-    clock = SteppedClock()
-    sessions = ConsoleSessions(clock)
-
-    def opened(key_id: str) -> str:
-        clock.advance(LINKS.seconds)
-        found = sessions.open(sessions.link(key_id, 10**9))
-        assert found is not None
-        return key_id
-
-    opened("key_of_another")
-    for _ in range(MOST_OF_A_KEY + 5):
-        opened("key_1")
-    held = [each.key_id for each in sessions._open.values()]
-    assert held.count("key_1") == MOST_OF_A_KEY
-    assert held.count("key_of_another") == 1
-    for number in range(MOST + 5):
-        opened(f"key {number}")
-    assert len(sessions._open) == MOST
 
 
 def test_behind_tls_the_cookie_is_secure(bq: Project, browser: Browser) -> None:

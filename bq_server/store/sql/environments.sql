@@ -51,6 +51,10 @@ DELETE FROM duplicates WHERE (scope, message_id) IN (
 -- name: remove_expiring_points(project, environment)!
 DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
 
+-- name: remove_reward_claims(project, environment)!
+DELETE FROM reward_claims
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
+
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
 
