@@ -13,7 +13,11 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 POINTS_EXPIRED = "system.points_expired"
+REWARD_CLAIMED = "system.reward_claimed"
+REWARD_FULFILLED = "system.reward_fulfilled"
 BADGE_AWARDED = "system.badge_awarded"
+FREEZE_BOUGHT = "system.streak_freeze_bought"
+FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
@@ -102,11 +106,41 @@ class PointsExpired(_Properties):
     amount: int = Field(gt=0)
 
 
+class RewardClaimed(_Properties):
+    """Properties of `system.reward_claimed`: what was claimed, what it cost, and the code that came with it."""
+
+    reward_code: str = Field(min_length=1, max_length=50)
+    cost: int = Field(ge=0)
+    code_value: str | None = None
+
+
+class RewardFulfilled(_Properties):
+    """Properties of `system.reward_fulfilled`: which claim, by the id of its fact."""
+
+    claim_id: str
+
+
 class BadgeAwarded(_Properties):
     """Properties of `system.badge_awarded`."""
 
     badge_code: str = Field(min_length=1, max_length=50)
     metadata: dict[str, Any] = {}
+
+
+class FreezeBought(_Properties):
+    """Properties of `system.streak_freeze_bought`. Whether there is room and the balance suffices is asked before."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    price: int = Field(ge=0, le=MAX_MANUAL_POINTS)
+    """In points."""
+
+
+class FreezeUsed(_Properties):
+    """Properties of `system.streak_freeze_used`."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    starts_at: int
+    """When the period that is to be covered begins, in microseconds since the epoch, UTC."""
 
 
 class FactVoided(_Properties):
@@ -117,9 +151,18 @@ class FactVoided(_Properties):
 
 
 SystemProperties = (
-    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | PointsExpired | BadgeAwarded | FactVoided
+    ChallengeEnrolled
+    | TimezoneChanged
+    | PointsAwarded
+    | PointsDeducted
+    | PointsExpired
+    | RewardClaimed
+    | RewardFulfilled
+    | BadgeAwarded
+    | FreezeBought
+    | FreezeUsed
+    | FactVoided
 )
-
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
@@ -127,7 +170,11 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     POINTS_EXPIRED: PointsExpired,
+    REWARD_CLAIMED: RewardClaimed,
+    REWARD_FULFILLED: RewardFulfilled,
     BADGE_AWARDED: BadgeAwarded,
+    FREEZE_BOUGHT: FreezeBought,
+    FREEZE_USED: FreezeUsed,
     FACT_VOIDED: FactVoided,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""

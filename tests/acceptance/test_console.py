@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bq_server.api.console_sessions import LINKS
 from bq_server.refusals import Code
 from tests.support.client import Project
 from tests.support.problems import check
@@ -112,6 +113,35 @@ def test_the_cookie_alone_opens_nothing(bq: Project, browser: Browser) -> None:
     assert client.get(SESSION).status_code == 200
 
 
+def test_no_route_does_anything_for_the_cookie_alone(bq: Project, browser: Browser) -> None:
+    """Whatever another page can make a browser send, in a form for example, it can't send our header."""
+    client = signed_in(bq, browser())
+    cookies, base_url = dict(client.cookies), str(bq.http.base_url)
+    described = httpx.get(f"{base_url}/openapi.json", verify=False).json()["paths"]
+    guarded = [
+        (method, re.sub(r"\{\w+\}", "x", path))
+        for path, operations in described.items()
+        for method, operation in operations.items()
+        if operation.get("security")
+    ]
+    assert len(guarded) > 50
+    for method, path in guarded:
+        for headers in (None, {"Origin": "http://127.0.0.1:1", "Content-Type": "text/plain"}):
+            answer = httpx.request(method, f"{base_url}{path}", cookies=cookies, headers=headers, verify=False)
+            check(answer, Code.UNAUTHENTICATED)
+    assert client.get(SESSION).status_code == 200
+
+
+def test_no_form_of_another_page_signs_anybody_in(bq: Project, browser: Browser) -> None:
+    """A form can't say that it sends JSON: nobody is brought into a session of somebody else's unawares."""
+    link = link_of(bq)
+    form, headers = '{"link": "' + link + '"}', {"Content-Type": "text/plain"}
+    answer = httpx.post(f"{bq.http.base_url}{SESSION}", content=form, headers=headers, verify=False)
+    assert answer.status_code == 415, answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert browser().post(SESSION, json={"link": link}).status_code == 200
+
+
 def test_no_other_origin_may_send_the_header(data_dir: Path) -> None:
     with ServerProcess(data_dir, "--cors-origins", "*") as server:
         asked = {"Origin": "http://127.0.0.1:1", "Access-Control-Request-Method": "GET"}
@@ -145,6 +175,31 @@ def test_a_session_ends_with_its_key(bq: Project, browser: Browser) -> None:
     assert client.get(SESSION).json()["key_name"] == "guest"
     assert bq.request("DELETE", f"/admin/keys/{made['key_id']}").status_code == 200
     check(client.get(SESSION), Code.UNAUTHENTICATED)
+
+
+def test_a_feed_ends_with_the_session(bq: Project, browser: Browser) -> None:
+    client = signed_in(bq, browser())
+    with client.stream("GET", "/api/v1/feed", timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert ": feed" in (next(lines) for _ in range(10))
+        other = httpx.Client(base_url=bq.http.base_url, headers=MARK, cookies=dict(client.cookies), verify=False)
+        with other:
+            assert other.delete(SESSION).status_code == 200
+        rest = list(lines)
+    assert "event: feed.ended" in rest
+    assert any('"reason":"key_ended"' in line for line in rest)
+
+
+def test_one_key_makes_so_many_links_and_ends_no_session_of_another(bq: Project, browser: Browser) -> None:
+    client = signed_in(bq, browser())
+    with bq.using("test:read") as reader:
+        answers = [reader.post("/console/links", {}) for _ in range(LINKS.requests + 1)]
+        assert [each.status_code for each in answers] == [201] * LINKS.requests + [429]
+        problem = check(answers[-1], Code.RATE_LIMITED)
+        assert "20 links may be made in 5 minutes" in problem["detail"]
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= LINKS.seconds
+    assert len(bq.get("/admin/audit-log", action="console_link_created").json()["entries"]) == LINKS.requests + 1
+    assert client.get(SESSION).status_code == 200
 
 
 def test_behind_tls_the_cookie_is_secure(bq: Project, browser: Browser) -> None:

@@ -39,6 +39,8 @@ class Receiver:
     taken: list[Received] = field(default_factory=list)
     """Those that were answered 2xx."""
     reply: Callable[[Received], Reply] = lambda _: (204, {})
+    text: str = ""
+    """The body of every answer."""
 
     def bodies(self, event_type: str | None = None) -> list[Json]:
         found = [each.body for each in self.taken]
@@ -69,8 +71,10 @@ def receiving(prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None) -
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            text = receiver.text.encode()
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
+            self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -21,7 +21,7 @@ from bq_server.game.expressions.conditions import (
 )
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
 
-_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards")
+_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards")
 _FIELDS = sorted(
     {
         name
@@ -164,7 +164,7 @@ def _definitions(document: Document, kind: str) -> list[Any]:
 
 def _doubtful(document: Document) -> Iterator[Mistake]:
     for path in document.styles:
-        if path and path[-1] in ("when", "of", "award"):
+        if path and path[-1] in ("when", "of", "award", "by"):
             value: Any = document.data
             for part in path:
                 value = value[part]
