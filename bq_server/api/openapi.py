@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
-from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
+from pydantic import BaseModel
+
+from bq_server.api.contract import SERVERS, TAGS
 from bq_server.api.json_schemas import Used, schemas_of
 from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
@@ -65,21 +67,18 @@ def _used(operations: Sequence[Operation]) -> Iterator[Used]:
         if operation.body is not None:
             yield operation.body, "validation"
         for answer in operation.answers.values():
-            yield answer.model, "serialization"
-    for models in VARIANTS.values():
-        for model in models:
-            yield model, "serialization"
+            for model in (answer.model, *answer.variants):
+                yield model, "serialization"
     yield WebhookBody, "serialization"
 
 
 def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
-    name = OPERATION_IDS[operation.method, operation.path]
     described: Json = {
         "tags": [operation.tag],
         "summary": operation.summary.format_map(asdict(limits)),
-        "operationId": name,
+        "operationId": operation.operation_id,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
-        "responses": {},
+        "responses": _responses(operation, references),
     }
     if operation.scope is not None:
         described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
@@ -93,25 +92,37 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
                 )
             },
         }
-    answers: Json = described["responses"]
+    return described
+
+
+def _responses(operation: Operation, references: Mapping[Any, Json]) -> Json:
+    """By status: the answers, and the refusals, of which a status may have both."""
+    responses: Json = {}
     for status, answer in operation.answers.items():
-        models = [*VARIANTS.get((name, status), ()), answer.model]
-        schemas = [references[model, "serialization"] for model in models]
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        schema = _one_of([*answer.variants, answer.model], references)
         content = {answer.media_type: _content(answer.media_type, schema, answer.example)}
-        answers[str(status)] = {"description": answer.description, "content": content}
+        responses[str(status)] = {"description": answer.description, "content": content}
     refusals: dict[int, list[str]] = {}
     for code in _codes(operation):
         refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
-        models = [*VARIANTS.get((name, status), ()), Problem]
-        schemas = [references[model, "serialization"] for model in models]
-        if len(schemas) == 1:
-            content = {MEDIA_TYPE: {"schema": schemas[0]}}
-        else:  # generators read one of the types only: each has both
-            content = {key: {"schema": {"anyOf": schemas}} for key in (MEDIA_TYPE, "application/json")}
-        answers[str(status)] = {"description": ", ".join(codes), "content": content}
-    return described
+        description = ", ".join(codes)
+        models: list[type[BaseModel]] = [Problem]
+        media_types = [MEDIA_TYPE]
+        if status in operation.answers:
+            answer = operation.answers[status]
+            description = f"{answer.description} Or a refusal: {description}"
+            models.insert(0, answer.model)
+            media_types.append(answer.media_type)
+        # Generators read one of the media types only, so each has every model.
+        content = {each: {"schema": _one_of(models, references)} for each in media_types}
+        responses[str(status)] = {"description": description, "content": content}
+    return responses
+
+
+def _one_of(models: Sequence[type[BaseModel]], references: Mapping[Any, Json]) -> Json:
+    schemas = [references[model, "serialization"] for model in models]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:

@@ -43,12 +43,19 @@ class DocumentedAnswer:
     description: str
     example: Mapping[str, Any] | None = None
     media_type: str = "application/json"
+    variants: Sequence[type[BaseModel]] = ()
+    """Other models with the same status, those that say more first.
+
+    Trying them in this order, the model last, finds the right one: an answer with effects passes as one without.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path: who may call it, what it takes, what it answers."""
 
+    operation_id: str
+    """Names functions in generated code. It is kept: to change it breaks the code of whoever generated a client."""
     method: str
     path: str
     tag: str
@@ -81,6 +88,7 @@ class Operation:
 
 
 def operation(
+    operation_id: str,
     method: str,
     path: str,
     tag: str,
@@ -97,7 +105,7 @@ def operation(
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """Declare the route of the handler below, with the fields of `Operation`.
 
-    The handler's call has this query; the first line of its docstring is the summary. `contract` names the operation.
+    The handler's call has this query; the first line of its docstring is the summary.
     """
 
     def declare(handler: Handler[R, Q]) -> Handler[R, Q]:
@@ -105,6 +113,7 @@ def operation(
 
         def bound_to(resource: R) -> Operation:
             return Operation(
+                operation_id,
                 method,
                 path,
                 tag,

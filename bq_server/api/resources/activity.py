@@ -17,6 +17,7 @@ class ActivityResource:
         self._queue_limit = queue_limit
 
     @operation(
+        "getActivity",
         "GET",
         "/api/v1/admin/activity",
         "Health",

@@ -22,6 +22,7 @@ class AuditLogResource:
         self._database = database
 
     @operation(
+        "listAuditLog",
         "GET",
         PATH,
         TAG,

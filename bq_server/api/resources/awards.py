@@ -50,6 +50,7 @@ class AwardsResource:
         self._parser = parser
 
     @operation(
+        "awardPoints",
         "POST",
         f"{PREFIX}/points/award",
         TAG,
@@ -77,6 +78,7 @@ class AwardsResource:
         return json_response(answer, 200, replayed([made]))
 
     @operation(
+        "deductPoints",
         "POST",
         f"{PREFIX}/points/deduct",
         TAG,
@@ -107,6 +109,7 @@ class AwardsResource:
         return json_response(answer, 200, replayed([made]))
 
     @operation(
+        "awardBadge",
         "POST",
         f"{PREFIX}/badges/award",
         TAG,

@@ -32,6 +32,7 @@ class CatalogResource:
         self._indexing = indexing
 
     @operation(
+        "listCatalog",
         "GET",
         PREFIX,
         TAG,
@@ -58,6 +59,7 @@ class CatalogResource:
         return json_response(answer)
 
     @operation(
+        "getCatalogEntry",
         "GET",
         f"{PREFIX}/{{event_name}}",
         TAG,

@@ -44,6 +44,7 @@ class ChallengesResource:
         self._clocks = clocks
 
     @operation(
+        "listChallenges",
         "GET",
         PREFIX,
         TAG,
@@ -58,6 +59,7 @@ class ChallengesResource:
         return json_response(ChallengesListAnswer(challenges=shown, total=len(shown)))
 
     @operation(
+        "getChallenge",
         "GET",
         ONE,
         TAG,
@@ -72,6 +74,7 @@ class ChallengesResource:
         return Response(body, media_type="application/json")
 
     @operation(
+        "getChallengeRanking",
         "GET",
         f"{ONE}/leaderboard",
         TAG,
@@ -97,6 +100,7 @@ class ChallengesResource:
         )
 
     @operation(
+        "enrolInChallenge",
         "POST",
         f"{ONE}/enrol",
         TAG,

@@ -40,6 +40,7 @@ class ConsoleResource:
         self._version = version
 
     @operation(
+        "createConsoleLink",
         "POST",
         f"{PREFIX}/links",
         TAG,
@@ -59,6 +60,7 @@ class ConsoleResource:
         return json_response(ConsoleLinkAnswer(path=f"/console#link={secret}", expires_at=until), 201)
 
     @operation(
+        "openConsoleSession",
         "POST",
         f"{PREFIX}/session",
         TAG,
@@ -80,6 +82,7 @@ class ConsoleResource:
         return json_response(answer, headers={"Set-Cookie": cookie(call.request, secret, session.lasts // SECOND)})
 
     @operation(
+        "getConsoleSession",
         "GET",
         f"{PREFIX}/session",
         TAG,
@@ -93,6 +96,7 @@ class ConsoleResource:
         return json_response(self._answer(call.key, None if session is None else session.ends_at))
 
     @operation(
+        "closeConsoleSession",
         "DELETE",
         f"{PREFIX}/session",
         TAG,

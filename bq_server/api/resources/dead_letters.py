@@ -58,6 +58,7 @@ class DeadLettersResource:
         self._database = database
 
     @operation(
+        "listDeadLetters",
         "GET",
         PATH,
         TAG,
@@ -78,6 +79,7 @@ class DeadLettersResource:
         return json_response(answer)
 
     @operation(
+        "getDeadLetter",
         "GET",
         f"{PATH}/{{message_id}}",
         TAG,
@@ -93,6 +95,7 @@ class DeadLettersResource:
         return json_response(answer)
 
     @operation(
+        "dropDeadLetter",
         "DELETE",
         f"{PATH}/{{message_id}}",
         TAG,
@@ -107,6 +110,7 @@ class DeadLettersResource:
         return json_response(DroppedAnswer(message_id=found.letter.message_id))
 
     @operation(
+        "retryDeadLetter",
         "POST",
         f"{PATH}/{{message_id}}/retry",
         TAG,

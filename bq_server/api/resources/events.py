@@ -86,6 +86,7 @@ class EventsResource:
         self._parser = parser
 
     @operation(
+        "ingestEvent",
         "POST",
         f"{PREFIX}/events",
         TAG,
@@ -111,15 +112,17 @@ class EventsResource:
         return json_response(answer, 202, replayed([result]))
 
     @operation(
+        "ingestEventsBatch",
         "POST",
         f"{PREFIX}/events/batch",
         TAG,
         {
             202: DocumentedAnswer(
                 BatchAnswer,
-                "At least one event was accepted. If none was, the same body comes with 422.",
+                "At least one event was accepted.",
                 ACCEPT_BATCH_ANSWER,
-            )
+            ),
+            422: DocumentedAnswer(BatchAnswer, "No event was accepted."),
         },
         scope="ingest",
         body=BatchIn,
@@ -140,6 +143,7 @@ class EventsResource:
         return taken.reply(answer, 202).response()
 
     @operation(
+        "ingestEventSync",
         "POST",
         f"{PREFIX}/events/sync",
         TAG,
@@ -148,6 +152,7 @@ class EventsResource:
                 SyncAnswer,
                 "The event is a fact.",
                 PROCESS_EVENT_ANSWER,
+                variants=(RehearsalAnswer, SyncEffectsAnswer),
             )
         },
         scope="ingest",
@@ -186,6 +191,7 @@ class EventsResource:
         return json_response(told, 200, replayed([result]), left_out)
 
     @operation(
+        "getMessage",
         "GET",
         f"{PREFIX}/messages/{{message_id}}",
         TAG,
@@ -194,6 +200,7 @@ class EventsResource:
                 MessageAnswer,
                 "The message's status.",
                 GET_MESSAGE_ANSWER,
+                variants=(MessageEffectsAnswer,),
             )
         },
         scope="read",

@@ -48,10 +48,11 @@ class FactsResource:
         self._database = database
 
     @operation(
+        "listFacts",
         "GET",
         PREFIX,
         TAG,
-        {200: DocumentedAnswer(FactsAnswer, "One page.")},
+        {200: DocumentedAnswer(FactsAnswer, "One page.", variants=(FactsWithEffectsAnswer,))},
         scope="read",
         query=FactsQuery,
     )
@@ -85,6 +86,7 @@ class FactsResource:
         return json_response(FactsWithEffectsAnswer(facts=told, next_cursor=following))
 
     @operation(
+        "getFact",
         "GET",
         f"{PREFIX}/{{fact_id}}",
         TAG,
@@ -98,6 +100,7 @@ class FactsResource:
             return json_response(fact_answer(await _fact(connection, call)))
 
     @operation(
+        "getFactEffects",
         "GET",
         f"{PREFIX}/{{fact_id}}/effects",
         TAG,

@@ -40,6 +40,7 @@ class FeedResource:
         self._taking = write_timeout_seconds / 3
 
     @operation(
+        "streamFeed",
         "GET",
         PATH,
         TAG,

@@ -44,6 +44,7 @@ class GameResource:
         self._parser = parser
 
     @operation(
+        "applyGame",
         "PUT",
         PATH,
         TAG,
@@ -79,6 +80,7 @@ class GameResource:
         return json_response(answer)
 
     @operation(
+        "checkGame",
         "POST",
         f"{PATH}/check",
         TAG,
@@ -95,6 +97,7 @@ class GameResource:
         return json_response(CheckAnswer(valid=checked.game is not None, mistakes=mistakes))
 
     @operation(
+        "getGame",
         "GET",
         PATH,
         TAG,

@@ -28,6 +28,7 @@ class HealthResource:
         self._version = version
 
     @operation(
+        "getLiveness",
         "GET",
         "/livez",
         "Health",
@@ -38,6 +39,7 @@ class HealthResource:
         return json_response(LiveAnswer())
 
     @operation(
+        "getReadiness",
         "GET",
         "/readyz",
         "Health",

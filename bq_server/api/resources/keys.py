@@ -46,7 +46,9 @@ class KeysResource:
         self._ids = ids
         self._clock = clock
 
-    @operation("GET", PATH, TAG, {200: DocumentedAnswer(KeysAnswer, "All, those that ended too.")}, scope="admin")
+    @operation(
+        "listKeys", "GET", PATH, TAG, {200: DocumentedAnswer(KeysAnswer, "All, those that ended too.")}, scope="admin"
+    )
     async def list_keys(self, call: Call) -> Response:
         """The keys of the environment, without what would open anything."""
         async with self._database.read() as connection:
@@ -55,6 +57,7 @@ class KeysResource:
         return json_response(KeysAnswer(keys=[_answer(key, now) for key in reversed(found)]))
 
     @operation(
+        "createKey",
         "POST",
         PATH,
         TAG,
@@ -75,6 +78,7 @@ class KeysResource:
         return await self._shown(key, made.key_id)
 
     @operation(
+        "rotateKey",
         "POST",
         f"{ONE}/rotate",
         TAG,
@@ -97,6 +101,7 @@ class KeysResource:
         return await self._shown(key, made.key_id)
 
     @operation(
+        "revokeKey",
         "DELETE",
         ONE,
         TAG,

@@ -35,6 +35,7 @@ class LeaderboardsResource:
         self._clocks = clocks
 
     @operation(
+        "getLeaderboard",
         "GET",
         PREFIX,
         TAG,
@@ -70,6 +71,7 @@ class LeaderboardsResource:
         return json_response(answer)
 
     @operation(
+        "getLeaderboardRank",
         "GET",
         PREFIX + "/rank/{participant_id}",
         TAG,

@@ -38,6 +38,7 @@ class MetricsResource:
         self._checks = checks
 
     @operation(
+        "getMetrics",
         "GET",
         "/metrics",
         "Health",

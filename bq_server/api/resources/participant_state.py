@@ -43,9 +43,12 @@ PREFIX = "/api/v1/gamify/participants/{participant_id}"
 R = TypeVar("R")
 
 
-def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
+def _read(
+    operation_id: str, path: str, model: type[BaseModel], query: type[Q]
+) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """An operation of this resource: they differ in little."""
     return operation(
+        operation_id,
         "GET",
         PREFIX + path,
         "Participants",
@@ -78,7 +81,7 @@ class ParticipantStateResource:
         self._games = games
         self._clocks = clocks
 
-    @_read("/state", StateAnswer, StateQuery)
+    @_read("getParticipantState", "/state", StateAnswer, StateQuery)
     async def get_state(self, call: Call[StateQuery]) -> Response:
         """A participant's state."""
         query = call.query
@@ -106,7 +109,7 @@ class ParticipantStateResource:
         body = answer.model_dump_json(include=always | chosen)
         return Response(body, media_type="application/json")
 
-    @_read("/points", PointsAnswer, Query)
+    @_read("getParticipantPoints", "/points", PointsAnswer, Query)
     async def get_points(self, call: Call) -> Response:
         """A participant's points."""
         async with self._database.read() as connection:
@@ -120,7 +123,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/points/transactions", TransactionsAnswer, PageQuery)
+    @_read("listPointsTransactions", "/points/transactions", TransactionsAnswer, PageQuery)
     async def list_transactions(self, call: Call[PageQuery]) -> Response:
         """A participant's points ledger."""
         query = call.query
@@ -139,7 +142,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/badges", BadgesAnswer, BadgesQuery)
+    @_read("listParticipantBadges", "/badges", BadgesAnswer, BadgesQuery)
     async def list_badges(self, call: Call[BadgesQuery]) -> Response:
         """The badges, earned or not."""
         query = call.query
@@ -159,7 +162,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/streaks", StreaksAnswer, Query)
+    @_read("listParticipantStreaks", "/streaks", StreaksAnswer, Query)
     async def list_streaks(self, call: Call) -> Response:
         """A participant's streaks."""
         async with self._database.read() as connection:
@@ -171,7 +174,7 @@ class ParticipantStateResource:
             )
         )
 
-    @_read("/tier", TierAnswer, Query)
+    @_read("getParticipantTier", "/tier", TierAnswer, Query)
     async def get_tier(self, call: Call) -> Response:
         """A participant's current, next and earlier tiers."""
         async with self._database.read() as connection:
@@ -185,7 +188,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/challenges", ChallengesAnswer, Query)
+    @_read("listParticipantChallenges", "/challenges", ChallengesAnswer, Query)
     async def list_challenges(self, call: Call) -> Response:
         """A participant's progress in each challenge."""
         async with self._database.read() as connection:

@@ -58,6 +58,7 @@ class ParticipantsResource:
         self._clocks = clocks
 
     @operation(
+        "createParticipant",
         "POST",
         PREFIX,
         TAG,
@@ -73,6 +74,7 @@ class ParticipantsResource:
         return json_response(await self._profile(call, sent.participant_id), 201)
 
     @operation(
+        "listParticipants",
         "GET",
         PREFIX,
         TAG,
@@ -95,6 +97,7 @@ class ParticipantsResource:
         return json_response(answer)
 
     @operation(
+        "getParticipant",
         "GET",
         ONE,
         TAG,
@@ -107,6 +110,7 @@ class ParticipantsResource:
         return json_response(await self._profile(call, call.parameter("participant_id")))
 
     @operation(
+        "updateParticipant",
         "PATCH",
         ONE,
         TAG,

@@ -73,6 +73,7 @@ class PersonalDataResource:
         self._parser = parser
 
     @operation(
+        "exportParticipant",
         "POST",
         f"{PATH}/export",
         TAG,
@@ -88,6 +89,7 @@ class PersonalDataResource:
         return await spooled(self._document(call, sent.participant_id), "application/json")
 
     @operation(
+        "eraseParticipant",
         "POST",
         f"{PATH}/erase",
         TAG,
@@ -113,6 +115,7 @@ class PersonalDataResource:
         )
 
     @operation(
+        "cleanUpErasures",
         "POST",
         f"{PATH}/clean-up",
         TAG,

@@ -76,6 +76,7 @@ class SandboxResource:
         self._turns = Turns()
 
     @operation(
+        "drainSandbox",
         "POST",
         f"{PATH}/drain",
         TAG,
@@ -97,6 +98,7 @@ class SandboxResource:
         )
 
     @operation(
+        "getSandboxClock",
         "GET",
         f"{PATH}/clock",
         TAG,
@@ -109,6 +111,7 @@ class SandboxResource:
         return self._clock(call)
 
     @operation(
+        "setSandboxClock",
         "PUT",
         f"{PATH}/clock",
         TAG,
@@ -130,6 +133,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "resetSandboxClock",
         "DELETE",
         f"{PATH}/clock",
         TAG,
@@ -145,6 +149,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "advanceSandboxClock",
         "POST",
         f"{PATH}/clock/advance",
         TAG,
@@ -166,6 +171,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "resetSandbox",
         "POST",
         f"{PATH}/reset",
         TAG,
@@ -185,6 +191,7 @@ class SandboxResource:
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     @operation(
+        "exportSandbox",
         "GET",
         f"{PATH}/export",
         TAG,
@@ -199,6 +206,7 @@ class SandboxResource:
             return await spooled(self._exporter.lines(call.scope), "application/x-ndjson")
 
     @operation(
+        "importSandbox",
         "POST",
         f"{PATH}/import",
         TAG,

@@ -44,6 +44,7 @@ class WebhookEndpointsResource:
         self._parser = parser
 
     @operation(
+        "createWebhookEndpoint",
         "POST",
         PATH,
         TAG,
@@ -73,6 +74,7 @@ class WebhookEndpointsResource:
         return json_response(_with_secret(made), 201)
 
     @operation(
+        "listWebhookEndpoints",
         "GET",
         PATH,
         TAG,
@@ -85,6 +87,7 @@ class WebhookEndpointsResource:
         return json_response(EndpointsAnswer(endpoints=[_answer(each) for each in found]))
 
     @operation(
+        "getWebhookEndpoint",
         "GET",
         ONE,
         TAG,
@@ -97,6 +100,7 @@ class WebhookEndpointsResource:
         return json_response(_answer(await self._of(call)))
 
     @operation(
+        "updateWebhookEndpoint",
         "PATCH",
         ONE,
         TAG,
@@ -123,6 +127,7 @@ class WebhookEndpointsResource:
         return json_response(_answer(changed))
 
     @operation(
+        "removeWebhookEndpoint",
         "DELETE",
         ONE,
         TAG,
@@ -137,6 +142,7 @@ class WebhookEndpointsResource:
         return json_response(RemovedAnswer())
 
     @operation(
+        "rotateWebhookSecret",
         "POST",
         f"{ONE}/secret",
         TAG,
@@ -155,6 +161,7 @@ class WebhookEndpointsResource:
         return json_response(_with_secret(rotated))
 
     @operation(
+        "testWebhookEndpoint",
         "POST",
         f"{ONE}/test",
         TAG,
@@ -170,6 +177,7 @@ class WebhookEndpointsResource:
         )
 
     @operation(
+        "listWebhookDeliveries",
         "GET",
         f"{ONE}/deliveries",
         TAG,
@@ -196,6 +204,7 @@ class WebhookEndpointsResource:
         return json_response(answer)
 
     @operation(
+        "retryWebhookDelivery",
         "POST",
         f"{ONE}/deliveries/{{delivery_id}}/retry",
         TAG,
@@ -216,6 +225,7 @@ class WebhookEndpointsResource:
         return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
     @operation(
+        "replayWebhooks",
         "POST",
         f"{ONE}/replay",
         TAG,
