@@ -11,7 +11,7 @@ from bq_server.api.schemas.values import Query
 from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.refusals import Code, Refusal
-from bq_server.store.audit_log import Act, Actor
+from bq_server.store.audit_log import Act, Action, Actor
 from bq_server.store.keys import ApiKey
 
 Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
@@ -33,7 +33,7 @@ class Call(Generic[Q]):
         """The environment that the key acts on."""
         return self.key.scope if self.key is not None else Scope("", "")
 
-    def act(self, action: str) -> Act:
+    def act(self, action: Action) -> Act:
         """Something that is no event and is to be done for this call: who does it keeps it in the audit log."""
         state = self.request.scope
         actor = Actor(state.get("bq.key_id"), None, state.get("bq.address"), state.get("bq.request_id"))

@@ -14,6 +14,7 @@ from bq_server.settings import Settings
 
 if TYPE_CHECKING:
     from bq_server.ingest.dead_letters import Letter
+    from bq_server.store.audit_log import Action
     from bq_server.stream.dead_letters import DeadLetters
 
 PLACES = ["data_dir", "redis_url", "redis_prefix"]
@@ -163,7 +164,7 @@ async def _every(settings: Settings) -> "list[Letter]":
 class _Handling:
     """What is done with messages."""
 
-    action: str
+    action: "Action"
     command: str
     by: "Callable[[DeadLetters], Callable[[list[str]], Awaitable[list[str]]]]"
 

@@ -13,7 +13,7 @@ from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
 if TYPE_CHECKING:
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.settings import RateLimit
-    from bq_server.store.audit_log import Act
+    from bq_server.store.audit_log import Act, Action
     from bq_server.store.database import Database
     from bq_server.store.keys import ApiKey
 
@@ -198,7 +198,7 @@ def revoke(
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
 
 
-def _act(action: str, command: str, key: "ApiKey") -> "Act":
+def _act(action: "Action", command: str, key: "ApiKey") -> "Act":
     from bq_server.clock import system_clock
     from bq_server.store.audit_log import Act, Actor
 

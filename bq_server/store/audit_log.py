@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -19,6 +19,38 @@ log = structlog.get_logger("bq_server.admin")
 trouble = structlog.get_logger("bq_server.store")
 
 FOLLOW_SECONDS = 1.0
+
+Action = Literal[
+    "badge_awarded",
+    "clock_advanced",
+    "clock_given_back",
+    "clock_set",
+    "console_link_created",
+    "dead_letter_dropped",
+    "dead_letter_retried",
+    "dead_letters_dropped",
+    "dead_letters_retried",
+    "environment_imported",
+    "environment_reset",
+    "erasures_cleaned_up",
+    "game_applied",
+    "key_created",
+    "key_limited",
+    "key_revoked",
+    "key_rotated",
+    "losses_acknowledged",
+    "participant_erased",
+    "points_awarded",
+    "points_deducted",
+    "state_replayed",
+    "webhook_endpoint_changed",
+    "webhook_endpoint_created",
+    "webhook_endpoint_removed",
+    "webhook_retried",
+    "webhook_secret_rotated",
+    "webhooks_replayed",
+]
+"""What an entry records. docs/operations.md has a row for each."""
 
 _queries = load("audit_log")
 _writing = load("audit_log", "sqlite3")
@@ -65,7 +97,7 @@ class AuditFilter:
 class Act:
     """Something that is about to be done on somebody's behalf; who does it keeps it in the same transaction."""
 
-    action: str
+    action: Action
     scope: Scope | None
     actor: Actor
     clock: Clock

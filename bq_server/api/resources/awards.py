@@ -31,7 +31,7 @@ from bq_server.processing.processor import Guard, Note
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
-from bq_server.store.audit_log import Act
+from bq_server.store.audit_log import Act, Action
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
 from bq_server.store.ledger import PointsEntry
@@ -64,7 +64,7 @@ class AwardsResource:
     async def award_points(self, call: Call) -> Response:
         """Give points."""
         sent, key = await self._parser.model(call, PointsIn)
-        made = await self._give_or_take(call, POINTS_AWARDED, sent, key, no_guard)
+        made = await self._give_or_take(call, POINTS_AWARDED, "points_awarded", sent, key, no_guard)
         entry, effects = await self._what_came(call, made)
         upgrade = next((effect for effect in effects if effect["type"] == "tier"), None)
         answer = AwardAnswer(
@@ -94,7 +94,7 @@ class AwardsResource:
         sent, key = await self._parser.model(call, PointsIn)
         try:
             guard = enough_points(sent.amount)
-            made = await self._give_or_take(call, POINTS_DEDUCTED, sent, key, guard)
+            made = await self._give_or_take(call, POINTS_DEDUCTED, "points_deducted", sent, key, guard)
         except InsufficientPoints as short:
             detail = f"{short}: deduct at most {short.available}."
             error = FieldError("amount", "insufficient_points", str(short))
@@ -139,11 +139,11 @@ class AwardsResource:
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
     async def _give_or_take(
-        self, call: Call, fact_type: str, sent: PointsIn, key: str | None, guard: Guard
+        self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
     ) -> RecordedFact:
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        note = noted(call.act(fact_type.removeprefix("system.")), amount=sent.amount)
+        note = noted(call.act(action), amount=sent.amount)
         result = await self._intake.record_guarded(event, guard, note)
         if isinstance(result, NotAccepted):
             raise result.refusal()

@@ -21,6 +21,7 @@ from bq_server.api.schemas.dead_letters import (
 from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, Refusal
+from bq_server.store.audit_log import Action
 from bq_server.store.database import Database
 
 Handling = Callable[[list[str]], Awaitable[list[str]]]
@@ -124,7 +125,7 @@ class DeadLettersResource:
         await self._handle(call, "dead_letter_retried", found, self._letters.retry)
         return json_response(RetriedAnswer(message_id=found.letter.message_id), 202)
 
-    async def _handle(self, call: Call, action: str, found: Letter, how: Handling) -> None:
+    async def _handle(self, call: Call, action: Action, found: Letter, how: Handling) -> None:
         """Do it while the store is held, so that nothing is done that can't be written down."""
         message_id = found.letter.message_id
         async with self._database.transaction() as connection:
