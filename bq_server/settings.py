@@ -24,7 +24,7 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
     tls_cert: Path | None = Field(
-        None, description="Certificate with its chain (PEM), read again when it changes: the server speaks HTTPS only."
+        None, description="Certificate with its chain (PEM), reloaded when it changes; the server speaks only HTTPS."
     )
     tls_key: Path | None = Field(None, description="Key of the certificate (PEM, without a password).")
     data_dir: Path = Field(Path("bq-data"), description="Directory for the facts, the keys and the stream.")
@@ -51,23 +51,23 @@ class Settings(BaseModel):
         "on", description="Whether a lean HTTP/1.1 protocol answers the two hot routes in front of the ASGI server."
     )
     behind_proxy: bool = Field(
-        False, description="Say that a proxy ends TLS in front: there is no warning that the server listens in clear."
+        False, description="A proxy in front terminates TLS: don't warn that the server listens without it."
     )
     trusted_proxies: str | None = Field(
         None,
-        description="Networks of proxies that are believed whom they ask for (10.0.0.0/8,::1), with commas.",
+        description="Networks of proxies trusted to report their clients' addresses, such as 10.0.0.0/8,::1.",
     )
     forwarded_header: Literal["x-forwarded-for", "forwarded"] = Field(
-        "x-forwarded-for", description="The header in which trusted proxies say whom they ask for."
+        "x-forwarded-for", description="Header in which trusted proxies report their clients' addresses."
     )
     rate_limit_per_key: str | None = Field(
-        None, description="Requests that a key may send in so many seconds (1000/60); `keys limit` sets a key's own."
+        None, description="Most requests with one key, as requests/seconds: 1000/60; `keys limit` sets a single key's."
     )
     rate_limit_per_address: str | None = Field(
-        None, description="Requests that may come from an address in so many seconds (100/60); not of this machine's."
+        None, description="Most requests from one address, as requests/seconds: 100/60; not from this machine's own."
     )
     wrong_keys_per_address: str = Field(
-        "30/60", description="Wrong keys that may come from an address in so many seconds before 429; or off."
+        "30/60", description="Most invalid keys from one address, as keys/seconds, beyond which it gets 429; or off."
     )
     max_connections: int = Field(
         4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
@@ -108,10 +108,10 @@ class Settings(BaseModel):
     )
     max_nesting: int = Field(32, ge=1, le=100, description="Deepest nesting of objects and arrays in properties.")
     max_event_names: int = Field(
-        10_000, ge=1, description="Event names of an environment in the catalogue; the events of others are facts too."
+        10_000, ge=1, description="Most event names per environment in the catalogue; events with others are facts too."
     )
     max_event_properties: int = Field(
-        100_000, ge=1, description="Properties, by type, of all event names of an environment in the catalogue."
+        100_000, ge=1, description="Most properties per environment in the catalogue, by type, over all event names."
     )
     max_batch_events: int = Field(100, ge=1, le=1000, description="Most events in one batch.")
     idempotency_window_hours: int = Field(

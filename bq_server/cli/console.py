@@ -22,23 +22,23 @@ def console(
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment to look at.")] = "test",
     scope: Annotated[
         list[KeyScope] | None,
-        typer.Option(help="What may be done there; give it again for more.", show_default="admin"),
+        typer.Option(help="What the session may do; repeat it for more.", show_default="admin"),
     ] = None,
-    lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long one stays signed in.")] = "PT12H",
+    lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long the session lasts.")] = "PT12H",
     browser: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Open it in a browser; by default on a terminal.")
+        bool | None, typer.Option("--open/--no-open", help="Open the link in a browser; the default on a terminal.")
     ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: Annotated[
-        str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in as this key, and make none.")
+        str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in with this key instead of a new one.")
     ] = "",
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
-    """Print a link that signs in to the console, once and within 5 minutes.
+    """Print a link that signs in to the console once, within 5 minutes.
 
-    A key is made for it in the data directory, named console, that ends with the session; `keys revoke` ends it before.
-    With --api-key none is made, and the server may be on another machine.
+    It creates a key named console in the data directory, which expires with the session; `keys revoke` ends it earlier.
+    With --api-key it creates none, and the server may be on another machine.
     """
     life = microseconds("--lasts", lasts)
     seconds = life // 1_000_000

@@ -21,28 +21,30 @@ API_KEY = Annotated[
     typer.Option(
         "--api-key",
         envvar="BQ_API_KEY",
-        help="A key with the scope ingest, for a dry run also read; it names the environment.",
+        help="A key with the scope ingest, for a dry run also read; it determines the environment.",
     ),
 ]
 
 
 @app.command()
 def send(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the event.", show_default=False)],
-    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="Whose event it is.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The event's name.", show_default=False)],
+    participant: Annotated[
+        str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)
+    ],
     pairs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Properties; what is JSON is read as it, else it is text."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Properties; a value that is JSON is parsed, any other is text."),
     ] = None,
     file: Annotated[
         str, typer.Option("--json", metavar="FILE", help="Properties as a JSON object; - reads standard input.")
     ] = "",
-    sync: Annotated[bool, typer.Option("--sync", help="Wait for the fact, and tell what it caused.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would cause.")] = False,
-    times: Annotated[int, typer.Option(min=1, max=10_000, help="So often, one after the other.")] = 1,
+    sync: Annotated[bool, typer.Option("--sync", help="Wait for the fact, and print what it caused.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what it would cause.")] = False,
+    times: Annotated[int, typer.Option(min=1, max=10_000, help="Send it this many times, one after the other.")] = 1,
     timestamp: Annotated[str, typer.Option(help="When it happened, ISO 8601; now by default.")] = "",
     idempotency_key: Annotated[
-        str, typer.Option(help="Makes one fact of however many: a repeat gets the first answer.")
+        str, typer.Option(help="Repeats under one key become one fact, and get the first answer.")
     ] = "",
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",

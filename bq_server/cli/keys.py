@@ -49,7 +49,9 @@ def create(
     ] = None,
     rate_limit: Annotated[
         str | None,
-        typer.Option(metavar="LIMIT", help="Requests and seconds, such as 1000/60, or off; else as the server says."),
+        typer.Option(
+            metavar="LIMIT", help="Its limit as requests/seconds, such as 1000/60, or off; by default the server's."
+        ),
     ] = None,
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
@@ -151,12 +153,12 @@ def rotate(
 def limit_key(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
     limit: Annotated[
-        str, typer.Argument(metavar="LIMIT", help="Requests and seconds, such as 1000/60; off; or default.")
+        str, typer.Argument(metavar="LIMIT", help="Requests/seconds, such as 1000/60; or off; or default.")
     ],
     data_dir: DATA_DIR = None,
     config: CONFIG = None,
 ) -> None:
-    """Give a key a rate limit of its own, none at all, or again the one of the server. In force within seconds."""
+    """Give a key its own rate limit, no limit, or the server's again. A running server applies it within seconds."""
     from bq_server.store import keys
 
     wanted = None if limit == "default" else _rate_limit("LIMIT", limit)

@@ -36,16 +36,16 @@ def listen(
         str, typer.Option("--forward-to", metavar="ADDRESS", help="http:// or https://; local ones are fine.")
     ],
     event: Annotated[
-        list[str] | None, typer.Option("--event", help="What to forward; give it again for more. All by default.")
+        list[str] | None, typer.Option("--event", help="An event to forward; repeat it for more. By default all.")
     ] = None,
     participant: PARTICIPANT = "",
     secret: Annotated[
-        str, typer.Option(help="Sign with this, whsec_ and base64; a new one is made and printed by default.")
+        str, typer.Option(help="Secret to sign with, whsec_ and base64; by default a new one is created and printed.")
     ] = "",
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
-    """Forward what happens from now on as webhooks, signed, and print what each was answered.
+    """Forward what happens from now on as signed webhooks, and print the answer to each.
 
     For development: each is sent once. Nothing is left behind on the server. Ctrl-C ends it, with exit code 0.
     """

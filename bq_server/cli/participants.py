@@ -42,7 +42,7 @@ def export(
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Print everything that is kept of a participant, as JSON."""
+    """Print everything that is kept about a participant, as JSON."""
     body = json.dumps({"participant_id": participant_id}).encode()
     found = call(url, "POST", f"{PATH}/export", api_key, body, CLEANING_SECONDS)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -56,7 +56,7 @@ def erase(
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Erase a participant permanently; the facts stay anonymous, without properties.
+    """Erase a participant permanently; their facts stay, anonymous and without properties.
 
     Then the files are rewritten; events accepted meanwhile become facts afterwards. To erase many, or in a large
     database, erase with --later and run `participants clean-up` once.

@@ -57,7 +57,7 @@ class DeadData(BaseModel):
     message_id: str
     event_name: str
     reason: str
-    occurred_at: str = Field(description="Of the event.")
+    occurred_at: str = Field(description="When the event happened.")
 
 
 class TestData(BaseModel):

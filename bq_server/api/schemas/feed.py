@@ -75,7 +75,7 @@ def _divided(value: Any) -> Any:
 class FeedQuery(Query):
     """What to tell."""
 
-    participant_id: str | None = Field(None, description="Only what has to do with this participant.")
+    participant_id: str | None = Field(None, description="Only what concerns this participant.")
     event_name: str | None = Field(None, description="Only facts and dead letters of events of this name.")
     type: Annotated[list[ChosenType], BeforeValidator(_divided)] | None = Field(
         None,
