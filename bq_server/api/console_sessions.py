@@ -1,4 +1,4 @@
-"""Sessions of the console: a link that is good once, and the cookie it is exchanged for.
+"""Sessions of the console: a link that works once, and the cookie it is exchanged for.
 
 They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they.
 """
@@ -17,15 +17,18 @@ LINK_SECONDS = 300
 """How long a link may wait to be opened."""
 
 MOST = 1000
-"""Links that wait, and sessions: of more the oldest end."""
+"""Most waiting links, and most sessions; beyond it the oldest ones end."""
 
 MARK = "x-console"
-"""The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
-lets none of them. It holds the id of the key that the page believes to act as, because tabs share the cookie: one that
-was opened for another environment must not change what this one does."""
+"""The header that every request of a session carries.
+
+A page of another origin can't send it: `middleware/cors.py` lets none of them. It holds the id of the key that the page
+believes it acts as, because tabs share the cookie: a tab opened for another environment must not change what this one
+does.
+"""
 
 ANY_KEY = "1"
-"""In its place from a page that asks which key it is."""
+"""Sent instead by a page that asks which key it is."""
 
 COOKIE_PATH = "/api/v1"
 
@@ -50,12 +53,12 @@ class ConsoleSessions:
         """Both by the hash of the secret."""
 
     def link(self, key_id: str, seconds: int) -> str:
-        """A secret that opens a session of so many seconds, once and soon."""
+        """A secret that opens a session of that many seconds, once and soon."""
         lasts = seconds * SECOND
         return self._keep(self._links, ConsoleSession(key_id, lasts, self._clock() + LINK_SECONDS * SECOND))
 
     def open(self, link: str) -> tuple[str, ConsoleSession] | None:
-        """A session and the secret of its cookie; None for a link that was used, is too old or never was."""
+        """A session and the secret of its cookie; None for a link that was used, is too old or never existed."""
         linked = self._links.pop(digest(link), None)
         if linked is None or linked.ends_at <= self._clock():
             return None
@@ -91,7 +94,7 @@ def cookie_name(request: Request) -> str:
 
 
 def cookie(request: Request, secret: str, seconds: int) -> str:
-    """The `Set-Cookie` of a session; with no seconds, of its end."""
+    """The `Set-Cookie` of a session; with 0 seconds, of its end."""
     proxied = request.headers.get("x-forwarded-proto", request.url.scheme)
     secure = "; Secure" if proxied == "https" else ""
     return f"{cookie_name(request)}={secret}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

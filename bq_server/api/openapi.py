@@ -26,7 +26,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
-    """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
+    """The whole document as JSON-serializable data, with the limits of this server."""
     references, schemas = schemas_of(_used(operations))
     _limit_batches(schemas, references, limits)
     paths: dict[str, Json] = {}
@@ -96,7 +96,7 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
 
 
 def _responses(operation: Operation, references: Mapping[Any, Json]) -> Json:
-    """By status: the answers, and the refusals, of which a status may have both."""
+    """Answers and refusals by status; a status may have both."""
     responses: Json = {}
     for status, answer in operation.answers.items():
         schema = _one_of([*answer.variants, answer.model], references)
@@ -161,13 +161,13 @@ def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
         },
         "responses": {
             "2XX": {"description": "It is taken."},
-            "410": {"description": "The endpoint is gone: it is switched off."},
+            "410": {"description": "The endpoint is gone and will be disabled."},
         },
     }
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
-    """State how many events a batch may have, which only the settings know."""
+    """State the limit of events in a batch, which only the settings know."""
     reference = references.get((BatchIn, "validation"))
     if reference is not None:
         batch = schemas[reference["$ref"].rpartition("/")[2]]
@@ -188,7 +188,7 @@ def _header_parameters(operation: Operation) -> list[Json]:
         found.append({"name": "Idempotency-Key", "in": "header", "description": description, "schema": schema})
     if operation.resumes:
         schema = {"type": "string", "pattern": f"^({POSITION})$"}
-        description = "The id of the last event that was received: what came after it follows. `0` is the beginning."
+        description = "The id of the last event received: the feed continues after it. `0` is the beginning."
         found.append({"name": "Last-Event-ID", "in": "header", "description": description, "schema": schema})
     return found
 

@@ -36,7 +36,7 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
 async def view_of_participant(
     connection: Connection, call: Call, games: Games, participant_id: str | None = None
 ) -> ParticipantView:
-    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""
+    """The view of the participant of that id, or that the path names. Raises `Refusal` as `known_participant`."""
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
     return ParticipantView(found, game, await state.cells(connection, call.scope, found.participant_id))
@@ -45,7 +45,7 @@ async def view_of_participant(
 async def ranks_now(
     connection: Connection, call: Call, game: CompiledGame, participant_id: str, now: int
 ) -> list[RankState]:
-    """A participant's places on the leaderboards of the game, each in the window that is now."""
+    """A participant's places on the leaderboards of the game, each in the current period."""
     found = []
     for board in game.game.leaderboards:
         window = board.window[0]

@@ -54,7 +54,7 @@ class AwardsResource:
         "POST",
         f"{PREFIX}/points/award",
         TAG,
-        {200: DocumentedAnswer(AwardAnswer, "Awarded; a repeat gets the first answer.")},
+        {200: DocumentedAnswer(AwardAnswer, "Awarded. A repeat gets the first answer.")},
         scope="award",
         body=PointsIn,
         body_example=AWARD_POINTS_BODY,
@@ -62,7 +62,7 @@ class AwardsResource:
         codes=INTAKE_CODES,
     )
     async def award_points(self, call: Call) -> Response:
-        """Give points."""
+        """Award points."""
         sent, key = await self._parser.model(call, PointsIn)
         made = await self._give_or_take(call, POINTS_AWARDED, "points_awarded", sent, key, no_guard)
         entry, effects = await self._what_came(call, made)
@@ -82,7 +82,7 @@ class AwardsResource:
         "POST",
         f"{PREFIX}/points/deduct",
         TAG,
-        {200: DocumentedAnswer(DeductAnswer, "Deducted; a repeat gets the first answer.")},
+        {200: DocumentedAnswer(DeductAnswer, "Deducted. A repeat gets the first answer.")},
         scope="award",
         body=PointsIn,
         body_example=DEDUCT_POINTS_BODY,
@@ -90,7 +90,7 @@ class AwardsResource:
         codes=(*INTAKE_CODES, Code.INSUFFICIENT_POINTS),
     )
     async def deduct_points(self, call: Call) -> Response:
-        """Take points, if there are enough."""
+        """Deduct points, if there are enough."""
         sent, key = await self._parser.model(call, PointsIn)
         try:
             guard = enough_points(sent.amount)
@@ -120,7 +120,7 @@ class AwardsResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def award_badge(self, call: Call) -> Response:
-        """Give a badge; who holds it already keeps it as it is."""
+        """Award a badge; a participant who holds it already keeps it as it is."""
         sent, _ = await self._parser.model(call, BadgeIn)
         async with self._database.read() as connection:
             badge = (await self._games.of(connection, call.scope)).treasury.badges.get(sent.badge_code)
@@ -161,7 +161,7 @@ class AwardsResource:
 
 
 def noted(act: Act, **about: Any) -> Note:
-    """Keeps an award in the audit log, in the transaction that makes it a fact."""
+    """Records an award in the audit log, in the transaction that makes it a fact."""
 
     async def note(connection: Connection, fact: StoredFact) -> None:
         await act.keep(connection, **about, fact_id=fact.fact_id)

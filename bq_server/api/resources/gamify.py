@@ -29,7 +29,7 @@ TAG = "Gamify"
 
 
 class GamifyResource:
-    """Takes events in as the vendor's API does, at once, and lists a participant's."""
+    """Processes events at once, as the vendor's API does, and lists a participant's."""
 
     def __init__(self, intake: SyncIntake, database: Database, parser: RequestParser) -> None:
         self._intake = intake

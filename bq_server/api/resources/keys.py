@@ -35,7 +35,7 @@ TAG = "Keys"
 
 
 class KeysResource:
-    """Makes, lists, rotates and revokes keys. None of them reaches beyond the caller's own environment."""
+    """Creates, lists, rotates and revokes keys, only in the caller's own environment."""
 
     def __init__(
         self, keyring: Keyring, database: Database, parser: RequestParser, ids: IdSource, clock: Clock
@@ -47,10 +47,15 @@ class KeysResource:
         self._clock = clock
 
     @operation(
-        "listKeys", "GET", PATH, TAG, {200: DocumentedAnswer(KeysAnswer, "All, those that ended too.")}, scope="admin"
+        "listKeys",
+        "GET",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(KeysAnswer, "All keys, including those that have ended.")},
+        scope="admin",
     )
     async def list_keys(self, call: Call) -> Response:
-        """The keys of the environment, without what would open anything."""
+        """The keys of the environment, without their secrets."""
         async with self._database.read() as connection:
             found = await _of(connection, call)
         now = self._clock()
@@ -61,13 +66,13 @@ class KeysResource:
         "POST",
         PATH,
         TAG,
-        {201: DocumentedAnswer(NewKeyAnswer, "It is valid from now on.")},
+        {201: DocumentedAnswer(NewKeyAnswer, "Created; it is valid from now on.")},
         scope="admin",
         body=KeyIn,
         body_example=KEY_BODY,
     )
     async def create_key(self, call: Call) -> Response:
-        """Make a key."""
+        """Create a key."""
         sent, _ = await self._parser.model(call, KeyIn)
         now, key = self._clock(), _generated(call)
         expires_at = None if sent.expires_in is None else now + _microseconds(sent.expires_in)
@@ -82,21 +87,21 @@ class KeysResource:
         "POST",
         f"{ONE}/rotate",
         TAG,
-        {201: DocumentedAnswer(NewKeyAnswer, "Both are valid for a while.")},
+        {201: DocumentedAnswer(NewKeyAnswer, "The new key. The old one stays valid for the overlap.")},
         scope="admin",
         body=KeyRotateIn,
         body_example=KEY_ROTATE_BODY,
         codes=(Code.NOT_FOUND,),
     )
     async def rotate_key(self, call: Call) -> Response:
-        """Make a key that may do what another may, and let the other end."""
+        """Create a key with the scopes of another, and let the other expire."""
         sent, _ = await self._parser.model(call, KeyRotateIn)
         now, key = self._clock(), _generated(call)
         async with self._database.transaction() as connection:
             old = await self._one(connection, call)
             made = await keys.rotate(connection, old, key, self._ids, now, _microseconds(sent.overlap))
             if made is None:
-                raise Refusal(Code.NOT_FOUND, f"The key {old.key_id} is valid no more: make another.")
+                raise Refusal(Code.NOT_FOUND, f"The key {old.key_id} is no longer valid: create a new one.")
             await call.act("key_rotated").keep(connection, **keys.described(made), in_place_of=old.key_id)
         return await self._shown(key, made.key_id)
 
@@ -105,12 +110,12 @@ class KeysResource:
         "DELETE",
         ONE,
         TAG,
-        {200: DocumentedAnswer(KeyRevokedAnswer, "It is refused from now on.")},
+        {200: DocumentedAnswer(KeyRevokedAnswer, "Revoked; it is refused from now on.")},
         scope="admin",
         codes=(Code.NOT_FOUND,),
     )
     async def revoke_key(self, call: Call) -> Response:
-        """Revoke a key, the caller's own too."""
+        """Revoke a key; it may be the caller's own."""
         async with self._database.transaction() as connection:
             key = await self._one(connection, call)
             if key.revoked_at is None:
@@ -120,7 +125,7 @@ class KeysResource:
         return json_response(KeyRevokedAnswer(key_id=key.key_id))
 
     async def _shown(self, key: str, key_id: str) -> Response:
-        with suppress(StoreUnavailable):  # the key is there, and is shown only now; it is looked up when it is used
+        with suppress(StoreUnavailable):  # the key exists, and is shown only now; it is looked up when it is used
             await self._keyring.refresh()
         return json_response(NewKeyAnswer(key=key, key_id=key_id), 201)
 

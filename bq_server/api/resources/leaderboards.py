@@ -45,7 +45,7 @@ class LeaderboardsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def get_leaderboard(self, call: Call[RankingQuery]) -> Response:
-        """The best of a leaderboard."""
+        """The top of a leaderboard."""
         query = call.query
         async with self._database.read() as connection:
             board = await self._board(connection, call)
@@ -75,7 +75,7 @@ class LeaderboardsResource:
         "GET",
         PREFIX + "/rank/{participant_id}",
         TAG,
-        {200: DocumentedAnswer(RankAnswer, "The place.")},
+        {200: DocumentedAnswer(RankAnswer, "The participant's place.")},
         scope="read",
         query=PeriodQuery,
         codes=(Code.NOT_FOUND,),

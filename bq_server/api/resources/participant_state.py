@@ -1,4 +1,4 @@
-"""`/api/v1/gamify/participants/{id}/...`: what a participant's facts came to (vendor notes, 1.3 to 1.7)."""
+"""`/api/v1/gamify/participants/{id}/...`: what a participant's facts add up to (vendor notes, 1.3 to 1.7)."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
@@ -46,7 +46,7 @@ R = TypeVar("R")
 def _read(
     operation_id: str, path: str, model: type[BaseModel], query: type[Q]
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
-    """An operation of this resource: they differ in little."""
+    """An operation of this resource; they differ only in these."""
     return operation(
         operation_id,
         "GET",
@@ -60,7 +60,7 @@ def _read(
 
 
 def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
-    """An entry of the ledger as it is read."""
+    """An entry of the ledger as it is returned."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,
         type="award" if entry.amount > 0 else "deduction",
@@ -74,7 +74,7 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
 
 
 class ParticipantStateResource:
-    """Shows what a participant's facts came to."""
+    """Shows what a participant's facts add up to."""
 
     def __init__(self, database: Database, games: Games, clocks: Clocks) -> None:
         self._database = database

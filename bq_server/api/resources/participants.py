@@ -196,12 +196,12 @@ def _read_cursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
     except ValueError:
-        detail = "is not one this server gave: send the next_cursor of the page before"
+        detail = "is not from this server: send the next_cursor of the previous page"
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None
 
 
 def _merged(kept: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """A merge patch applied (RFC 7396)."""
+    """The result of a merge patch (RFC 7396)."""
     for name, value in patch.items():
         if value is None:
             kept.pop(name, None)

@@ -40,7 +40,7 @@ from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
 
 DRAIN_SECONDS = 30.0
-"""Longest that a move of the clock, an export or an import waits for what was accepted before."""
+"""Longest that a change of the clock, an export or an import waits for what was accepted before."""
 
 MOST_IMPORT_BYTES = 64 << 20
 
@@ -228,7 +228,7 @@ class SandboxResource:
 
     @asynccontextmanager
     async def _drained(self, call: Call) -> AsyncIterator[None]:
-        """The environment, with everything settled that was accepted before, and nobody else at it."""
+        """The environment, once everything accepted before is settled, and with exclusive access to it."""
         async with self._turns.take(call.scope, DRAIN_SECONDS):
             await self._drain.wait(call.scope, DRAIN_SECONDS)
             yield
@@ -241,6 +241,4 @@ class SandboxResource:
 
 def _beyond(name: str) -> Refusal:
     between = f"{format_timestamp(EARLIEST)} and {format_timestamp(LATEST)}"
-    return Refusal.of_fields(
-        [FieldError(name, "beyond_the_calendar", f"the clock must show a moment between {between}")]
-    )
+    return Refusal.of_fields([FieldError(name, "beyond_the_calendar", f"the clock must show a time between {between}")])

@@ -1,4 +1,4 @@
-"""`/api/v1/webhooks/endpoints`: who is told outside of what happens, and what became of it."""
+"""`/api/v1/webhooks/endpoints`: webhook endpoints and their deliveries."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ TAG = "Webhooks"
 
 
 class WebhookEndpointsResource:
-    """Makes and changes webhook endpoints, and tells what became of what they were told."""
+    """Manages webhook endpoints, and reports what became of their deliveries."""
 
     def __init__(self, endpoints: Endpoints, database: Database, parser: RequestParser) -> None:
         self._endpoints = endpoints
@@ -54,7 +54,7 @@ class WebhookEndpointsResource:
         body_example={"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]},
     )
     async def create_endpoint(self, call: Call) -> Response:
-        """Make an endpoint."""
+        """Create an endpoint."""
         sent, _ = await self._parser.model(call, EndpointIn)
         try:
             made = await self._endpoints.create(
@@ -111,7 +111,7 @@ class WebhookEndpointsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def change_endpoint(self, call: Call) -> Response:
-        """Change an endpoint, switch it on or off."""
+        """Change an endpoint, or enable or disable it."""
         sent, _ = await self._parser.model(call, EndpointPatch)
         endpoint = await self._of(call)
         try:
@@ -146,7 +146,7 @@ class WebhookEndpointsResource:
         "POST",
         f"{ONE}/secret",
         TAG,
-        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign during the overlap.")},
+        {200: DocumentedAnswer(NewEndpointAnswer, "The new secret. Both secrets sign during the overlap.")},
         scope="webhooks",
         body=RotateIn,
         body_example={"overlap_seconds": 3600},
@@ -170,7 +170,7 @@ class WebhookEndpointsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def send_test(self, call: Call) -> Response:
-        """Send a test."""
+        """Send a test delivery."""
         endpoint = await self._of(call)
         return json_response(
             QueuedAnswer(delivery_id=await self._endpoints.test(call.scope, endpoint.endpoint_id)), 202
@@ -255,7 +255,7 @@ class WebhookEndpointsResource:
 
 
 def _changed(sent: EndpointPatch) -> dict[str, Any]:
-    """The fields of an endpoint that are given; null leaves one as it is."""
+    """The given fields of an endpoint; null leaves one unchanged."""
     given = sent.model_dump(exclude_none=True, exclude={"enabled"})
     if "event_types" in given:
         given["event_types"] = frozenset(given["event_types"])
