@@ -1,4 +1,4 @@
-"""`bq-server audit`: who did what that is no event, of all environments, also while a server runs."""
+"""`bq-server audit`: administrative actions in all environments, whether or not a server runs."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ app = typer.Typer(help="Read the audit log.", no_args_is_help=True)
 
 @app.callback()
 def _audit() -> None:
-    """A group, also while it has one command."""
+    """A group, even with only one command."""
 
 
 @app.command("list")
@@ -94,7 +94,7 @@ async def _entries(settings: Settings, wanted: Any, limit: int) -> "list[AuditEn
             return await newest(connection, None, wanted, limit)
     except SchemaTooOld:
         fail(
-            f"{directory.path} was last used by an older version, which kept no audit log: start this one's server once"
+            f"{directory.path} was last used by an older version without an audit log: start this version's server once"
         )
     except (DataDirectoryUnusable, SchemaTooNew, StoreUnavailable) as error:
         fail(str(error))

@@ -1,4 +1,4 @@
-"""`bq-server console`: a link that signs in to the console of a server that runs."""
+"""`bq-server console`: a link that signs in to the console of a running server."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail
 from bq_server.cli.remote import URL, RequestRefused, ask
 
 HONOURED_SECONDS = 10.0
-"""In which a running server knows a key that was just made."""
+"""Within which a running server knows a key that was just created."""
 
 POLL_SECONDS = 0.2
 MOST_SECONDS = 30 * 86_400
@@ -43,7 +43,7 @@ def console(
     life = microseconds("--lasts", lasts)
     seconds = life // 1_000_000
     if not 60 <= seconds <= MOST_SECONDS:
-        fail("--lasts may be PT1M at least and P30D at most", code=2)
+        fail("--lasts must be at least PT1M and at most P30D", code=2)
     key = api_key or complete(
         add_key("console", env, scope or [KeyScope.ADMIN], "console", life, data_dir, config, make=False)
     )
@@ -54,11 +54,11 @@ def console(
         import webbrowser
 
         if not webbrowser.open(link):
-            typer.echo("bq-server: no browser could be opened here: open the link in yours", err=True)
+            typer.echo("bq-server: no browser could be opened: open the link yourself", err=True)
 
 
 def _link(url: str, key: str, seconds: int, *, patient: bool) -> dict[str, str]:
-    """A new link. A key that was just made is not known to the server at once."""
+    """A new link. The server doesn't know a new key immediately."""
     body = json.dumps({"lasts_seconds": seconds}).encode()
     deadline = time.monotonic() + HONOURED_SECONDS
     while True:
@@ -68,7 +68,7 @@ def _link(url: str, key: str, seconds: int, *, patient: bool) -> dict[str, str]:
             if error.status != 401 or not patient:
                 fail(str(error))
             if time.monotonic() > deadline:
-                fail(f"{url} doesn't know the key that was made: does it use another data directory?")
+                fail(f"{url} doesn't know the new key: does it use another data directory?")
             time.sleep(POLL_SECONDS)
         else:
             return found

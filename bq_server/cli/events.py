@@ -1,4 +1,4 @@
-"""`bq-server events`: send events to a server that runs."""
+"""`bq-server events`: send events to a running server."""
 
 import json
 import sys
@@ -78,7 +78,7 @@ def _tell_fact(answer: dict[str, Any]) -> None:
     for effect in answer["effects"]:
         typer.echo(f"    {printable(in_words(effect))}")
     if not answer["effects"]:
-        typer.echo("    it caused nothing; --dry-run tells why")
+        typer.echo("    it caused nothing; --dry-run shows why")
 
 
 def _tell_rehearsal(answer: dict[str, Any]) -> None:
@@ -101,13 +101,13 @@ def _warn(warnings: Any) -> None:
 
 
 def _properties(file: str, pairs: list[str] | None) -> dict[str, Any]:
-    """The properties of the file, with those that were named over them."""
+    """The properties of the file, overridden by those given as arguments."""
     found = _read(file) if file else {}
     named: dict[str, Any] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            fail(f"{pair!r} is no property: write KEY=VALUE", code=2)
+            fail(f"{pair!r} is not a property: write KEY=VALUE", code=2)
         if key in named:
             fail(f"the property {key} is given twice", code=2)
         named[key] = _value(value)
@@ -115,7 +115,7 @@ def _properties(file: str, pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """What JSON it is, or else the text."""
+    """The parsed JSON, or else the text."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except ValueError:
@@ -135,5 +135,5 @@ def _read(file: str) -> dict[str, Any]:
     except ValueError as error:
         fail(f"{'standard input' if file == '-' else file} is not JSON: {error}", code=2)
     if not isinstance(found, dict):
-        fail(f"{'standard input' if file == '-' else file} must hold a JSON object, the properties", code=2)
+        fail(f"{'standard input' if file == '-' else file} must contain a JSON object with the properties", code=2)
     return found

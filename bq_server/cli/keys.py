@@ -1,4 +1,4 @@
-"""`bq-server keys`: API keys, also while a server runs."""
+"""`bq-server keys`: API keys, whether or not a server runs."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -30,7 +30,7 @@ class KeyScope(StrEnum):
 
 
 MOST_DAYS = 36_500
-"""Of a key's life: what is longer is for ever."""
+"""Longest life of a key that expires."""
 
 app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ async def add_key(
     *,
     make: bool = True,
 ) -> str:
-    """A new key, which ends after so many microseconds. Without `make` the program ends where there is no database."""
+    """A new key, which expires after so many microseconds. Without `make` the program ends if there is no database."""
     import secrets
 
     from bq_server.clock import system_clock
@@ -217,7 +217,7 @@ def _rate_limit(option: str, text: str) -> "RateLimit":
 
 
 def microseconds(option: str, text: str) -> int:
-    """A duration in microseconds; anything else ends the program."""
+    """A duration in microseconds; ends the program if it isn't one."""
     from datetime import timedelta
 
     from pydantic import TypeAdapter, ValidationError
@@ -235,9 +235,9 @@ def microseconds(option: str, text: str) -> int:
 
 @asynccontextmanager
 async def _database(data_dir: Path | None, config: Path | None, *, make: bool = True) -> "AsyncIterator[Database]":
-    """The database, whether a server is running on it or not; its schema is left alone while one is.
+    """The database, whether or not a server is running on it; its schema is left alone while one is.
 
-    Where there is none yet, one is made, or with `make` false the program ends.
+    If there is none yet, one is created; with `make` false, the program ends.
     """
     from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
     from bq_server.runtime.logs import configure
@@ -269,7 +269,7 @@ def _locked(stack: ExitStack, directory: "DataDirectory") -> bool:
         stack.enter_context(directory.locked(wait_seconds=1))
     except DataDirectoryUnusable as error:
         try:
-            directory.require_database()  # with one, a server runs there
+            directory.require_database()  # if there is one, a server runs there
         except DataDirectoryUnusable:
             raise error from None
         return False

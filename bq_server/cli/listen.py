@@ -28,7 +28,7 @@ FORWARDED = (
     "streak.milestone",
     "tier.changed",
 )
-"""The events of webhooks that facts and their effects are."""
+"""The webhook events that facts and their effects become."""
 
 
 def listen(
@@ -88,7 +88,7 @@ def _require_usable(secret: str) -> None:
 
 
 def _bodies(item: "FeedItem", wanted: Iterable[str]) -> "Iterator[tuple[int, WebhookBody]]":
-    """What webhooks would be sent of it, of the wanted events, each with its number among all."""
+    """The webhooks that it would cause, of the wanted events, each with its number among all."""
     from bq_server.delivery.bodies import EffectData, FactData, WebhookBody
     from bq_server.processing.recorded_effects import type_of_shown
 
@@ -107,7 +107,7 @@ def _bodies(item: "FeedItem", wanted: Iterable[str]) -> "Iterator[tuple[int, Web
 
 
 def _post(address: str, secret: str, message_id: str, body: "WebhookBody") -> tuple[str, bool]:
-    """Send it once, following no redirect; what came of it in words, and whether it was taken."""
+    """Send it once, without following redirects; the outcome in words, and whether it was accepted."""
     from urllib.error import HTTPError, URLError
     from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 

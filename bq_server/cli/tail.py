@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PARTICIPANT = Annotated[str, typer.Option("--participant", help="Only what concerns this participant.")]
 EVENT = Annotated[str, typer.Option("--event", help="Only facts and dead letters of events with this name.")]
 WIDTH = 28
-"""Of what is before the properties, where it is no longer."""
+"""Least width of what precedes the properties."""
 
 
 def tail(
@@ -57,7 +57,7 @@ def tail(
 
 
 def colored() -> bool:
-    """Whether somebody looks who wants colors."""
+    """Whether the output is a terminal that wants colours."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 

@@ -1,4 +1,4 @@
-"""TLS before anything else: the certificate, which may change while the server runs, and the handshake."""
+"""TLS: the certificate, which may change while the server runs, and the handshake."""
 
 import asyncio
 import socket
@@ -12,16 +12,16 @@ import structlog
 log = structlog.get_logger("bq_server.connections")
 
 LOOK_SECONDS = 2.0
-"""How often the files are looked at: a new certificate is shown within this."""
+"""How often the files are checked: a new certificate is used within this time."""
 
 SHUTDOWN_SECONDS = 5.0
-"""How long a connection that was closed may take to say so."""
+"""How long a closed connection may take to confirm it."""
 
 AT_ONCE = 64
-"""Connections accepted before others have their turn."""
+"""Connections accepted before other work has its turn."""
 
 PAUSE_SECONDS = 1.0
-"""After a connection could not be accepted."""
+"""Pause after a connection could not be accepted."""
 
 
 class CertificateUnusable(Exception):
@@ -29,7 +29,7 @@ class CertificateUnusable(Exception):
 
 
 class Certificate:
-    """What the server shows: a certificate with its chain, and the key to it, both PEM.
+    """What the server presents: a certificate with its chain, and its key, both PEM.
 
     Raises `CertificateUnusable` when it is made.
     """
@@ -39,23 +39,23 @@ class Certificate:
         self._key = key
         self._stamp = self._stamped()
         self.context = self._load()
-        """For connections that begin now."""
+        """For new connections."""
 
     async def follow(self) -> None:
-        """Read the files again whenever they change, until cancelled. What can't be used is logged, and not used."""
+        """Reload the files whenever they change, until cancelled. What can't be used is logged and ignored."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
 
     def look(self) -> None:
-        """Read the files again if they have changed."""
+        """Reload the files if they have changed."""
         if (stamp := self._stamped()) == self._stamp:
             return
         self._stamp = stamp
         try:
             self.context = self._load()
         except CertificateUnusable as error:
-            log.error("tls.not_reloaded", reason=str(error), advice="the certificate before stays in use")
+            log.error("tls.not_reloaded", reason=str(error), advice="the previous certificate stays in use")
         else:
             log.info("tls.reloaded", certificate=str(self._chain))
 
@@ -89,20 +89,20 @@ class Certificate:
 
 
 class SecureHost(Protocol):
-    """Whoever lets connections in."""
+    """What admits connections."""
 
     def admit(self, transport: "Handshake", guest: "Handshake") -> bool:
-        """Whether it may stay; if not, the host ends it."""
+        """Whether it may stay; if not, the host closes it."""
 
     def secured(self, before: "Handshake", transport: asyncio.Transport) -> None:
-        """TLS is agreed: from now on the connection is this transport, which nothing has been read from."""
+        """The handshake is done: from now on the connection is this transport, from which nothing has been read."""
 
     def release(self, transport: "Handshake") -> None:
-        """The connection is gone."""
+        """The connection is closed."""
 
 
 class Handshake(asyncio.Protocol):
-    """A connection until TLS is agreed. Towards its host it is the connection's transport, of which nothing is sent."""
+    """A connection during its handshake. To its host it is the connection's transport, on which nothing is sent."""
 
     def __init__(self, host: SecureHost, accepted: socket.socket, peer: Any) -> None:
         self._host = host
@@ -111,7 +111,7 @@ class Handshake(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, context: ssl.SSLContext, seconds: float) -> None:
-        """Agree TLS within so many seconds, if the host lets the connection in."""
+        """Do the handshake within so many seconds, if the host admits the connection."""
         if self._host.admit(self, self):
             self._task = asyncio.get_running_loop().create_task(self._agree(context, seconds))
         else:
@@ -126,22 +126,22 @@ class Handshake(asyncio.Protocol):
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
-        except OSError as error:  # also what ssl raises, and the time that is over
+        except OSError as error:  # this includes what ssl raises, and the timeout
             log.debug("tls.not_agreed", reason=str(error))
         finally:
-            self._host.release(self)  # unless it goes on with another transport, it is gone
+            self._host.release(self)  # unless it continues with another transport, it is closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called when TLS is agreed."""
+        """Called when the handshake is done."""
         self._host.secured(self, cast("asyncio.Transport", transport))  # uvloop's is no subclass
 
     def abort(self) -> None:
-        """End it."""
+        """Close it."""
         if self._task is not None:
             self._task.cancel()
 
     def get_extra_info(self, name: str) -> Any:
-        """What a transport tells of itself: here, whose it is."""
+        """What a transport knows about itself: here, whose it is."""
         return self._peer if name == "peername" else None
 
     def get_write_buffer_size(self) -> int:
@@ -149,7 +149,7 @@ class Handshake(asyncio.Protocol):
         return 0
 
     def sweep(self) -> None:
-        """Nothing: the handshake has its own time."""
+        """Nothing: the handshake has its own timeout."""
 
     def stop(self) -> None:
         """Called when the server stops."""
@@ -157,13 +157,13 @@ class Handshake(asyncio.Protocol):
 
 
 class TlsAcceptor:
-    """Accepts connections that speak TLS, so that each is counted from its first moment.
+    """Accepts TLS connections, and counts each from its first moment.
 
-    A server of asyncio tells of a connection once TLS is agreed: till then nobody would know how many there are.
+    An asyncio server reports a connection only after its handshake: until then nobody would know how many there are.
     """
 
     def __init__(self, listening: socket.socket, host: SecureHost, certificate: Certificate, seconds: float) -> None:
-        """`seconds`: in which TLS has to be agreed."""
+        """`seconds`: in which the handshake must be done."""
         self._listening = listening
         self._host = host
         self._certificate = certificate
@@ -179,7 +179,7 @@ class TlsAcceptor:
         self._go_on()
 
     def close(self) -> None:
-        """Accept no more; connections that are there stay."""
+        """Accept no more; open connections stay."""
         self._following.cancel()
         if self._pause is not None:
             self._pause.cancel()
@@ -197,7 +197,7 @@ class TlsAcceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # No descriptor or no memory is left: they come back as connections end.
+                # No descriptor or no memory is left; both return as connections end.
                 log.error("tls.not_accepted", reason=error.strerror)
                 self._loop.remove_reader(self._listening)
                 self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)

@@ -77,12 +77,12 @@ def test_values_are_json_where_they_parse_and_text_where_not(bq: Project, server
 
 def test_sync_tells_the_effects_in_words(bq: Project, server: ServerProcess) -> None:
     bq.apply(GAME)
-    assert sent(bq, server, "login", "ada", "--sync").splitlines()[1] == "    it caused nothing; --dry-run tells why"
+    assert sent(bq, server, "login", "ada", "--sync").splitlines()[1] == "    it caused nothing; --dry-run shows why"
     lines = sent(bq, server, "purchase_completed", "ada", "amount=40", "--sync", "--times", "2").splitlines()
     assert [line for line in lines if line.startswith("fact_")] == [each["fact_id"] for each in bq.facts()[1::-1]]
     assert [line.split("  (")[0] for line in lines if line.startswith(" ")] == [
-        "    +40 points, 40 in all",
-        "    +40 points, 80 in all",
+        "    +40 points, 40 in total",
+        "    +40 points, 80 in total",
         "    badge Regular (common)",
     ]
 
@@ -124,7 +124,7 @@ def test_what_can_not_be_sent_is_explained(bq: Project, server: ServerProcess, t
     file = tmp_path / "list.json"
     file.write_text("[1]")
     for arguments, code, words in (
-        (("amount",), 2, "'amount' is no property: write KEY=VALUE"),
+        (("amount",), 2, "'amount' is not a property: write KEY=VALUE"),
         (("a=1", "a=2"), 2, "the property a is given twice"),
         (("--json", str(file)), 2, "must hold a JSON object"),
         (("--json", str(tmp_path / "none.json")), 2, "can't be read"),

@@ -49,7 +49,7 @@ class FeedReading:
         if not response.is_success:
             answer_of(response)
         if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
-            raise BqError(f"{response.url} is no feed: is it a bq-server, and not an older one?")
+            raise BqError(f"{response.url} is no feed: is it a bq-server, and recent enough?")
 
     @staticmethod
     def ended() -> BqError:
