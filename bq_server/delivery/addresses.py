@@ -1,4 +1,4 @@
-"""Where may be called: a name is resolved once, and the address that was looked at is the one that is called."""
+"""Which addresses may be called: a name is resolved once, and the address that was checked is called."""
 
 import asyncio
 import socket
@@ -12,11 +12,11 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class AddressRefused(Exception):
-    """What the name stands for must not be called, or it stands for nothing."""
+    """The name resolves to an address that must not be called, or to none."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public Internet: not private, loopback, link-local or of another purpose."""
+    """Whether the address is on the public Internet: not private, loopback, link-local or otherwise reserved."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
@@ -27,7 +27,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that is bound to this host is reached from its own machine only."""
+    """Whether a server bound to this host can be reached only from its own machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -35,9 +35,9 @@ def is_loopback(host: str) -> bool:
 
 
 async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
-    """The addresses that may be called for a host, which may be one itself; with `private` any address will do.
+    """The addresses that may be called for a host name or address; with `private`, any address may be.
 
-    There is at least one. Raises `AddressRefused`.
+    Returns at least one. Raises `AddressRefused`.
     """
     with suppress(ValueError):
         return _allowed(host, [ip_address(host)], private=private)
@@ -52,5 +52,5 @@ async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
 def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> list[Address]:
     chosen = list(dict.fromkeys(each for each in addresses if private or is_public(each)))
     if not chosen:
-        raise AddressRefused(f"{host} is {addresses[0]}, which is no address of the public Internet")
+        raise AddressRefused(f"{host} is {addresses[0]}, which is not a public Internet address")
     return chosen

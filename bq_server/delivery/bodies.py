@@ -1,4 +1,4 @@
-"""What an endpoint is sent: small JSON documents, a model for each kind."""
+"""What endpoints are sent: small JSON documents, one model per kind."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from bq_server.store.facts import StoredFact
 from bq_server.store.webhooks import Delivery
 
 TEST = "endpoint.test"
-"""The event that a test sends, chosen or not."""
+"""The event of a test, which is sent whatever the endpoint chose."""
 
 
 class EffectData(BaseModel):
@@ -23,11 +23,11 @@ class EffectData(BaseModel):
 
     participant_id: str
     fact_id: str = Field(description="The fact that caused it.")
-    effect: dict[str, Any] = Field(description="As `include=effects` and `/facts/{fact_id}/effects` tell it.")
+    effect: dict[str, Any] = Field(description="As in `include=effects` and `/facts/{fact_id}/effects`.")
 
 
 class FactData(BaseModel):
-    """A fact that was made of an event."""
+    """A fact that an event became."""
 
     participant_id: str
     fact_id: str
@@ -41,17 +41,17 @@ class RankData(BaseModel):
     """A participant's rank on a leaderboard in one period of a window."""
 
     participant_id: str
-    fact_id: str | None = Field(description="The participant's fact that changed it; null for one who was overtaken.")
+    fact_id: str | None = Field(description="The participant's fact that changed it; null if they were only overtaken.")
     leaderboard_code: str
     window: str
     period: str
-    rank: int | None = Field(description="Null for one who is no longer among those that are told of.")
-    previous_rank: int | None = Field(description="Null for one who was not among those that are told of.")
+    rank: int | None = Field(description="Null for a participant who is no longer among the first ranks.")
+    previous_rank: int | None = Field(description="Null for a participant who was not among the first ranks.")
     score: int | float
 
 
 class DeadData(BaseModel):
-    """A message that was given up."""
+    """A message that became a dead letter."""
 
     participant_id: str
     message_id: str
@@ -73,14 +73,14 @@ class WebhookBody(BaseModel):
     """The body of every webhook."""
 
     type: EventType | Literal["endpoint.test"]
-    timestamp: str = Field(description="When it happened to the server: the same in every try.")
+    timestamp: str = Field(description="When the server processed it; the same in every try.")
     data: Data
 
 
 def write_body(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> bytes | None:
-    """What the endpoint is sent: the same bytes in every try. None where the fact is gone.
+    """What the endpoint is sent: the same bytes in every try. None if the fact is gone.
 
-    The fact is only needed where it is what is told.
+    The fact is needed only if it is what the event is about.
     """
     data = _data(delivery, endpoint_id, fact)
     if data is None:

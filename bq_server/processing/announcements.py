@@ -1,4 +1,4 @@
-"""What is told outside of a batch: which events its facts and their effects are, and for which endpoints."""
+"""What a batch announces: which events its facts and their effects are, and to which endpoints."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal, get_args
@@ -50,9 +50,9 @@ _TYPES: dict[int, EventType] = {
 
 
 class Announcer:
-    """What endpoints are to be told of changes: looked at before these are written, and written after them.
+    """What endpoints must be told of changes: prepared before these are written, and written after them.
 
-    Both in the transaction that makes the changes, on its connection's thread.
+    Both happen in the transaction that makes the changes, on its connection's thread.
     """
 
     def __init__(self, connection: Any, references: References, changes: Changes) -> None:
@@ -67,7 +67,7 @@ class Announcer:
             self._ranks = RankChanges(connection, references, changes, max(tops))
 
     def write(self) -> bool:
-        """Fill the outbox; whether somebody is to look what there is to do now."""
+        """Fill the outbox; returns whether there is now something to send."""
         if not self._listeners:
             return False
         changes = self._changes
@@ -90,7 +90,7 @@ class Announcer:
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
-    """The event that an effect is; None for one that is not told."""
+    """The event that an effect is; None for one that isn't announced."""
     kind = effect[0] if effect[0] >= 0 else ~effect[0]
     if kind == CHALLENGE:
         return "challenge.completed" if kind_of(effect)[1][2] else "challenge.progressed"
@@ -100,7 +100,7 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
 
 
 def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> None:
-    """Tell that these streaks broke."""
+    """Announce that these streaks broke."""
     told = [_broken(each, now) for each in streaks]
     for listener in outbox.listening(connection, scope):
         if STREAK_BROKEN in listener.event_types:
@@ -108,7 +108,7 @@ def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak],
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:
-    """What is told of these events: facts first, then what they caused."""
+    """What is announced of these events: facts first, then what they caused."""
     if "fact.created" in chosen:
         for fact in changes.facts:
             yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
@@ -120,7 +120,7 @@ def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcemen
 
 
 def _watch_streaks(connection: Any, changes: Changes) -> list[Announcement]:
-    """Watch what became of streaks; tells of those that had broken before these facts came."""
+    """Watch extended streaks; announces those that had broken before these facts came."""
     scope, now = changes.scope, changes.now
     broken = watched_streaks.broken_of(connection, scope, changes.counts, now)
     moved = {each.event.participant_id for each in changes.facts if each.event.fact_type == TIMEZONE_CHANGED}
@@ -139,6 +139,6 @@ def _streaks(changes: Changes) -> Iterator[WatchedStreak]:
 
 
 def _broken(streak: WatchedStreak, now: int) -> Announcement:
-    """As a streak of nothing, at the moment at which it broke."""
+    """As a streak of length 0, at the moment at which it broke."""
     told = timed(STREAK, streak.breaks_at or now, streak.occurred_at, streak.code, 0, streak.longest)
     return streak.participant_id, STREAK_BROKEN, streak.fact_id, streak.occurred_at, told

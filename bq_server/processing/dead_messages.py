@@ -1,7 +1,7 @@
-"""Telling of dead letters, which are in the stream, from an outbox that is in the store.
+"""Announcing dead letters, which are in the stream, from an outbox in the store.
 
-A message is noted before it becomes a dead letter, and told of once it is one: a server that is killed in between finds
-at its next start which of those noted are dead.
+A message is noted before it becomes a dead letter, and announced once it is one: after a kill in between, the next
+start finds which of those noted are dead.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ RETRY_SECONDS = 1.0
 
 
 class DeadMessages:
-    """Notes what dies, and tells of it."""
+    """Notes messages that die, and announces them."""
 
     def __init__(self, database: Database, letters: DeadLetters, clocks: Clocks) -> None:
         self._database = database
         self._letters = letters
         self._clocks = clocks
         self._dying: set[str] = set()
-        """Noted, and not yet in the stream as dead letters."""
+        """Noted, but not yet dead letters in the stream."""
         self._buried = Notifier()
         self.progress = Notifier()
-        """Beats when all that was noted is told."""
+        """Signalled when everything noted is announced."""
 
     async def before(self, letter: DeadLetter) -> None:
         """Note that the message is about to become this letter. Raises `StoreUnavailable`."""
@@ -49,18 +49,18 @@ class DeadMessages:
                 await dying_messages.add(connection, letter.message_id, letter.died_at)
 
     def after(self, letter: DeadLetter) -> None:
-        """Say that it now is one."""
+        """Note that it now is one."""
         if letter.message_id in self._dying:
             self._dying.discard(letter.message_id)
             self._buried.beat()
 
     async def is_noted(self) -> bool:
-        """Whether something is still to be told of."""
+        """Whether something is still to be announced."""
         async with self._database.read() as connection:
             return bool(await dying_messages.every(connection))
 
     async def run(self) -> None:
-        """Tell, until cancelled."""
+        """Announce, until cancelled."""
         while True:
             beat = self._buried.next()
             try:
@@ -106,5 +106,5 @@ class DeadMessages:
 def _event(letter: DeadLetter) -> Event | None:
     try:
         return Event.from_payload(letter.payload, letter.message_id)
-    except (ValueError, TypeError):  # of no environment that anybody could be told of
+    except (ValueError, TypeError):  # of no environment whose endpoints could be told
         return None

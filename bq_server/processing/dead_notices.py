@@ -1,4 +1,4 @@
-"""Notices of dead letters, written before the message becomes one, so that none is missing."""
+"""Notices of dead letters, written before the message becomes one, so that none is missed."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ class DeadNotices:
         self._clocks = clocks
 
     async def note(self, letters: Sequence[tuple[str, DeadLetter]]) -> None:
-        """Note letters, each given with the id of its entry in the stream. One that is noted already is left alone.
+        """Note letters, each with the id of its entry in the stream. Letters already noted are left alone.
 
-        What holds no event belongs to no environment, and has no notice. Raises `StoreUnavailable`.
+        One without an event belongs to no environment and gets no notice. Raises `StoreUnavailable`.
         """
         notices = [notice for entry_id, letter in letters if (notice := self._notice(entry_id, letter)) is not None]
         if notices:

@@ -1,4 +1,4 @@
-"""What facts caused, read back as it is told."""
+"""What facts caused, from storage to the form in which it is returned."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,18 +17,18 @@ async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str,
 
 
 def told(fact: StoredFact, kept: str | None) -> list[dict[str, Any]]:
-    """What the fact caused, from how it is kept."""
+    """What the fact caused, from its stored form."""
     return _dumped(fact, packed_effects(kept))
 
 
 def packed_effects(kept: str | None) -> list[PackedEffect]:
-    """What a fact caused, from how it is kept; None is nothing."""
+    """What a fact caused, from its stored form; None is nothing."""
     found: list[PackedEffect] = [] if kept is None else loads_own(kept)
     return found
 
 
 def shown_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
-    """What the fact caused, as it is told beside it."""
+    """An effect as it is returned beside the fact."""
     return [shown(each) for each in _dumped(fact, packed)]
 
 
@@ -47,7 +47,7 @@ _TYPES: dict[str, EventType] = {
 
 
 def type_of_shown(effect: Mapping[str, Any]) -> EventType | None:
-    """The event that an effect is, as `event_type_of` has it, from how it is told."""
+    """The event that an effect is, as in `event_type_of`, from the form in which it is returned."""
     match effect["type"]:
         case "challenge":
             return "challenge.completed" if effect["completed"] else "challenge.progressed"
@@ -58,7 +58,7 @@ def type_of_shown(effect: Mapping[str, Any]) -> EventType | None:
 
 
 def shown(effect: dict[str, Any]) -> dict[str, Any]:
-    """An effect beside the event that caused it, whose participant and fact go without saying."""
+    """An effect beside the event that caused it, without the participant and the fact."""
     return {"type": effect["type"]} | {
         name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
     }

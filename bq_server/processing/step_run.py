@@ -1,4 +1,4 @@
-"""The step over the store: all I/O in bulk between the phases of the pure step."""
+"""The step over the store: all I/O happens in bulk between the phases of the pure step."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -39,19 +39,19 @@ class StepRun:
         self._aside = aside
         self._cells = ParticipantCells(connection, scope, game)
         self.states: dict[str, dict[str, Any]] = {}
-        """What was stored of each participant."""
+        """What was stored about each participant."""
         self.known: dict[str, dict[str, Cell]] = {}
-        """The cells that were read of each participant."""
+        """The cells read for each participant."""
         self.moments: dict[str, Moment] = {}
-        """Of every fact that had a part in this, by its id."""
+        """Of every fact involved, by its id."""
 
     async def play(self, facts: Sequence[GameFact]) -> StepResult:
-        """Take new facts in."""
+        """Add new facts."""
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
         return await self._run(await self._aside(partial(match, self._game, facts)))
 
     async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int) -> StepResult:
-        """Compute definitions anew."""
+        """Recompute definitions."""
         return await self._run(touch(self._game, participant_ids, definitions, warn_until))
 
     async def _run(self, matches: Matches) -> StepResult:

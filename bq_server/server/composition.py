@@ -195,7 +195,7 @@ async def open_store(site: Site) -> StoreRoom:
 
 
 async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
-    """Start the embedded stream server, or connect to the one chosen; make it this database's; account for its past."""
+    """Start the embedded stream server or connect to the given one; claim it for the database; account for its past."""
     settings, directory, stack = site.settings, site.directory, site.stack
     chosen = None if settings.redis_url is None else settings.redis_url.get_secret_value()
     valkey = EmbeddedValkey(directory.stream) if chosen is None else None

@@ -1,4 +1,4 @@
-"""The audit log: what is done that is no event, by whom and when, kept in the transaction that does it."""
+"""The audit log: administrative actions, by whom and when, recorded in the transaction that carries them out."""
 
 import asyncio
 import json
@@ -59,11 +59,11 @@ _writing = load("audit_log", "sqlite3")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: a key over HTTP, or a command on the data directory."""
+    """Who acts: a key over HTTP, or a command on the data directory."""
 
     key_id: str | None = None
     command: str | None = None
-    """As it is called, without its arguments: `keys create`."""
+    """Its name, without arguments: `keys create`."""
     address: str | None = None
     request_id: str | None = None
 
@@ -75,7 +75,7 @@ class AuditEntry:
     position: int
     at: int
     scope: Scope | None
-    """None for what concerns all environments."""
+    """None if it concerns all environments."""
     action: str
     actor: Actor
     about: Mapping[str, Any]
@@ -95,7 +95,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that is about to be done on somebody's behalf; who does it keeps it in the same transaction."""
+    """An action about to be taken on somebody's behalf; whatever carries it out records it in the same transaction."""
 
     action: Action
     scope: Scope | None
@@ -103,17 +103,17 @@ class Act:
     clock: Clock
 
     async def keep(self, connection: Connection, **about: Any) -> None:
-        """Write it down in the transaction, with what is to be said `about` it as JSON values.
+        """Record it in the transaction, with details `about` it as JSON values.
 
-        What a key did is a line of the log once the transaction is committed; of commands the server tells, which see
-        `Follower`. `about` names no participant: neither log can be made to forget one; ids of facts lead to them.
+        What a key did is logged once the transaction is committed; what a command did is logged by the server, see
+        `Follower`. `about` names no participant, because neither log can forget one; ids of facts lead to them.
         """
         await connection.run(lambda writing: self.write(writing, **about))
         if self.actor.command is None:
             connection.after_commit(partial(_tell, self.action, self.scope, self.actor, about))
 
     def write(self, connection: Any, **about: Any) -> None:
-        """As `keep`, with a DB-API connection, for commands that need no other."""
+        """As `keep`, with a DB-API connection, for commands without any other."""
         project, environment = self.scope or (None, None)
         _writing.add_entry(
             connection,
@@ -130,7 +130,7 @@ class Act:
 
 
 async def newest(connection: Connection, scope: Scope | None, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
-    """The newest entries: of one environment and of what concerns all, or without a scope every one."""
+    """The newest entries: of one environment and those that concern all, or without a scope every one."""
     asked = {
         "action": wanted.action,
         "key_id": wanted.key_id,
@@ -148,19 +148,19 @@ async def newest(connection: Connection, scope: Scope | None, wanted: AuditFilte
 
 @dataclass(slots=True)
 class Follower:
-    """Tells of what commands do, in the log of the server that runs: they write to none that an operator keeps."""
+    """Logs what commands do, in the running server: commands have no log that an operator keeps."""
 
     database: Database
     _seen: int | None = field(default=None, init=False)
 
     async def run(self) -> None:
-        """Look every second, until cancelled."""
+        """Check every second, until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def look(self) -> None:
-        """Log what was done since the last look; the first sees only where to begin."""
+        """Log what was done since the last check; the first one only finds where to start."""
         try:
             async with self.database.read() as connection:
                 if self._seen is None:

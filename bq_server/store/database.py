@@ -1,4 +1,4 @@
-"""The connections to one SQLite database: one that writes, a few that read beside it."""
+"""The connections to one SQLite database: one that writes, and a few that read."""
 
 import asyncio
 import os
@@ -20,17 +20,17 @@ T = TypeVar("T")
 READERS = 2
 
 TURN_SECONDS = 3.0
-"""Longest wait for those that write before; SQLite itself then waits for other processes."""
+"""Longest wait for earlier writers; SQLite itself then waits for other processes."""
 
 PATIENCE_SECONDS = 15.0
-"""Longest wait for other processes while starting, and of commands: nobody else waits for these."""
+"""Longest wait for other processes during the start, and in commands, which delay nobody else."""
 
 SERVING_SECONDS = 2.0
-"""Longest wait for other processes while serving: then a request is refused, and may be repeated."""
+"""Longest wait for other processes while serving; then the request is refused, and may be retried."""
 
 
 CACHE_KIBIBYTES = 65_536
-"""Pages that the writing connection keeps in memory; readers keep SQLite's default of 2 MiB each."""
+"""Cache of the writing connection; readers have SQLite's default of 2 MiB each."""
 
 CHECKPOINT_PAGES = 16_384
 """Pages in the write-ahead log (64 MiB) after which they are copied into the database: a page that many transactions
@@ -38,43 +38,43 @@ change is copied once."""
 
 
 class Connection(aiosqlite.Connection):
-    """What the rooms above hand from a transaction to a query, and look into no further."""
+    """What the rooms above pass from a transaction to a query, without looking inside."""
 
     references: References
-    """Of the database: shared by its connections."""
+    """The database's, shared by its connections."""
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
         self.fills_outbox = False
-        """Whether the transaction leaves something to be told outside."""
+        """Whether the transaction leaves something to deliver."""
         self._deferred: list[asyncio.Future[object]] = []
         self._after_commit: list[Callable[[], None]] = []
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call a function with the DB-API connection on the connection's own thread.
 
-        For what takes many statements: each `await` of a statement costs more than most statements do.
+        For work of many statements: each `await` of a statement costs more than most statements.
         """
         found: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return found
 
     def defer(self, work: Callable[[Any], object]) -> None:
-        """As `run`, without waiting: the transaction does before it commits, and fails if the function does."""
+        """As `run`, without waiting: the transaction waits before it commits, and fails if the function does."""
         self._deferred.append(asyncio.ensure_future(self.run(work)))
 
     def after_commit(self, work: Callable[[], None]) -> None:
-        """Call a function when the transaction is committed, and not if it never is."""
+        """Call a function once the transaction is committed, and only then."""
         self._after_commit.append(work)
 
     def ended(self, *, committed: bool) -> None:
-        """The transaction is over: call what was to be called then."""
+        """The transaction is over: call what was registered for that."""
         works, self._after_commit = self._after_commit, []
         if committed:
             for work in works:
                 work()
 
     async def deferred(self, *, failing: bool = False) -> None:
-        """Wait for all that was deferred. Raises what it raised, unless the transaction is `failing` already."""
+        """Wait for everything deferred. Raises what it raised, unless the transaction is already `failing`."""
         works, self._deferred = self._deferred, []
         for outcome in await asyncio.gather(*works, return_exceptions=True):
             if isinstance(outcome, BaseException) and not failing:
@@ -82,11 +82,11 @@ class Connection(aiosqlite.Connection):
 
 
 class StoreUnavailable(Exception):
-    """The database can't be read or written now: the disk is full or gone, or another process holds it."""
+    """The database can't be read or written: the disk is full or gone, or another process has locked it."""
 
 
 class StoreDamaged(StoreUnavailable):
-    """A page of the database that was to be read is damaged: trying again doesn't help."""
+    """A page of the database that had to be read is damaged: retrying doesn't help."""
 
 
 _DAMAGE = ("malformed", "not a database")
@@ -97,12 +97,12 @@ _ADVICE = {
     "not a database": "restore a backup",
     "malformed": "restore a backup",
     "full": "make room on its disk",
-    "disk I/O error": "see whether its disk is full or failing",
+    "disk I/O error": "check whether its disk is full or failing",
 }
 
 
 def explained(path: Path, error: Exception) -> StoreUnavailable:
-    """What the driver said of the file, which it doesn't name, with what to do about it."""
+    """What the driver reports about the file, which it doesn't name, with what to do about it."""
     advice = next((f": {each}" for word, each in _ADVICE.items() if word in str(error)), "")
     return StoreUnavailable(f"{path}: {error}{advice}")
 
@@ -110,7 +110,7 @@ def explained(path: Path, error: Exception) -> StoreUnavailable:
 class Database:
     """One writing connection, used by one transaction at a time, and readers that never wait for it.
 
-    Intake has a reader of its own, so that a long read of the API never delays an event.
+    Intake has its own reader, so that a long read by the API never delays an event.
     """
 
     def __init__(self, path: Path) -> None:
@@ -124,24 +124,24 @@ class Database:
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
         self.commits = Notifier()
-        """Beats after every commit of this process."""
+        """Signalled after every commit of this process."""
         self.outbox = Notifier()
-        """Beats when something may be due to be told outside."""
+        """Signalled when something may be due for delivery."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, may_migrate: bool = True) -> AsyncIterator["Database"]:
-        """Open the database, bring its schema up to date, and close it at the end.
+        """Open the database, upgrade its schema, and close it at the end.
 
         Raises `SchemaTooNew` for a database written by a newer program, `SchemaTooOld` when its schema is out of
         date and it may not migrate, `StoreUnavailable` when it can't be opened.
         """
         database = cls(path)
         with _unavailable(path):
-            # aiosqlite's thread outlives a connection that can't be opened, and then complains of the loop's end.
+            # aiosqlite's thread outlives a connection that can't be opened, and then complains that the loop is closed.
             await asyncio.to_thread(lambda: sqlite.connect(str(path), patience=PATIENCE_SECONDS).close())
         if may_migrate and not os.access(path, os.W_OK):
-            # SQLite opens it all the same, and complains of the first write, when nobody knows of which file.
+            # SQLite opens it nevertheless, and fails at the first write, when nobody knows which file it is about.
             raise explained(path, PermissionError("attempt to write a readonly database"))
         async with database._stack:
             database._writer = await database._connect(PATIENCE_SECONDS)
@@ -155,16 +155,16 @@ class Database:
             yield database
 
     async def serve(self) -> None:
-        """From now on wait for other processes only as long as a request may."""
+        """From now on, wait for other processes only as long as a request may."""
         await self._writer.execute(f"PRAGMA {sqlite.busy_timeout(SERVING_SECONDS)}")
 
     @asynccontextmanager
     async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
-        With `undo` it rolls back in any case: a rehearsal.
+        With `undo` it always rolls back: a rehearsal.
 
-        Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
+        Raises `StoreUnavailable` if the database refuses; then nothing was written.
         """
         async with self._turn_to_write():
             with _unavailable():
@@ -189,10 +189,10 @@ class Database:
             self._writer.ended(committed=not undo)
 
     async def compact(self) -> None:
-        """Write the file anew, with what is in it and no trace of what was; nothing is left in its log either.
+        """Rewrite the file without any trace of deleted data; nothing is left in its log either.
 
-        Nobody else writes meanwhile, for about as long as a copy of the file takes, and as much room again is needed
-        twice. Raises `StoreUnavailable`.
+        Nobody else writes meanwhile, for about as long as copying the file takes, and it needs twice the file's size of
+        free space. Raises `StoreUnavailable`.
         """
         async with self._turn_to_write():
             with _unavailable():
@@ -200,11 +200,11 @@ class Database:
 
     @property
     def awaited(self) -> bool:
-        """Whether someone waits for a turn to write."""
+        """Whether another transaction waits to write."""
         return self._waiting > 0
 
     def _roll_back(self, connection: Any) -> None:
-        # On the connection's own thread, after whatever a caller that was cancelled has left to run there.
+        # On the connection's own thread, after whatever a cancelled caller has left running there.
         self._references.forget()
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -216,7 +216,7 @@ class Database:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._write_lock.acquire()
         except TimeoutError:
-            raise StoreUnavailable("those that write before this one take too long") from None
+            raise StoreUnavailable("earlier writers take too long") from None
         finally:
             self._waiting -= 1
         try:
@@ -236,7 +236,7 @@ class Database:
 
     @asynccontextmanager
     async def read_for_intake(self) -> AsyncIterator[Connection]:
-        """The reading connection kept for what must not wait for long reads: events on their way in, keys, health."""
+        """The reading connection for what must not wait for long reads: incoming events, keys, health."""
         async with self._intake_lock:
             with _unavailable():
                 yield self._intake
@@ -258,9 +258,9 @@ def _compact(path: str) -> None:
 
 @contextmanager
 def _unavailable(path: Path | None = None) -> Iterator[None]:
-    """Turns what the database driver raises into `StoreUnavailable`; a mistake of ours stays what it is.
+    """Turns what the database driver raises into `StoreUnavailable`; a bug of ours stays what it is.
 
-    With the path it is explained, as a command does; a client of the API has nothing to do with files.
+    With the path it explains what to do, for commands; clients of the API have nothing to do with files.
     """
     try:
         yield

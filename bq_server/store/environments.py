@@ -15,7 +15,7 @@ _queries = load("environments")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What is particular to an environment."""
+    """The properties of an environment."""
 
     resets: int
     clock: OwnClock | None
@@ -32,7 +32,7 @@ async def every(connection: Connection) -> Mapping[Scope, Environment]:
 
 
 async def put_clock(connection: Connection, scope: Scope, clock: OwnClock | None) -> None:
-    """Keep the environment's own clock, or that it has none."""
+    """Store the environment's own clock, or that it has none."""
     await _queries.put_clock(
         connection,
         **scope._asdict(),
@@ -60,13 +60,13 @@ async def count_facts_until(connection: Connection, scope: Scope, seq: int) -> i
 
 
 async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) -> int:
-    """Remove facts with what they caused; returns how many, which is less than `limit` when none is left."""
+    """Remove facts with what they caused; returns how many: fewer than `limit` once none is left."""
     removed: int = await _queries.remove_oldest_facts(connection, **scope._asdict(), limit=limit)
     return removed
 
 
 async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
-    """Remove all that follows from facts, and with `game` since when its definitions count; one more reset."""
+    """Remove everything that follows from facts, and with `game` since when its definitions count; counts the reset."""
     for remove in (
         _queries.remove_duplicates,
         _queries.remove_event_names,

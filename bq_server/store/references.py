@@ -9,16 +9,16 @@ from bq_server.store.queries import load
 _queries = load("references", "sqlite3")
 
 MOST = 100_000
-"""Names of each kind that are remembered."""
+"""Most names of each kind that are remembered."""
 
 Ranking = tuple[str, str, str]
 """A board (`leaderboard/<code>` or `challenge/<code>`), a window and a period."""
 
 
 class References:
-    """Remembers what names stand for. To be used on the thread of the connection that writes, in a transaction.
+    """Remembers the integers of names. For use on the writing connection's thread, in a transaction.
 
-    A rollback takes back names that were new: call `forget`.
+    After a rollback, which undoes new names, call `forget`.
     """
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class References:
         self._rankings: dict[tuple[int, Ranking], int] = {}
 
     def forget(self) -> None:
-        """Look everything up anew."""
+        """Look everything up again."""
         for known in (self._scopes, self._types, self._rankings):
             known.clear()
 
     def scope(self, connection: Any, scope: Scope) -> int:
-        """The scope's integer; it gets one if it has none."""
+        """The scope's integer, assigned if it has none."""
         found = self._scopes.get(scope)
         if found is None:
             _queries.add_scope(connection, **scope._asdict())
@@ -40,7 +40,7 @@ class References:
         return found
 
     def fact_type(self, connection: Any, scope: int, fact_type: str, event_name: str) -> int:
-        """The integer of a fact type; it gets one if it has none."""
+        """The integer of a fact type, assigned if it has none."""
         found = self._types.get((scope, fact_type))
         if found is None:
             own = {"scope": scope, "fact_type": fact_type}
@@ -49,7 +49,7 @@ class References:
         return found
 
     def ranking(self, connection: Any, scope: int, name: Ranking) -> int:
-        """The integer of a ranking; it gets one if it has none."""
+        """The integer of a ranking, assigned if it has none."""
         found = self._rankings.get((scope, name))
         if found is None:
             own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}
