@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 _ORIGIN = re.compile(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
-"""As a browser writes it, or every one."""
+"""An origin as browsers write it, or every one."""
 
 _RATE_LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,5})")
 
@@ -146,7 +146,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _has_both_parts_of_tls(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("--tls-cert and --tls-key are given together")
+            raise ValueError("--tls-cert and --tls-key must be given together")
         return self
 
     @field_validator("cors_origins")
@@ -154,7 +154,9 @@ class Settings(BaseModel):
     def _are_origins(cls, value: str | None) -> str | None:
         for origin in origins_of(value):
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin: https:// or http://, a host in lower case, perhaps a port")
+                raise ValueError(
+                    f"{origin!r} is not an origin: https:// or http://, a host in lower case, perhaps a port"
+                )
         return value
 
     @field_validator("rate_limit_per_key", "rate_limit_per_address", "wrong_keys_per_address")
@@ -178,14 +180,14 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, flags: dict[str, Any], config: Path | None = None) -> "Settings":
-        """The settings of a process: what `flags` holds, then `BQ_*` variables, then the TOML file, then defaults.
+        """The settings of a process: `flags`, then `BQ_*` variables, then the TOML file, then defaults.
 
         Raises `pydantic.ValidationError` for a wrong value or an unknown TOML key, `FileNotFoundError` and
         `tomllib.TOMLDecodeError` for the file.
         """
         if config is not None and not config.is_file():
             raise FileNotFoundError(f"there is no configuration file {config}")
-        from pydantic_settings import (  # takes as long as all that a --help needs
+        from pydantic_settings import (  # takes as long as everything else that a --help needs
             BaseSettings,
             PydanticBaseSettingsSource,
             SettingsConfigDict,
@@ -212,7 +214,7 @@ class Settings(BaseModel):
 
 
 class RateLimit(NamedTuple):
-    """So many requests in so many seconds."""
+    """A number of requests in a number of seconds."""
 
     requests: int
     seconds: int
@@ -223,16 +225,16 @@ class RateLimit(NamedTuple):
 
 OFF = "off"
 NO_RATE_LIMIT = RateLimit(0, 1)
-"""Of a key that may send without a limit, also where others have one."""
+"""The limit of a key without one, even if others have one."""
 
 
 def rate_limit_of(text: str | None) -> RateLimit | None:
-    """What a setting says; None for none. Raises `ValueError`."""
+    """The limit in a setting; None for none. Raises `ValueError`."""
     if text is None or text == OFF:
         return None
     found = _RATE_LIMIT.fullmatch(text)
     if found is None:
-        raise ValueError("must be requests and seconds with a slash between them, such as 1000/60, or off")
+        raise ValueError("must be requests/seconds, such as 1000/60, or off")
     return RateLimit(int(found[1]), int(found[2]))
 
 

@@ -320,7 +320,7 @@ class Consumer:
         self.status.deferred_reason = reason
 
     async def _dead_letter_rejected(self) -> None:
-        """Make dead letters of what was rejected. A stream server without memory refuses; then it is kept for later."""
+        """Turn rejected messages into dead letters; those that a stream server without memory refuses wait."""
         rejected = [
             (entry, DeadLetter(entry.known_as, entry.payload, reason, self._clock()))
             for entry, reason in self._rejected.items()

@@ -125,7 +125,7 @@ def test_nesting_has_a_limit() -> None:
     for name in "abcde":
         source = f"properties.l.all({name}, {source})"
     assert nesting(read(source)) == MAX_NESTING + 1
-    assert errors(source) == ["CEL: at most 4 of all, exists, map, … may stand within one another; here are 5"]
+    assert errors(source) == ["CEL: all, exists, map, … may be nested at most 4 deep; here it is 5"]
     assert errors("properties.l.map(a, a).map(a, a).map(a, a).map(a, a).map(a, a).size() == 1") == []
 
 

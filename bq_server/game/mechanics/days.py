@@ -23,5 +23,5 @@ def add_day(days: Days, day: int) -> None:
 
 
 def days_until(days: Days, last: int) -> Days:
-    """Those of the days that are not after the last one."""
+    """Those days that are not after the last one."""
     return [[start, min(end, last)] for start, end in days if start <= last]
