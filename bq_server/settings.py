@@ -17,7 +17,7 @@ MiB = 1024 * KiB
 
 
 class Settings(BaseModel):
-    """Flag over environment over file over default. Raises `pydantic.ValidationError` for a value out of range."""
+    """Flags override the environment, then the file, then defaults. Raises `pydantic.ValidationError`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,7 +1,7 @@
-"""Verification: what is kept against what the facts lead to.
+"""Verification: what is stored compared with what the facts lead to.
 
 Progress must equal the fold of the facts exactly. Awards must include those of the fold; others were given before a
-late fact, or a change of the game, told another story, and are kept (promise 3).
+late fact or a game change changed the story, and are kept.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from bq_server.game.state.keys import Cell, Cells
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not what the facts lead to."""
+    """Something that differs from what the facts lead to."""
 
     key: str
     """The cell, or `ledger/<cause>`."""
@@ -33,10 +33,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class KeptAward:
-    """An award held that the fold of the facts, as they are known now, doesn't give."""
+    """An award that the fold of the facts known now doesn't give."""
 
     key: str
-    """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step it had awarded."""
+    """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step that it awarded."""
 
 
 @dataclass(slots=True)
@@ -48,9 +48,9 @@ class Verification:
 
 
 def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequence[LedgerEntry] = ()) -> Verification:
-    """Compare everything kept of one participant with the fold of all their facts.
+    """Compare everything stored about a participant with the fold of all their facts.
 
-    Definitions still being counted in the background are left out, and so are cells of definitions that are gone.
+    Definitions still being counted in the background are left out, and so are cells of removed definitions.
     """
     result = Verification()
     folded = fold(game, facts)
@@ -65,7 +65,7 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
 
 
 def owner(key: str) -> str:
-    """The key of the definition whose progress a cell holds; the key itself where there is none."""
+    """The key of the definition whose progress a cell contains; the key itself if there is none."""
     kind, _, rest = key.partition("/")
     match kind:
         case "criteria":
@@ -105,7 +105,7 @@ def _compare(
             _compare_given(result, key, stored, expected)
             stored, expected = _essence(rule, stored), _essence(rule, expected)
     elif isinstance(rule, StreakRule) and kind == "seen":
-        # An earlier release forgot these periods; without them a late record replays the facts.
+        # An earlier release dropped these periods; without them a late record replays the facts.
         if not Runs.load(all_cells[0].get(rule.key)).rows_known:
             return
     elif kind == "streak":
@@ -123,7 +123,7 @@ def _compare_given(result: Verification, key: str, stored: Cell | None, expected
 
 
 def _essence(rule: QuestRule, cell: Cell | None) -> Any:
-    """What a quest's cell says, whatever the order of arrival: not when parts were met, nor what came after."""
+    """What a quest's cell says regardless of the order of arrival: not when parts were met, nor what came after."""
     if cell is not None and cell.get("rev") != rule.revision:
         return cell
     state = rule.open(cell)
@@ -140,7 +140,7 @@ def _counts_members(rule: QuestRule, cells: Cells, part: int) -> bool:
 
 
 def _recorded(cell: Cell | None) -> Cell | None:
-    """A streak's periods; a cell without any says the same as none."""
+    """A streak's periods; a cell without any is equal to none."""
     return {name: value for name, value in cell.items() if name not in ("given", "w")} if cell and cell["k"] else None
 
 

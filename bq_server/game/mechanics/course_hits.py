@@ -14,7 +14,7 @@ ENROLMENT = -1
 
 
 def take(story: Sequence[Hit], course: Course) -> dict[tuple[str, int], Verdict]:
-    """Take hits into a course; what each part of each fact came to. The past must be there, see `fits`."""
+    """Fold hits into a course; returns what became of each part of each fact. The past must be there, see `fits`."""
     verdicts: dict[tuple[str, int], Verdict] = {}
     entries: list[tuple[Moment, Parts]] = []
     fact_ids: dict[Moment, str] = {}

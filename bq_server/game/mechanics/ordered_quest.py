@@ -80,7 +80,7 @@ class Course:
                 self.checkpoints.load(cell["c"])
 
     def dump(self) -> dict[str, Any]:
-        """As JSON. A completed course keeps no tail, and where no sum can fall, nothing else: nothing can change it."""
+        """As JSON. A completed course keeps no tail and, if no sum can fall, nothing else: nothing can change it."""
         progress = self.tip.dump()
         progress.pop("h", None)  # the base knows them
         cell: dict[str, Any] = {"e": list(self.enrolled) if self.enrolled is not None else None, "p": progress}

@@ -1,7 +1,7 @@
-"""Turns: where a part of a course was met for which others wait.
+"""Turns: where a part of a course was met that others wait for.
 
-Meeting it earlier lets in what came meanwhile. A turn keeps the facts that led to it, so that a fact which meets the
-part earlier, however late it arrives, shows which those are without reading stored facts.
+Meeting it earlier makes what came meanwhile count. A turn keeps the facts that led to it, so that a fact which meets
+the part earlier, however late it arrives, shows which those are without reading stored facts.
 """
 
 from dataclasses import dataclass

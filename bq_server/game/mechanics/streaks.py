@@ -1,8 +1,8 @@
-"""Streaks: calendar periods in a row, as a set of periods, so that facts may come in any order.
+"""Streaks: consecutive calendar periods, as a set of periods, so that facts may arrive in any order.
 
-A record in period q continues a streak whose last period is p when it came before the end of p + 1 plus the grace.
-Put the other way round, it reaches back to every period from `reach` on. A streak's runs are then what these reaches
-connect, and more facts only ever connect more.
+A record in period q continues a streak whose last period is p if it happened before the end of p + 1 plus the grace. In
+other words, it reaches back to every period from `reach` on. A streak's runs are then what these reaches connect, and
+more facts only ever connect more.
 """
 
 from bisect import bisect_left
@@ -46,12 +46,12 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
 KEPT_PERIODS = 128
-"""How far behind the newest period a fact may fall without any history."""
+"""How far behind the newest period a fact may be without any history."""
 
 
 @dataclass(slots=True)
 class Runs:
-    """The periods recorded: stretches without a gap as `[first, last, reach]`, and how older ones ended."""
+    """The recorded periods: stretches without a gap as `[first, last, reach]`, and how older ones ended."""
 
     stretches: list[list[int]] = field(default_factory=list)
     older: tuple[int, int] | None = None
@@ -59,9 +59,9 @@ class Runs:
     longest: int = 0
     newest: Moment | None = None
     rows: dict[int, list[int]] = field(default_factory=dict)
-    """Stretches no longer kept here but in cells of their own, by last period: `[first, reach]`. Only new ones."""
+    """Stretches no longer kept here but in their own cells, by last period: `[first, reach]`. Only new ones."""
     rows_known: bool = True
-    """Whether all that are no longer kept here are in cells. An earlier release forgot them."""
+    """Whether all those no longer kept here are in cells. An earlier release dropped them."""
 
     def add(self, period: int, reach: int) -> None:
         """Record a period."""
@@ -76,7 +76,7 @@ class Runs:
         self.longest = max(self.longest, *self.lengths())
 
     def recall(self, rows: Iterable[tuple[int, list[int]]]) -> None:
-        """Keep those again that were in cells."""
+        """Add back those that were in cells."""
         self.stretches[:0] = sorted([first, last, reach] for last, (first, reach) in rows)
         self.older = None
 
@@ -94,14 +94,14 @@ class Runs:
     def forgets(self, period: int, reach: int) -> bool:
         """Whether a record may touch periods that are no longer kept, or soon won't be.
 
-        The period may be that of any zone: the margin of one is wider than any two differ.
+        The period may be of any zone: the margin of one period exceeds the difference of any two zones.
         """
         if self.stretches and period - 1 <= self.stretches[-1][1] - KEPT_PERIODS:
             return True
         return self.older is not None and min(period - 1, reach) <= self.older[0] + 1
 
     def lengths(self) -> list[int]:
-        """The length, in periods recorded, of the run that each stretch belongs to, up to and with that stretch."""
+        """The length, in recorded periods, of the run that each stretch belongs to, up to and including it."""
         count, linked = self.older[1] if self.older else 0, self._links()
         lengths = []
         for (first, last, _), link in zip(self.stretches, linked, strict=True):
@@ -115,7 +115,7 @@ class Runs:
         return self.lengths()[-1] if self.stretches else 0
 
     def until(self, period: int) -> tuple[int | None, int]:
-        """The last period recorded up to this one, none where there is none, and the length of the run up to it."""
+        """The last recorded period up to this one, or None, and the length of the run up to it."""
         found: tuple[int | None, int] = (None, 0)
         if self.older is not None and self.older[0] <= period:
             found = self.older
@@ -125,7 +125,7 @@ class Runs:
         return found
 
     def _links(self) -> list[bool]:
-        """Whether each stretch is of one run with the one before it."""
+        """Whether each stretch belongs to the same run as the one before it."""
         links, reach = [], None
         for index in range(len(self.stretches) - 1, -1, -1):
             own = self.stretches[index][2]
@@ -180,9 +180,9 @@ class StreakRule(Rule):
     condition: Condition
     period: Period
     grace: int
-    """On the wall clock of the zone, in microseconds."""
+    """In wall clock time of the zone, in microseconds."""
     zone: tzinfo | None
-    """None for the participant's own."""
+    """None for the participant's own zone."""
     milestones: tuple[tuple[int, Rewards], ...]
     rewards: Rewards
 
@@ -211,7 +211,7 @@ class StreakRule(Rule):
         return Replay(facts, self.bounds.starts_at, (keys.members(self.key),), ledger=bool(self.milestones))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """The periods no longer kept, when a record may touch them; all records when a zone changed before some."""
+        """The periods no longer kept, if a record may touch them; all records, if a zone changed before some."""
         runs = Runs.load(cells.get(keys.streak(self.code)))
         if self._recalls(hits, runs):
             return Replay(frozenset(), None, (keys.members(self.key),))
@@ -270,7 +270,7 @@ class StreakRule(Rule):
         if records or replayed is not None:
             cell = {"rev": self.revision, **runs.dump()}
             if given or before:
-                cell["given"] = given | before  # the time first given stays
+                cell["given"] = given | before  # the time of the first award stays
             if cell != old:
                 outcome.cells[key] = cell
         rows = {keys.member(self.key, "past", last): row for last, row in runs.rows.items()}
@@ -288,7 +288,7 @@ class StreakRule(Rule):
         return any(runs.forgets(*self.place(fact.occurred_at, UTC)) for fact in records)
 
     def _recalls(self, hits: Sequence[Hit], runs: Runs) -> bool:
-        """Whether all that the hits touch is kept, though not all of it in the cell."""
+        """Whether everything that the hits touch is kept, though not all of it in the cell."""
         if runs.newest is None or not runs.rows_known:
             return False
         return not self._moves(hits, runs.newest) and self._forgot(hits, runs)
@@ -297,17 +297,17 @@ class StreakRule(Rule):
         return cell is not None and cell["rev"] == self.revision
 
     def steps(self) -> list[Step]:
-        """Everything there is to reach."""
+        """Everything that can be reached."""
         return [(str(at), causes.of_streak(self.code, at), rewards) for at, rewards in self.milestones]
 
     def place(self, at: int, zone: tzinfo) -> tuple[int, int]:
-        """The period of a moment, and the oldest last period of a streak that a record at that moment continues."""
+        """The period of a moment, and the oldest last period of a streak that a record at that moment can continue."""
         period = period_of(at, self.period, zone)
         reach = (period_before(at, self.grace, self.period, zone) if self.grace else period) - 1
         return period, reach - is_skipped(reach, self.period, zone)
 
     def lost_at(self, last: int, zone: tzinfo) -> int:
-        """When a streak whose last period is this one can no longer be continued, in microseconds."""
+        """When a streak with this last period can no longer be continued, in microseconds."""
         following = last + 1 + is_skipped(last + 1, self.period, zone)
         return moment_after(self.starts(following + 1, zone), self.grace, zone)
 

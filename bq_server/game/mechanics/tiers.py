@@ -1,4 +1,4 @@
-"""Tiers: ranks by lifetime points. Lifetime points never fall, and so nobody falls from a tier."""
+"""Tiers: ranks by lifetime points, which never fall, so that nobody loses a tier."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from bq_server.game.mechanics.rule import LedgerEntry
 
 
 def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fact) -> TierChanged | None:
-    """Append the tiers newly reached, as `[code, level, at]`; returns the change to the highest of them, if it is one.
+    """Append the newly reached tiers, as `[code, level, at]`; returns the change to the highest of them, if any.
 
     `tiers` are in order of level.
     """
@@ -36,7 +36,7 @@ def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fa
 
 
 def catch_up(tiers: Sequence[Tier], history: Sequence[list[Any]], ledger: Iterable[LedgerEntry]) -> list[list[Any]]:
-    """The tiers reached, those of a changed game among them: each at the entry whose points led to it.
+    """The tiers reached, including those of a changed game, each at the entry whose points led to it.
 
     `ledger` is in the order written.
     """
