@@ -40,7 +40,7 @@ class Course:
     """How long it runs from enrolment, in microseconds; None without such an end."""
     enrolled: Moment | None = None
     opens: int | None = None
-    """Before that, in microseconds since the epoch, nothing counts: who enters earlier has the whole time from then."""
+    """Before this, in microseconds since the epoch, nothing counts; earlier enrolments have the full time from then."""
     tip: Progress = field(init=False)
     base: Progress = field(init=False)
     """The state before the tail."""
