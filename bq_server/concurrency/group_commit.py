@@ -1,4 +1,4 @@
-"""Group commit: whatever was requested while the last group was under way goes together as the next one."""
+"""Group commit: whatever was requested while a group was under way goes together as the next one."""
 
 import asyncio
 import math
@@ -30,6 +30,10 @@ class GroupCommit(Generic[T, R]):
     weight, for example how many events it contains; a group is closed at `group_weight`, and `submit` raises
     `GroupFull` while `waiting_weight` is already waiting, or so many groups that, given the duration of the last ones,
     an item would wait longer than `waiting_seconds`. What fits into the very next group is always accepted.
+
+    Up to `at_once` groups are under way; a further one starts once as much waits as is under way already, so that none
+    is small under load. The order of their commits is left to `commit`, such as a connection that takes one command
+    after the other.
     """
 
     def __init__(
@@ -39,18 +43,22 @@ class GroupCommit(Generic[T, R]):
         group_weight: int,
         waiting_weight: int,
         waiting_seconds: float = math.inf,
+        at_once: int = 1,
         weigh: Callable[[T], int] = lambda _: 1,
     ) -> None:
         self._commit = commit
         self._group_weight = group_weight
         self._waiting_weight = waiting_weight
         self._waiting_seconds = waiting_seconds
+        self._at_once = at_once
         self._weigh = weigh
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._weight = 0
         self._group_seconds = 0.0
-        self._group_began = 0.0
-        self._worker: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+        """Takes a group in the next turn of the loop."""
+        self._under_way: dict[asyncio.Task[None], tuple[int, float]] = {}
+        """The groups under way, in order: the weight of each, and when it started."""
         self._closed = False
 
     async def submit(self, item: T) -> R:
@@ -70,8 +78,7 @@ class GroupCommit(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, weight, future))
         self._weight += weight
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="group-commit")
+        self._begin()
         return future
 
     def _is_late(self, weight: int) -> bool:
@@ -79,38 +86,49 @@ class GroupCommit(Generic[T, R]):
         groups = math.ceil(weight / self._group_weight)
         if groups <= 1:
             return False
-        seconds = max(self._group_seconds, time.monotonic() - self._group_began)
+        oldest = next((began for _, began in self._under_way.values()), math.inf)
+        seconds = max(self._group_seconds, time.monotonic() - oldest)
         return (groups + 1) * seconds > self._waiting_seconds
 
     async def close(self) -> None:
         """Accept no more items and wait until those already accepted are committed."""
         self._closed = True
-        if self._worker is not None:
-            await self._worker
+        while tasks := {*self._under_way, *filter(None, [self._next])}:
+            await asyncio.wait(tasks)
+
+    def _begin(self) -> None:
+        """Take a group in the next turn, with whatever else arrives in this one, unless it should wait."""
+        if not self._waiting or self._next is not None or len(self._under_way) == self._at_once:
+            return
+        if self._weight >= min(sum(weight for weight, _ in self._under_way.values()), self._group_weight):
+            self._next = asyncio.create_task(self._work(), name="group-commit")
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = self._next_group()
-            self._group_began = time.monotonic()
-            try:
-                results = await self._commit([item for item, _ in group])
-                if len(results) != len(group):
-                    raise RuntimeError(f"{len(group)} items were committed, and {len(results)} results returned")
-            except Exception as error:  # noqa: BLE001 - handed to whoever waits
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                took = time.monotonic() - self._group_began
-                self._group_seconds += (took - self._group_seconds) * NEWEST_SHARE
-                for (_, future), result in zip(group, results, strict=True):
-                    if future.done():
-                        continue
-                    if isinstance(result, Exception):
-                        future.set_exception(result)
-                    else:
-                        future.set_result(result)
-        self._worker = None
+        task, self._next = self._next, None
+        assert task is not None  # noqa: S101 - it is this one
+        waiting, began = self._weight, time.monotonic()
+        group = self._next_group()
+        self._under_way[task] = (waiting - self._weight, began)
+        self._begin()
+        try:
+            results = await self._commit([item for item, _ in group])
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(group)} items were committed, but {len(results)} results returned")
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            self._group_seconds += (time.monotonic() - began - self._group_seconds) * NEWEST_SHARE
+            for (_, future), result in zip(group, results, strict=True):
+                if future.done():
+                    continue
+                if isinstance(result, Exception):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+        del self._under_way[task]
+        self._begin()
 
     def _next_group(self) -> list[tuple[T, asyncio.Future[R]]]:
         group: list[tuple[T, asyncio.Future[R]]] = []

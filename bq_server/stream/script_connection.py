@@ -49,18 +49,25 @@ class Pipe(asyncio.Protocol):
 
     async def _call(self, command: tuple[bytes | str | int, ...]) -> Any:
         transport = self._transport or await self._open()
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
         self._waiting.append(answer)
         transport.write(hiredis.pack_command(cast("Any", command)))
-        done, _ = await asyncio.wait([answer], timeout=APPEND_TIMEOUT)
-        for _ in range(2 if not done else 0):
-            # The answer may have arrived while this process was busy: let the transport read once.
-            await asyncio.sleep(0)
-        if not answer.done():
-            answer.cancel()
+        limit = loop.call_later(APPEND_TIMEOUT, self._expire, answer, transport)
+        try:
+            return await answer
+        finally:
+            limit.cancel()
+
+    def _expire(self, answer: asyncio.Future[Any], transport: asyncio.Transport, turns: int = 2) -> None:
+        """Give up on an answer, but not at once: it may have arrived while this process was busy."""
+        if answer.done():
+            return
+        if turns:  # in each of which the transport may read
+            asyncio.get_running_loop().call_soon(self._expire, answer, transport, turns - 1)
+        else:
+            answer.set_exception(TimedOut(f"no answer within {APPEND_TIMEOUT:g} s"))
             transport.abort()  # its answer must not be taken for a later command's
-            raise TimedOut(f"no answer within {APPEND_TIMEOUT:g} s")
-        return answer.result()
 
     async def _open(self) -> asyncio.Transport:
         async with self._opening:

@@ -17,6 +17,9 @@ from bq_server.stream.scripts import load
 GROUP_MESSAGES = 500
 """Messages per round trip: a few milliseconds of the stream server's time."""
 
+ROUND_TRIPS = 2
+"""Groups under way at once: the stream server has work while it waits for the disk, and this process meanwhile too."""
+
 WAITING_MESSAGES = 20_000
 """Messages that may wait for a round trip before more are refused."""
 
@@ -91,6 +94,7 @@ class Writer:
             group_weight=GROUP_MESSAGES,
             waiting_weight=WAITING_MESSAGES,
             waiting_seconds=WAITING_SECONDS,
+            at_once=ROUND_TRIPS,
             weigh=len,
         )
 

@@ -46,6 +46,28 @@ async def test_what_comes_while_a_group_is_under_way_goes_as_the_next_in_order()
     assert commits.groups == [[0], [1, 2, 3], [4, 5]]
 
 
+async def test_a_second_group_goes_beside_the_first_when_as_much_waits() -> None:
+    commits = Commits()
+    group = GroupCommit(commits, group_weight=3, waiting_weight=100, at_once=2)
+    tasks = [asyncio.create_task(group.submit(number)) for number in (0, 1)]
+    await turns()
+    tasks.append(asyncio.create_task(group.submit(2)))
+    await turns()
+    assert commits.groups == [[0, 1]]
+    tasks += [asyncio.create_task(group.submit(number)) for number in (3, 4, 5)]
+    await turns()
+    assert commits.groups == [[0, 1], [2, 3, 4]]
+    tasks += [asyncio.create_task(group.submit(number)) for number in (6, 7, 8)]
+    await turns()
+    assert len(commits.groups) == 2
+    closing = asyncio.create_task(group.close())
+    for _ in range(4):
+        commits.gate.release()
+    assert await asyncio.gather(*tasks) == [number * 10 for number in range(9)]
+    await closing
+    assert commits.groups == [[0, 1], [2, 3, 4], [5, 6, 7], [8]]
+
+
 async def test_a_failure_reaches_those_of_its_group_and_no_others() -> None:
     commits = Commits()
     commits.fail_on = 1

@@ -52,18 +52,34 @@ async def outcome(future: asyncio.Future[Sequence[AppendResult]]) -> Sequence[Ap
 async def test_what_comes_during_a_round_trip_shares_the_next_and_each_gets_its_own() -> None:
     pipe = ScriptedPipe()
     writer = writer_on(pipe)
-    first = writer.append(messages(b"a"))
+    first = writer.append(messages(b"a") * 4)
     await turns()
     second, third = writer.append(messages(b"b", b"c")), writer.append(messages(b"d"))
     await turns()
-    assert [call.args[2:] for call in pipe.calls] == [[1, b"a"]]
-    pipe.answer([b"1-0", 1])
-    pipe.answer([b"2-0", b"2-1", b"2-2", 4])
-    assert await first == [Appended("1-0", repeated=False)]
+    assert [call.args[2:] for call in pipe.calls] == [[4, b"a", b"a", b"a", b"a"]]
+    pipe.answer([b"1-0", b"1-1", b"1-2", b"1-3", 4])
+    pipe.answer([b"2-0", b"2-1", b"2-2", 7])
+    assert await first == [Appended(f"1-{number}", repeated=False) for number in range(4)]
     assert await second == [Appended("2-0", repeated=False), Appended("2-1", repeated=False)]
     assert await third == [Appended("2-2", repeated=False)]
     assert pipe.calls[1].keys == [KEYS.events, KEYS.dead, KEYS.counts]
     assert pipe.calls[1].args == [1000, 2 * 3_600_000, 3, b"b", b"c", b"d"]
+
+
+async def test_as_much_as_is_under_way_goes_beside_it() -> None:
+    pipe = ScriptedPipe()
+    writer = writer_on(pipe)
+    appended = [writer.append(messages(b"a", b"b"))]
+    await turns()
+    for payload in (b"c", b"d", b"e"):
+        appended.append(writer.append(messages(payload)))
+        await turns()
+    assert [call.args[3:] for call in pipe.calls] == [[b"a", b"b"], [b"c", b"d"]], "two round trips, and no third"
+    for answers in ([b"1-0", b"1-1", 2], [b"2-0", b"2-1", 4], [b"3-0", 5]):
+        pipe.answer(list(answers))
+    assert [one.message_id for each in appended for one in await each if isinstance(one, Appended)] == [
+        "1-0", "1-1", "2-0", "2-1", "3-0",
+    ]  # fmt: skip
 
 
 async def test_a_claim_goes_with_the_number_of_its_message() -> None:
@@ -114,7 +130,7 @@ async def test_a_group_that_does_not_fit_is_refused_whole_and_the_next_is_tried(
 async def test_a_round_trip_that_fails_fails_those_in_it_and_no_others() -> None:
     pipe = ScriptedPipe()
     writer = writer_on(pipe)
-    lost = writer.append(messages(b"a"))
+    lost = writer.append(messages(b"a", b"a"))
     await turns()
     later = writer.append(messages(b"b"))
     pipe.answer(StreamUnavailable("no answer within 0.25 s"))
