@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Take = Callable[[str, bytes], int]
-"""Gets the id and the body of a delivery; answers the status to answer. Never called twice at once."""
+"""Gets the id and the body of a delivery; returns the status to answer. Never called concurrently."""
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def receiving(take: Take) -> Iterator[str]:
         def do_POST(self) -> None:
             length = int(self.headers["content-length"])
             body = self.rfile.read(length)
-            if len(body) < length:  # the sender was killed in the middle of it
+            if len(body) < length:  # the sender was killed while sending
                 self.close_connection = True
                 return
             with lock:
@@ -31,13 +31,13 @@ def receiving(take: Take) -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A server that is killed leaves its connections."""
+            """Ignore errors: a killed server leaves its connections."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -107,7 +107,8 @@ def test_past_the_cap_the_answer_says_so_and_readyz_too(data_dir: Path, lane: st
             assert b"\r\nretry-after: 1\r\n" in answer
             assert b"\r\nconnection: close\r\n" in answer
             assert b'"code":"overloaded"' in answer
-        assert f"the limit of {most} open connections is reached" in check(kept.get("/readyz"), Code.NOT_READY)["detail"]
+        detail = check(kept.get("/readyz"), Code.NOT_READY)["detail"]
+        assert f"the limit of {most} open connections is reached" in detail
         assert server.log.count("connections.full") == 1
         for wire in wires[:40]:
             wire.close()

@@ -86,7 +86,7 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
         ),
         (
             "badges:\n- {code: a/b, name: A}",
-            "2:10: error: badges[0].code: must not contain a slash or a control character, or start or end with a space",
+            "2:10: error: badges[0].code: must not contain slashes or control characters, or start or end with a space",
         ),
         (
             "points: []\npoints: []",

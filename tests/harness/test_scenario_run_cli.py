@@ -142,7 +142,7 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
     for arguments, sentence in (
         ([str(tmp_path / "empty")], "there is no scenario in "),
         ([str(tmp_path / "nothere")], "can't be read: No such file"),
-        ([str(stories / "game.yaml")], "this is no scenario: it has no steps"),
+        ([str(stories / "game.yaml")], "this isn't a scenario: it has no steps"),
         ([str(stories), "-k", "stories"], "none of 2 scenarios is selected by -k 'stories'"),
         ([one, "-k", "nothing"], "none of 1 scenarios is selected by -k 'nothing'"),
         ([one, "-k", "one and"], "-k 'one and': ends too early"),

@@ -25,7 +25,7 @@ MAX_INLINE_MEMBERS = 1000
 
 def _without_slash(code: str) -> str:
     if code != code.strip() or "/" in code or not code.isprintable():
-        raise ValueError("must not contain a slash or a control character, or start or end with a space")
+        raise ValueError("must not contain slashes or control characters, or start or end with a space")
     return code
 
 
