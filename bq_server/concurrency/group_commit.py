@@ -55,10 +55,11 @@ class GroupCommit(Generic[T, R]):
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._weight = 0
         self._group_seconds = 0.0
+        """How long a group takes that has no other beside it."""
         self._next: asyncio.Task[None] | None = None
         """Takes a group in the next turn of the loop."""
         self._under_way: dict[asyncio.Task[None], tuple[int, float]] = {}
-        """The groups under way, in order: the weight of each, and when it started."""
+        """The groups under way, in order: the weight of each, and when it started, in seconds."""
         self._closed = False
 
     async def submit(self, item: T) -> R:
@@ -88,7 +89,7 @@ class GroupCommit(Generic[T, R]):
             return False
         oldest = next((began for _, began in self._under_way.values()), math.inf)
         seconds = max(self._group_seconds, time.monotonic() - oldest)
-        return (groups + 1) * seconds > self._waiting_seconds
+        return (groups + len(self._under_way)) * seconds > self._waiting_seconds
 
     async def close(self) -> None:
         """Accept no more items and wait until those already accepted are committed."""
@@ -109,6 +110,7 @@ class GroupCommit(Generic[T, R]):
         waiting, began = self._weight, time.monotonic()
         group = self._next_group()
         self._under_way[task] = (waiting - self._weight, began)
+        beside = len(self._under_way)
         self._begin()
         try:
             results = await self._commit([item for item, _ in group])
@@ -119,7 +121,8 @@ class GroupCommit(Generic[T, R]):
                 if not future.done():
                     future.set_exception(error)
         else:
-            self._group_seconds += (time.monotonic() - began - self._group_seconds) * NEWEST_SHARE
+            took = (time.monotonic() - began) / beside  # it waited for those before it
+            self._group_seconds += (took - self._group_seconds) * NEWEST_SHARE
             for (_, future), result in zip(group, results, strict=True):
                 if future.done():
                     continue

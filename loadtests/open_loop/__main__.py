@@ -53,12 +53,18 @@ class OpenLoopTarget:
 
 
 def fill(target: OpenLoopTarget, random: Random, participants: int, events: int) -> None:
-    """Queue events in batches, as fast as they are taken. Raises `RuntimeError` when one is refused."""
+    """Queue events in batches, as fast as they are taken; those that were too many at once are sent again.
+
+    Raises `RuntimeError` when one is refused for another reason, or none is taken.
+    """
     batches = -(-events // FILL_BATCH)
     made = batch_requests(target.url, target.key, random, participants, FILL_BATCH)
-    recording = generate(target.url, made, at_once(batches), 0.0, connections=FILL_CONNECTIONS, grace=FILL_SECONDS)
-    if recording.outcomes != {"ok": batches}:
-        raise RuntimeError(f"the queue could not be filled: {dict(recording.outcomes)}")
+    while batches:
+        recording = generate(target.url, made, at_once(batches), 0.0, connections=FILL_CONNECTIONS, grace=FILL_SECONDS)
+        taken, busy = recording.outcomes["ok"], recording.outcomes["503 overloaded"]
+        if not taken or taken + busy < batches:
+            raise RuntimeError(f"the queue could not be filled: {dict(recording.outcomes)}")
+        batches -= taken
 
 
 def measure(target: OpenLoopTarget, options: argparse.Namespace) -> Recording:
