@@ -115,7 +115,7 @@ class GroupCommit(Generic[T, R]):
         try:
             results = await self._commit([item for item, _ in group])
             if len(results) != len(group):
-                raise RuntimeError(f"{len(group)} items were committed, but {len(results)} results returned")
+                raise RuntimeError(f"{len(group)} items were committed, and {len(results)} results returned")
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             for _, future in group:
                 if not future.done():

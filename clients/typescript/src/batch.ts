@@ -26,10 +26,10 @@ const PAUSE = 5_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
-  * Events are sent together, once there are `size` of them, or the first has waited long enough.
+ * Events are sent together, once there are `size` of them, or the first has waited long enough.
  *
-  * While the server can't be reached they are kept and retried, and `add` waits when there are `capacity` of them.
-  * If they can't be sent for another reason, such as a revoked key, the next call rejects with `Unsent`, which holds them.
+ * While the server can't be reached they are kept and retried, and `add` waits when there are `capacity` of them.
+ * If they can't be sent for another reason, such as a revoked key, the next call rejects with `Unsent`, which holds them.
  * A program that ends because nothing is left to do sends what is left first; before `process.exit`, or at the end of
  * a request at the edge (`waitUntil`), call `close`.
  */
