@@ -1,17 +1,20 @@
 """A receiver of webhooks on this machine."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Take = Callable[[str, bytes], int]
-"""Gets the id and the body of a delivery; returns the status to answer. Never called concurrently."""
+Take = Callable[[Mapping[str, str], bytes], tuple[int, Mapping[str, str]]]
+"""Gets the headers of a request, with names in lower case, and its body; returns the status and headers to answer.
+
+Never called concurrently.
+"""
 
 
 @contextmanager
-def receiving(take: Take) -> Iterator[str]:
-    """Receive on a free port of 127.0.0.1; the address."""
+def receiving(take: Take, prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None) -> Iterator[str]:
+    """Receive on a free port of 127.0.0.1; the URL. `prepare` gets the server before it serves."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -25,8 +28,10 @@ def receiving(take: Take) -> Iterator[str]:
                 self.close_connection = True
                 return
             with lock:
-                status = take(self.headers["webhook-id"], body)
+                status, headers = take({name.lower(): value for name, value in self.headers.items()}, body)
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -40,6 +45,7 @@ def receiving(take: Take) -> Iterator[str]:
             """Ignore errors: a killed server leaves its connections."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
+        prepare(server)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

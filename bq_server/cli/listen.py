@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 
-FORWARDED = (
-    "fact.created",
-    "points.changed",
-    "badge.awarded",
-    "challenge.progressed",
-    "challenge.completed",
-    "milestone.reached",
-    "streak.extended",
-    "streak.milestone",
-    "tier.changed",
-)
-"""The webhook events that facts and their effects become."""
-
 
 def listen(
     forward_to: Annotated[
@@ -56,9 +43,10 @@ def listen(
     from bq_server.cli.feed import FeedClient
     from bq_server.delivery.signing import new_secret
 
-    wanted = frozenset(event or FORWARDED)
-    if unknown := wanted - {*FORWARDED}:
-        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(FORWARDED)}", code=2)
+    forwarded = forwarded_types()
+    wanted = frozenset(event or forwarded)
+    if unknown := wanted - {*forwarded}:
+        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(forwarded)}", code=2)
     signing = secret or new_secret(secrets.token_bytes)
     _require_usable(signing)
     typer.echo(f"secret {signing}")
@@ -72,6 +60,15 @@ def listen(
                 typer.echo(f"{head}  {typer.style(f'-> {outcome}', fg=color)}", color=colored())
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def forwarded_types() -> list[str]:
+    """The webhook events that facts and their effects become."""
+    from typing import get_args
+
+    from bq_server.processing.announcements import EffectEventType
+
+    return ["fact.created", *get_args(EffectEventType)]
 
 
 def _require_usable(secret: str) -> None:

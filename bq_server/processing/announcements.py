@@ -23,25 +23,24 @@ from bq_server.store.outbox import Announcement, ListeningEndpoint
 from bq_server.store.references import References
 from bq_server.store.watched_streaks import WatchedStreak
 
-EventType = Literal[
+EffectEventType = Literal[
     "points.changed",
     "badge.awarded",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",
     "streak.extended",
-    "streak.broken",
     "streak.milestone",
     "tier.changed",
-    "leaderboard.rank_changed",
-    "fact.created",
-    "message.dead",
 ]
+"""The events that effects of facts are."""
+
+EventType = Literal[EffectEventType, "streak.broken", "leaderboard.rank_changed", "fact.created", "message.dead"]
 EVENT_TYPES: frozenset[EventType] = frozenset(get_args(EventType))
 STREAK_BROKEN: EventType = "streak.broken"
 MESSAGE_DEAD: EventType = "message.dead"
 
-_TYPES: dict[int, EventType] = {
+_TYPES: dict[int, EffectEventType] = {
     POINTS: "points.changed",
     BADGE: "badge.awarded",
     STREAK: "streak.extended",
@@ -89,7 +88,7 @@ class Announcer:
         return watched or any(told.values())
 
 
-def event_type_of(effect: PackedEffect) -> EventType | None:
+def event_type_of(effect: PackedEffect) -> EffectEventType | None:
     """The event that an effect is; None for one that isn't announced."""
     kind = effect[0] if effect[0] >= 0 else ~effect[0]
     if kind == CHALLENGE:

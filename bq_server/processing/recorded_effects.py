@@ -5,7 +5,7 @@ from typing import Any
 
 from bq_server.exact_json import loads_own
 from bq_server.game.effects import EFFECTS, PackedEffect, unpacked
-from bq_server.processing.announcements import EventType
+from bq_server.processing.announcements import EffectEventType
 from bq_server.store import facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
@@ -38,7 +38,7 @@ def _dumped(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, 
     return found
 
 
-_TYPES: dict[str, EventType] = {
+_TYPES: dict[str, EffectEventType] = {
     "points": "points.changed",
     "badge": "badge.awarded",
     "streak": "streak.extended",
@@ -46,7 +46,7 @@ _TYPES: dict[str, EventType] = {
 }
 
 
-def type_of_shown(effect: Mapping[str, Any]) -> EventType | None:
+def type_of_shown(effect: Mapping[str, Any]) -> EffectEventType | None:
     """The event that an effect is, as in `event_type_of`, from the form in which it is returned."""
     match effect["type"]:
         case "challenge":

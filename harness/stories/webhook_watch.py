@@ -1,7 +1,7 @@
 """Webhooks that a story expects: an endpoint for the duration of a play, and what it was sent."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,10 +21,10 @@ class Heard:
     def __init__(self) -> None:
         self._bodies: dict[str, Json] = {}
 
-    def take(self, delivery_id: str, body: bytes) -> int:
+    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
         """Keep it."""
-        self._bodies.setdefault(delivery_id, flat(json.loads(body)))
-        return 204
+        self._bodies.setdefault(headers["webhook-id"], flat(json.loads(body)))
+        return 204, {}
 
     def bodies(self) -> list[Json]:
         """In order."""

@@ -6,25 +6,15 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from bq_server.api.schemas.facts import FactWithEffects
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.processing.announcements import EffectEventType
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
 """The id of an event of the feed, or of the beginning."""
 
 FeedType = Literal["fact.created", "message.dead", "game.changed", "environment.reset", "feed.ended"]
 
-ChosenType = Literal[
-    "fact.created",
-    "points.changed",
-    "badge.awarded",
-    "challenge.progressed",
-    "challenge.completed",
-    "milestone.reached",
-    "streak.extended",
-    "streak.milestone",
-    "tier.changed",
-    "message.dead",
-    "game.changed",
-]
+ChosenType = Literal["fact.created", EffectEventType, "message.dead", "game.changed"]
+"""What a reader may select."""
 
 
 class DeadMessage(BaseModel):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bq_server.api.schemas.feed import ChosenType, FeedType
-from bq_server.cli.listen import FORWARDED
+from bq_server.cli.listen import forwarded_types
 from bq_server.cli.words import in_brief
 from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
@@ -75,7 +75,7 @@ def test_an_effect_is_the_same_event_however_it_is_read() -> None:
     common = {"participant_id": "p", "fact_id": "fact_x", "occurred_at": 0}
     effects = EFFECTS.validate_python([{**each, **common} for each in EVERY_EFFECT])
     assert [type_of_shown(each) for each in EVERY_EFFECT] == [event_type_of(packed(each, 0)) for each in effects]
-    assert {type_of_shown(each) for each in EVERY_EFFECT} - {None} == {*FORWARDED} - {"fact.created"}
+    assert {type_of_shown(each) for each in EVERY_EFFECT} - {None} == {*forwarded_types()} - {"fact.created"}
 
 
 def test_a_line_says_what_was_given_first_and_a_leaderboard_once() -> None:
@@ -85,6 +85,6 @@ def test_a_line_says_what_was_given_first_and_a_leaderboard_once() -> None:
 
 
 def test_what_can_be_chosen_and_forwarded_is_what_webhooks_tell() -> None:
-    assert {*FORWARDED} <= EVENT_TYPES
-    assert {*get_args(ChosenType)} == {*FORWARDED, "message.dead", "game.changed"}
+    assert {*forwarded_types()} <= EVENT_TYPES
+    assert {*get_args(ChosenType)} == {*forwarded_types(), "message.dead", "game.changed"}
     assert {*get_args(FeedType)} - {*get_args(ChosenType)} == {"environment.reset", "feed.ended"}
