@@ -9,7 +9,7 @@ QUICK_TESTS := tests/unit tests/game tests/lane tests/integration
 NPM_TESTED := clients/typescript tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test test-all test-server test-harness test-browser console lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-all test-server test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp  ## the console i
 
 console: $(CONSOLE)/node_modules/.stamp  ## builds the console from clients/console; commit it with its source
 	cd $(CONSOLE) && npm run --silent build
+
+mutants: $(VENV)/dev.stamp  ## which mistakes of one operator in the game the shipped stories don't see; ARGS="--sample 20"
+	@$(BIN)/python -m tools.mutation $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy and the rules of imports
 	$(BIN)/ruff check .
