@@ -6,7 +6,7 @@ FASTIFY := loadtests/peers/fastify
 SITE_TOOLS := build/site-tools
 CONSOLE := clients/console
 QUICK_TESTS := tests/unit tests/game tests/lane tests/integration
-NPM_TESTED := clients/typescript tests/contract/generated_typescript
+NPM_TESTED := clients/typescript tests/clients/runtimes tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: help serve test test-all test-server test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
