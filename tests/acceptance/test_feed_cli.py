@@ -126,7 +126,7 @@ def test_what_can_not_be_sent_is_explained(bq: Project, server: ServerProcess, t
     for arguments, code, words in (
         (("amount",), 2, "'amount' is not a property: write KEY=VALUE"),
         (("a=1", "a=2"), 2, "the property a is given twice"),
-        (("--json", str(file)), 2, "must hold a JSON object"),
+        (("--json", str(file)), 2, "must contain a JSON object"),
         (("--json", str(tmp_path / "none.json")), 2, "can't be read"),
         (("--timestamp", "yesterday"), 1, "timestamp: "),
     ):
@@ -212,13 +212,13 @@ def test_a_tail_goes_on_where_it_was_when_the_server_was_killed(data_dir: Path) 
                 server.request("POST", "/sandbox/drain", json={})
                 if turn < 2:  # perhaps before they are told: then afterwards
                     server.kill()
-                    tail.until_said("connecting again", turn + 1)
+                    tail.until_said("reconnecting", turn + 1)
                     server.start()
                     tail.until_said(f"{server.url} again", turn + 1)
             numbers = [json.loads(tail.next())["data"]["properties"]["n"] for _ in range(6)]
             assert numbers == [*range(6)]
             assert server.stop() == 0
-            tail.until_said("The server stops")
+            tail.until_said("The server is stopping")
             assert tail.interrupt() == 0
     finally:
         if server.process.poll() is None:

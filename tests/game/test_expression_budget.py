@@ -132,8 +132,8 @@ def test_nesting_has_a_limit() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("['x']" + ".map(a, a + a)" * 40 + ".size() == 1", "whatever the event holds"),
-        (r"properties.s.matches('\\w{200}')", "whatever the event holds"),
+        ("['x']" + ".map(a, a + a)" * 40 + ".size() == 1", "whatever the event contains"),
+        (r"properties.s.matches('\\w{200}')", "whatever the event contains"),
         ("properties.s.matches(properties.s + 'x')", "the pattern of matches"),
     ],
 )

@@ -118,7 +118,7 @@ def test_the_ends_of_the_calendar_have_a_value(edge: datetime, offset: str) -> N
         ('startsWith(properties.s, "a")', "startsWith takes"),
         ('"1".int() > 1', "int takes"),
         ("size() > 1", "size takes"),
-        ("Foo{a: 1} == 1", "no messages"),
+        ("Foo{a: 1} == 1", "no message types"),
     ],
 )
 def test_what_can_never_work_is_a_mistake(source: str, said: str) -> None:

@@ -151,8 +151,8 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
         ([one, "--url", "localhost"], "must start with http:// or https://"),
         ([one, "--url", "http://127.0.0.1:9", "--api-key", server.key], "http://127.0.0.1:9/api/v1/ can't be reached"),
         ([one, "--url", server.url, "--api-key", live], "refuses to run scenarios with this key"),
-        ([one, "--url", server.url, "--api-key", reader], "doesn't let scenarios run with this key"),
-        ([one, "--url", server.url, "--api-key", "bq_test_"], "doesn't let scenarios run with this key"),
+        ([one, "--url", server.url, "--api-key", reader], "refuses to run scenarios with this key"),
+        ([one, "--url", server.url, "--api-key", "bq_test_"], "refuses to run scenarios with this key"),
         ([one, "--url", server.url, "--api-key", server.key, "-j", "2"], "-j 2 can't be used with --url"),
         ([one, "--mode", "backwards"], "'backwards' is not one of"),
     ):

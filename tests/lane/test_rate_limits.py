@@ -33,7 +33,7 @@ def common(answer: bytes) -> bytes:
         (rb"(req|evt)_[0-9a-z]{26}", rb"\1_I"),
         (rb'"\d{13}-\d+"', b"M"),
         (rb"retry-after: \d+", b"retry-after: N"),
-        (rb"in \d+ s\. Nothing", b"in N s. Nothing"),
+        (rb"in \d+ s\. This", b"in N s. This"),
     ):
         answer = re.sub(pattern, word, answer)
     return answer
