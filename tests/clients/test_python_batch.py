@@ -1,4 +1,4 @@
-"""Batches of the Python client, in threads and in tasks alike, against the real server and a proxy that gets in the way."""
+"""Batches of the Python client, in threads and in tasks, against the real server and a proxy that gets in the way."""
 
 import asyncio
 import subprocess
