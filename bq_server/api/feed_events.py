@@ -1,19 +1,35 @@
 """Events of the feed: what happened, as it is sent to those it concerns."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
+from pydantic import BaseModel
+
 from bq_server.api.resources.facts import fact_with_effects
-from bq_server.api.schemas.feed import DeadMessage, EnvironmentReset, FeedEnd, FeedMessage, FeedQuery, GameChange
+from bq_server.api.schemas.feed import (
+    WISHED,
+    DeadMessage,
+    EnvironmentReset,
+    FeedEnd,
+    FeedMessage,
+    FeedQuery,
+    GameChange,
+    RecomputedEffects,
+)
+from bq_server.delivery.schemas import RankData, StreakData
 from bq_server.moments import format_timestamp
-from bq_server.processing.announcements import event_type_of
+from bq_server.processing.event_types import event_type_of, type_of_shown
 from bq_server.processing.recorded_effects import packed_effects
 from bq_server.store.feed import FactHappened, Happened, NoticeHappened, NoticeKind, Position
 
 _BREAKS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What JSON may contain unescaped, and many clients take for the end of a line."""
 
-_NOTICES: dict[NoticeKind, type[DeadMessage | GameChange | EnvironmentReset]] = {
+_NOTICES: dict[NoticeKind, type[BaseModel]] = {
+    "effects.recomputed": RecomputedEffects,
+    "streak.broken": StreakData,
+    "leaderboard.rank_changed": RankData,
     "message.dead": DeadMessage,
     "game.changed": GameChange,
     "environment.reset": EnvironmentReset,
@@ -38,10 +54,13 @@ class FeedEvent:
             return True
         about = happened.fact if isinstance(happened, FactHappened) else happened
         return (
-            wanted.participant_id in (None, about.participant_id)
+            self._is_chosen(wanted.type)
+            and wanted.participant_id in (None, about.participant_id)
             and wanted.event_name in (None, about.event_name)
-            and (wanted.type is None or not self._types.isdisjoint(wanted.type))
         )
+
+    def _is_chosen(self, types: Collection[str] | None) -> bool:
+        return WISHED.isdisjoint(self._types) if types is None else not self._types.isdisjoint(types)
 
     @cached_property
     def encoded(self) -> bytes:
@@ -64,7 +83,8 @@ class FeedEvent:
         """What a reader may have selected it by."""
         happened = self.happened
         if isinstance(happened, NoticeHappened):
-            return frozenset((happened.kind,))
+            recomputed = {type_of_shown(each) for each in happened.data.get("effects", ())}
+            return frozenset((happened.kind, *(each for each in recomputed if each is not None)))
         effects = {event_type_of(each) for each in packed_effects(happened.effects)}
         return frozenset(("fact.created", *(each for each in effects if each is not None)))
 

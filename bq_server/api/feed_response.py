@@ -12,7 +12,7 @@ from bq_server.api.call import Call
 from bq_server.api.feed_events import FeedEvent, last_word, written
 from bq_server.api.schemas.feed import FeedEnd, FeedQuery
 from bq_server.concurrency.time_slices import TimeSlices
-from bq_server.delivery.feeds import PAGE, Feeds
+from bq_server.delivery.feeds import PAGE, WISH_SECONDS, Feeds
 from bq_server.store.database import StoreUnavailable
 from bq_server.store.feed import Position
 
@@ -66,6 +66,8 @@ class FeedResponse(Response):
         self._taking_seconds = taking_seconds
         self._send: Send
         self._sent_at = 0.0
+        self._wish_at = asyncio.get_running_loop().time() + WISH_SECONDS / 2
+        """When to wish again for what the request has wished for."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the feed."""
@@ -107,6 +109,7 @@ class FeedResponse(Response):
         while True:
             if (end := self._over()) is not None:
                 return end
+            await self._wish()
             moved, looked_at = self._feeds.moved(), loop.time()
             page = await self._next_page()
             if page:
@@ -120,6 +123,14 @@ class FeedResponse(Response):
                 await asyncio.wait({moved}, timeout=max(0.0, min(LOOK_SECONDS, quiet)))
             if len(page) < PAGE:
                 await asyncio.sleep(max(0.0, looked_at + PAUSE_SECONDS - loop.time()))
+
+    async def _wish(self) -> None:
+        """Go on wishing for what is worked out only for who asks."""
+        now = asyncio.get_running_loop().time()
+        if self._call.query.wishes and now >= self._wish_at:
+            with suppress(StoreUnavailable):
+                await self._feeds.wish(self._call.scope, self._call.query.wishes)
+                self._wish_at = now + WISH_SECONDS / 2
 
     async def _next_page(self) -> Sequence[FeedEvent]:
         """What comes next; nothing while the store can't be read, which is retried soon."""

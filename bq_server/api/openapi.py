@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -13,14 +13,15 @@ from bq_server.api.operations import Operation
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bq_server.api.schemas.feed import POSITION
 from bq_server.api.schemas.problems import Problem
-from bq_server.delivery.bodies import WebhookBody
+from bq_server.api.schemas.webhook_examples import WEBHOOK_EXAMPLES
+from bq_server.delivery.schemas import DATA, TEST, body_model
 from bq_server.ingest.models import BatchIn
 from bq_server.ingest.validation import Limits
-from bq_server.processing.announcements import EventType
 from bq_server.refusals import Code
 
 Json = dict[str, Any]
 
+JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
@@ -44,7 +45,7 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
             {"name": name, "description": TAGS[name]} for name in TAGS if name in {each.tag for each in operations}
         ],
         "paths": paths,
-        "webhooks": {name: {"post": _webhook(name, references)} for name in get_args(EventType)},
+        "webhooks": {name: {"post": _webhook(name, references)} for name in DATA},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -69,7 +70,8 @@ def _used(operations: Sequence[Operation]) -> Iterator[Used]:
         for answer in operation.answers.values():
             for model in (answer.model, *answer.variants):
                 yield model, "serialization"
-    yield WebhookBody, "serialization"
+    for event_type in DATA:
+        yield body_model(event_type), "serialization"
 
 
 def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
@@ -150,14 +152,16 @@ def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     return {
         "tags": ["Webhooks"],
-        "summary": f"Sent to endpoints that chose {event_type}",
+        "summary": "Sent by a test" if event_type == TEST else f"Sent to endpoints that chose {event_type}",
         "operationId": "webhook_" + event_type.replace(".", "_"),
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in names
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": references[(WebhookBody, "serialization")]}},
+            "content": {
+                JSON: _content(JSON, references[body_model(event_type), "serialization"], WEBHOOK_EXAMPLES[event_type])
+            },
         },
         "responses": {
             "2XX": {"description": "It is taken."},

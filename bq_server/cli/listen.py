@@ -1,8 +1,8 @@
 """`bq-server listen`: what happens, forwarded as webhooks to a program under development."""
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,9 @@ from bq_server.cli.tail import PARTICIPANT, colored
 from bq_server.cli.words import printable
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from bq_server.cli.feed import FeedItem
-    from bq_server.delivery.bodies import WebhookBody
 
 TIMEOUT_SECONDS = 10.0
 
@@ -41,34 +42,27 @@ def listen(
     import secrets
 
     from bq_server.cli.feed import FeedClient
+    from bq_server.delivery.bodies import webhook_body
     from bq_server.delivery.signing import new_secret
+    from bq_server.processing.event_types import EVENT_TYPES
 
-    forwarded = forwarded_types()
-    wanted = frozenset(event or forwarded)
-    if unknown := wanted - {*forwarded}:
-        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(forwarded)}", code=2)
+    wanted = frozenset(event or EVENT_TYPES)
+    if unknown := wanted - EVENT_TYPES:
+        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(sorted(EVENT_TYPES))}", code=2)
     signing = secret or new_secret(secrets.token_bytes)
     _require_usable(signing)
     typer.echo(f"secret {signing}")
     query = {"participant_id": participant, "type": ",".join(sorted(wanted))}
     try:
         for item in FeedClient(url, api_key, query).items():
-            for number, body in _bodies(item, wanted):
-                outcome, taken = _post(forward_to, signing, f"msg_{item.data['fact_id']}_{number}", body)
+            for number, event_type, data in _told(item, wanted):
+                body = webhook_body(event_type, item.timestamp, data)
+                outcome, taken = _post(forward_to, signing, f"msg_{item.id}_{number}", body)
                 color = "green" if taken else "red"
-                head = f"{body.timestamp}  {body.type} {printable(item.data['participant_id'])}"
+                head = f"{item.timestamp}  {event_type} {printable(data['participant_id'])}"
                 typer.echo(f"{head}  {typer.style(f'-> {outcome}', fg=color)}", color=colored())
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
-
-
-def forwarded_types() -> list[str]:
-    """The webhook events that facts and their effects become."""
-    from typing import get_args
-
-    from bq_server.processing.announcements import EffectEventType
-
-    return ["fact.created", *get_args(EffectEventType)]
 
 
 def _require_usable(secret: str) -> None:
@@ -84,26 +78,23 @@ def _require_usable(secret: str) -> None:
     fail(f"--secret must be {PREFIX} and base64", code=2)
 
 
-def _bodies(item: "FeedItem", wanted: Iterable[str]) -> "Iterator[tuple[int, WebhookBody]]":
-    """The webhooks that it would cause, of the wanted events, each with its number among all."""
-    from bq_server.delivery.bodies import EffectData, FactData, WebhookBody
-    from bq_server.processing.recorded_effects import type_of_shown
+def _told(item: "FeedItem", wanted: Collection[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """What webhooks would be told of it, of the wanted events: the number among all, the event and its data."""
+    from bq_server.processing.event_types import type_of_shown
 
-    if item.type != "fact.created":
-        return
-    fact = item.data
-    about = {"participant_id": fact["participant_id"], "fact_id": fact["fact_id"]}
-    if "fact.created" in wanted:
-        names = ("fact_type", "event_name", "properties", "occurred_at")
-        data = FactData(**about, **{name: fact[name] for name in names})
-        yield 0, WebhookBody(type="fact.created", timestamp=item.timestamp, data=data)
-    for number, effect in enumerate(fact["effects"], 1):
-        kind = type_of_shown(effect)
-        if kind is not None and kind in wanted:
-            yield number, WebhookBody(type=kind, timestamp=item.timestamp, data=EffectData(**about, effect=effect))
+    told = item.data
+    if item.type in ("streak.broken", "leaderboard.rank_changed", "message.dead"):
+        yield 0, item.type, told
+    if item.type == "fact.created" and item.type in wanted:
+        yield 0, item.type, told
+    if item.type in ("fact.created", "effects.recomputed"):
+        for number, effect in enumerate(told["effects"], 1):
+            own = {"participant_id": told["participant_id"], "fact_id": effect.get("fact_id", told.get("fact_id"))}
+            if (event_type := type_of_shown(effect)) in wanted:
+                yield number, str(event_type), own | {"effect": effect}
 
 
-def _post(address: str, secret: str, message_id: str, body: "WebhookBody") -> tuple[str, bool]:
+def _post(address: str, secret: str, message_id: str, body: "BaseModel") -> tuple[str, bool]:
     """Send it once, without following redirects; the outcome in words, and whether it was accepted."""
     from urllib.error import HTTPError, URLError
     from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener

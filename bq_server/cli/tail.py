@@ -74,6 +74,17 @@ def line_of(item: "FeedItem") -> str:
                 told += "  " + printable(as_json(data["properties"]))
             if data["effects"]:
                 told += "  " + typer.style(f"-> {printable(in_brief(data['effects']))}", fg="green")
+        case "effects.recomputed":
+            told = f"recomputed {typer.style(printable(data['participant_id']), fg='cyan')}  "
+            told += typer.style(f"-> {printable(in_brief(data['effects']))}", fg="green")
+        case "streak.broken":
+            who, effect = printable(data["participant_id"]), data["effect"]
+            who = typer.style(who, fg="cyan")
+            told = f"streak {printable(effect['code'])} of {who} broke, longest {effect['longest']}"
+        case "leaderboard.rank_changed":
+            who, board = printable(data["participant_id"]), printable(data["leaderboard_code"])
+            before, after = (f"rank {each or '-'}" for each in (data["previous_rank"], data["rank"]))
+            told = f"{board} ({data['period']}): {typer.style(who, fg='cyan')} {before} -> {after}"
         case "message.dead":
             name, who = printable(data["event_name"]), printable(data["participant_id"])
             told = typer.style(f"dead {data['message_id']} {name} {who}: {printable(data['reason'])}", fg="red")

@@ -7,6 +7,7 @@ import typer
 
 from bq_server.cli.options import fail
 from bq_server.cli.remote import URL, call, segment
+from bq_server.cli.words import printable
 
 PATH = "/api/v1/webhooks/endpoints"
 
@@ -57,7 +58,8 @@ def list_endpoints(url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") ->
         state = f"off: {each['off_because']}" if each["off_because"] else "on"
         if each["failing_since"]:
             state += f", failing since {each['failing_since']}"
-        typer.echo(f"{each['endpoint_id']}  {each['url']}  {state}  {each['waiting']} waiting  {each['description']}")
+        about = printable(each["description"])
+        typer.echo(f"{each['endpoint_id']}  {each['url']}  {state}  {each['waiting']} waiting  {about}")
         typer.echo(f"    {', '.join(each['event_types'])}")
 
 
@@ -83,7 +85,7 @@ def deliveries(
         tries = each["tries"]
         last = f"{tries[-1]['status'] or 'no answer'} {tries[-1]['answer']!r}" if tries else "not tried yet"
         typer.echo(
-            f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {each['participant_id']}  "
+            f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {printable(each['participant_id'])}  "
             f"{each['state']}  {len(tries)} tries  {last}"
         )
 
@@ -117,7 +119,7 @@ def replay(
 
 
 def _every() -> list[str]:
-    from bq_server.processing.announcements import EventType
+    from bq_server.processing.event_types import EventType
 
     return list(get_args(EventType))
 

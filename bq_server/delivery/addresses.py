@@ -1,10 +1,10 @@
 """Which addresses may be called: a name is resolved once, and the address that was checked is called."""
 
-import asyncio
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from bq_server.delivery.lookups import look_up
 
 Address = IPv4Address | IPv6Address
 
@@ -42,10 +42,10 @@ async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
     with suppress(ValueError):
         return _allowed(host, [ip_address(host)], private=private)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await look_up(host, port)
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"the name {host} can't be resolved: {error}") from None
-    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    addresses = [ip_address(each.partition("%")[0]) for each in found]
     return _allowed(host, addresses, private=private)
 
 

@@ -4,7 +4,6 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
 from bq_server.events import Scope
 from bq_server.processing.broken_streaks import StreakWatch
-from bq_server.processing.dead_messages import DeadMessages
 from bq_server.store import webhooks
 from bq_server.store.database import Database
 
@@ -12,19 +11,16 @@ from bq_server.store.database import Database
 class DeliveryProgress:
     """Knows what an environment still has to send."""
 
-    def __init__(
-        self, database: Database, clocks: Clocks, streaks: StreakWatch, dead: DeadMessages, progress: Notifier
-    ) -> None:
+    def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch, progress: Notifier) -> None:
         """`progress` is signalled when something was sent."""
         self._database = database
         self._clocks = clocks
         self._streaks = streaks
-        self._dead = dead
         self.progress = progress
 
     async def is_quiet(self, scope: Scope) -> bool:
         """Whether nothing is due: whatever waits, waits for a later time of the environment's clock."""
-        return not (await self._streaks.is_due(scope) or await self._dead.is_noted() or await self.due(scope))
+        return not (await self._streaks.is_due(scope) or await self.due(scope))
 
     async def due(self, scope: Scope) -> int:
         """How many deliveries are due now, for enabled endpoints."""

@@ -18,7 +18,7 @@ from bq_server.delivery.sender import Answer, Sender, WebhookRequest
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import DeliveryCounts, ProcessingCounts
 from bq_server.moments import SECOND
-from bq_server.store import facts, webhooks
+from bq_server.store import facts, feed_wishes, webhooks
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
@@ -28,6 +28,9 @@ log = structlog.get_logger("bq_server.delivery")
 SMALL_ROUND, ROUND = 8, 64
 """Deliveries that are looked up, sent and recorded together; for a failing endpoint, a single one. Rounds start small
 and grow as long as no events are queued."""
+
+MOST_PUT_OFF = 10_000
+"""Deliveries made for an endpoint that fails: all of a participant's are written anew with each try that fails."""
 
 LOOK_SECONDS = 60.0
 """Longest wait before looking again, in case no signal says that something is due."""
@@ -97,7 +100,7 @@ class Dispatcher:
         size = SMALL_ROUND
         while True:
             try:
-                beat = self._database.outbox.next()
+                beat = self._database.outbox.next(endpoint_id)
                 size = await self._round(endpoint_id, size)
                 if not size:
                     size = SMALL_ROUND
@@ -169,14 +172,19 @@ class Dispatcher:
 
     async def _due(self, endpoint: Endpoint, limit: int) -> list[Delivery]:
         endpoint_id, now = endpoint.endpoint_id, self._clocks.now(endpoint.scope)
-        async with self._database.read() as connection:
-            due = await webhooks.due(connection, endpoint_id, now, limit)
-            if len(due) == limit or not await webhooks.is_outbox_filled(connection, endpoint_id):
-                return due
-        async with self._database.transaction() as writing:
-            await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), limit - len(due))
-        async with self._database.read() as connection:
-            return await webhooks.due(connection, endpoint_id, now, limit)
+        enough = limit
+        while True:
+            async with self._database.read() as connection:
+                due = await webhooks.due(connection, endpoint_id, now, limit)
+                if len(due) >= enough or not await webhooks.is_outbox_filled(connection, endpoint_id):
+                    return due
+                if endpoint.failing_since is not None and await webhooks.is_filled(
+                    connection, endpoint_id, MOST_PUT_OFF
+                ):
+                    return due
+            async with self._database.transaction() as writing:
+                await webhooks.take(writing, endpoint_id, partial(self._ids.new, "msg"), ROUND)
+            enough = 1  # what was taken may stand behind what was put off: then the next is looked at
 
     async def _facts(self, endpoint: Endpoint, due: list[Delivery]) -> dict[int, StoredFact]:
         """The facts that are sent themselves, by the positions of their deliveries."""
@@ -198,6 +206,10 @@ class Dispatcher:
         elif since is not None and not well and now - since >= retries.OFF_AFTER:
             because = "every try failed for 3 days"
         async with self._database.transaction() as connection:
+            there = await webhooks.one(connection, endpoint.endpoint_id)
+            if there is None or there.url != endpoint.url:
+                # It moved meanwhile: that its old address failed says nothing of the new one.
+                results, because = [each for each in results if each.state == "delivered"], None
             await webhooks.settle(connection, endpoint.endpoint_id, results, now, self._clocks.real())
             if well and since is not None and now - since >= WELL_AGAIN:
                 await webhooks.bring_forward(connection, endpoint.endpoint_id)
@@ -229,6 +241,7 @@ class Dispatcher:
                 removed = CLEANED_AT_ONCE
                 while removed == CLEANED_AT_ONCE:
                     async with self._database.transaction() as connection:
+                        await connection.run(partial(feed_wishes.remove_old, now=self._clocks.real()))
                         removed = await webhooks.remove_old(connection, self._clocks.real() - KEPT, CLEANED_AT_ONCE)
             except StoreUnavailable as error:
                 log.warning("webhooks.not_cleaned", reason=str(error))

@@ -3,23 +3,34 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from bq_server.clock import Clocks
 from bq_server.delivery.addresses import AddressRefused, resolve
-from bq_server.delivery.bodies import TEST
+from bq_server.delivery.schemas import TEST
 from bq_server.delivery.signing import new_secret
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import SECOND
+from bq_server.processing.announcements import forget_unheard
 from bq_server.store import webhooks
 from bq_server.store.audit_log import Act
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
 """Most endpoints of one environment, since each is sent everything separately."""
+
+AT_ONCE = 2_000
+"""Deliveries in one transaction: events wait for the store no longer than they would for a large batch."""
+
+MOST_REPLAYED = 500_000
+"""Deliveries that one request may have sent again. An endpoint for which too many wait is switched off."""
+
+LOOKUP_SECONDS = 5.0
+"""Longest wait for the name of a new address."""
 
 
 class UnknownEndpoint(Exception):
@@ -28,6 +39,10 @@ class UnknownEndpoint(Exception):
 
 class TooManyEndpoints(Exception):
     """The environment has reached its limit of endpoints."""
+
+
+class TooManyDeliveries(Exception):
+    """More were delivered in the span than may be sent again at once."""
 
 
 class UrlRefused(Exception):
@@ -77,10 +92,7 @@ class Endpoints:
     async def get(self, scope: Scope, endpoint_id: str) -> Endpoint:
         """The endpoint of that id. Raises `UnknownEndpoint`."""
         async with self._database.read() as connection:
-            found = await webhooks.one(connection, endpoint_id)
-        if found is None or found.scope != scope:
-            raise UnknownEndpoint(endpoint_id)
-        return found
+            return await _one(connection, scope, endpoint_id)
 
     async def create(
         self,
@@ -109,6 +121,7 @@ class Endpoints:
         async with self._database.transaction() as connection:
             if sum(each.scope == scope for each in await webhooks.every(connection)) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
+            await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.add(connection, endpoint)
             await act.keep(connection, endpoint_id=endpoint.endpoint_id)
         self.tell_changed()
@@ -120,38 +133,77 @@ class Endpoints:
         """Change the given fields. Raises `UnknownEndpoint` and `UrlRefused`."""
         if "url" in changed:
             await self._look_at(changed["url"])
-        endpoint = await self.get(scope, endpoint_id)
-        off = endpoint.off_because
-        if enabled is not None:
-            off = None if enabled else off or "it was disabled by hand"
         async with self._database.transaction() as connection:
+            endpoint = await _one(connection, scope, endpoint_id)
+            off = endpoint.off_because
+            if enabled is not None:
+                off = None if enabled else off or "it was disabled by hand"
+            await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
+            if (off is None and endpoint.off_because is not None) or changed.get("url", endpoint.url) != endpoint.url:
+                await webhooks.bring_forward(connection, endpoint_id)
             await act.keep(connection, endpoint_id=endpoint_id)
+            found = await _one(connection, scope, endpoint_id)
         self.tell_changed()
-        return await self.get(scope, endpoint_id)
+        return found
 
     async def rotate(self, act: Act, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
         """Give it a new secret; both sign for that long. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
         until = self._clocks.real() + overlap_seconds * SECOND
         async with self._database.transaction() as connection:
+            await _one(connection, scope, endpoint_id)
             await webhooks.rotate(connection, endpoint_id, new_secret(self._random_bytes), until)
             await act.keep(connection, endpoint_id=endpoint_id)
-        return await self.get(scope, endpoint_id)
+            return await _one(connection, scope, endpoint_id)
 
     async def remove(self, act: Act, scope: Scope, endpoint_id: str) -> None:
-        """Remove it with all its deliveries. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
-        async with self._database.transaction() as connection:
-            await webhooks.remove(connection, endpoint_id)
-            await act.keep(connection, endpoint_id=endpoint_id)
-        self.tell_changed()
+        """Remove it with all its deliveries. Raises `UnknownEndpoint`.
+
+        What fails midway leaves it off with a part of them: to ask again removes the rest.
+        """
+        left = True
+        while left:
+            async with self._database.transaction() as connection:
+                await _one(connection, scope, endpoint_id)
+                await webhooks.switch_off(connection, endpoint_id, "it is being removed")
+                left = await webhooks.remove_some(connection, endpoint_id, AT_ONCE) == AT_ONCE
+                if not left:
+                    await webhooks.remove(connection, endpoint_id)
+                    await act.keep(connection, endpoint_id=endpoint_id)
+            self.tell_changed()
+
+    async def replay(self, act: Act, scope: Scope, endpoint_id: str, since: int | None, until: int | None) -> int:
+        """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`.
+
+        What waits is sent with it: nothing may overtake what stands before it. Raises `UnknownEndpoint`, and
+        `TooManyDeliveries`; then nothing is.
+        """
+        positions: list[int] = []
+        more = True
+        while more:
+            async with self._database.read() as connection:
+                after = positions[-1] if positions else 0
+                page = await webhooks.done(connection, endpoint_id, since, until, after, AT_ONCE)
+            positions += page
+            if len(positions) > MOST_REPLAYED:
+                raise TooManyDeliveries
+            more = len(page) == AT_ONCE
+        count = 0
+        for start in range(0, max(len(positions), 1), AT_ONCE):
+            some = positions[start : start + AT_ONCE]
+            async with self._database.transaction() as connection:
+                await _one(connection, scope, endpoint_id)
+                count += await webhooks.replay(connection, endpoint_id, some)
+                if start + AT_ONCE >= len(positions):
+                    await webhooks.bring_forward(connection, endpoint_id)
+                    await act.keep(connection, endpoint_id=endpoint_id, deliveries=count)
+        return count
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
         """Queue a test delivery; returns its id. Raises `UnknownEndpoint`."""
-        await self.get(scope, endpoint_id)
         delivery_id, now = self._ids.new("msg"), self._clocks.now(scope)
         async with self._database.transaction() as connection:
+            await _one(connection, scope, endpoint_id)
             await webhooks.enqueue(connection, endpoint_id, delivery_id, ("", TEST, None, now, None), now)
         return delivery_id
 
@@ -168,6 +220,17 @@ class Endpoints:
         if not url.isascii() or not url.isprintable() or " " in url:
             raise UrlRefused("must be ASCII without spaces")
         try:
-            await resolve(host, port or 443, private=self._private)
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                await resolve(host, port or 443, private=self._private)
+        except TimeoutError:
+            raise UrlRefused(f"the name {host} was not resolved within {LOOKUP_SECONDS:.0f} seconds") from None
         except AddressRefused as error:
             raise UrlRefused(str(error)) from None
+
+
+async def _one(connection: Connection, scope: Scope, endpoint_id: str) -> Endpoint:
+    """The endpoint of the environment. Raises `UnknownEndpoint`."""
+    found = await webhooks.one(connection, endpoint_id)
+    if found is None or found.scope != scope:
+        raise UnknownEndpoint(endpoint_id)
+    return found

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.metrics.counts import FeedCounts
-from bq_server.store import feed
+from bq_server.moments import SECOND
+from bq_server.processing.announcements import forget_unheard
+from bq_server.store import feed, feed_wishes
 from bq_server.store.database import Database
 from bq_server.store.feed import Happened, Position
 
@@ -23,6 +26,9 @@ PAGES_KEPT = 8
 PAGE_SECONDS = 1.0
 """How long it is kept: any longer, and an erased participant would still be sent."""
 
+WISH_SECONDS = 600
+"""How long a wish outlives the feed: who connects again within it has missed nothing."""
+
 
 class TooManyFeeds(Exception):
     """No more feeds may be opened. The message says why."""
@@ -36,6 +42,7 @@ class Feeds(Generic[T]):
         database: Database,
         told: Callable[[Happened], T],
         resets: Mapping[Scope, int],
+        clock: Clock,
         *,
         most: int,
         most_per_key: int,
@@ -43,6 +50,7 @@ class Feeds(Generic[T]):
         """`told` serializes what happened; all feeds share it. `resets`: how often each environment was reset."""
         self._database = database
         self._resets = resets
+        self._clock = clock
         self._told = told
         self._most = most
         self._most_per_key = most_per_key
@@ -82,6 +90,18 @@ class Feeds(Generic[T]):
     def moved(self) -> "asyncio.Future[None]":
         """Done when something may have happened. Take it before reading."""
         return self._database.commits.next()
+
+    async def wish(self, scope: Scope, event_types: Collection[str]) -> None:
+        """Have worked out for the feed what nobody else may need, for `WISH_SECONDS`. Raises `StoreUnavailable`."""
+        until = self._clock() + WISH_SECONDS * SECOND
+
+        def put(writing: Any) -> None:
+            forget_unheard(writing, scope)
+            feed_wishes.put(writing, scope, event_types, until)
+
+        if event_types:
+            async with self._database.transaction() as connection:
+                await connection.run(put)
 
     async def head(self) -> Position:
         """The position after everything that has happened. Raises `StoreUnavailable`."""

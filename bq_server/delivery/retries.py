@@ -38,6 +38,6 @@ def asked_for(retry_after: str | None, now: int) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(retry_after).timestamp() - now / SECOND
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
     return min(max(seconds, 0.0), float(MOST_RETRY_AFTER))

@@ -38,6 +38,10 @@ AT_ONCE = 8
 """Requests to one endpoint at the same time."""
 
 AT_ONCE_IN_ALL = 32
+"""Requests at a time to endpoints that answer quickly. As many again go to all others, which hold up none of these."""
+
+QUICK_MILLISECONDS = 1000
+"""Within which each answer of an endpoint's last round came that counts as quick."""
 
 ROUND_SECONDS = 1.0
 """Seconds after which no further request of a round is started."""
@@ -61,6 +65,11 @@ class Answer:
     def delivered(self) -> bool:
         """Whether the endpoint accepted it."""
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it came, and soon."""
+        return self.delivered and self.milliseconds <= QUICK_MILLISECONDS
 
     @property
     def result(self) -> str:
@@ -106,6 +115,7 @@ class _Round:
     lines: Sequence[Sequence[WebhookRequest]]
     answers: list[list[Answer]]
     until: float
+    slots: asyncio.Semaphore
     failures: int = 0
     delivered: int = 0
     _next: int = field(default=0)
@@ -133,7 +143,10 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._client: httpx.AsyncClient | None = None
-        self._slots: asyncio.Semaphore
+        self._quick: set[str] = set()
+        """Endpoints that answer quickly, by id."""
+        self._quick_slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
+        self._slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
 
     async def __aenter__(self) -> "Sender":
         return self
@@ -161,18 +174,22 @@ class Sender:
         began = time.thread_time()
         if self._client is None:
             self._client = _client()
-            self._slots = asyncio.Semaphore(AT_ONCE_IN_ALL)
         target = await self._target(endpoint.url)
-        job = _Round(endpoint, target, lines, [[] for _ in lines], time.monotonic() + ROUND_SECONDS)
+        slots = self._quick_slots if endpoint.endpoint_id in self._quick else self._slots
+        job = _Round(endpoint, target, lines, [[] for _ in lines], time.monotonic() + ROUND_SECONDS, slots)
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(AT_ONCE, len(lines))):
                 workers.create_task(self._work(job))
+        if all(each.is_quick for own in job.answers for each in own):
+            self._quick.add(endpoint.endpoint_id)
+        else:
+            self._quick.discard(endpoint.endpoint_id)
         return Sent(job.answers, time.thread_time() - began)
 
     async def _work(self, job: _Round) -> None:
         while (number := job.line()) is not None:
             for letter in job.lines[number]:
-                async with self._slots:
+                async with job.slots:
                     answer = await self._try(job, letter)
                 job.answers[number].append(answer)
                 job.delivered += answer.delivered
@@ -215,7 +232,9 @@ class Sender:
         except TimeoutError:
             text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
         except Exception as error:  # noqa: BLE001 - a receiver can break in any way, and that is its failure
-            text = f"{type(error).__name__}: {error}"
+            text = f"{type(error).__name__}: {error}"[:ANSWER_BYTES]
+        # Only what can be stored: a lone surrogate would fail there, and what isn't kept is sent again.
+        text = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
         return Answer(status, round((time.perf_counter() - began) * 1000), text, retry_after)
 
     async def _post_somewhere(
@@ -250,7 +269,7 @@ class Sender:
                 read += piece
                 if len(read) >= ANSWER_BYTES:
                     break
-            text = read[:ANSWER_BYTES].decode("utf-8", "replace").replace("\0", "\ufffd")
+            text = read[:ANSWER_BYTES].decode("utf-8", "replace")
             return response.status_code, text, response.headers.get("retry-after")
 
     async def _close(self) -> None:

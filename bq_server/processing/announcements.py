@@ -1,55 +1,27 @@
-"""What a batch announces: which events its facts and their effects are, and to which endpoints."""
+"""What a batch announces: which events its facts and their effects are, and to whom."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from bq_server.events import Scope
-from bq_server.game.effects import (
-    BADGE,
-    CHALLENGE,
-    MILESTONE,
-    POINTS,
-    STREAK,
-    TIER,
-    PackedEffect,
-    kind_of,
-    timed,
-)
+from bq_server.game.effects import STREAK, kind_of, timed
 from bq_server.game.facts import TIMEZONE_CHANGED
-from bq_server.processing.rank_changes import RANK_CHANGED, RankChanges
-from bq_server.store import outbox, watched_streaks
+from bq_server.processing.announcement_data import data_of
+from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType, event_type_of
+from bq_server.processing.rank_changes import RankChanges
+from bq_server.store import feed, feed_wishes, outbox, watched_streaks
 from bq_server.store.batch import Changes
+from bq_server.store.feed import NewNotice, NoticeKind
 from bq_server.store.outbox import Announcement, ListeningEndpoint
 from bq_server.store.references import References
 from bq_server.store.watched_streaks import WatchedStreak
 
-EffectEventType = Literal[
-    "points.changed",
-    "badge.awarded",
-    "challenge.progressed",
-    "challenge.completed",
-    "milestone.reached",
-    "streak.extended",
-    "streak.milestone",
-    "tier.changed",
-]
-"""The events that effects of facts are."""
-
-EventType = Literal[EffectEventType, "streak.broken", "leaderboard.rank_changed", "fact.created", "message.dead"]
-EVENT_TYPES: frozenset[EventType] = frozenset(get_args(EventType))
-STREAK_BROKEN: EventType = "streak.broken"
-MESSAGE_DEAD: EventType = "message.dead"
-
-_TYPES: dict[int, EffectEventType] = {
-    POINTS: "points.changed",
-    BADGE: "badge.awarded",
-    STREAK: "streak.extended",
-    TIER: "tier.changed",
-}
+FEED_RANKS = 10
+"""Down to which rank a feed is notified of leaderboards."""
 
 
 class Announcer:
-    """What endpoints must be told of changes: prepared before these are written, and written after them.
+    """What endpoints and feeds must be told of changes: prepared before these are written, and written after them.
 
     Both happen in the transaction that makes the changes, on its connection's thread.
     """
@@ -58,52 +30,80 @@ class Announcer:
         self._connection = connection
         self._changes = changes
         self._listeners: list[ListeningEndpoint] = []
+        self._wished: frozenset[str] = frozenset()
+        self._broken: list[Announcement] = []
         self._ranks: RankChanges | None = None
         if changes.facts or changes.caused or changes.places:
             self._listeners = outbox.listening(connection, changes.scope)
+            self._wished = feed_wishes.of(connection, changes.scope)
+        if self._watches:
+            self._broken = _watch_streaks(connection, changes)
+            if STREAK_BROKEN in self._wished:
+                _note(connection, changes.scope, STREAK_BROKEN, self._broken, changes.now)
         tops = [each.top_ranks for each in self._listeners if RANK_CHANGED in each.event_types]
+        tops += [FEED_RANKS] * (RANK_CHANGED in self._wished)
         if tops and changes.places:
             self._ranks = RankChanges(connection, references, changes, max(tops))
 
-    def write(self) -> bool:
-        """Fill the outbox; returns whether there is now something to send."""
-        if not self._listeners:
-            return False
+    @property
+    def _watches(self) -> bool:
+        return STREAK_BROKEN in self._wished or any(STREAK_BROKEN in each.event_types for each in self._listeners)
+
+    def write(self) -> set[str]:
+        """Fill the outbox; returns who now has something to do, see `Database.outbox`."""
         changes = self._changes
-        broken: list[Announcement] = []
-        watched = any(STREAK_BROKEN in each.event_types for each in self._listeners)
-        if watched:
-            broken = _watch_streaks(self._connection, changes)
+        wakes = {watched_streaks.NAME} if self._watches else set()
         if self._ranks is not None:
             self._ranks.look()
+            if RANK_CHANGED in self._wished:
+                _note(self._connection, changes.scope, RANK_CHANGED, [*self._ranks.within(FEED_RANKS)], changes.now)
         told: dict[tuple[frozenset[str], int], list[Announcement]] = {}
         for listener in self._listeners:
             key = chosen, top = listener.event_types, listener.top_ranks
             if key not in told:
-                told[key] = [*(broken if STREAK_BROKEN in chosen else ()), *_happened(changes, chosen)]
+                told[key] = [*(self._broken if STREAK_BROKEN in chosen else ()), *_happened(changes, chosen)]
                 if self._ranks is not None and RANK_CHANGED in chosen:
                     told[key] += self._ranks.within(top)
             if told[key]:
                 outbox.put(self._connection, listener, told[key], changes.now)
-        return watched or any(told.values())
+                wakes.add(listener.endpoint_id)
+        return wakes
 
 
-def event_type_of(effect: PackedEffect) -> EffectEventType | None:
-    """The event that an effect is; None for one that isn't announced."""
-    kind = effect[0] if effect[0] >= 0 else ~effect[0]
-    if kind == CHALLENGE:
-        return "challenge.completed" if kind_of(effect)[1][2] else "challenge.progressed"
-    if kind == MILESTONE:
-        return "streak.milestone" if kind_of(effect)[1][0] == "streak" else "milestone.reached"
-    return _TYPES.get(kind)
-
-
-def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> None:
-    """Announce that these streaks broke."""
+def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> set[str]:
+    """Announce that these streaks broke; returns who has something to do, see `Database.outbox`."""
     told = [_broken(each, now) for each in streaks]
-    for listener in outbox.listening(connection, scope):
-        if STREAK_BROKEN in listener.event_types:
-            outbox.put(connection, listener, told, now)
+    if STREAK_BROKEN in feed_wishes.of(connection, scope):
+        _note(connection, scope, STREAK_BROKEN, told, now)
+    return tell(connection, scope, STREAK_BROKEN, told, now)
+
+
+def tell(connection: Any, scope: Scope, event_type: EventType, told: Sequence[Announcement], now: int) -> set[str]:
+    """Announce something to the endpoints that chose it; returns who has something to do, see `Database.outbox`."""
+    listeners = [each for each in outbox.listening(connection, scope) if event_type in each.event_types]
+    for each in listeners:
+        outbox.put(connection, each, told, now)
+    return {each.endpoint_id for each in listeners}
+
+
+def forget_unheard(connection: Any, scope: Scope) -> bool:
+    """Watch no streak where nobody is told of its end; whether nobody is.
+
+    What extends a streak meanwhile isn't noted: whoever came later would be told of the wrong fact.
+    """
+    listeners = outbox.listening(connection, scope)
+    heard = any(STREAK_BROKEN in each.event_types for each in listeners)
+    if heard or STREAK_BROKEN in feed_wishes.of(connection, scope):
+        return False
+    watched_streaks.remove_all(connection, scope)
+    return True
+
+
+def _note(connection: Any, scope: Scope, kind: NoticeKind, told: Sequence[Announcement], now: int) -> None:
+    """Have the feed tell of these."""
+    if told:
+        notices = [NewNotice(scope, kind, now, data_of(each), participant_id=each[0]) for each in told]
+        feed.write_notices(connection, notices)
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:

@@ -11,7 +11,7 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.events import Scope
 from bq_server.game.read_models import read_streaks
 from bq_server.moments import SECOND
-from bq_server.processing.announcements import tell_broken
+from bq_server.processing.announcements import forget_unheard, tell_broken
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.store import state, watched_streaks
@@ -43,7 +43,7 @@ class StreakWatch:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            beat = self._database.outbox.next()
+            beat = self._database.outbox.next(watched_streaks.NAME)
             wait = LOOK_SECONDS
             try:
                 wait = await self._look_everywhere()
@@ -87,7 +87,7 @@ class StreakWatch:
         """Check some that are due; returns whether there may be more."""
         now = self._clocks.now(scope)
         due = await connection.run(partial(watched_streaks.due, scope=scope, now=now, limit=PAGE))
-        if not due:
+        if not due or await connection.run(partial(forget_unheard, scope=scope)):
             return False
         try:
             game = await self._games.of(connection, scope)
@@ -113,6 +113,5 @@ class StreakWatch:
         await connection.run(partial(watched_streaks.put_when, scope=scope, moments=moments))
         await connection.run(partial(watched_streaks.remove, scope=scope, streaks=gone))
         if broken:
-            await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now))
-            connection.fills_outbox = True
+            connection.wakes |= await connection.run(partial(tell_broken, scope=scope, streaks=broken, now=now))
         return len(due) == PAGE and bool(moments or gone)

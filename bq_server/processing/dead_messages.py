@@ -1,21 +1,25 @@
-"""Announcing dead letters, which are in the stream, from an outbox in the store.
+"""Telling of dead letters, which are in the stream, from the store: to feeds, and to webhook endpoints.
 
 A message is noted before it becomes a dead letter, and announced once it is one: after a kill in between, the next
 start finds which of those noted are dead.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import structlog
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
-from bq_server.events import Event
-from bq_server.processing.announcements import MESSAGE_DEAD
-from bq_server.store import dying_messages, outbox
+from bq_server.events import Event, event_of
+from bq_server.moments import format_timestamp
+from bq_server.processing.announcements import tell
+from bq_server.processing.event_types import MESSAGE_DEAD
+from bq_server.store import dying_messages, feed
 from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.feed import NewNotice
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 
@@ -31,28 +35,29 @@ class DeadMessages:
         self._database = database
         self._letters = letters
         self._clocks = clocks
-        self._dying: set[str] = set()
-        """Noted, but not yet dead letters in the stream."""
-        self._buried = Notifier()
+        self._dying: Collection[str] = ()
+        """Noted, and just becoming dead letters."""
+        self._written = Notifier()
         self.progress = Notifier()
         """Signalled when everything noted is announced."""
 
-    async def before(self, letter: DeadLetter) -> None:
-        """Note that the message is about to become this letter. Raises `StoreUnavailable`."""
-        event = _event(letter)
-        if event is None:
-            return
-        async with self._database.transaction() as connection:
-            listeners = await connection.run(partial(outbox.listening, scope=event.scope))
-            if any(MESSAGE_DEAD in each.event_types for each in listeners):
-                self._dying.add(letter.message_id)
-                await dying_messages.add(connection, letter.message_id, letter.died_at)
+    @asynccontextmanager
+    async def announced(self, letters: Sequence[DeadLetter]) -> AsyncIterator[None]:
+        """Note letters before they are written, and have those told of that are there when the context ends.
 
-    def after(self, letter: DeadLetter) -> None:
-        """Note that it now is one."""
-        if letter.message_id in self._dying:
-            self._dying.discard(letter.message_id)
-            self._buried.beat()
+        A letter without a readable event belongs to no environment: nobody is told of it. Raises `StoreUnavailable`.
+        """
+        noted = [each for each in letters if event_of(each.payload, each.message_id) is not None]
+        self._dying = {each.message_id for each in noted}
+        try:
+            if noted:
+                async with self._database.transaction() as connection:
+                    for each in noted:
+                        await dying_messages.add(connection, each.message_id, each.died_at)
+            yield
+        finally:
+            self._dying = ()
+            self._written.beat()
 
     async def is_noted(self) -> bool:
         """Whether something is still to be announced."""
@@ -62,7 +67,7 @@ class DeadMessages:
     async def run(self) -> None:
         """Announce, until cancelled."""
         while True:
-            beat = self._buried.next()
+            beat = self._written.next()
             try:
                 await self._tell_all()
             except (StoreUnavailable, StreamUnavailable) as error:
@@ -78,33 +83,21 @@ class DeadMessages:
         ids = [message_id for message_id in noted if message_id not in self._dying]
         if not ids:
             return
-        letters = {each.message_id: each for each in await self._letters.get(ids)}
+        letters = [each for each in await self._letters.get(ids) if each.died_at == noted[each.message_id]]
         async with self._database.transaction() as connection:
+            for letter in letters:
+                event = event_of(letter.payload, letter.message_id)
+                if event is not None:
+                    await self._tell(connection, letter, event)
             for message_id in ids:
-                letter = letters.get(message_id)
-                if letter is not None and letter.died_at == noted[message_id]:
-                    await self._tell(connection, letter)
                 await dying_messages.remove(connection, message_id)
 
-    async def _tell(self, connection: Connection, letter: DeadLetter) -> None:
-        event = _event(letter)
-        if event is None:
-            return
-        own = {"message_id": letter.message_id, "event_name": event.event_name, "reason": letter.reason}
-        announcement = event.participant_id, str(MESSAGE_DEAD), None, event.occurred_at, own
+    async def _tell(self, connection: Connection, letter: DeadLetter, event: Event) -> None:
         now = self._clocks.now(event.scope)
-
-        def write(writing: Any) -> None:
-            for listener in outbox.listening(writing, event.scope):
-                if MESSAGE_DEAD in listener.event_types:
-                    outbox.put(writing, listener, [announcement], now)
-
-        await connection.run(write)
-        connection.fills_outbox = True
-
-
-def _event(letter: DeadLetter) -> Event | None:
-    try:
-        return Event.from_payload(letter.payload, letter.message_id)
-    except (ValueError, TypeError):  # of no environment whose endpoints could be told
-        return None
+        own = {"message_id": letter.message_id, "event_name": event.event_name, "reason": letter.reason}
+        about = {"participant_id": event.participant_id, "event_name": event.event_name}
+        data = {**own, **about, "event_id": event.event_id, "occurred_at": format_timestamp(event.occurred_at)}
+        await feed.add_notices(connection, [NewNotice(event.scope, "message.dead", now, data, **about)])
+        told = [(event.participant_id, MESSAGE_DEAD, None, event.occurred_at, own)]
+        work = partial(tell, scope=event.scope, event_type=MESSAGE_DEAD, told=told, now=now)
+        connection.wakes |= await connection.run(work)

@@ -71,7 +71,8 @@ class Forecaster:
                 page = await participants.after(connection, scope, after, PAGE)
                 runner = GameRunner(connection, scope, game, self._ids, self._clocks.now(scope), self._game_thread)
                 caused = await runner.refold(page, definitions) if page else []
-            for participant_id, packed in caused:
+            effects = ((each[0], packed) for each in caused for packed in each[-1])
+            for participant_id, packed in effects:
                 effect = unpacked(packed, "", participant_id, 0)
                 if not isinstance(effect, PointsChanged | BadgeEarned):
                     continue

@@ -28,7 +28,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.store import batch, games
-from bq_server.store.batch import Changes, Held, NewEntry
+from bq_server.store.batch import Caused, Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
@@ -66,15 +66,24 @@ class GameRunner:
     """Runs one environment's game within a transaction. Changes are written before it commits."""
 
     def __init__(
-        self, connection: Connection, scope: Scope, game: CompiledGame, ids: IdSource, now: int, game_thread: GameThread
+        self,
+        connection: Connection,
+        scope: Scope,
+        game: CompiledGame,
+        ids: IdSource,
+        now: int,
+        game_thread: GameThread,
+        *,
+        heard: bool = True,
     ) -> None:
-        """`now` is in microseconds since the epoch, UTC."""
+        """`now` is in microseconds since the epoch, UTC; `heard`: whether somebody may have to be told of it."""
         self._connection = connection
         self._scope = scope
         self._game = game
         self._ids = ids
         self._now = now
         self._game_thread = game_thread
+        self._heard = heard
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
@@ -100,11 +109,10 @@ class GameRunner:
 
     async def refold(
         self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
-    ) -> list[tuple[str, PackedEffect]]:
+    ) -> list[Caused]:
         """Recompute definitions for these participants from their stored facts; nothing is awarded twice.
 
-        Expressions without a usable value are warned about for facts up to the seq `warn_until`. Returns the effects by
-        participant.
+        What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused.
         """
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
@@ -112,9 +120,7 @@ class GameRunner:
         await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
-        caused = [
-            (participant_id, effect) for participant_id, _, _, effects in self._changes.caused for effect in effects
-        ]
+        caused = self._changes.caused
         await self._finish()
         return caused
 
@@ -133,13 +139,13 @@ class GameRunner:
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone for whom anything has changed
-            connection, held = self._connection, self._held
+            connection, held, heard = self._connection, self._held, self._heard
 
             def write(writing: Any) -> None:
-                announcer = Announcer(writing, connection.references, changes)
+                announcer = Announcer(writing, connection.references, changes) if heard else None
                 batch.write(writing, connection.references, changes, held)
-                if announcer.write():
-                    connection.fills_outbox = True
+                if announcer is not None:
+                    connection.wakes |= announcer.write()
 
             connection.defer(write)
 
@@ -296,10 +302,14 @@ class GameRunner:
                 continue
             history = state["cells"].get(TIERS, [])
             ledger = await stored_ledger(self._connection, held.reference)
-            reached = catch_up(self._game.treasury.tiers, history, ledger)
+            reached = list(history)
+            change = catch_up(participant_id, self._game.treasury.tiers, reached, ledger)
             if reached != history:
                 state["cells"][TIERS] = reached
                 self._changes.states[participant_id] = dumps(state)
+            if change is not None and change.fact_id:
+                at = change.occurred_at
+                self._changes.caused.append((participant_id, change.fact_id, at, [packed(change, at)]))
 
 
 _moment = attrgetter("occurred_at", "seq")

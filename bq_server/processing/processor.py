@@ -218,7 +218,8 @@ class Processor:
         batch = await self._game_thread.run(partial(self._divide, before, events))
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
-            runner = GameRunner(connection, scope, game, self._ids, new.now, self._game_thread)
+            heard = scope in before.heard
+            runner = GameRunner(connection, scope, game, self._ids, new.now, self._game_thread, heard=heard)
             if rehearsed:
                 batch.played = await runner.rehearse(new.facts)
             else:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bq_server.processing.event_types import RANK_CHANGED
 from bq_server.store import batch
 from bq_server.store.batch import Changes
 from bq_server.store.outbox import Announcement
 from bq_server.store.references import Ranking, References
-
-RANK_CHANGED = "leaderboard.rank_changed"
 
 BOARDS = "leaderboard/"
 """Prefix of the rankings that are leaderboards."""
@@ -44,7 +43,9 @@ class RankChanges:
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]
             old, new = _ranks(before[:top]), _ranks(after[:top])
-            scores = dict((*before, *after))
+            # Who fell out of those that were looked at may have done so by a score of their own.
+            changed = {who: score for who, (score, *_) in self._changes.places[name].items()}
+            scores = {**dict(before), **changed, **dict(after)}
             for participant_id in (*new, *(old.keys() - new.keys())):
                 rank, previous = new.get(participant_id), old.get(participant_id)
                 if rank == previous:

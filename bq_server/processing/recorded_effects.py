@@ -1,11 +1,10 @@
 """What facts caused, from storage to the form in which it is returned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bq_server.exact_json import loads_own
 from bq_server.game.effects import EFFECTS, PackedEffect, unpacked
-from bq_server.processing.announcements import EffectEventType
 from bq_server.store import facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
@@ -36,25 +35,6 @@ def _dumped(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, 
     effects = [unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at) for each in packed]
     found: list[dict[str, Any]] = EFFECTS.dump_python(effects, mode="json") if effects else []
     return found
-
-
-_TYPES: dict[str, EffectEventType] = {
-    "points": "points.changed",
-    "badge": "badge.awarded",
-    "streak": "streak.extended",
-    "tier": "tier.changed",
-}
-
-
-def type_of_shown(effect: Mapping[str, Any]) -> EffectEventType | None:
-    """The event that an effect is, as in `event_type_of`, from the form in which it is returned."""
-    match effect["type"]:
-        case "challenge":
-            return "challenge.completed" if effect["completed"] else "challenge.progressed"
-        case "milestone":
-            return "streak.milestone" if effect["of"] == "streak" else "milestone.reached"
-        case kind:
-            return _TYPES.get(kind)
 
 
 def shown(effect: dict[str, Any]) -> dict[str, Any]:

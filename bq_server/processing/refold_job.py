@@ -1,18 +1,25 @@
 """Refolds: a changed definition is recomputed for every participant, in the background, a few at a time."""
 
 import asyncio
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import structlog
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
+from bq_server.events import Scope
 from bq_server.ids import IdSource
+from bq_server.processing.announcement_data import effect_of
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.event_types import event_type_of
 from bq_server.processing.game_runner import GameRunner
 from bq_server.processing.game_thread import GameThread
-from bq_server.store import games, participants
+from bq_server.store import feed, games, participants
+from bq_server.store.batch import Caused
 from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.feed import RECOMPUTED, NewNotice
 from bq_server.store.games import Refold
 
 log = structlog.get_logger("bq_server.processing.refold_job")
@@ -21,6 +28,9 @@ PAGE = 20
 """Participants per transaction: a few milliseconds, so that new facts hardly wait."""
 
 RETRY_SECONDS = 1.0
+
+MOST_EFFECTS = 50
+"""In one notice: it is an event of the feed, and sent whole."""
 
 
 class RefoldJob:
@@ -80,5 +90,21 @@ class RefoldJob:
             game = await self._games.of(connection, refold.scope)
             now = self._clocks.now(refold.scope)
             runner = GameRunner(connection, refold.scope, game, self._ids, now, self._game_thread)
-            await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
+            caused = await runner.refold(page, refold.definitions, warn_until=refold.until_seq)
+            await feed.add_notices(connection, list(_notices(refold.scope, caused, now)))
             await games.advance(connection, refold, page)
+
+
+def _notices(scope: Scope, caused: Iterable[Caused], now: int) -> Iterator[NewNotice]:
+    """What the feed tells of it: of each participant what webhooks tell, too."""
+    told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for participant_id, fact_id, occurred_at, effects in caused:
+        for each in effects:
+            if event_type_of(each) is not None:
+                told[participant_id].append(
+                    effect_of(participant_id, fact_id, occurred_at, each) | {"fact_id": fact_id}
+                )
+    for participant_id, own in told.items():
+        for start in range(0, len(own), MOST_EFFECTS):
+            data = {"participant_id": participant_id, "effects": own[start : start + MOST_EFFECTS]}
+            yield NewNotice(scope, RECOMPUTED, now, data, participant_id=participant_id)

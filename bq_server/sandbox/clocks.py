@@ -1,6 +1,7 @@
 """The clocks of test environments: setting, advancing and giving them back."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -10,7 +11,7 @@ from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import format_timestamp, is_duration, parse_timestamp
 from bq_server.processing.broken_streaks import StreakWatch
-from bq_server.store import environments, webhooks
+from bq_server.store import environments, watched_streaks, webhooks
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 
@@ -86,8 +87,10 @@ class SandboxClocks:
                 else:
                     now = format_timestamp(clock.now(self._clocks.real()))
                     await act.keep(connection, now=now, frozen=clock.frozen)
-                if before > (self._clocks.real() if clock is None else clock.now(self._clocks.real())):
+                after = self._clocks.real() if clock is None else clock.now(self._clocks.real())
+                if before > after:
                     # What was put off until a time of that clock would wait for the real one to reach it.
-                    await webhooks.bring_environment_forward(connection, scope)
+                    await webhooks.bring_environment_forward(connection, scope, after)
+                    await connection.run(partial(watched_streaks.forget_when, scope=scope))
             self._clocks.put(scope, clock)
-            self._database.outbox.beat()
+            self._database.outbox.beat_all()

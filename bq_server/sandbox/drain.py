@@ -9,6 +9,7 @@ from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
+from bq_server.processing.dead_messages import DeadMessages
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import environments, games
 from bq_server.store.database import Database
@@ -35,12 +36,19 @@ class Drain:
     """Waits for the consumer and for refolds. Raises `Refusal` if not drained in time, or without stream or store."""
 
     def __init__(
-        self, database: Database, backlog: Backlog, consumed: Notifier, refolded: Notifier, outgoing: DeliveryProgress
+        self,
+        database: Database,
+        backlog: Backlog,
+        consumed: Notifier,
+        refolded: Notifier,
+        dying: DeadMessages,
+        outgoing: DeliveryProgress,
     ) -> None:
         self._database = database
         self._backlog = backlog
         self._consumed = consumed
         self._refolded = refolded
+        self._dying = dying
         self._outgoing = outgoing
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
@@ -51,7 +59,8 @@ class Drain:
         with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
-            if not (await self._consumes(_of(scope), newest, deadline) and await self._refolds(scope, deadline)):
+            settled = await self._consumes(_of(scope), newest, deadline) and await self._tells(deadline)
+            if not (settled and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)
@@ -69,7 +78,7 @@ class Drain:
         with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             until = asyncio.get_running_loop().time() + seconds
-            return await self._consumes(_of(scope, participant_id), newest, until)
+            return await self._consumes(_of(scope, participant_id), newest, until) and await self._tells(until)
 
     async def waiting(self, scope: Scope, participant_id: str) -> list[Event]:
         """What was accepted about a participant and is waiting, oldest first."""
@@ -113,6 +122,15 @@ class Drain:
             if wanted(message):
                 return message.message_id
         return None
+
+    async def _tells(self, deadline: float) -> bool:
+        """Wait until feeds and endpoints are told of all dead letters: what is still to come could follow a reset."""
+        while True:
+            beat = self._dying.progress.next()
+            if not await self._dying.is_noted():
+                return True
+            if not await _wait(beat, deadline):
+                return False
 
     async def _refolds(self, scope: Scope, deadline: float) -> bool:
         while True:

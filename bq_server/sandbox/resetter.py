@@ -8,14 +8,14 @@ from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
 from bq_server.sandbox.drain import Drain
-from bq_server.store import environments, feed, games
+from bq_server.store import environments, feed, games, webhooks
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
 
 FACTS = 10_000
-"""Facts removed per transaction: others wait for the store no longer than for a large batch."""
+"""Facts, or webhooks, removed in one transaction: others wait no longer than they would for a large batch."""
 
 
 class Resetter:
@@ -59,6 +59,8 @@ class Resetter:
         """Remove some facts, or the last of them and everything else; returns whether nothing is left."""
         async with self._database.transaction() as connection:
             if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
+                return False
+            if await webhooks.remove_of_environment(connection, scope, FACTS) == FACTS:
                 return False
             await environments.empty(connection, scope, game=game)
             if not keep_clock:

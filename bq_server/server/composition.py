@@ -34,7 +34,6 @@ from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.dead_messages import DeadMessages
-from bq_server.processing.dead_notices import DeadNotices
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
@@ -246,10 +245,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await site.stack.enter_async_context(background(dead.run()))
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
-    note = DeadNotices(store.database, store.clocks).note
-    consumer = Consumer(
-        group, letters, handler, clock=site.clock, totals=stream.totals, note_rejected=note, observer=dead
-    )
+    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
@@ -308,8 +304,9 @@ def open_sandbox(
     """Set up what only test environments can do."""
     database, clocks = store.database, store.clocks
     progress = delivery.dispatcher.progress
-    outgoing = DeliveryProgress(database, clocks, processing.streaks, processing.dead, progress)
-    drain = Drain(database, stream.backlog, processing.consumer.progress, processing.refold_job.progress, outgoing)
+    outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
+    consumed, refolded = processing.consumer.progress, processing.refold_job.progress
+    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, outgoing)
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
         drain,
@@ -341,6 +338,7 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
         store.database,
         feed_event,
         store.resets,
+        site.clock,
         most=settings.max_feeds,
         most_per_key=settings.max_feeds_per_key,
     )

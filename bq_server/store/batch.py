@@ -47,6 +47,8 @@ class Before:
     """The facts that have idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
+    heard: set[Scope]
+    """Environments where an endpoint is on, or a feed wishes for something."""
 
 
 Standing = tuple[float | None, int | None, int | None]
@@ -115,6 +117,10 @@ class NewFact:
         return self.own_id or "fact" + self.event.event_id.removeprefix("evt")
 
 
+Caused = tuple[str, str, int, list[list[Any]]]
+"""Effects, packed, after their participant, their fact and the fact's event time."""
+
+
 @dataclass(slots=True)
 class Changes:
     """What to write for one environment. Times are microseconds since the epoch, UTC."""
@@ -131,8 +137,8 @@ class Changes:
     places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
     """Changed places, by ranking and participant."""
     entries: list[NewEntry] = field(default_factory=list)
-    caused: list[tuple[str, str, int, list[list[Any]]]] = field(default_factory=list)
-    """Packed effects, each after its participant, fact and the fact's event time, for announcements."""
+    caused: list[Caused] = field(default_factory=list)
+    """For who is told of it."""
 
     def place(self, ranking: Ranking, participant_id: str, standing: Standing) -> None:
         """Note a changed place."""
@@ -151,11 +157,14 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
         made = {fact.event_id: fact for fact in map(fact_of, _queries.facts_by_events(connection, event_ids=ids))}
     keys: dict[Scope, list[str]] = defaultdict(list)
     versions: dict[Scope, int] = {}
+    heard: set[Scope] = set()
     for event in events:
         if event.idempotency_key is not None:
             keys[event.scope].append(event.idempotency_key)
         if event.scope not in versions:
-            versions[event.scope] = _queries.version(connection, **event.scope._asdict()) or 0
+            versions[event.scope], told = _queries.environment(connection, **event.scope._asdict())
+            if told:
+                heard.add(event.scope)
     keyed = {
         (scope, fact.idempotency_key or ""): fact
         for scope, own in keys.items()
@@ -164,7 +173,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
         )
     }
-    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions)
+    return Before(_queries.seq_given_last(connection), packed, made, keyed, versions, heard)
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from bq_server.concurrency.notifier import Notifier
+from bq_server.concurrency.notifier import NamedNotifiers, Notifier
 from bq_server.store import sqlite
 from bq_server.store.migrations import migrate
 from bq_server.store.references import References
@@ -45,8 +45,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
-        self.fills_outbox = False
-        """Whether the transaction leaves something to deliver."""
+        self.wakes: set[str] = set()
+        """Who is to be woken by the commit: see `Database.outbox`."""
         self._deferred: list[asyncio.Future[object]] = []
         self._after_commit: list[Callable[[], None]] = []
 
@@ -125,8 +125,8 @@ class Database:
         self._waiting = 0
         self.commits = Notifier()
         """Signalled after every commit of this process."""
-        self.outbox = Notifier()
-        """Signalled when something may be due for delivery."""
+        self.outbox = NamedNotifiers()
+        """Wakes who tells outside, when something may be due: by the id of the endpoint, or `watched_streaks.NAME`."""
 
     @classmethod
     @asynccontextmanager
@@ -177,15 +177,14 @@ class Database:
                     else:
                         await self._writer.execute("COMMIT")
                         self.commits.beat()
-                        if self._writer.fills_outbox:
-                            self.outbox.beat()
+                        self.outbox.beat(self._writer.wakes)
                 except BaseException:
                     self._writer.ended(committed=False)
                     await self._writer.deferred(failing=True)
                     await self._writer.run(self._roll_back)
                     raise
                 finally:
-                    self._writer.fills_outbox = False
+                    self._writer.wakes.clear()
             self._writer.ended(committed=not undo)
 
     async def compact(self) -> None:

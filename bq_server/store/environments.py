@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
-from bq_server.store import feed
+from bq_server.store import feed, watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
@@ -66,7 +66,10 @@ async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) 
 
 
 async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
-    """Remove everything that follows from facts, and with `game` since when its definitions count; counts the reset."""
+    """Remove all that follows from facts but what webhooks tell, and with `game` since when its definitions count.
+
+    Counts one more reset.
+    """
     for remove in (
         _queries.remove_duplicates,
         _queries.remove_event_names,
@@ -83,13 +86,10 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_participants,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
-        _queries.remove_webhook_tries,
-        _queries.remove_webhook_deliveries,
-        _queries.empty_webhook_outbox,
-        _queries.remove_watched_streaks,
         _queries.count_no_waiting_webhooks,
     ):
         await remove(connection, **scope._asdict())
     await feed.remove_notices(connection, scope)
+    await connection.run(lambda writing: watched_streaks.remove_all(writing, scope))
     await connection.run(lambda _: connection.references.forget())
     await _queries.count_reset(connection, **scope._asdict())

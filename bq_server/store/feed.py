@@ -13,12 +13,20 @@ from bq_server.store.queries import load
 _queries = load("feed", "sqlite3")
 
 MOST_NOTICES = 10_000
-"""Notices kept, of all environments; facts are kept for ever."""
+"""Notices that are kept of an environment; facts, and what was recomputed, are kept for ever."""
 
 MOST_CHARACTERS = 256 << 10
 """Most bytes of properties and effects in one page; a page with more ends early."""
 
-NoticeKind = Literal["message.dead", "game.changed", "environment.reset"]
+NoticeKind = Literal[
+    "message.dead",
+    "game.changed",
+    "environment.reset",
+    "effects.recomputed",
+    "streak.broken",
+    "leaderboard.rank_changed",
+]
+RECOMPUTED: NoticeKind = "effects.recomputed"
 
 
 class Position(NamedTuple):
@@ -61,8 +69,6 @@ class NewNotice:
     kind: NoticeKind
     noted_at: int
     data: dict[str, Any]
-    cause: str | None = None
-    """Makes it noted only once, however often it is tried."""
     participant_id: str | None = None
     event_name: str | None = None
 
@@ -84,23 +90,24 @@ async def effects_of(connection: Connection, seqs: Sequence[int]) -> dict[int, s
 
 
 async def add_notices(connection: Connection, notices: Sequence[NewNotice]) -> None:
-    """Note what happened, after all facts so far; anything already noted under the same cause is not noted again."""
+    """Note what happened, after all facts so far."""
+    await connection.run(lambda writing: write_notices(writing, notices))
 
-    def add(writing: Any) -> None:
-        for each in notices:
-            _queries.add_notice(
-                writing,
-                **each.scope._asdict(),
-                kind=each.kind,
-                cause=each.cause,
-                participant_id=each.participant_id,
-                event_name=each.event_name,
-                noted_at=each.noted_at,
-                data=dumps(each.data),
-            )
-        _queries.remove_old_notices(writing, most=MOST_NOTICES)
 
-    await connection.run(add)
+def write_notices(connection: Any, notices: Sequence[NewNotice]) -> None:
+    """As `add_notices`, on the connection's own thread."""
+    for each in notices:
+        _queries.add_notice(
+            connection,
+            **each.scope._asdict(),
+            kind=each.kind,
+            participant_id=each.participant_id,
+            event_name=each.event_name,
+            noted_at=each.noted_at,
+            data=dumps(each.data),
+        )
+    for scope in {each.scope for each in notices if each.kind != RECOMPUTED}:
+        _queries.remove_old_notices(connection, **scope._asdict(), most=MOST_NOTICES)
 
 
 async def remove_notices(connection: Connection, scope: Scope) -> None:

@@ -86,7 +86,7 @@ async def put(
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
     await _queries.put_definitions(connection, rows)
     await connection.run(lambda writing: watched_streaks.forget_when(writing, scope))
-    connection.fills_outbox = True  # for those who look it up again
+    connection.wakes.add(watched_streaks.NAME)  # who finds it out anew
     return await version(connection, scope)
 
 

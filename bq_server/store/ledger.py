@@ -49,14 +49,14 @@ def _entry(row: Sequence[Any]) -> PointsEntry:
     )
 
 
-def amounts(connection: Any, participant: int) -> Iterator[tuple[str, int, int, int]]:
-    """The whole ledger of a participant as (cause, amount, occurred_at, seq), in the order written.
+def amounts(connection: Any, participant: int) -> Iterator[tuple[str, int, int, int, str]]:
+    """The whole ledger of a participant as (cause, amount, occurred_at, seq, fact id), in the order written.
 
     On the connection's own thread (`Connection.run`).
     """
     for cause, amount, occurred_at, seq, own_id, event_id in _on_thread.entries(connection, participant=participant):
         fact_id = "" if event_id is None else fact_id_of(event_id, own_id)
-        yield unpack_cause(cause, fact_id), amount, occurred_at, seq
+        yield unpack_cause(cause, fact_id), amount, occurred_at, seq, fact_id
 
 
 async def entries(

@@ -55,19 +55,30 @@ def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
 def put(connection: Any, listener: ListeningEndpoint, announcements: Sequence[Announcement], now: int) -> None:
     """Queue these for the endpoint, or disable it if too many would wait. `now` is its environment's."""
     most = MOST_WAITING_FAILING if listener.failing else MOST_WAITING
-    own, count = {"endpoint_id": listener.endpoint_id}, len(announcements)
+    count = len(announcements)
     if listener.waiting + count > most:
-        _queries.switch_off(connection, **own, off_because=f"more than {most} deliveries waited")
+        switch_off(connection, listener.endpoint_id, f"more than {most} deliveries waited")
         return
-    _queries.put(connection, **own, content=dumps(announcements), deliveries=count, created_at=now)
-    _queries.add_waiting(connection, **own, count=count)
+    own = {"endpoint_id": listener.endpoint_id, "content": dumps(announcements)}
+    _queries.put(connection, **own, deliveries=count, created_at=now)
+    add_waiting(connection, listener.endpoint_id, count)
 
 
-def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int:
-    """Turn the oldest row of the endpoint into deliveries; returns how many, 0 if there is none."""
+def add_waiting(connection: Any, endpoint_id: str, count: int) -> None:
+    """Count so many more that wait for the endpoint."""
+    _queries.add_waiting(connection, endpoint_id=endpoint_id, count=count)
+
+
+def switch_off(connection: Any, endpoint_id: str, because: str) -> None:
+    """Have nothing written for the endpoint any more, nor sent; one that is off stays off for the reason it has."""
+    _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because)
+
+
+def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int | None:
+    """Make deliveries of the oldest row of the endpoint; answer how many, None where there is no row."""
     found = _queries.first(connection, endpoint_id=endpoint_id)
     if found is None:
-        return 0
+        return None
     position, content, created_at = found
     announcements = loads_own(content)
     add(connection, endpoint_id, [(new_id(), each) for each in announcements], created_at)

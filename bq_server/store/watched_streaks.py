@@ -15,6 +15,8 @@ from bq_server.store.queries import load
 _queries = load("watched_streaks", "sqlite3")
 _put = Insert(_queries.put_streaks.sql)
 
+NAME = "watched_streaks"
+"""Under which `Database.outbox` wakes who looks at them."""
 
 NEVER = 2**63 - 1
 """Stands for when a broken streak breaks: it is checked again when its participant has another fact."""
@@ -87,6 +89,11 @@ def put_when(connection: Any, scope: Scope, moments: Sequence[tuple[WatchedStrea
     rows = [_key(scope, each) | {"breaks_at": NEVER if at is None else at, "told": at is None} for each, at in moments]
     if rows:
         _queries.put_when(connection, rows)
+
+
+def remove_all(connection: Any, scope: Scope) -> None:
+    """Watch none of the environment any more."""
+    _queries.remove_all(connection, **scope._asdict())
 
 
 def remove(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak]) -> None:

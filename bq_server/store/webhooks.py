@@ -150,19 +150,35 @@ async def rotate(connection: Connection, endpoint_id: str, secret: str, previous
 
 
 async def remove(connection: Connection, endpoint_id: str) -> None:
-    """Remove the endpoint, and everything that was sent or waits to be sent to it."""
-    for query in (
-        _queries.remove_tries_of_endpoint,
-        _queries.remove_deliveries_of_endpoint,
-        _queries.empty_outbox_of_endpoint,
-        _queries.remove_endpoint,
-    ):
-        await query(connection, endpoint_id=endpoint_id)
+    """Remove the endpoint, of which no delivery is left."""
+    await _queries.remove_endpoint(connection, endpoint_id=endpoint_id)
+    connection.wakes.add(endpoint_id)
 
 
-async def switch_off(connection: Connection, endpoint_id: str, because: str) -> bool:
-    """Disable the endpoint until somebody enables it; returns whether it was enabled."""
-    return bool(await _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because))
+async def remove_some(connection: Connection, endpoint_id: str, limit: int) -> int:
+    """Remove some of what was or waits to be sent to the endpoint, the oldest first, with its tries.
+
+    Returns how many, which is less than `limit` when none is left.
+    """
+    positions = [row[0] async for row in _queries.remove_deliveries(connection, endpoint_id=endpoint_id, limit=limit)]
+    await _queries.remove_tries(connection, positions=json.dumps(positions))
+    rest = limit - len(positions)
+    rows: int = await _queries.remove_of_outbox(connection, endpoint_id=endpoint_id, limit=rest)
+    return len(positions) + rows
+
+
+async def remove_of_environment(connection: Connection, scope: Scope, limit: int) -> int:
+    """As `remove_some`, of all endpoints of the environment."""
+    removed = 0
+    for each in await every(connection):
+        if each.scope == scope and removed < limit:
+            removed += await remove_some(connection, each.endpoint_id, limit - removed)
+    return removed
+
+
+async def switch_off(connection: Connection, endpoint_id: str, because: str) -> None:
+    """Send nothing more there until somebody switches it on."""
+    await connection.run(lambda writing: outbox.switch_off(writing, endpoint_id, because))
 
 
 async def enqueue(
@@ -171,7 +187,7 @@ async def enqueue(
     """Queue one delivery for the endpoint. `now` is its environment's."""
     await connection.run(lambda writing: outbox.add(writing, endpoint_id, [(delivery_id, announcement)], now))
     await _queries.recount(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
 
 
 async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], str], wanted: int) -> None:
@@ -179,7 +195,7 @@ async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], st
 
     def some(writing: Any) -> None:
         made = 0
-        while made < wanted and (count := outbox.take(writing, endpoint_id, new_id)):
+        while made < wanted and (count := outbox.take(writing, endpoint_id, new_id)) is not None:
             made += count
 
     await connection.run(some)
@@ -203,6 +219,11 @@ async def count_due(connection: Connection, endpoint_id: str, now: int) -> int:
     return found
 
 
+async def is_filled(connection: Connection, endpoint_id: str, limit: int) -> bool:
+    """Whether so many deliveries wait for the endpoint, beside what is still in the outbox."""
+    return bool(await _queries.is_filled(connection, endpoint_id=endpoint_id, limit=limit))
+
+
 async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
     """Whether the outbox has more for the endpoint."""
     return bool(await _queries.is_outbox_filled(connection, endpoint_id=endpoint_id))
@@ -211,11 +232,12 @@ async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
 async def bring_forward(connection: Connection, endpoint_id: str) -> None:
     """Make everything that waits for the endpoint due now."""
     await _queries.bring_all_forward(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
 
 
-async def bring_environment_forward(connection: Connection, scope: Scope) -> None:
-    """Make everything that waits in an environment due now."""
+async def bring_environment_forward(connection: Connection, scope: Scope, now: int) -> None:
+    """Have all that waits in an environment tried at once, whose clock was set back to `now`: nobody failed before."""
+    await _queries.fail_since(connection, **scope._asdict(), now=now)
     for endpoint in await every(connection):
         if endpoint.scope == scope:
             await bring_forward(connection, endpoint.endpoint_id)
@@ -279,19 +301,23 @@ async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> b
     await _queries.again(connection, **own)
     await _queries.bring_forward(connection, endpoint_id=endpoint_id, participant_id=participant_id)
     await _queries.recount(connection, endpoint_id=endpoint_id)
-    connection.fills_outbox = True
+    connection.wakes.add(endpoint_id)
     return True
 
 
-async def replay(connection: Connection, endpoint_id: str, since: int | None = None, until: int | None = None) -> int:
-    """Send everything of a time range again that was delivered or set aside; returns how many. By `created_at`.
+async def done(
+    connection: Connection, endpoint_id: str, since: int | None, until: int | None, after: int, limit: int
+) -> list[int]:
+    """The positions of what was delivered or set aside, by `created_at`, from after a position, the oldest first."""
+    span = {"since": EARLIEST if since is None else since, "until": LATEST if until is None else until}
+    rows = _queries.done(connection, endpoint_id=endpoint_id, **span, after=after, limit=limit)
+    return [position async for (position,) in rows]
 
-    What waits is sent with it: nothing may overtake what comes before it.
-    """
-    since, until = EARLIEST if since is None else since, LATEST if until is None else until
-    count: int = await _queries.replay(connection, endpoint_id=endpoint_id, since=since, until=until)
-    await _queries.recount(connection, endpoint_id=endpoint_id)
-    await bring_forward(connection, endpoint_id)
+
+async def replay(connection: Connection, endpoint_id: str, positions: Sequence[int]) -> int:
+    """Have these sent again that were delivered or set aside; answer how many."""
+    count: int = await _queries.replay(connection, endpoint_id=endpoint_id, positions=json.dumps(positions))
+    await connection.run(lambda writing: outbox.add_waiting(writing, endpoint_id, count))
     return count
 
 

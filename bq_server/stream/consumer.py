@@ -7,9 +7,9 @@ at once.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from redis.exceptions import ResponseError
@@ -19,7 +19,7 @@ from bq_server.concurrency.notifier import Notifier
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.stream.consumer_group import BATCH, ConsumerGroup, PendingEntry
 from bq_server.stream.counts import Totals
-from bq_server.stream.dead_letters import DeadLetter, DeadLetters, Noting
+from bq_server.stream.dead_letters import Announcing, DeadLetter, DeadLetters
 from bq_server.stream.deferred_messages import DeferredMessages
 from bq_server.stream.entries import EntryResult, Handler, NotNow, StreamEntry
 
@@ -42,16 +42,6 @@ MOST_DELIVERIES = 20
 
 MOST_DEFERRED = 10_000
 """Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
-
-
-class DeadLetterObserver(Protocol):
-    """Is told about messages that become dead letters."""
-
-    async def before(self, letter: DeadLetter) -> None:
-        """The message is about to become this dead letter; if this raises, that is postponed."""
-
-    def after(self, letter: DeadLetter) -> None:
-        """It has become one."""
 
 
 @dataclass(slots=True)
@@ -98,20 +88,15 @@ class Consumer:
         *,
         clock: Clock,
         totals: Totals | None = None,
-        note_rejected: Noting | None = None,
-        observer: DeadLetterObserver | None = None,
+        announced: Announcing = lambda _: nullcontext(),
     ) -> None:
-        """`note_rejected` is called before messages become dead letters, perhaps more than once.
-
-        `observer` is told before each becomes one, and after it.
-        """
+        """`announced`: in it messages become dead letters, perhaps only after several times."""
         self._group = group
         self._dead_letters = dead_letters
         self._handle = handle
         self._clock = clock
         self._totals = totals or Totals()
-        self._note_rejected = note_rejected
-        self._observer = observer
+        self._announced = announced
         self._rejected: dict[StreamEntry, str] = {}
         """Messages that must become dead letters, with the reasons."""
         self._deferred = DeferredMessages(clock)
@@ -325,21 +310,18 @@ class Consumer:
             (entry, DeadLetter(entry.known_as, entry.payload, reason, self._clock()))
             for entry, reason in self._rejected.items()
         ]
-        if rejected and self._note_rejected is not None:
-            await self._note_rejected([(entry.message_id, letter) for entry, letter in rejected])
-        for entry, letter in rejected:
-            if self._observer is not None:
-                await self._observer.before(letter)
-            try:
-                self._count(await self._dead_letters.add(letter, entry.message_id))
-            except ResponseError as error:
-                log.error("message.not_dead_lettered", message_id=entry.known_as, reason=str(error))
-                return
-            log.error("message.dead", message_id=entry.known_as, reason=letter.reason)
-            self.counts.dead += 1
-            del self._rejected[entry]
-            if self._observer is not None:
-                self._observer.after(letter)
+        if not rejected:
+            return
+        async with self._announced([letter for _, letter in rejected]):
+            for entry, letter in rejected:
+                try:
+                    self._count(await self._dead_letters.add(letter, entry.message_id))
+                except ResponseError as error:
+                    log.error("message.not_dead_lettered", message_id=entry.known_as, reason=str(error))
+                    return
+                log.error("message.dead", message_id=entry.known_as, reason=letter.reason)
+                self.counts.dead += 1
+                del self._rejected[entry]
 
     def _report_progress(self) -> None:
         self.status.started = True

@@ -1,6 +1,7 @@
 """Messages that can't be processed: set aside with the reason, out of the way of the others."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,8 @@ class DeadLetter:
     """The message in the stream under which it is being retried; it isn't a dead letter meanwhile."""
 
 
-Noting = Callable[[Sequence[tuple[str, DeadLetter]]], Awaitable[None]]
-"""Is told about future letters, each with the id of its entry in the stream. If it raises, they are postponed."""
+Announcing = Callable[[Sequence[DeadLetter]], AbstractAsyncContextManager[None]]
+"""A context in which these letters are written: entered before, when what it raises puts them off, and left after."""
 
 
 def read_letter(message_id: str, value: bytes | str) -> DeadLetter:

@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from bq_server.refusals import Code
+from tests.acceptance.test_webhook_events import BOARD, NOON, STREAK, score
 from tests.support.client import Json, Project, event
 from tests.support.feed import FeedReader, Told, everything, opened
+from tests.support.hooks import advance, freeze
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
 
@@ -129,6 +131,57 @@ def test_changes_of_the_game_are_told_and_what_was_only_tried_is_not(server: Ser
     nothing: Json = {"changed": [], "recomputed": []}
     assert first.data["data"] == {"version": 1, "added": ["points/spend", "badge/first"], "removed": [], **nothing}
     assert (second.type, second.data["data"]["removed"]) == ("game.changed", ["badge/first"])
+
+
+def test_what_a_recomputed_definition_awards_is_told(server: ServerProcess, bq: Project) -> None:
+    bq.apply({})
+    facts = [bq.send_sync(event(properties={"amount": 1})).json()["fact_id"] for _ in range(2)]
+    begun = told(server, bq)[-1].id
+    with opened(server.url, key(bq), type="badge.awarded", participant_id="user_123") as feed:
+        bq.apply(GAME, backfill=True)
+        awarded = feed.next()
+    bq.apply({**GAME, "badges": []}, backfill=True)
+    bq.drain()
+    changed, recomputed, *later = told(server, bq, begun)
+    assert (changed.type, recomputed.type) == ("game.changed", "effects.recomputed")
+    assert recomputed == awarded
+    assert recomputed.data["data"]["participant_id"] == "user_123"
+    effects = recomputed.data["data"]["effects"]
+    assert sorted((each["type"], each["fact_id"]) for each in effects) == sorted(
+        [("points", facts[0]), ("points", facts[1]), ("badge", facts[0])]
+    )
+    assert [each.type for each in later] == ["game.changed"], "nothing is awarded twice"
+    assert told(server, bq, type="badge.awarded") == [recomputed]
+    assert told(server, bq, type="effects.recomputed", participant_id="another") == []
+    assert bq.post("/admin/participants/erase", {"participant_id": "user_123"}).status_code == 200
+    until("it is told no more", lambda: [each.type for each in told(server, bq, begun)] == ["game.changed"] * 2)
+
+
+def test_broken_streaks_and_ranks_are_told_to_who_asks(server: ServerProcess, bq: Project) -> None:
+    bq.apply({**STREAK, **BOARD})
+    freeze(bq, NOON)
+    bq.send_sync(score("early", 9))
+    wishes = "streak.broken,leaderboard.rank_changed"
+    with opened(server.url, key(bq), type=wishes) as feed, opened(server.url, key(bq)) as other:
+        fact = bq.send_sync(score("ada", 5)).json()["fact_id"]
+        rank = feed.next()
+        advance(bq, "P3D")
+        broken = feed.next()
+        again = bq.send_sync(event("login")).json()["fact_id"]
+        assert [each.fact_id for each in (other.next(), other.next())] == [fact, again], "who didn't ask isn't told"
+    assert (rank.type, rank.data["data"]["rank"], rank.data["data"]["previous_rank"]) == (
+        "leaderboard.rank_changed",
+        2,
+        None,
+    )
+    assert (broken.type, broken.data["data"]["participant_id"], broken.data["data"]["fact_id"]) == (
+        "streak.broken",
+        "ada",
+        fact,
+    )
+    assert broken.data["data"]["effect"]["occurred_at"] == "2026-03-04T00:00:00Z"
+    assert [each.data["data"] for each in told(server, bq, type="streak.broken")] == [broken.data["data"]]
+    assert told(server, bq, rank.id, type=wishes)[0] == broken, "who comes again goes on there"
 
 
 def test_a_reset_is_told_whatever_was_chosen_and_takes_back_what_was_before(server: ServerProcess, bq: Project) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from tests.acceptance.test_backup import stream_of
+from tests.acceptance.test_sandbox_reset import dead_letter_a_conflict
+from tests.acceptance.test_webhook_events import BOARD, NOON, STREAK, score
 from tests.support.client import Json, Project
 from tests.support.feed import everything
 from tests.support.following import Following
@@ -262,6 +265,34 @@ def test_listening_forwards_what_happens_signed_as_webhooks_are(bq: Project, ser
     assert (second.body["type"], second.body["data"]["fact_id"]) == ("points.changed", fact_id)
     assert second.body["data"]["effect"] == bq.get(f"/facts/{fact_id}/effects").json()["effects"][0]
     assert len({each.id for each in (first, second, third)}) == 3
+
+
+def test_listening_forwards_what_no_fact_tells(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server, server.client() as client, receiving() as receiver:
+        client.put("/gamify/admin/game", json={**STREAK, **BOARD})
+        client.put("/sandbox/clock", json={"now": NOON})
+        env = {"BQ_URL": server.url, "BQ_API_KEY": server.key}
+        wanted = ["streak.broken", "leaderboard.rank_changed", "message.dead", "badge.awarded"]
+        chosen = [each for name in wanted for each in ("--event", name)]
+        with Following("listen", "--forward-to", receiver.url, *chosen, env=env) as listen:
+            secret = listen.next().removeprefix("secret ")
+            listen.until_said("following")
+            client.post("/ingest/events/sync", json={**score("ada", 5), "idempotency_key": "k"})
+            assert "leaderboard.rank_changed ada  -> 204" in listen.next()
+            client.post("/sandbox/clock/advance", json={"by": "P3D"})
+            assert "streak.broken ada  -> 204" in listen.next()
+            with stream_of(data_dir) as stream:
+                dead_letter_a_conflict(stream)
+            assert "message.dead u  -> 204" in listen.next()
+            badge = {"code": "b", "name": "B", "criteria": {"on": "act", "target": 1}}
+            client.put("/gamify/admin/game", params={"backfill": "true"}, json={**STREAK, **BOARD, "badges": [badge]})
+            assert "badge.awarded ada  -> 204" in listen.next()
+            assert listen.interrupt() == 0
+        assert server.stop() == 0
+    assert [each.body["type"] for each in receiver.received] == [wanted[1], wanted[0], *wanted[2:]]
+    for each in receiver.received:
+        assert Webhook(secret).verify(each.raw, dict(each.headers))
+    assert len({each.id for each in receiver.received}) == 4
 
 
 def test_listening_chooses_takes_a_secret_and_leaves_nothing_when_it_is_killed(

@@ -5,8 +5,11 @@ import hmac
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
+from bq_server.processing.event_types import EVENT_TYPES
 from tests.acceptance.test_backup import stream_of
 from tests.acceptance.test_sandbox_reset import dead_letter_a_conflict
 from tests.support.client import Json, Project, event
@@ -82,6 +85,36 @@ def test_an_event_that_comes_after_a_streak_broke_is_told_after_that(bq: Project
     assert [body["type"] for body in receiver.bodies()] == types, "a streak of one again is none of another length"
 
 
+def test_a_streak_that_went_on_unheard_is_not_told_of_with_another_fact(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    endpoint = add(bq, receiver, "streak.broken")
+    bq.send_sync(act())
+    assert bq.request("PATCH", path(endpoint), json={"enabled": False}).status_code == 200
+    advance(bq, "P1D")
+    bq.send_sync(act())
+    assert bq.request("PATCH", path(endpoint), json={"enabled": True}).status_code == 200
+    advance(bq, "P3D")
+    told(bq)
+    assert receiver.bodies() == [], "which fact extended it last, nobody noted"
+    fact = bq.send_sync(act()).json()
+    advance(bq, "P3D")
+    told(bq)
+    assert [body["data"]["fact_id"] for body in receiver.bodies()] == [fact["fact_id"]]
+
+
+def test_a_clock_that_is_set_back_has_a_streak_break_again(bq: Project, receiver: Receiver) -> None:
+    bq.apply(STREAK)
+    freeze(bq, NOON)
+    add(bq, receiver, "streak.broken")
+    bq.send_sync(act())
+    for times in (1, 2):
+        advance(bq, "P9D")
+        told(bq)
+        assert len(receiver.bodies()) == times
+        freeze(bq, NOON)
+
+
 def test_grace_puts_off_the_moment_at_which_a_streak_breaks(bq: Project, receiver: Receiver) -> None:
     bq.apply(STREAK)
     freeze(bq, NOON)
@@ -131,6 +164,16 @@ def test_ranks_among_the_first_are_told_of_the_mover_and_of_those_overtaken(bq: 
     assert by_name["ada"]["fact_id"] is None
 
 
+def test_who_falls_out_of_the_first_is_told_of_with_the_score_of_now(bq: Project, receiver: Receiver) -> None:
+    bq.apply(BOARD)
+    add(bq, receiver, "leaderboard.rank_changed", top_ranks=1)
+    bq.send_sync(score("bea", 3))
+    bq.send_sync(score("ada", 5))
+    bq.send_sync(score("ada", -4))
+    told(bq)
+    assert sorted(moves(receiver)[-2:]) == [("ada", 1, None, 1), ("bea", None, 1, 3)]
+
+
 def test_a_message_that_died_is_told_once(data_dir: Path, receiver: Receiver) -> None:
     with ServerProcess(data_dir) as server, server.client() as client:
         body = {"url": receiver.url, "event_types": ["message.dead"]}
@@ -155,6 +198,70 @@ def test_a_message_that_died_is_told_once(data_dir: Path, receiver: Receiver) ->
             again.post("/sandbox/drain", json={"webhooks": True})
         assert len(receiver.received) == 1
         assert server.stop() == 0
+
+
+def test_every_event_is_sent_as_the_openapi_document_describes_it(data_dir: Path, receiver: Receiver) -> None:
+    game = {
+        "streaks": [{**STREAK["streaks"][0], "milestones": [{"at": 2, "rewards": [{"points": 1}]}]}],
+        **BOARD,
+        "points": [{"code": "pay", "on": "act", "award": 10}],
+        "badges": [{"code": "first", "name": "First", "criteria": {"on": "act", "target": 1}}],
+        "tiers": [{"code": "bronze", "name": "Bronze", "level": 1, "min_points": 10}],
+        "challenges": [
+            {
+                "code": "twice",
+                "name": "Twice",
+                "objectives": [{"code": "act", "on": "act", "target": 2}],
+                "milestones": [{"at": 0.5, "rewards": [{"points": 1}]}],
+            }
+        ],
+    }
+    with ServerProcess(data_dir) as server, server.client() as client:
+        assert client.put("/gamify/admin/game", json=game).status_code == 200
+        client.put("/sandbox/clock", json={"now": NOON})
+        body = {"url": receiver.url, "event_types": sorted(EVENT_TYPES)}
+        endpoint = client.post("/webhooks/endpoints", json=body).json()
+        caused = []
+        for more in ({"idempotency_key": "k"}, {}):
+            answer = client.post("/ingest/events/sync", params={"include": "effects"}, json={**act(n=1), **more})
+            caused += answer.json()["effects"]
+            client.post("/sandbox/clock/advance", json={"by": "P1D"})
+        client.post("/sandbox/clock/advance", json={"by": "P3D"})
+        with stream_of(data_dir) as stream:
+            dead_letter_a_conflict(stream)
+        client.post(f"/webhooks/endpoints/{endpoint['endpoint_id']}/test")
+        assert client.post("/sandbox/drain", json={"webhooks": True}).status_code == 200
+        document = httpx.get(f"{server.url}/openapi.json", verify=False).json()
+        assert server.stop() == 0
+    assert {body["type"] for body in receiver.bodies()} == {*EVENT_TYPES, "endpoint.test"}
+    for body in receiver.bodies():
+        schema = document["webhooks"][body["type"]]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        whole = {**schema, "components": document["components"]}
+        assert [each.message for each in Draft202012Validator(whole).iter_errors(body)] == []
+    told = [each["data"]["effect"] for each in receiver.bodies() if "effect" in each["data"]]
+    untold = ("enrolment", "objective", "leaderboard")
+    assert [each for each in caused if each["type"] not in untold and each not in told] == [], "all of each, unchanged"
+
+
+def test_the_tiers_of_a_changed_game_are_told(bq: Project, receiver: Receiver) -> None:
+    points = [{"code": "pay", "on": "act", "award": 10}]
+    bq.apply({"points": points})
+    add(bq, receiver, "tier.changed")
+    facts = [bq.send_sync(act()).json()["fact_id"] for _ in range(3)]
+    tiers = [
+        {"code": code, "name": code, "level": level, "min_points": least}
+        for level, (code, least) in enumerate([("bronze", 10), ("silver", 20), ("gold", 99)], 1)
+    ]
+    bq.apply({"points": points, "tiers": tiers})
+    bq.drain()
+    told(bq)
+    [body] = receiver.bodies()
+    assert body["data"]["fact_id"] == facts[1]
+    assert (body["data"]["effect"]["code"], body["data"]["effect"]["previous_code"]) == ("silver", None)
+    bq.apply({"points": points, "tiers": [*tiers, {"code": "tin", "name": "tin", "level": 0, "min_points": 5}]})
+    bq.drain()
+    told(bq)
+    assert len(receiver.bodies()) == 1, "a lower one is no higher tier"
 
 
 def test_the_headers_of_the_vendor_are_sent_beside_the_others_where_asked_for(bq: Project, receiver: Receiver) -> None:

@@ -1,5 +1,6 @@
 """Webhooks by the clock of a test environment, and endpoints that are dead."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.support.client import Project
 from tests.support.game import act
 from tests.support.hooks import add, advance, freeze, path, told
 from tests.support.process import ServerProcess, until
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Received, Receiver, Reply, receiving
 
 NOON = "2026-03-02T12:00:00Z"
 
@@ -38,6 +39,23 @@ def test_the_clock_drives_the_tries(bq: Project, receiver: Receiver) -> None:
     assert [each["status"] for each in delivery["tries"]] == [500] * 9
     assert delivery["tries"][0]["tried_at"] == NOON
     assert len({each.id for each in receiver.received}) == 1
+
+
+def test_others_do_not_wait_behind_one_who_was_put_off(bq: Project, receiver: Receiver) -> None:
+    freeze(bq, NOON)
+    add(bq, receiver, "fact.created")
+    sent = threading.Event()
+
+    def reply(request: Received) -> Reply:
+        sent.wait()  # meanwhile more comes: each event a row of the outbox
+        return (500 if request.body["data"]["participant_id"] == "ada" else 200), {}
+
+    receiver.reply = reply
+    for who in (*["ada"] * 100, "bea"):
+        bq.send_sync(act(who))
+    sent.set()
+    told(bq)
+    assert [body["data"]["participant_id"] for body in receiver.bodies()] == ["bea"]
 
 
 def test_an_endpoint_that_fails_for_three_days_is_switched_off(bq: Project, receiver: Receiver) -> None:
@@ -72,12 +90,15 @@ def test_an_endpoint_that_is_well_again_gets_at_once_what_was_put_off(bq: Projec
 
 def test_a_clock_that_is_set_back_makes_nobody_wait_for_it(bq: Project, receiver: Receiver) -> None:
     freeze(bq, NOON)
-    add(bq, receiver, "fact.created")
+    endpoint = add(bq, receiver, "fact.created")
     receiver.reply = lambda _: (500, {})
     bq.send_sync(act())
     told(bq)
-    receiver.reply = lambda _: (204, {})
     freeze(bq, "2026-03-01T00:00:00Z")
+    told(bq)
+    assert bq.get(path(endpoint)).json()["failing_since"] == "2026-03-01T00:00:00Z"
+    receiver.reply = lambda _: (204, {})
+    freeze(bq, "2026-02-01T00:00:00Z")
     told(bq)
     assert len(receiver.taken) == 1
 

@@ -1,5 +1,6 @@
 """Webhooks: what happened is told outside, signed, in order for a participant, at least once, and nothing else is."""
 
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from bq_server.processing.announcements import EventType
+from bq_server.processing.event_types import EventType
 from tests.support.client import Json, Project
 from tests.support.game import act, counting, paying
 from tests.support.hooks import add, path
@@ -106,13 +107,44 @@ def test_one_that_is_gone_is_switched_off_until_it_is_switched_on(bq: Project, r
     until("it is off", lambda: not bq.get(path(endpoint)).json()["enabled"])
     assert "410" in bq.get(path(endpoint)).json()["off_because"]
     bq.send_sync(act("unheard"))
-    receiver.reply = lambda _: (200, {})
-    assert bq.request("PATCH", path(endpoint), json={"enabled": True}).json()["off_because"] is None
     [waiting] = bq.get(path(endpoint, "/deliveries")).json()["deliveries"]
     assert (waiting["state"], waiting["tries"][0]["status"]) == ("waiting", 410)
-    bq.request("POST", path(endpoint, f"/deliveries/{waiting['delivery_id']}/retry"))
-    quiet(bq, endpoint)
+    receiver.reply = lambda _: (200, {})
+    assert bq.request("PATCH", path(endpoint), json={"enabled": True}).json()["off_because"] is None
+    quiet(bq, endpoint)  # at once: it had been put off
     assert [body["data"]["participant_id"] for body in receiver.bodies()] == ["ada"]
+
+
+def test_an_endpoint_that_moves_is_sent_at_once_what_was_put_off(bq: Project, receiver: Receiver) -> None:
+    receiver.reply = lambda _: (503, {"Retry-After": "86400"})
+    endpoint = add(bq, receiver, "fact.created")
+    bq.send_sync(act())
+    until("it fails", lambda: bq.get(path(endpoint)).json()["failing_since"] is not None)
+    with receiving() as other:
+        moved = bq.request("PATCH", path(endpoint), json={"url": other.url}).json()
+        assert moved["failing_since"] is None
+        quiet(bq, endpoint)
+        assert [each.id for each in other.taken] == [receiver.received[0].id]
+
+
+def test_an_answer_of_another_address_switches_nothing_off(bq: Project, receiver: Receiver) -> None:
+    came, go_on = threading.Event(), threading.Event()
+
+    def gone(_: Received) -> Reply:
+        came.set()
+        go_on.wait()
+        return 410, {}
+
+    receiver.reply = gone
+    endpoint = add(bq, receiver, "fact.created")
+    bq.send_sync(act())
+    came.wait()
+    with receiving() as other:
+        bq.request("PATCH", path(endpoint), json={"url": other.url})
+        go_on.set()
+        until("it is sent to the new one", lambda: len(other.taken) == 1)
+        quiet(bq, endpoint)
+        assert bq.get(path(endpoint)).json()["enabled"] is True
 
 
 def test_a_redirect_is_a_failure_and_a_wait_that_is_asked_for_is_kept(bq: Project, receiver: Receiver) -> None:
@@ -255,4 +287,4 @@ def test_the_commands_make_list_retry_replay_and_remove(server: ServerProcess, b
 
 def test_the_openapi_document_has_every_event(server: ServerProcess) -> None:
     document = httpx.get(f"{server.url}/openapi.json", verify=False).json()
-    assert sorted(document["webhooks"]) == sorted(EVERY)
+    assert sorted(document["webhooks"]) == sorted([*EVERY, "endpoint.test"])

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from bq_server.processing.event_types import EVENT_TYPES
 from tests.support.client import Project, event
 from tests.support.process import ServerProcess
 
@@ -27,6 +28,10 @@ def operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"{method} {path}", operation
+
+
+def webhooks(document: Json) -> Iterator[tuple[str, Json]]:
+    yield from document["webhooks"].items()
 
 
 def contents(document: Json) -> Iterator[tuple[str, Json]]:
@@ -94,6 +99,14 @@ def test_every_example_is_of_its_schema(document: Json) -> None:
     assert len(examples) >= 30
     wrong = {where: found for where, each in examples if (found := faults(document, each["schema"], each["example"]))}
     assert wrong == {}
+
+
+def test_every_webhook_has_a_schema_of_its_own_and_an_example_of_it(document: Json) -> None:
+    bodies = {name: each["post"]["requestBody"]["content"]["application/json"] for name, each in webhooks(document)}
+    assert {*bodies} == {*EVENT_TYPES, "endpoint.test"}
+    for name, body in bodies.items():
+        fitting = {other for other, each in bodies.items() if not faults(document, each["schema"], body["example"])}
+        assert fitting == {name}, "its example is of its schema, and of no other"
 
 
 def test_a_parameter_with_choices_lists_them(document: Json) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from bq_server.processing.announcements import EventType
+from bq_server.processing.event_types import EventType
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import ScenarioMistakes, load

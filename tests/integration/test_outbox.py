@@ -1,12 +1,18 @@
 """The outbox of webhooks: its bounds, and what becomes of it."""
 
+import asyncio
+import secrets
 from pathlib import Path
 
 import pytest
 
+from bq_server.clock import Clocks, system_clock
+from bq_server.delivery import endpoints as endpoints_module
+from bq_server.delivery.endpoints import Endpoints, TooManyDeliveries, UnknownEndpoint
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.store import outbox, webhooks
+from bq_server.store.audit_log import Act, Actor
 from bq_server.store.database import Database
 from bq_server.store.outbox import Announcement
 from bq_server.store.webhooks import DeliveryResult, Endpoint, Try
@@ -59,6 +65,99 @@ async def test_an_endpoint_that_falls_too_far_behind_is_switched_off(
         assert (endpoint.waiting, endpoint.off_because) == (3, "more than 3 deliveries waited")
         await put(database, told("eve"))
         assert (await found(database)).waiting == 3, "nothing more is written for it"
+
+
+@pytest.mark.anyio
+async def test_one_that_is_off_stays_off_for_the_reason_it_has(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "x.db") as database:
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+            for reason in ("first", "second"):
+                await webhooks.switch_off(connection, "we_1", reason)
+        assert (await found(database)).off_because == "first"
+
+
+@pytest.mark.anyio
+async def test_a_row_of_which_nothing_is_left_stops_nothing(tmp_path: Path) -> None:
+    async with Database.open(tmp_path / "x.db") as database:
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database)
+        await put(database, told("ada"))
+        async with database.transaction() as connection:
+            await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 9)
+            assert not await webhooks.is_outbox_filled(connection, "we_1")
+            assert [each.participant_id for each in await webhooks.due(connection, "we_1", 1, 9)] == ["ada"]
+
+
+@pytest.mark.anyio
+async def test_two_changes_at_once_are_both_made(tmp_path: Path) -> None:
+    clocks = Clocks(system_clock)
+    act = Act("webhook_endpoint_changed", SCOPE, Actor(command="test"), system_clock)
+    async with Database.open(tmp_path / "x.db") as database:
+        endpoints = Endpoints(database, IdSource(), clocks, secrets.token_bytes, private=True)
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await asyncio.gather(
+            endpoints.change(act, SCOPE, "we_1", {"description": "changed"}, enabled=None),
+            endpoints.change(act, SCOPE, "we_1", {}, enabled=False),
+        )
+        endpoint = await found(database)
+        assert (endpoint.description, endpoint.off_because) == ("changed", "it was switched off")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+async def test_many_are_replayed_and_removed_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(endpoints_module, "AT_ONCE", at_once)
+    monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 6)
+    act = Act("webhooks_replayed", SCOPE, Actor(command="test"), system_clock)
+    async with Database.open(tmp_path / "x.db") as database:
+        endpoints = Endpoints(database, IdSource(), Clocks(system_clock), secrets.token_bytes, private=True)
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database, *(told(f"p{number}") for number in range(6)))
+        await put(database, told("in the outbox"))
+        async with database.transaction() as connection:
+            await webhooks.take(connection, "we_1", lambda: IdSource().new("msg"), 1)
+            due = await webhooks.due(connection, "we_1", 1, 9)
+            results = [DeliveryResult(Try(each.position, 1, 200, 1, ""), "", "delivered") for each in due]
+            await webhooks.settle(connection, "we_1", results, 1, 1)
+        assert (await found(database)).waiting == 1
+        assert await endpoints.replay(act, SCOPE, "we_1", None, 1) == 0
+        assert await endpoints.replay(act, SCOPE, "we_1", 1, None) == 6
+        assert (await found(database)).waiting == 7
+        async with database.read() as connection:
+            assert [each.participant_id for each in await webhooks.due(connection, "we_1", 1, 9)] == [
+                f"p{number}" for number in range(6)
+            ]
+        async with database.transaction() as connection:
+            await webhooks.settle(connection, "we_1", results, 1, 1)
+        monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 5)
+        with pytest.raises(TooManyDeliveries):
+            await endpoints.replay(act, SCOPE, "we_1", None, None)
+        await endpoints.remove(act, SCOPE, "we_1")
+        async with database.read() as connection:
+            assert await webhooks.one(connection, "we_1") is None
+            for table in ("webhook_deliveries", "webhook_tries", "webhook_outbox"):
+                async with connection.execute(f"SELECT count(*) FROM {table}") as rows:  # noqa: S608 - our own names
+                    assert await rows.fetchone() == (0,), table
+
+
+@pytest.mark.anyio
+async def test_what_is_removed_meanwhile_is_neither_tested_nor_removed_again(tmp_path: Path) -> None:
+    act = Act("webhook_endpoint_removed", SCOPE, Actor(command="test"), system_clock)
+    async with Database.open(tmp_path / "x.db") as database:
+        endpoints = Endpoints(database, IdSource(), Clocks(system_clock), secrets.token_bytes, private=True)
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        works = [endpoints.remove(act, SCOPE, "we_1"), endpoints.remove(act, SCOPE, "we_1")]
+        outcomes = await asyncio.gather(*works, endpoints.test(SCOPE, "we_1"), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [type(None), UnknownEndpoint, UnknownEndpoint]
+        async with database.read() as connection:
+            assert await webhooks.deliveries(connection, "we_1") == []
 
 
 @pytest.mark.anyio

@@ -54,11 +54,12 @@ class FeedResource:
         """What happens, as it is committed: facts with their effects, dead letters, changes of the game."""
         key, scope = call.key, call.scope
         assert key is not None  # noqa: S101 - the operation needs a scope
-        after = await self._after(call)
         try:
             self._feeds.require_room(key.key_id)
         except TooManyFeeds as error:
             raise Refusal(Code.TOO_MANY_FEEDS, f"{error}: close one, or wait.") from None
+        await self._feeds.wish(scope, call.query.wishes)
+        after = await self._after(call)
 
         def over() -> FeedEnd | None:
             if self._feeds.ended:

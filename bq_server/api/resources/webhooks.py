@@ -1,5 +1,7 @@
 """`/api/v1/webhooks/endpoints`: webhook endpoints and their deliveries."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.responses import Response
@@ -23,7 +25,15 @@ from bq_server.api.schemas.webhooks import (
     RotateIn,
     TryAnswer,
 )
-from bq_server.delivery.endpoints import MOST_ENDPOINTS, Endpoints, TooManyEndpoints, UnknownEndpoint, UrlRefused
+from bq_server.delivery.endpoints import (
+    MOST_ENDPOINTS,
+    MOST_REPLAYED,
+    Endpoints,
+    TooManyDeliveries,
+    TooManyEndpoints,
+    UnknownEndpoint,
+    UrlRefused,
+)
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import webhooks
@@ -113,17 +123,14 @@ class WebhookEndpointsResource:
     async def change_endpoint(self, call: Call) -> Response:
         """Change an endpoint, or enable or disable it."""
         sent, _ = await self._parser.model(call, EndpointPatch)
-        endpoint = await self._of(call)
-        try:
-            changed = await self._endpoints.change(
-                call.act("webhook_endpoint_changed"),
-                call.scope,
-                endpoint.endpoint_id,
-                _changed(sent),
-                enabled=sent.enabled,
-            )
-        except UrlRefused as error:
-            raise _bad_url(error) from None
+        act = call.act("webhook_endpoint_changed")
+        with _known(call) as endpoint_id:
+            try:
+                changed = await self._endpoints.change(
+                    act, call.scope, endpoint_id, _changed(sent), enabled=sent.enabled
+                )
+            except UrlRefused as error:
+                raise _bad_url(error) from None
         return json_response(_answer(changed))
 
     @operation(
@@ -137,8 +144,8 @@ class WebhookEndpointsResource:
     )
     async def remove_endpoint(self, call: Call) -> Response:
         """Remove an endpoint with all its deliveries."""
-        endpoint = await self._of(call)
-        await self._endpoints.remove(call.act("webhook_endpoint_removed"), call.scope, endpoint.endpoint_id)
+        with _known(call) as endpoint_id:
+            await self._endpoints.remove(call.act("webhook_endpoint_removed"), call.scope, endpoint_id)
         return json_response(RemovedAnswer())
 
     @operation(
@@ -155,9 +162,9 @@ class WebhookEndpointsResource:
     async def rotate_secret(self, call: Call) -> Response:
         """Give an endpoint a new secret."""
         sent, _ = await self._parser.model(call, RotateIn)
-        endpoint = await self._of(call)
         act = call.act("webhook_secret_rotated")
-        rotated = await self._endpoints.rotate(act, call.scope, endpoint.endpoint_id, sent.overlap_seconds)
+        with _known(call) as endpoint_id:
+            rotated = await self._endpoints.rotate(act, call.scope, endpoint_id, sent.overlap_seconds)
         return json_response(_with_secret(rotated))
 
     @operation(
@@ -171,10 +178,9 @@ class WebhookEndpointsResource:
     )
     async def send_test(self, call: Call) -> Response:
         """Send a test delivery."""
-        endpoint = await self._of(call)
-        return json_response(
-            QueuedAnswer(delivery_id=await self._endpoints.test(call.scope, endpoint.endpoint_id)), 202
-        )
+        with _known(call) as endpoint_id:
+            delivery_id = await self._endpoints.test(call.scope, endpoint_id)
+        return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
     @operation(
         "listWebhookDeliveries",
@@ -238,20 +244,29 @@ class WebhookEndpointsResource:
     async def replay_deliveries(self, call: Call) -> Response:
         """Send the deliveries of a time range again, under the same ids."""
         sent, _ = await self._parser.model(call, ReplayIn)
-        endpoint = await self._of(call)
-        async with self._database.transaction() as connection:
-            count = await webhooks.replay(connection, endpoint.endpoint_id, sent.since, sent.until)
-            act = call.act("webhooks_replayed")
-            await act.keep(connection, endpoint_id=endpoint.endpoint_id, deliveries=count)
+        act = call.act("webhooks_replayed")
+        with _known(call) as endpoint_id:
+            try:
+                count = await self._endpoints.replay(act, call.scope, endpoint_id, sent.since, sent.until)
+            except TooManyDeliveries:
+                detail = f"more than {MOST_REPLAYED} deliveries are in this time range: choose a shorter one"
+                raise Refusal.of_fields([FieldError("since", "too_many_deliveries", detail)]) from None
         return json_response(ReplayAnswer(deliveries=count), 202)
 
     async def _of(self, call: Call) -> Endpoint:
-        endpoint_id = call.parameter("endpoint_id")
-        try:
+        with _known(call) as endpoint_id:
             return await self._endpoints.get(call.scope, endpoint_id)
-        except UnknownEndpoint:
-            detail = f"The {call.scope.environment} environment has no webhook endpoint {endpoint_id}."
-            raise Refusal(Code.NOT_FOUND, detail) from None
+
+
+@contextmanager
+def _known(call: Call) -> Iterator[str]:
+    """The id of the endpoint that is called for; refuses the request where the environment has none of it."""
+    endpoint_id = call.parameter("endpoint_id")
+    try:
+        yield endpoint_id
+    except UnknownEndpoint:
+        detail = f"The {call.scope.environment} environment has no webhook endpoint {endpoint_id}."
+        raise Refusal(Code.NOT_FOUND, detail) from None
 
 
 def _changed(sent: EndpointPatch) -> dict[str, Any]:

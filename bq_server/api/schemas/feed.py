@@ -6,15 +6,27 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from bq_server.api.schemas.facts import FactWithEffects
 from bq_server.api.schemas.values import Moment, Query
-from bq_server.processing.announcements import EffectEventType
+from bq_server.delivery.schemas import RankData, StreakData
+from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
 """The id of an event of the feed, or of the beginning."""
 
-FeedType = Literal["fact.created", "message.dead", "game.changed", "environment.reset", "feed.ended"]
+FeedType = Literal[
+    "fact.created",
+    "effects.recomputed",
+    "streak.broken",
+    "leaderboard.rank_changed",
+    "message.dead",
+    "game.changed",
+    "environment.reset",
+    "feed.ended",
+]
 
-ChosenType = Literal["fact.created", EffectEventType, "message.dead", "game.changed"]
-"""What a reader may select."""
+ChosenType = Literal[EventType, "effects.recomputed", "game.changed"]
+
+WISHED = frozenset((STREAK_BROKEN, RANK_CHANGED))
+"""What is computed and sent only if it is requested."""
 
 
 class DeadMessage(BaseModel):
@@ -25,6 +37,14 @@ class DeadMessage(BaseModel):
     event_name: str
     participant_id: str
     reason: str
+    occurred_at: Moment | None = Field(None, description="Of the event; null for those of an older server.")
+
+
+class RecomputedEffects(BaseModel):
+    """What a recomputed definition newly caused for a participant's stored facts."""
+
+    participant_id: str
+    effects: list[dict[str, Any]] = Field(description="As a fact's, each with the `fact_id` that it is from.")
 
 
 class GameChange(BaseModel):
@@ -55,7 +75,16 @@ class FeedMessage(BaseModel):
 
     type: FeedType = Field(description="Also the name of the event.")
     timestamp: Moment = Field(description="When the server processed it.")
-    data: FactWithEffects | DeadMessage | GameChange | EnvironmentReset | FeedEnd
+    data: (
+        FactWithEffects
+        | RecomputedEffects
+        | StreakData
+        | RankData
+        | DeadMessage
+        | GameChange
+        | EnvironmentReset
+        | FeedEnd
+    )
 
 
 def _divided(value: Any) -> Any:
@@ -69,8 +98,16 @@ class FeedQuery(Query):
     event_name: str | None = Field(None, description="Only facts and dead letters of events with this name.")
     type: Annotated[list[ChosenType], BeforeValidator(_divided)] | None = Field(
         None,
-        description="Only these types, separated by commas. An effect's type selects the facts that caused one.",
+        description=(
+            "Only these types, separated by commas. An effect's type selects the facts that caused one. "
+            "`streak.broken` and `leaderboard.rank_changed` are only sent if they are named."
+        ),
     )
     follow: bool = Field(
-        True, description="Whether to continue with what happens; otherwise the answer ends after what exists."
+        True, description="Whether to continue with what happens; if not, the answer ends after what exists."
     )
+
+    @property
+    def wishes(self) -> frozenset[str]:
+        """What must be computed for it from now on."""
+        return WISHED & {*self.type} if self.type is not None and self.follow else frozenset()

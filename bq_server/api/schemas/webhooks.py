@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.ingest.models import Timestamp
-from bq_server.processing.announcements import EventType
+from bq_server.processing.event_types import EventType
 
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="http:// or https://.")]
 EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100, description="The events that it is sent.")]

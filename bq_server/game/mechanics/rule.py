@@ -93,6 +93,8 @@ class LedgerEntry:
     """Event time of the fact that caused it, microseconds."""
     seq: int
     """Of that fact."""
+    fact_id: str = ""
+    """Of that fact, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

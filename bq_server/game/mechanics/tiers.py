@@ -23,30 +23,40 @@ def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fa
             highest = tier
     if highest is None or (before is not None and before[1] >= highest.level):
         return None
-    return TierChanged(
-        participant_id=fact.participant_id,
-        fact_id=fact.fact_id,
-        occurred_at=fact.occurred_at,
-        code=highest.code,
-        name=highest.name,
-        level=highest.level,
-        previous_code=before[0] if before is not None else None,
-        previous_level=before[1] if before is not None else None,
-    )
+    return _change(fact.participant_id, fact.fact_id, fact.occurred_at, highest, before)
 
 
-def catch_up(tiers: Sequence[Tier], history: Sequence[list[Any]], ledger: Iterable[LedgerEntry]) -> list[list[Any]]:
-    """The tiers reached, including those of a changed game, each at the entry whose points led to it.
+def catch_up(
+    participant_id: str, tiers: Sequence[Tier], history: list[list[Any]], ledger: Iterable[LedgerEntry]
+) -> TierChanged | None:
+    """Append the tiers of a changed game that were reached, each at the entry whose points led to it.
 
-    `ledger` is in the order written.
+    `ledger` is in the order written. Returns the change to the highest of them, if it is one.
     """
-    reached = list(history)
     held = {code for code, _, _ in history}
+    before = max(history, key=lambda entry: entry[1], default=None)
+    change: TierChanged | None = None
     earned = 0
     for entry in ledger:
         earned += max(entry.amount, 0)
         for tier in tiers if entry.amount > 0 else ():
             if tier.min_points <= earned and tier.code not in held:
                 held.add(tier.code)
-                reached.append([tier.code, tier.level, entry.occurred_at])
-    return reached
+                history.append([tier.code, tier.level, entry.occurred_at])
+                if before is None or tier.level > before[1]:
+                    change = _change(participant_id, entry.fact_id, entry.occurred_at, tier, before)
+    return change
+
+
+def _change(participant_id: str, fact_id: str, at: int, tier: Tier, before: Sequence[Any] | None) -> TierChanged:
+    """`before` is the highest tier until then."""
+    return TierChanged(
+        participant_id=participant_id,
+        fact_id=fact_id,
+        occurred_at=at,
+        code=tier.code,
+        name=tier.name,
+        level=tier.level,
+        previous_code=before[0] if before is not None else None,
+        previous_level=before[1] if before is not None else None,
+    )

@@ -14,8 +14,12 @@ WHERE fact_rows.scope = :scope AND fact_rows.idempotency_key = given.value;
 -- The seq given last: those of facts that were removed are not given again.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0);
 
--- name: version(project, environment)$
-SELECT version FROM games WHERE project = :project AND environment = :environment;
+-- name: environment(project, environment)^
+-- The version of the game in force, 0 for none, and whether an endpoint is on or a feed wishes for something.
+SELECT coalesce((SELECT version FROM games WHERE project = :project AND environment = :environment), 0), EXISTS (
+    SELECT 1 FROM webhook_endpoints
+    WHERE project = :project AND environment = :environment AND off_because IS NULL
+) OR EXISTS (SELECT 1 FROM feed_wishes WHERE project = :project AND environment = :environment);
 
 -- name: states(scope, participants)
 -- What is stored of participants, given as a JSON array of ids.

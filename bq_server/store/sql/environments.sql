@@ -104,25 +104,6 @@ DELETE FROM definitions WHERE project = :project AND environment = :environment 
 -- Without facts every definition counts from the first to come, also one that an import which was killed left waiting.
 UPDATE definitions SET applied_seq = 0 WHERE project = :project AND environment = :environment AND applied_seq > 0;
 
--- name: remove_webhook_tries(project, environment)!
-DELETE FROM webhook_tries WHERE position IN (
-    SELECT position FROM webhook_deliveries WHERE endpoint_id IN (
-        SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-    )
-);
-
--- name: remove_webhook_deliveries(project, environment)!
-DELETE FROM webhook_deliveries WHERE endpoint_id IN (
-    SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-);
-
--- name: empty_webhook_outbox(project, environment)!
-DELETE FROM webhook_outbox WHERE endpoint_id IN (
-    SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-);
-
 -- name: count_no_waiting_webhooks(project, environment)!
 UPDATE webhook_endpoints SET waiting = 0 WHERE project = :project AND environment = :environment;
 
--- name: remove_watched_streaks(project, environment)!
-DELETE FROM watched_streaks WHERE project = :project AND environment = :environment;

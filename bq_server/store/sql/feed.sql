@@ -19,16 +19,21 @@ SELECT after_seq, notice, kind, participant_id, event_name, noted_at, data FROM 
 WHERE project = :project AND environment = :environment AND notice > :notice
 ORDER BY notice LIMIT :limit;
 
--- name: add_notice(project, environment, kind, cause, participant_id, event_name, noted_at, data)!
-INSERT INTO notices (project, environment, after_seq, kind, cause, participant_id, event_name, noted_at, data)
+-- name: add_notice(project, environment, kind, participant_id, event_name, noted_at, data)!
+INSERT INTO notices (project, environment, after_seq, kind, participant_id, event_name, noted_at, data)
 VALUES (
-    :project, :environment, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0), :kind, :cause,
+    :project, :environment, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'facts'), 0), :kind,
     :participant_id, :event_name, :noted_at, :data
-)
-ON CONFLICT (cause) DO NOTHING;
+);
 
--- name: remove_old_notices(most)!
-DELETE FROM notices WHERE notice <= (SELECT max(notice) FROM notices) - :most;
+-- name: remove_old_notices(project, environment, most)!
+-- All but those of recomputed definitions, which are kept for ever, as facts are.
+DELETE FROM notices WHERE project = :project AND environment = :environment AND kind <> 'effects.recomputed'
+AND notice <= (
+    SELECT notice FROM notices
+    WHERE project = :project AND environment = :environment AND kind <> 'effects.recomputed'
+    ORDER BY notice DESC LIMIT 1 OFFSET :most
+);
 
 -- name: notices_of(project, environment, participant_id)
 SELECT after_seq, notice, kind, participant_id, event_name, noted_at, data FROM notices

@@ -11,7 +11,7 @@ VALUES (:endpoint_id, :content, :deliveries, :created_at);
 UPDATE webhook_endpoints SET waiting = waiting + :count WHERE endpoint_id = :endpoint_id;
 
 -- name: switch_off(endpoint_id, off_because)!
-UPDATE webhook_endpoints SET off_because = :off_because WHERE endpoint_id = :endpoint_id;
+UPDATE webhook_endpoints SET off_because = :off_because WHERE endpoint_id = :endpoint_id AND off_because IS NULL;
 
 -- name: first(endpoint_id)^
 SELECT position, content, created_at FROM webhook_outbox

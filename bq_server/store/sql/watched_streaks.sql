@@ -45,5 +45,8 @@ WHERE project = :project AND environment = :environment AND participant_id = :pa
 DELETE FROM watched_streaks
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id AND code = :code;
 
+-- name: remove_all(project, environment)!
+DELETE FROM watched_streaks WHERE project = :project AND environment = :environment;
+
 -- name: scopes()
 SELECT DISTINCT project, environment FROM watched_streaks;

@@ -12,11 +12,11 @@ SELECT endpoint_id, project, environment, url, event_types, description, secret,
 FROM webhook_endpoints ORDER BY created_at, endpoint_id;
 
 -- name: change_endpoint(endpoint_id, url, event_types, description, top_ranks, vendor_headers, off_because)!
--- One that is switched on again is not failing.
+-- One that is switched on again, or is elsewhere now, is not failing.
 UPDATE webhook_endpoints SET
     url = :url, event_types = :event_types, description = :description, top_ranks = :top_ranks,
     vendor_headers = :vendor_headers,
-    failing_since = CASE WHEN off_because IS NULL THEN failing_since END, off_because = :off_because
+    failing_since = CASE WHEN off_because IS NULL AND url = :url THEN failing_since END, off_because = :off_because
 WHERE endpoint_id = :endpoint_id;
 
 -- name: rotate(endpoint_id, secret, previous_until)!
@@ -26,18 +26,16 @@ WHERE endpoint_id = :endpoint_id;
 -- name: remove_endpoint(endpoint_id)!
 DELETE FROM webhook_endpoints WHERE endpoint_id = :endpoint_id;
 
--- name: switch_off(endpoint_id, off_because)!
-UPDATE webhook_endpoints SET off_because = :off_because WHERE endpoint_id = :endpoint_id AND off_because IS NULL;
+-- name: remove_deliveries(endpoint_id, limit)
+-- The oldest of the endpoint.
+DELETE FROM webhook_deliveries WHERE position IN (
+    SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id ORDER BY position LIMIT :limit
+) RETURNING position;
 
--- name: remove_tries_of_endpoint(endpoint_id)!
-DELETE FROM webhook_tries
-WHERE position IN (SELECT position FROM webhook_deliveries WHERE endpoint_id = :endpoint_id);
-
--- name: remove_deliveries_of_endpoint(endpoint_id)!
-DELETE FROM webhook_deliveries WHERE endpoint_id = :endpoint_id;
-
--- name: empty_outbox_of_endpoint(endpoint_id)!
-DELETE FROM webhook_outbox WHERE endpoint_id = :endpoint_id;
+-- name: remove_of_outbox(endpoint_id, limit)!
+DELETE FROM webhook_outbox WHERE position IN (
+    SELECT position FROM webhook_outbox WHERE endpoint_id = :endpoint_id ORDER BY position LIMIT :limit
+);
 
 -- name: due(endpoint_id, now, limit)
 -- Deliveries that may be tried. What waits of a participant is due together, and is tried in order of its positions.
@@ -54,6 +52,12 @@ SELECT (
     SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at <= :now
 ) + (
     SELECT coalesce(sum(deliveries), 0) FROM webhook_outbox WHERE endpoint_id = :endpoint_id
+);
+
+-- name: is_filled(endpoint_id, limit)$
+SELECT EXISTS (
+    SELECT 1 FROM webhook_deliveries
+    WHERE endpoint_id = :endpoint_id AND state = 'waiting' ORDER BY next_at, position LIMIT 1 OFFSET :limit - 1
 );
 
 -- name: is_outbox_filled(endpoint_id)$
@@ -86,6 +90,11 @@ WHERE endpoint_id = :endpoint_id AND participant_id = :participant_id AND state 
 -- name: bring_all_forward(endpoint_id)!
 UPDATE webhook_deliveries SET next_at = 0 WHERE endpoint_id = :endpoint_id AND state = 'waiting' AND next_at > 0;
 
+-- name: fail_since(project, environment, now)!
+-- None of these endpoints fails since a later moment.
+UPDATE webhook_endpoints SET failing_since = :now
+WHERE project = :project AND environment = :environment AND failing_since > :now;
+
 -- name: after_tries(endpoint_id, settled, failing_since)!
 -- `failing_since` is NULL where one succeeded.
 UPDATE webhook_endpoints SET
@@ -111,9 +120,16 @@ SELECT participant_id FROM webhook_deliveries WHERE endpoint_id = :endpoint_id A
 UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
 WHERE endpoint_id = :endpoint_id AND delivery_id = :delivery_id AND state <> 'waiting';
 
--- name: replay(endpoint_id, since, until)!
+-- name: done(endpoint_id, since, until, after, limit)
+-- What was delivered or set aside, the oldest first.
+SELECT position FROM webhook_deliveries
+WHERE endpoint_id = :endpoint_id AND position > :after AND created_at >= :since AND created_at < :until
+    AND state <> 'waiting'
+ORDER BY position LIMIT :limit;
+
+-- name: replay(endpoint_id, positions)!
 UPDATE webhook_deliveries SET state = 'waiting', tries = 0, next_at = 0, done_at = NULL
-WHERE endpoint_id = :endpoint_id AND created_at >= :since AND created_at < :until AND state <> 'waiting';
+WHERE endpoint_id = :endpoint_id AND position IN (SELECT value FROM json_each(:positions)) AND state <> 'waiting';
 
 -- name: recount(endpoint_id)!
 UPDATE webhook_endpoints SET waiting = (

@@ -18,7 +18,7 @@ class FeedEvent:
     id: str
     """A feed that starts after it continues with the next one."""
     type: str
-    """`fact.created`, `message.dead`, `game.changed` or `environment.reset`."""
+    """`fact.created`, `effects.recomputed`, `message.dead`, `game.changed`, `environment.reset`, or what was named."""
     timestamp: str
     data: Json
 

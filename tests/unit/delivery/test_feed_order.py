@@ -6,14 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bq_server.api.schemas.feed import ChosenType, FeedType
-from bq_server.cli.listen import forwarded_types
 from bq_server.cli.words import in_brief
 from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
-from bq_server.processing.announcements import EVENT_TYPES, event_type_of
-from bq_server.processing.recorded_effects import type_of_shown
+from bq_server.processing.event_types import EVENT_TYPES, event_type_of, type_of_shown
 from bq_server.store.facts import StoredFact
-from bq_server.store.feed import MOST_CHARACTERS, FactHappened, Position, _merged
+from bq_server.store.feed import MOST_CHARACTERS, FactHappened, NoticeKind, Position, _merged
 
 
 def fact(seq: int, size: int = 2) -> StoredFact:
@@ -75,7 +73,8 @@ def test_an_effect_is_the_same_event_however_it_is_read() -> None:
     common = {"participant_id": "p", "fact_id": "fact_x", "occurred_at": 0}
     effects = EFFECTS.validate_python([{**each, **common} for each in EVERY_EFFECT])
     assert [type_of_shown(each) for each in EVERY_EFFECT] == [event_type_of(packed(each, 0)) for each in effects]
-    assert {type_of_shown(each) for each in EVERY_EFFECT} - {None} == {*forwarded_types()} - {"fact.created"}
+    beside = {"fact.created", "message.dead", "streak.broken", "leaderboard.rank_changed"}
+    assert {type_of_shown(each) for each in EVERY_EFFECT} - {None} == EVENT_TYPES - beside
 
 
 def test_a_line_says_what_was_given_first_and_a_leaderboard_once() -> None:
@@ -84,7 +83,8 @@ def test_a_line_says_what_was_given_first_and_a_leaderboard_once() -> None:
     assert all(in_brief([each]) for each in EVERY_EFFECT)
 
 
-def test_what_can_be_chosen_and_forwarded_is_what_webhooks_tell() -> None:
-    assert {*forwarded_types()} <= EVENT_TYPES
-    assert {*get_args(ChosenType)} == {*forwarded_types(), "message.dead", "game.changed"}
-    assert {*get_args(FeedType)} - {*get_args(ChosenType)} == {"environment.reset", "feed.ended"}
+def test_what_can_be_chosen_is_what_webhooks_tell() -> None:
+    chosen = {*get_args(ChosenType)}
+    assert chosen == {*EVENT_TYPES, "effects.recomputed", "game.changed"}
+    assert {*get_args(FeedType)} - chosen == {"environment.reset", "feed.ended"}
+    assert {*get_args(NoticeKind)} | {"fact.created", "feed.ended"} == {*get_args(FeedType)}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bq_server.clock import system_clock
 from bq_server.delivery.feeds import Feeds
 from bq_server.store.database import Database
 from bq_server.store.feed import Happened, Position
@@ -17,7 +18,7 @@ def as_it_is(happened: Happened) -> Happened:
 
 async def test_a_commit_wakes_a_feed_and_what_is_rolled_back_does_not(tmp_path: Path) -> None:
     async with Database.open(tmp_path / "facts.db") as database:
-        feeds = Feeds(database, as_it_is, {}, most=1, most_per_key=1)
+        feeds = Feeds(database, as_it_is, {}, system_clock, most=1, most_per_key=1)
         moved = feeds.moved()
         async with database.transaction(undo=True):
             pass
