@@ -6,6 +6,9 @@ id: `points:spend:fact_01jr...`. It is unique per participant.
 
 _POINTS = "points:"
 _BY_HAND = "manual:"
+_CRITERIA = "criteria:"
+_TAKEN_BACK = "void:"
+_GIVEN_AGAIN = "again:"
 
 
 def of_points(code: str, fact_id: str) -> str:
@@ -15,7 +18,12 @@ def of_points(code: str, fact_id: str) -> str:
 
 def of_criteria(definition: str) -> str:
     """The criteria of a definition, `badge/<code>`, met."""
-    return f"criteria:{definition}"
+    return f"{_CRITERIA}{definition}"
+
+
+def is_of_criteria(cause: str) -> bool:
+    """Whether `of_criteria` made the cause."""
+    return cause.startswith(_CRITERIA)
 
 
 def of_challenge(code: str, milestone: str | None = None) -> str:
@@ -36,6 +44,33 @@ def by_hand(fact_id: str) -> str:
 def is_by_hand(cause: str) -> bool:
     """Whether `by_hand` made the cause."""
     return cause.startswith(_BY_HAND)
+
+
+def taken_back(cause: str, fact_id: str) -> str:
+    """What was given for a cause, taken back by a fact that voids another."""
+    return f"{_TAKEN_BACK}{cause}:{fact_id}"
+
+
+def given_again(cause: str, fact_id: str) -> str:
+    """What had been taken back, given again by a fact."""
+    return f"{_GIVEN_AGAIN}{cause}:{fact_id}"
+
+
+def is_taken_back(cause: str) -> bool:
+    """Whether `taken_back` made the cause."""
+    return cause.startswith(_TAKEN_BACK)
+
+
+def origin(cause: str) -> str:
+    """The cause for which something was given in the first place, of which this is a part of the account."""
+    if cause.startswith((_TAKEN_BACK, _GIVEN_AGAIN)):
+        return cause.partition(":")[2].rpartition(":")[0]
+    return cause
+
+
+def fact_paid(cause: str) -> str | None:
+    """The id of the fact that was paid by itself; none for the cause of something reached."""
+    return cause.rpartition(":")[2] if cause.startswith((_POINTS, _BY_HAND)) else None
 
 
 def of_any_fact(cause: str) -> str:

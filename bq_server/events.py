@@ -38,6 +38,8 @@ class Event(NamedTuple):
     """Its id in the stream; none for an event that came by the sync path."""
     traceparent: str | None = None
     """Its context (W3C Trace Context), if it is traced."""
+    voids: str | None = None
+    """Which fact it voids: its idempotency key or, of our own `system.fact_voided`, its id."""
 
     @property
     def fact_type(self) -> str:
@@ -47,8 +49,10 @@ class Event(NamedTuple):
     def to_payload(self) -> bytes:
         """The event as one stream field: its fields in order, except the message id, which the stream assigns.
 
-        If it is traced, its context follows.
+        Only where it is traced, its context follows; and where it voids a fact, which one.
         """
+        if self.voids is not None:
+            return to_json((*self[:_PAYLOAD_FIELDS], self.traceparent, self.voids))
         if self.traceparent is not None:
             return to_json((*self[:_PAYLOAD_FIELDS], self.traceparent))
         return to_json(self[:_PAYLOAD_FIELDS])
@@ -57,11 +61,12 @@ class Event(NamedTuple):
     def from_payload(cls, payload: bytes, message_id: str) -> Self:
         """Read what `to_payload` wrote. Raises `ValueError` for anything else."""
         fields: Any = from_json(payload)
-        if not isinstance(fields, list) or len(fields) not in (_PAYLOAD_FIELDS, _PAYLOAD_FIELDS + 1):
+        if not isinstance(fields, list) or not _PAYLOAD_FIELDS <= len(fields) <= _PAYLOAD_FIELDS + 2:
             raise ValueError("the message is not an event of this server")
+        voids = fields.pop() if len(fields) > _PAYLOAD_FIELDS + 1 else None
         traceparent = fields.pop() if len(fields) > _PAYLOAD_FIELDS else None
         event_id, (project, environment), *rest = fields
-        return cls(*(event_id, Scope(project, environment), *rest, message_id, traceparent))
+        return cls(*(event_id, Scope(project, environment), *rest, message_id, traceparent, voids))
 
 
 def event_of(payload: bytes, message_id: str) -> Event | None:
@@ -78,4 +83,4 @@ def scope_of(payload: bytes, message_id: str) -> Scope | None:
     return None if event is None else event.scope
 
 
-_PAYLOAD_FIELDS = len(Event._fields) - 2
+_PAYLOAD_FIELDS = len(Event._fields) - 3

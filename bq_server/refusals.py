@@ -21,6 +21,7 @@ class Code(StrEnum):
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     MESSAGE_DEAD = "message_dead"
     NOT_EMPTY = "not_empty"
+    NOT_VOIDABLE = "not_voidable"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"

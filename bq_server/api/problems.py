@@ -43,6 +43,7 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.IDEMPOTENCY_CONFLICT: ProblemType(409, "The idempotency key belongs to another event"),
     Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
     Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
+    Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
     Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body's type is not supported"),
     Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bq_server.audit.verification import BEGINNING, PAGE, Stored, everyone, is_stray, load, rankings
@@ -14,9 +15,10 @@ from bq_server.game.effects import PointsChanged
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.rebuild import AwardHistory, Rebuilt, rebuild, sound
 from bq_server.game.state.packed import change
+from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.store import batch, ledger, participants, state
+from bq_server.store import batch, ledger, participants, state, voids
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
@@ -45,6 +47,7 @@ class Rebuilder:
                 stored = await load(connection, scope, participant_id, reference, self._games)
                 changed = await self._cells(connection, scope, stored)
                 changed += await self._total(connection, stored)
+                changed += await self._marks(connection, stored)
             yield changed > 0
 
     async def strays(self, scope: Scope) -> int:
@@ -114,6 +117,18 @@ class Rebuilder:
         counted: bool = own.get("entries", 0) != number
         own["entries"] = number
         return len(unfounded) + len(mended) + len(added) + counted
+
+    @staticmethod
+    async def _marks(connection: Connection, stored: Stored) -> int:
+        """Mark the facts that are void, and no others; returns how many marks that changed."""
+        due = voids_among(stored.facts).by
+        wrong = [
+            (fact.seq, due[fact.fact_id].seq if fact.fact_id in due else None)
+            for fact in stored.facts
+            if stored.marks.get(fact.fact_id) != (due[fact.fact_id].fact_id if fact.fact_id in due else None)
+        ]
+        await connection.run(partial(voids.mark, marks=wrong))
+        return len(wrong)
 
     async def _total(self, connection: Connection, stored: Stored) -> int:
         known = stored.total_events is not None or not stored.facts

@@ -14,6 +14,7 @@ from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked,
 from bq_server.game.state.packed import cells_of
 from bq_server.game.step import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
+from bq_server.game.voids import voids_among
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.participant_cells import game_fact, score_of
 from bq_server.store import checksums, games, ledger, participants, state
@@ -57,6 +58,8 @@ class Stored:
     """The ledger."""
     places: dict[Ranking, Place]
     """Those on the boards of the game."""
+    marks: dict[str, str]
+    """The facts marked as void, each with the fact that voids it, by id."""
     total_events: int | None
     """None if the participant is not known."""
 
@@ -180,7 +183,8 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
     game = await compiled.of(connection, scope)
     in_force = await games.current(connection, scope)
     known = await participants.find(connection, scope, participant_id)
-    facts = [game_fact(fact) for fact in await participants.facts(connection, scope, participant_id)]
+    rows = await participants.facts(connection, scope, participant_id)
+    facts = [game_fact(fact) for fact in rows]
     text = await state.text_of(connection, reference)
     own = readable_state(text)
     boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
@@ -202,6 +206,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         cells,
         await ledger.whole(connection, reference),
         places,
+        {fact.fact_id: fact.voided_by for fact in rows if fact.voided_by is not None},
         known.total_events if known is not None else None,
     )
 
@@ -269,6 +274,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *(Difference(f"{key}@{step}", None, "given") for key, step in unmarked(game, cells, ledger)),
         *_entries(game, stored),
         *_places(game, stored),
+        *_marks(stored),
         *_total(stored),
     ):
         known = found.get(each.key)
@@ -318,6 +324,14 @@ def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
         told = None if place is None else [place.score, place.reached_at]
         if given.score is not None and told != [given.score, given.reached_at]:
             yield Difference("/".join(("standings", *ranking)), told, [given.score, given.reached_at])
+
+
+def _marks(stored: Stored) -> Iterator[Difference]:
+    due = voids_among(stored.facts).by
+    for fact_id in sorted(due.keys() | stored.marks.keys()):
+        void = due[fact_id].fact_id if fact_id in due else None
+        if stored.marks.get(fact_id) != void:
+            yield Difference(f"void/{fact_id}", stored.marks.get(fact_id), void)
 
 
 def _total(stored: Stored) -> Iterable[Difference]:

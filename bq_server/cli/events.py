@@ -46,6 +46,9 @@ def send(
     idempotency_key: Annotated[
         str, typer.Option(help="Repeats under one key become one fact, and get the first answer.")
     ] = "",
+    voids: Annotated[
+        str, typer.Option(help="The idempotency key of an event that counts as if it had never been.")
+    ] = "",
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
@@ -58,6 +61,8 @@ def send(
         event["timestamp"] = timestamp
     if idempotency_key:
         event["idempotency_key"] = idempotency_key
+    if voids:
+        event["voids"] = voids
     body = json.dumps(event).encode()
     for _ in range(1 if dry_run else times):
         if dry_run:

@@ -54,7 +54,10 @@ def add(
 @app.command("list")
 def list_endpoints(url: URL = "http://127.0.0.1:8080", api_key: API_KEY = "") -> None:
     """List the endpoints of the environment."""
-    for each in _call(url, "GET", "", api_key)["endpoints"]:
+    found = _call(url, "GET", "", api_key)["endpoints"]
+    if not found:
+        typer.echo("no endpoints", err=True)
+    for each in found:
         state = f"off: {each['off_because']}" if each["off_because"] else "on"
         if each["failing_since"]:
             state += f", failing since {each['failing_since']}"
@@ -81,12 +84,15 @@ def deliveries(
 ) -> None:
     """List an endpoint's recent deliveries, newest first, with the result of the last try."""
     query = "?limit=200" + (f"&state={segment(state)}" if state else "")
-    for each in _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]:
+    found = _call(url, "GET", f"/{segment(endpoint)}/deliveries{query}", api_key)["deliveries"]
+    if not found:
+        typer.echo("no deliveries yet", err=True)
+    for each in found:
         tries = each["tries"]
         last = f"{tries[-1]['status'] or 'no answer'} {tries[-1]['answer']!r}" if tries else "not tried yet"
         typer.echo(
             f"{each['delivery_id']}  {each['created_at']}  {each['event_type']}  {printable(each['participant_id'])}  "
-            f"{each['state']}  {len(tries)} tries  {last}"
+            f"{each['state']}  {'1 try' if len(tries) == 1 else f'{len(tries)} tries'}  {last}"
         )
 
 

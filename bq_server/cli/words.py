@@ -25,6 +25,10 @@ def in_words(effect: dict[str, Any]) -> str:
             return f"tier {effect['name']}"
         case "leaderboard":
             return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}"
+        case "void":
+            return f"{effect['voided_fact_id']} {'counts again' if effect['restored'] else 'is void'}"
+        case "revocation":
+            return f"taken back: {effect['badge'] or effect['cause']}"
         case "enrolment":
             return f"enrolled in {effect['challenge']}"
         case kind:

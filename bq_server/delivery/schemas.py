@@ -58,6 +58,15 @@ class MilestoneEffect(_Model):
     at: Number = Field(description="Of a challenge a fraction, of a streak a number of periods.")
 
 
+class RevocationEffect(_Model):
+    """What a void took back."""
+
+    type: Literal["revocation"]
+    occurred_at: At
+    cause: str = Field(description="What it had been given for.")
+    badge: str | None = Field(description="The badge that is held no more; null for a step of a challenge.")
+
+
 class StreakEffect(_Model):
     """The length of a streak, in periods."""
 
@@ -95,6 +104,12 @@ class BadgeData(_EffectData):
     """A badge that a participant was awarded."""
 
     effect: BadgeEffect
+
+
+class RevocationData(_EffectData):
+    """An award that a participant has no more."""
+
+    effect: RevocationEffect
 
 
 class ChallengeData(_EffectData):
@@ -164,6 +179,7 @@ class TestData(_Model):
 DATA: Mapping[str, type[BaseModel]] = {
     "points.changed": PointsData,
     "badge.awarded": BadgeData,
+    "award.revoked": RevocationData,
     "challenge.progressed": ChallengeData,
     "challenge.completed": ChallengeData,
     "milestone.reached": MilestoneData,

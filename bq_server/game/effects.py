@@ -19,6 +19,7 @@ Verdict = Literal[
     "prerequisite_open",
     "already_complete",
     "expression_error",
+    "voided",
 ]
 
 
@@ -127,6 +128,25 @@ class LeaderboardScored(_Effect):
     type: Literal["leaderboard"] = "leaderboard"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactStruck(_Effect):
+    """A fact counts as if it had never been or, `restored`, counts again."""
+
+    voided_fact_id: str
+    restored: bool
+    type: Literal["void"] = "void"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardRevoked(_Effect):
+    """Something revocable that was given and is not reached any more."""
+
+    cause: str
+    badge: str | None
+    """The badge taken away; none for a step of a challenge."""
+    type: Literal["revocation"] = "revocation"
+
+
 Effect = (
     PointsChanged
     | BadgeEarned
@@ -137,6 +157,8 @@ Effect = (
     | StreakChanged
     | TierChanged
     | LeaderboardScored
+    | FactStruck
+    | AwardRevoked
 )
 EFFECTS: TypeAdapter[list[Effect]] = TypeAdapter(list[Annotated[Effect, Field(discriminator="type")]])
 """Writes and reads a list of effects as JSON."""
@@ -146,7 +168,7 @@ PackedEffect = list[Any]
 """An effect in few bytes: its kind, and then the kind's values. If its event time isn't its fact's, the kind is
 inverted and the event time comes next."""
 
-POINTS, BADGE, ENROLMENT, OBJECTIVE, CHALLENGE, MILESTONE, STREAK, TIER, LEADERBOARD = range(9)
+POINTS, BADGE, ENROLMENT, OBJECTIVE, CHALLENGE, MILESTONE, STREAK, TIER, LEADERBOARD, VOID, REVOCATION = range(11)
 """The kinds of packed effects. They are stored, so none may change its number."""
 
 _CLASSES: tuple[type[Effect], ...] = (
@@ -159,6 +181,8 @@ _CLASSES: tuple[type[Effect], ...] = (
     StreakChanged,
     TierChanged,
     LeaderboardScored,
+    FactStruck,
+    AwardRevoked,
 )
 _COMMON = {each.name for each in fields(_Effect)} | {"type"}
 _OWN = [[each.name for each in fields(kind) if each.name not in _COMMON] for kind in _CLASSES]

@@ -13,6 +13,7 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 BADGE_AWARDED = "system.badge_awarded"
+FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points that one manual award may give (vendor notes, 1.4)."""
@@ -40,6 +41,9 @@ class Fact:
     properties: Mapping[str, Any]
     occurred_at: int
     received_at: int
+    idempotency_key: str | None = None
+    voids: str | None = None
+    """The idempotency key of the fact that a client's event voids; see `bq_server.game.voids`."""
 
     @property
     def moment(self) -> Moment:
@@ -98,7 +102,14 @@ class BadgeAwarded(_Properties):
     metadata: dict[str, Any] = {}
 
 
-SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded
+class FactVoided(_Properties):
+    """Properties of `system.fact_voided`: which fact counts as if it had never been."""
+
+    fact_id: str = Field(min_length=1, max_length=100)
+    reason: str | None = Field(default=None, max_length=500)
+
+
+SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | FactVoided
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
@@ -106,6 +117,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     BADGE_AWARDED: BadgeAwarded,
+    FACT_VOIDED: FactVoided,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

@@ -1,7 +1,7 @@
 """The game in memory: the same phases as a database-backed caller, over dictionaries."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from bq_server.game.compiled_game import CompiledGame
@@ -11,6 +11,7 @@ from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.state.keys import Cell
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
+from bq_server.game.voids import VoidChange, void_change
 
 
 @dataclass(slots=True)
@@ -18,6 +19,8 @@ class _Participant:
     facts: dict[str, Fact] = field(default_factory=dict)
     cells: dict[str, str] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
+    void: Set[str] = frozenset()
+    """The ids of the void facts."""
 
 
 class InMemoryGame:
@@ -32,9 +35,19 @@ class InMemoryGame:
     def process(self, facts: Iterable[Fact]) -> StepResult:
         """Process a batch of facts."""
         fresh = [fact for fact in facts if fact.fact_id not in self._of(fact.participant_id).facts]
-        result = self._run(match(self.game, fresh))
+        own: dict[str, dict[str, Fact]] = {}
         for fact in fresh:
-            self._of(fact.participant_id).facts[fact.fact_id] = fact
+            own.setdefault(fact.participant_id, {})[fact.fact_id] = fact
+        voids: dict[str, VoidChange] = {}
+        for participant_id, new in own.items():
+            participant = self._of(participant_id)
+            change = void_change(list(participant.facts.values()), list(new.values()))
+            if change is not None:
+                voids[participant_id] = change
+                participant.void = change.after.by.keys()
+        result = self._run(match(self.game, fresh, voids))
+        for participant_id, new in own.items():
+            self._of(participant_id).facts.update(new)
         self._enter(result)
         return result
 
@@ -92,6 +105,7 @@ class InMemoryGame:
                 fact
                 for fact in self.facts(request.participant_id)
                 if fact.fact_type in request.fact_types
+                and fact.fact_id not in known.void
                 and (request.since is None or fact.occurred_at >= request.since)
                 and (request.until is None or fact.occurred_at < request.until)
             ],

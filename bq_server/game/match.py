@@ -1,10 +1,10 @@
 """The first phase: matching facts with the rules that listen to them. Reads no state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
-from bq_server.game.effects import RuleWarning
+from bq_server.game.effects import Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
     CHALLENGE_ENROLLED,
@@ -15,8 +15,10 @@ from bq_server.game.facts import (
     system_properties,
 )
 from bq_server.game.mechanics.measures import Hit
+from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.state import keys
+from bq_server.game.voids import VoidChange
 
 
 @dataclass(slots=True)
@@ -31,6 +33,13 @@ class ParticipantMatches:
     """Keys of rules to recompute from stored facts."""
     warn_until: int = 0
     """Up to this seq, stored facts that a touched rule can't read are warned about."""
+    void_change: VoidChange | None = None
+    """What the facts change about which are void."""
+
+    @property
+    def voiding(self) -> VoidChange | None:
+        """The same, where what was counted before is counted otherwise now."""
+        return self.void_change if self.void_change is not None and self.void_change.moves else None
 
 
 @dataclass(slots=True)
@@ -40,20 +49,31 @@ class Matches:
     game: CompiledGame
     participants: dict[str, ParticipantMatches]
     warnings: list[RuleWarning]
+    explanations: list[Explanation] = field(default_factory=list)
+    """Of facts that no rule was asked about."""
 
 
-def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
+_NO_VOIDS: Mapping[str, VoidChange] = {}
+
+
+def match(game: CompiledGame, facts: Iterable[Fact], voids: Mapping[str, VoidChange] = _NO_VOIDS) -> Matches:
     """Match facts, of any participants and in any order, with the rules that listen to them.
 
     A fact that appears twice in the batch counts once; the caller must know that it wasn't in an earlier batch.
+    `voids` says, by participant, what the facts change about which are void: void ones count nowhere.
     """
     unique = {fact.fact_id: fact for fact in facts}
     participants: dict[str, ParticipantMatches] = {}
     warnings: dict[tuple[str, str], RuleWarning] = {}
+    explanations: list[Explanation] = []
     for fact in sorted(unique.values(), key=lambda fact: fact.moment):
         own = participants.get(fact.participant_id)
         if own is None:
             own = participants[fact.participant_id] = ParticipantMatches(fact.participant_id)
+            own.void_change = voids.get(fact.participant_id)
+        if own.void_change is not None and fact.fact_id in own.void_change.after.by:
+            explanations += [Explanation(fact.fact_id, rule.key, None, "voided") for rule in game.rules_for(fact)]
+            continue
         own.facts.append(fact)
         if fact.fact_type in SYSTEM_PROPERTIES and system_properties(fact) is None:
             _warn(warnings, fact.fact_type, "the properties are not of this type", fact)
@@ -65,7 +85,28 @@ def match(game: CompiledGame, facts: Iterable[Fact]) -> Matches:
             for reading in hit.readings:
                 if reading.verdict == "expression_error":
                     _warn(warnings, rule.key, reading.message or "", fact)
-    return Matches(game, participants, list(warnings.values()))
+    for own in participants.values():
+        if own.voiding is not None:
+            _touch_by(game, own, own.voiding)
+    return Matches(game, participants, list(warnings.values()), explanations)
+
+
+def _touch_by(game: CompiledGame, own: ParticipantMatches, voiding: VoidChange) -> None:
+    """Have those definitions computed anew that listen to facts which are void now or no more.
+
+    Points rules keep nothing: the ledger takes back what they paid, and a fact that counts again is paid as a new one.
+    """
+    own.touched = frozenset(
+        rule.key
+        for fact in (*voiding.struck, *voiding.restored)
+        for rule in game.rules_for(fact)
+        if not isinstance(rule, PointsRuleCompiled)
+    )
+    for fact in voiding.restored:
+        variables = Variables(fact)
+        for rule in game.rules_for(fact):
+            if isinstance(rule, PointsRuleCompiled):
+                own.hits.setdefault(rule.key, []).append(_hit(rule, fact, variables))
 
 
 def touch(
@@ -76,7 +117,7 @@ def touch(
     Expressions without a usable value for a stored fact up to the seq `warn_until` are warned about; for later facts
     they were when those arrived.
 
-    Go through the same phases as with facts; nothing already awarded is awarded again.
+    It goes through the same phases as with facts; nothing already awarded is awarded again.
     """
     known = frozenset(definitions) & game.rules.keys()
     own = {each: ParticipantMatches(each, touched=known, warn_until=warn_until) for each in participant_ids}
@@ -118,6 +159,15 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
                 badges.add(given.badge_code)
             else:
                 points = True
+    if own.void_change is not None:
+        wanted.add(keys.VOIDS)
+    if own.voiding is not None:
+        points = True
+        badges.update(game.treasury.revocable)
+        wanted.add(keys.ZONE)
+        for rule in game.rules.values():
+            if not game.treasury.revocable.isdisjoint(rule.rewards.badges):
+                wanted.update(rule.cells(()))
     wanted.update(game.treasury.cells(own.facts, badges, points=points))
     return wanted
 

@@ -27,11 +27,13 @@ FAR_SEQ = 2**63
 
 @dataclass(frozen=True, slots=True)
 class PointsState:
-    """Three figures of the ledger; `total_earned` never falls."""
+    """The figures of the ledger; `total_earned` falls by nothing but what voids take back."""
 
     balance: int
     total_earned: int
     total_spent: int
+    owed: int
+    """What voids took back beyond the balance; later points go towards it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +157,11 @@ def state_keys(game: CompiledGame) -> list[str]:
     ]
 
 
-def read_points(cells: Cells) -> PointsState:
+def read_points(game: CompiledGame, cells: Cells) -> PointsState:
     """The points balance and totals."""
     points = cells.get(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0}
-    return PointsState(points["balance"], points["earned"], points["spent"])
+    owed = max(-points["balance"], 0) if game.game.overdraft == "owed" else 0
+    return PointsState(points["balance"] + owed, points["earned"], points["spent"], owed)
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
@@ -244,7 +247,7 @@ def read_streaks(game: CompiledGame, cells: Cells, now: int) -> list[StreakState
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     """The current tier, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
-    earned = read_points(cells).total_earned
+    earned = read_points(game, cells).total_earned
     defined = {tier.code: tier for tier in tiers}
     history = [
         TierHeld(
@@ -313,6 +316,8 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
         if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
             continue
         runs = Runs.load(cell)
+        if runs.newest is None:
+            continue
         zone = rule.zone or zone_here
         period, reach = rule.place(now, zone)
         last, count = runs.until(period)
@@ -326,7 +331,7 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
             definition.period,
             current_count=count if alive else 0,
             longest_count=runs.longest,
-            last_recorded_at=runs.newest.at if runs.newest is not None else None,
+            last_recorded_at=runs.newest.at,
             is_at_risk=lost_at is not None and lost_at <= rule.starts(period + 1, zone),
             expires_at=lost_at,
             timezone="UTC" if zone is UTC else str(zone),

@@ -14,6 +14,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
+from bq_server.game.mechanics.account import corrections, netted, standing_entries, totals
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
@@ -23,6 +24,7 @@ from bq_server.game.mechanics.tiers import climb
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.verification import owner
+from bq_server.game.voids import named, voids_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) ->
 
     Each as the key of the cell and the step. Otherwise they would be awarded again.
     """
-    causes = {entry.cause for entry in ledger}
+    causes = {entry.cause for entry in standing_entries(ledger)}
     causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
     for rule in game.rules.values():
         given = (cells.get(rule.key) or {}).get("given", {}) if isinstance(rule, ChallengeRule | StreakRule) else {}
@@ -162,6 +164,7 @@ def rebuild(
     known = {entry.cause for entry in ledger}
     seqs = {fact.fact_id: fact.seq for fact in facts}
     missing = [effect for cause, effect in paid.items() if cause not in known]
+    missing += _taken_back(facts, written)
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}
     new |= {key: cell for key, cell in cells.items() if key.startswith("badge/") or _gone(game, key)}
@@ -170,21 +173,41 @@ def rebuild(
     return Rebuilt(new, written, missing)
 
 
+def _taken_back(facts: Sequence[Fact], ledger: Sequence[LedgerEntry]) -> Iterator[PointsChanged]:
+    """What facts that void others take back, or give again."""
+    void = voids_among(facts).by
+    by = max((fact for fact in facts if named(fact) is not None), key=lambda fact: fact.moment, default=None)
+    if by is not None:
+        for entry, taker in corrections(ledger, void, {}, by):
+            yield PointsChanged(
+                participant_id=taker.participant_id,
+                fact_id=taker.fact_id,
+                occurred_at=entry.occurred_at,
+                cause=entry.cause,
+                amount=entry.amount,
+                balance=0,
+            )
+
+
 def _mark(
     game: CompiledGame, new: dict[str, Cell], cells: Cells, ledger: Sequence[LedgerEntry], facts: Sequence[Fact]
 ) -> None:
     """Carry over what was given, instead of what the fold would give."""
     by_seq = {fact.seq: fact.fact_id for fact in facts}
-    proofs = {entry.cause: [entry.occurred_at, by_seq[entry.seq]] for entry in ledger}
+    account = netted(ledger)
+    proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in account.items() if entry.amount}
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
     for rule in game.rules.values():
         if isinstance(rule, ChallengeRule | StreakRule):
             given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
+            revoked = {step for step, cause in _steps(rule) if cause in account and not account[cause].amount}
             for each in (new.get(rule.key), cells.get(rule.key)):
                 given |= each.get("given", {}) if each is not None else {}
-            if given:
+                revoked.update(each.get("revoked", ()) if each is not None else ())
+            if given or revoked:
                 progress = new.get(rule.key) or rule.step((), {}, Replayed((), {}, ())).cells[rule.key]
-                new[rule.key] = {**(progress or {}), "given": given}
+                marked = {"given": given, "revoked": sorted(revoked)}
+                new[rule.key] = {**(progress or {}), **{name: each for name, each in marked.items() if each}}
 
 
 def _treasury(
@@ -192,15 +215,14 @@ def _treasury(
 ) -> dict[str, Cell]:
     if not ledger:
         return {keys.TIERS: list(held)} if held else {}
-    earned = sum(entry.amount for entry in ledger if entry.amount > 0)
-    spent = -sum(entry.amount for entry in ledger if entry.amount < 0)
+    earned, spent = totals(ledger)
     cells: dict[str, Cell] = {keys.POINTS: {"balance": earned - spent, "earned": earned, "spent": spent}}
     for board in game.treasury.boards:
         cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0
-    for entry in ledger:
+    for entry in standing_entries(ledger):
         if entry.amount > 0:
             total += entry.amount
             climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])

@@ -22,10 +22,12 @@ from bq_server.game.facts import (
 )
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.mechanics.challenges import ChallengeRule
-from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
+from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
+from bq_server.game.void_payout import past_of_voids, pay_with_voids
 
 __all__ = ["HistoryRequest", "Past", "StepPlan", "StepResult", "prepare", "step"]
 
@@ -100,6 +102,8 @@ def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
     replays: dict[str, dict[str, Replay]] = {}
     for own in matches.participants.values():
         needed = dict(_replays(matches.game, own, cells.get(own.participant_id, {})))
+        if own.voiding is not None:
+            needed[keys.VOIDS] = past_of_voids(matches.game.treasury)
         if needed:
             replays[own.participant_id] = needed
     return StepPlan(matches, cells, replays)
@@ -110,7 +114,8 @@ def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
 
     `past` answers `StepPlan.requests`, by participant. Raises `ValueError` if an answer is missing.
     """
-    result = StepResult(plan.matches.game, warnings=list(plan.matches.warnings))
+    matches = plan.matches
+    result = StepResult(matches.game, explanations=list(matches.explanations), warnings=list(matches.warnings))
     for own in plan.matches.participants.values():
         replays = plan.replays.get(own.participant_id, {})
         known = (past or {}).get(own.participant_id)
@@ -143,15 +148,18 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
 
 
 def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:
-    boards = [rule.key for rule in game.treasury.boards] if keys.POINTS in cells or own.touched else []
+    voiding = own.voiding is not None
+    boards = [rule.key for rule in game.treasury.boards] if keys.POINTS in cells or own.touched or voiding else []
     for key in dict.fromkeys((*own.hits, *own.touched, *boards)):
         rule = game.rules[key]
         hits = own.hits.get(key, ())
         current = rule.is_current(hits, cells)
         # Awards of a recomputed past may fall into any window, so their leaderboards are rewritten too.
-        anew = own.touched and (key in own.touched or key in boards)
+        anew = (own.touched or voiding) and (key in own.touched or key in boards)
         if anew or current is False or (current is None and key in game.pending):
             yield key, rule.whole()
+        elif voiding and isinstance(rule, PointsRuleCompiled):
+            yield key, Replay(frozenset(), None, ledger=True)
         elif hits:
             late = rule.late(hits, cells)
             if late is not None:
@@ -178,13 +186,21 @@ def _step_participant(
     cells: dict[str, Cell] = {**past.cells, **stored}
     changed: dict[str, Cell | None] = {}
     effects: list[Effect] = []
-    zones = _zones(own.facts, cells.get(keys.ZONE, []))
+    voiding = own.voiding
+    zones = _zones(own, cells.get(keys.ZONE, []))
     if zones != cells.get(keys.ZONE, []):
-        cells[keys.ZONE] = changed[keys.ZONE] = zones
-    grants = list(_by_hand(own.facts))
+        cells[keys.ZONE] = zones
+        changed[keys.ZONE] = zones or None
+    places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
+    if own.void_change is not None and own.void_change.cell != cells.get(keys.VOIDS):
+        changed[keys.VOIDS] = own.void_change.cell
+    grants = list(_by_hand(own.facts if voiding is None else [*own.facts, *voiding.restored]))
+    lost: list[str] = []
     variables: dict[str, Variables] = {}
-    for key in sorted(own.hits.keys() | replays.keys(), key=game.places.__getitem__):
+    for key in sorted((own.hits.keys() | replays.keys()) - {keys.VOIDS}, key=game.places.__getitem__):
         rule = game.rules[key]
+        if voiding is not None and isinstance(rule, PointsBoardRule):
+            continue  # it follows from the ledger that is still to be corrected
         replay = replays.get(key)
         replayed = None
         if replay is not None:
@@ -193,30 +209,38 @@ def _step_participant(
             hits = rematch(rule, facts, variables)
             if key in own.touched:
                 result.warnings.extend(warnings_of(rule, hits, own.warn_until))
-            replayed = Replayed(hits, under, past.ledger if replay.ledger else None)
+            by = voiding.by if voiding is not None and key in own.touched else None
+            replayed = Replayed(hits, under, past.ledger if replay.ledger else None, by)
         outcome = rule.step(own.hits.get(key, ()), cells, replayed)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)
         grants.extend(outcome.grants)
-        result.explanations.extend(outcome.explanations)
+        lost.extend(outcome.lost)
+        # A fact that counts again is explained no more.
+        result.explanations.extend(each for each in outcome.explanations if each.fact_id in places)
     for key, cell in changed.items():
         if cell is None:
             cells.pop(key, None)
         else:
             cells[key] = cell
-    payout = game.treasury.pay(grants, cells)
+    if voiding is None:
+        payout = game.treasury.pay(grants, cells)
+    else:
+        payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts, places)
     changed.update(payout.cells)
     effects.extend(payout.effects)
-    places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
     effects.sort(key=lambda effect: places.get(effect.fact_id, 0))
     result.effects.extend(effects)
     if changed:
         result.cells[own.participant_id] = changed
 
 
-def _zones(facts: Sequence[Fact], timeline: Sequence[Cell]) -> list[Cell]:
+def _zones(own: ParticipantMatches, timeline: Sequence[Cell]) -> list[Cell]:
     zones = {(at, seq): name for at, seq, name in timeline}
-    for fact in facts:
+    voiding = own.voiding
+    for fact in () if voiding is None else voiding.struck:
+        zones.pop(fact.moment, None)
+    for fact in own.facts if voiding is None else (*own.facts, *voiding.restored):
         if fact.fact_type == TIMEZONE_CHANGED:
             properties = system_properties(fact)
             if isinstance(properties, TimezoneChanged):

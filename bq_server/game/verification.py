@@ -13,12 +13,14 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
+from bq_server.game.mechanics.account import netted, totals
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.streaks import Runs, StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
+from bq_server.game.voids import voids_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
         if definition not in game.pending and (definition in game.rules or "/" not in key or key.startswith("badge/")):
             _compare(result, game, key, cells.get(key), expected.get(key), (cells, expected))
     paid = {effect.cause: effect.amount for effect in folded.effects if isinstance(effect, PointsChanged)}
-    _compare_ledger(result, game, {entry.cause: entry for entry in ledger}, paid, cells)
+    _compare_ledger(result, game, ledger, paid, cells, voids_among(facts).by)
     return result
 
 
@@ -147,32 +149,36 @@ def _recorded(cell: Cell | None) -> Cell | None:
 def _compare_ledger(
     result: Verification,
     game: CompiledGame,
-    ledger: Mapping[str, LedgerEntry],
+    ledger: Sequence[LedgerEntry],
     paid: Mapping[str, int],
     cells: Cells,
+    void: Mapping[str, Fact],
 ) -> None:
-    for cause in sorted(ledger.keys() | paid.keys()):
-        entry = ledger.get(cause)
-        if entry is None:
-            result.differences.append(Difference(f"ledger/{cause}", None, paid[cause]))
-        elif cause not in paid or (entry.amount != paid[cause] and not causes.is_by_hand(cause)):
+    account = netted(ledger)
+    for cause in sorted(account.keys() | paid.keys()):
+        left = account[cause].amount if cause in account else None
+        due = paid.get(cause)
+        # A void takes back what its fact was paid, so that nothing of that is ever kept.
+        exact = causes.is_by_hand(cause) or causes.fact_paid(cause) in void
+        if left == due or (not left and due is None):
+            continue
+        if not left or exact:
+            result.differences.append(Difference(f"ledger/{cause}", left, due))
+        else:
             result.kept.append(KeptAward(f"ledger/{cause}"))
-        elif entry.amount != paid[cause]:
-            result.differences.append(Difference(f"ledger/{cause}", entry.amount, paid[cause]))
-    for key, expected in _from_ledger(game, list(ledger.values()), cells):
+    for key, expected in _from_ledger(game, ledger, cells):
         stored = cells.get(key)
         if stored != expected:
             result.differences.append(Difference(key, stored, expected))
     held = {code for code, *_ in cells.get(keys.TIERS, ())}
-    earned = sum(entry.amount for entry in ledger.values() if entry.amount > 0)
-    due = {tier.code for tier in game.treasury.tiers if ledger and earned and tier.min_points <= earned}
-    result.differences.extend(Difference(f"tiers/{code}", None, "reached") for code in sorted(due - held))
-    result.kept.extend(KeptAward(f"tiers/{code}") for code in sorted(held - due))
+    earned, _ = totals(ledger)
+    due_tiers = {tier.code for tier in game.treasury.tiers if ledger and earned and tier.min_points <= earned}
+    result.differences.extend(Difference(f"tiers/{code}", None, "reached") for code in sorted(due_tiers - held))
+    result.kept.extend(KeptAward(f"tiers/{code}") for code in sorted(held - due_tiers))
 
 
-def _from_ledger(game: CompiledGame, ledger: list[LedgerEntry], cells: Cells) -> Iterator[tuple[str, Cell | None]]:
-    earned = sum(entry.amount for entry in ledger if entry.amount > 0)
-    spent = -sum(entry.amount for entry in ledger if entry.amount < 0)
+def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells) -> Iterator[tuple[str, Cell | None]]:
+    earned, spent = totals(ledger)
     if ledger or keys.POINTS in cells:
         yield keys.POINTS, {"balance": earned - spent, "earned": earned, "spent": spent}
     for board in game.treasury.boards:

@@ -6,6 +6,7 @@ from pydantic_core import to_json
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
+from bq_server.game.facts import FACT_VOIDED
 from bq_server.ids import IdSource
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.ingest.validation import ValidEvent
@@ -30,7 +31,7 @@ class Drafter:
         """The event, received now."""
         now = self._clocks.now(scope)
         sent = valid.sent
-        said = (sent.event_name, sent.participant_id, sent.properties or {}, sent.timestamp)
+        said = (sent.event_name, sent.participant_id, sent.properties or {}, sent.timestamp, sent.voids)
         return Event(
             event_id=self._ids.new("evt"),
             scope=scope,
@@ -42,6 +43,7 @@ class Drafter:
             idempotency_key=sent.idempotency_key,
             fingerprint=None if sent.idempotency_key is None else fingerprint(*said),
             warnings=_warnings(valid, now),
+            voids=sent.voids,
         )
 
     def draft_system(
@@ -60,6 +62,7 @@ class Drafter:
             idempotency_key=key,
             fingerprint=None if key is None else fingerprint(fact_type, participant_id, properties, None),
             system_type=fact_type,
+            voids=properties["fact_id"] if fact_type == FACT_VOIDED else None,
         )
 
 

@@ -7,13 +7,17 @@ from typing import Any
 from pydantic_core import to_json
 
 
-def fingerprint(name: str, participant_id: str, properties: Mapping[str, Any], timestamp: int | None) -> str:
-    """Equal for two events if and only if name, participant, properties and given timestamp are equal.
+def fingerprint(
+    name: str, participant_id: str, properties: Mapping[str, Any], timestamp: int | None, voids: str | None = None
+) -> str:
+    """Equal for two events exactly when name, participant, properties, given timestamp and what they void are equal.
 
     They are compared as JSON values: the order of an object's members and the notation of a number (1 or 1.0) don't
     matter, and a timestamp counts as the moment it names. 32 hex characters of BLAKE2b.
     """
     said = [name, participant_id, _canonical(dict(properties)), timestamp]
+    if voids is not None:
+        said.append(voids)
     return hashlib.blake2b(to_json(said), digest_size=16).hexdigest()
 
 

@@ -44,6 +44,12 @@ class EventIn(BaseModel):
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="Prevents duplicate processing of the same event."
     )
+    voids: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="The idempotency key of an event of the same participant, which counts as if it had never been.",
+    )
 
 
 class FactWarning(BaseModel):

@@ -14,7 +14,7 @@ from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.outcomes import KeyConflict, NotAccepted, RecordedFact, dead_lettered, key_conflict
 from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.processing.processor import Conflict, Guard, Note, Outcome, Processed, Processor
+from bq_server.processing.processor import Conflict, Guard, Look, Note, Outcome, Processed, Processor
 from bq_server.store.facts import StoredFact
 from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.lookup import MessageLookup
@@ -76,8 +76,10 @@ class SyncIntake:
                 self._tracer.accepted(events)
             return [self._counted(result) for result in results]
 
-    async def record_guarded(self, event: Event, guard: Guard, note: Note | None = None) -> RecordedFact | NotAccepted:
-        """Turn one event into a fact, unless the guard raises inside the transaction.
+    async def record_guarded(
+        self, event: Event, guard: Guard, note: Note | None = None, look: Look | None = None
+    ) -> RecordedFact | NotAccepted:
+        """Make a fact of one event, unless the guard or the look raises, inside the transaction.
 
         `note` is called there with a new fact.
         """
@@ -89,7 +91,7 @@ class SyncIntake:
             if isinstance(mine, NotAccepted):
                 return mine
             try:
-                outcome = await self._processor.process_guarded(mine, guard, note)
+                outcome = await self._processor.process_guarded(mine, guard, note, look)
             except BaseException:
                 await self._release([mine])
                 raise

@@ -63,6 +63,8 @@ def single(body: bytes, limits: Limits, header_key: str | None) -> ValidEvent:
     if not isinstance(found, ValidEvent):
         raise Refusal.of_fields(found)
     found.sent.idempotency_key = idempotency_key(header_key, found.sent.idempotency_key)
+    if errors := _voids_itself(found.sent):
+        raise Refusal.of_fields(errors)
     return found
 
 
@@ -96,11 +98,13 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
         sent = _validate(document)
     except ValidationError as error:
         return field_errors(error)
+    if errors := _voids_itself(sent):
+        return errors
     properties = sent.properties or {}
     if not (_is_plain(properties) and _is_plain(document, but=document.get("properties"))):
         errors = [
             FieldError(name, fault, _FAULTS[fault])
-            for name in ("event_name", "participant_id", "idempotency_key")
+            for name in ("event_name", "participant_id", "idempotency_key", "voids")
             if (fault := _fault_of_text(getattr(sent, name) or ""))
         ]
         errors += _faults("properties", properties, limits.max_nesting)
@@ -112,6 +116,12 @@ def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
         detail = f"must not exceed {limits.max_properties_bytes} bytes of compact JSON; it has {len(text)}"
         return [FieldError("properties", "too_large", detail)]
     return ValidEvent(sent, text.decode("utf-8"))
+
+
+def _voids_itself(sent: EventIn) -> list[FieldError]:
+    if sent.voids is None or sent.voids != sent.idempotency_key:
+        return []
+    return [FieldError("voids", "voids_itself", "must be the idempotency key of another event, not this one's own")]
 
 
 def _is_plain(document: dict[str, Any], but: Any = None) -> bool:

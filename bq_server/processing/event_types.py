@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from bq_server.game.effects import BADGE, CHALLENGE, MILESTONE, POINTS, STREAK, TIER, PackedEffect, kind_of
+from bq_server.game.effects import BADGE, CHALLENGE, MILESTONE, POINTS, REVOCATION, STREAK, TIER, PackedEffect, kind_of
 
 EventType = Literal[
     "points.changed",
     "badge.awarded",
+    "award.revoked",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",
@@ -29,12 +30,14 @@ _TYPES: dict[int, EventType] = {
     BADGE: "badge.awarded",
     STREAK: "streak.extended",
     TIER: "tier.changed",
+    REVOCATION: "award.revoked",
 }
 _SHOWN_TYPES: dict[str, EventType] = {
     "points": "points.changed",
     "badge": "badge.awarded",
     "streak": "streak.extended",
     "tier": "tier.changed",
+    "revocation": "award.revoked",
 }
 
 

@@ -131,7 +131,7 @@ class GameChanges:
             if key in before
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
-        if not changed and list(before.items()) == list(after.items()):
+        if not changed and list(before.items()) == list(after.items()) and old.game.overdraft == new.overdraft:
             version = await games.version(connection, scope)
             return ApplyPlan(version, [], [], [], len(after), [], 0, [], changes_something=False), old
         again = [key for key in added if applied.get(key) == REMOVED]

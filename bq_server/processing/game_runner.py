@@ -27,7 +27,8 @@ from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
-from bq_server.store import batch, games
+from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
+from bq_server.store import batch, games, voids
 from bq_server.store.batch import Caused, Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
@@ -87,14 +88,15 @@ class GameRunner:
         self._held: dict[str, Held] = {}
         self._warnings: list[RuleWarning] = []
         self._changes = Changes(scope, now)
+        self._marks: list[Mark] = []
 
     async def play(self, facts: Sequence[GameFact], record: Record) -> None:
         """Fold new facts, and write them with what they led to."""
-        by_participant = _by_participant(facts)
-        await self._hold(by_participant)
-        late = await self._on_time(by_participant, record)
+        own = by_participant(facts)
+        await self._hold(own)
+        late = await self._on_time(own, record)
         if late:
-            some = [fact for participant_id in late for fact in by_participant[participant_id]]
+            some = [fact for participant_id in late for fact in own[participant_id]]
             played = Played()
             await self._step(some, played)
             await self._game_thread.run(partial(record, self._changes, some, played.effects))
@@ -103,7 +105,7 @@ class GameRunner:
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
         """Fold new facts, and explain why definitions did or didn't apply to them. Nothing is written."""
         played = Played()
-        await self._hold(_by_participant(facts))
+        await self._hold(by_participant(facts))
         await self._step(facts, played)
         return played
 
@@ -151,6 +153,8 @@ class GameRunner:
 
     async def _finish(self) -> None:
         self._hand_on()
+        if self._marks:
+            self._connection.defer(partial(voids.mark, marks=self._marks))
         if self._warnings:
             await games.add_warnings(self._connection, self._scope, self._counted_warnings())
 
@@ -167,11 +171,11 @@ class GameRunner:
         """For how many facts an expression had no usable value."""
         return sum(each.count for each in self._warnings)
 
-    async def _on_time(self, by_participant: Mapping[str, list[GameFact]], record: Record) -> list[str]:
+    async def _on_time(self, facts: Mapping[str, list[GameFact]], record: Record) -> list[str]:
         """Fold what is on time; returns the participants whose facts are not."""
         if self._game.pending:
-            return list(by_participant)
-        quick, late, wanted = await self._game_thread.run(partial(self._read, by_participant))
+            return list(facts)
+        quick, late, wanted = await self._game_thread.run(partial(self._read, facts))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
         for some in _portions(quick):
             late += await self._game_thread.run(partial(self._advance, some, apart, record))
@@ -179,20 +183,18 @@ class GameRunner:
             await self._connection.deferred()
         return late
 
-    def _read(
-        self, by_participant: Mapping[str, list[GameFact]]
-    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+    def _read(self, facts_of: Mapping[str, list[GameFact]]) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
         tracks = self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []
         wanted: list[tuple[int, str]] = []
-        for participant_id, facts in by_participant.items():
+        for participant_id, facts in facts_of.items():
             if len(facts) > 1:
                 facts.sort(key=_moment)
             warnings: dict[tuple[str, str], RuleWarning] = {}
             reads: list[FactReading] = []
             for fact in facts:
-                if not fact.fact_type.startswith(CUSTOM_PREFIX):
+                if fact.voids is not None or not fact.fact_type.startswith(CUSTOM_PREFIX):
                     late.append(participant_id)
                     break
                 reads.append(tracks.read(fact, warnings))
@@ -206,6 +208,9 @@ class GameRunner:
     def _advance(self, quick: Sequence[_Quick], apart: Mapping[int, dict[str, Any]], record: Record) -> list[str]:
         late = []
         for each in quick:
+            if awaits_voids(each.held):
+                late.append(each.participant_id)
+                continue
             effects: Effects = {}
             if any(found.parts for found in each.reads):
                 held = each.held
@@ -250,6 +255,7 @@ class GameRunner:
     async def _step(self, facts: Sequence[GameFact], played: Played) -> None:
         run = self._run()
         await self._stepped(run, await run.play(facts), played)
+        self._marks += run.marks
 
     async def _stepped(self, run: StepRun, result: StepResult, played: Played) -> None:
         """Collect what a step has changed and caused."""
@@ -313,13 +319,6 @@ class GameRunner:
 
 
 _moment = attrgetter("occurred_at", "seq")
-
-
-def _by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
-    found: dict[str, list[GameFact]] = {}
-    for fact in facts:
-        found.setdefault(fact.participant_id, []).append(fact)
-    return found
 
 
 def _portions(quick: Iterable[_Quick]) -> Iterator[list[_Quick]]:

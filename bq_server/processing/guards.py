@@ -37,7 +37,7 @@ def enough_points(amount: int) -> Guard:
 
     def guard(view: View) -> None:
         points = view.cells.get(keys.POINTS)
-        available = points["balance"] if points else 0
+        available = max(points["balance"], 0) if points else 0
         if available < amount:
             raise InsufficientPoints(available, amount)
 

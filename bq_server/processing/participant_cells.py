@@ -110,6 +110,8 @@ def game_fact(fact: StoredFact) -> GameFact:
         from_json(fact.properties),
         fact.occurred_at,
         fact.received_at,
+        fact.idempotency_key,
+        fact.voids,
     )
 
 

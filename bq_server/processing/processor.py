@@ -74,6 +74,9 @@ class View:
 Guard = Callable[[View], None]
 """Checks inside the transaction whether an event may become a fact; what it raises reaches the caller."""
 
+Look = Callable[[Connection], Awaitable[None]]
+"""As a guard, for what only the store can say."""
+
 Note = Callable[[Connection, StoredFact], Awaitable[None]]
 """Records something about a new fact in the transaction that makes it."""
 
@@ -180,10 +183,12 @@ class Processor:
             log.warning("batch.failed", error=repr(error), events=len(events))
             return [outcome for event in events for outcome in await self.process_separately([event])]
 
-    async def process_guarded(self, event: Event, guard: Guard, note: Note | None = None) -> Outcome:
-        """Process one event unless it repeats a fact or the guard raises; either way atomically.
+    async def process_guarded(
+        self, event: Event, guard: Guard, note: Note | None = None, look: Look | None = None
+    ) -> Outcome:
+        """Process one event unless it repeats a fact or the guard or the look raises; either way atomically.
 
-        `note` is called, in the transaction, with a fact that is new. Raises what the guard raises, and
+        `note` is called, in the transaction, with a fact that is new. Raises what the guard and the look raise, and
         `StoreUnavailable`.
         """
         began = time.perf_counter()
@@ -194,6 +199,8 @@ class Processor:
             game = await self._games.of(connection, event.scope)
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
+            if look is not None:
+                await look(connection)
             batch = await self._process(connection, [event])
             outcome = batch.outcomes[0]
             if note is not None and isinstance(outcome, Processed) and outcome.fresh:
@@ -299,6 +306,7 @@ def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFac
         event.idempotency_key,
         event.fingerprint,
         event.warnings,
+        event.voids,
     )
     return fact, GameFact(
         fact_id,
@@ -309,6 +317,8 @@ def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFac
         from_json(event.properties),
         event.occurred_at,
         event.received_at,
+        event.idempotency_key,
+        event.voids,
     )
 
 

@@ -16,10 +16,12 @@ from bq_server.game.state.keys import Cell
 from bq_server.game.state.packed import cells_of, new_state
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.processing.participant_cells import ParticipantCells, stored_ledger
+from bq_server.processing.void_changes import Mark, by_participant, marks, void_changes
 from bq_server.store import batch
 from bq_server.store.batch import Held
 from bq_server.store.database import Connection
 from bq_server.store.facts import fact_id_of
+from bq_server.store.voids import mark
 
 T = TypeVar("T")
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -44,11 +46,18 @@ class StepRun:
         """The cells read for each participant."""
         self.moments: dict[str, Moment] = {}
         """Of every fact involved, by its id."""
+        self.marks: list[Mark] = []
+        """Of new facts that are void from the start."""
 
     async def play(self, facts: Sequence[GameFact]) -> StepResult:
         """Add new facts."""
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
-        return await self._run(await self._aside(partial(match, self._game, facts)))
+        voids = await void_changes(self._connection, self._scope, by_participant(facts), self._held)
+        for change in voids.values():
+            self.moments.update((fact.fact_id, fact.moment) for fact in change.known)
+            await self._connection.run(partial(mark, marks=marks(change, change.known)))
+            self.marks += marks(change, facts)
+        return await self._run(await self._aside(partial(match, self._game, facts, voids)))
 
     async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int) -> StepResult:
         """Recompute definitions."""

@@ -67,6 +67,7 @@ class FactLine(_Line):
     idempotency_key: str | None = Field(None, min_length=1, max_length=255)
     fingerprint: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     warnings: list[FactWarning] = []
+    voids: str | None = Field(None, min_length=1, max_length=255)
 
 
 @dataclass(slots=True)

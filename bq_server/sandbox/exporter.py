@@ -8,6 +8,7 @@ from pydantic_core import from_json, to_json
 from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Scope
+from bq_server.game.facts import FACT_VOIDED
 from bq_server.moments import format_timestamp
 from bq_server.store import environments, games, participants
 from bq_server.store.database import Database
@@ -96,6 +97,7 @@ def _shown(fact: StoredFact) -> dict[str, Any]:
         "idempotency_key": fact.idempotency_key,
         "fingerprint": fact.fingerprint,
         "warnings": from_json(fact.warnings),
+        **({} if fact.voids is None or fact.fact_type == FACT_VOIDED else {"voids": fact.voids}),
     }
 
 

@@ -24,6 +24,7 @@ from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.sandbox import SandboxResource
+from bq_server.api.resources.voids import VoidsResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
@@ -51,6 +52,7 @@ def resources(
             parser,
         ),
         FactsResource(database),
+        VoidsResource(intake.sync_intake, processing.processor, database, parser),
         FeedResource(
             rooms.delivery.feeds,
             keyring,

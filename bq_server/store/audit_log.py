@@ -33,6 +33,7 @@ Action = Literal[
     "environment_imported",
     "environment_reset",
     "erasures_cleaned_up",
+    "fact_voided",
     "game_applied",
     "key_created",
     "key_limited",

@@ -260,7 +260,7 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
             None if event.warnings == "[]" else event.warnings,
             each.effects,
         )
-        rows.append((*numbers, *texts, checksum(numbers, texts)))
+        rows.append((*numbers, *texts, event.voids, checksum(numbers, texts, event.voids)))
     _insert_facts(connection, rows)
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
     put_places(

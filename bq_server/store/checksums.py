@@ -31,20 +31,23 @@ class AlteredFact:
     """None if even that is gone; the empty string for nobody."""
 
 
-def checksum(numbers: tuple[int, ...], texts: Iterable[bytes | str | None]) -> int:
+def checksum(numbers: tuple[int, ...], texts: Iterable[bytes | str | None], voids: bytes | str | None = None) -> int:
     """The checksum of a row: its integers and all other columns, in a fixed order. A signed 32-bit integer.
 
     The integers are seq, scope, type, participant and the three moments; the others are event id, fact id, message id,
-    idempotency key, fingerprint, properties, warnings and effects. Text is encoded as UTF-8.
+    idempotency key, fingerprint, properties, warnings and effects. Text is encoded as UTF-8. What the fact voids counts
+    where it voids any: rows of before have no such column.
     """
+    if voids is not None:
+        texts = (*texts, voids)
     parts = [_NULL if each is None else each.encode() if isinstance(each, str) else each for each in texts]
     value = crc32(_BETWEEN.join((repr(numbers).encode(), *parts)))
     return value - _SPAN if value >= _SIGN else value
 
 
-def checksum_of(row: Sequence[Any]) -> int:
+def checksum_of(row: Sequence[Any], voids: bytes | None = None) -> int:
     """The checksum of a row as in `rows_after`."""
-    return checksum(tuple(row[:7]), row[7:15])
+    return checksum(tuple(row[:7]), row[7:15], voids)
 
 
 def fill(connection: Any, limit: int) -> int:
@@ -57,7 +60,7 @@ def fill(connection: Any, limit: int) -> int:
 def renew(connection: Any, seqs: Iterable[int]) -> None:
     """Recompute the checksums of these facts, which were changed on purpose. On the connection's thread."""
     rows = _queries.rows_of(connection, seqs=json.dumps(list(seqs)))
-    _queries.put_checksums(connection, [{"seq": row[0], "checksum": checksum_of(row)} for row in rows])
+    _queries.put_checksums(connection, [{"seq": row[0], "checksum": checksum_of(row, row[15])} for row in rows])
 
 
 async def altered(
@@ -72,7 +75,7 @@ async def altered(
 
 def _altered(connection: Any, scope: Scope, after: int, limit: int) -> tuple[list[AlteredFact], int | None]:
     rows = list(_queries.rows_after(connection, **scope._asdict(), after=after, limit=limit))
-    wrong = [row for row in rows if checksum_of(row) != row[15]]
+    wrong = [row for row in rows if checksum_of(row, row[17]) != row[15]]
     return [AlteredFact(_named(row), row[16]) for row in wrong], rows[-1][0] if rows else None
 
 

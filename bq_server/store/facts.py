@@ -37,6 +37,10 @@ class StoredFact(NamedTuple):
     idempotency_key: str | None
     fingerprint: str | None
     warnings: str
+    voids: str | None = None
+    """What it says that it voids: an idempotency key or, of `system.fact_voided`, a fact's id."""
+    voided_by: str | None = None
+    """The id of the fact that voids it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class FactFilter:
 
 def fact_of(row: Sequence[Any]) -> StoredFact:
     """A row of the view `fact_rows`."""
-    seq, own_id, event_id, *texts, fingerprint, warnings = row[: len(StoredFact._fields)]
+    seq, own_id, event_id, *texts, fingerprint, warnings, voids, voided_by = row[: len(StoredFact._fields)]
     return StoredFact._make(
         (
             seq,
@@ -61,6 +65,8 @@ def fact_of(row: Sequence[Any]) -> StoredFact:
             *texts,
             fingerprint.hex() if isinstance(fingerprint, bytes) else fingerprint,
             "[]" if warnings is None else warnings,
+            voids,
+            None if voided_by is None else unpack("fact", voided_by),
         )
     )
 

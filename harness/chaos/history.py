@@ -66,6 +66,8 @@ class SentEvent:
     properties: dict[str, Any]
     timestamp: int | None
     idempotency_key: str | None
+    voids: str | None = None
+    """The key of an event of the same participant."""
 
     def body(self, *, key: bool = True) -> dict[str, Any]:
         """What goes into the request; without `key`, the key travels in the header."""
@@ -78,6 +80,8 @@ class SentEvent:
             body["timestamp"] = format_timestamp(self.timestamp)
         if key and self.idempotency_key is not None:
             body["idempotency_key"] = self.idempotency_key
+        if self.voids is not None:
+            body["voids"] = self.voids
         return body
 
 

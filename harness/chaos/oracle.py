@@ -89,7 +89,7 @@ class Oracle:
         found = State(
             participant_id=participant_id,
             total_events=self._custom[participant_id],
-            points=read_points(cells),
+            points=read_points(self._game, cells),
             tier=read_tier(self._game, cells),
             badges=read_badges(self._game, cells),
             streaks=read_streaks(self._game, cells, now),
@@ -145,6 +145,8 @@ def fact_of_event(event: SentEvent, occurred_at: int, order: int) -> Fact:
         event.properties,
         occurred_at,
         occurred_at,
+        event.idempotency_key,
+        event.voids,
     )
 
 
@@ -159,6 +161,8 @@ def fact_as_told(told: Mapping[str, Any], order: int) -> Fact:
         told["properties"],
         parse_timestamp(told["occurred_at"]),
         parse_timestamp(told["received_at"]),
+        told["idempotency_key"],
+        told["voids"] if told["fact_type"].startswith("custom.") else None,
     )
 
 

@@ -64,6 +64,7 @@ class Points(ExpectedFigures):
     balance: int | None = None
     total_earned: int | None = None
     total_spent: int | None = None
+    owed: int | None = None
 
 
 class ExpectedChallenge(ExpectedFigures):
@@ -132,6 +133,7 @@ class Ranking(ExpectedPart):
 WebhookType = Literal[
     "points.changed",
     "badge.awarded",
+    "award.revoked",
     "challenge.progressed",
     "challenge.completed",
     "milestone.reached",

@@ -44,6 +44,8 @@ class Exported:
                 fact["properties"],
                 parse_timestamp(fact["occurred_at"]),
                 parse_timestamp(fact["received_at"]),
+                fact["idempotency_key"],
+                fact.get("voids"),
             )
             for seq, fact in enumerate(self.facts, start=1)
             if fact["participant_id"] == participant_id

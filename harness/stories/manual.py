@@ -3,18 +3,18 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take
+from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take
+ByHand = Enroll | PutProfile | Give | Take | Void
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; None for a game."""
     match step:
-        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Void(void=about):
             return about.participant
     return None
 
@@ -38,6 +38,10 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
+        case Void(void=about):
+            client.drain()  # the event may still be on its way
+            body = {} if about.reason is None else {"reason": about.reason}
+            client.call("POST", f"/facts/{segment(_fact_id(client, about))}/void", body)
 
 
 def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
@@ -51,3 +55,11 @@ def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
 def _points(participant: str, amount: int | None, reason: str | None) -> Json:
     body: Json = {"participant_id": participant, "amount": amount}
     return body if reason is None else body | {"reason": reason}
+
+
+def _fact_id(client: Client, about: VoidedFact) -> str:
+    """The fact that a step names; a name that none has, so that the server refuses it, where there is none."""
+    facts = client.facts(participant_id=about.participant)
+    wanted = about.key or about.fact_type
+    field = "idempotency_key" if about.key is not None else "fact_type"
+    return next((str(fact["fact_id"]) for fact in facts if fact[field] == wanted), f"fact_of_{wanted}")

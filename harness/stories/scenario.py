@@ -48,6 +48,7 @@ Event = Annotated[
                 "properties": {"type": "object"},
                 "timestamp": {"type": "string", "format": "date-time"},
                 "idempotency_key": {"type": "string"},
+                "voids": {"type": "string"},
             },
         }
     ),
@@ -192,6 +193,27 @@ class Take(_Refusable):
     take: Deduction
 
 
+class VoidedFact(ExpectedPart):
+    """A fact of a participant: that of an event, by its key, or the newest of a type."""
+
+    participant: str
+    key: str | None = None
+    fact_type: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.key is None) == (self.fact_type is None):
+            raise ValueError("give either a key or a fact_type")
+        return self
+
+
+class Void(_Refusable):
+    """Have a fact count as if it had never been."""
+
+    void: VoidedFact
+
+
 class PutGame(_Refusable):
     """Apply another game."""
 
@@ -199,7 +221,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Also count all existing facts")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Void | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -210,6 +232,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "void": Void,
     "game": PutGame,
     "expect": Expect,
 }
@@ -231,6 +254,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

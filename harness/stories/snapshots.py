@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +76,19 @@ def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Ite
 
 
 def _facts(exported: Exported, *, any_order: bool) -> Iterator[str]:
+    known = {fact["fact_id"]: [fact["fact_type"], fact["occurred_at"]] for fact in exported.facts}
     for fact in exported.facts:
         told = {name: fact[name] for name in _TOLD}
+        if fact["fact_type"].startswith("system."):
+            # Of a fact that names another, ids aside, which one that is.
+            told["properties"] = {name: _known(value, known) for name, value in fact["properties"].items()}
         # Whether a timestamp is ahead depends on when it was sent.
         told["warnings"] = [each for each in fact["warnings"] if not any_order or each["code"] != "timestamp_ahead"]
         yield json.dumps(told, sort_keys=True, ensure_ascii=False)
+
+
+def _known(value: Any, facts: Mapping[str, list[str]]) -> Any:
+    return facts.get(value, value) if isinstance(value, str) else value
 
 
 def _states(snapshot: Snapshot, *, any_order: bool) -> Json:

@@ -46,6 +46,7 @@ def test_every_change_over_http_is_kept_with_who_did_it(bq: Project) -> None:
         "points_awarded": bq.post("/gamify/points/award", {"participant_id": "secret_person", "amount": 50}),
         "points_deducted": bq.post("/gamify/points/deduct", {"participant_id": "secret_person", "amount": 20}),
         "badge_awarded": bq.post("/gamify/badges/award", {"participant_id": "secret_person", "badge_code": "first"}),
+        "fact_voided": bq.post(f"/facts/{bq.facts()[0]['fact_id']}/void", {"reason": "secret_person"}),
         "environment_reset": bq.post("/sandbox/reset", {"game": True}),
     }
     created = bq.post("/webhooks/endpoints", {"url": "http://127.0.0.1:9/x", "event_types": ["badge.awarded"]})

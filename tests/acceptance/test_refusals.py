@@ -26,6 +26,7 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/facts": ("GET", "read", "/facts"),
     "/facts/{fact_id}": ("GET", "read", "/facts/fact_x"),
     "/facts/{fact_id}/effects": ("GET", "read", "/facts/fact_x/effects"),
+    "/facts/{fact_id}/void": ("POST", "award", "/facts/fact_x/void"),
     "/feed": ("GET", "read", "/feed?follow=false"),
     "/ingest/messages/{message_id}": ("GET", "read", "/ingest/messages/1-0"),
     "/events/catalog": ("GET", "read", "/events/catalog"),

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ import httpx
 import pytest
 
 from tests.clients.test_typescript_client import INSTALLED, PACKAGE
-from tests.support.client import Project
+from tests.support.client import Project, event
+from tests.support.hooks import add, path, told
 from tests.support.process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +88,27 @@ def test_the_fastapi_application(bq: Project, server: ServerProcess) -> None:
         use(shop, bq)
     bq.drain()
     assert {fact["event_name"] for fact in bq.facts()} == {"purchase_completed", "product_viewed"}
+
+
+def test_the_receiver_of_webhooks(bq: Project, server: ServerProcess) -> None:
+    bq.apply(GAME)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    made = add(bq, f"http://127.0.0.1:{port}/hook", "points.changed")
+    command = [sys.executable, str(EXAMPLES / "webhook_receiver.py"), made["secret"]]
+
+    def address(line: str) -> str | None:
+        return line.split(" on ")[1].strip() if "listening on" in line else None
+
+    with running(command, ROOT, environment(bq, server) | {"PORT": str(port)}, address) as receiver:
+        assert httpx.post(receiver, content=b"{}", verify=False).status_code == 401
+        for _ in range(2):  # the second time it has been seen before
+            bq.send_sync(event("purchase_completed", "ada", properties={"amount": 40}))
+            told(bq)
+            assert bq.post(path(made, "/replay"), {}).status_code == 202
+            told(bq)
+        [first, second] = bq.get(path(made, "/deliveries")).json()["deliveries"]
+    assert {each["status"] for delivery in (first, second) for each in delivery["tries"]} == {204}
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs node and the packages that `make clients` installs")

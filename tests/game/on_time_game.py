@@ -10,7 +10,7 @@ from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.on_time import NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import Cell
+from bq_server.game.state.keys import VOIDS, Cell
 from bq_server.game.state.packed import cells_of, change, new_state, score_cell
 from bq_server.game.step import standing
 
@@ -37,9 +37,10 @@ class OnTimeGame(InMemoryGame):
 
     def _try(self, participant_id: str, facts: list[Fact]) -> list[Effect] | None:
         tracks = self.game.tracks
-        if not all(fact.fact_type.startswith("custom.") for fact in facts):
-            return None
         before = self.cells(participant_id)
+        usual = all(fact.fact_type.startswith("custom.") and fact.voids is None for fact in facts)
+        if not usual or VOIDS in before:
+            return None
         state = new_state()
         apart = change(state, before, ())
         state = load_state(dumps(state))

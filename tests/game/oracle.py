@@ -30,7 +30,7 @@ class Outcome:
 
 
 def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outcome:
-    story = sorted(facts, key=lambda fact: (fact.occurred_at, fact.seq))
+    story = sorted(without_void(facts), key=lambda fact: (fact.occurred_at, fact.seq))
     out = Outcome()
     by_hand(story, out)
     for rule in document["points"]:
@@ -53,6 +53,22 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             for window in windows:
                 run_board(board, window, story, applied_seq, out)
     return out
+
+
+def without_void(facts: list[Fact]) -> list[Fact]:
+    """The facts that count: whether one that voids another counts itself is decided by those made later."""
+    void: set[str] = set()
+    for fact in sorted(facts, key=lambda fact: -fact.seq):
+        by_id = fact.fact_type == "system.fact_voided"
+        if fact.fact_id in void or not (by_id or fact.voids):
+            continue
+        for other in facts:
+            named = other.fact_id == fact.properties["fact_id"] if by_id else other.idempotency_key == fact.voids
+            voids_too = other.voids is not None or other.fact_type == "system.fact_voided"
+            reaches = not voids_too or (by_id and other.seq < fact.seq)
+            if named and reaches and other.participant_id == fact.participant_id:
+                void.add(other.fact_id)
+    return [fact for fact in facts if fact.fact_id not in void]
 
 
 def number(fact: Fact, name: str) -> Fraction | None:

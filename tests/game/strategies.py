@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -266,10 +266,47 @@ times = st.one_of(
 
 
 @st.composite
-def histories(draw: st.DrawFn, participants: int = 2, size: int = 18) -> list[Fact]:
+def revocable_games(draw: st.DrawFn) -> Rules:
+    """Where every award may be taken back, and a late fact alone undoes none: it can only add."""
+    rules = draw(games())
+    document = rules.document
+    for each in (*document["badges"], *document["challenges"]):
+        each["revocable"] = True
+    for challenge in document["challenges"]:
+        if challenge["duration"]["type"] == "rolling":
+            challenge["duration"] = {"type": "perpetual"}
+    for streak in document["streaks"]:
+        streak["milestones"] = []
+    return Rules({**document, "overdraft": draw(st.sampled_from(["owed", "allowed"]))}, rules.applied_seq)
+
+
+@st.composite
+def histories_with_voids(
+    draw: st.DrawFn, participants: int = 2, size: int = 18, values: st.SearchStrategy[dict[str, Any]] | None = None
+) -> list[Fact]:
+    """Facts of which some void others: by key or by id, earlier or later ones, or none that there is."""
+    facts = draw(histories(participants, size, values))
+    named = st.integers(1, len(facts) + 2)
+    ways = st.sampled_from(["", "", "", "key", "key", "fact"])
+    found: list[Fact] = []
+    for fact in facts:
+        way = draw(ways)
+        if way == "key" and fact.fact_type.startswith("custom."):
+            fact = replace(fact, voids=f"k{draw(named)}")
+        elif way == "fact":
+            given = {"fact_id": f"f{draw(named)}"}
+            fact = replace(fact, fact_type="system.fact_voided", event_name="fact_voided", properties=given)
+        found.append(fact)
+    return found
+
+
+@st.composite
+def histories(
+    draw: st.DrawFn, participants: int = 2, size: int = 18, values: st.SearchStrategy[dict[str, Any]] | None = None
+) -> list[Fact]:
     """Facts in order of their `seq`."""
-    values = draw(st.sampled_from([properties, positive]))
-    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), values)
+    drawn: Any = draw(st.sampled_from([properties, positive]))
+    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), drawn if values is None else values)
     # Spelt out, for `one_of` would weigh each kind of system fact as much as all custom ones.
     kinds = st.sampled_from([True] * 8 + [False]).flatmap(lambda usual: custom if usual else system)
     length = draw(st.integers(0, size))
@@ -277,7 +314,7 @@ def histories(draw: st.DrawFn, participants: int = 2, size: int = 18) -> list[Fa
         st.lists(st.tuples(kinds, times, st.integers(0, participants - 1)), min_size=length, max_size=length),
     )
     return [
-        Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], f"p{who}", values, at, at)
+        Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], f"p{who}", values, at, at, f"k{seq}")
         for seq, ((fact_type, values), at, who) in enumerate(rows, 1)
     ]
 

@@ -48,7 +48,7 @@ class Story:
         self.memory.game = compile_game(checked.game, applied)
 
     def points(self, who: str = "ada") -> int:
-        return read_points(self.memory.cells(who)).balance
+        return read_points(self.memory.game, self.memory.cells(who)).balance
 
     def badges(self, who: str = "ada") -> list[str]:
         return [badge.code for badge in read_badges(self.memory.game, self.memory.cells(who)) if badge.earned]

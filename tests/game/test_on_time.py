@@ -9,7 +9,15 @@ from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import ordered_quest, streaks
 from tests.game.on_time_game import OnTimeGame
-from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
+from tests.game.strategies import (
+    Rules,
+    dense_histories,
+    games,
+    histories,
+    histories_with_voids,
+    ordered_games,
+    revocable_games,
+)
 from tests.game.support import Story
 from tests.game.test_property import assert_equals_fold, seeds
 
@@ -31,6 +39,18 @@ def assert_same_one_by_one(game: Rules, facts: list[Fact]) -> OnTimeGame:
 @given(game=games(), facts=histories(size=24))
 def test_every_fact_changes_and_causes_the_same(part: int, game: Rules, facts: list[Fact]) -> None:
     assert_same_one_by_one(game, facts if part else sorted(facts, key=lambda fact: fact.moment))
+
+
+@thorough
+@given(game=games(), facts=histories_with_voids(size=24))
+def test_so_it_is_where_facts_are_void(game: Rules, facts: list[Fact]) -> None:
+    assert_same_one_by_one(game, facts)
+
+
+@thorough
+@given(game=revocable_games(), facts=histories_with_voids(size=24))
+def test_so_it_is_where_awards_are_taken_back(game: Rules, facts: list[Fact]) -> None:
+    assert_equals_fold(assert_same_one_by_one(game, facts))
 
 
 @thorough

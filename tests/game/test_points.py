@@ -73,7 +73,7 @@ def test_points_by_hand_and_their_deduction() -> None:
     story = Story(RULE)
     story.send("system.points_awarded", "2026-04-01", {"amount": 120, "reason": "welcome"})
     story.send("system.points_deducted", "2026-04-02", {"amount": 50})
-    points = read_points(story.memory.cells("ada"))
+    points = read_points(story.memory.game, story.memory.cells("ada"))
     assert (points.balance, points.total_earned, points.total_spent) == (70, 120, 50)
     assert [entry.cause for entry in story.memory.ledger("ada")] == ["manual:f1", "manual:f2"]
     assert story.differences() == []

@@ -12,7 +12,16 @@ from bq_server.game.in_memory import InMemoryGame, fold
 from bq_server.game.mechanics import ordered_quest, streaks
 from bq_server.game.state.keys import Cell
 from bq_server.game.verification import verify
-from tests.game.strategies import Rules, dense_histories, games, histories, ordered_games
+from tests.game.strategies import (
+    Rules,
+    dense_histories,
+    games,
+    histories,
+    histories_with_voids,
+    ordered_games,
+    positive,
+    revocable_games,
+)
 
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
@@ -56,6 +65,36 @@ def assert_equals_fold(memory: InMemoryGame) -> None:
 @given(game=games(), facts=histories(), seed=seeds)
 def test_any_order_duplicates_and_batches_equal_one_fold(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
     assert_equals_fold(play(game, facts, seed + part))
+
+
+@pytest.mark.parametrize("part", range(4))
+@thorough
+@given(game=st.one_of(games(), revocable_games()), facts=histories_with_voids(), seed=seeds)
+def test_what_is_void_counts_nowhere_in_any_order(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
+    assert_equals_fold(play(game, facts, seed + part))
+
+
+@pytest.mark.parametrize("part", range(2))
+@thorough
+@given(game=revocable_games(), facts=histories_with_voids(values=positive), seed=seeds)
+def test_what_may_be_taken_back_is_as_if_it_had_never_been(
+    part: int, game: Rules, facts: list[Fact], seed: int
+) -> None:
+    memory = play(game, facts, seed + part)
+    at_once = fold(game.compile(), facts).cells
+    for participant in memory.participants:
+        cells, expected = memory.cells(participant), at_once[participant]
+        assert given_to(cells) == given_to(expected)
+        assert cells.get("points") == expected.get("points") or not any((cells["points"] or {}).values())
+        ledger = memory.ledger(participant)
+        found = verify(memory.game, memory.facts(participant), cells, ledger)
+        assert [each for each in found.kept if not each.key.startswith("tiers/")] == []
+
+
+def given_to(cells: Mapping[str, Cell]) -> tuple[set[str], dict[str, set[str]]]:
+    """The badges held, and the steps awarded."""
+    steps = {key: set(cell["given"]) for key, cell in cells.items() if isinstance(cell, dict) and cell.get("given")}
+    return {key for key in cells if key.startswith("badge/")}, steps
 
 
 @pytest.mark.parametrize("part", range(2))

@@ -146,13 +146,28 @@ def takes_badges_back() -> None:
     reached = badges.BadgeRule._reached
 
     def lost_too(
-        self: Any, outcome: Any, story: Any, batch: Any, before: Any, standing: Any, given: dict[str, Any]
+        self: Any, outcome: Any, story: Any, batch: Any, before: Any, standing: Any, given: dict[str, Any], by: Any
     ) -> None:
-        reached(self, outcome, story, batch, before, standing, given)
+        reached(self, outcome, story, batch, before, standing, given, by)
         if before.progress.complete and not standing.progress.complete:
             outcome.cells[f"badge/{self.key.partition('/')[2]}"] = None
 
     replace(badges.BadgeRule, "_reached", lost_too)
+
+
+def forgets_what_is_void_already() -> None:
+    """A void that comes before the fact it voids comes to nothing."""
+    from bq_server.processing import game_runner, void_changes
+
+    replace(game_runner, "awaits_voids", lambda _: False)
+    replace(void_changes, "awaits_voids", lambda _: False)
+
+
+def takes_no_points_back() -> None:
+    """What a void fact was paid stays in the ledger."""
+    from bq_server.game import void_payout
+
+    replace(void_payout, "corrections", lambda *_: iter(()))
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -169,6 +184,8 @@ MUTANTS: dict[str, Mutant] = {
         rounds_points_up,
         forgets_timestamps_in_the_stream,
         takes_badges_back,
+        forgets_what_is_void_already,
+        takes_no_points_back,
     )
 }
 

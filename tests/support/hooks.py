@@ -7,9 +7,10 @@ from tests.support.client import Json, Project
 from tests.support.receiver import Receiver
 
 
-def add(bq: Project, receiver: Receiver, *event_types: str, **more: Any) -> Json:
-    """Make an endpoint that is told of these."""
-    answer = bq.post("/webhooks/endpoints", {"url": receiver.url, "event_types": list(event_types), **more})
+def add(bq: Project, receiver: Receiver | str, *event_types: str, **more: Any) -> Json:
+    """Make an endpoint, a receiver or an address, that is told of these."""
+    url = receiver if isinstance(receiver, str) else receiver.url
+    answer = bq.post("/webhooks/endpoints", {"url": url, "event_types": list(event_types), **more})
     assert answer.status_code == 201, answer.text
     made: Json = answer.json()
     return made

@@ -150,6 +150,8 @@ def fact_answer(fact: StoredFact) -> FactAnswer:
         processed_at=format_timestamp(fact.processed_at),
         idempotency_key=fact.idempotency_key,
         warnings=from_json(fact.warnings),
+        voids=fact.voids,
+        voided_by=fact.voided_by,
     )
 
 

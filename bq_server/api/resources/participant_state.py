@@ -23,6 +23,7 @@ from bq_server.api.schemas.participant_state import (
     TransactionsAnswer,
 )
 from bq_server.api.schemas.values import PageQuery, Query
+from bq_server.causes import is_taken_back
 from bq_server.clock import Clocks
 from bq_server.game.read_models import (
     read_badges,
@@ -63,7 +64,7 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
     """An entry of the ledger as it is returned."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,
-        type="award" if entry.amount > 0 else "deduction",
+        type="void" if is_taken_back(entry.cause) else "award" if entry.amount > 0 else "deduction",
         amount=entry.amount,
         balance=entry.balance,
         cause=entry.cause,
@@ -92,7 +93,7 @@ class ParticipantStateResource:
             own = at.participant.participant_id
             ranks = await ranks_now(connection, call, at.game, own, now) if "leaderboards" in chosen else None
         sections: dict[str, Any] = {
-            "points": lambda: read_points(at.cells),
+            "points": lambda: read_points(at.game, at.cells),
             "tier": lambda: read_tier(at.game, at.cells),
             "badges": lambda: read_badges(at.game, at.cells),
             "streaks": lambda: read_streaks(at.game, at.cells, now),
@@ -114,12 +115,13 @@ class ParticipantStateResource:
         """A participant's points."""
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
-        points = read_points(at.cells)
+        points = read_points(at.game, at.cells)
         answer = PointsAnswer(
             participant_id=at.participant.participant_id,
             balance=points.balance,
             total_earned=points.total_earned,
             total_spent=points.total_spent,
+            owed=points.owed,
         )
         return json_response(answer)
 

@@ -167,7 +167,7 @@ class ParticipantsResource:
             display_name=at.participant.display_name,
             avatar_url=at.participant.avatar_url,
             attributes=from_json(at.participant.attributes),
-            points=read_points(at.cells),
+            points=read_points(at.game, at.cells),
             tier=read_tier(at.game, at.cells),
             badges=[badge for badge in read_badges(at.game, at.cells) if badge.earned],
             streaks=max(streaks, key=lambda each: each.current_count, default=None),
@@ -181,7 +181,7 @@ def _summary(known: Participant, game: CompiledGame, cells: Mapping[str, Any]) -
     return ParticipantSummary(
         participant_id=known.participant_id,
         display_name=known.display_name,
-        balance=read_points(cells).balance,
+        balance=read_points(game, cells).balance,
         tier=None if tier is None else tier.name,
         total_events=known.total_events,
         created_at=format_timestamp(known.created_at),

@@ -186,7 +186,7 @@ class PersonalDataResource:
         return StateAnswer(
             participant_id=known.participant_id,
             total_events=known.total_events,
-            points=read_points(cells),
+            points=read_points(game, cells),
             tier=read_tier(game, cells),
             badges=read_badges(game, cells),
             streaks=read_streaks(game, cells, now),

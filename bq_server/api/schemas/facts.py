@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Moment, Query, QueryMoment
 from bq_server.ingest.models import FactWarning
@@ -23,6 +23,8 @@ class FactAnswer(BaseModel):
     processed_at: Moment = Field(description="When the fact was committed.")
     idempotency_key: str | None
     warnings: list[FactWarning]
+    voids: str | None = Field(description="What it voids: an idempotency key or, of `system.fact_voided`, a fact id.")
+    voided_by: str | None = Field(description="The fact that voids this one; null while it counts.")
 
 
 class FactWithEffects(FactAnswer):
@@ -63,3 +65,29 @@ class FactsQuery(Query):
     limit: int = Field(100, ge=1, le=1000, description="At most this many; fewer if facts are large.")
     cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
     include: Literal["effects"] | None = Field(None, description="Also return what each fact caused.")
+
+
+class VoidIn(BaseModel):
+    """Why a fact is void."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, title="Void")
+
+    reason: str | None = Field(None, max_length=500, description="Stored with the fact that voids.")
+
+
+class VoidAnswer(BaseModel):
+    """The fact counts as if it had never been."""
+
+    fact_id: str
+    voided_by: str | None = Field(description="The fact that voids it; null for a dry run.")
+    already_voided: bool
+    effects: list[dict[str, Any]] = Field(description="What that took back, or counted again.")
+
+
+class VoidQuery(Query):
+    """Whether to do anything."""
+
+    dry_run: bool = Field(False, description="Write nothing; return what would happen.")
+
+
+VOID_BODY: dict[str, Any] = {"reason": "the order was refunded"}

@@ -48,15 +48,16 @@ class PointsAnswer(BaseModel):
     balance: int
     total_earned: int
     total_spent: int
+    owed: int = Field(description="What voids took back beyond the balance: later points go towards it first.")
 
 
 class TransactionAnswer(BaseModel):
     """An entry of the points ledger."""
 
     transaction_id: str
-    type: Literal["award", "deduction"]
+    type: Literal["award", "deduction", "void"]
     amount: int = Field(description="With its sign.")
-    balance: int = Field(description="After this entry.")
+    balance: int = Field(description="The sum after this entry; below zero it is owed, or an overdraft.")
     cause: str = Field(description="The rule and fact, challenge, milestone or manual award that caused it.")
     fact_id: str
     occurred_at: Moment

@@ -27,6 +27,7 @@ _EFFECTS: Mapping[str, Mapping[str, Any]] = {
         "rarity": "common",
         "cause": "criteria:badge/first_purchase",
     },
+    "award.revoked": {"type": "revocation", "occurred_at": _AT, "cause": "challenge:spring", "badge": None},
     "challenge.progressed": _QUEST,
     "challenge.completed": {**_QUEST, "progress": 1.0, "completed": True},
     "milestone.reached": _REACHED,

@@ -161,6 +161,7 @@ class Reward(_Part):
 
 
 Rewards = Annotated[list[Reward], Field(max_length=20)]
+Revocable = Annotated[bool, Field(description="Taken back when a void fact leaves it not reached")]
 
 
 class Milestone(_Part):
@@ -187,6 +188,7 @@ class Badge(Definition):
     rarity: Rarity = "common"
     display_order: int = 0
     criteria: Criteria | None = None
+    revocable: Revocable = False
 
 
 class FixedDuration(_Part):
@@ -229,6 +231,7 @@ class Challenge(Definition):
     objectives: list[Objective] = Field(min_length=1, max_length=100)
     milestones: list[Milestone] = Field(default=[], max_length=20)
     rewards: Rewards = []
+    revocable: Revocable = False
 
     @property
     def depends_on_order(self) -> bool:
@@ -290,6 +293,9 @@ class Game(_Part):
     streaks: list[Streak] = []
     tiers: list[Tier] = []
     leaderboards: list[Leaderboard] = []
+    overdraft: Literal["owed", "allowed"] = Field(
+        default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
+    )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

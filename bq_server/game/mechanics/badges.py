@@ -1,11 +1,12 @@
 """Badges: earned by criteria, awarded by a reward or by hand, never taken back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
 from bq_server.game.document.definitions import Badge, Criteria
+from bq_server.game.facts import Fact
 from bq_server.game.mechanics.measures import Hit, Measure
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
 from bq_server.game.mechanics.quests import COMPLETE, Quest
@@ -25,11 +26,15 @@ class BadgeRule(QuestRule):
         before: QuestState,
         standing: QuestState,
         given: dict[str, Any],  # noqa: ARG002 - the badge itself says that it was given
+        by: Fact | None,
     ) -> None:
         reached = standing.progress.marks.get(COMPLETE)
         if reached is not None and (not before.progress.complete or story is not batch):
-            fact = trigger(reached, story, batch)
+            fact = trigger(reached, story, batch, by)
             outcome.grants.append(Grant(fact, reached.at, causes.of_criteria(self.key), self.rewards))
+
+    def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:  # noqa: ARG002
+        return [] if standing.progress.complete else [(COMPLETE, causes.of_criteria(self.key))]
 
 
 def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
@@ -44,4 +49,5 @@ def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
         revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
         fact_types=measure.fact_types,
         rewards=Rewards(badges=(badge.code,)),
+        revocable=badge.revocable,
     )

@@ -58,14 +58,15 @@ class ChallengeRule(QuestRule):
         before: QuestState,
         standing: QuestState,
         given: dict[str, Any],
+        by: Fact | None,
     ) -> None:
-        if batch:
-            self._show(outcome, batch[-1].fact, before, standing)
+        if batch or by is not None:
+            self._show(outcome, batch[-1].fact if batch or by is None else by, before, standing)
         for name, cause, rewards in self.steps():
             reached = standing.progress.marks.get(name)
             if reached is None or name in given:
                 continue
-            fact = trigger(reached, story, batch)
+            fact = trigger(reached, story, batch, by)
             given[name] = [reached.at, fact.fact_id]
             outcome.grants.append(Grant(fact, reached.at, cause, rewards))
             if name != COMPLETE:
@@ -141,7 +142,7 @@ def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
         # A timestamp from a clock that was never set must not open the window, and thus close it for good.
         limits = replace(limits, starts_at=max(limits.starts_at or PLAUSIBLE_FROM, PLAUSIBLE_FROM))
     paid = [reward for milestone in milestones for reward in milestone.rewards] + challenge.rewards
-    cosmetic = ("name", "description", "milestones", "rewards")
+    cosmetic = ("name", "description", "milestones", "rewards", "revocable")
     return ChallengeRule(
         key=f"challenge/{challenge.code}",
         cell=keys.challenge(challenge.code),
@@ -157,6 +158,7 @@ def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
         rewards=Rewards.of(paid),
         explicit=challenge.enrolment == "explicit",
         rolling=duration.days * DAY if isinstance(duration, RollingDuration) else None,
+        revocable=challenge.revocable,
         ordered=challenge.depends_on_order,
         code=challenge.code,
         objectives=tuple(codes),

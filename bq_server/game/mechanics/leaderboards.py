@@ -12,6 +12,7 @@ from bq_server.game.document.definitions import Aggregate, Leaderboard, Metric, 
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
+from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
 from bq_server.game.mechanics.periods import window_period
@@ -126,8 +127,9 @@ class LeaderboardRule(Rule):
         for hit in hits:
             reading = hit.readings[0]
             outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message))
-        if hits:
-            outcome.effects.extend(scored(hits[-1].fact, outcome.cells, self.shown))
+        cause = hits[-1].fact if hits else replayed.by if replayed is not None else None
+        if cause is not None:
+            outcome.effects.extend(scored(cause, outcome.cells, self.shown))
         return outcome
 
     def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:
@@ -224,7 +226,7 @@ class PointsBoardRule(Rule):
         outcome = RuleOutcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
-            for entry in replayed.ledger or ():
+            for entry in standing_entries(replayed.ledger or ()):
                 if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
                     for window in self.windows:
                         key = keys.score(self.code, window, window_period(entry.occurred_at, window))

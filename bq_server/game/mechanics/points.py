@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server import causes
 from bq_server.game.document.definitions import Badge, PointsRule, Tier
-from bq_server.game.effects import BadgeEarned, Effect, PointsChanged
+from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
@@ -16,6 +16,7 @@ from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
     Grant,
+    LedgerEntry,
     Replay,
     Replayed,
     Rewards,
@@ -105,6 +106,11 @@ class Treasury:
     """In order of level."""
     boards: tuple[PointsBoardRule, ...]
 
+    @property
+    def revocable(self) -> frozenset[str]:
+        """The codes of the badges that may be taken away."""
+        return frozenset(code for code, badge in self.badges.items() if badge.revocable)
+
     def cells(self, facts: Iterable[Fact], badges: Iterable[str], *, points: bool) -> Iterable[str]:
         """The keys of the cells that awards caused by these facts may read."""
         for code in badges:
@@ -132,8 +138,11 @@ class Payout:
 
     treasury: Treasury
     before: Cells
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Cell | None] = field(default_factory=dict)
+    """Those that change; none deletes."""
     effects: list[Effect] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    """For the ledger, as the effects tell them."""
     _newest: Fact | None = None
 
     def enter(self, grant: Grant) -> None:
@@ -152,7 +161,7 @@ class Payout:
     def _give_badge(self, code: str, grant: Grant) -> None:
         key = keys.badge(code)
         badge = self.treasury.badges.get(code)
-        if key in self.before or key in self.cells:
+        if self._cell(key) is not None:
             return
         self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
         if badge is None:
@@ -170,25 +179,73 @@ class Payout:
             )
         )
 
+    def correct(self, cause: str, amount: int, fact: Fact) -> None:
+        """Enter what a fact takes back or gives again."""
+        points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
+        points["balance"] += amount
+        if (amount > 0) == causes.is_taken_back(cause):
+            points["spent"] -= amount
+        else:
+            points["earned"] += amount
+        self._tell(points, cause, amount, fact)
+        if amount > 0:
+            self._climb(points["earned"], fact)
+
+    def remove_badge(self, code: str, cause: str, fact: Fact) -> bool:
+        """Take a badge away, if it was given for this cause; whether it was."""
+        held = self._cell(keys.badge(code))
+        if held is None or held["cause"] != cause:
+            return False
+        self.cells[keys.badge(code)] = None
+        self.effects.append(
+            AwardRevoked(
+                participant_id=fact.participant_id,
+                fact_id=fact.fact_id,
+                occurred_at=fact.occurred_at,
+                cause=cause,
+                badge=code,
+            )
+        )
+        return True
+
+    def rank_anew(self, ledger: Sequence[LedgerEntry], cells: Cells, fact: Fact) -> None:
+        """Compute the scores by points from the whole ledger, this payout's entries included.
+
+        `cells` holds all their cells there are.
+        """
+        scores: dict[str, Cell | None] = {}
+        for board in self.treasury.boards:
+            known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
+            scores.update(board.step((), cells, Replayed((), known, ledger)).cells)
+        self.cells = {key: cell for key, cell in self.cells.items() if key not in scores}
+        changed = {key: cell for key, cell in scores.items() if cell != cells.get(key)}
+        self.cells.update(changed)
+        self.effects.extend(scored(fact, changed, int))
+
     def _enter_points(self, amount: int, grant: Grant) -> None:
         fact = grant.fact
         points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
         points["balance"] += amount
         points["earned" if amount > 0 else "spent"] += abs(amount)
+        cause = causes.given_again(grant.cause, fact.fact_id) if grant.again else grant.cause
+        self._tell(points, cause, amount, fact)
+        if amount > 0:
+            self._climb(points["earned"], fact)
+            self._score(amount, fact)
+
+    def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact) -> None:
         self.cells[keys.POINTS] = points
+        self.entries.append(LedgerEntry(cause, amount, *fact.moment))
         self.effects.append(
             PointsChanged(
                 participant_id=fact.participant_id,
                 fact_id=fact.fact_id,
                 occurred_at=fact.occurred_at,
-                cause=grant.cause,
+                cause=cause,
                 amount=amount,
                 balance=points["balance"],
             )
         )
-        if amount > 0:
-            self._climb(points["earned"], fact)
-            self._score(amount, fact)
 
     def _climb(self, earned: int, fact: Fact) -> None:
         history: list[list[Any]] = [list(entry) for entry in self._cell(keys.TIERS) or ()]

@@ -1,6 +1,6 @@
 """What badges with criteria and challenges share: keeping a quest in a cell, in any order or as a course."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from bq_server.game.mechanics.rule import (
     Rewards,
     Rule,
     RuleOutcome,
-    Step,
+    again,
     explain,
     merge,
     reduced,
@@ -58,6 +58,8 @@ class QuestRule(Rule):
     rewards: Rewards
     explicit: bool = False
     rolling: int | None = None
+    revocable: bool = False
+    """Whether what was given is taken back when a void fact leaves it not reached."""
     ordered: bool = False
     """Whether order decides the outcome even without falling sums."""
 
@@ -127,16 +129,25 @@ class QuestRule(Rule):
                     outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message, way))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
+        by = replayed.by if replayed is not None else None
         awarded: dict[str, Any] = old.get("given", {}) if old is not None else {}
+        revoked: list[str] = old.get("revoked", []) if old is not None else []
+        if by is not None and self.revocable:
+            lost = self._lost(awarded, standing)
+            outcome.lost = [cause for _, cause in lost]
+            awarded = {name: each for name, each in awarded.items() if name not in dict(lost)}
+            revoked = sorted({*revoked, *(name for name, _ in lost)})
         due: dict[str, Rewards] = {}
         if replayed is not None and replayed.ledger is not None:
             due = still_due(self.steps(), awarded, cells, replayed.ledger)
         given = {name: each for name, each in awarded.items() if name not in due}
-        self._reached(outcome, story, hits, before, standing, given)
-        outcome.grants = reduced(outcome.grants, self.steps(), due)
+        self._reached(outcome, story, hits, before, standing, given, by)
+        outcome.grants = again(reduced(outcome.grants, self.steps(), due), self.steps(), revoked)
         cell = {"rev": self.revision, **standing.dump()}
         if given or awarded:
             cell["given"] = given | awarded  # the time of the first award stays
+        if revoked:
+            cell["revoked"] = revoked
         # A replay leaves a cell even if nothing counted, as a sign that the past has been examined.
         if cell != old and (
             replayed is not None
@@ -145,10 +156,6 @@ class QuestRule(Rule):
         ):
             outcome.cells[self.cell] = cell
         return outcome
-
-    def steps(self) -> list[Step]:
-        """Everything that can be reached and pays something."""
-        return []
 
     def open(self, cell: Cell | None) -> QuestState:
         """The state in a cell of this definition. Raises if it can't be read."""
@@ -174,8 +181,15 @@ class QuestRule(Rule):
         before: QuestState,
         standing: QuestState,
         given: dict[str, Any],
+        by: Fact | None,
     ) -> None:
         raise NotImplementedError
+
+    def _lost(self, awarded: Mapping[str, Any], standing: QuestState) -> list[tuple[str, str]]:
+        """The steps given that are not reached any more, with their causes."""
+        return [
+            (name, cause) for name, cause, _ in self.steps() if name in awarded and name not in standing.progress.marks
+        ]
 
     def _take(
         self, story: Sequence[Hit], standing: QuestState, cells: Cells, outcome: RuleOutcome
@@ -222,6 +236,8 @@ class QuestRule(Rule):
         self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
     ) -> tuple[QuestState, Sequence[Hit]]:
         """The state that the step starts from, and the hits to fold into it."""
+        if replayed is not None and replayed.by is not None:
+            return self._anew(hits, replayed)
         standing = self._load(cell)
         if hits and standing.course is None and self._is_own(cell) and self._first_fall(hits, standing):
             if not self._has_open_set(standing):
@@ -240,6 +256,10 @@ class QuestRule(Rule):
             # The answers include facts with the checkpoint's own event time, and it knows those up to its moment.
             past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
             return QuestState(course.tip, course=course), merge(past, hits)
+        return self._anew(hits, replayed)
+
+    def _anew(self, hits: Sequence[Hit], replayed: Replayed) -> tuple[QuestState, Sequence[Hit]]:
+        """The state before all facts, and all of them."""
         story = merge(replayed.hits, hits)
         falls = any(self.quest.falls(*amount) for hit in story for amount in amounts_of(hit))
         return self._fresh(ordered=self.ordered or falls), story

@@ -1,6 +1,6 @@
 """The shape every mechanic has: a rule reads facts, names the cells and the history it needs, and steps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -66,6 +66,8 @@ class Grant:
     rewards: Rewards
     amount: int = 0
     """Points beside the rewards, positive or negative: a rule's award, or a change by hand."""
+    again: bool = False
+    """Whether it was given before and taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Replayed:
     cells: Cells
     ledger: Sequence[LedgerEntry] | None
     """None if it was not requested."""
+    by: Fact | None = None
+    """The fact that voids others, where that is why the past is looked at: what was given may be taken back."""
 
 
 @dataclass(slots=True)
@@ -117,6 +121,8 @@ class RuleOutcome:
     grants: list[Grant] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """The causes of what was given and is not reached any more, where it may be taken back."""
 
 
 class Rule:
@@ -159,6 +165,10 @@ class Rule:
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
         """Fold the hits, in order, into the state."""
         raise NotImplementedError
+
+    def steps(self) -> list["Step"]:
+        """Everything there is to reach, once, that pays something."""
+        return []
 
     def part_name(self, part: int) -> str | None:  # noqa: ARG002
         """The name of a part, if a definition has several."""
@@ -204,12 +214,15 @@ def merge(past: Sequence[Hit], batch: Sequence[Hit]) -> list[Hit]:
     return hits
 
 
-def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit]) -> Fact:
+def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit], by: Fact | None = None) -> Fact:
     """The fact that caused something reached at a moment.
 
     The fact at that moment, if it is in the batch or there is no batch; otherwise the newest fact of the batch before
-    it, which is the late fact that changed the story.
+    it, which is the late fact that changed the story. Where there is no batch, that is the one that voids others
+    (`by`).
     """
+    if by is not None and not batch:
+        return by
     among = batch or hits
     chosen = among[0].fact
     for hit in among:
@@ -245,3 +258,9 @@ def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Mapping[str, R
     """The grants, reduced to what is still owed for their steps."""
     left = {cause: owed[name] for name, cause, _ in steps if name in owed}
     return [replace(grant, rewards=left.get(grant.cause, grant.rewards)) for grant in grants]
+
+
+def again(grants: Iterable[Grant], steps: Iterable[Step], revoked: Collection[str]) -> list[Grant]:
+    """The grants, where a step that was taken back before is marked as given again."""
+    causes = {cause for name, cause, _ in steps if name in revoked}
+    return [replace(grant, again=True) if grant.cause in causes else grant for grant in grants]

@@ -225,7 +225,7 @@ class StreakRule(Rule):
         key = keys.streak(self.code)
         old = cells.get(key)
         known = Runs.load(old)
-        recalls = replayed is not None and self._is_own(old) and self._recalls(hits, known)
+        recalls = replayed is not None and replayed.by is None and self._is_own(old) and self._recalls(hits, known)
         anew = replayed is not None and not recalls
         story = merge(replayed.hits, hits) if replayed is not None and anew else hits
         runs = Runs.load(None if anew else old)
@@ -240,6 +240,7 @@ class StreakRule(Rule):
         given = {name: each for name, each in before.items() if name not in due}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
+        newest = hits[-1].fact if hits else replayed.by if replayed is not None else None
         for fact in records:
             zone = self.zone or zone_at(timeline, fact.moment)
             runs.add(*self.place(fact.occurred_at, zone))
@@ -247,7 +248,7 @@ class StreakRule(Rule):
                 runs.forget()
             if runs.newest is None or fact.moment > runs.newest:
                 runs.newest = fact.moment
-            self._grant(outcome, runs, fact if fact.fact_id in batch or not hits else hits[-1].fact, fact, given)
+            self._grant(outcome, runs, fact if fact.fact_id in batch or newest is None else newest, fact, given)
         runs.forget()
         outcome.grants = reduced(outcome.grants, self.steps(), due)
         way = runs.current, next((at for at, _ in self.milestones if at > runs.current), None)
@@ -255,13 +256,12 @@ class StreakRule(Rule):
             if hit.fact.fact_type != TIMEZONE_CHANGED:
                 reading = hit.readings[0]
                 outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message, way))
-        if hits and (known.current, known.longest) != (runs.current, runs.longest):
-            fact = hits[-1].fact
+        if newest is not None and (known.current, known.longest) != (runs.current, runs.longest):
             outcome.effects.append(
                 StreakChanged(
-                    participant_id=fact.participant_id,
-                    fact_id=fact.fact_id,
-                    occurred_at=fact.occurred_at,
+                    participant_id=newest.participant_id,
+                    fact_id=newest.fact_id,
+                    occurred_at=newest.occurred_at,
                     code=self.code,
                     current=runs.current,
                     longest=runs.longest,

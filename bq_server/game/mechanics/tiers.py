@@ -6,6 +6,7 @@ from typing import Any
 from bq_server.game.document.definitions import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.rule import LedgerEntry
 
 
@@ -37,7 +38,7 @@ def catch_up(
     before = max(history, key=lambda entry: entry[1], default=None)
     change: TierChanged | None = None
     earned = 0
-    for entry in ledger:
+    for entry in standing_entries(ledger):
         earned += max(entry.amount, 0)
         for tier in tiers if entry.amount > 0 else ():
             if tier.min_points <= earned and tier.code not in held:

@@ -127,7 +127,7 @@ class FreeTrack(QuestTrack):
         if cell is None:
             none = [None] * len(self._targets)
             cell = {"rev": self._revision, "p": {"v": none, "d": [*none]}, "k": None}
-        elif "e" in cell or cell.get("rev") != self._revision:
+        elif "e" in cell or cell.get("rev") != self._revision or "revoked" in cell:
             raise NotOnTime
         progress = cell["p"]
         values, done = progress["v"], progress["d"]
@@ -192,7 +192,7 @@ class OrderedTrack(QuestTrack):
                 return  # without an enrolment nothing is stored
             cell = self._entered(moment)
             self._reached.enter(turn, fact)
-        elif cell.get("rev") != self._revision:
+        elif cell.get("rev") != self._revision or "revoked" in cell:
             raise NotOnTime
         elif COMPLETE in cell["p"].get("m", ()):
             # Only a fact from before the end can still change it.

@@ -21,6 +21,9 @@ BADGES = "badge/"
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
 
+VOIDS = "voids"
+"""What facts void that has not come yet: `["key/order-1", ...]`, in order. See `bq_server.game.voids`."""
+
 
 def badge(code: str) -> str:
     """A badge held: `{"at", "fact", "cause"}`. Written once."""

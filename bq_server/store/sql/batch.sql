@@ -38,12 +38,12 @@ SELECT given.key, cells.value FROM json_each(:wanted) AS given CROSS JOIN cells
 WHERE cells.participant = given.value ->> 0 AND cells.cell = given.value ->> 1;
 
 -- name: history(participant, fact_types, since, until)
--- A participant's facts of these types, given as JSON, in the order of the fold.
+-- A participant's facts of these types, given as JSON, in the order of the fold. Void ones are left out.
 SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,
     facts.occurred_at, facts.received_at
 FROM facts JOIN fact_types ON fact_types.type = facts.type
 WHERE facts.participant = :participant AND facts.occurred_at >= :since AND facts.occurred_at < :until
-    AND fact_types.fact_type IN (SELECT value FROM json_each(:fact_types))
+    AND facts.voided_by IS NULL AND fact_types.fact_type IN (SELECT value FROM json_each(:fact_types))
 ORDER BY facts.occurred_at, facts.seq;
 
 -- name: places(wanted)
@@ -63,13 +63,13 @@ ON CONFLICT (scope, participant_id) DO UPDATE SET
 -- name: put_state(participant, state)!
 UPDATE participants SET state = :state WHERE participant = :participant;
 
--- name: insert_facts(seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id, message_id, idempotency_key, fingerprint, properties, warnings, effects, checksum)!
+-- name: insert_facts(seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id, message_id, idempotency_key, fingerprint, properties, warnings, effects, voids, checksum)!
 INSERT INTO facts (
     seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id, message_id,
-    idempotency_key, fingerprint, properties, warnings, effects, checksum
+    idempotency_key, fingerprint, properties, warnings, effects, voids, checksum
 ) VALUES (
     :seq, :scope, :type, :participant, :occurred_at, :received_at, :processed_at, :event_id, :fact_id, :message_id,
-    :idempotency_key, :fingerprint, :properties, :warnings, :effects, :checksum
+    :idempotency_key, :fingerprint, :properties, :warnings, :effects, :voids, :checksum
 );
 
 -- name: put_cells(participant, cell, value)!

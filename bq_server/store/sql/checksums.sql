@@ -9,14 +9,15 @@ FROM facts WHERE checksum IS NULL ORDER BY seq LIMIT :limit;
 -- These facts, given as JSON.
 SELECT seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id,
     CAST(message_id AS BLOB), CAST(idempotency_key AS BLOB), CAST(fingerprint AS BLOB), CAST(properties AS BLOB),
-    CAST(warnings AS BLOB), CAST(effects AS BLOB)
+    CAST(warnings AS BLOB), CAST(effects AS BLOB), CAST(voids AS BLOB)
 FROM facts WHERE seq IN (SELECT value FROM json_each(:seqs));
 
 -- name: rows_after(project, environment, after, limit)
 -- The next facts of an environment, each with its checksum and its participant.
 SELECT facts.seq, facts.scope, type, facts.participant, occurred_at, received_at, processed_at, event_id, fact_id,
     CAST(message_id AS BLOB), CAST(idempotency_key AS BLOB), CAST(fingerprint AS BLOB), CAST(properties AS BLOB),
-    CAST(warnings AS BLOB), CAST(effects AS BLOB), checksum, participants.participant_id
+    CAST(warnings AS BLOB), CAST(effects AS BLOB), checksum, participants.participant_id,
+    CAST(voids AS BLOB)
 FROM facts LEFT JOIN participants ON participants.participant = facts.participant
 WHERE facts.scope = (SELECT scopes.scope FROM scopes WHERE scopes.project = :project AND scopes.environment = :environment)
     AND facts.seq > :after

@@ -11,7 +11,7 @@ FROM facts WHERE participant = :participant ORDER BY occurred_at, seq LIMIT :lim
 
 -- name: strip_facts(seq, participant)*!
 UPDATE facts SET participant = :participant, idempotency_key = NULL, fingerprint = NULL, properties = '{}',
-    warnings = NULL, effects = NULL
+    warnings = NULL, effects = NULL, voids = NULL, voided_by = NULL
 WHERE seq = :seq;
 
 -- name: remove_warnings(project, environment, fact_ids)!

@@ -25,6 +25,8 @@ class Event:
     timestamp: datetime | None = None
     """When it happened, with a time zone; None for the time at which the server accepts it."""
     idempotency_key: str = field(default_factory=lambda: uuid4().hex)
+    voids: str | None = None
+    """The idempotency key of an event of the same participant, which counts as if it had never been."""
     content: bytes = field(init=False, repr=False, compare=False)
     """The event as JSON, as it was when it was created."""
 
@@ -39,4 +41,6 @@ class Event:
         }
         if self.timestamp is not None:
             body["timestamp"] = self.timestamp.isoformat()
+        if self.voids is not None:
+            body["voids"] = self.voids
         object.__setattr__(self, "content", json.dumps(body, separators=(",", ":"), allow_nan=False).encode())

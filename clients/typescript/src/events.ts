@@ -7,6 +7,8 @@ export interface Event {
   timestamp?: Date | string;
   /** Generated if left out, so that a repeated request stays one fact. */
   idempotency_key?: string;
+  /** The idempotency key of an event of the same participant, which counts as if it had never been. */
+  voids?: string;
 }
 
 /** An event as JSON, as it was when it was passed in. */

@@ -1,0 +1,95 @@
+"""`/api/v1/facts/{fact_id}/void`: what is taken back."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from bq_server.api.call import Call
+from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
+from bq_server.api.request_parser import RequestParser
+from bq_server.api.resources.awards import noted
+from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
+from bq_server.game.effects import EFFECTS
+from bq_server.game.facts import FACT_VOIDED
+from bq_server.ingest.outcomes import NotAccepted
+from bq_server.ingest.sync_intake import SyncIntake
+from bq_server.processing.guards import AlreadySo, no_guard
+from bq_server.processing.processor import Processor
+from bq_server.processing.recorded_effects import effects_of, shown
+from bq_server.refusals import Code, Refusal
+from bq_server.store import facts
+from bq_server.store.database import Connection, Database
+from bq_server.store.erasures import NOBODY
+from bq_server.store.facts import StoredFact
+
+
+class VoidsResource:
+    """Makes facts void."""
+
+    def __init__(self, intake: SyncIntake, processor: Processor, database: Database, parser: RequestParser) -> None:
+        self._intake = intake
+        self._processor = processor
+        self._database = database
+        self._parser = parser
+
+    @operation(
+        "voidFact",
+        "POST",
+        "/api/v1/facts/{fact_id}/void",
+        "Facts",
+        {200: DocumentedAnswer(VoidAnswer, "The fact is void, or was before.")},
+        scope="award",
+        query=VoidQuery,
+        body=VoidIn,
+        body_example=VOID_BODY,
+        codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.NOT_VOIDABLE),
+    )
+    async def void_fact(self, call: Call[VoidQuery]) -> Response:
+        """Have a fact count as if it had never been; of one that voids another, have that one count again."""
+        sent, _ = await self._parser.model(call, VoidIn)
+        async with self._database.read() as connection:
+            fact = await self._voidable(connection, call)
+            if fact.voided_by is not None:
+                return await self._already(connection, call, fact, fact.voided_by)
+        properties = {"fact_id": fact.fact_id, "reason": sent.reason}
+        event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.participant_id, properties)
+        if call.query.dry_run:
+            rehearsal = await self._processor.rehearse(event)
+            return _answer(fact, None, EFFECTS.dump_python(rehearsal.effects, mode="json"))
+
+        async def look(connection: Connection) -> None:
+            now = await self._voidable(connection, call)
+            if now.voided_by is not None:
+                raise AlreadySo(now.voided_by)
+
+        try:
+            note = noted(call.act("fact_voided"), voided_fact_id=fact.fact_id)
+            made = await self._intake.record_guarded(event, no_guard, note, look)
+        except AlreadySo as so:
+            async with self._database.read() as connection:
+                return await self._already(connection, call, fact, so.cell)
+        if isinstance(made, NotAccepted):
+            raise made.refusal()
+        async with self._database.read() as connection:
+            return _answer(fact, made.fact.fact_id, await effects_of(connection, made.fact))
+
+    async def _already(self, connection: Connection, call: Call[VoidQuery], fact: StoredFact, by: str) -> Response:
+        """The answer where another fact made it void; with what that took back."""
+        other = await facts.by_id(connection, call.scope, by)
+        effects = [] if other is None else await effects_of(connection, other)
+        return _answer(fact, by, effects, already=True)
+
+    async def _voidable(self, connection: Connection, call: Call[Any]) -> StoredFact:
+        """The fact that the path names. Raises `Refusal`."""
+        fact_id = call.parameter("fact_id")
+        fact = await facts.by_id(connection, call.scope, fact_id)
+        if fact is None:
+            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+        if fact.participant_id == NOBODY:
+            raise Refusal(Code.NOT_VOIDABLE, f"{fact_id} is of a person who was erased: nothing follows from it.")
+        return fact
+
+
+def _answer(fact: StoredFact, by: str | None, effects: list[dict[str, Any]], *, already: bool = False) -> Response:
+    told = [shown(each) for each in effects]
+    return json_response(VoidAnswer(fact_id=fact.fact_id, voided_by=by, already_voided=already, effects=told))

@@ -1,0 +1,54 @@
+"""The account of each cause in the points ledger: what was given, taken back by a void, and given again."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bq_server import causes
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.rule import LedgerEntry
+
+
+def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
+    """One entry for each cause for which anything was ever given: as it was given first, with what is left of it.
+
+    In the order of the ledger. What was taken back altogether stands there with 0.
+    """
+    found: dict[str, LedgerEntry] = {}
+    for entry in ledger:
+        cause = causes.origin(entry.cause)
+        known = found.get(cause)
+        if known is None:
+            found[cause] = replace(entry, cause=cause)
+        else:
+            found[cause] = replace(known, amount=known.amount + entry.amount)
+    return found
+
+
+def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:
+    """What is left of each cause, where anything is."""
+    return [entry for entry in netted(ledger).values() if entry.amount]
+
+
+def totals(ledger: Iterable[LedgerEntry]) -> tuple[int, int]:
+    """How many points were earned and spent, voids being as if what they took back had never been."""
+    left = [entry.amount for entry in netted(ledger).values()]
+    return sum(amount for amount in left if amount > 0), -sum(amount for amount in left if amount < 0)
+
+
+def corrections(
+    ledger: Iterable[LedgerEntry], void: Mapping[str, Fact], lost: Mapping[str, Fact], by: Fact
+) -> Iterator[tuple[LedgerEntry, Fact]]:
+    """The entries that make the ledger what it is without void facts, each with the fact that brings it.
+
+    `void` says by which fact each void fact is void, by its id; `lost` has the causes of what was reached and is not
+    any more; `by` brings what is given again.
+    """
+    entries = list(ledger)
+    first = {causes.origin(entry.cause): entry.amount for entry in reversed(entries)}
+    for cause, entry in netted(entries).items():
+        paid = causes.fact_paid(cause)
+        taker = lost.get(cause) if paid is None else void.get(paid)
+        if taker is not None and entry.amount:
+            yield LedgerEntry(causes.taken_back(cause, taker.fact_id), -entry.amount, *taker.moment), taker
+        elif taker is None and paid is not None and not entry.amount:
+            yield LedgerEntry(causes.given_again(cause, by.fact_id), first[cause], *by.moment), by

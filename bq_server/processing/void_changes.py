@@ -1,0 +1,86 @@
+"""Which facts new ones make void, or count again: read from the store, and marked in it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic_core import from_json
+
+from bq_server.events import Scope
+from bq_server.game.facts import Fact as GameFact
+from bq_server.game.state.keys import VOIDS
+from bq_server.game.voids import VoidChange, named, void_change
+from bq_server.store import voids
+from bq_server.store.batch import Held
+from bq_server.store.database import Connection
+from bq_server.store.facts import fact_id_of
+
+Mark = tuple[int, int | None]
+"""The seq of a fact, and of the one that voids it."""
+
+_CELL = f'"{VOIDS}"'
+
+
+def by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
+    """Facts by their participant, in the order given."""
+    found: dict[str, list[GameFact]] = {}
+    for fact in facts:
+        found.setdefault(fact.participant_id, []).append(fact)
+    return found
+
+
+def awaits_voids(held: Held | None) -> bool:
+    """Whether something that a participant may still send is void already. Seldom says so wrongly."""
+    return held is not None and _CELL in held.state
+
+
+async def void_changes(
+    connection: Connection, scope: Scope, by_participant: Mapping[str, Sequence[GameFact]], held: Mapping[str, Held]
+) -> dict[str, VoidChange]:
+    """What new facts change about which facts are void, by participant; who has nothing to do with it is left out."""
+    found: dict[str, VoidChange] = {}
+    for participant_id, fresh in by_participant.items():
+        own = held.get(participant_id)
+        if not awaits_voids(own) and all(named(fact) is None for fact in fresh):
+            continue
+        known: list[GameFact] = []
+        if own is not None:
+            known = await connection.run(
+                partial(_known, references=connection.references, scope=scope, who=participant_id, own=own, fresh=fresh)
+            )
+        change = void_change(known, fresh)
+        if change is not None:
+            found[participant_id] = change
+    return found
+
+
+def marks(change: VoidChange, facts: Iterable[GameFact]) -> list[Mark]:
+    """The marks of these facts that a change makes or removes."""
+    before, after = change.before.by, change.after.by
+    return [
+        (fact.seq, None if void is None else void.seq)
+        for fact in facts
+        for void in [after.get(fact.fact_id)]
+        if void is not before.get(fact.fact_id)
+    ]
+
+
+def _known(
+    reading: Any, *, references: Any, scope: Scope, who: str, own: Held, fresh: Sequence[GameFact]
+) -> list[GameFact]:
+    """The facts of a participant that void others, and all that are named by these or by the new ones."""
+    found = {row[0]: row for row in voids.facts_that_void(reading, own.reference)}
+    facts = {seq: _fact(who, row) for seq, row in found.items()}
+    names = [name.partition("/") for fact in (*facts.values(), *fresh) if (name := named(fact)) is not None]
+    keys = {name for kind, _, name in names if kind == "key"}
+    ids = {name for kind, _, name in names if kind == "fact"}
+    number = references.scope(reading, scope)
+    for row in voids.named_facts(reading, own.reference, number, keys, ids):
+        facts.setdefault(row[0], _fact(who, row))
+    return list(facts.values())
+
+
+def _fact(participant_id: str, row: voids.Row) -> GameFact:
+    seq, own_id, event_id, fact_type, event_name, properties, at, came, key, names = row
+    fact_id = fact_id_of(event_id, own_id)
+    return GameFact(fact_id, seq, fact_type, event_name, participant_id, from_json(properties), at, came, key, names)
