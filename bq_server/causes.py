@@ -7,6 +7,7 @@ id: `points:spend:fact_01jr...`. It is unique per participant.
 _POINTS = "points:"
 _BY_HAND = "manual:"
 _CRITERIA = "criteria:"
+_EXPIRED = "expired:"
 _TAKEN_BACK = "void:"
 _GIVEN_AGAIN = "again:"
 
@@ -46,6 +47,16 @@ def is_by_hand(cause: str) -> bool:
     return cause.startswith(_BY_HAND)
 
 
+def of_expiry(fact_id: str) -> str:
+    """Points that expired."""
+    return _EXPIRED + fact_id
+
+
+def is_of_expiry(cause: str) -> bool:
+    """Whether `of_expiry` made the cause, or it takes such points back."""
+    return origin(cause).startswith(_EXPIRED)
+
+
 def taken_back(cause: str, fact_id: str) -> str:
     """What was given for a cause, taken back by a fact that voids another."""
     return f"{_TAKEN_BACK}{cause}:{fact_id}"
@@ -70,12 +81,12 @@ def origin(cause: str) -> str:
 
 def fact_paid(cause: str) -> str | None:
     """The id of the fact that was paid by itself; none for the cause of something reached."""
-    return cause.rpartition(":")[2] if cause.startswith((_POINTS, _BY_HAND)) else None
+    return cause.rpartition(":")[2] if cause.startswith((_POINTS, _BY_HAND, _EXPIRED)) else None
 
 
 def of_any_fact(cause: str) -> str:
     """The cause, without the fact's id if each fact is paid separately."""
-    return cause.rpartition(":")[0] if cause.startswith((_POINTS, _BY_HAND)) else cause
+    return cause.rpartition(":")[0] if cause.startswith((_POINTS, _BY_HAND, _EXPIRED)) else cause
 
 
 OF_THE_FACT = "/"

@@ -28,6 +28,10 @@ class Settings(BaseModel):
     )
     tls_key: Path | None = Field(None, description="Key of the certificate (PEM, without a password).")
     data_dir: Path = Field(Path("bq-data"), description="Directory for the facts, the keys and the stream.")
+    store_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL 14 or newer (postgresql://) that keeps facts and keys, instead of the data directory.",
+    )
     redis_url: SecretStr | None = Field(
         None,
         description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) instead of the embedded one.",
@@ -148,6 +152,13 @@ class Settings(BaseModel):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key must be given together")
         return self
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_of_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
 
     @field_validator("cors_origins")
     @classmethod

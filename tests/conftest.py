@@ -1,50 +1,25 @@
 """One server for each test process; a project of its own for each test."""
 
-import asyncio
-import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
-import httpx
 import pytest
 from hypothesis import settings
 
-from bq_server.clock import system_clock
-from bq_server.ids import IdSource
-from bq_server.runtime.data_directory import DataDirectory
-from bq_server.store import keys
-from bq_server.store.database import Database
-from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
+from harness.private_postgres import PrivatePostgres
 from tests.support.client import Project
-from tests.support.process import ServerProcess, run
+from tests.support.process import ServerProcess
+from tests.support.shared_servers import SharedServers
+from tests.support.store import POSTGRESQL, SQLITE, STORES, address_of
 
 # How long an example takes is the machine's affair.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-PROJECTS = 2000
-KEYS: dict[str, tuple[KeyScope, ...]] = {
-    "test": EVERY_SCOPE,
-    "live": EVERY_SCOPE,
-    "test:ingest": ("ingest",),
-    "test:read": ("read",),
-    "test:admin": ("admin",),
-}
-
-
-async def _add_projects(directory: DataDirectory) -> list[dict[str, str]]:
-    directory.create()
-    ids = IdSource()
-    projects = []
-    async with Database.open(directory.database) as database, database.transaction() as connection:
-        for number in range(PROJECTS):
-            made = {}
-            for name, scopes in KEYS.items():
-                environment: Environment = "live" if name == "live" else "test"
-                made[name] = keys.generate(environment, secrets.token_bytes)
-                await keys.add(connection, made[name], scopes, name, ids, system_clock(), project=f"p{number}")
-            projects.append(made)
-    return projects
+WITH_EACH_STORE: set[str] = set()
+"""Directories of tests that run twice."""
 
 
 @pytest.fixture(scope="session")
@@ -53,42 +28,77 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def _projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, list[dict[str, str]]]]:
-    data_dir = tmp_path_factory.mktemp("shared") / "data"
-    projects = asyncio.run(_add_projects(DataDirectory(data_dir)))
-    with ServerProcess(data_dir) as server:
-        yield server, projects
-        # Whatever the tests did, everyone's state is what their facts come to.
-        verified = run("verify", "--data-dir", str(data_dir))
-        assert verified.returncode == 0, verified.stdout + verified.stderr
-        assert server.stop() == 0
+def start_postgres() -> Iterator[Callable[[], PrivatePostgres]]:
+    """Returns the PostgreSQL of this test process, which its first use starts."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(PrivatePostgres()))
 
 
 @pytest.fixture(scope="session")
-def server(_projects: tuple[ServerProcess, list[dict[str, str]]]) -> ServerProcess:
+def shared_servers(
+    tmp_path_factory: pytest.TempPathFactory, start_postgres: Callable[[], PrivatePostgres]
+) -> Iterator[SharedServers]:
+    """The servers that most tests share."""
+    servers = SharedServers(tmp_path_factory, start_postgres)
+    yield servers
+    servers.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is about the store, or what is kept there, with each kind of store."""
+    if "store" in metafunc.fixturenames:
+        each = metafunc.definition.path.parent.name in WITH_EACH_STORE
+        of_a_file = metafunc.definition.get_closest_marker("of_a_file") is not None
+        metafunc.parametrize("store", STORES if each and not of_a_file else [SQLITE], indirect=True)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> str:
+    """The kind of store that a test's server keeps its facts in."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(shared_servers: SharedServers, store: str) -> ServerProcess:
     """The shared server."""
-    return _projects[0]
-
-
-@pytest.fixture(scope="session")
-def _http(server: ServerProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30) as client:
-        yield client
+    return shared_servers(store)[0]
 
 
 @pytest.fixture
-def bq(_projects: tuple[ServerProcess, list[dict[str, str]]], _http: httpx.Client) -> Project:
+def bq(shared_servers: SharedServers, store: str) -> Project:
     """A project nobody used before, on the shared server."""
-    return Project(_http, _projects[1].pop())
+    _, client, projects = shared_servers(store)
+    return Project(client, projects.pop())
 
 
 @pytest.fixture
-def other_bq(_projects: tuple[ServerProcess, list[dict[str, str]]], _http: httpx.Client) -> Project:
+def other_bq(shared_servers: SharedServers, store: str) -> Project:
     """One more such project."""
-    return Project(_http, _projects[1].pop())
+    _, client, projects = shared_servers(store)
+    return Project(client, projects.pop())
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """A data directory that is not there yet."""
+def data_dir(tmp_path: Path, store: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory that is not there yet. Of a store on PostgreSQL every process of the test is told."""
+    if store == POSTGRESQL:
+        monkeypatch.setenv("BQ_STORE_URL", request.getfixturevalue("store_url"))
     return tmp_path / "data"
+
+
+@pytest.fixture
+def store_address(data_dir: Path) -> Path | str:
+    """Where the store of that data directory is."""
+    return address_of(data_dir)
+
+
+@pytest.fixture
+def postgres(start_postgres: Callable[[], PrivatePostgres]) -> PrivatePostgres:
+    """The PostgreSQL of this test process."""
+    return start_postgres()
+
+
+@pytest.fixture
+def store_url(postgres: PrivatePostgres) -> str:
+    """An empty database there."""
+    return postgres.database()

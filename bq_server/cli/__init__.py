@@ -20,6 +20,7 @@ from bq_server.cli import (
     listen,
     participants,
     serve,
+    store,
     tail,
     verify,
     version,
@@ -63,6 +64,7 @@ app.command("restore")(backup.restore)
 app.command("tail")(tail.tail)
 app.command("listen")(listen.listen)
 app.add_typer(keys.app, name="keys")
+app.add_typer(store.app, name="store")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")
 app.add_typer(events.app, name="events")

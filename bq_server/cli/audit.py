@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bq_server.cli.options import complete, fail, with_settings
+from bq_server.cli.options import STORE, complete, fail, with_settings
 from bq_server.cli.remote import AS_JSON
 from bq_server.settings import Settings
 
@@ -21,7 +21,7 @@ def _audit() -> None:
 
 
 @app.command("list")
-@with_settings(["data_dir"])
+@with_settings(STORE)
 def list_entries(
     settings: Settings,
     action: Annotated[str | None, typer.Option(help="Only this action, such as game_applied.")] = None,
@@ -86,15 +86,13 @@ async def _entries(settings: Settings, wanted: Any, limit: int) -> "list[AuditEn
 
     directory = DataDirectory(settings.data_dir)
     try:
-        directory.require_database()
+        directory.require_store(settings.store_url)
         async with (
-            Database.open(directory.database, may_migrate=False) as database,
+            Database.open(directory.store(settings.store_url), may_migrate=False) as database,
             database.read() as connection,
         ):
             return await newest(connection, None, wanted, limit)
     except SchemaTooOld:
-        fail(
-            f"{directory.path} was last used by an older version without an audit log: start this version's server once"
-        )
+        fail("the store was last used by an older version, which kept no audit log: start this one's server once")
     except (DataDirectoryUnusable, SchemaTooNew, StoreUnavailable) as error:
         fail(str(error))

@@ -13,7 +13,12 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     from bq_server.backup.archive import Manifest
 
-PLACES = ["data_dir", "redis_url", "redis_prefix"]
+PLACES = ["data_dir", "store_url", "redis_url", "redis_prefix"]
+
+ELSEWHERE = (
+    "a store on PostgreSQL is backed up and restored there, with pg_dump and pg_restore: "
+    "see docs/postgresql.md for what waits in the stream"
+)
 
 
 @with_settings(PLACES)
@@ -33,6 +38,8 @@ def backup(
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.stream.keys import StreamKeys
 
+    if settings.store_url is not None:
+        fail(ELSEWHERE)
     directory, url, keys = (
         DataDirectory(settings.data_dir),
         reveal(settings.redis_url),
@@ -62,6 +69,8 @@ def restore(
 
     configure(settings.log_format, settings.log_level)
 
+    if settings.store_url is not None:
+        fail(ELSEWHERE)
     directory, url, keys = (
         DataDirectory(settings.data_dir),
         reveal(settings.redis_url),

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from bq_server.cli.keys import KeyScope, add_key, microseconds
-from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail
+from bq_server.cli.options import STORE, complete, fail, with_settings
 from bq_server.cli.remote import URL, RequestRefused, ask
+from bq_server.settings import Settings
 
 HONOURED_SECONDS = 10.0
 """Within which a running server knows a key that was just created."""
@@ -18,7 +19,9 @@ POLL_SECONDS = 0.2
 MOST_SECONDS = 30 * 86_400
 
 
+@with_settings(STORE)
 def console(
+    settings: Settings,
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment to look at.")] = "test",
     scope: Annotated[
         list[KeyScope] | None,
@@ -26,27 +29,24 @@ def console(
     ] = None,
     lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long the session lasts.")] = "PT12H",
     browser: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Open the link in a browser; the default on a terminal.")
+        bool | None,
+        typer.Option("--open/--no-open", help="Open the link in a browser; by default if the output is a terminal."),
     ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: Annotated[
         str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in with this key instead of a new one.")
     ] = "",
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Print a link that signs in to the console once, within 5 minutes.
 
-    It creates a key named console in the data directory, which expires with the session; `keys revoke` ends it earlier.
-    With --api-key it creates none, and the server may be on another machine.
+    A key is made for it in the data directory, named console, that ends with the session; `keys revoke` ends it before.
+    With --api-key none is made, and the server may be on another machine.
     """
     life = microseconds("--lasts", lasts)
     seconds = life // 1_000_000
     if not 60 <= seconds <= MOST_SECONDS:
         fail("--lasts must be at least PT1M and at most P30D", code=2)
-    key = api_key or complete(
-        add_key("console", env, scope or [KeyScope.ADMIN], "console", life, data_dir, config, make=False)
-    )
+    key = api_key or complete(add_key("console", env, scope or [KeyScope.ADMIN], "console", life, settings, make=False))
     made = _link(url, key, seconds, patient=not api_key)
     link = url.rstrip("/") + made["path"]
     typer.echo(link)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bq_server.store.audit_log import Action
     from bq_server.stream.dead_letters import DeadLetters
 
-PLACES = ["data_dir", "redis_url", "redis_prefix"]
+PLACES = ["data_dir", "store_url", "redis_url", "redis_prefix"]
 REASON_CHARACTERS = 80
 AT_ONCE = 100
 """Messages handled while the store's write lock is held, and named in one entry of the audit log."""
@@ -183,7 +183,7 @@ async def _handle(settings: Settings, message_ids: list[str] | None, *, every: b
         done: list[str] = []
         for start in range(0, len(chosen), AT_ONCE):
             # While the store's write lock is held, so that nothing is done that can't be recorded.
-            with kept(DataDirectory(settings.data_dir).database, act) as (_, about):
+            with kept(DataDirectory(settings.data_dir).store(settings.store_url), act) as (_, about):
                 some = await how.by(letters)(chosen[start : start + AT_ONCE])
                 if some:
                     about |= {"messages": len(some), "message_ids": some}
@@ -209,11 +209,11 @@ async def _letters(settings: Settings) -> "AsyncIterator[DeadLetters]":
     directory, keys = DataDirectory(settings.data_dir), StreamKeys(settings.redis_prefix)
     async with AsyncExitStack() as stack:
         try:
-            directory.require_database()
+            directory.require_store(settings.store_url)
             url = reveal(settings.redis_url) or await stream_url(stack, directory)
             client = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
             owner = await owner_of(client, keys)
-            if owner != installation_id(directory.database):
+            if owner != installation_id(directory.store(settings.store_url)):
                 fail(
                     f"the stream under the prefix {keys.prefix!r} doesn't belong to {directory.path}: give the "
                     "--redis-url and --redis-prefix of its server, and start that server once"

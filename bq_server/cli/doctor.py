@@ -16,10 +16,11 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.runtime.diagnosis import Finding
+    from bq_server.store.backend import StoreAddress
     from bq_server.stream.connection import Durability
 
 
-@with_settings(["host", "port", "data_dir", "redis_url", "redis_prefix"])
+@with_settings(["host", "port", "data_dir", "store_url", "redis_url", "redis_prefix"])
 def doctor(
     settings: Settings,
     acknowledge: Annotated[
@@ -57,15 +58,21 @@ def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
     yield diagnosis.temporary(one_file=built_from() == "onefile")
     yield diagnosis.files(diagnosis.open_files())
     directory = DataDirectory(settings.data_dir)
-    state, served = _state(directory, embedded=settings.redis_url is None)
+    address = directory.store(settings.store_url)
+    state, served = _state(directory, embedded=settings.redis_url is None and settings.store_url is None)
     yield state
     yield from _access(directory)
     yield diagnosis.disk(settings.data_dir)
+    store = None if settings.store_url is None else _store(address)
+    if store is not None:
+        yield store
+    there = directory.database.exists() if store is None else store.level == "ok"
     if state.level == "ok":
-        yield from _moments(directory)
-    if directory.database.exists():
+        yield from _moments(directory, address if there else None)
+    if store is None and there:
         yield _damage(directory)
-        yield from _losses(directory, acknowledge=acknowledge)
+    if there:
+        yield from _losses(address, acknowledge=acknowledge)
     yield diagnosis.port(settings.host, settings.port, served=served)
     yield from _stream(settings, directory.stream if served else None)
     yield from _elsewhere(settings, directory)
@@ -106,7 +113,21 @@ def _access(directory: "DataDirectory") -> "Iterator[Finding]":
         yield Finding("warning", "access", said)
 
 
-def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
+def _store(address: "StoreAddress") -> "Finding":
+    """Whether the server that keeps the store is there and will do."""
+    from bq_server.runtime.diagnosis import Finding
+    from bq_server.store.backend import backend_of
+    from bq_server.store.database import StoreUnavailable
+
+    backend = backend_of(address)
+    try:
+        backend.check(may_write=True)
+    except StoreUnavailable as error:
+        return Finding("problem", "store", str(error))
+    return Finding("ok", "store", backend.name)
+
+
+def _moments(directory: "DataDirectory", address: "StoreAddress | None") -> "Iterator[Finding]":
     """The database, if there is one, and the clock, compared with the times recorded in it."""
     import sys
 
@@ -119,9 +140,9 @@ def _moments(directory: "DataDirectory") -> "Iterator[Finding]":
     newest = None
     # Before the database is opened, which may write to it.
     written = diagnosis.last_written([*directory.path.glob("facts.sqlite3*"), *directory.path.glob("stream/**/*")])
-    if directory.database.exists():
+    if address is not None:
         try:
-            newest = newest_processing(directory.database)
+            newest = newest_processing(address)
         except StoreUnavailable as error:
             yield diagnosis.Finding("problem", "database", str(error))
     program = diagnosis.last_written([Path(sys.executable if is_frozen() else __file__)])
@@ -141,7 +162,7 @@ def _damage(directory: "DataDirectory") -> "Finding":
     return Finding("problem", "pages", found) if found else Finding("ok", "pages", "no damage found")
 
 
-def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Finding]":
+def _losses(address: "StoreAddress", *, acknowledge: bool) -> "Iterator[Finding]":
     """What was lost from the stream."""
     from bq_server.clock import system_clock
     from bq_server.moments import format_timestamp
@@ -151,10 +172,10 @@ def _losses(directory: "DataDirectory", *, acknowledge: bool) -> "Iterator[Findi
     from bq_server.store.database_copy import acknowledge_losses, open_losses
 
     try:
-        found = open_losses(directory.database)
+        found = open_losses(address)
         if acknowledge and found:
             act = Act("losses_acknowledged", None, Actor(command="doctor --acknowledge"), system_clock)
-            acknowledge_losses(directory.database, system_clock(), act)
+            acknowledge_losses(address, system_clock(), act)
     except StoreUnavailable as error:
         yield Finding("problem", "losses", str(error))
         return

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
+from bq_server.cli.options import STORE, complete, fail, with_settings
+from bq_server.settings import Settings
 
 if TYPE_CHECKING:
     from bq_server.runtime.data_directory import DataDirectory
@@ -35,8 +35,10 @@ MOST_DAYS = 36_500
 app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
-@app.command()
+@app.command("create")
+@with_settings(STORE)
 def create(
+    settings: Settings,
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment the key acts on.")],
     scope: Annotated[
         list[KeyScope],
@@ -50,16 +52,15 @@ def create(
     rate_limit: Annotated[
         str | None,
         typer.Option(
-            metavar="LIMIT", help="Its limit as requests/seconds, such as 1000/60, or off; by default the server's."
+            metavar="LIMIT",
+            help="Its limit as requests/seconds, such as 1000/60, or off; by default the server's.",
         ),
     ] = None,
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Create a key and print it. It is shown only now: only its hash is stored."""
     lasts = None if expires_in is None else microseconds("--expires-in", expires_in)
     limit = None if rate_limit is None else _rate_limit("--rate-limit", rate_limit)
-    typer.echo(complete(add_key("keys create", env, scope, name, lasts, data_dir, config, limit)))
+    typer.echo(complete(add_key("keys create", env, scope, name, lasts, settings, limit)))
 
 
 async def add_key(
@@ -68,8 +69,7 @@ async def add_key(
     scope: list[KeyScope],
     name: str,
     lasts: int | None,
-    data_dir: Path | None,
-    config: Path | None,
+    settings: Settings,
     limit: "RateLimit | None" = None,
     *,
     make: bool = True,
@@ -84,21 +84,22 @@ async def add_key(
     key, now = keys.generate(env, secrets.token_bytes), system_clock()
     scopes: tuple[keys.KeyScope, ...] = tuple(item.value for item in dict.fromkeys(scope))
     expires_at = None if lasts is None else now + lasts
-    async with _database(data_dir, config, make=make) as database, database.transaction() as connection:
+    async with _database(settings, make=make) as database, database.transaction() as connection:
         added = await keys.add(connection, key, scopes, name, IdSource(), now, expires_at=expires_at, rate_limit=limit)
         await _act("key_created", command, added).keep(connection, **keys.described(added))
     return key
 
 
 @app.command("list")
-def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
+@with_settings(STORE)
+def list_keys(settings: Settings) -> None:
     """List the keys, without their secrets."""
     from bq_server.cli.tables import print_table
     from bq_server.moments import SECOND, format_timestamp
     from bq_server.store import keys
 
     async def every() -> list[keys.ApiKey]:
-        async with _database(data_dir, config, make=False) as database, database.read() as connection:
+        async with _database(settings, make=False) as database, database.read() as connection:
             return await keys.every(connection)
 
     def told(moment: int | None) -> str:
@@ -112,12 +113,12 @@ def list_keys(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
     print_table(("id", "environment", "scopes", "name", "created", "last used", "expires", "revoked", "limit"), rows)
 
 
-@app.command()
+@app.command("rotate")
+@with_settings(STORE)
 def rotate(
+    settings: Settings,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
     overlap: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key stays valid.")] = "P1D",
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Create a key with the scopes of another, print it, and let the other expire."""
     import secrets
@@ -129,7 +130,7 @@ def rotate(
     lasts = microseconds("--overlap", overlap)
 
     async def succeed() -> str | None:
-        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
+        async with _database(settings, make=False) as database, database.transaction() as connection:
             old = next((key for key in await keys.every(connection) if key.key_id == key_id), None)
             if old is None:
                 return None
@@ -150,13 +151,13 @@ def rotate(
 
 
 @app.command("limit")
+@with_settings(STORE)
 def limit_key(
+    settings: Settings,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
     limit: Annotated[
         str, typer.Argument(metavar="LIMIT", help="Requests/seconds, such as 1000/60; or off; or default.")
     ],
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Give a key its own rate limit, no limit, or the server's again. A running server applies it within seconds."""
     from bq_server.store import keys
@@ -164,7 +165,7 @@ def limit_key(
     wanted = None if limit == "default" else _rate_limit("LIMIT", limit)
 
     async def put() -> bool:
-        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
+        async with _database(settings, make=False) as database, database.transaction() as connection:
             key = next((each for each in await keys.every(connection) if each.key_id == key_id), None)
             if key is None:
                 return False
@@ -176,18 +177,18 @@ def limit_key(
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
 
 
-@app.command()
+@app.command("revoke")
+@with_settings(STORE)
 def revoke(
+    settings: Settings,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
 ) -> None:
     """Revoke a key. A running server refuses it within seconds."""
     from bq_server.clock import system_clock
     from bq_server.store import keys
 
     async def end() -> bool:
-        async with _database(data_dir, config, make=False) as database, database.transaction() as connection:
+        async with _database(settings, make=False) as database, database.transaction() as connection:
             key = next((each for each in await keys.every(connection) if each.key_id == key_id), None)
             if key is None:
                 return False
@@ -234,7 +235,7 @@ def microseconds(option: str, text: str) -> int:
 
 
 @asynccontextmanager
-async def _database(data_dir: Path | None, config: Path | None, *, make: bool = True) -> "AsyncIterator[Database]":
+async def _database(settings: Settings, *, make: bool = True) -> "AsyncIterator[Database]":
     """The database, whether or not a server is running on it; its schema is left alone while one is.
 
     If there is none yet, one is created; with `make` false, the program ends.
@@ -244,18 +245,17 @@ async def _database(data_dir: Path | None, config: Path | None, *, make: bool = 
     from bq_server.store.database import Database, StoreUnavailable
     from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
 
-    settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     configure(settings.log_format, settings.log_level)
     directory = DataDirectory(settings.data_dir)
     with ExitStack() as stack:
         try:
             if not make:
-                directory.require_database()
-            alone = _locked(stack, directory)
+                directory.require_store(settings.store_url)
+            alone = settings.store_url is not None or _locked(stack, directory)
         except DataDirectoryUnusable as error:
             fail(str(error))
         try:
-            async with Database.open(directory.database, may_migrate=alone) as database:
+            async with Database.open(directory.store(settings.store_url), may_migrate=alone) as database:
                 yield database
         except (SchemaTooNew, SchemaTooOld, StoreUnavailable) as error:
             fail(str(error))

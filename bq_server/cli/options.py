@@ -40,10 +40,11 @@ def named_path(value: str) -> Path:
     return Path(value)
 
 
-DATA_DIR = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="The server's data directory. [BQ_DATA_DIR]", parser=named_path, metavar="<path>"),
-]
+STORE = {
+    "data_dir": "The server's data directory.",
+    "store_url": "The PostgreSQL server that keeps facts and keys, where one does.",
+}
+"""The settings of commands that look into the store themselves, and what they mean to these."""
 
 KNOWN_VARIABLES = {variable(name) for name in Settings.model_fields} | {"BQ_CONFIG", "BQ_URL", "BQ_API_KEY"}
 """The environment variables that the settings and the commands read."""

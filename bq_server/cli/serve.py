@@ -39,6 +39,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         f"  console    {url}/console",
         f"  docs       {url}/docs",
         f"  data       {settings.data_dir.resolve()}",
+        *([] if running.store is None else [f"  store      {running.store}"]),
         f"  durability {running.promise()}",
         *(f"  elsewhere  {said}" for said in running.elsewhere),
         *([f"  no TLS     {IN_CLEAR_ADVICE}"] if is_exposed(settings) else []),

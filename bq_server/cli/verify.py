@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bq_server.cli.options import CONFIG, DATA_DIR, complete, fail, load
+from bq_server.cli.options import STORE, complete, fail, with_settings
+from bq_server.settings import Settings
 
 if TYPE_CHECKING:
     from bq_server.events import Scope
     from bq_server.game.verification import Difference
-    from bq_server.runtime.data_directory import DataDirectory
+    from bq_server.store.backend import StoreAddress
     from bq_server.store.database import Database
 
 LINE_EVERY = 10_000
@@ -24,9 +24,9 @@ SHOWN_CHARACTERS = 200
 """Most characters of a value on a line; `--json` has all of it."""
 
 
+@with_settings(STORE)
 def verify(
-    data_dir: DATA_DIR = None,
-    config: CONFIG = None,
+    settings: Settings,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
 ) -> None:
     """Recompute every participant from facts and compare with the stored state. Works while a server runs.
@@ -35,35 +35,36 @@ def verify(
     Exits 1 on a difference, 2 if it can't run. Awards given before a late fact or a new game changed the story are
     kept: they are counted separately, and not as differences.
     """
-    directory = _directory(data_dir, config, 2)
     report = _Report(as_json)
-    complete(_verify(directory, report))
+    complete(_verify(_store(settings, 2), report))
     report.end()
     if report.differences:
         raise typer.Exit(1)
 
 
-def replay(data_dir: DATA_DIR = None, config: CONFIG = None) -> None:
+@with_settings(STORE)
+def replay(settings: Settings) -> None:
     """Rebuild all state from facts, while no server runs. Awards already given stay.
 
     If it is interrupted, what it has reported is done; run it again for the rest.
     """
-    from bq_server.runtime.data_directory import DataDirectoryUnusable
+    from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 
-    directory = _directory(data_dir, config, 1)
+    address = _store(settings, 1)
     with ExitStack() as stack:
-        try:
-            stack.enter_context(directory.locked())
-        except DataDirectoryUnusable as error:
-            fail(str(error))
-        complete(_replay(directory))
+        if settings.store_url is None:
+            try:
+                stack.enter_context(DataDirectory(settings.data_dir).locked())
+            except DataDirectoryUnusable as error:
+                fail(str(error))
+        complete(_replay(address))
 
 
-async def _verify(directory: "DataDirectory", report: "_Report") -> None:
+async def _verify(address: "StoreAddress", report: "_Report") -> None:
     from bq_server.audit.verification import Verifier
     from bq_server.game.verification import Difference
 
-    async with _opened(directory, may_migrate=False, code=2) as database:
+    async with _opened(address, may_migrate=False, code=2) as database:
         verifier = Verifier(database)
         for scope in await verifier.scopes():
             altered: set[str | None] = set()
@@ -84,14 +85,14 @@ async def _verify(directory: "DataDirectory", report: "_Report") -> None:
                 report.take(scope, place.participant_id, [stray])
 
 
-async def _replay(directory: "DataDirectory") -> None:
+async def _replay(address: "StoreAddress") -> None:
     from bq_server.audit.rebuild import Rebuilder
     from bq_server.audit.verification import Verifier
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
     from bq_server.store.audit_log import Act, Actor
 
-    async with _opened(directory, may_migrate=True, code=1) as database:
+    async with _opened(address, may_migrate=True, code=1) as database:
         verifier, rebuilder = Verifier(database), Rebuilder(database, IdSource(), system_clock)
         for scope in await verifier.scopes():
             done = changed = 0
@@ -157,27 +158,28 @@ class _Report:
         typer.echo(f"{self.participants} participants verified: {found}, {self.kept.total()} kept awards")
 
 
-def _directory(data_dir: Path | None, config: Path | None, code: int) -> "DataDirectory":
+def _store(settings: Settings, code: int) -> "StoreAddress":
     from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
     from bq_server.runtime.logs import configure
 
-    settings = load({} if data_dir is None else {"data_dir": data_dir}, config)
     configure(settings.log_format, settings.log_level)
     directory = DataDirectory(settings.data_dir)
     try:
-        directory.require_database()
+        directory.require_store(settings.store_url)
     except DataDirectoryUnusable as error:
         fail(str(error), code)
-    return directory
+    return directory.store(settings.store_url)
 
 
 @asynccontextmanager
-async def _opened(directory: "DataDirectory", *, may_migrate: bool, code: int) -> "AsyncIterator[Database]":
+async def _opened(address: "StoreAddress", *, may_migrate: bool, code: int) -> "AsyncIterator[Database]":
     from bq_server.store.database import Database, StoreUnavailable
     from bq_server.store.migrations import SchemaTooNew, SchemaTooOld
 
     try:
-        async with Database.open(directory.database, may_migrate=may_migrate) as database:
+        async with Database.open(address, may_migrate=may_migrate) as database:
+            if may_migrate:
+                await database.hold()
             yield database
     except SchemaTooOld:
         fail("the database is older than this bq-server: start the server once to upgrade it", code)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bq_server.game.document.definitions import Game, Metric
-from bq_server.game.facts import BADGE_AWARDED, CHALLENGE_ENROLLED, POINTS_AWARDED, POINTS_DEDUCTED, Fact
+from bq_server.game.facts import (
+    BADGE_AWARDED,
+    CHALLENGE_ENROLLED,
+    POINTS_AWARDED,
+    POINTS_DEDUCTED,
+    POINTS_EXPIRED,
+    Fact,
+)
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
@@ -40,8 +47,8 @@ class CompiledGame:
         return self.listening.get(fact.fact_type, ())
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, BADGE_AWARDED})
-"""System facts for manual awards."""
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED})
+"""System facts that give or take by themselves."""
 
 
 def compile_game(

@@ -12,6 +12,7 @@ CHALLENGE_ENROLLED = "system.challenge_enrolled"
 TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
+POINTS_EXPIRED = "system.points_expired"
 BADGE_AWARDED = "system.badge_awarded"
 FACT_VOIDED = "system.fact_voided"
 
@@ -95,6 +96,12 @@ class PointsDeducted(PointsAwarded):
     """Properties of `system.points_deducted`. Whether the balance suffices is checked before it becomes a fact."""
 
 
+class PointsExpired(_Properties):
+    """Properties of `system.points_expired`: how many of the points given had expired at its event time, unspent."""
+
+    amount: int = Field(gt=0)
+
+
 class BadgeAwarded(_Properties):
     """Properties of `system.badge_awarded`."""
 
@@ -109,13 +116,17 @@ class FactVoided(_Properties):
     reason: str | None = Field(default=None, max_length=500)
 
 
-SystemProperties = ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | BadgeAwarded | FactVoided
+SystemProperties = (
+    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | PointsExpired | BadgeAwarded | FactVoided
+)
+
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
     TIMEZONE_CHANGED: TimezoneChanged,
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
+    POINTS_EXPIRED: PointsExpired,
     BADGE_AWARDED: BadgeAwarded,
     FACT_VOIDED: FactVoided,
 }

@@ -32,6 +32,7 @@ class PointsState:
     balance: int
     total_earned: int
     total_spent: int
+    total_expired: int
     owed: int
     """What voids took back beyond the balance; later points go towards it first."""
 
@@ -161,7 +162,7 @@ def read_points(game: CompiledGame, cells: Cells) -> PointsState:
     """The points balance and totals."""
     points = cells.get(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0}
     owed = max(-points["balance"], 0) if game.game.overdraft == "owed" else 0
-    return PointsState(points["balance"] + owed, points["earned"], points["spent"], owed)
+    return PointsState(points["balance"] + owed, points["earned"], points["spent"], points.get("expired", 0), owed)
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:

@@ -215,8 +215,7 @@ def _treasury(
 ) -> dict[str, Cell]:
     if not ledger:
         return {keys.TIERS: list(held)} if held else {}
-    earned, spent = totals(ledger)
-    cells: dict[str, Cell] = {keys.POINTS: {"balance": earned - spent, "earned": earned, "spent": spent}}
+    cells: dict[str, Cell] = {keys.POINTS: totals(ledger)}
     for board in game.treasury.boards:
         cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}

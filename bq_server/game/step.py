@@ -17,6 +17,7 @@ from bq_server.game.facts import (
     Fact,
     PointsAwarded,
     PointsDeducted,
+    PointsExpired,
     TimezoneChanged,
     system_properties,
 )
@@ -253,6 +254,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
         if fact.fact_type in HAND_TYPES:
             cause = causes.by_hand(fact.fact_id)
             match system_properties(fact):
+                case PointsExpired(amount=amount):
+                    yield Grant(fact, fact.occurred_at, causes.of_expiry(fact.fact_id), Rewards(), -amount)
                 case PointsDeducted(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
                 case PointsAwarded(amount=amount):

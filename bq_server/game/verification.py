@@ -171,16 +171,15 @@ def _compare_ledger(
         if stored != expected:
             result.differences.append(Difference(key, stored, expected))
     held = {code for code, *_ in cells.get(keys.TIERS, ())}
-    earned, _ = totals(ledger)
+    earned = totals(ledger)["earned"]
     due_tiers = {tier.code for tier in game.treasury.tiers if ledger and earned and tier.min_points <= earned}
     result.differences.extend(Difference(f"tiers/{code}", None, "reached") for code in sorted(due_tiers - held))
     result.kept.extend(KeptAward(f"tiers/{code}") for code in sorted(held - due_tiers))
 
 
 def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells) -> Iterator[tuple[str, Cell | None]]:
-    earned, spent = totals(ledger)
     if ledger or keys.POINTS in cells:
-        yield keys.POINTS, {"balance": earned - spent, "earned": earned, "spent": spent}
+        yield keys.POINTS, totals(ledger)
     for board in game.treasury.boards:
         if board.key not in game.pending:
             known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}

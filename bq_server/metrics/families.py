@@ -38,7 +38,8 @@ class Sources:
     delivery: DeliveryCounts
     feeds: FeedCounts
     loop_delay: Histogram
-    database: Path
+    database: Path | None
+    """The store's own file, if it has one."""
     queue_limit: int
     build: tuple[str, str, str]
     """Versions of this program, of SQLite and of the stream server."""
@@ -97,9 +98,11 @@ def _by_path(counted: Mapping[str, int], written: int) -> list[Sample]:
     return _each({**counted, "async": counted["async"] + written})
 
 
-def _size(path: Path) -> list[Sample]:
+def _size(path: Path | None, suffix: str = "") -> list[Sample]:
+    if path is None:
+        return []
     try:
-        return _one(path.stat().st_size)
+        return _one(path.with_name(path.name + suffix).stat().st_size)
     except OSError:
         return []
 
@@ -331,7 +334,7 @@ FAMILIES = (
         "bq_wal_bytes",
         "gauge",
         "Size of its write-ahead log. It never shrinks, is normally about 64 MiB, and grows during a long read.",
-        lambda now: _size(now.sources.database.with_name(now.sources.database.name + "-wal")),
+        lambda now: _size(now.sources.database, "-wal"),
     ),
     Family(
         "bq_check_ok",

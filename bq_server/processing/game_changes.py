@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -14,7 +15,7 @@ from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.refold_job import RefoldJob
-from bq_server.store import facts, feed, games, participants, state
+from bq_server.store import expiring_points, facts, feed, games, participants, state
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
@@ -131,7 +132,7 @@ class GameChanges:
             if key in before
             and (after[key] != before[key] or (backfill and applied.get(key, 0) > 0) or applied.get(key) == NEVER)
         ]
-        if not changed and list(before.items()) == list(after.items()) and old.game.overdraft == new.overdraft:
+        if not changed and list(before.items()) == list(after.items()) and _settings(old.game) == _settings(new):
             version = await games.version(connection, scope)
             return ApplyPlan(version, [], [], [], len(after), [], 0, [], changes_something=False), old
         again = [key for key in added if applied.get(key) == REMOVED]
@@ -149,6 +150,8 @@ class GameChanges:
         version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
         await games.forget_warnings(connection, scope, [*changed, *removed])
         await state.remove_boards(connection, scope, removed)
+        if new.points_expire is not None and new.points_expire != old.game.points_expire:
+            await connection.run(partial(expiring_points.watch_everyone, scope=scope))
         if recomputed:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)
@@ -157,6 +160,11 @@ class GameChanges:
         plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
         await _note(connection, scope, now, plan)
         return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+
+
+def _settings(game: Game) -> dict[str, object]:
+    """What a game says beside its definitions."""
+    return {name: getattr(game, name) for name in Game.model_fields if name not in KINDS}
 
 
 def _renamed(

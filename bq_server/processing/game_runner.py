@@ -14,9 +14,11 @@ from bq_server.causes import pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.document.definitions import PointsExpiry
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
+from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
 from bq_server.game.state.keys import POINTS, TIERS
@@ -28,7 +30,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.step_run import StepRun
 from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
-from bq_server.store import batch, games, voids
+from bq_server.store import batch, expiring_points, games, voids
 from bq_server.store.batch import Caused, Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
@@ -150,6 +152,9 @@ class GameRunner:
                     connection.wakes |= announcer.write()
 
             connection.defer(write)
+            expiry = self._game.game.points_expire
+            if expiry is not None and (moments := _due(expiry, changes.entries)):
+                connection.defer(partial(expiring_points.watch, scope=self._scope, moments=moments))
 
     async def _finish(self) -> None:
         self._hand_on()
@@ -319,6 +324,16 @@ class GameRunner:
 
 
 _moment = attrgetter("occurred_at", "seq")
+
+
+def _due(expiry: PointsExpiry, entries: Iterable[NewEntry]) -> dict[str, int]:
+    """When the first of new points expire, by participant."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        if entry.amount > 0:
+            moment = expires_at(expiry, entry.occurred_at)
+            found[entry.participant_id] = min(found.get(entry.participant_id, moment), moment)
+    return found
 
 
 def _portions(quick: Iterable[_Quick]) -> Iterator[list[_Quick]]:

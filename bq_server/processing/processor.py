@@ -75,7 +75,7 @@ Guard = Callable[[View], None]
 """Checks inside the transaction whether an event may become a fact; what it raises reaches the caller."""
 
 Look = Callable[[Connection], Awaitable[None]]
-"""As a guard, for what only the store can say."""
+"""As a guard, and before it, for what only the store can say, or what is to be brought about first."""
 
 Note = Callable[[Connection, StoredFact], Awaitable[None]]
 """Records something about a new fact in the transaction that makes it."""
@@ -196,17 +196,23 @@ class Processor:
             fact = await facts.of_event(connection, event)
             if fact is not None:
                 return _outcome_of_repeat(event, fact)
+            if look is not None:
+                await look(connection)
             game = await self._games.of(connection, event.scope)
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
-            if look is not None:
-                await look(connection)
             batch = await self._process(connection, [event])
             outcome = batch.outcomes[0]
             if note is not None and isinstance(outcome, Processed) and outcome.fresh:
                 await note(connection, outcome.fact)
         self._count([batch], time.perf_counter() - began)
         return outcome
+
+    async def process_within(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Make facts of events of our own in a transaction of the caller's, who can then read what came of them."""
+        batch = await self._process(connection, events)
+        await connection.deferred()
+        self._count([batch], 0.0)
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, including its effects; nothing is stored."""

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bq_server.runtime.streams_used import EMBEDDED, StreamsUsed
 
 RESTORING = ".restoring-"
@@ -40,6 +42,10 @@ class DataDirectory:
         """The SQLite file of facts and keys."""
         return self.path / "facts.sqlite3"
 
+    def store(self, url: SecretStr | None) -> Path | str:
+        """Where facts and keys are: at the URL of the settings, or else in the file."""
+        return self.database if url is None else url.get_secret_value()
+
     @property
     def stream(self) -> Path:
         """Where the embedded stream server keeps its append-only file."""
@@ -54,6 +60,11 @@ class DataDirectory:
     def unfinished(self) -> list[Path]:
         """What a killed restore left behind."""
         return sorted(self.path.glob(f"{RESTORING}*"))
+
+    def require_store(self, url: SecretStr | None) -> None:
+        """As `require_database`, where the settings name no other store."""
+        if url is None:
+            self.require_database()
 
     def require_database(self) -> None:
         """Raises `DataDirectoryUnusable` if no server was ever started there, or if its files are somebody else's."""
@@ -71,11 +82,11 @@ class DataDirectory:
         if not self.database.exists() and (self.stream / "appendonlydir").exists():
             raise DataDirectoryUnusable(self.lost_facts())
 
-    def lost_facts(self) -> str:
-        """What to do if the database is missing, or isn't the one to which the stream's events belong."""
+    def lost_facts(self, name: str | None = None) -> str:
+        """What to do where the database, of that name, is gone or not the one to which the stream's events belong."""
         return (
-            f"{self.database} is missing or not the one that the queue in {self.stream} belongs to: restore a backup "
-            f"into a new directory, or move {self.stream} away to begin without what is queued"
+            f"{name or self.database} is missing or not the one that the queue in {self.stream} belongs to: "
+            f"restore a backup into a new directory, or move {self.stream} away to begin without what is queued"
         )
 
     def waiting_elsewhere(self, place: str) -> str:

@@ -10,6 +10,7 @@ from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.processing.dead_messages import DeadMessages
+from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import environments, games
 from bq_server.store.database import Database
@@ -42,6 +43,7 @@ class Drain:
         consumed: Notifier,
         refolded: Notifier,
         dying: DeadMessages,
+        expirer: PointsExpirer,
         outgoing: DeliveryProgress,
     ) -> None:
         self._database = database
@@ -49,11 +51,13 @@ class Drain:
         self._consumed = consumed
         self._refolded = refolded
         self._dying = dying
+        self._expirer = expirer
         self._outgoing = outgoing
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is being recomputed.
 
+        Points that are due have expired then.
         With `webhooks`, also until each delivery that is due was tried.
         """
         with unavailable("The queue can't be read now"):
@@ -62,6 +66,7 @@ class Drain:
             settled = await self._consumes(_of(scope), newest, deadline) and await self._tells(deadline)
             if not (settled and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
+            await self._expirer.look(scope)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)
             async with self._database.read() as connection:

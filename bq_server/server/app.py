@@ -117,7 +117,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     )
     await store.database.serve()
     rooms = Rooms(store, stream, processing, intake, sandbox, privacy, delivery)
-    health = HealthChecks(rooms, running)
+    health = HealthChecks(rooms, running, site.directory.path)
     sources = await metrics_sources(site, rooms)
     history = await keep_history(site, rooms, sources)
     operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources, history)))
@@ -132,7 +132,7 @@ def _take(site: Site) -> None:
     site.stack.enter_context(directory.locked(wait_seconds=0.5))
     directory.require_finished()
     directory.close_to_others()
-    if site.settings.redis_url is None:
+    if site.settings.redis_url is None and site.settings.store_url is None:
         directory.require_facts_of_stream()
 
 

@@ -37,6 +37,7 @@ from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
+from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
@@ -126,6 +127,7 @@ class ProcessingRoom:
     game_changes: GameChanges
     indexing: CatalogIndexJob
     streaks: StreakWatch
+    expirer: PointsExpirer
     dead: DeadMessages
 
 
@@ -185,7 +187,10 @@ class Rooms:
 
 async def open_store(site: Site) -> StoreRoom:
     """Open the database; a new one gets its identity."""
-    database = await site.stack.enter_async_context(Database.open(site.directory.database))
+    address = site.directory.store(site.settings.store_url)
+    database = await site.stack.enter_async_context(Database.open(address))
+    await database.hold()
+    site.running.store = database.name if database.file is None else None
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, site.ids, site.clock())
         known = await environments.every(connection)
@@ -208,7 +213,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     keys = StreamKeys(settings.redis_prefix)
     backlog = Backlog(asking, keys)
     site.running.durability = await inspect(writing, chosen)
-    lost = directory.lost_facts() if chosen is None else None
+    lost = directory.lost_facts(store.database.name) if chosen is None else None
     owned = await take_ownership(writing, keys, store.installation_id, lost)
     place = place_of(chosen, settings.redis_prefix)
     site.running.elsewhere = await stack.enter_async_context(whereabouts(directory, place, backlog))
@@ -249,12 +254,14 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
     await site.stack.enter_async_context(background(streaks.run()))
+    expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
+    await site.stack.enter_async_context(background(expirer.run()))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run()))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
     await site.stack.enter_async_context(background(indexing.run()))
-    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, dead)
+    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, dead)
 
 
 async def start_intake(
@@ -263,7 +270,7 @@ async def start_intake(
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await stack.enter_async_context(background(stream.account.run()))
-    damage = DamageWatch(site.directory.database, lambda: (totals.appended, totals.settled))
+    damage = DamageWatch(store.database.file, lambda: (totals.appended, totals.settled))
     await stack.enter_async_context(background(damage.run()))
     window = settings.idempotency_window_hours
     pipe = GuardedPipe(stream.writing)
@@ -306,11 +313,11 @@ def open_sandbox(
     progress = delivery.dispatcher.progress
     outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
     consumed, refolded = processing.consumer.progress, processing.refold_job.progress
-    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, outgoing)
+    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, processing.expirer, outgoing)
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
         drain,
-        SandboxClocks(database, clocks, processing.streaks),
+        SandboxClocks(database, clocks, processing.streaks, processing.expirer),
         resetter,
         Exporter(database, clocks, __version__),
         Importer(database, processing.processor, processing.game_changes, resetter, site.ids),

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
@@ -22,8 +23,9 @@ FULL_BYTES = 4 << 20
 class HealthChecks:
     """Each check returns what is wrong, or None."""
 
-    def __init__(self, rooms: Rooms, running: ServerState) -> None:
+    def __init__(self, rooms: Rooms, running: ServerState, data_dir: Path) -> None:
         self._database = rooms.store.database
+        self._data_dir = data_dir
         self._stream = rooms.stream
         self._consumer = rooms.processing.consumer
         self._games = rooms.processing.games
@@ -57,7 +59,7 @@ class HealthChecks:
 
     async def disk(self) -> str | None:
         """Whether there is room for the data."""
-        free = shutil.disk_usage(self._database.path.parent).free
+        free = shutil.disk_usage(self._data_dir).free
         return f"the disk of the data directory is full, {free} bytes are free" if free < FULL_BYTES else None
 
     async def stream(self) -> str | None:
@@ -78,7 +80,8 @@ class HealthChecks:
                 await connection.execute("SELECT 1")
         except StoreUnavailable as error:
             return str(error)
-        return None if self._database.path.exists() else "the database's file is gone"
+        gone = self._database.file is not None and not self._database.file.exists()
+        return "the database's file is gone" if gone else None
 
     async def consumer(self) -> str | None:
         """Whether messages become facts."""

@@ -66,7 +66,7 @@ def resources(
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
-        AwardsResource(intake.sync_intake, database, games, parser),
+        AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(
             sandbox.drain,
@@ -108,7 +108,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.delivery.dispatcher.counts,
         rooms.delivery.feeds.counts,
         loop_delay.seconds,
-        rooms.store.database.path,
+        rooms.store.database.file,
         site.settings.queue_limit,
         (__version__, sqlite.VERSION, running.durability.server),
     )

@@ -25,6 +25,8 @@ class ServerState:
     new_key: str | None = None
     """A key created because there was none at all; shown once and stored nowhere."""
     durability: Durability | None = None
+    store: str | None = None
+    """What keeps the facts, where it isn't the data directory."""
     origins: frozenset[str] = frozenset()
     """Origins whose pages may call the API."""
     elsewhere: Sequence[str] = ()
@@ -59,6 +61,7 @@ class ServerState:
                 stream=self.durability.server,
                 durability=self.durability.promise,
                 data_dir=str(directory.path),
+                **({} if self.store is None else {"store": self.store}),
             )
             if self.durability.may_evict:
                 log.warning("stream.may_evict", maxmemory_policy=self.durability.maxmemory_policy)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+from bq_server.store import sqlite
+
 ROWS = 64
 """Most rows of one statement."""
 
@@ -23,7 +25,9 @@ class Insert:
         found = _VALUES.search(sql)
         if found is None:
             raise ValueError(f"has no VALUES: {sql}")
-        row = "(" + ", ".join("?" for _ in _PARAMETER.findall(found[1])) + ")"
+        self._sql = sql
+        self._names = [each.removeprefix(":") for each in _PARAMETER.findall(found[1])]
+        row = "(" + ", ".join("?" for _ in self._names) + ")"
         self._statements = [
             (count, sql[: found.start()] + "VALUES " + ", ".join([row] * count) + sql[found.end() :])
             for count in (ROWS >> shift for shift in range(ROWS.bit_length()))
@@ -31,6 +35,12 @@ class Insert:
 
     def __call__(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert the rows, in their order."""
+        if isinstance(connection, sqlite.Connection):
+            self._insert(connection, rows)
+        elif rows:
+            connection.insert(self._sql, self._names, rows)
+
+    def _insert(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         start = 0
         for count, statement in self._statements:
             while len(rows) - start >= count:

@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from bq_server.store import sqlite
-from bq_server.store.database import StoreUnavailable, explained
 from bq_server.store.queries import load
+from bq_server.store.sqlite_file import explained
+from bq_server.store.unavailable import StoreUnavailable
 
 log = structlog.get_logger("bq_server.store.damage")
 
@@ -61,8 +62,8 @@ class Search:
 class DamageWatch:
     """Searches in the background."""
 
-    def __init__(self, path: Path, moved: Callable[[], object]) -> None:
-        """`moved`: anything that changes with every message."""
+    def __init__(self, path: Path | None, moved: Callable[[], object]) -> None:
+        """`moved`: anything that changes with every message. Without a file, its server looks after the pages."""
         self._path = path
         self._moved = moved
         self.problem: str | None = None
@@ -70,13 +71,13 @@ class DamageWatch:
 
     async def run(self) -> None:
         """Search until cancelled."""
-        while True:
+        while self._path is not None:
             await self._quiet()
-            await self._search()
+            await self._search(self._path)
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def _search(self) -> None:
-        search = Search(self._path)
+    async def _search(self, path: Path) -> None:
+        search = Search(path)
         try:
             self.problem = await asyncio.to_thread(search.run)
         except asyncio.CancelledError:

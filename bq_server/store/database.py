@@ -1,9 +1,8 @@
-"""The connections to one SQLite database: one that writes, and a few that read."""
+"""The connections to one database: one that writes, a few that read beside it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,30 +10,23 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from bq_server.concurrency.notifier import NamedNotifiers, Notifier
-from bq_server.store import sqlite
-from bq_server.store.migrations import migrate
+from bq_server.store.backend import Backend, StoreAddress, backend_of
 from bq_server.store.references import References
+from bq_server.store.settled import require_settled
+from bq_server.store.sqlite_file import PATIENCE_SECONDS
+from bq_server.store.unavailable import StoreDamaged, StoreUnavailable
+
+__all__ = ["Connection", "Database", "StoreDamaged", "StoreUnavailable"]
 
 T = TypeVar("T")
 
 READERS = 2
 
 TURN_SECONDS = 3.0
-"""Longest wait for earlier writers; SQLite itself then waits for other processes."""
-
-PATIENCE_SECONDS = 15.0
-"""Longest wait for other processes during the start, and in commands, which delay nobody else."""
+"""Longest wait for those that write before; the store itself then waits for other processes."""
 
 SERVING_SECONDS = 2.0
 """Longest wait for other processes while serving; then the request is refused, and may be retried."""
-
-
-CACHE_KIBIBYTES = 65_536
-"""Cache of the writing connection; readers have SQLite's default of 2 MiB each."""
-
-CHECKPOINT_PAGES = 16_384
-"""Pages in the write-ahead log (64 MiB) after which they are copied into the database: a page that many transactions
-change is copied once."""
 
 
 class Connection(aiosqlite.Connection):
@@ -81,40 +73,14 @@ class Connection(aiosqlite.Connection):
                 raise outcome
 
 
-class StoreUnavailable(Exception):
-    """The database can't be read or written: the disk is full or gone, or another process has locked it."""
-
-
-class StoreDamaged(StoreUnavailable):
-    """A page of the database that had to be read is damaged: retrying doesn't help."""
-
-
-_DAMAGE = ("malformed", "not a database")
-"""What SQLite says then."""
-
-_ADVICE = {
-    "readonly": "make it and its directory writable for the user who runs this",
-    "not a database": "restore a backup",
-    "malformed": "restore a backup",
-    "full": "make room on its disk",
-    "disk I/O error": "check whether its disk is full or failing",
-}
-
-
-def explained(path: Path, error: Exception) -> StoreUnavailable:
-    """What the driver reports about the file, which it doesn't name, with what to do about it."""
-    advice = next((f": {each}" for word, each in _ADVICE.items() if word in str(error)), "")
-    return StoreUnavailable(f"{path}: {error}{advice}")
-
-
 class Database:
     """One writing connection, used by one transaction at a time, and readers that never wait for it.
 
     Intake has its own reader, so that a long read by the API never delays an event.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._stack = AsyncExitStack()
         self._write_lock = asyncio.Lock()
         self._readers: asyncio.Queue[Connection] = asyncio.Queue()
@@ -130,33 +96,54 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, *, may_migrate: bool = True) -> AsyncIterator["Database"]:
+    async def open(
+        cls, address: StoreAddress, *, may_migrate: bool = True, settled: bool = True
+    ) -> AsyncIterator["Database"]:
         """Open the database, upgrade its schema, and close it at the end.
 
         Raises `SchemaTooNew` for a database written by a newer program, `SchemaTooOld` when its schema is out of
-        date and it may not migrate, `StoreUnavailable` when it can't be opened.
+        date and it may not migrate, `StoreUnavailable` when it can't be opened, or was moved or is being filled and is
+        to be `settled`.
         """
-        database = cls(path)
-        with _unavailable(path):
-            # aiosqlite's thread outlives a connection that can't be opened, and then complains that the loop is closed.
-            await asyncio.to_thread(lambda: sqlite.connect(str(path), patience=PATIENCE_SECONDS).close())
-        if may_migrate and not os.access(path, os.W_OK):
-            # SQLite opens it nevertheless, and fails at the first write, when nobody knows which file it is about.
-            raise explained(path, PermissionError("attempt to write a readonly database"))
+        backend = backend_of(address)
+        database = cls(backend)
+        # aiosqlite's thread outlives a connection that can't be opened, and then complains that the loop is closed.
+        await asyncio.to_thread(backend.check, may_write=may_migrate)
         async with database._stack:
-            database._writer = await database._connect(PATIENCE_SECONDS)
-            with _unavailable(path):
-                for pragma in (f"cache_size = -{CACHE_KIBIBYTES}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
-                    await database._writer.execute(f"PRAGMA {pragma}")
-                await migrate(database._writer, allowed=may_migrate)
-            database._intake = await database._connect()
-            for _ in range(READERS):
-                database._readers.put_nowait(await database._connect())
+            with database._unavailable(for_commands=True):
+                database._writer = await database._connect(PATIENCE_SECONDS)
+                await backend.prepare(database._writer, may_migrate=may_migrate)
+                if settled:
+                    await database._writer.run(partial(require_settled, name=backend.name))
+                database._intake = await database._connect()
+                for _ in range(READERS):
+                    database._readers.put_nowait(await database._connect())
             yield database
+
+    @property
+    def file(self) -> Path | None:
+        """The database's own file; None where a server keeps it."""
+        return self._backend.path
+
+    @property
+    def path(self) -> Path:
+        """Its file, for whoever knows that there is one."""
+        assert self.file is not None, f"{self.name} is no file"  # noqa: S101
+        return self.file
+
+    @property
+    def name(self) -> str:
+        """What commands and logs call it."""
+        return self._backend.name
+
+    async def hold(self) -> None:
+        """Let no other process serve from it. Raises `StoreUnavailable` where one does."""
+        with self._unavailable(for_commands=True):
+            await self._writer.run(self._backend.hold)
 
     async def serve(self) -> None:
         """From now on, wait for other processes only as long as a request may."""
-        await self._writer.execute(f"PRAGMA {sqlite.busy_timeout(SERVING_SECONDS)}")
+        await self._writer.run(partial(self._backend.wait_at_most, seconds=SERVING_SECONDS))
 
     @asynccontextmanager
     async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
@@ -167,7 +154,7 @@ class Database:
         Raises `StoreUnavailable` if the database refuses; then nothing was written.
         """
         async with self._turn_to_write():
-            with _unavailable():
+            with self._unavailable():
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")
                     yield self._writer
@@ -188,14 +175,14 @@ class Database:
             self._writer.ended(committed=not undo)
 
     async def compact(self) -> None:
-        """Rewrite the file without any trace of deleted data; nothing is left in its log either.
+        """Write everything anew, with what is there and no trace of what was; nothing is left in a file's log either.
 
         Nobody else writes meanwhile, for about as long as copying the file takes, and it needs twice the file's size of
         free space. Raises `StoreUnavailable`.
         """
         async with self._turn_to_write():
-            with _unavailable():
-                await asyncio.to_thread(_compact, str(self.path))
+            with self._unavailable():
+                await asyncio.to_thread(self._backend.compact)
 
     @property
     def awaited(self) -> bool:
@@ -228,7 +215,7 @@ class Database:
         """A reading connection. Raises `StoreUnavailable` when the database can't be read."""
         connection = await self._readers.get()
         try:
-            with _unavailable():
+            with self._unavailable():
                 yield connection
         finally:
             self._readers.put_nowait(connection)
@@ -237,36 +224,21 @@ class Database:
     async def read_for_intake(self) -> AsyncIterator[Connection]:
         """The reading connection for what must not wait for long reads: incoming events, keys, health."""
         async with self._intake_lock:
-            with _unavailable():
+            with self._unavailable():
                 yield self._intake
 
     async def _connect(self, patience: float = SERVING_SECONDS) -> Connection:
-        with _unavailable(self.path):
-            connection = Connection(partial(sqlite.connect, str(self.path), patience=patience), iter_chunk_size=64)
-            connection.references = self._references
-            await self._stack.enter_async_context(connection)
-            return connection
+        connection = Connection(partial(self._backend.connect, patience), iter_chunk_size=64)
+        connection.references = self._references
+        await self._stack.enter_async_context(connection)
+        return connection
 
-
-def _compact(path: str) -> None:
-    with closing(sqlite.connect(path, patience=PATIENCE_SECONDS)) as connection:
-        connection.execute("VACUUM")
-        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            raise sqlite.Error("a long read keeps the write-ahead log from being emptied")
-
-
-@contextmanager
-def _unavailable(path: Path | None = None) -> Iterator[None]:
-    """Turns what the database driver raises into `StoreUnavailable`; a bug of ours stays what it is.
-
-    With the path it explains what to do, for commands; clients of the API have nothing to do with files.
-    """
-    try:
-        yield
-    except sqlite.MISTAKES:
-        raise
-    except sqlite.Error as error:
-        if path is not None:
-            raise explained(path, error) from error
-        damaged = any(word in str(error) for word in _DAMAGE)
-        raise (StoreDamaged if damaged else StoreUnavailable)(str(error)) from error
+    @contextmanager
+    def _unavailable(self, *, for_commands: bool = False) -> Iterator[None]:
+        """Turns what the database driver raises into `StoreUnavailable`; a bug of ours stays what it is."""
+        try:
+            yield
+        except self._backend.mistakes:
+            raise
+        except self._backend.error as error:
+            raise self._backend.unavailable(error, for_commands=for_commands) from error

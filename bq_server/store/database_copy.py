@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import sqlite
 from bq_server.store.audit_log import Act
-from bq_server.store.database import StoreUnavailable, explained
+from bq_server.store.backend import StoreAddress, backend_of
 from bq_server.store.losses import Loss
 from bq_server.store.queries import load
+from bq_server.store.unavailable import StoreUnavailable
+
+PATIENCE_SECONDS = 2.0
 
 _copying = load("copying", "sqlite3")
 _losses = load("losses", "sqlite3")
@@ -61,41 +63,42 @@ def examine(path: Path) -> Contents:
         )
 
 
-def installation_id(path: Path) -> str | None:
+def installation_id(address: StoreAddress) -> str | None:
     """The installation that a database belongs to; None if no server has used it yet. Raises `StoreUnavailable`."""
-    with _opened(path) as connection:
+    with _opened(address) as connection:
         if not _copying.has_table(connection, name="installation"):
             return None
         found: str | None = _installation.installation_id(connection)
         return found
 
 
-def open_losses(path: Path) -> list[Loss]:
+def open_losses(address: StoreAddress) -> list[Loss]:
     """What was lost from the stream and not acknowledged. Raises `StoreUnavailable`."""
-    with _opened(path) as connection:
+    with _opened(address) as connection:
         if not _copying.has_table(connection, name="losses"):
             return []
         found = [Loss(*row[1:]) for row in _losses.losses(connection)]
         return [loss for loss in found if loss.acknowledged_at is None]
 
 
-def acknowledge_losses(path: Path, now: int, act: Act) -> None:
+def acknowledge_losses(address: StoreAddress, now: int, act: Act) -> None:
     """Acknowledge everything lost so far, whether or not a server runs. Raises `StoreUnavailable`."""
-    with kept(path, act) as (connection, about):
+    with kept(address, act) as (connection, about):
         about["losses"] = _losses.acknowledge(connection, now=now)
 
 
 @contextmanager
-def kept(path: Path, act: Act) -> Iterator[tuple[Any, dict[str, Any]]]:
+def kept(address: StoreAddress, act: Act) -> Iterator[tuple[Any, dict[str, Any]]]:
     """A transaction that ends with the act's entry in the audit log; the caller fills in its details.
 
     Nothing is written if the block raises, or without details. Raises `StoreUnavailable`, also for a database of a
     version without such a log.
     """
     about: dict[str, Any] = {}
-    with _opened(path) as connection:
+    with _opened(address) as connection:
         if not _copying.has_table(connection, name="audit_log"):
-            raise StoreUnavailable(f"{path} was last used by an older version: start this version's server once")
+            name = backend_of(address).name
+            raise StoreUnavailable(f"{name} was last used by an older version: start the server of this one once")
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection, about
@@ -107,12 +110,12 @@ def kept(path: Path, act: Act) -> Iterator[tuple[Any, dict[str, Any]]]:
         connection.execute("COMMIT" if about else "ROLLBACK")
 
 
-def newest_processing(path: Path) -> int | None:
+def newest_processing(address: StoreAddress) -> int | None:
     """When the newest live fact was made, in microseconds since the epoch; None if there is no recent one.
 
     Raises `StoreUnavailable`.
     """
-    with _opened(path) as connection:
+    with _opened(address) as connection:
         if _is_half(connection):
             asked = _copying.newest_processing_of_old_facts
         elif _copying.has_table(connection, name="scopes"):
@@ -123,9 +126,9 @@ def newest_processing(path: Path) -> int | None:
         return found
 
 
-def resets(path: Path) -> dict[Scope, int]:
+def resets(address: StoreAddress) -> dict[Scope, int]:
     """How often each environment was reset. Raises `StoreUnavailable`."""
-    with _opened(path) as connection:
+    with _opened(address) as connection:
         if not _copying.has_table(connection, name="environments"):
             return {}  # of a version without resets
         return {Scope(project, environment): count for project, environment, count in _copying.resets(connection)}
@@ -138,9 +141,10 @@ def _is_half(connection: Any) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(address: StoreAddress) -> Iterator[Any]:
+    backend = backend_of(address)
     try:
-        with closing(sqlite.connect(str(path))) as connection:
+        with closing(backend.connect(PATIENCE_SECONDS)) as connection:
             yield connection
-    except sqlite.Error as error:
-        raise explained(path, error) from error
+    except backend.error as error:
+        raise backend.unavailable(error, for_commands=True) from error

@@ -73,6 +73,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
     for remove in (
         _queries.remove_duplicates,
         _queries.remove_event_names,
+        _queries.remove_expiring_points,
         _queries.remove_event_properties,
         _queries.remove_event_forms,
         _queries.remove_catalog_totals,

@@ -71,6 +71,7 @@ async def remove(
         _queries.remove_deliveries,
         _queries.remove_announcements,
         _queries.remove_watched_streaks,
+        _queries.remove_expiring_points,
         _queries.step_back,
     ):
         await query(connection, **own)

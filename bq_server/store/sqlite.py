@@ -26,6 +26,7 @@ FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 Everything after the last is fixed; of the others, only later releases of the same branch.
 """
 
+Connection: type[Any] = sqlite.Connection
 Error: type[Exception] = sqlite.Error
 MISTAKES: tuple[type[Exception], ...] = (
     sqlite.IntegrityError,

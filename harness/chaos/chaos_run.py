@@ -4,7 +4,8 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,8 +22,9 @@ from harness.chaos.game import DAY, EXPLICIT
 from harness.chaos.history import MOST_PARTICIPANTS
 from harness.chaos.interruption import complete
 from harness.chaos.ledger import ChaosLedger, Kind
-from harness.chaos.options import DESTRUCTIONS, Options
+from harness.chaos.options import DESTRUCTIONS, KILL_STORE, OF_A_FILE, Options
 from harness.client import NOT_FOUND, Client, Refused, Unreachable
+from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer
 
 GIVE_UP_SECONDS = 60.0
@@ -55,11 +57,16 @@ def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = 
     then. Raises `ServerFailed` if the server doesn't start at all, and `RuntimeError` if this machine's SQLite must not
     be used.
     """
-    if {"slow-disk", *DESTRUCTIONS} & set(options.faults):
+    if {*OF_A_FILE} & set(options.faults):
         sqlite()
     flags = ("--webhook-retry-seconds", webhooks.RETRY_SECONDS)
-    with webhooks.receiving() as told, PrivateServer(options.keep, command=command, flags=flags) as server:
-        ledger = _Run(options, server, told, tell).to_its_end()
+    with ExitStack() as stack:
+        told = stack.enter_context(webhooks.receiving())
+        store = stack.enter_context(PrivatePostgres()) if KILL_STORE in options.faults else None
+        environment = {} if store is None else {"BQ_STORE_URL": store.database()}
+        private = PrivateServer(options.keep, command=command, flags=flags, environment=environment)
+        server = stack.enter_context(private)
+        ledger = _Run(options, server, told, tell, store, environment).to_its_end()
     if options.keep is not None:
         (options.keep / "ledger.json").write_text(json.dumps(ledger.as_json(), indent=2, ensure_ascii=False), "utf-8")
     return ledger
@@ -78,8 +85,18 @@ class _Storm:
 
 
 class _Run:
-    def __init__(self, options: Options, server: PrivateServer, told: webhooks.Told, tell: Tell) -> None:
+    def __init__(
+        self,
+        options: Options,
+        server: PrivateServer,
+        told: webhooks.Told,
+        tell: Tell,
+        store: PrivatePostgres | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._options = options
+        self._store = store
+        self._environment = environment or {}
         self._server = server
         self._told = told
         self._endpoint_id = ""
@@ -112,7 +129,7 @@ class _Run:
             ledger.broken_off += f"\nThe server's log ends with:\n{self._server.log[-LOG_CHARACTERS:]}"
         else:
             self._tell("verifying")
-            ledger.verified = verify(self._server.data_dir)
+            ledger.verified = verify(self._server.data_dir, self._environment)
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
@@ -130,7 +147,7 @@ class _Run:
     async def _storm(self) -> _Storm:
         options = self._options
         started, traffic = _now(), Traffic()
-        injector = Injector(self._server, traffic, self._tell)
+        injector = Injector(self._server, traffic, self._tell, self._store)
         until = options.seconds + GIVE_UP_SECONDS
         broken_off = ""
         url, key = self._server.url, self._server.key
@@ -233,9 +250,10 @@ class _Run:
             self._ledger.find(Kind.DIFFERENCE, subject, [*lines, *([f"and {more} more values"] if more else [])])
 
 
-def verify(data_dir: Path) -> str:
+def verify(data_dir: Path, more: Mapping[str, str] | None = None) -> str:
     """What `bq-server verify` finds in a data directory, in short; empty if it finds no difference."""
     environment = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
+    environment |= more or {}
     command = [*own_command(), "verify", "--data-dir", str(data_dir)]
     try:
         ended = subprocess.run(  # noqa: S603 - our own program

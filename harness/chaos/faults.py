@@ -22,6 +22,7 @@ from harness.chaos.clients import Traffic
 from harness.chaos.lacks import exhausted
 from harness.chaos.processes import descendants, stream_server
 from harness.chaos.schedule import Strike
+from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer, ServerFailed
 
 RECOVERY_SECONDS = 60.0
@@ -91,6 +92,8 @@ class Injector:
     server: PrivateServer
     traffic: Traffic
     tell: Callable[[str], None]
+    store: PrivatePostgres | None = None
+    """What keeps the server's store, where it isn't a file."""
     windows: list[FaultWindow] = field(default_factory=list)
     lost: int = 0
     """How many events the server has said were lost."""
@@ -98,6 +101,8 @@ class Injector:
     """Whether anything was removed from the stream."""
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
+    _store_alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """The same for the store."""
     _let_go: threading.Event = field(default_factory=threading.Event)
     """Set when a run is interrupted: whatever holds the database releases it."""
 
@@ -127,6 +132,7 @@ class Injector:
             "kill-stream": self._kill_stream,
             "pause-stream": self._pause_stream,
             "slow-disk": self._slow_disk,
+            "kill-store": self._kill_store,
             "exhaust-descriptors": self._exhaust,
             "exhaust-memory": self._exhaust,
             "trim-stream": self._destroy,
@@ -186,6 +192,15 @@ class Injector:
         started = self.traffic.now
         with _continued(await self._strike_stream(signal.SIGSTOP)):
             await asyncio.sleep(strike.lengths[0])
+        return started
+
+    async def _kill_store(self, strike: Strike) -> float:
+        assert self.store is not None  # noqa: S101 - the run has made one for this fault
+        async with self._store_alone:
+            started = self.traffic.now
+            await asyncio.to_thread(self.store.kill)
+            await asyncio.sleep(strike.lengths[0])
+            await asyncio.to_thread(self.store.start)
         return started
 
     async def _slow_disk(self, strike: Strike) -> float | None:

@@ -21,7 +21,13 @@ LACKS = ("exhaust-descriptors", "exhaust-memory")
 DESTRUCTIONS = ("trim-stream", "flush-stream")
 """Faults that remove accepted events from the stream: those are lost, and must be reported as lost."""
 
-EVERY_FAULT = (*STRIKES, *LACKS, *DESTRUCTIONS, *HABITS)
+KILL_STORE = "kill-store"
+"""The fault that has the server keep its store on a PostgreSQL of the run's own, which crashes and is started again."""
+
+OF_A_FILE = ("slow-disk", *DESTRUCTIONS)
+"""Faults that hold the lock of a store in a file."""
+
+EVERY_FAULT = (*STRIKES, KILL_STORE, *LACKS, *DESTRUCTIONS, *HABITS)
 
 FEWEST_EVENTS = 200
 MOST_EVENTS = 500_000
@@ -46,6 +52,8 @@ class Options:
             raise ValueError(f"there is no fault {', '.join(unknown)}: there are {', '.join(EVERY_FAULT)}")
         if sys.platform != "linux" and (beyond := [each for each in self.faults if each in LACKS]):
             raise ValueError(f"{', '.join(beyond)} can be had on Linux only")
+        if KILL_STORE in self.faults and (beyond := [each for each in self.faults if each in OF_A_FILE]):
+            raise ValueError(f"{KILL_STORE} is for a store on PostgreSQL, and {', '.join(beyond)} for one in a file")
         if not FEWEST_EVENTS <= self.seconds * self.rate <= MOST_EVENTS:
             raise ValueError(
                 f"{self.seconds:g} s at {self.rate:g} events/s are {self.seconds * self.rate:.0f} events: "

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from harness.chaos.history import IngestRoute
-from harness.chaos.options import DESTRUCTIONS, EVERY_FAULT, HABITS, LACKS, Options
+from harness.chaos.options import DESTRUCTIONS, EVERY_FAULT, HABITS, KILL_STORE, LACKS, Options
 
 SECONDS_BETWEEN = 4.0
 """About how far apart faults begin, so that there is time between them in which nothing is broken."""
@@ -28,9 +28,9 @@ COMPANION_SHARE = 0.3
 class Strike:
     """A fault that begins `at` so many seconds from the start.
 
-    `lengths` is how long it lasts: of a pause, of a lack, of each time the database is held; of a kill, how long the
-    stream is held still before it, so that what was promised too early is nowhere yet; of a destruction, how long
-    events gather before it.
+    `lengths` is how long it lasts: of a pause, of a lack, until a store is started again, of each time the database is
+    held; of a kill, how long the stream is held still before it, so that what was promised too early is nowhere yet; of
+    a destruction, how long events gather before it.
     """
 
     at: float
@@ -86,7 +86,7 @@ def _strike(at: float, kind: str, seconds: float, random: Random) -> Strike:
             longest = min(LONGEST_HOLD_SECONDS, max(seconds / 15, SHORTEST_HOLD_SECONDS))
             times = range(random.randint(1, 3))
             return Strike(at, kind, tuple(random.uniform(SHORTEST_HOLD_SECONDS, longest) for _ in times))
-        case kind if kind in LACKS or kind in DESTRUCTIONS:
+        case kind if kind in (*LACKS, *DESTRUCTIONS, KILL_STORE):
             longest = min(LONGEST_HOLD_SECONDS, max(seconds / 15, SHORTEST_HOLD_SECONDS))
             return Strike(at, kind, (random.uniform(SHORTEST_HOLD_SECONDS, longest),))
         case _:

@@ -64,6 +64,7 @@ class Points(ExpectedFigures):
     balance: int | None = None
     total_earned: int | None = None
     total_spent: int | None = None
+    total_expired: int | None = None
     owed: int | None = None
 
 

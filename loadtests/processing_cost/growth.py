@@ -4,7 +4,7 @@ import time
 from contextlib import AsyncExitStack
 
 from bq_server.game.document.definitions import Game
-from bq_server.store.database import CACHE_KIBIBYTES
+from bq_server.store.sqlite_file import CACHE_KIBIBYTES
 from loadtests.processing_cost.bench import Bench
 from loadtests.processing_cost.games import LISTENING, game_of
 from loadtests.processing_cost.report import ReportSection, ReportTarget, costs, of_costs, ratio

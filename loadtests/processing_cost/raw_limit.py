@@ -13,7 +13,7 @@ from typing import Any, Self
 from bq_server.events import Event
 from bq_server.ids import pack
 from bq_server.store import sqlite
-from bq_server.store.database import CACHE_KIBIBYTES, CHECKPOINT_PAGES
+from bq_server.store.sqlite_file import CACHE_KIBIBYTES, CHECKPOINT_PAGES
 from loadtests.processing_cost.bench import checkpoint
 from loadtests.processing_cost.rounds import Sample
 

@@ -56,6 +56,7 @@ def check_ledger(bq: Project, participant_id: str = "ada") -> None:
         "balance": balance,
         "total_earned": earned,
         "total_spent": spent,
+        "total_expired": 0,
         "owed": 0,
     }
 

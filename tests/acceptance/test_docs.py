@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OLD_NAMES = {"BQ_KEY"}
 """Variables that only the changelog still names."""
-GROUPS = ["", "keys", "audit", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
+GROUPS = ["", "keys", "store", "audit", "dead", "events", "facts", "participants", "game", "webhooks", "harness"]
 
 
 def settings_table() -> str:

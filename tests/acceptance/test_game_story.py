@@ -33,7 +33,7 @@ def test_the_spring_sale_pays_670_points_two_badges_and_a_challenge(bq: Project)
     bq.apply(SPRING)
     send_sync(bq, STORY)
     state = bq.participant("ada", "/state")
-    assert state["points"] == {"balance": 670, "total_earned": 670, "total_spent": 0, "owed": 0}
+    assert state["points"] == {"balance": 670, "total_earned": 670, "total_spent": 0, "total_expired": 0, "owed": 0}
     assert badges(bq) == {"first_purchase": "2026-04-02T09:00:01Z", "champion": "2026-04-03T09:00:01Z"}
     (challenge,) = state["challenges"]
     assert (challenge["status"], challenge["completed_at"]) == ("completed", "2026-04-03T09:00:01Z")

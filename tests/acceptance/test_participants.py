@@ -63,7 +63,7 @@ def test_a_participant_is_created_once_and_edited_by_creating_again(bq: Project)
         "display_name": "Ada",
         "avatar_url": "https://img.example/a.png",
         "attributes": {"team": "blue"},
-        "points": {"balance": 0, "total_earned": 0, "total_spent": 0, "owed": 0},
+        "points": {"balance": 0, "total_earned": 0, "total_spent": 0, "total_expired": 0, "owed": 0},
         "tier": first["tier"],
         "badges": [],
         "streaks": None,

@@ -12,15 +12,16 @@ from jsonschema import Draft202012Validator
 
 from bq_server.processing.event_types import EVENT_TYPES
 from tests.support.client import Project, event
-from tests.support.process import ServerProcess
+from tests.support.shared_servers import SharedServers
+from tests.support.store import SQLITE
 
 Json = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
 
 
 @pytest.fixture(scope="module")
-def document(server: ServerProcess) -> Json:
-    found: Json = httpx.get(f"{server.url}/openapi.json", verify=False).json()
+def document(shared_servers: SharedServers) -> Json:
+    found: Json = httpx.get(f"{shared_servers(SQLITE)[0].url}/openapi.json", verify=False).json()
     return found
 
 

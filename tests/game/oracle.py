@@ -19,6 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Outcome:
     earned: int = 0
     spent: int = 0
+    expired: int = 0
     badges: set[str] = field(default_factory=set)
     objectives: dict[tuple[str, str], Any] = field(default_factory=dict)
     """`met`, or the value counted."""
@@ -125,6 +126,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.earned += fact.properties["amount"]
             case "system.points_deducted":
                 out.spent += fact.properties["amount"]
+            case "system.points_expired":
+                out.expired += fact.properties["amount"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
 

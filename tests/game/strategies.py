@@ -255,6 +255,7 @@ system = st.one_of(
     st.sampled_from(["c0", "c1"]).map(lambda code: ("system.challenge_enrolled", {"challenge_code": code})),
     st.integers(1, 15).map(lambda amount: ("system.points_awarded", {"amount": amount})),
     st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
+    st.integers(1, 15).map(lambda amount: ("system.points_expired", {"amount": amount})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
 )

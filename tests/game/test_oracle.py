@@ -72,8 +72,8 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
     compiled, cells = memory.game, memory.cells("p0")
     out = oracle.Outcome()
     points = read_points(compiled, cells)
-    out.earned, out.spent = points.total_earned, points.total_spent
-    assert points.balance - points.owed == out.earned - out.spent
+    out.earned, out.spent, out.expired = points.total_earned, points.total_spent, points.total_expired
+    assert points.balance - points.owed == out.earned - out.spent - out.expired
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
     out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}
     for state in read_challenges(compiled, cells, now=0):

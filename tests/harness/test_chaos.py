@@ -54,6 +54,22 @@ def test_a_run_in_which_the_server_lacks_everything_and_loses_its_stream_passes(
     assert ledger.facts + ledger.destroyed >= ledger.acknowledged, shown
 
 
+def test_a_run_whose_store_crashes_passes() -> None:
+    told: list[str] = []
+    faults = ("kill-server", "kill-store", "pause-stream", *HABITS)
+    ledger = run(Options(seconds=5, rate=120, clients=8, seed=SEED, faults=faults), tell=told.append)
+    shown = "\n".join([*told, *report.lines(ledger)])
+    assert ledger.passed, shown
+    assert (ledger.lost, ledger.doubled, ledger.altered, ledger.foreign, ledger.differences) == (0, 0, 0, 0, 0)
+    assert all(ledger.faults[fault] for fault in faults), shown
+    assert ledger.webhooks_delivered == ledger.webhooks_caused >= ledger.acknowledged > 50, shown
+
+
+def test_faults_of_a_store_in_a_file_and_of_one_elsewhere_are_not_mixed() -> None:
+    with pytest.raises(ValueError, match="kill-store is for a store on PostgreSQL, and slow-disk for one in a file"):
+        Options(faults=("kill-store", "slow-disk"))
+
+
 def test_a_server_that_does_not_come_back_fails_the_run(tmp_path: Path) -> None:
     once = f'test -e {tmp_path}/started && exit 1; touch {tmp_path}/started; exec "$0" "$@"'
     options = Options(seconds=2, rate=120, clients=2, seed=SEED, faults=("kill-server",))

@@ -33,6 +33,8 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ("rounds_points_up", "stream", ["points/fractions_round_down"]),
     ("forgets_timestamps_in_the_stream", "both", ["promises/late_events"]),
     ("takes_badges_back", "stream", ["badges/late_refund"]),
+    ("forgets_what_is_void_already", "stream", ["voids/void_comes_first"]),
+    ("takes_no_points_back", "sync", ["voids/refunded_purchase", "voids/owed", "voids/undone"]),
 ]
 """Mutant, mode, and the shipped scenarios that must each fail."""
 

@@ -48,7 +48,7 @@ def test_they_pass(client: Client, mode: Mode) -> None:
 def test_each_has_a_name_of_its_own_and_only_those_that_must_are_in_order() -> None:
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
     in_order = {scenario.path.stem for scenario in SCENARIOS if scenario.story.in_order is not None}
-    assert in_order == {"late_refund", "rolling", "same_event_written_differently"}
+    assert in_order == {"awards_stay", "expire_each_year", "late_refund", "rolling", "same_event_written_differently"}
 
 
 def test_they_use_every_kind_of_step_and_expectation() -> None:

@@ -11,10 +11,9 @@ from tests.support.played_world import World, play
 
 
 @pytest.fixture
-async def world(data_dir: Path) -> Any:
-    directory = DataDirectory(data_dir)
-    directory.create()
-    async with Database.open(directory.database) as database:
+async def world(data_dir: Path, store_address: Path | str) -> Any:
+    DataDirectory(data_dir).create()
+    async with Database.open(store_address) as database:
         made = World(database)
         await play(made)
         yield made

@@ -108,7 +108,13 @@ def ledger(server: ServerProcess) -> dict[str, tuple[int, int, int]]:
 
 def check_state(client: httpx.Client, participant_id: str, points: int, acts: int) -> None:
     state = client.get(f"/gamify/participants/{participant_id}/state").json()
-    assert state["points"] == {"balance": points, "total_earned": points, "total_spent": 0, "owed": 0}
+    assert state["points"] == {
+        "balance": points,
+        "total_earned": points,
+        "total_spent": 0,
+        "total_expired": 0,
+        "owed": 0,
+    }
     earned = {badge["code"]: badge["earned_at"] for badge in state["badges"]}
     assert earned == {"keen": "2026-03-02T12:00:00Z", "failing": None}
     assert state["challenges"][0]["status"] == "completed"

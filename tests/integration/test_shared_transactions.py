@@ -15,6 +15,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.processor import Conflict, Duplicate, Outcome, Processed, Processor
 from bq_server.store import facts
+from bq_server.store.backend import Backend
 from bq_server.store.database import Connection, Database, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +26,8 @@ GROUP = 4
 class Counted(Database):
     """Counts the transactions that were committed, and fails at the end of one when it is told to."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
         self.committed = 0
         self.full = False
         """Nothing of the next is committed."""

@@ -1,23 +1,44 @@
 """The database of a server under test, in the hands of somebody else."""
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-from bq_server.store.sqlite import connect
+import pytest
+
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.store.backend import backend_of
+
+SQLITE, POSTGRESQL = STORES = ("sqlite", "postgresql")
+
+of_a_file = pytest.mark.of_a_file
+"""Marks a test of what only a store in a file has."""
+
+
+def address_of(data_dir: Path) -> Path | str:
+    """Where the store of a data directory is: a file there, unless the test's processes are told of another."""
+    return os.environ.get("BQ_STORE_URL") or DataDirectory(data_dir).database
+
+
+@contextmanager
+def opened(data_dir: Path) -> Iterator[Any]:
+    """A DB-API connection to it."""
+    with closing(backend_of(address_of(data_dir)).connect(5)) as connection:
+        yield connection
 
 
 @contextmanager
 def no_new_facts(data_dir: Path) -> Iterator[None]:
     """Keep whoever writes facts waiting, so that accepted events stay in the stream."""
-    blocker = connect(str(data_dir / "facts.sqlite3"))
-    blocker.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        blocker.execute("ROLLBACK")
-        blocker.close()
+    with opened(data_dir) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            blocker.execute("ROLLBACK")
 
 
 @contextmanager
@@ -32,10 +53,10 @@ def unreadable_game(data_dir: Path, environment: str = "test") -> Iterator[None]
 
 
 def _put_game(data_dir: Path, environment: str, document: str) -> None:
-    connection = connect(str(data_dir / "facts.sqlite3"))
-    connection.execute(
-        "INSERT INTO games (project, environment, document, version, applied_at) VALUES ('default', ?, ?, 1, 0)"
-        " ON CONFLICT (project, environment) DO UPDATE SET document = excluded.document, version = games.version + 1",
-        (environment, document),
-    )
-    connection.close()
+    with opened(data_dir) as connection:
+        connection.execute(
+            "INSERT INTO games (project, environment, document, version, applied_at) VALUES ('default', ?, ?, 1, 0)"
+            " ON CONFLICT (project, environment) DO UPDATE SET document = excluded.document, "
+            "version = games.version + 1",
+            (environment, document),
+        )

@@ -27,6 +27,7 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
+from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Guard, Note
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
@@ -43,10 +44,13 @@ TAG = "Awards"
 class AwardsResource:
     """Gives and takes points, and gives badges."""
 
-    def __init__(self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser) -> None:
+    def __init__(
+        self, intake: SyncIntake, database: Database, games: Games, expirer: PointsExpirer, parser: RequestParser
+    ) -> None:
         self._intake = intake
         self._database = database
         self._games = games
+        self._expirer = expirer
         self._parser = parser
 
     @operation(
@@ -141,10 +145,14 @@ class AwardsResource:
     async def _give_or_take(
         self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
     ) -> RecordedFact:
+        async def expire(connection: Connection) -> None:
+            # Points that have expired can't be spent, though nobody may have looked yet.
+            await self._expirer.expire(connection, call.scope, sent.participant_id)
+
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
         note = noted(call.act(action), amount=sent.amount)
-        result = await self._intake.record_guarded(event, guard, note)
+        result = await self._intake.record_guarded(event, guard, note, expire)
         if isinstance(result, NotAccepted):
             raise result.refusal()
         return result

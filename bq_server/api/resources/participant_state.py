@@ -1,7 +1,7 @@
 """`/api/v1/gamify/participants/{id}/...`: what a participant's facts add up to (vendor notes, 1.3 to 1.7)."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -13,7 +13,9 @@ from bq_server.api.schemas.participant_state import (
     BadgesAnswer,
     BadgesQuery,
     ChallengesAnswer,
+    ExpiringAnswer,
     PointsAnswer,
+    PointsToExpire,
     Section,
     StateAnswer,
     StateQuery,
@@ -23,8 +25,9 @@ from bq_server.api.schemas.participant_state import (
     TransactionsAnswer,
 )
 from bq_server.api.schemas.values import PageQuery, Query
-from bq_server.causes import is_taken_back
+from bq_server.causes import is_of_expiry, is_taken_back
 from bq_server.clock import Clocks
+from bq_server.game.mechanics.expiry import NEVER, left
 from bq_server.game.read_models import (
     read_badges,
     read_challenges,
@@ -34,6 +37,7 @@ from bq_server.game.read_models import (
 )
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.participant_cells import stored_ledger
 from bq_server.refusals import Code
 from bq_server.store import ledger
 from bq_server.store.database import Database
@@ -64,7 +68,7 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
     """An entry of the ledger as it is returned."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,
-        type="void" if is_taken_back(entry.cause) else "award" if entry.amount > 0 else "deduction",
+        type=_type_of(entry),
         amount=entry.amount,
         balance=entry.balance,
         cause=entry.cause,
@@ -72,6 +76,14 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
         occurred_at=format_timestamp(entry.occurred_at),
         created_at=format_timestamp(entry.created_at),
     )
+
+
+def _type_of(entry: PointsEntry) -> Literal["award", "deduction", "expiry", "void"]:
+    if is_taken_back(entry.cause):
+        return "void"
+    if entry.amount > 0:
+        return "award"
+    return "expiry" if is_of_expiry(entry.cause) else "deduction"
 
 
 class ParticipantStateResource:
@@ -121,7 +133,27 @@ class ParticipantStateResource:
             balance=points.balance,
             total_earned=points.total_earned,
             total_spent=points.total_spent,
+            total_expired=points.total_expired,
             owed=points.owed,
+        )
+        return json_response(answer)
+
+    @_read("listExpiringPoints", "/points/expiring", ExpiringAnswer, Query)
+    async def list_expiring_points(self, call: Call) -> Response:
+        """Which of a participant's points expire, and when."""
+        async with self._database.read() as connection:
+            at = await view_of_participant(connection, call, self._games)
+            entries = await stored_ledger(connection, at.participant.reference)
+        expiry, now = at.game.game.points_expire, self._clocks.now(call.scope)
+        found = [] if expiry is None else left(expiry, entries)
+        answer = ExpiringAnswer(
+            participant_id=at.participant.participant_id,
+            balance=read_points(at.game, at.cells).balance,
+            expiring=[
+                PointsToExpire(amount=each.amount, expires_at=format_timestamp(each.expires_at))
+                for each in found
+                if now < each.expires_at < NEVER
+            ],
         )
         return json_response(answer)
 

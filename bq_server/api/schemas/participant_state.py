@@ -48,14 +48,30 @@ class PointsAnswer(BaseModel):
     balance: int
     total_earned: int
     total_spent: int
+    total_expired: int
     owed: int = Field(description="What voids took back beyond the balance: later points go towards it first.")
+
+
+class PointsToExpire(BaseModel):
+    """Points that are left, and when they expire."""
+
+    amount: int
+    expires_at: Moment
+
+
+class ExpiringAnswer(BaseModel):
+    """What expires next, the earliest first."""
+
+    participant_id: str
+    balance: int
+    expiring: list[PointsToExpire]
 
 
 class TransactionAnswer(BaseModel):
     """An entry of the points ledger."""
 
     transaction_id: str
-    type: Literal["award", "deduction", "void"]
+    type: Literal["award", "deduction", "expiry", "void"]
     amount: int = Field(description="With its sign.")
     balance: int = Field(description="The sum after this entry; below zero it is owed, or an overdraft.")
     cause: str = Field(description="The rule and fact, challenge, milestone or manual award that caused it.")

@@ -14,7 +14,7 @@ EXIT_INTERRUPTED = 130
 # As in `harness.chaos.options.FAULTS`, which would take too long to load for a --help.
 FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
 
-MORE_FAULTS = "exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
+MORE_FAULTS = "kill-store (needs PostgreSQL), exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
 
 
 def chaos(

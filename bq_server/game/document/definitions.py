@@ -1,6 +1,6 @@
 """The game document: every definition of one environment, as its author writes it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 from bq_server.game.expressions.conditions import compile_expression
 from bq_server.game.facts import TimezoneName
 from bq_server.game.mechanics.amounts import MAX_AMOUNT
+from bq_server.moments import is_duration
 
 MAX_INLINE_MEMBERS = 1000
 """Largest target of a `distinct` objective in a challenge whose outcome depends on order."""
@@ -268,6 +269,56 @@ class Tier(_Part):
     benefits: list[str] = Field(default=[], max_length=100)
 
 
+def _duration(value: Any) -> Any:
+    if isinstance(value, str) and not is_duration(value):
+        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D")
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def _day_of_each_year(text: str) -> str:
+    try:
+        datetime.strptime(f"2026-{text}", "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("must be a month and a day that every year has, such as 01-01") from None
+    return text
+
+
+class PointsExpiry(_Part):
+    """When points expire: so long after they were given, or as a day of each year begins, in UTC."""
+
+    after: (
+        Annotated[
+            timedelta,
+            BeforeValidator(
+                _duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]
+            ),
+            AfterValidator(_positive),
+        ]
+        | None
+    ) = None
+    each_year: Annotated[str, AfterValidator(_day_of_each_year)] | None = Field(
+        default=None, description="A month and a day, such as 01-01"
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.after is None) == (self.each_year is None):
+            raise ValueError("give either after or each_year")
+        return self
+
+    @property
+    def day(self) -> tuple[int, int]:
+        """The month and the day of each year."""
+        month, _, day = (self.each_year or "01-01").partition("-")
+        return int(month), int(day)
+
+
 def _windows(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -296,6 +347,8 @@ class Game(_Part):
     overdraft: Literal["owed", "allowed"] = Field(
         default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
     )
+
+    points_expire: PointsExpiry | None = Field(default=None, description="Without it, points never expire")
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

@@ -29,10 +29,18 @@ def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     return [entry for entry in netted(ledger).values() if entry.amount]
 
 
-def totals(ledger: Iterable[LedgerEntry]) -> tuple[int, int]:
-    """How many points were earned and spent, voids being as if what they took back had never been."""
-    left = [entry.amount for entry in netted(ledger).values()]
-    return sum(amount for amount in left if amount > 0), -sum(amount for amount in left if amount < 0)
+def totals(ledger: Iterable[LedgerEntry]) -> dict[str, int]:
+    """The cell of the points that a ledger comes to, voids being as if what they took back had never been."""
+    earned = spent = expired = 0
+    for entry in standing_entries(ledger):
+        if entry.amount > 0:
+            earned += entry.amount
+        elif causes.is_of_expiry(entry.cause):
+            expired -= entry.amount
+        else:
+            spent -= entry.amount
+    cell = {"balance": earned - spent - expired, "earned": earned, "spent": spent}
+    return cell | {"expired": expired} if expired else cell
 
 
 def corrections(

@@ -184,7 +184,7 @@ class Payout:
         points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
         points["balance"] += amount
         if (amount > 0) == causes.is_taken_back(cause):
-            points["spent"] -= amount
+            _lower(points, cause, amount)
         else:
             points["earned"] += amount
         self._tell(points, cause, amount, fact)
@@ -226,7 +226,10 @@ class Payout:
         fact = grant.fact
         points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
         points["balance"] += amount
-        points["earned" if amount > 0 else "spent"] += abs(amount)
+        if amount > 0:
+            points["earned"] += amount
+        else:
+            _lower(points, grant.cause, amount)
         cause = causes.given_again(grant.cause, fact.fact_id) if grant.again else grant.cause
         self._tell(points, cause, amount, fact)
         if amount > 0:
@@ -268,3 +271,13 @@ class Payout:
 
     def _cell(self, key: str) -> Cell | None:
         return self.cells.get(key, self.before.get(key))
+
+
+def _lower(points: dict[str, int], cause: str, amount: int) -> None:
+    """Count what was spent or has expired; more than nothing where that was taken back."""
+    if not causes.is_of_expiry(cause):
+        points["spent"] -= amount
+        return
+    points["expired"] = points.get("expired", 0) - amount
+    if not points["expired"]:
+        del points["expired"]

@@ -1,6 +1,7 @@
 """The schema's history: numbered SQL files, each run once, in order, in its own transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,36 @@ class SchemaTooNew(Exception):
     """The database was written by a newer program than this one."""
 
 
-def available() -> list[tuple[int, str, str]]:
-    """Every migration as (number, file name, SQL), lowest number first."""
-    scripts = [path for path in files(__name__).iterdir() if path.name.endswith(".sql")]
-    return sorted((int(path.name.split("_")[0]), path.name, path.read_text("utf-8")) for path in scripts)
-
-
 class SchemaTooOld(Exception):
     """The database needs migrations that must not run now."""
+
+
+Migration = tuple[int, str, str]
+"""Number, file name and SQL."""
+
+_FILE = re.compile(r"(\d{4})_\w+\.sql")
+
+
+def available(package: str = __name__) -> list[Migration]:
+    """Every migration among the files of a package, lowest number first."""
+    scripts = ((_FILE.fullmatch(path.name), path) for path in files(package).iterdir())
+    return sorted((int(found[1]), path.name, path.read_text("utf-8")) for found, path in scripts if found)
+
+
+def due(had: Set[int], known: Sequence[Migration], *, allowed: bool) -> list[Migration]:
+    """Those of the known ones that a database has not had. Raises `SchemaTooNew` and `SchemaTooOld`."""
+    newest = known[-1][0]
+    if had and max(had) > newest:
+        raise SchemaTooNew(
+            f"the database has schema version {max(had)}, and this bq-server knows versions up to {newest}: "
+            "run the bq-server that wrote it, or a newer one"
+        )
+    found = [each for each in known if each[0] not in had]
+    if found and not allowed:
+        raise SchemaTooOld(
+            "the database is older than this bq-server and in use by another one: stop that server and start this one"
+        )
+    return found
 
 
 async def migrate(connection: "Connection", *, allowed: bool = True) -> None:
@@ -40,20 +63,7 @@ async def migrate(connection: "Connection", *, allowed: bool = True) -> None:
     )
     async with connection.execute("SELECT version FROM schema_migrations") as cursor:
         had = {row[0] for row in await cursor.fetchall()}
-    known = available()
-    newest = known[-1][0]
-    if had and max(had) > newest:
-        raise SchemaTooNew(
-            f"the database has schema version {max(had)}, and this bq-server knows versions up to {newest}: "
-            "run the bq-server that wrote it, or a newer one"
-        )
-    for version, name, sql in known:
-        if version in had:
-            continue
-        if not allowed:
-            raise SchemaTooOld(
-                "the database is older than this bq-server and in use by another: stop that server and start this one"
-            )
+    for version, name, sql in due(had, available(), allowed=allowed):
         if version in BEFORE:
             await BEFORE[version](connection)
         record = f"INSERT INTO schema_migrations (version, name) VALUES ({version}, '{name}')"  # noqa: S608 - our own file's name

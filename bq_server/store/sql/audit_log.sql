@@ -8,7 +8,7 @@ SELECT coalesce(max(position), 0) FROM audit_log;
 -- name: entries(action, key_id, since, until, before, limit)
 SELECT position, at, project, environment, action, key_id, command, address, request_id, about FROM audit_log
 WHERE position < :before AND at >= :since AND at < :until
-    AND (:action IS NULL OR action = :action) AND (:key_id IS NULL OR key_id = :key_id)
+    AND (CAST(:action AS TEXT) IS NULL OR action = :action) AND (CAST(:key_id AS TEXT) IS NULL OR key_id = :key_id)
 ORDER BY position DESC
 LIMIT :limit;
 
@@ -17,7 +17,7 @@ LIMIT :limit;
 SELECT position, at, project, environment, action, key_id, command, address, request_id, about FROM audit_log
 WHERE position < :before AND at >= :since AND at < :until
     AND (project IS NULL OR (project = :project AND environment = :environment))
-    AND (:action IS NULL OR action = :action) AND (:key_id IS NULL OR key_id = :key_id)
+    AND (CAST(:action AS TEXT) IS NULL OR action = :action) AND (CAST(:key_id AS TEXT) IS NULL OR key_id = :key_id)
 ORDER BY position DESC
 LIMIT :limit;
 

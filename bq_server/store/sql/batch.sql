@@ -55,7 +55,7 @@ CROSS JOIN standings WHERE standings.participant = given.value ->> 0 AND standin
 INSERT INTO participants (scope, participant_id, created_at, total_events, state)
 VALUES (:scope, :participant_id, :created_at, :total_events, :state)
 ON CONFLICT (scope, participant_id) DO UPDATE SET
-    created_at = CASE WHEN participants.known THEN participants.created_at ELSE excluded.created_at END,
+    created_at = CASE WHEN participants.known = 1 THEN participants.created_at ELSE excluded.created_at END,
     known = 1,
     total_events = participants.total_events + excluded.total_events,
     state = excluded.state;

@@ -73,8 +73,9 @@ UPDATE event_names SET plain = :plain, form = :form
 WHERE project = :project AND environment = :environment AND event_name = :event_name;
 
 -- name: add_form(project, environment, variant, form)*!
-INSERT OR IGNORE INTO event_forms (project, environment, variant, form)
-VALUES (:project, :environment, :variant, :form);
+INSERT INTO event_forms (project, environment, variant, form)
+VALUES (:project, :environment, :variant, :form)
+ON CONFLICT DO NOTHING;
 
 -- name: alike(project, environment, plain, limit)
 SELECT event_name, plain, count FROM event_names

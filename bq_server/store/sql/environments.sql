@@ -45,6 +45,9 @@ DELETE FROM facts WHERE seq IN (
 DELETE FROM duplicates
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
+-- name: remove_expiring_points(project, environment)!
+DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
+
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
 

@@ -62,6 +62,10 @@ DELETE FROM webhook_outbox WHERE deliveries = 0;
 DELETE FROM watched_streaks
 WHERE project = :project AND environment = :environment AND participant_id = :participant_id;
 
+-- name: remove_expiring_points(project, environment, participant_id)!
+DELETE FROM expiring_points
+WHERE project = :project AND environment = :environment AND participant_id = :participant_id;
+
 -- name: recount_waiting(project, environment)!
 UPDATE webhook_endpoints SET waiting = (
     SELECT count(*) FROM webhook_deliveries

@@ -50,7 +50,7 @@ WHERE participant = (
     SELECT participants.participant FROM participants JOIN scopes ON scopes.scope = participants.scope
     WHERE scopes.project = :project AND scopes.environment = :environment
         AND participants.participant_id = :participant_id
-) AND (:fact_type IS NULL OR fact_type = :fact_type)
+) AND (CAST(:fact_type AS TEXT) IS NULL OR fact_type = :fact_type)
     AND seq < :before AND occurred_at >= :since AND occurred_at < :until
 ORDER BY seq DESC LIMIT :limit;
 
@@ -62,7 +62,7 @@ WHERE participant = (
     WHERE scopes.project = :project AND scopes.environment = :environment
         AND participants.participant_id = :participant_id
 ) AND substr(fact_type, 1, 7) = 'custom.'
-    AND (:event_name IS NULL OR event_name = :event_name)
+    AND (CAST(:event_name AS TEXT) IS NULL OR event_name = :event_name)
 ORDER BY occurred_at DESC, seq DESC LIMIT :limit OFFSET :offset;
 
 -- name: count_participant_events(project, environment, participant_id, event_name)$
@@ -72,7 +72,7 @@ WHERE participant = (
     WHERE scopes.project = :project AND scopes.environment = :environment
         AND participants.participant_id = :participant_id
 ) AND substr(fact_type, 1, 7) = 'custom.'
-    AND (:event_name IS NULL OR event_name = :event_name);
+    AND (CAST(:event_name AS TEXT) IS NULL OR event_name = :event_name);
 
 -- name: insert_duplicate(message_id, project, environment, fact)!
 INSERT INTO duplicates (message_id, scope, fact)

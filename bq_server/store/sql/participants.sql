@@ -6,7 +6,7 @@ ON CONFLICT (scope, participant_id) DO UPDATE SET
     display_name = excluded.display_name,
     avatar_url = excluded.avatar_url,
     attributes = excluded.attributes,
-    created_at = CASE WHEN participants.known THEN participants.created_at ELSE excluded.created_at END,
+    created_at = CASE WHEN participants.known = 1 THEN participants.created_at ELSE excluded.created_at END,
     known = 1;
 
 -- name: participant(project, environment, participant_id)^
@@ -17,12 +17,12 @@ WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND envi
 
 -- name: count_participants(project, environment)$
 SELECT count(*) FROM participants
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND known;
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND known = 1;
 
 -- name: participants_after(project, environment, after, limit)
 SELECT participant_id FROM participants
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
-    AND known AND participant_id > :after
+    AND known = 1 AND participant_id > :after
 ORDER BY participant_id LIMIT :limit;
 
 -- name: page_of_participants(project, environment, after, search, looked_at, limit)
@@ -30,7 +30,7 @@ ORDER BY participant_id LIMIT :limit;
 SELECT participant_id, display_name, avatar_url, attributes, total_events, created_at FROM (
     SELECT * FROM participants
     WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
-        AND known AND participant_id > :after
+        AND known = 1 AND participant_id > :after
     ORDER BY participant_id LIMIT :looked_at
 ) AS looked
 WHERE :search = '' OR instr(lower(participant_id), lower(:search)) > 0
@@ -41,7 +41,7 @@ ORDER BY participant_id LIMIT :limit;
 -- The last of as many of the next participants, where there are so many.
 SELECT participant_id FROM participants
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
-    AND known AND participant_id > :after
+    AND known = 1 AND participant_id > :after
 ORDER BY participant_id LIMIT 1 OFFSET :looked_at - 1;
 
 -- name: facts_of(project, environment, participant_id, fact_types, since)
@@ -70,7 +70,7 @@ WHERE scopes.project = :project AND scopes.environment = :environment
 -- name: put_total_events(participant, total_events, created_at)!
 UPDATE participants SET
     total_events = :total_events,
-    created_at = CASE WHEN known THEN created_at ELSE :created_at END,
+    created_at = CASE WHEN known = 1 THEN created_at ELSE :created_at END,
     known = 1
 WHERE participant = :participant;
 

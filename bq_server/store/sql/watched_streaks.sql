@@ -12,7 +12,7 @@ ON CONFLICT (project, environment, participant_id, code) DO UPDATE SET
 -- Streaks of these participants, given as JSON, that broke before now and were not told of.
 SELECT participant_id, code, longest, fact_id, occurred_at, breaks_at, told FROM json_each(:participants) AS given
 CROSS JOIN watched_streaks WHERE project = :project AND environment = :environment
-    AND participant_id = given.value AND breaks_at > 0 AND breaks_at <= :now AND NOT told;
+    AND participant_id = given.value AND breaks_at > 0 AND breaks_at <= :now AND told = 0;
 
 -- name: mark_told(project, environment, participant_id, code)*!
 UPDATE watched_streaks SET told = 1, breaks_at = 0
@@ -21,7 +21,7 @@ WHERE project = :project AND environment = :environment AND participant_id = :pa
 -- name: look_again(project, environment, participants)!
 -- Streaks of these participants, given as JSON, that were told to be broken: they may have begun anew.
 UPDATE watched_streaks SET breaks_at = 0 WHERE project = :project AND environment = :environment
-    AND participant_id IN (SELECT value FROM json_each(:participants)) AND told AND breaks_at > 0;
+    AND participant_id IN (SELECT value FROM json_each(:participants)) AND told = 1 AND breaks_at > 0;
 
 -- name: forget_when_of(project, environment, participants)!
 UPDATE watched_streaks SET breaks_at = 0 WHERE project = :project AND environment = :environment

@@ -99,14 +99,14 @@ WHERE project = :project AND environment = :environment AND failing_since > :now
 -- `failing_since` is NULL where one succeeded.
 UPDATE webhook_endpoints SET
     waiting = waiting - :settled,
-    failing_since = CASE WHEN :failing_since IS NOT NULL THEN coalesce(failing_since, :failing_since) END
+    failing_since = CASE WHEN CAST(:failing_since AS BIGINT) IS NOT NULL THEN coalesce(failing_since, :failing_since) END
 WHERE endpoint_id = :endpoint_id;
 
 -- name: deliveries(endpoint_id, before, state, limit)
 SELECT position, delivery_id, participant_id, event_type, fact_id, occurred_at, effect, created_at, tries, state,
     next_at, done_at
 FROM webhook_deliveries
-WHERE endpoint_id = :endpoint_id AND position < :before AND (:state IS NULL OR state = :state)
+WHERE endpoint_id = :endpoint_id AND position < :before AND (CAST(:state AS TEXT) IS NULL OR state = :state)
 ORDER BY position DESC LIMIT :limit;
 
 -- name: tries(positions)

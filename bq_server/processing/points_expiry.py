@@ -1,0 +1,120 @@
+"""Points that expire: nothing happens then, so it is looked for, by the clock of each environment, and made a fact."""
+
+import asyncio
+import json
+from functools import partial
+
+import structlog
+
+from bq_server.clock import Clocks
+from bq_server.events import Event, Scope
+from bq_server.game.facts import POINTS_EXPIRED
+from bq_server.game.mechanics.expiry import NEVER, expired, left
+from bq_server.ids import IdSource
+from bq_server.moments import SECOND
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.faults import GameUnreadable
+from bq_server.processing.participant_cells import stored_ledger
+from bq_server.processing.processor import Processor
+from bq_server.store import expiring_points, participants
+from bq_server.store.database import Connection, Database, StoreUnavailable
+
+log = structlog.get_logger("bq_server.processing.points_expiry")
+
+PAGE = 20
+"""Participants in one transaction."""
+
+REST_SECONDS = 0.2
+"""Between two transactions: new facts come first."""
+
+LOOK_SECONDS = 5.0
+"""Longest wait before looking again."""
+
+
+class PointsExpirer:
+    """Makes facts of points that expire."""
+
+    def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
+        self._database = database
+        self._games = games
+        self._clocks = clocks
+        self._processor = processor
+        self._ids = ids
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            wait = LOOK_SECONDS
+            try:
+                wait = await self._look_everywhere()
+            except StoreUnavailable as error:
+                log.warning("points_expiry.stalled", reason=str(error))
+            except Exception as error:
+                log.error("points_expiry.stalled", exc_info=error)
+            await asyncio.sleep(max(wait, REST_SECONDS))
+
+    async def look(self, scope: Scope) -> None:
+        """Have all expire that is due in the environment. Raises `StoreUnavailable`."""
+        while await self._look(scope):
+            pass
+
+    async def expire(self, connection: Connection, scope: Scope, participant_id: str) -> None:
+        """Have expire what is due of a participant, in a transaction; what follows can then be read in it."""
+        game = await self._games.of(connection, scope)
+        expiry = game.game.points_expire
+        reference = await participants.reference(connection, scope, participant_id)
+        if expiry is None or reference is None:
+            return
+        now = self._clocks.now(scope)
+        ledger = await stored_ledger(connection, reference)
+        events = [
+            Event(
+                event_id=self._ids.new("evt"),
+                scope=scope,
+                event_name=POINTS_EXPIRED,
+                participant_id=participant_id,
+                properties=json.dumps({"amount": each.amount}, separators=(",", ":")),
+                occurred_at=each.expires_at,
+                received_at=now,
+                system_type=POINTS_EXPIRED,
+            )
+            for each in expired(expiry, ledger, now)
+        ]
+        if events:
+            await self._processor.process_within(connection, events)
+        due = min((each.expires_at for each in left(expiry, ledger) if each.expires_at > now), default=NEVER)
+        if due != NEVER:
+            await connection.run(partial(expiring_points.watch, scope=scope, moments={participant_id: due}))
+
+    async def _look_everywhere(self) -> float:
+        """Look at some of each environment; answers the seconds until there is more to do."""
+        async with self._database.read() as connection:
+            scopes = await connection.run(expiring_points.scopes)
+        wait = LOOK_SECONDS
+        for scope in scopes:
+            if await self._look(scope):
+                return 0.0
+            async with self._database.read() as connection:
+                due = await connection.run(partial(expiring_points.next_due, scope=scope))
+            if due is not None and not self._clocks.stands_still(scope):
+                wait = min(wait, max((due - self._clocks.now(scope)) / SECOND, 0.0))
+        return wait
+
+    async def _look(self, scope: Scope) -> bool:
+        """Look at some who are due; whether there may be more."""
+        now = self._clocks.now(scope)
+        async with self._database.read() as connection:
+            due = await connection.run(partial(expiring_points.next_due, scope=scope))
+        if due is None or due > now:
+            return False
+        async with self._database.transaction() as connection:
+            page = await connection.run(partial(expiring_points.due, scope=scope, now=now, limit=PAGE))
+            try:
+                for participant_id in page:
+                    # Where nothing expires any more, nothing puts off the next look.
+                    forget = partial(expiring_points.forget, scope=scope, participant_id=participant_id)
+                    await connection.run(forget)
+                    await self.expire(connection, scope, participant_id)
+            except GameUnreadable:
+                return False
+        return len(page) == PAGE

@@ -1,0 +1,320 @@
+"""A connection to PostgreSQL that takes what a connection to SQLite takes, on a thread of its own.
+
+Who uses it works through a whole transaction on that thread, so each statement waits for its answer: the thread's own
+event loop runs until asyncpg has it. What lasts is the way to the server and back, and therefore statements take many
+rows at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg import exceptions
+
+from bq_server.store.postgresql.statements import SqlStatement, statement
+
+T = TypeVar("T")
+
+Row = tuple[Any, ...]
+
+CONNECT_SECONDS = 3.0
+
+ANSWER_SECONDS = 30.0
+"""Longest wait for the answer to a statement: a server that is stuck must not hold a thread for ever."""
+
+_PASSING = ("08", "28", "3D", "40", "53", "55", "57", "58", "XX")
+"""Classes of SQLSTATE that tell of the server or of others who use it, not of the statement."""
+_NOT_TO_BE_WRITTEN = ("25006", "42501", "0A000")
+"""Codes that do: a standby, rights that are missing, a schema that another process has changed."""
+_GONE = ("08", "57P", "25006", "0A000")
+"""After these a connection is of no more use."""
+
+_STORE = "hashtext(current_schema())"
+"""Tells stores of one database apart."""
+
+_TAKE = f"SELECT pg_try_advisory_lock(25202, {_STORE})"
+_FREE = f"""SELECT NOT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND classid = 25202 AND objid = {_STORE}::bigint & 4294967295 AND pid <> pg_backend_pid()
+)"""  # noqa: S608 - our own numbers
+
+_WORDS = {
+    "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    # As in SQLite one process writes at a time: whoever comes second waits here.
+    "BEGIN IMMEDIATE": f"BEGIN; SELECT pg_advisory_xact_lock(25201, {_STORE})",
+    "COMMIT": "COMMIT",
+    "ROLLBACK": "ROLLBACK",
+}
+
+
+class PostgresRefused(Exception):
+    """The server can't be reached, or won't do it now."""
+
+    def __init__(self, error: BaseException, said: str | None = None) -> None:
+        super().__init__(said or str(error) or type(error).__name__)
+        self.sqlstate: str | None = getattr(error, "sqlstate", None)
+
+
+class PostgresCursor:
+    """The rows of one statement."""
+
+    lastrowid = None
+    description = None
+
+    def __init__(self, connection: "PostgresConnection") -> None:
+        self._connection = connection
+        self._rows: Iterator[Row] = iter(())
+        self.rowcount = -1
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> "PostgresCursor":
+        """Perform one statement."""
+        rows, self.rowcount = self._connection.perform(sql, parameters)
+        self._rows = iter(rows)
+        return self
+
+    def executemany(self, sql: str, parameters: Sequence[Mapping[str, Any]]) -> "PostgresCursor":
+        """Perform one statement for each of these."""
+        self.rowcount = self._connection.perform_many(sql, parameters)
+        return self
+
+    def fetchone(self) -> Row | None:
+        """The next row."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        return list(self._rows)
+
+    def fetchmany(self, size: int) -> list[Row]:
+        """The next rows."""
+        return [row for _, row in zip(range(size), self._rows, strict=False)]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._rows
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows = iter(())
+
+
+class PostgresConnection:
+    """What `sqlite3.Connection` is to a file, as far as it is used here.
+
+    Raises `PostgresRefused`, and what asyncpg raises for a mistake. A connection that was lost is made anew by the next
+    statement outside a transaction.
+    """
+
+    def __init__(self, url: str, patience: float) -> None:
+        """`patience`: so many seconds it waits for others that write."""
+        self._url = url
+        self._patience = patience
+        self._loop = asyncio.new_event_loop()
+        self._connection: Any = None
+        self._holds = False
+        self._prepared: dict[str, Any] = {}
+        self.total_changes = 0
+        """Rows that were inserted, changed or deleted."""
+        try:
+            self._connect()
+        except BaseException:
+            self._end_loop()
+            raise
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether one was begun and the connection still stands."""
+        return not self._connection.is_closed() and self._connection.is_in_transaction()
+
+    def cursor(self) -> PostgresCursor:
+        """A cursor."""
+        return PostgresCursor(self)
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> PostgresCursor:
+        """Perform one statement."""
+        return PostgresCursor(self).execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Sequence[Mapping[str, Any]]) -> PostgresCursor:
+        """Perform one statement for each of these."""
+        return PostgresCursor(self).executemany(sql, parameters)
+
+    def executescript(self, script: str, seconds: float | None = ANSWER_SECONDS) -> None:
+        """Perform several statements without parameters."""
+        self._answer(self._connection.execute(script, timeout=seconds))
+
+    def insert(self, sql: str, names: Sequence[str], rows: Sequence[Row]) -> None:
+        """Perform a statement of rows, whose values have these names."""
+        found = statement(sql)
+        if not found.of_rows:
+            raise ValueError(f"write this statement for many rows (`unnest`) in postgresql/statements.sql: {sql}")
+        self._begun(found, found.columns(names, rows))
+
+    def perform(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> tuple[list[Row], int]:
+        """The rows of one statement, and how many it has changed."""
+        if (word := _WORDS.get(sql)) is not None:
+            self._control(sql, word)
+            return [], -1
+        found = statement(sql)
+        if self.in_transaction:
+            return self._begun(found, found.values(parameters))
+        return self._again(lambda: self._begun(found, found.values(parameters)))
+
+    def perform_many(self, sql: str, parameters: Sequence[Mapping[str, Any]]) -> int:
+        """Perform one statement for each of these; how many rows were changed, or -1 where that isn't known."""
+        rows = list(parameters)
+        if not rows:
+            return 0
+        found = statement(sql)
+        if found.of_rows:
+            columns = [[row[name] for row in rows] for name in found.names]
+            return self._begun(found, columns)[1]
+        self._answer(self._each(found, [found.values(row) for row in rows]))
+        return -1
+
+    def hold(self) -> None:
+        """Be the only process that serves from the store, now and after each time the connection was lost.
+
+        Raises `PostgresRefused` where another is.
+        """
+        self._holds = True
+        self._take()
+
+    def may_hold(self) -> bool:
+        """Whether no other process serves from the store."""
+        (free,), *_ = self.execute(_FREE).fetchall()
+        return bool(free)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on wait so long for others that write."""
+        self._patience = seconds
+        self._answer(self._connection.execute(f"SET lock_timeout = {round(seconds * 1000)}"))
+
+    def close(self) -> None:
+        """Close it, and the loop."""
+        with suppress(PostgresRefused):
+            self._answer(self._connection.close(timeout=CONNECT_SECONDS))
+        self._connection.terminate()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
+        self._loop.run_until_complete(_ended())
+        self._loop.close()
+
+    def _connect(self) -> None:
+        self._prepared.clear()
+        self._connection = self._answer(_connected(self._url, self._patience))
+        if self._holds:
+            self._take()
+
+    def _take(self) -> None:
+        if not self._answer(self._connection.fetchval(_TAKE)):
+            self._drop()
+            raise PostgresRefused(RuntimeError("another bq-server serves from this store: stop it first"))
+
+    def _control(self, sql: str, word: str) -> None:
+        """Begin or end a transaction."""
+        if sql == "ROLLBACK" and not self.in_transaction:
+            return  # it ended with the connection
+        if sql.startswith("BEGIN"):
+            self._again(lambda: self._answer(self._connection.execute(word)))
+            return
+        status = self._answer(self._connection.execute(word))
+        if sql == "COMMIT" and status != "COMMIT":
+            raise PostgresRefused(RuntimeError("a statement of the transaction had failed"))
+
+    def _again(self, work: Callable[[], T]) -> T:
+        """Do what begins nothing that could be lost; once more on a new connection if the old one had gone."""
+        if self._connection.is_closed():
+            self._connect()
+            return work()
+        try:
+            return work()
+        except PostgresRefused:
+            if not self._connection.is_closed():
+                raise
+        self._connect()
+        return work()
+
+    def _begun(self, found: SqlStatement, values: Sequence[Any]) -> tuple[list[Row], int]:
+        rows, status = self._answer(self._fetch(found, values))
+        word, _, count = status.rpartition(" ")
+        changed = int(count) if count.isdigit() else -1
+        if word != "SELECT" and changed > 0:
+            self.total_changes += changed
+        return rows, changed
+
+    async def _fetch(self, found: SqlStatement, values: Sequence[Any]) -> tuple[list[Row], str]:
+        prepared = await self._of(found)
+        rows = await prepared.fetch(*values)
+        return list(map(tuple, rows)), prepared.get_statusmsg()
+
+    async def _each(self, found: SqlStatement, rows: Sequence[Sequence[Any]]) -> None:
+        await (await self._of(found)).executemany(rows)
+
+    async def _of(self, found: SqlStatement) -> Any:
+        prepared = self._prepared.get(found.sql)
+        if prepared is None:
+            prepared = self._prepared[found.sql] = await self._connection.prepare(found.sql)
+        return prepared
+
+    def _answer(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for what the server answers."""
+        try:
+            return self._loop.run_until_complete(work)
+        except TimeoutError as error:
+            self._drop()
+            raise PostgresRefused(error, "the database server doesn't answer") from error
+        except (OSError, exceptions.InternalClientError) as error:
+            self._drop()
+            raise PostgresRefused(error, "the database server can't be reached") from error
+        except exceptions.InterfaceError as error:
+            if self._connection is None or self._connection.is_closed():
+                raise PostgresRefused(error) from error
+            raise
+        except exceptions.PostgresError as error:
+            code: str = getattr(error, "sqlstate", None) or ""
+            if code.startswith(_GONE):
+                self._drop()
+            if code.startswith(_PASSING) or code in _NOT_TO_BE_WRITTEN:
+                raise PostgresRefused(error) from error
+            raise
+
+    def _drop(self) -> None:
+        """Have the next statement connect anew."""
+        if self._connection is not None:
+            self._connection.terminate()
+
+
+async def _ended() -> None:
+    """Cancel whatever still runs on the loop, and let transports close."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.sleep(0)
+
+
+async def _connected(url: str, patience: float) -> Any:
+    connection: Any = await asyncpg.connect(  # type: ignore[no-untyped-call]
+        url, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, statement_cache_size=0
+    )
+    try:
+        # A score is a whole number where it can be, as SQLite has it.
+        await connection.set_type_codec("numeric", schema="pg_catalog", encoder=repr, decoder=_number, format="text")
+        # What was committed must be there after a crash, whatever the server's own setting.
+        await connection.execute(
+            f"SET lock_timeout = {round(patience * 1000)};"
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+        )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    return int(text.partition(".")[0]) if value.is_integer() and abs(value) < 2**63 else value

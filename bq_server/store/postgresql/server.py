@@ -1,0 +1,126 @@
+"""The store on a PostgreSQL server."""
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from bq_server.store.migrations import available, due
+from bq_server.store.postgresql.connection import PostgresConnection, PostgresRefused
+from bq_server.store.sqlite_file import PATIENCE_SECONDS
+from bq_server.store.unavailable import StoreDamaged, StoreUnavailable
+
+if TYPE_CHECKING:
+    from bq_server.store.database import Connection
+
+OLDEST = 14
+"""The oldest release of PostgreSQL that will do."""
+
+_ADVICE = {
+    "28": "give the right user and password, in the URL, as PGPASSWORD or in a password file",
+    "3D": "create the database first",
+    "42501": "give the user the right to create tables in its schema",
+    "25006": "name the primary, not a standby",
+    "53": "see what the server lacks: disk, memory or connections",
+    "55P03": "another bq-server is writing, or bringing the schema up to date",
+    "XX": "see the server's log, and restore a backup",
+}
+"""By the start of the SQLSTATE."""
+
+_UNREACHED = "see whether it runs, and whether the URL names it"
+
+_ASK = """SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
+pg_is_in_recovery()"""
+_TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema()"
+
+_CREATE = """CREATE TABLE IF NOT EXISTS schema_migrations (
+    version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A database, or a schema of one, that nobody else uses."""
+
+    url: str = field(repr=False)
+    error: ClassVar[type[Exception]] = PostgresRefused
+    mistakes: ClassVar[tuple[type[Exception], ...]] = ()
+    path: ClassVar[None] = None
+
+    def check(self, *, may_write: bool) -> None:
+        """See whether the server is there, new enough and no standby."""
+        try:
+            with closing(self.connect(PATIENCE_SECONDS)) as connection:
+                version, encoding, standby = connection.execute(_ASK).fetchall()[0]
+        except PostgresRefused as error:
+            raise self.unavailable(error, for_commands=True) from error
+        if version < OLDEST:
+            raise StoreUnavailable(f"{self.name}: PostgreSQL {version} is too old: {OLDEST} or newer is needed")
+        if encoding != "UTF8":
+            raise StoreUnavailable(f"{self.name}: the database is in {encoding}: make one in UTF8")
+        if may_write and standby:
+            raise StoreUnavailable(f"{self.name}: this is a standby, which can't be written: name the primary")
+
+    def connect(self, patience: float) -> PostgresConnection:
+        """A connection for the calling thread."""
+        return PostgresConnection(self.url, patience)
+
+    async def prepare(self, writer: "Connection", *, may_migrate: bool) -> None:
+        """Bring the schema up to date."""
+        await writer.run(partial(_migrate, allowed=may_migrate))
+
+    def hold(self, connection: Any) -> None:
+        """Hold a lock of the server's, now and after each time the connection was made anew."""
+        connection.hold()
+
+    def wait_at_most(self, connection: Any, seconds: float) -> None:
+        """Wait so long for others that write."""
+        connection.wait_at_most(seconds)
+
+    def compact(self) -> None:
+        """Write every table anew. What the server's own log still holds goes when it is reused."""
+        with closing(self.connect(PATIENCE_SECONDS)) as connection:
+            for (table,) in connection.execute(_TABLES).fetchall():
+                connection.executescript(f"VACUUM (FULL) {table}", seconds=None)
+
+    @property
+    def name(self) -> str:
+        """The URL without a user and a password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def unavailable(self, error: Exception, *, for_commands: bool) -> StoreUnavailable:
+        """What the server, or the lack of it, means."""
+        code = getattr(error, "sqlstate", None) or ""
+        if not for_commands:
+            return (StoreDamaged if code.startswith(("XX001", "XX002")) else StoreUnavailable)(str(error))
+        if not code and error.__cause__ is not None:
+            return StoreUnavailable(f"{self.name}: {error} ({error.__cause__}): {_UNREACHED}")
+        advice = next((f": {each}" for start, each in _ADVICE.items() if code.startswith(start)), "")
+        return StoreUnavailable(f"{self.name}: {error}{advice}")
+
+
+def _migrate(connection: PostgresConnection, *, allowed: bool) -> None:
+    """As `migrations.migrate`: all that is due in one transaction, one process at a time."""
+    known = available(__package__ or "")
+    if not due(_had(connection), known, allowed=allowed):
+        return
+    if not connection.may_hold():
+        due(_had(connection), known, allowed=False)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_CREATE)
+        for version, name, sql in due(_had(connection), known, allowed=allowed):
+            connection.executescript(sql, seconds=None)
+            connection.execute("INSERT INTO schema_migrations (version, name) VALUES (?, ?)", (version, name))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _had(connection: PostgresConnection) -> set[int]:
+    if connection.execute("SELECT to_regclass('schema_migrations')::text").fetchone() == (None,):
+        return set()
+    return {version for (version,) in connection.execute("SELECT version FROM schema_migrations")}

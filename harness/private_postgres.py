@@ -1,0 +1,135 @@
+"""A PostgreSQL of our own, on a Unix socket in a temporary directory, gone without a trace when it is closed."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",  # only this machine's fall would lose anything by it
+    "max_connections": "300",
+    "shared_buffers": "32MB",
+    "timezone": "Asia/Kathmandu",
+}
+"""What differs from a server's own settings; no statement may rely on these."""
+
+OTHER_ORDER = 15
+"""From this version on a cluster can order text by ICU's rules, which no statement may rely on either."""
+
+UNPRIVILEGED = "nobody"
+"""Who runs it where this process is root, which PostgreSQL refuses to be run by."""
+
+
+def programs() -> Path:
+    """Where PostgreSQL's programs are, which Debian keeps out of the path. Raises `RuntimeError` where none are."""
+    if (found := shutil.which("initdb")) is not None:
+        return Path(found).resolve().parent  # a link to one of them may stand alone
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not versions:
+        raise RuntimeError("there is no PostgreSQL on this machine: install it (on Debian, the package postgresql)")
+    return versions[-1]
+
+
+class PrivatePostgres:
+    """A cluster that nobody else can reach. A context manager: started inside, ended and removed outside."""
+
+    def __init__(self) -> None:
+        self._programs = programs()
+        self._made = 0
+        self.directory = Path(tempfile.mkdtemp(prefix="bq-pg-"))
+        self._become = self._unprivileged()
+
+    def __enter__(self) -> Self:
+        try:
+            order = ["--locale-provider=icu", "--icu-locale=en-US"] if self._version >= OTHER_ORDER else []
+            locale = ["--locale=C.UTF-8", *order]
+            self._run("initdb", "-D", self._data, "-U", "bq", "--auth=trust", "--encoding=UTF8", "--no-sync", *locale)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        settings = [f"-c {name}='{value}'" for name, value in SETTINGS.items()]
+        options = " ".join([f"-k {self.directory}", *settings])
+        self._run("pg_ctl", "-D", self._data, "-l", str(self.directory / "log"), "-o", options, "-w", "start")
+
+    def kill(self) -> None:
+        """Stop it at once, as a crash would: every connection breaks, and what was not committed is gone."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop", check=False)
+
+    def close(self) -> None:
+        """End it and remove its directory."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, such as SIGSTOP, to all of its processes."""
+        parent = int((Path(self._data) / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for process in (parent, *map(int, children)):
+            os.kill(process, number)
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        name = f"db{self._made}"
+        self._run("createdb", "-h", str(self.directory), "-U", "bq", name)
+        return self.url(name)
+
+    def url(self, database: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://bq@/{database}?host={quote(str(self.directory), safe='')}"
+
+    @property
+    def _data(self) -> str:
+        return str(self.directory / "data")
+
+    @property
+    def _version(self) -> int:
+        ask = [str(self._programs / "postgres"), "--version"]
+        said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout  # noqa: S603 - PostgreSQL's own
+        return int(said.split()[2].split(".")[0])
+
+    def _unprivileged(self) -> Callable[[], None] | None:
+        if os.geteuid() != 0:
+            return None
+        user = pwd.getpwnam(UNPRIVILEGED)
+        os.chown(self.directory, user.pw_uid, user.pw_gid)
+
+        def become() -> None:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+
+        return become
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+        # Into a file: the server that is started would hold a pipe open for as long as it runs.
+        with tempfile.TemporaryFile() as output:
+            ended = subprocess.run(  # noqa: S603 - PostgreSQL's own
+                [str(self._programs / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+                preexec_fn=self._become,
+                check=False,
+            )
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+        if check and ended.returncode:
+            raise RuntimeError(f"PostgreSQL's {program} ended with {ended.returncode}: {said[-2000:]}")

@@ -1,0 +1,79 @@
+"""The servers that most tests share: one for each kind of store, with projects that nobody used before."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from bq_server.clock import system_clock
+from bq_server.ids import IdSource
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.store import keys
+from bq_server.store.backend import StoreAddress
+from bq_server.store.database import Database
+from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
+from harness.private_postgres import PrivatePostgres
+from tests.support.process import ServerProcess, run
+from tests.support.store import POSTGRESQL
+
+PROJECTS = 2000
+KEYS: dict[str, tuple[KeyScope, ...]] = {
+    "test": EVERY_SCOPE,
+    "live": EVERY_SCOPE,
+    "test:ingest": ("ingest",),
+    "test:read": ("read",),
+    "test:admin": ("admin",),
+}
+
+
+async def _add_projects(directory: DataDirectory, address: StoreAddress) -> list[dict[str, str]]:
+    directory.create()
+    ids = IdSource()
+    projects = []
+    async with Database.open(address) as database, database.transaction() as connection:
+        for number in range(PROJECTS):
+            made = {}
+            for name, scopes in KEYS.items():
+                environment: Environment = "live" if name == "live" else "test"
+                made[name] = keys.generate(environment, secrets.token_bytes)
+                await keys.add(connection, made[name], scopes, name, ids, system_clock(), project=f"p{number}")
+            projects.append(made)
+    return projects
+
+
+class SharedServers:
+    """Each is started by its first use."""
+
+    def __init__(self, tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[], PrivatePostgres]) -> None:
+        self._tmp_path_factory = tmp_path_factory
+        self._postgres = postgres
+        self._stack = ExitStack()
+        self._started: dict[str, tuple[ServerProcess, httpx.Client, list[dict[str, str]]]] = {}
+
+    def __call__(self, store: str) -> tuple[ServerProcess, httpx.Client, list[dict[str, str]]]:
+        if store not in self._started:
+            data_dir = self._tmp_path_factory.mktemp(f"shared-{store}") / "data"
+            directory = DataDirectory(data_dir)
+            address = self._postgres().database() if store == POSTGRESQL else directory.database
+            projects = asyncio.run(_add_projects(directory, address))
+            env = {"BQ_STORE_URL": str(address) if store == POSTGRESQL else ""}
+            server = self._stack.enter_context(_verified(ServerProcess(data_dir, env=env), env))
+            client = self._stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
+            self._started[store] = server, client, projects
+        return self._started[store]
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def _verified(process: ServerProcess, env: dict[str, str]) -> Iterator[ServerProcess]:
+    with process as server:
+        yield server
+        # Whatever the tests did, everyone's state is what their facts come to.
+        verified = run("verify", "--data-dir", str(server.data_dir), env=env)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert server.stop() == 0
