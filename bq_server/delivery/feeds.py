@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from bq_server.clock import Clock
@@ -27,7 +28,10 @@ PAGE_SECONDS = 1.0
 """How long it is kept: any longer, and an erased participant would still be sent."""
 
 WISH_SECONDS = 600
-"""How long a wish outlives the feed: who connects again within it has missed nothing."""
+"""How long a wish lasts: who connects again soon has missed nothing."""
+
+RENEWED_SECONDS = 60
+"""How long ago a wish may have been written that counts as written now."""
 
 
 class TooManyFeeds(Exception):
@@ -92,14 +96,21 @@ class Feeds(Generic[T]):
         return self._database.commits.next()
 
     async def wish(self, scope: Scope, event_types: Collection[str]) -> None:
-        """Have worked out for the feed what nobody else may need, for `WISH_SECONDS`. Raises `StoreUnavailable`."""
+        """Have worked out for the feed what nobody else may need, for `WISH_SECONDS`. Raises `StoreUnavailable`.
+
+        What another has wished for a moment ago is not written again: a feed may be opened with a key that only reads.
+        """
         until = self._clock() + WISH_SECONDS * SECOND
 
         def put(writing: Any) -> None:
             forget_unheard(writing, scope)
             feed_wishes.put(writing, scope, event_types, until)
 
-        if event_types:
+        if not event_types:
+            return
+        async with self._database.read() as connection:
+            known = await connection.run(partial(feed_wishes.last_until, scope=scope, event_types=event_types))
+        if known < until - RENEWED_SECONDS * SECOND:
             async with self._database.transaction() as connection:
                 await connection.run(put)
 

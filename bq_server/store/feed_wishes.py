@@ -18,6 +18,12 @@ def of(connection: Any, scope: Scope) -> frozenset[str]:
     return frozenset(event_type for (event_type,) in _queries.of(connection, **scope._asdict()))
 
 
+def last_until(connection: Any, scope: Scope, event_types: Iterable[str]) -> int:
+    """Until when all of these are wished for, by the server's clock; 0 where one is not."""
+    known = dict(_queries.untils(connection, **scope._asdict()))
+    return min((known.get(each, 0) for each in event_types), default=0)
+
+
 def put(connection: Any, scope: Scope, event_types: Iterable[str], until: int) -> None:
     """Wish for these until that moment of the server's clock, in microseconds since the epoch, or later."""
     for event_type in event_types:

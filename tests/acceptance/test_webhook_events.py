@@ -205,7 +205,10 @@ def test_every_event_is_sent_as_the_openapi_document_describes_it(data_dir: Path
         "streaks": [{**STREAK["streaks"][0], "milestones": [{"at": 2, "rewards": [{"points": 1}]}]}],
         **BOARD,
         "points": [{"code": "pay", "on": "act", "award": 10}],
-        "badges": [{"code": "first", "name": "First", "criteria": {"on": "act", "target": 1}}],
+        "badges": [
+            {"code": "first", "name": "First", "criteria": {"on": "act", "target": 1}},
+            {"code": "second", "name": "Second", "criteria": {"on": "act", "target": 2}, "revocable": True},
+        ],
         "tiers": [{"code": "bronze", "name": "Bronze", "level": 1, "min_points": 10}],
         "challenges": [
             {
@@ -224,9 +227,11 @@ def test_every_event_is_sent_as_the_openapi_document_describes_it(data_dir: Path
         caused = []
         for more in ({"idempotency_key": "k"}, {}):
             answer = client.post("/ingest/events/sync", params={"include": "effects"}, json={**act(n=1), **more})
-            caused += answer.json()["effects"]
+            fact = answer.json()
+            caused += fact["effects"]
             client.post("/sandbox/clock/advance", json={"by": "P1D"})
         client.post("/sandbox/clock/advance", json={"by": "P3D"})
+        assert client.post(f"/facts/{fact['fact_id']}/void", json={}).status_code == 200
         with stream_of(data_dir) as stream:
             dead_letter_a_conflict(stream)
         client.post(f"/webhooks/endpoints/{endpoint['endpoint_id']}/test")

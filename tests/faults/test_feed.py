@@ -12,6 +12,7 @@ import redis
 
 from bq_server.events import Event, Scope
 from bq_server.stream.keys import FIELD, StreamKeys
+from tests.acceptance.test_webhook_events import BOARD, score
 from tests.support.client import Json, event
 from tests.support.feed import FeedReader, Told, everything, opened
 from tests.support.http2 import Http2Wire
@@ -72,6 +73,22 @@ def test_a_reader_that_resumes_through_kills_gets_each_fact_once_and_in_order(da
     finally:
         if server.process.poll() is None:
             server.kill()
+
+
+def test_what_was_asked_for_is_worked_out_through_a_kill(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server:
+        assert server.request("PUT", "/gamify/admin/game", json=BOARD).status_code == 200
+        asked: Json = {"type": "leaderboard.rank_changed"}
+        with opened(server.url, server.key, **asked) as feed:
+            server.request("POST", "/ingest/events/sync", json=score("ada", 1))
+            first = feed.next()
+            server.kill()
+        server.start()
+        server.request("POST", "/ingest/events/sync", json=score("bea", 2))
+        later = everything(server.url, server.key, first.id, **asked)
+        ranks = [(each.data["data"]["participant_id"], each.data["data"]["rank"]) for each in later]
+        assert sorted(ranks) == [("ada", 2), ("bea", 1)], "also while no feed was open"
+        assert server.stop() == 0
 
 
 def test_who_does_not_read_is_told_so_and_loses_nothing(data_dir: Path) -> None:

@@ -65,6 +65,7 @@ EVERY_EFFECT: list[dict[str, Any]] = [
     {"type": "milestone", "of": "streak", "code": "a", "at": 7},
     {"type": "streak", "code": "a", "current": 1, "longest": 1},
     {"type": "tier", "code": "a", "name": "A", "level": 1, "previous_code": None, "previous_level": None},
+    {"type": "revocation", "cause": "criteria:badge/a", "badge": "a"},
     {"type": "leaderboard", "code": "a", "window": "daily", "period": "2026-04-02", "score": 1},
 ]
 
