@@ -63,8 +63,15 @@ class StreakWatch:
             due = await connection.run(partial(watched_streaks.next_due, scope=scope))
         return due is not None and due <= self._clocks.now(scope)
 
+    async def look_at_all(self, scope: Scope) -> None:
+        """Check all that are due in the environment, a few per transaction. Raises `StoreUnavailable`."""
+        more = True
+        while more:
+            async with self._database.transaction() as connection:
+                more = await self._look(connection, scope)
+
     async def look(self, connection: Connection, scope: Scope) -> None:
-        """Check all that are due in the environment, in a transaction."""
+        """Check all that are due in the environment, in a transaction; few are left after `look_at_all`."""
         while await self._look(connection, scope):
             pass
 
@@ -79,8 +86,9 @@ class StreakWatch:
                     await self._look(connection, scope)
             async with self._database.read() as connection:
                 due = await connection.run(partial(watched_streaks.next_due, scope=scope))
-            if due is not None and not (due > 0 and self._clocks.stands_still(scope)):
-                wait = min(wait, max((due - self._clocks.now(scope)) / SECOND, 0.0))
+            left = LOOK_SECONDS if due is None else max((due - self._clocks.now(scope)) / SECOND, 0.0)
+            if left == 0 or not self._clocks.stands_still(scope):
+                wait = min(wait, left)
         return wait
 
     async def _look(self, connection: Connection, scope: Scope) -> bool:

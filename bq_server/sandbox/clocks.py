@@ -80,6 +80,7 @@ class SandboxClocks:
     async def _put(self, act: Act, scope: Scope, clock: OwnClock | None) -> None:
         with unavailable("The clock can't be set"):
             before = self._clocks.now(scope)
+            await self._streaks.look_at_all(scope)
             async with self._database.transaction() as connection:
                 # When a streak breaks must be known before the clock passes that moment.
                 await self._streaks.look(connection, scope)

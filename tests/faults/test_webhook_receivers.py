@@ -28,7 +28,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
     def each(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.recv(1 << 20)
+            connection.recv(1 << 10)
             answer(connection)
 
     def accept() -> None:
@@ -71,6 +71,7 @@ ODD = {
     "bytes that are no text": once(ANSWER + b"Content-Length: 6\r\n\r\n\x00\xff\xfe\xed\xa0\x80"),
     "nothing of HTTP": once(b"\xff" * 5000 + b"\r\n\r\n"),
     "nothing at all": lambda _: None,
+    "an answer before the end of the request": once(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
 }
 
 
@@ -87,7 +88,7 @@ def test_an_answer_that_is_none_is_a_try_that_failed(data_dir: Path, how: str) -
             found: list[Json] = client.get(f"/webhooks/endpoints/{odd['endpoint_id']}/deliveries").json()["deliveries"]
             return found
 
-        client.post("/ingest/events/sync", json=act())
+        client.post("/ingest/events/sync", json=act(x="x" * 50_000))
         until("the other is told", lambda: len(other.taken) == 1)
         until("the try is written down", lambda: any(each["tries"] for each in deliveries()))
         [delivery] = deliveries()
