@@ -13,8 +13,13 @@ Never called concurrently.
 
 
 @contextmanager
-def receiving(take: Take, prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None) -> Iterator[str]:
-    """Receive on a free port of 127.0.0.1; the URL. `prepare` gets the server before it serves."""
+def receiving(
+    take: Take, prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None, text: Callable[[], str] = str
+) -> Iterator[str]:
+    """Receive on a free port of 127.0.0.1; the URL.
+
+    `prepare` gets the server before it serves; `text` gives the body of each answer, by default an empty one.
+    """
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -29,11 +34,13 @@ def receiving(take: Take, prepare: Callable[[ThreadingHTTPServer], None] = lambd
                 return
             with lock:
                 status, headers = take({name.lower(): value for name, value in self.headers.items()}, body)
+                answer = text().encode()
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""

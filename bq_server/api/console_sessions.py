@@ -16,8 +16,8 @@ from bq_server.store.keys import digest
 LINK_SECONDS = 300
 """How long a link may wait to be opened."""
 
-MOST = 1000
-"""Most waiting links, and most sessions; beyond it the oldest ones end."""
+MOST = 50
+"""Most waiting links, and most sessions, of one key; beyond it the key's oldest ones end, never another key's."""
 
 MARK = "x-console"
 """The header that every request of a session carries.
@@ -79,9 +79,10 @@ class ConsoleSessions:
 
     def _keep(self, kept: dict[str, ConsoleSession], session: ConsoleSession) -> str:
         now = self._clock()
-        for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now] or list(kept)[
-            : max(0, len(kept) - MOST)
-        ]:
+        for hashed in [hashed for hashed, each in kept.items() if each.ends_at <= now]:
+            del kept[hashed]
+        of_the_key = [hashed for hashed, each in kept.items() if each.key_id == session.key_id]
+        for hashed in of_the_key[: max(0, len(of_the_key) + 1 - MOST)]:
             del kept[hashed]
         secret = self._random_bytes(32).hex()
         kept[digest(secret)] = session

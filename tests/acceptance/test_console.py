@@ -112,6 +112,35 @@ def test_the_cookie_alone_opens_nothing(bq: Project, browser: Browser) -> None:
     assert client.get(SESSION).status_code == 200
 
 
+def test_no_route_does_anything_for_the_cookie_alone(bq: Project, browser: Browser) -> None:
+    """Whatever another page can make a browser send, in a form for example, it can't send our header."""
+    client = signed_in(bq, browser())
+    cookies, base_url = dict(client.cookies), str(bq.http.base_url)
+    described = httpx.get(f"{base_url}/openapi.json", verify=False).json()["paths"]
+    guarded = [
+        (method, re.sub(r"\{\w+\}", "x", path))
+        for path, operations in described.items()
+        for method, operation in operations.items()
+        if operation.get("security")
+    ]
+    assert len(guarded) > 50
+    for method, path in guarded:
+        for headers in (None, {"Origin": "http://127.0.0.1:1", "Content-Type": "text/plain"}):
+            answer = httpx.request(method, f"{base_url}{path}", cookies=cookies, headers=headers, verify=False)
+            check(answer, Code.UNAUTHENTICATED)
+    assert client.get(SESSION).status_code == 200
+
+
+def test_no_form_of_another_page_signs_anybody_in(bq: Project, browser: Browser) -> None:
+    """A form can't say that it sends JSON: nobody is brought into a session of somebody else's unawares."""
+    link = link_of(bq)
+    form, headers = '{"link": "' + link + '"}', {"Content-Type": "text/plain"}
+    answer = httpx.post(f"{bq.http.base_url}{SESSION}", content=form, headers=headers, verify=False)
+    assert answer.status_code == 415, answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert browser().post(SESSION, json={"link": link}).status_code == 200
+
+
 def test_no_other_origin_may_send_the_header(data_dir: Path) -> None:
     with ServerProcess(data_dir, "--cors-origins", "*") as server:
         asked = {"Origin": "http://127.0.0.1:1", "Access-Control-Request-Method": "GET"}

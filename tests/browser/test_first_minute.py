@@ -40,7 +40,7 @@ def test_start_open_send_see_why(data_dir: Path, tmp_path: Path, opened: Opened)
         expect(page.get_by_text("+40 points")).to_be_visible()
         expect(page.get_by_text("amount: 40")).to_be_visible()
 
-        page.get_by_role("link", name="Why?").click()
+        page.get_by_role("link", name="Why?", exact=True).click()
         page.get_by_label("Event name").fill("purchase_completed")
         # As the last of its kind, without a word typed.
         expect(page.get_by_label("Properties")).to_have_value(re.compile('"amount": 40'))
@@ -52,5 +52,5 @@ def test_start_open_send_see_why(data_dir: Path, tmp_path: Path, opened: Opened)
         expect(page.get_by_text("+40")).to_have_count(1)
 
         visit(page, "#/game/catalogue", "Game")
-        expect(page.get_by_role("heading", name="purchase_completed")).to_be_visible()
+        expect(page.get_by_role("rowheader", name="purchase_completed")).to_be_visible()
         assert server.stop() == 0

@@ -64,4 +64,4 @@ def test_a_session_that_ends_is_told(played: ServerProcess, opened: Opened) -> N
         assert client.delete(f"/admin/keys/{key_id}").status_code == 200
     page.evaluate("location.hash = '#/participants'")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    expect(page.get_by_role("alert")).to_contain_text("ended")
+    expect(page.get_by_role("alert")).to_contain_text("has expired")

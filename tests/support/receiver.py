@@ -39,6 +39,8 @@ class Receiver:
     taken: list[Received] = field(default_factory=list)
     """Those that were answered 2xx."""
     reply: Callable[[Received], Reply] = lambda _: (204, {})
+    text: str = ""
+    """The body of every answer."""
 
     def bodies(self, event_type: str | None = None) -> list[Json]:
         found = [each.body for each in self.taken]
@@ -58,5 +60,5 @@ def receiving(prepare: Callable[[ThreadingHTTPServer], None] = lambda _: None) -
             receiver.taken.append(request)
         return reply
 
-    with webhook_receiver.receiving(take, prepare) as receiver.url:
+    with webhook_receiver.receiving(take, prepare, lambda: receiver.text) as receiver.url:
         yield receiver

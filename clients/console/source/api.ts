@@ -10,6 +10,8 @@ let key = sessionStorage.getItem(KEPT);
 /** The key that this tab acts as: another tab may exchange the cookie that they share. */
 let actor = "1";
 let clock: string | null = null;
+/** By how many milliseconds the server's clock is before this machine's. */
+let ahead = 0;
 const watchers = new Set<() => void>();
 let ended: () => void = () => {};
 
@@ -42,8 +44,15 @@ interface Sent {
   headers?: Record<string, string>;
 }
 
-/** A part of a path. Dots alone would be taken for steps. */
-export const part = (text: string): string => encodeURIComponent(text).replaceAll(".", "%2E");
+/** A text as a part of a path of its own. Throws `Refusal` for what can't be one. */
+export function part(text: string): string {
+  // `fetch` takes them for steps of the path, escaped or not: another resource would be asked for, or changed.
+  if (text === "." || text === "..") throw new Refusal(0, "no_part_of_a_path", `A browser can't ask for «${text}»: it takes that for a step of the path. The commands of bq-server can.`);
+  return encodeURIComponent(text);
+}
+
+/** The path of what belongs to a participant. Throws `Refusal`. */
+export const participantPath = (id: string, rest = ""): string => `/api/v1/gamify/participants/${part(id)}${rest}`;
 
 /** Ask for a response of any kind. Throws `Refusal`. */
 export async function request(method: string, path: string, sent: Sent = {}): Promise<Response> {
@@ -64,6 +73,8 @@ export async function request(method: string, path: string, sent: Sent = {}): Pr
     throw new Refusal(0, "unreachable", "The server can't be reached.");
   }
   show(response.headers.get("X-Sandbox-Clock"), path);
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) ahead = date - Date.now();
   if (response.ok) return response;
   if (response.status === 401) ended();
   const problem = await response.json().catch(() => ({}));
@@ -83,6 +94,9 @@ async function json<T>(method: string, path: string, sent: Sent = {}): Promise<T
 /** Read. */
 export const get = <T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> =>
   json("GET", path, signal ? { query, signal } : { query });
+
+/** Read a file. */
+export const download = async (path: string): Promise<Blob> => (await request("GET", path)).blob();
 
 /** What an event would cause; nothing happens. */
 export const rehearse = <T>(event: object): Promise<T> =>
@@ -152,6 +166,9 @@ export function forget(): void {
 
 /** The clock of the environment where it has its own, as the last answer showed it; else null. */
 export const shownClock = (): string | null => clock;
+
+/** The server's own clock, in milliseconds, to about a second. */
+export const serverNow = (): number => Date.now() + ahead;
 
 export function watchClock(watcher: () => void): () => void {
   watchers.add(watcher);

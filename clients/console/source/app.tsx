@@ -8,7 +8,7 @@ import { moment } from "./format";
 import { useShownClock } from "./hooks";
 import { Brand } from "./parts/brand";
 import { Icon, type IconName } from "./parts/icon";
-import { Loading } from "./parts/ui";
+import { Boundary, Loading, When } from "./parts/ui";
 import { link, useRoute } from "./route";
 import { GameView } from "./views/game";
 import { NowView } from "./views/now";
@@ -39,7 +39,7 @@ const VIEWS: View[] = [
   { path: "participants", name: "Participants", icon: "people", view: ParticipantsView, shown: () => true },
   { path: "game", name: "Game", icon: "game", view: GameView, shown: () => true },
   { path: "sandbox", name: "Sandbox", icon: "sandbox", view: SandboxView, shown: (session) => session.environment === "test" },
-  { path: "operation", name: "Operation", icon: "operation", view: OperationView, shown: (session) => may(session, "admin") || may(session, "webhooks") },
+  { path: "operation", name: "Operations", icon: "operation", view: OperationView, shown: (session) => may(session, "admin") || may(session, "webhooks") },
 ];
 
 export function App() {
@@ -58,7 +58,7 @@ export function App() {
   whenEnded(() => {
     whenEnded(() => {});
     forget();
-    setError(new Error("Your key or session has ended: sign in again."));
+    setError(new Error("Your session or key has expired. Sign in again."));
     setSession(null);
   });
   return <Frame session={session} onEnd={() => { whenEnded(() => {}); setError(null); setSession(null); }} />;
@@ -87,12 +87,12 @@ function Frame({ session, onEnd }: { session: Session; onEnd: () => void }) {
           </ul>
         </nav>
         <div class="who">
-          <p class="soft">{session.key_name || session.key_id}<br />bq-server {session.version}</p>
+          <p class="soft">{session.key_name || session.key_id}{session.ends_at && <>, ends <When at={session.ends_at} only="relative" real /></>}<br />bq-server {session.version}</p>
           <p><a href={`${base}/docs`}>API reference</a></p>
           <button type="button" class="plain" onClick={leave}>Sign out</button>
         </div>
       </header>
-      <main id="main"><current.view session={session} rest={rest} /></main>
+      <main id="main"><Boundary at={[current.path, ...rest].join("/")}><current.view session={session} rest={rest} /></Boundary></main>
       <ConsentDialog />
     </div>
   );

@@ -1,6 +1,7 @@
 // Whoever changes something has said so. In a live environment every change is asked for, by name; in a test environment
 // only what can't be undone.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { legible } from "./format";
 
 let make: () => Consent;
 
@@ -75,8 +76,8 @@ export function ConsentDialog() {
     <dialog ref={dialog} aria-labelledby="consent-title" onCancel={(event) => { event.preventDefault(); end(null); }}>
       <form onSubmit={(event) => { event.preventDefault(); if (allowed) end(make()); }}>
         {asked.live && <p class="eyebrow bad">Live environment</p>}
-        <h2 id="consent-title">{asked.title}</h2>
-        <ul class="changes">{asked.changes.map((each) => <li key={each}>{each}</li>)}</ul>
+        <h2 id="consent-title">{legible(asked.title)}</h2>
+        <ul class="changes">{asked.changes.map((each) => <li key={each}>{legible(each)}</li>)}</ul>
         {asked.live && (
           <label class="field">
             <span>Type <strong>{WORD}</strong> to confirm</span>

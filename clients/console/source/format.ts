@@ -6,13 +6,19 @@ export const number = (value: number): string => NUMBER.format(value);
 
 export const counted = (count: number, one: string, many = `${one}s`): string => `${number(count)} ${count === 1 ? one : many}`;
 
-export const percent = (share: number): string => `${Math.round(share * 100)} %`;
+export const percent = (share: number): string => `${Math.round(share * 100)}%`;
 
 /** `2026-04-02 09:00:00`, UTC, without the seconds where they are none. */
 export function moment(iso: string): string {
   const text = iso.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "");
   return text.replace(/^(\d{4}-\d\d-\d\d \d\d:\d\d):00$/, "$1");
 }
+
+/** What a `datetime-local` field holds, which is meant in UTC here, as ISO 8601. */
+export const fromLocal = (text: string): string => `${text.length === 16 ? `${text}:00` : text}Z`;
+
+/** A text in which a name can't turn around or break what stands beside it: marks of direction and control characters show as `�`. */
+export const legible = (text: string): string => text.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 
 /** How long before or after another moment: `3 min ago`, `in 2 days`. */
 export function relative(iso: string, now: number): string {

@@ -1,6 +1,6 @@
 // What views share.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Refusal, shownClock, watchClock } from "./api";
+import { serverNow, shownClock, watchClock } from "./api";
 
 export interface Loaded<T> {
   value: T | null;
@@ -18,7 +18,8 @@ export function useLoad<T>(read: (signal: AbortSignal) => Promise<T>, on: unknow
   useEffect(() => {
     const stop = new AbortController();
     setState((before) => ({ ...before, loading: true }));
-    latest.current(stop.signal).then(
+    // In a function of its own: what can't even be asked for is an error as another.
+    (async () => latest.current(stop.signal))().then(
       (value) => { if (!stop.signal.aborted) setState({ value, error: null, loading: false }); },
       (error: Error) => { if (!stop.signal.aborted) setState((before) => ({ ...before, error, loading: false })); },
     );
@@ -55,6 +56,27 @@ export function useAction(): { busy: boolean; error: Error | null; run: (work: (
   return { busy, error, run, clear: () => setError(null) };
 }
 
+export interface Pages {
+  /** Of the page that is shown, from 1. */
+  number: number;
+  cursor: string | null;
+  go: (next: string) => void;
+  back: () => void;
+}
+
+/** The way through a list that has a cursor to the next page only: those before are kept. Back at the first when one of `on` changes. */
+export function usePages(on: unknown[]): Pages {
+  const list = JSON.stringify(on);
+  const [kept, keep] = useState<{ list: string; way: string[] }>({ list, way: [] });
+  const way = kept.list === list ? kept.way : [];
+  return {
+    number: way.length + 1,
+    cursor: way.at(-1) ?? null,
+    go: (next) => keep({ list, way: [...way, next] }),
+    back: () => keep({ list, way: way.slice(0, -1) }),
+  };
+}
+
 /** A value that follows another once that has stayed for a while, in milliseconds. */
 export function useSettled<T>(value: T, milliseconds: number): T {
   const [settled, setSettled] = useState(value);
@@ -72,11 +94,8 @@ export function useShownClock(): string | null {
   return shown;
 }
 
-/** Now, as the environment knows it, in milliseconds. */
-export function useNow(): number {
+/** Now, in milliseconds: as the environment knows it or, with `real`, by the server's clock. */
+export function useNow(real = false): number {
   const shown = useShownClock();
-  return shown === null ? Date.now() : Date.parse(shown);
+  return real || shown === null ? serverNow() : Date.parse(shown);
 }
-
-/** What a field is told by a refusal. */
-export const fieldsOf = (error: Error | null): Refusal["fields"] => (error instanceof Refusal ? error.fields : []);

@@ -1,6 +1,5 @@
 // Where in the console one is: the part of the address after `#`.
 import { useEffect, useState } from "preact/hooks";
-import { part } from "./api";
 
 const read = (): string[] => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
 
@@ -13,7 +12,7 @@ function decode(text: string): string {
 }
 
 /** The address of a view: `link("participants", "ada")` is `#/participants/ada`. */
-export const link = (...parts: string[]): string => `#/${parts.map(part).join("/")}`;
+export const link = (...parts: string[]): string => `#/${parts.map(encodeURIComponent).join("/")}`;
 
 /** The parts of the address, as they are now. */
 export function useRoute(): string[] {

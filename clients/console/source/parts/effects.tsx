@@ -26,15 +26,15 @@ export function told(effect: Effect): Told {
       return { kind: "award", text: `Milestone ${effect.of === "challenge" ? percent(at) : count(at)} of ${spaced(text(effect.code))}` };
     }
     case "objective":
-      return { kind: "progress", text: `${spaced(text(effect.challenge))}: ${spaced(text(effect.objective))} ${count(effect.value)} of ${count(effect.target)}` };
+      return { kind: "progress", text: `${spaced(text(effect.challenge))} · ${spaced(text(effect.objective))}: ${count(effect.value)} of ${count(effect.target)}` };
     case "challenge":
       return effect.completed
         ? { kind: "award", text: `Challenge ${spaced(text(effect.challenge))} completed` }
-        : { kind: "progress", text: `${spaced(text(effect.challenge))} ${percent(Number(effect.progress))}` };
+        : { kind: "progress", text: `${spaced(text(effect.challenge))}: ${percent(Number(effect.progress))}` };
     case "streak":
-      return { kind: "progress", text: `Streak ${spaced(text(effect.code))} ${count(effect.current)}` };
+      return { kind: "progress", text: `Streak ${spaced(text(effect.code))}: ${count(effect.current)}` };
     case "enrolment":
-      return { kind: "progress", text: `Takes part in ${spaced(text(effect.challenge))}` };
+      return { kind: "progress", text: `Enrolled in ${spaced(text(effect.challenge))}` };
     default:
       return { kind: "progress", text: text(effect.type) };
   }
@@ -44,13 +44,13 @@ const ORDER = ["gain", "loss", "award", "progress"];
 
 /** The effects of a fact; what is won comes first. */
 export function Effects({ effects }: { effects: Effect[] }) {
-  if (effects.length === 0) return <p class="soft nothing">Nothing came of it.</p>;
-  const scores = effects.filter((each) => each.type === "leaderboard");
+  if (effects.length === 0) return <p class="soft nothing">No effects</p>;
+  const boards = [...new Set(effects.filter((each) => each.type === "leaderboard").map((each) => spaced(text(each.code))))];
   const lines = effects.filter((each) => each.type !== "leaderboard").map(told).sort((one, other) => ORDER.indexOf(one.kind) - ORDER.indexOf(other.kind));
   return (
-    <>
-      {lines.length > 0 && <ul class="effects" aria-label="Effects">{lines.map((each, place) => <li key={place} class={each.kind}>{each.text}</li>)}</ul>}
-      {scores.length > 0 && <p class="scores soft">Leaderboards: {scores.map((each) => `${spaced(text(each.code))} ${spaced(text(each.period))} ${count(each.score)}`).join(", ")}</p>}
-    </>
+    <ul class="effects" aria-label="Effects">
+      {lines.map((each, place) => <li key={place} class={each.kind}>{each.text}</li>)}
+      {boards.length > 0 && <li class="progress">{boards.length === 1 ? "Leaderboard" : "Leaderboards"} {boards.join(", ")}</li>}
+    </ul>
   );
 }

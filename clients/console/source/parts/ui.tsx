@@ -1,9 +1,9 @@
 // Small parts that every view is made of.
-import type { ComponentChildren } from "preact";
+import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refusal } from "../api";
 import { moment, number, relative } from "../format";
-import { useNow } from "../hooks";
+import { type Pages, useNow } from "../hooks";
 
 interface CardProps {
   title: string;
@@ -51,7 +51,40 @@ export function Trouble({ error }: { error: Error | null }) {
   );
 }
 
-export const Good = ({ children }: { children: ComponentChildren }) => <p class="notice good" role="status">{children}</p>;
+interface BoundaryProps {
+  /** Where one is: elsewhere it starts again. */
+  at: string;
+  children: ComponentChildren;
+}
+
+/** Keeps a mistake of ours in the view that made it: the rest of the page goes on. */
+export class Boundary extends Component<BoundaryProps, { at: string; error: Error | null }> {
+  override state = { at: this.props.at, error: null };
+
+  static override getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+
+  static override getDerivedStateFromProps({ at }: BoundaryProps, before: { at: string }) {
+    return at === before.at ? null : { at, error: null };
+  }
+
+  override render() {
+    return this.state.error ? <Trouble error={this.state.error} /> : this.props.children;
+  }
+}
+
+/** What was done. Once the button that did it is gone, the focus comes here, and isn't lost. */
+export function Good({ children }: { children: ComponentChildren }) {
+  const place = useRef<HTMLParagraphElement>(null);
+  const given = useRef(false);
+  useEffect(() => {
+    if (given.current || document.activeElement !== document.body) return;
+    given.current = true;
+    place.current?.focus({ preventScroll: true });
+  });
+  return <p ref={place} class="notice good" role="status" tabIndex={-1}>{children}</p>;
+}
 
 export const Empty = ({ children }: { children: ComponentChildren }) => <p class="empty">{children}</p>;
 
@@ -69,18 +102,47 @@ export function Bar({ value, target, label, done }: BarProps) {
   return <progress class={done ? "done" : ""} max={target} value={Math.max(0, Math.min(value, target))} aria-label={label} />;
 }
 
-/** A moment, with how long ago it is. */
-export function When({ at, only }: { at: string; only?: "relative" }) {
-  const now = useNow();
+interface WhenProps {
+  at: string;
+  only?: "relative";
+  /** By the server's clock, whatever the clock of the environment. */
+  real?: boolean;
+}
+
+/** A moment, or how long ago it is. */
+export function When({ at, only, real }: WhenProps) {
+  const now = useNow(real);
   return <time dateTime={at} title={`${moment(at)} UTC`}>{only === "relative" ? relative(at, now) : moment(at)}</time>;
 }
 
 export const Chip = ({ kind, children }: { kind?: string; children: ComponentChildren }) => <span class={`chip ${kind ?? ""}`}>{children}</span>;
 
-export const Figure = ({ label, value, note }: { label: string; value: number | string; note?: ComponentChildren }) => (
+/** What the server sent, as it is; written out only once it is opened. */
+export function Raw({ value, beside, aside }: { value: unknown; beside?: ComponentChildren; aside?: ComponentChildren }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <div class={`raw ${beside ? "apart" : ""}`}>
+      {beside}
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>Details</summary>
+        {open && <pre class="mono" tabIndex={0}><bdi>{JSON.stringify(value, null, 2)}</bdi></pre>}
+      </details>
+      {aside}
+    </div>
+  );
+}
+
+interface FigureProps {
+  label: string;
+  value: number | string;
+  note?: ComponentChildren;
+  kind?: "" | "loss";
+}
+
+export const Figure = ({ label, value, note, kind }: FigureProps) => (
   <div class="figure">
     <span class="soft">{label}</span>
-    <strong>{typeof value === "number" ? number(value) : value}</strong>
+    <strong class={kind}>{typeof value === "number" ? number(value) : value}</strong>
     {note && <span class="soft">{note}</span>}
   </div>
 );
@@ -95,6 +157,18 @@ export function Tabs({ label, tabs }: TabsProps) {
   return (
     <nav class="tabs" aria-label={label}>
       {tabs.map((each) => <a key={each.href} href={each.href} aria-current={each.current ? "page" : undefined}>{each.name}</a>)}
+    </nav>
+  );
+}
+
+/** To the pages before and after this one; nothing where there is only one. */
+export function Pager({ pages, next }: { pages: Pages; next: string | null }) {
+  if (pages.number === 1 && next === null) return null;
+  return (
+    <nav class="more" aria-label="Pages">
+      <button type="button" disabled={pages.number === 1} onClick={pages.back}>Previous</button>
+      <span class="soft">Page {number(pages.number)}</span>
+      <button type="button" disabled={next === null} onClick={() => pages.go(next!)}>Next</button>
     </nav>
   );
 }

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import type { Summary } from "../answers";
-import type { ViewProps } from "../app";
+import { may, type ViewProps } from "../app";
 import { number } from "../format";
 import { useSettled } from "../hooks";
 import { Chip, Empty, Heading, Loading, Trouble, When } from "../parts/ui";
@@ -17,10 +17,10 @@ const MOST_PAGES = 20; // of a search that finds little, before somebody has to 
 
 export function ParticipantsView(props: ViewProps) {
   const [id, ...rest] = props.rest;
-  return id === undefined ? <List /> : <ParticipantView key={id} {...props} id={id} rest={rest} />;
+  return id === undefined ? <List canSend={props.session.environment === "test" && may(props.session, "ingest")} /> : <ParticipantView key={id} {...props} id={id} rest={rest} />;
 }
 
-function List() {
+function List({ canSend }: { canSend: boolean }) {
   const [text, setText] = useState("");
   const search = useSettled(text.trim(), 250);
   const [found, setFound] = useState<Summary[]>([]);
@@ -60,12 +60,12 @@ function List() {
       </Heading>
       <Trouble error={state.error} />
       {found.length === 0 && !state.error && (state.busy ? <Loading /> : search
-        ? <Empty>No id or name holds <strong>{search}</strong>{next ? " so far." : "."}</Empty>
-        : <Empty>Nobody yet. Whoever an event names appears here: <a href={link("sandbox")}>send one</a>.</Empty>)}
+        ? <Empty>No id or name contains <strong>{search}</strong>{next ? " so far." : "."}</Empty>
+        : <Empty>No participants yet. Whoever an event names appears here{canSend && <>: <a href={link("sandbox")}>send the first one</a></>}.</Empty>)}
       {found.length > 0 && (
         <div class="card flush">
           <table class="wide">
-            <thead><tr><th scope="col">Participant</th><th scope="col">Tier</th><th scope="col" class="figure-cell">Points</th><th scope="col" class="figure-cell">Events</th><th scope="col">Known since</th></tr></thead>
+            <thead><tr><th scope="col">Participant</th><th scope="col">Tier</th><th scope="col" class="figure-cell">Points</th><th scope="col" class="figure-cell">Events</th><th scope="col">First seen</th></tr></thead>
             <tbody>
               {found.map((each) => (
                 <tr key={each.participant_id}>
@@ -76,14 +76,14 @@ function List() {
                   <td data-label="Tier">{each.tier ? <Chip>{each.tier}</Chip> : <span class="soft">–</span>}</td>
                   <td data-label="Points" class="figure-cell">{number(each.balance)}</td>
                   <td data-label="Events" class="figure-cell">{number(each.total_events)}</td>
-                  <td data-label="Known since"><When at={each.created_at} only="relative" /></td>
+                  <td data-label="First seen"><When at={each.created_at} only="relative" /></td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
-      {next && <p class="more"><button type="button" disabled={state.busy} onClick={() => void read(next, found)}>{search ? "Search on" : "Show more"}</button></p>}
+      {next && <p class="more"><button type="button" aria-disabled={state.busy} onClick={() => { if (!state.busy) void read(next, found); }}>{search ? "Search further" : "Show more"}</button></p>}
     </>
   );
 }

@@ -1,14 +1,14 @@
-// What only test environments have: a clock to move, a reset, a copy to take along; and an event to send.
+// What only test environments have: a clock to move, a reset, export and import; and an event to send.
 import { useRef, useState } from "preact/hooks";
-import { change, get, request } from "../api";
+import { change, download, get } from "../api";
 import type { Effect, SandboxClock } from "../answers";
 import { may, type ViewProps } from "../app";
 import { askFor } from "../consent";
-import { counted, moment } from "../format";
+import { counted, fromLocal, moment } from "../format";
 import { useAction, useLoad } from "../hooks";
 import { Effects } from "../parts/effects";
 import { EventForm, type EventToSend } from "../parts/event_form";
-import { Card, Chip, Empty, Good, Heading, Loading, Trouble } from "../parts/ui";
+import { Card, Chip, Empty, Good, Heading, Loading, Raw, Trouble } from "../parts/ui";
 import { link } from "../route";
 
 const SANDBOX = "/api/v1/sandbox";
@@ -31,7 +31,8 @@ export function SandboxView({ session }: ViewProps) {
   );
 }
 
-interface Sent { event: EventToSend; effects: Effect[] }
+interface Answer { fact_id: string; effects: Effect[]; warnings?: { code: string; detail: string }[] }
+interface Sent { event: EventToSend; answer: Answer }
 
 function SendCard() {
   const [sent, setSent] = useState<Sent[]>([]);
@@ -39,21 +40,24 @@ function SendCard() {
   const send = (event: EventToSend) => void action.run(async () => {
     const consent = await askFor({ title: `Send ${event.event_name}`, changes: [`${event.participant_id} gets a fact, and all that follows from it`], verb: "Send" });
     if (!consent) return;
-    const { effects } = await change<{ effects: Effect[] }>(consent, "POST", "/api/v1/ingest/events/sync", { query: { include: "effects" }, body: event });
-    setSent((before) => [{ event, effects }, ...before].slice(0, 10));
+    const answer = await change<Answer>(consent, "POST", "/api/v1/ingest/events/sync", { query: { include: "effects" }, body: event });
+    setSent((before) => [{ event, answer }, ...before].slice(0, 10));
   });
   return (
     <Card title="Send an event">
       <EventForm busy={action.busy} verb="Send" onSend={send} />
       <Trouble error={action.error} />
-      <ol class="timeline inner" role="status">
-        {sent.map(({ event, effects }, place) => (
-          <li key={sent.length - place}>
-            <h3 class="event"><bdi>{event.event_name}</bdi> <span class="soft">by</span> <a href={link("participants", event.participant_id)}><bdi>{event.participant_id}</bdi></a></h3>
-            <Effects effects={effects} />
-          </li>
-        ))}
-      </ol>
+      <div role="status" class="may-be-empty">
+        {sent.length > 0 && <ol class="timeline inner" aria-label="Sent, newest first">
+          {sent.map(({ event, answer }) => (
+            <li key={answer.fact_id}>
+              <h3 class="event"><bdi>{event.event_name}</bdi> <span class="soft">by</span> <a href={link("participants", event.participant_id)}><bdi>{event.participant_id}</bdi></a></h3>
+              {answer.warnings?.map((each) => <p key={each.code + each.detail} class="notice warn">{each.detail}</p>)}
+              <Raw beside={<Effects effects={answer.effects} />} value={answer} aside={<a href={link("participants", event.participant_id, "why", answer.fact_id)} aria-label={`Why? ${event.event_name}`}>Why?</a>} />
+            </li>
+          ))}
+        </ol>}
+      </div>
     </Card>
   );
 }
@@ -76,22 +80,22 @@ function ClockCard({ admin }: { admin: boolean }) {
   const jump = (by: string) => move("Move the clock ahead", `Every «now» of the environment is ${by} later`, (consent) => change(consent, "POST", `${SANDBOX}/clock/advance`, { body: { by } }));
   const state = clock.value;
   return (
-    <Card title="Clock" aside={state && <Chip kind={state.real ? "" : "accent"}>{state.real ? "Real clock" : state.frozen ? "Stands still" : "Goes on"}</Chip>}>
+    <Card title="Clock" aside={state && <Chip kind={state.real ? "" : "accent"}>{state.real ? "Real clock" : state.frozen ? "Frozen" : "Running"}</Chip>}>
       {!state && (clock.error ? <Trouble error={clock.error} /> : <Loading />)}
       {state && <p class="clock-face"><time dateTime={state.now}>{moment(state.now.slice(0, 19) + "Z")}</time> <span class="soft">UTC</span></p>}
       {admin && (
         <div class="stack">
-          <div class="row" role="group" aria-label="Jump ahead">{JUMPS.map(([words, by]) => <button type="button" key={by} disabled={action.busy} onClick={() => jump(by)}>{words}</button>)}</div>
+          <div class="row" role="group" aria-label="Jump ahead">{JUMPS.map(([words, by]) => <button type="button" key={by} aria-disabled={action.busy} onClick={() => jump(by)}>{words}</button>)}</div>
           <div class="slide">
             <label class="field"><span>{counted(days, "day")} ahead</span><input type="range" min={1} max={MOST_DAYS} value={days} onInput={(event) => setDays(Number(event.currentTarget.value))} /></label>
-            <button type="button" disabled={action.busy} onClick={() => jump(`P${days}D`)}>Jump</button>
+            <button type="button" aria-disabled={action.busy} onClick={() => jump(`P${days}D`)}>Jump</button>
           </div>
-          <form class="slide" onSubmit={(event) => { event.preventDefault(); move("Set the clock", `Every «now» of the environment is ${at} UTC`, (consent) => change(consent, "PUT", `${SANDBOX}/clock`, { body: { now: `${at.length === 16 ? `${at}:00` : at}Z`, frozen } })); }}>
+          <form class="slide" onSubmit={(event) => { event.preventDefault(); move("Set the clock", `Every «now» of the environment is ${at} UTC`, (consent) => change(consent, "PUT", `${SANDBOX}/clock`, { body: { now: fromLocal(at), frozen } })); }}>
             <label class="field"><span>Set to (UTC)</span><input type="datetime-local" value={at} required onInput={(event) => setAt(event.currentTarget.value)} /></label>
-            <label class="check"><input type="checkbox" checked={frozen} onChange={(event) => setFrozen(event.currentTarget.checked)} /> Stands still</label>
-            <button type="submit" disabled={action.busy}>Set</button>
+            <label class="check"><input type="checkbox" checked={frozen} onChange={(event) => setFrozen(event.currentTarget.checked)} /> Frozen</label>
+            <button type="submit" aria-disabled={action.busy}>Set</button>
           </form>
-          {state && !state.real && <p><button type="button" disabled={action.busy} onClick={() => move("Read the real clock again", "Every «now» of the environment is the real one", (consent) => change(consent, "DELETE", `${SANDBOX}/clock`))}>Read the real clock again</button></p>}
+          {state && !state.real && <p><button type="button" aria-disabled={action.busy} onClick={() => move("Use the real clock", "Every «now» of the environment is the real one", (consent) => change(consent, "DELETE", `${SANDBOX}/clock`))}>Use the real clock</button></p>}
           <Trouble error={action.error} />
         </div>
       )}
@@ -105,7 +109,7 @@ function StoryCard({ admin }: { admin: boolean }) {
   const picked = useRef<HTMLInputElement>(null);
   const take = () => void action.run(async () => {
     setDone("");
-    const story = await (await request("GET", `${SANDBOX}/export`)).blob();
+    const story = await download(`${SANDBOX}/export`);
     const address = URL.createObjectURL(story);
     const anchor = document.createElement("a");
     anchor.href = address;
@@ -113,23 +117,23 @@ function StoryCard({ admin }: { admin: boolean }) {
     anchor.click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   });
-  const lay = () => void action.run(async () => {
+  const bring = () => void action.run(async () => {
     const file = picked.current?.files?.[0];
     if (!file) return;
     setDone("");
-    const consent = await askFor({ title: `Import ${file.name}`, changes: ["The facts, participants and the game of the file are laid into this environment"], verb: "Import" });
+    const consent = await askFor({ title: `Import ${file.name}`, changes: ["The facts, the participants and the game of the file are added to this environment"], verb: "Import" });
     if (!consent) return;
-    const laid = await change<{ facts: number; participants: number; game: boolean }>(consent, "POST", `${SANDBOX}/import`, { body: file, type: "application/x-ndjson" });
-    setDone(`${counted(laid.facts, "fact")} imported${laid.game ? ", and their game is in force" : ""}.`);
+    const brought = await change<{ facts: number; participants: number; game: boolean }>(consent, "POST", `${SANDBOX}/import`, { body: file, type: "application/x-ndjson" });
+    setDone(`${counted(brought.facts, "fact")} imported${brought.game ? ", and the game is in force" : ""}.`);
   });
   return (
-    <Card title="Take it along">
+    <Card title="Export and import">
       <p class="soft">An export holds the game, the participants and the facts. It can be imported where there are no facts yet.</p>
-      <div class="row"><button type="button" disabled={action.busy} onClick={take}>Export</button></div>
+      <div class="row"><button type="button" aria-disabled={action.busy} onClick={take}>Export</button></div>
       {admin && (
         <div class="slide">
-          <label class="field"><span>Export to import</span><input ref={picked} type="file" accept=".ndjson" /></label>
-          <button type="button" disabled={action.busy} onClick={lay}>Import</button>
+          <label class="field"><span>File to import</span><input ref={picked} type="file" accept=".ndjson" /></label>
+          <button type="button" aria-disabled={action.busy} onClick={bring}>Import</button>
         </div>
       )}
       {done && <Good>{done}</Good>}
@@ -144,17 +148,18 @@ function ResetCard() {
   const action = useAction();
   const reset = () => void action.run(async () => {
     setDone("");
-    const changes = ["Every fact, participant and award of the test environment is removed", "The clock is the real one again", ...(game ? ["The game is removed too"] : ["The game stays"])];
-    const consent = await askFor({ title: "Empty the test environment", changes, verb: "Empty it", final: true });
+    const changes = ["Every fact, participant and award of the test environment is removed", "The clock is the real one again", ...(game ? ["The game is removed too"] : ["The game stays in force"])];
+    const consent = await askFor({ title: "Reset the test environment", changes, verb: "Reset", final: true });
     if (!consent) return;
     await change(consent, "POST", `${SANDBOX}/reset`, { body: { game } });
-    setDone("The environment is empty.");
+    setDone("The environment was reset: it is empty.");
   });
   return (
-    <Card title="Start over">
+    <Card title="Reset">
+      <p class="soft">Removes every fact, participant and award, so that a story can be played again.</p>
       <div class="row">
-        <button type="button" class="danger" disabled={action.busy} onClick={reset}>Empty the environment…</button>
-        <label class="check"><input type="checkbox" checked={game} onChange={(event) => setGame(event.currentTarget.checked)} /> The game too</label>
+        <button type="button" class="danger" aria-disabled={action.busy} onClick={reset}>Reset the environment…</button>
+        <label class="check"><input type="checkbox" checked={game} onChange={(event) => setGame(event.currentTarget.checked)} /> Remove the game too</label>
       </div>
       {done && <Good>{done}</Good>}
       <Trouble error={action.error} />

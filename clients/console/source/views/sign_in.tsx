@@ -30,7 +30,7 @@ export function SignIn({ onSession, error }: { onSession: (session: Session) => 
           <span>API key</span>
           <input class="mono" type="password" value={given} onInput={(event) => setGiven(event.currentTarget.value)} required placeholder="bq_test_…" autocomplete="off" autofocus />
         </label>
-        <button class="primary" type="submit" disabled={action.busy}>Sign in</button>
+        <button class="primary" type="submit" aria-disabled={action.busy}>Sign in</button>
       </form>
       <p class="soft">This tab keeps the key, and forgets it when it is closed. The key decides which environment you see and what you may do.</p>
       <dl class="hints soft">
