@@ -20,6 +20,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     MESSAGE_DEAD = "message_dead"
+    FREEZE_UNAVAILABLE = "freeze_unavailable"
     NOT_EMPTY = "not_empty"
     NOT_VOIDABLE = "not_voidable"
     BODY_TOO_LARGE = "body_too_large"

@@ -42,6 +42,7 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.REQUEST_TIMEOUT: ProblemType(408, "The request took too long to arrive", headers=CLOSES),
     Code.IDEMPOTENCY_CONFLICT: ProblemType(409, "The idempotency key belongs to another event"),
     Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
+    Code.FREEZE_UNAVAILABLE: ProblemType(409, "No freeze is available"),
     Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
     Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),

@@ -12,6 +12,8 @@ from bq_server.game.effects import EFFECTS, Effect, Explanation, PointsChanged, 
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
+    FREEZE_BOUGHT,
+    FREEZE_USED,
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     SYSTEM_PROPERTIES,
@@ -22,6 +24,7 @@ from bq_server.game.in_memory import Fold, InMemoryGame, fold
 from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.read_calendar import read_calendar
 from bq_server.game.read_models import (
     read_badges,
     read_challenge,
@@ -38,6 +41,8 @@ __all__ = [
     "BADGE_AWARDED",
     "CHALLENGE_ENROLLED",
     "EFFECTS",
+    "FREEZE_BOUGHT",
+    "FREEZE_USED",
     "POINTS_AWARDED",
     "POINTS_DEDUCTED",
     "SYSTEM_PROPERTIES",
@@ -72,6 +77,7 @@ __all__ = [
     "prefixes",
     "prepare",
     "read_badges",
+    "read_calendar",
     "read_challenge",
     "read_challenges",
     "read_points",

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bq_server.game.document.definitions import Game, Metric
+from bq_server.game.document.definitions import Game, Metric, PointsRule
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
+    FREEZE_BOUGHT,
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     POINTS_EXPIRED,
@@ -15,6 +16,7 @@ from bq_server.game.facts import (
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
+from bq_server.game.mechanics.limited_points import limited_points_rule
 from bq_server.game.mechanics.points import Treasury, points_rule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
@@ -47,7 +49,7 @@ class CompiledGame:
         return self.listening.get(fact.fact_type, ())
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED})
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED, FREEZE_BOUGHT})
 """System facts that give or take by themselves."""
 
 
@@ -61,7 +63,7 @@ def compile_game(
     stored facts are still being counted in the background.
     """
     seqs = applied or {}
-    rules: list[Rule] = [points_rule(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
+    rules: list[Rule] = [_points(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
     rules.extend(
         badge_rule(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
         for each in game.badges
@@ -97,10 +99,16 @@ def compile_game(
     )
 
 
+def _points(rule: PointsRule, applied_seq: int) -> Rule:
+    return limited_points_rule(rule, applied_seq) if rule.is_limited else points_rule(rule, applied_seq)
+
+
 def prefixes(key: str) -> tuple[str, ...]:
     """The prefixes of the cells with a definition's progress, not including awards held."""
     kind, _, code = key.partition("/")
     match kind:
+        case "points":
+            return (keys.limit(code), keys.members(key))
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":

@@ -18,6 +18,9 @@ Verdict = Literal[
     "outside_window",
     "prerequisite_open",
     "already_complete",
+    "limit_reached",
+    "cooling_down",
+    "rest_day",
     "expression_error",
     "voided",
 ]

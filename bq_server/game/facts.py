@@ -14,6 +14,8 @@ POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 POINTS_EXPIRED = "system.points_expired"
 BADGE_AWARDED = "system.badge_awarded"
+FREEZE_BOUGHT = "system.streak_freeze_bought"
+FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
@@ -109,6 +111,22 @@ class BadgeAwarded(_Properties):
     metadata: dict[str, Any] = {}
 
 
+class FreezeBought(_Properties):
+    """Properties of `system.streak_freeze_bought`. Whether there is room and the balance suffices is asked before."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    price: int = Field(ge=0, le=MAX_MANUAL_POINTS)
+    """In points."""
+
+
+class FreezeUsed(_Properties):
+    """Properties of `system.streak_freeze_used`."""
+
+    streak_code: str = Field(min_length=1, max_length=50)
+    starts_at: int
+    """When the period that is to be covered begins, in microseconds since the epoch, UTC."""
+
+
 class FactVoided(_Properties):
     """Properties of `system.fact_voided`: which fact counts as if it had never been."""
 
@@ -117,9 +135,16 @@ class FactVoided(_Properties):
 
 
 SystemProperties = (
-    ChallengeEnrolled | TimezoneChanged | PointsAwarded | PointsDeducted | PointsExpired | BadgeAwarded | FactVoided
+    ChallengeEnrolled
+    | TimezoneChanged
+    | PointsAwarded
+    | PointsDeducted
+    | PointsExpired
+    | BadgeAwarded
+    | FreezeBought
+    | FreezeUsed
+    | FactVoided
 )
-
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
@@ -128,6 +153,8 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_DEDUCTED: PointsDeducted,
     POINTS_EXPIRED: PointsExpired,
     BADGE_AWARDED: BadgeAwarded,
+    FREEZE_BOUGHT: FreezeBought,
+    FREEZE_USED: FreezeUsed,
     FACT_VOIDED: FactVoided,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""

@@ -15,7 +15,6 @@ from bq_server.game.facts import (
     system_properties,
 )
 from bq_server.game.mechanics.measures import Hit
-from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.state import keys
 from bq_server.game.voids import VoidChange
@@ -94,18 +93,19 @@ def match(game: CompiledGame, facts: Iterable[Fact], voids: Mapping[str, VoidCha
 def _touch_by(game: CompiledGame, own: ParticipantMatches, voiding: VoidChange) -> None:
     """Have those definitions computed anew that listen to facts which are void now or no more.
 
-    Points rules keep nothing: the ledger takes back what they paid, and a fact that counts again is paid as a new one.
+    Points rules without a limit keep nothing: the ledger takes back what they paid, and a fact that counts again is
+    paid as a new one.
     """
     own.touched = frozenset(
         rule.key
         for fact in (*voiding.struck, *voiding.restored)
         for rule in game.rules_for(fact)
-        if not isinstance(rule, PointsRuleCompiled)
+        if not rule.keeps_nothing
     )
     for fact in voiding.restored:
         variables = Variables(fact)
         for rule in game.rules_for(fact):
-            if isinstance(rule, PointsRuleCompiled):
+            if rule.keeps_nothing:
                 own.hits.setdefault(rule.key, []).append(_hit(rule, fact, variables))
 
 

@@ -17,13 +17,15 @@ from bq_server.game.in_memory import fold
 from bq_server.game.mechanics.account import corrections, netted, standing_entries, totals
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
-from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
-from bq_server.game.verification import owner
+from bq_server.game.verification import owner, settled_otherwise
 from bq_server.game.voids import named, voids_among
 
 
@@ -102,6 +104,8 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     if rule is None:
         return True
     try:
+        if isinstance(rule, LimitedPointsRule):
+            return rule.is_readable(cell)
         if kind == "score":
             _, _, _ = rest.split("/")
             return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
@@ -163,7 +167,8 @@ def rebuild(
     ]
     known = {entry.cause for entry in ledger}
     seqs = {fact.fact_id: fact.seq for fact in facts}
-    missing = [effect for cause, effect in paid.items() if cause not in known]
+    settled = settled_otherwise(game, facts, expected, ledger, paid.keys())
+    missing = [effect for cause, effect in paid.items() if cause not in known and cause not in settled]
     missing += _taken_back(facts, written)
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}

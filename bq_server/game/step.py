@@ -15,6 +15,7 @@ from bq_server.game.facts import (
     TIMEZONE_CHANGED,
     BadgeAwarded,
     Fact,
+    FreezeBought,
     PointsAwarded,
     PointsDeducted,
     PointsExpired,
@@ -24,7 +25,6 @@ from bq_server.game.facts import (
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
-from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
@@ -159,7 +159,7 @@ def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Itera
         anew = (own.touched or voiding) and (key in own.touched or key in boards)
         if anew or current is False or (current is None and key in game.pending):
             yield key, rule.whole()
-        elif voiding and isinstance(rule, PointsRuleCompiled):
+        elif voiding and rule.keeps_nothing:
             yield key, Replay(frozenset(), None, ledger=True)
         elif hits:
             late = rule.late(hits, cells)
@@ -258,6 +258,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
                     yield Grant(fact, fact.occurred_at, causes.of_expiry(fact.fact_id), Rewards(), -amount)
                 case PointsDeducted(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
+                case FreezeBought(price=price) if price:
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(), -price)
                 case PointsAwarded(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), amount)
                 case BadgeAwarded(badge_code=code):

@@ -4,7 +4,7 @@ Progress must equal the fold of the facts exactly. Awards must include those of 
 late fact or a game change changed the story, and are kept.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,14 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
-from bq_server.game.mechanics.account import netted, totals
+from bq_server.game.match import rematch
+from bq_server.game.mechanics.account import netted, standing_entries, totals
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
+from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
-from bq_server.game.mechanics.streaks import Runs, StreakRule
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.voids import voids_among
@@ -62,14 +65,32 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
         if definition not in game.pending and (definition in game.rules or "/" not in key or key.startswith("badge/")):
             _compare(result, game, key, cells.get(key), expected.get(key), (cells, expected))
     paid = {effect.cause: effect.amount for effect in folded.effects if isinstance(effect, PointsChanged)}
+    settled = settled_otherwise(game, facts, expected, ledger, paid.keys())
+    paid = {cause: amount for cause, amount in paid.items() if cause not in settled}
     _compare_ledger(result, game, ledger, paid, cells, voids_among(facts).by)
     return result
+
+
+def settled_otherwise(
+    game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequence[LedgerEntry], due: Collection[str]
+) -> set[str]:
+    """The causes of payments that are due and not held, in whose place another was paid: a limit pays a place once."""
+    void = voids_among(facts).by
+    held = {entry.cause for entry in standing_entries(ledger)}
+    story = sorted((fact for fact in facts if fact.fact_id not in void), key=lambda fact: fact.moment)
+    settled: set[str] = set()
+    for rule in game.rules.values():
+        if isinstance(rule, LimitedPointsRule):
+            settled |= rule.settled(rematch(rule, story, {}), cells.get(keys.ZONE, ()), held, due)
+    return settled
 
 
 def owner(key: str) -> str:
     """The key of the definition whose progress a cell contains; the key itself if there is none."""
     kind, _, rest = key.partition("/")
     match kind:
+        case "limit":
+            return f"points/{rest}"
         case "criteria":
             return f"badge/{rest}"
         case "score":

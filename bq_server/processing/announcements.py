@@ -5,7 +5,7 @@ from typing import Any
 
 from bq_server.events import Scope
 from bq_server.game.effects import STREAK, kind_of, timed
-from bq_server.game.facts import TIMEZONE_CHANGED
+from bq_server.game.facts import FREEZE_BOUGHT, FREEZE_USED, TIMEZONE_CHANGED
 from bq_server.processing.announcement_data import data_of
 from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType, event_type_of
 from bq_server.processing.rank_changes import RankChanges
@@ -18,6 +18,9 @@ from bq_server.store.watched_streaks import WatchedStreak
 
 FEED_RANKS = 10
 """Down to which rank a feed is notified of leaderboards."""
+
+_MOVES_ENDS = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
+"""The types of facts that move when streaks end, without a record."""
 
 
 class Announcer:
@@ -122,7 +125,7 @@ def _watch_streaks(connection: Any, changes: Changes) -> list[Announcement]:
     """Watch extended streaks; announces those that had broken before these facts came."""
     scope, now = changes.scope, changes.now
     broken = watched_streaks.broken_of(connection, scope, changes.counts, now)
-    moved = {each.event.participant_id for each in changes.facts if each.event.fact_type == TIMEZONE_CHANGED}
+    moved = {each.event.participant_id for each in changes.facts if each.event.fact_type in _MOVES_ENDS}
     if moved:
         watched_streaks.forget_when(connection, scope, moved)
     watched_streaks.put(connection, scope, _streaks(changes))

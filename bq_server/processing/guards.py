@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
 from bq_server.game.read_models import read_challenge
 from bq_server.game.state import keys
 from bq_server.processing.processor import Guard, View
@@ -64,6 +65,35 @@ def another_zone(name: str) -> Guard:
         in_force = next((entry for entry in reversed(timeline) if entry[0] <= view.now), None)
         if in_force is not None and in_force[2] == name:
             raise AlreadySo(in_force)
+
+    return guard
+
+
+def freeze_for_sale(code: str, price: int) -> Guard:
+    """There is room for a freeze, and the balance covers it. Raises `FreezeUnavailable` and `InsufficientPoints`."""
+
+    def guard(view: View) -> None:
+        try:
+            now_costs = price_of_freeze(view.game, code, view.cells, view.now)
+        except KeyError:
+            raise FreezeUnavailable("the streak is gone") from None
+        if now_costs != price:
+            raise FreezeUnavailable(f"it costs {now_costs} points now")
+        enough_points(price)(view)
+
+    return guard
+
+
+def freeze_at_hand(code: str, starts_at: int) -> Guard:
+    """A freeze may still cover the period that begins then. Raises `FreezeUnavailable`."""
+
+    def guard(view: View) -> None:
+        try:
+            found = period_to_freeze(view.game, code, view.cells, view.now, starts_at)
+        except KeyError:
+            raise FreezeUnavailable("the streak is gone") from None
+        if found != starts_at:
+            raise FreezeUnavailable("that was recorded or covered meanwhile")
 
     return guard
 

@@ -44,6 +44,7 @@ Action = Literal[
     "points_awarded",
     "points_deducted",
     "state_replayed",
+    "streak_freeze_bought",
     "webhook_endpoint_changed",
     "webhook_endpoint_created",
     "webhook_endpoint_removed",

@@ -140,11 +140,13 @@ def _challenges(expected: ExpectedParticipant, actual: Mapping[str, Any]) -> Ite
 
 def _streak(state: Mapping[str, Any] | None) -> Json:
     if state is None:
-        return {"current": 0, "longest": 0, "at_risk": False}
+        return {"current": 0, "longest": 0, "at_risk": False, "times": 0, "freezes": 0}
     return {
         "current": state["current_count"],
         "longest": state["longest_count"],
         "at_risk": state["is_at_risk"],
+        "times": state.get("times"),
+        "freezes": (state.get("freezes") or {}).get("available"),
     }
 
 

@@ -83,6 +83,8 @@ class ExpectedStreak(ExpectedFigures):
     current: int | None = None
     longest: int | None = None
     at_risk: StrictBool | None = None
+    times: int | None = Field(None, description="Events that count of the period that now is")
+    freezes: int | None = Field(None, description="Freezes at hand")
 
 
 class ExpectedPlace(ExpectedFigures):

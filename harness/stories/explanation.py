@@ -17,6 +17,9 @@ _WHY = {
     "outside_window": "outside its time",
     "prerequisite_open": "a prerequisite was open",
     "already_complete": "it was complete already",
+    "limit_reached": "its limit was reached",
+    "cooling_down": "its cooldown wasn't over",
+    "rest_day": "it is a day of rest",
     "expression_error": "its expression failed",
 }
 

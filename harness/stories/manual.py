@@ -3,11 +3,11 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import Enroll, Freeze, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Void
+ByHand = Enroll | PutProfile | Give | Take | Freeze | Void
 Manual = ByHand | PutGame
 
 
@@ -15,6 +15,8 @@ def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; None for a game."""
     match step:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Void(void=about):
+            return about.participant
+        case Freeze(freeze=about):
             return about.participant
     return None
 
@@ -38,6 +40,10 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
+        case Freeze(freeze=freeze):
+            path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
+            body = {} if freeze.date is None else {"date": freeze.date}
+            client.call("POST", f"{path}/{freeze.action}", body)
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

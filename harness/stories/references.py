@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from bq_server.game import Game
 from bq_server.game.document.parser import Path as Location
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Enroll, Give, PlayedStory
+from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory
 
 Dangling = tuple[Location, str]
 
@@ -20,6 +20,8 @@ def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
                 yield from _unknown(games, "challenges", [((*here, "enroll", "challenge"), enrolment.challenge)])
             case Give(give=gift, refused=None) if gift.badge is not None:
                 yield from _unknown(games, "badges", [((*here, "give", "badge"), gift.badge)])
+            case Freeze(freeze=freeze, refused=None):
+                yield from _unknown(games, "streaks", [((*here, "freeze", "streak"), freeze.streak)])
             case Expect(expect=ExpectedParticipant() as expected):
                 yield from _of_participant((*here, "expect"), expected, games)
             case Expect(expect=ExpectedEnvironment() as expected):

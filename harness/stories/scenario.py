@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -193,6 +193,21 @@ class Take(_Refusable):
     take: Deduction
 
 
+class StreakFreeze(ExpectedPart):
+    """A freeze of a streak."""
+
+    participant: str
+    streak: str
+    action: Literal["buy", "use"]
+    date: str | None = Field(None, description="With use: the period to cover")
+
+
+class Freeze(_Refusable):
+    """Buy a freeze with points, or cover a missed period with one."""
+
+    freeze: StreakFreeze
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -221,7 +236,7 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Also count all existing facts")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Void | PutGame | Expect
+Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Freeze | Void | PutGame | Expect
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -232,6 +247,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "freeze": Freeze,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -254,6 +270,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Freeze, Tag("freeze step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

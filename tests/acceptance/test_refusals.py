@@ -42,6 +42,21 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     ),
     "/gamify/participants/{participant_id}/badges": ("GET", "read", "/gamify/participants/u/badges"),
     "/gamify/participants/{participant_id}/streaks": ("GET", "read", "/gamify/participants/u/streaks"),
+    "/gamify/participants/{participant_id}/streaks/{code}/calendar": (
+        "GET",
+        "read",
+        "/gamify/participants/u/streaks/s/calendar",
+    ),
+    "/gamify/participants/{participant_id}/streaks/{code}/freezes/buy": (
+        "POST",
+        "award",
+        "/gamify/participants/u/streaks/s/freezes/buy",
+    ),
+    "/gamify/participants/{participant_id}/streaks/{code}/freezes/use": (
+        "POST",
+        "ingest",
+        "/gamify/participants/u/streaks/s/freezes/use",
+    ),
     "/gamify/participants/{participant_id}/tier": ("GET", "read", "/gamify/participants/u/tier"),
     "/gamify/participants/{participant_id}/challenges": ("GET", "read", "/gamify/participants/u/challenges"),
     "/gamify/participants/{participant_id}": ("GET", "read", "/gamify/participants/u"),

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -35,14 +36,12 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
     out = Outcome()
     by_hand(story, out)
     for rule in document["points"]:
-        for fact in matching(rule, story, applied_seq):
-            points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
-            if points is not None and points > 0:
-                out.earned += math.floor(points)
+        paying = [fact for fact in matching(rule, story, applied_seq) if worth(rule, fact) > 0]
+        out.earned += sum(worth(rule, fact) for fact in within_limit(rule, paying, zones(story)))
     for badge in document["badges"]:
         if "criteria" in badge:
             quest = {"objectives": [{"code": "only", **badge["criteria"], "prerequisites": []}], "code": badge["code"]}
-            if run_quest(quest, story, applied_seq)[1]:
+            if run_quest(quest, story, zones(story), applied_seq)[1]:
                 out.badges.add(badge["code"])
     for challenge in document["challenges"]:
         run_challenge(challenge, story, applied_seq, out)
@@ -54,6 +53,54 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             for window in windows:
                 run_board(board, window, story, applied_seq, out)
     return out
+
+
+def worth(rule: dict[str, Any], fact: Fact) -> int:
+    points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
+    return 0 if points is None else max(math.floor(points), 0)
+
+
+def zones(story: list[Fact]) -> list[Fact]:
+    """The facts that tell a zone there is."""
+    return [
+        fact
+        for fact in story
+        if fact.fact_type == "system.timezone_changed" and fact.properties["timezone"] in available_timezones()
+    ]
+
+
+def within_limit(rule: dict[str, Any], candidates: list[Fact], told: list[Fact]) -> list[Fact]:
+    """Those of the facts, in order, that a limit and a cooldown let count."""
+    counted: list[Fact] = []
+    for fact in candidates:
+        if finds_room(rule, counted, fact, told):
+            counted.append(fact)
+    return counted
+
+
+def finds_room(rule: dict[str, Any], counted: list[Fact], fact: Fact, told: list[Fact]) -> bool:
+    limit, cooldown = rule.get("limit"), rule.get("cooldown")
+    mine = [each for each in counted if limit is None or about(limit, each) == about(limit, fact)]
+    if limit is not None:
+        same = [each for each in mine if limit_period(limit, each, told) == limit_period(limit, fact, told)]
+        if len(same) >= limit["times"]:
+            return False
+    pause = {None: 0, "PT5H": 5, "P1D": 24}[cooldown] * 3_600_000_000
+    return not any(fact.occurred_at < each.occurred_at + pause for each in mine)
+
+
+def about(limit: dict[str, Any], fact: Fact) -> Any:
+    return fact.properties.get("s") if "by" in limit else None
+
+
+def limit_period(limit: dict[str, Any], fact: Fact, told: list[Fact]) -> Any:
+    zone = limit.get("timezone", "participant")
+    if zone == "participant":
+        before = [each for each in told if (each.occurred_at, each.seq) <= (fact.occurred_at, fact.seq)]
+        zone = before[-1].properties["timezone"] if before else "UTC"
+    local = day(fact.occurred_at, ZoneInfo(zone))
+    kind = {"day": "daily", "week": "weekly", "month": "monthly", "ever": None}[limit["per"]]
+    return None if kind is None else period(local, kind)
 
 
 def without_void(facts: list[Fact]) -> list[Fact]:
@@ -100,6 +147,7 @@ def matching(metric: dict[str, Any], story: list[Fact], applied_seq: int) -> lis
         and fact.seq > applied_seq
         and holds(metric["when"], fact)
         and amount(metric, fact) is not None
+        and ("by" not in metric.get("limit", {}) or "s" in fact.properties)
     ]
 
 
@@ -119,6 +167,11 @@ def day(at: int, zone: tzinfo) -> date:
     return (EPOCH + timedelta(microseconds=at)).astimezone(zone).date()
 
 
+def wall(at: int, zone: tzinfo) -> datetime:
+    """What the wall clock shows."""
+    return (EPOCH + timedelta(microseconds=at)).astimezone(zone).replace(tzinfo=None)
+
+
 def by_hand(story: list[Fact], out: Outcome) -> None:
     for fact in story:
         match fact.fact_type:
@@ -128,6 +181,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.spent += fact.properties["amount"]
             case "system.points_expired":
                 out.expired += fact.properties["amount"]
+            case "system.streak_freeze_bought":
+                out.spent += fact.properties["price"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
 
@@ -144,11 +199,14 @@ def total(aggregate: str, amounts: list[Any]) -> Any:
             return len(set(amounts))
 
 
-def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tuple[dict[str, Any], bool, set[float]]:
+def run_quest(
+    quest: dict[str, Any], story: list[Fact], told: list[Fact], applied_seq: int
+) -> tuple[dict[str, Any], bool, set[float]]:
     """The objectives, whether all were met, and the milestones passed, over the facts that may count."""
     objectives = quest["objectives"]
     counts = {each["code"]: matching(each, story, applied_seq) for each in objectives}
     amounts: dict[str, list[Any]] = {each["code"]: [] for each in objectives}
+    counted: dict[str, list[Fact]] = {each["code"]: [] for each in objectives}
     met: set[str] = set()
     passed: set[float] = set()
     for fact in story:
@@ -156,6 +214,9 @@ def run_quest(quest: dict[str, Any], story: list[Fact], applied_seq: int) -> tup
         for each in objectives:
             code = each["code"]
             if fact in counts[code] and code not in before and before.issuperset(each["prerequisites"]):
+                if not finds_room(each, counted[code], fact, told):
+                    continue
+                counted[code].append(fact)
                 amounts[code].append(amount(each, fact))
                 if total(each["aggregate"], amounts[code]) >= each["target"]:
                     met.add(code)
@@ -201,7 +262,7 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
         start = min((fact.occurred_at, fact.seq) for fact in entries)
         end = max(start[0], first) + duration["days"] * 86400 * 10**6 if duration["type"] == "rolling" else math.inf
         counted = [fact for fact in counted if start <= (fact.occurred_at, fact.seq) and fact.occurred_at < end]
-    values, completed, passed = run_quest(challenge, counted, applied_seq)
+    values, completed, passed = run_quest(challenge, counted, zones(story), applied_seq)
     out.objectives.update({(code, objective): value for objective, value in values.items()})
     out.milestones |= {(code, at) for at in passed}
     out.earned += 5 * len(passed)
@@ -212,29 +273,135 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
 
 
 def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
-    zone: tzinfo = UTC if streak["timezone"] == "participant" else ZoneInfo(streak["timezone"])
-    records: list[tuple[int, int, tzinfo]] = []
+    kind = streak["period"]
+    zone: tzinfo = UTC if streak["timezone"] == "participant" or kind == "hourly" else ZoneInfo(streak["timezone"])
+    records: list[tuple[int, datetime]] = []
     wanted = matching(streak, story, applied_seq)
-    for fact in story:
-        if streak["timezone"] == "participant" and fact.fact_type == "system.timezone_changed":
-            if fact.properties["timezone"] in available_timezones():
-                zone = ZoneInfo(fact.properties["timezone"])
-        elif fact in wanted:
-            records.append((period(day(fact.occurred_at, zone), streak["period"]), fact.occurred_at, zone))
-    periods = sorted({each for each, _, _ in records})
-    group = {each: each for each in periods}
+    hours, minutes = streak.get("day_starts_at", "00:00").split(":")
+    begins = timedelta(hours=int(hours), minutes=int(minutes))
+    rest = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"} - set(streak.get("on_days") or WEEK)
+    times: dict[int, int] = {}
+    bought: list[int] = []
+    used: set[int] = set()
     grace = timedelta(hours=streak["grace_period_hours"])
-    for later, at, where in records:
-        shown = (EPOCH + timedelta(microseconds=at)).astimezone(where).replace(tzinfo=None)
+    for fact in story:
+        if fact.fact_type.startswith("system.streak_freeze") and fact.seq > applied_seq:
+            if fact.properties["streak_code"] == streak["code"] and "freezes" in streak:
+                shown = wall(fact.occurred_at, zone) - begins
+                alive = oldest_alive(shown, streak_period(shown, kind), kind, rest, grace)
+                savable = next_on(alive, kind, rest)
+                if fact.fact_type.endswith("bought"):
+                    bought.append(savable)
+                else:
+                    number = streak_period(wall(fact.properties["starts_at"], zone) - begins, kind)
+                    number = number if kind != "daily" or on(number, rest) else next_on(number, kind, rest)
+                    used |= {number} if number >= savable else set()
+        elif streak["timezone"] == "participant" and kind != "hourly" and fact in zones(story):
+            zone = ZoneInfo(fact.properties["timezone"])
+        elif fact in wanted:
+            # The wall clock, set back so that days begin at midnight on it.
+            shown = wall(fact.occurred_at, zone) - begins
+            if WEEK[shown.weekday()] in rest:
+                continue
+            number = streak_period(shown, kind)
+            times[number] = times.get(number, 0) + 1
+            if times[number] >= streak.get("required", 1):
+                records.append((number, shown))
+    periods = sorted({each for each, _ in records})
+    group = {each: each for each in periods}
+    for later, shown in records:
         for earlier in periods:
-            if earlier < later and shown < start_of(earlier + 2, streak["period"]) + grace:
+            if earlier < later and shown < end_of_the_next(earlier, kind, rest) + grace:
                 old, new = group[later], group[earlier]
                 group = {each: new if root == old else root for each, root in group.items()}
+    if "freezes" in streak and periods:
+        frozen(streak["freezes"], periods, records, group, bought, used, (kind, rest, grace))
     lengths = [sum(root == each for root in group.values()) for each in set(group.values())]
     if periods:
         longest = max(lengths)
         out.streaks[streak["code"]] = (sum(root == group[periods[-1]] for root in group.values()), longest)
         out.earned += 11 * sum(each["at"] <= longest for each in streak["milestones"])
+    elif wanted:
+        out.streaks[streak["code"]] = (0, 0)
+
+
+def frozen(
+    freezes: dict[str, Any],
+    periods: list[int],
+    records: list[tuple[int, datetime]],
+    group: dict[int, int],
+    bought: list[int],
+    used: set[int],
+    calendar: tuple[str, set[str], timedelta],
+) -> None:
+    """Join the groups between which freezes cover what was missed."""
+    kind, rest, grace = calendar
+    have, month = 0, month_of(periods[0], kind) - 1
+    waiting = sorted(bought)
+    for earlier, later in pairwise(periods):
+        if group[earlier] == group[later]:
+            continue
+        members = [each for each in periods if each >= later and group[each] == group[later]]
+        reach = min(oldest_alive(shown, number, kind, rest, grace) for number, shown in records if number in members)
+        last, lost = earlier, False
+        while last < reach and not lost:
+            missed = next_on(last, kind, rest)
+            came = [each for each in waiting if each <= missed]
+            waiting = waiting[len(came) :]
+            have += len(came) + freezes.get("monthly", 0) * (month_of(missed, kind) - month)
+            have, month = min(have, freezes["max"]), month_of(missed, kind)
+            if have and (freezes.get("automatic", True) or missed in used):
+                have, last = have - 1, missed
+            else:
+                lost = True
+        if last >= reach:
+            old, new = group[later], group[earlier]
+            group.update({each: new if root == old else root for each, root in group.items()})
+
+
+def oldest_alive(shown: datetime, number: int, kind: str, rest: set[str], grace: timedelta) -> int:
+    """The oldest last period of a streak that isn't lost when the wall clock shows this."""
+    oldest = number
+    while shown < end_of_the_next(oldest - 1, kind, rest) + grace:
+        oldest -= 1
+    while kind == "daily" and not on(oldest, rest):
+        oldest -= 1
+    return oldest
+
+
+def on(number: int, rest: set[str]) -> bool:
+    return WEEK[start_of(number, "daily").weekday()] not in rest
+
+
+def next_on(number: int, kind: str, rest: set[str]) -> int:
+    number += 1
+    while kind == "daily" and not on(number, rest):
+        number += 1
+    return number
+
+
+def month_of(number: int, kind: str) -> int:
+    begins = datetime(2000, 1, 3) + timedelta(hours=number) if kind == "hourly" else start_of(number, kind)
+    return begins.year * 12 + begins.month
+
+
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def streak_period(shown: datetime, kind: str) -> int:
+    if kind == "hourly":
+        return int((shown - datetime(2000, 1, 3)).total_seconds() // 3600)
+    return period(shown.date(), kind)
+
+
+def end_of_the_next(number: int, kind: str, rest: set[str]) -> datetime:
+    """What the wall clock shows when the period after one ends."""
+    if kind == "hourly":
+        return datetime(2000, 1, 3) + timedelta(hours=number + 2)
+    following = number + 1
+    while kind == "daily" and WEEK[start_of(following, kind).weekday()] in rest:
+        following += 1
+    return start_of(following + 1, kind)
 
 
 def period(local: date, kind: str) -> int:

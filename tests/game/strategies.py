@@ -26,6 +26,25 @@ few = st.sampled_from([1, 1, 2, 0])
 
 
 @st.composite
+def limits(draw: st.DrawFn, always: bool = False) -> dict[str, Any]:
+    """A limit, a cooldown, both, or as often as not none."""
+    wanted = draw(
+        st.sampled_from([{"limit"}, {"limit"}, {"cooldown"}, {"limit", "cooldown"}, *([] if always else [set()] * 4)])
+    )
+    found: dict[str, Any] = {}
+    if "limit" in wanted:
+        found["limit"] = {
+            "times": draw(st.integers(1, 3)),
+            "per": draw(st.sampled_from(["day", "day", "week", "month", "ever"])),
+            "timezone": draw(st.sampled_from(["participant", "participant", "Asia/Tokyo", "UTC"])),
+            **draw(st.sampled_from([{}, {}, {"by": "properties.s"}])),
+        }
+    if "cooldown" in wanted:
+        found["cooldown"] = draw(st.sampled_from(["PT5H", "P1D"]))
+    return found
+
+
+@st.composite
 def metrics(draw: st.DrawFn) -> dict[str, Any]:
     aggregate = draw(st.sampled_from(["count", "sum", "sum", "max", "distinct", "days"]))
     metric: dict[str, Any] = {"on": draw(on), "when": draw(when), "aggregate": aggregate}
@@ -40,7 +59,7 @@ def metrics(draw: st.DrawFn) -> dict[str, Any]:
 def criteria(draw: st.DrawFn) -> dict[str, Any]:
     metric = draw(metrics())
     highest = {"sum": 8, "max": 4}.get(metric["aggregate"], 3)
-    return {**metric, "target": draw(st.integers(1, highest))}
+    return {**metric, "target": draw(st.integers(1, highest)), **draw(limits())}
 
 
 def moment(hours: int) -> str:
@@ -80,6 +99,32 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
     }
 
 
+@st.composite
+def streaks(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    period = draw(st.sampled_from(["daily", "daily", "daily", "weekly", "monthly", "hourly"]))
+    more: dict[str, Any] = {"required": draw(st.sampled_from([1, 1, 1, 2, 3]))}
+    if period != "hourly":
+        more["day_starts_at"] = draw(st.sampled_from(["00:00", "00:00", "04:00", "13:30"]))
+    if draw(st.sampled_from([True, False, False])):
+        more["freezes"] = {
+            "monthly": draw(st.sampled_from([0, 1, 2])),
+            "max": draw(st.sampled_from([1, 2, 3])),
+            "automatic": draw(st.sampled_from([True, True, False])),
+        }
+    if period == "daily":
+        more["on_days"] = draw(st.sampled_from([None, None, ["mon", "tue", "wed", "thu", "fri"], ["sun", "wed"]]))
+    return {
+        "code": code,
+        "on": draw(on),
+        "when": draw(when),
+        "period": period,
+        "grace_period_hours": draw(st.sampled_from([0, 6, 23] if period == "hourly" else [0, 6, 24, 60])),
+        "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
+        **more,
+        "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
+    }
+
+
 @dataclass(frozen=True)
 class Rules:
     """A game as drawn: prints shorter than a compiled one."""
@@ -96,25 +141,20 @@ class Rules:
 def games(draw: st.DrawFn) -> Rules:
     document = {
         "points": [
-            {"code": "p", "on": draw(on), "when": draw(when), "award": draw(st.sampled_from([3, "properties.x"]))}
+            {
+                "code": "p",
+                "on": draw(on),
+                "when": draw(when),
+                "award": draw(st.sampled_from([3, "properties.x"])),
+                **draw(limits()),
+            }
         ],
         "badges": [
             {"code": "given", "name": "Given"},
             *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(few))),
         ],
         "challenges": [draw(challenges(f"c{number}")) for number in range(draw(few))],
-        "streaks": [
-            {
-                "code": f"s{number}",
-                "on": draw(on),
-                "when": draw(when),
-                "period": draw(st.sampled_from(["daily", "daily", "weekly", "monthly"])),
-                "grace_period_hours": draw(st.sampled_from([0, 6, 24, 60])),
-                "timezone": draw(st.sampled_from(["participant", "participant", "Europe/Paris", "UTC"])),
-                "milestones": [{"at": at, "rewards": [{"points": 11}]} for at in draw(st.sets(st.integers(1, 4)))],
-            }
-            for number in range(draw(few))
-        ],
+        "streaks": [draw(streaks(f"s{number}")) for number in range(draw(few))],
         "tiers": [
             {"code": "low", "name": "Low", "level": 1, "min_points": 0},
             {"code": "high", "name": "High", "level": 2, "min_points": 20},
@@ -199,6 +239,37 @@ def chained_games(draw: st.DrawFn) -> Rules:
     return Rules({**document, **rest}, 0)
 
 
+@st.composite
+def limited_games(draw: st.DrawFn) -> Rules:
+    """A points rule, a badge and a challenge, each with a limit, and no other rules."""
+
+    def metric() -> dict[str, Any]:
+        aggregate = draw(st.sampled_from(["count", "count", "sum", "max", "distinct", "days"]))
+        of = {} if aggregate in ("count", "days") else {"of": "properties.x"}
+        target = draw(st.integers(1, 6))
+        return {"on": draw(on), "when": None, "aggregate": aggregate, **of, "target": target, **draw(limits(True))}
+
+    needs = draw(st.sampled_from([[], ["o0"]]))
+    challenge = {
+        "code": "c0",
+        "name": "C",
+        "enrolment": draw(st.sampled_from(["automatic", "automatic", "explicit"])),
+        "duration": draw(st.sampled_from([{"type": "perpetual"}, {"type": "rolling", "days": 4}])),
+        "objectives": [
+            {"code": "o0", **metric(), "prerequisites": []},
+            {"code": "o1", **metric(), "prerequisites": needs},
+        ],
+        "milestones": [{"at": at, "rewards": [{"points": 5}]} for at in (0.3, 0.7)],
+        "rewards": [{"points": 7}, {"badge": "given"}],
+    }
+    document = {
+        "points": [{"code": "p", "on": draw(on), "when": None, "award": 3, **draw(limits(True))}],
+        "badges": [{"code": "given", "name": "Given"}, {"code": "b0", "name": "B", "criteria": metric()}],
+        "challenges": [challenge],
+    }
+    return Rules({**document, **{kind: [] for kind in ("streaks", "tiers", "leaderboards")}}, 0)
+
+
 def long_history(chance: random.Random, length: int = 0) -> list[Fact]:
     """Dozens of facts of one participant within ten days, in order of event time: long enough for several checkpoints.
 
@@ -258,8 +329,14 @@ system = st.one_of(
     st.integers(1, 15).map(lambda amount: ("system.points_expired", {"amount": amount})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
+    st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
+    st.integers(0, 240).map(
+        lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})
+    ),
 )
-amounts = st.fixed_dictionaries({"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])})
+amounts = st.fixed_dictionaries(
+    {"x": st.sampled_from([1, 2, 3, -1, -2, 1, 2])}, optional={"s": st.sampled_from(["u", "v"])}
+)
 times = st.one_of(
     st.integers(0, 30).map(lambda steps: START + steps * 7 * HOUR),
     st.integers(0, 240).map(lambda hours: START + hours * HOUR),

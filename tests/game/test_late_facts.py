@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
-from bq_server.game.mechanics import checkpoints, ordered_quest, part_order, streaks
+from bq_server.game.mechanics import checkpoints, ordered_quest, part_order, runs
 from bq_server.game.mechanics.measures import Hit, PartReading
 from bq_server.game.mechanics.quest_rule import QuestRule
 from loadtests.late_facts import GAMES, LATENESS, MINUTE, START, CountedGame, fact, history, minute
@@ -289,7 +289,7 @@ def test_a_late_record_of_a_streak_asks_for_its_old_periods_and_no_facts(monkeyp
 
 
 def test_a_streak_of_an_earlier_release_replays_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaks, "KEPT_PERIODS", 5)
+    monkeypatch.setattr(runs, "KEPT_PERIODS", 5)
     story = Story("streaks: [{code: s, on: e, period: daily, timezone: UTC, grace_period_hours: 0}]")
     for day in range(1, 29, 2):
         story.send("e", f"2026-04-{day:02}")

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
-from bq_server.game.mechanics import ordered_quest, streaks
+from bq_server.game.mechanics import ordered_quest, runs
 from tests.game.on_time_game import OnTimeGame
 from tests.game.strategies import (
     Rules,
@@ -79,7 +79,7 @@ def test_a_tail_that_grows_is_settled_by_the_step(game: Rules, facts: list[Fact]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ordered_quest, "TAIL", 2)
         patch.setattr(ordered_quest, "LATENESS", -1)
-        patch.setattr(streaks, "KEPT_PERIODS", 3)
+        patch.setattr(runs, "KEPT_PERIODS", 3)
         chance = random.Random(seed)
         arrivals = sorted(facts, key=lambda fact: fact.occurred_at + chance.randrange(8) * 3_600_000_000)
         quick = OnTimeGame(game.compile())

@@ -11,7 +11,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
-from bq_server.game.mechanics.streaks import Runs
+from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
 from bq_server.game.step import standing
 from tests.game import oracle
@@ -87,7 +87,9 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
             out.completed.add(state.code)
         out.milestones |= {(state.code, each.at) for each in state.milestones if each.reached}
     for streak in read_streaks(compiled, cells, now=0):
-        runs = Runs.load(cells[f"streak/{streak.code}"])
+        rule = compiled.rules[f"streak/{streak.code}"]
+        assert isinstance(rule, StreakRule)
+        runs = rule.runs(cells[f"streak/{streak.code}"])
         out.streaks[streak.code] = (runs.current, streak.longest_count)
     for key, cell in cells.items():
         place = standing(compiled, "p0", key, cell) if key.startswith("score/") else None

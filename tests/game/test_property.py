@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame, fold
-from bq_server.game.mechanics import ordered_quest, streaks
+from bq_server.game.mechanics import ordered_quest, runs
 from bq_server.game.state.keys import Cell
 from bq_server.game.verification import verify
 from tests.game.strategies import (
@@ -33,7 +33,7 @@ def _short_memory() -> object:
     patch = pytest.MonkeyPatch()
     patch.setattr(ordered_quest, "TAIL", 3)
     patch.setattr(ordered_quest, "LATENESS", -1)
-    patch.setattr(streaks, "KEPT_PERIODS", 3)
+    patch.setattr(runs, "KEPT_PERIODS", 3)
     yield
     patch.undo()
 

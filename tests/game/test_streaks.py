@@ -2,7 +2,7 @@
 
 import pytest
 
-from bq_server.game.mechanics import streaks
+from bq_server.game.mechanics import runs
 from tests.game.support import Story, at
 
 
@@ -156,7 +156,7 @@ def test_memory_stays_short_and_a_very_late_record_still_counts() -> None:
     for month in range(1, 13):
         for day in (1, 3, 5, 7):
             story.send("e", f"2025-{month:02}-{day:02}")
-    assert len(str(story.memory.cells("ada")["streak/s"])) < 45 * streaks.KEPT_PERIODS / 2
+    assert len(str(story.memory.cells("ada")["streak/s"])) < 45 * runs.KEPT_PERIODS / 2
     assert story.memory.requests == 0
     for day in (2, 4, 6):
         story.send("e", f"2025-02-{day:02}")

@@ -155,6 +155,35 @@ def takes_badges_back() -> None:
     replace(badges.BadgeRule, "_reached", lost_too)
 
 
+def ignores_limits() -> None:
+    """Everything that matches counts."""
+    from bq_server.game.mechanics.limits import Quota
+
+    replace(Quota, "refusal", lambda *_: None)
+
+
+def counts_limits_by_the_days_of_utc() -> None:
+    """A limit's day ends at midnight in UTC, wherever the participant is."""
+    from bq_server.game.mechanics import limits
+
+    replace(limits, "zone_at", lambda *_: UTC)
+
+
+def restarts_a_cooldown_with_every_fact() -> None:
+    """A fact that doesn't count begins the pause anew."""
+    from bq_server.game.mechanics.limits import Quota
+
+    refusal = Quota.refusal
+
+    def longer(self: Any, tally: Any, at: int, period: int) -> Any:
+        found = refusal(self, tally, at, period)
+        if found == "cooling_down":
+            tally[0] = max(tally[0], at)
+        return found
+
+    replace(Quota, "refusal", longer)
+
+
 def forgets_what_is_void_already() -> None:
     """A void that comes before the fact it voids comes to nothing."""
     from bq_server.processing import game_runner, void_changes
@@ -184,6 +213,9 @@ MUTANTS: dict[str, Mutant] = {
         rounds_points_up,
         forgets_timestamps_in_the_stream,
         takes_badges_back,
+        ignores_limits,
+        counts_limits_by_the_days_of_utc,
+        restarts_a_cooldown_with_every_fact,
         forgets_what_is_void_already,
         takes_no_points_back,
     )
@@ -228,11 +260,14 @@ def _without_unique_keys(sql: str) -> str:
 
 
 def _streaks_in(zone_of: Callable[[Any], tzinfo]) -> None:
-    from bq_server.game.mechanics.streaks import StreakRule
+    from bq_server.game.mechanics.streak_calendar import StreakCalendar
 
-    place, starts = StreakRule.place, StreakRule.starts
-    replace(StreakRule, "place", lambda self, at, zone: place(self, at, zone_of(zone)))
-    replace(StreakRule, "starts", lambda self, period, zone: starts(self, period, zone_of(zone)))
+    for name in ("place", "starts", "ends", "lost_at", "rests", "day_ends"):
+        replace(StreakCalendar, name, _in_zone(vars(StreakCalendar)[name], zone_of))
+
+
+def _in_zone(method: Callable[..., Any], zone_of: Callable[[Any], tzinfo]) -> Callable[..., Any]:
+    return lambda self, moment, zone: method(self, moment, zone_of(zone))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,13 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ("takes_badges_back", "stream", ["badges/late_refund"]),
     ("forgets_what_is_void_already", "stream", ["voids/void_comes_first"]),
     ("takes_no_points_back", "sync", ["voids/refunded_purchase", "voids/owed", "voids/undone"]),
+    (
+        "ignores_limits",
+        "stream",
+        ["limits/times_a_day", "limits/once_per_object", "limits/cooldown", "limits/objective"],
+    ),
+    ("counts_limits_by_the_days_of_utc", "sync", ["limits/times_a_day"]),
+    ("restarts_a_cooldown_with_every_fact", "stream", ["limits/cooldown"]),
 ]
 """Mutant, mode, and the shipped scenarios that must each fail."""
 

@@ -1,13 +1,17 @@
 """Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts add up to."""
 
-from typing import Literal, get_args
+from datetime import date
+from datetime import date as Day  # noqa: N812 - a field is called date
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.game.read_calendar import StreakPeriodState
 from bq_server.game.read_models import (
     BadgeState,
     ChallengeState,
+    FreezesState,
     NextTier,
     PointsState,
     StreakState,
@@ -104,6 +108,68 @@ class StreaksAnswer(BaseModel):
 
     participant_id: str
     streaks: list[StreakState]
+
+
+class CalendarQuery(Query):
+    """Between which dates, both included, in the streak's time zone."""
+
+    start: date | None = Field(
+        None, description="By default the first of this month; of hours, today; of longer periods, of this year."
+    )
+    end: date | None = Field(None, description="By default the end of that month, day or year.")
+
+    @field_validator("end")
+    @classmethod
+    def _after_the_start(cls, value: date | None, info: ValidationInfo) -> date | None:
+        start = info.data.get("start")
+        if value is not None and start is not None and value < start:
+            raise ValueError("must not be before start")
+        return value
+
+
+class CalendarAnswer(BaseModel):
+    """The periods of a streak, in order, each with what it was to the streak."""
+
+    participant_id: str
+    streak_code: str
+    period: str
+    timezone: str
+    required: int = Field(description="How many events a period takes.")
+    start: str
+    end: str
+    periods: list[StreakPeriodState]
+
+
+class FreezeIn(BaseModel):
+    """A freeze to buy; the path says of which streak."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    idempotency_key: str | None = Field(None, min_length=1, max_length=255)
+
+
+class FreezeUseIn(BaseModel):
+    """Which period to cover."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    date: Day | None = Field(
+        None,
+        strict=False,
+        description="A date of it, in the streak's zone. By default the first without which the streak ends.",
+    )
+
+
+class FreezeAnswer(BaseModel):
+    """The streak, with the freezes that are left."""
+
+    participant_id: str
+    streak_code: str
+    freezes: FreezesState
+
+
+BUY_FREEZE_BODY: dict[str, Any] = {}
+USE_FREEZE_BODY: dict[str, Any] = {"date": "2026-04-03"}
 
 
 class TierAnswer(BaseModel):

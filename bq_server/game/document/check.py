@@ -164,7 +164,7 @@ def _definitions(document: Document, kind: str) -> list[Any]:
 
 def _doubtful(document: Document) -> Iterator[Mistake]:
     for path in document.styles:
-        if path and path[-1] in ("when", "of", "award"):
+        if path and path[-1] in ("when", "of", "award", "by"):
             value: Any = document.data
             for part in path:
                 value = value[part]

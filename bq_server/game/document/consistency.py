@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from bq_server.game.document.definitions import (
     MAX_INLINE_MEMBERS,
     Challenge,
+    Criteria,
     Game,
     Milestone,
     Objective,
@@ -37,6 +38,9 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
     for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards"):
         yield from _repeated((kind,), getattr(game, kind))
     badges = {badge.code for badge in game.badges} | set(other_badges)
+    for index, badge in enumerate(game.badges):
+        if badge.criteria is not None:
+            yield from _limited(("badges", index, "criteria", "target"), badge.criteria)
     for index, challenge in enumerate(game.challenges):
         here: Location = ("challenges", index)
         yield from _challenge(here, challenge)
@@ -114,8 +118,20 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             yield Inconsistency(
                 (*place, "target"),
                 f"can be at most {MAX_INLINE_MEMBERS} for distinct if order matters "
-                "(prerequisites, explicit enrolment or a rolling duration)",
+                "(prerequisites, explicit enrolment, a rolling duration or a limit)",
             )
+        else:
+            yield from _limited((*place, "target"), objective)
+
+
+def _limited(target: Location, criteria: Criteria) -> Iterator[Inconsistency]:
+    """What is counted of each object is kept in one place, and so is limited itself."""
+    if not criteria.is_limited or criteria.target <= MAX_INLINE_MEMBERS:
+        return
+    if criteria.limit is not None and criteria.limit.by is not None:
+        yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} where the limit is by something")
+    elif criteria.aggregate == "distinct":
+        yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} for distinct with a limit")
 
 
 def _leads_to(start: str, goal: str, known: Mapping[str, Objective]) -> bool:

@@ -1,7 +1,7 @@
 """The game document: every definition of one environment, as its author writes it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +20,10 @@ from bq_server.game.facts import TimezoneName
 from bq_server.game.mechanics.amounts import MAX_AMOUNT
 from bq_server.moments import is_duration
 
+_MOST_HOURLY_GRACE = 23
+
 MAX_INLINE_MEMBERS = 1000
-"""Largest target of a `distinct` objective in a challenge whose outcome depends on order."""
+"""Largest target of a `distinct` objective in a challenge whose outcome depends on order, and of one limited `by`."""
 
 
 def _without_slash(code: str) -> str:
@@ -57,6 +59,22 @@ def _written(expression: str) -> str:
     return expression
 
 
+def _duration(value: Any) -> Any:
+    if not isinstance(value, timedelta) and not (isinstance(value, str) and is_duration(value)):
+        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D")
+    return value
+
+
+def _pause(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= timedelta(days=366):
+        raise ValueError("must be longer than nothing, and at most P366D")
+    return value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 Code = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_without_slash)]
 EventName = Annotated[str, Field(min_length=1, max_length=100)]
 On = Annotated[
@@ -75,7 +93,11 @@ Instant = Annotated[
 Aggregate = Literal["count", "sum", "max", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
+StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+Per = Literal["day", "week", "month", "ever"]
 
 
 class _Part(BaseModel):
@@ -96,7 +118,37 @@ class Definition(_Part):
         return self
 
 
-class PointsRule(Definition):
+Cooldown = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
+    AfterValidator(_pause),
+]
+
+
+class Limit(_Part):
+    """How many events count in a calendar period: the first by event time."""
+
+    times: int = Field(ge=1, le=1_000_000)
+    per: Per
+    by: Expression | None = Field(default=None, description="CEL: every value of it has a limit of its own")
+    timezone: Literal["participant"] | TimezoneName = "participant"
+
+
+class _Limited(_Part):
+    """What may count some of the matching events only. Neither field is told where it isn't given: revisions stay."""
+
+    limit: Limit | None = Field(default=None, exclude_if=_is_none)
+    cooldown: Cooldown | None = Field(
+        default=None, exclude_if=_is_none, description="ISO 8601: after an event that counts, none does for so long"
+    )
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether matching isn't enough to count."""
+        return self.limit is not None or self.cooldown is not None
+
+
+class PointsRule(Definition, _Limited):
     """Points for every matching event."""
 
     name: str | None = Field(default=None, max_length=255)
@@ -128,7 +180,7 @@ class Metric(_Part):
         return self
 
 
-class Criteria(Metric):
+class Criteria(Metric, _Limited):
     """A metric and the target at which it is met."""
 
     target: float = Field(gt=0, le=MAX_AMOUNT)
@@ -240,22 +292,58 @@ class Challenge(Definition):
         return (
             self.enrolment == "explicit"
             or self.duration.type == "rolling"
-            or any(objective.prerequisites for objective in self.objectives)
+            or any(objective.prerequisites or objective.is_limited for objective in self.objectives)
         )
 
 
+class Freezes(_Part):
+    """What covers missed periods of a streak: some every month, others bought, up to the most that one can hold."""
+
+    monthly: int = Field(default=0, ge=0, le=31, description="How many come with each calendar month")
+    max: int = Field(ge=1, le=100, description="How many one can hold")
+    automatic: bool = Field(default=True, description="Whether a missed period takes one of itself")
+    price: int | None = Field(default=None, gt=0, le=1_000_000, description="In points; without it none can be bought")
+
+
 class Streak(Definition):
-    """Calendar periods in a row with at least one matching event."""
+    """Calendar periods in a row with enough matching events, by default one. Fields of later releases aren't told
+    where they say what is so without them: revisions stay.
+    """
 
     name: str | None = Field(default=None, max_length=255)
     description: str | None = Field(default=None, max_length=2000)
     on: On
     when: When = None
-    period: Period = "daily"
+    period: StreakPeriod = "daily"
     grace_period_hours: int = Field(default=24, ge=0, le=720)
     timezone: Literal["participant"] | TimezoneName = "participant"
+    day_starts_at: str = Field(
+        default="00:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        exclude_if=lambda value: value == "00:00",
+        description="When a day begins, on the wall clock of the zone: 04:00",
+    )
+    required: int = Field(
+        default=1, ge=1, le=1000, exclude_if=lambda value: value == 1, description="Events that a period takes"
+    )
+    on_days: list[Weekday] | None = Field(
+        default=None, min_length=1, max_length=7, exclude_if=_is_none, description="The days that count; others rest"
+    )
+    freezes: Freezes | None = Field(default=None, exclude_if=_is_none)
     milestones: list[StreakMilestone] = Field(default=[], max_length=100)
     display_order: int = 0
+
+    @model_validator(mode="after")
+    def _calendar_agrees(self) -> Self:
+        if self.on_days is not None and self.period != "daily":
+            raise ValueError("on_days needs period: daily")
+        if self.on_days is not None and len(set(self.on_days)) < len(self.on_days):
+            raise ValueError("on_days names a day twice")
+        if self.period == "hourly" and self.day_starts_at != "00:00":
+            raise ValueError("an hourly streak has no day_starts_at")
+        if self.period == "hourly" and self.grace_period_hours > _MOST_HOURLY_GRACE:
+            raise ValueError(f"an hourly streak needs grace_period_hours of at most {_MOST_HOURLY_GRACE}, such as 0")
+        return self
 
 
 class Tier(_Part):
@@ -267,12 +355,6 @@ class Tier(_Part):
     min_points: int = Field(ge=0, le=10**15)
     color: str | None = Field(default=None, max_length=50)
     benefits: list[str] = Field(default=[], max_length=100)
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, str) and not is_duration(value):
-        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D")
-    return value
 
 
 def _positive(value: timedelta) -> timedelta:

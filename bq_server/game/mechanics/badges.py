@@ -7,7 +7,8 @@ from typing import Any
 from bq_server import causes
 from bq_server.game.document.definitions import Badge, Criteria
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.measures import Hit, Measure
+from bq_server.game.mechanics.limits import measure_of, quotas_of, zone_types
+from bq_server.game.mechanics.measures import Hit
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
 from bq_server.game.mechanics.quests import COMPLETE, Quest
 from bq_server.game.mechanics.rule import Grant, Rewards, RuleOutcome, bounds, revision, trigger
@@ -39,15 +40,17 @@ class BadgeRule(QuestRule):
 
 def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
     """Compile a badge's criteria."""
-    measure = Measure(0, criteria)
+    measure = measure_of(0, criteria)
+    quotas = quotas_of([measure])
     limits = bounds(badge, applied_seq)
     return BadgeRule(
         key=f"badge/{badge.code}",
         cell=keys.criteria(badge.code),
-        quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), ()),
+        quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), (), quotas),
         bounds=limits,
         revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
-        fact_types=measure.fact_types,
+        fact_types=measure.fact_types | zone_types(quotas),
         rewards=Rewards(badges=(badge.code,)),
+        ordered=bool(quotas),
         revocable=badge.revocable,
     )

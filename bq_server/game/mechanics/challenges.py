@@ -9,7 +9,8 @@ from bq_server import causes
 from bq_server.game.document.definitions import Challenge, FixedDuration, RollingDuration
 from bq_server.game.effects import ChallengeProgressed, Enrolled, MilestoneReached, ObjectiveProgressed
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact
-from bq_server.game.mechanics.measures import Hit, Measure
+from bq_server.game.mechanics.limits import measure_of, quotas_of, zone_types
+from bq_server.game.mechanics.measures import Hit
 from bq_server.game.mechanics.periods import DAY
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
 from bq_server.game.mechanics.quests import COMPLETE, Quest
@@ -127,7 +128,8 @@ class ChallengeRule(QuestRule):
 
 def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
     """Compile a challenge."""
-    measures = tuple(Measure(part, objective) for part, objective in enumerate(challenge.objectives))
+    measures = tuple(measure_of(part, objective) for part, objective in enumerate(challenge.objectives))
+    quotas = quotas_of(measures)
     codes = [objective.code for objective in challenge.objectives]
     milestones = sorted(challenge.milestones, key=lambda milestone: milestone.at)
     duration = challenge.duration
@@ -151,10 +153,11 @@ def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
             tuple(m.scaled(objective.target) for m, objective in zip(measures, challenge.objectives, strict=True)),
             tuple(tuple(codes.index(code) for code in each.prerequisites) for each in challenge.objectives),
             tuple((str(each.at), Fraction(str(each.at))) for each in milestones),
+            quotas,
         ),
         bounds=limits,
         revision=revision(challenge, applied_seq, *cosmetic, salt=str([each.at for each in milestones])),
-        fact_types=frozenset().union(*(measure.fact_types for measure in measures)),
+        fact_types=frozenset().union(zone_types(quotas), *(measure.fact_types for measure in measures)),
         rewards=Rewards.of(paid),
         explicit=challenge.enrolment == "explicit",
         rolling=duration.days * DAY if isinstance(duration, RollingDuration) else None,

@@ -97,7 +97,12 @@ class _Insertion:
         return done is not None and done < moment
 
     def _add(self, moment: Moment, part: int, amount: Amount) -> bool:
-        """Note what counts now. What was met may no longer be met after a fall, and then the rest is unknown."""
+        """Note what counts now. What was met may no longer be met after a fall, and then the rest is unknown.
+
+        Unknown is, too, what else counts or doesn't where there is a limit.
+        """
+        if self.quest.quotas and self.quest.quotas[part] is not None:
+            return False
         if self.met[part] is not None and self.quest.falls(part, amount):
             return False
         self.added[moment, part] = amount

@@ -1,19 +1,20 @@
 """Measures: what one fact adds to an aggregate, before any state is read."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, assert_never
+from typing import assert_never
 
 from bq_server.game.document.definitions import Aggregate, Metric
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.mechanics.amounts import from_millionths, to_millionths
+from bq_server.game.mechanics.distinct import digest_of
 from bq_server.game.mechanics.periods import utc_day
-from bq_server.game.state.keys import digest
 
 Amount = int | str
-"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct."""
+"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct.
+
+Of a part with a limit, text that begins with what the limit needs: see `limits.LimitedMeasure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Measure:
         if self._when is not None and (holds := self._when.holds(variables)) is not True:
             return holds or None
         if self._of is not None:
-            return _distinct(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
+            return digest_of(self._of, variables) if self.aggregate == "distinct" else _amount(self._of, variables)
         return utc_day(fact.occurred_at) if self.aggregate == "days" else 1
 
     @property
@@ -143,20 +144,3 @@ def _amount(of: Formula, variables: Variables) -> int | ExpressionFailure:
         return to_millionths(number)
     except ValueError as error:
         return ExpressionFailure(f"the amount {error}")
-
-
-@lru_cache(maxsize=4096)
-def _digest_of_text(value: str) -> str:
-    return digest(value)
-
-
-def _distinct(of: Formula, variables: Variables) -> str | ExpressionFailure:
-    value: Any = of.value(variables)
-    if isinstance(value, ExpressionFailure):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    try:
-        return _digest_of_text(value) if isinstance(value, str) else digest(value)
-    except (TypeError, ValueError):
-        return ExpressionFailure("the expression gave a value that isn't JSON")

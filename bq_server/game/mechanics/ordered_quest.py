@@ -40,7 +40,7 @@ class Course:
     """How long it runs from enrolment, in microseconds; None without such an end."""
     enrolled: Moment | None = None
     opens: int | None = None
-    """Before this, in microseconds since the epoch, nothing counts; earlier enrolments have the full time from then."""
+    """Before that, in microseconds since the epoch, nothing counts: who enters earlier has the whole time from then."""
     tip: Progress = field(init=False)
     base: Progress = field(init=False)
     """The state before the tail."""
@@ -108,10 +108,12 @@ class Course:
     @property
     def final(self) -> bool:
         """Whether no other fact can change its outcome."""
-        return self.tip.complete and not self.quest.has_sums
+        return self.tip.complete and not self.quest.has_sums and not self.quest.may_lose
 
     def may_fall(self, entries: Iterable[Parts]) -> bool:
-        """Whether a sum falls among these facts and those of the tail."""
+        """Whether a sum falls among these facts and those of the tail, or what counts may change."""
+        if self.quest.may_lose:
+            return True
         parts = itertools.chain(*entries, *(each for _, _, each in self.tail))
         return self.quest.has_sums and any(self.quest.falls(part, amount) for part, amount in parts)
 
@@ -215,7 +217,7 @@ class Course:
         amounts = dict(parts)
         for part, verdict in verdicts:
             if verdict == "matched" and self.quest.measures[part].aggregate == "days":
-                self.remember_day(part, int(amounts[part]))
+                self.remember_day(part, int(self.quest.plain(part, amounts[part])))
         if self.checkpoints.due() and self.base.members <= MAX_MEMBERS:
             self.checkpoints.keep(self.base_end, self.base.copy().dump())
 

@@ -42,10 +42,11 @@ def utc_day(at: int) -> int:
 
 def period_of(at: int, period: Period, zone: tzinfo) -> int:
     """The number of the daily, weekly (from Monday) or monthly period that contains a moment."""
-    return _number(local_date(at, zone), period)
+    return period_of_day(local_date(at, zone), period)
 
 
-def _number(day: date, period: Period) -> int:
+def period_of_day(day: date, period: Period) -> int:
+    """The number of the period that holds a date."""
     match period:
         case "daily":
             return day.toordinal()
@@ -59,7 +60,7 @@ def _number(day: date, period: Period) -> int:
 def period_start(number: int, period: Period, zone: tzinfo) -> int:
     """The first moment of a period, in microseconds: local midnight, or the next existing time if DST skips it."""
     try:
-        first = _first_day(number, period)
+        first = first_day(number, period)
         return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         return _LAST if number > 0 else _FIRST
@@ -76,9 +77,9 @@ def is_skipped(number: int, period: Period, zone: tzinfo) -> bool:
 def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
     """The number of the period of the wall clock time that many microseconds before a moment's."""
     try:
-        return _number((_shown(at, zone) - timedelta(microseconds=back)).date(), period)
+        return period_of_day((_shown(at, zone) - timedelta(microseconds=back)).date(), period)
     except OverflowError:
-        return _number(date.min if at - back < 0 else date.max, period)
+        return period_of_day(date.min if at - back < 0 else date.max, period)
 
 
 def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
@@ -91,7 +92,8 @@ def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
         return at + ahead
 
 
-def _first_day(number: int, period: Period) -> date:
+def first_day(number: int, period: Period) -> date:
+    """The first date of a period. Raises `ValueError` or `OverflowError` beyond the calendar."""
     match period:
         case "daily":
             return date.fromordinal(number)

@@ -48,6 +48,11 @@ class PointsRuleCompiled(Rule):
         """It always does."""
         return True
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """The ledger knows what was paid."""
+        return True
+
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """How many points the fact is worth."""
         if not self.bounds.admits(fact.moment):
@@ -67,12 +72,17 @@ class PointsRuleCompiled(Rule):
         return True
 
     def whole(self) -> Replay:
-        """All of its facts, and which of them were paid."""
-        return Replay(self.fact_types, self.bounds.starts_at, ledger=True)
+        """All its facts, which of them were paid, and what is left of a limit that it had."""
+        return Replay(
+            self.fact_types, self.bounds.starts_at, (keys.limit(self.code), keys.members(self.key)), ledger=True
+        )
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
         """Pay the facts that match, except those already paid."""
         outcome = RuleOutcome()
+        if replayed is not None:
+            gone = (key for key in replayed.cells if key.startswith(keys.members(self.key)))
+            outcome.cells.update(dict.fromkeys((*gone, *({keys.limit(self.code)} & replayed.cells.keys()))))
         paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
         for hit in hits if replayed is None else merge(replayed.hits, hits):
             reading = hit.readings[0]

@@ -1,14 +1,15 @@
 """What badges with criteria and challenges share: keeping a quest in a cell, in any order or as a course."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import Variables
-from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, Moment
+from bq_server.game.facts import CHALLENGE_ENROLLED, TIMEZONE_CHANGED, Fact, Moment
 from bq_server.game.mechanics.course_hits import ENROLMENT, amounts_of, earliest, enrols, fits, is_late, take
+from bq_server.game.mechanics.limits import placed_hits
 from bq_server.game.mechanics.measures import Amount, Hit, PartReading
 from bq_server.game.mechanics.ordered_quest import Course
 from bq_server.game.mechanics.quests import COMPLETE, Progress, Quest, freely
@@ -65,6 +66,8 @@ class QuestRule(Rule):
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the parts read; an enrolment counts however early it is."""
+        if fact.fact_type == TIMEZONE_CHANGED:
+            return ()
         if fact.fact_type == CHALLENGE_ENROLLED:
             verdict: Verdict = "matched" if fact.seq > self.bounds.applied_seq else "outside_window"
             return (PartReading(ENROLMENT, verdict),)
@@ -76,6 +79,8 @@ class QuestRule(Rule):
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
         """Its own cell and, if sets are kept beside it, the members that these hits name."""
         yield self.cell
+        if TIMEZONE_CHANGED in self.fact_types:
+            yield keys.ZONE
         if not self.ordered:
             for hit in hits:
                 for reading in hit.readings:
@@ -98,6 +103,9 @@ class QuestRule(Rule):
         if self._in_order(hits, cell):
             return None
         standing = self._load(cell)
+        if self._moves(hits, standing.course):
+            return self.whole()
+        hits = placed_hits(hits, self.quest.quotas, cells.get(keys.ZONE, ()))
         if standing.course is None:
             if not self._first_fall(hits, standing):
                 return None
@@ -116,6 +124,10 @@ class QuestRule(Rule):
         """Fold the hits into the quest."""
         outcome = RuleOutcome()
         old = cells.get(self.cell)
+        timeline = cells.get(keys.ZONE, ())
+        hits = placed_hits(hits, self.quest.quotas, timeline)
+        if replayed is not None:
+            replayed = replace(replayed, hits=placed_hits(replayed.hits, self.quest.quotas, timeline))
         before = self._load(old)
         standing, story = self._opened(hits, old, replayed)
         if replayed is not None:
@@ -126,7 +138,8 @@ class QuestRule(Rule):
                 if reading.part != ENROLMENT:
                     verdict = verdicts.get((hit.fact.fact_id, reading.part), reading.verdict)
                     way = self.quest.way(standing.progress, reading.part)
-                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, reading.message, way))
+                    message = reading.message or self.quest.said(reading.part, verdict)
+                    outcome.explanations.append(explain(self, hit.fact, reading.part, verdict, message, way))
                 elif reading.verdict != "matched":
                     outcome.explanations.append(explain(self, hit.fact, reading.part, reading.verdict))
         by = replayed.by if replayed is not None else None
@@ -223,6 +236,12 @@ class QuestRule(Rule):
         newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
         return bool(hits) and list(hits[0].fact.moment) > newest
 
+    def _moves(self, hits: Sequence[Hit], course: Course | None) -> bool:
+        """Whether the participant's zone changed before something that a limit has placed."""
+        if TIMEZONE_CHANGED not in self.fact_types or course is None or course.end is None:
+            return False
+        return any(hit.fact.fact_type == TIMEZONE_CHANGED and hit.fact.moment < course.end for hit in hits)
+
     def _past_of(self, hits: Sequence[Hit], cell: Cell | None) -> Replay:
         """What follows the newest checkpoint before the hits."""
         course = self._load(cell).course
@@ -285,6 +304,8 @@ class QuestRule(Rule):
     def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
         """The course back at the checkpoint from which `late` requested the past; None to start from scratch."""
         if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None or not hits:
+            return None
+        if self._moves(hits, course):
             return None
         return course if course.go_back(earliest(hits, course)) else None
 

@@ -10,6 +10,7 @@ from typing import Any, Self, assert_never
 
 from bq_server.game.effects import Verdict
 from bq_server.game.facts import Moment
+from bq_server.game.mechanics.limits import Quota, Tally, place_of
 from bq_server.game.mechanics.measures import Amount, Measure
 from bq_server.game.state.keys import Cell
 
@@ -30,6 +31,8 @@ class Quest:
     prerequisites: tuple[tuple[int, ...], ...]
     milestones: tuple[tuple[str, Fraction], ...]
     """Name and fraction, ascending."""
+    quotas: tuple[Quota | None, ...] = ()
+    """By part, how many of its facts count; empty where no part has a limit."""
 
     @property
     def size(self) -> int:
@@ -46,7 +49,32 @@ class Quest:
 
     def falls(self, part: int, amount: Amount) -> bool:
         """Whether an amount makes its part's sum fall."""
-        return self.measures[part].aggregate == "sum" and isinstance(amount, int) and amount < 0
+        if self.measures[part].aggregate != "sum":
+            return False
+        return int(self.plain(part, amount)) < 0
+
+    def plain(self, part: int, amount: Amount) -> Amount:
+        """What is counted of an amount: all of it, but for what the limit of its part needs."""
+        if not self.quotas or self.quotas[part] is None:
+            return amount
+        plain = place_of(amount)[2]
+        return plain if self.measures[part].aggregate == "distinct" else int(plain)
+
+    def said(self, part: int, verdict: Verdict) -> str | None:
+        """Why a limit lets a fact not count, in words; none for another verdict."""
+        quota = self.quotas[part] if self.quotas else None
+        return None if quota is None else quota.said(verdict)
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether a late fact may take the place of one that brought more, so that a part is met later or not at all.
+
+        Where facts are counted, one is as good as another.
+        """
+        return any(
+            quota is not None and measure.aggregate != "count"
+            for quota, measure in zip(self.quotas, self.measures, strict=False)
+        )
 
     def way(self, progress: "Progress", part: int) -> tuple[int | float, int | float]:
         """A part's value and target, for a reader."""
@@ -72,6 +100,8 @@ class Progress:
     """Event time of the newest fact that counted."""
     highs: dict[int, int] = field(default_factory=dict)
     """By part whose sum has fallen: the most it can have been, while that is more than it is now."""
+    tallies: dict[int, dict[str, Tally]] = field(default_factory=dict)
+    """By part with a limit: by object, what has counted of it."""
 
     @classmethod
     def empty(cls, quest: Quest) -> Self:
@@ -90,12 +120,16 @@ class Progress:
             else [None] * len(cell["v"]),
             cell.get("at"),
             {int(part): high for part, high in cell.get("h", {}).items()},
+            {int(part): dict(each) for part, each in cell["q"].items()} if "q" in cell else {},
         )
 
     def copy(self) -> Self:
         """A copy."""
         seen = [list(each) if isinstance(each, list) else each for each in self.seen]
-        return type(self)(list(self.values), list(self.done), dict(self.marks), seen, self.at, dict(self.highs))
+        tallies = {part: dict(each) for part, each in self.tallies.items()}
+        return type(self)(
+            list(self.values), list(self.done), dict(self.marks), seen, self.at, dict(self.highs), tallies
+        )
 
     def dump(self) -> Cell:
         """As JSON."""
@@ -108,6 +142,8 @@ class Progress:
             cell["at"] = self.at
         if self.highs:
             cell["h"] = {str(part): high for part, high in self.highs.items()}
+        if self.tallies:
+            cell["q"] = {str(part): each for part, each in self.tallies.items()}
         return cell
 
     @property
@@ -117,8 +153,9 @@ class Progress:
 
     @property
     def members(self) -> int:
-        """The total number of members of the sets kept here."""
-        return sum(len(each) for each in self.seen if isinstance(each, list))
+        """How many members the sets kept here have, objects with a tally among them."""
+        members = sum(len(each) for each in self.seen if isinstance(each, list))
+        return members + sum(len(each) for each in self.tallies.values())
 
     def count(self, quest: Quest, part: int, amount: Amount, moment: Moment, *, new: bool) -> None:
         """Add one amount to a part that is not met yet; `new` says whether a set has no such member yet."""
@@ -157,6 +194,7 @@ class Progress:
         self.done[part] = moment
         self.seen[part] = None
         self.highs.pop(part, None)
+        self.tallies.pop(part, None)
 
     def mark(self, quest: Quest, moment: Moment) -> None:
         """Note what has been reached by now."""
@@ -223,6 +261,16 @@ def in_order(
         if not all(met[each] for each in quest.prerequisites[part]):
             verdicts.append((part, "prerequisite_open"))
             continue
+        quota = quest.quotas[part] if quest.quotas else None
+        if quota is not None:
+            tallies = progress.tallies.get(part, {})
+            period, about, _ = place_of(amount)
+            refusal = quota.refusal(tallies.get(about), moment.at, period)
+            if refusal is not None:
+                verdicts.append((part, refusal))
+                continue
+            progress.tallies[part] = quota.take(tallies, about, moment.at, period)
+            amount = quest.plain(part, amount)
         progress.count(quest, part, amount, moment, new=_is_new(quest, progress, part, amount))
         verdicts.append((part, "matched"))
         counted = True

@@ -142,6 +142,11 @@ class Rule:
         """Whether it may change the points ledger."""
         return self.rewards.points > 0
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether each fact is taken by itself, so that one less changes nothing about others."""
+        return False
+
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What its parts read from a fact of one of its types."""
         raise NotImplementedError

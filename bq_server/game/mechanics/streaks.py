@@ -1,31 +1,28 @@
-"""Streaks: consecutive calendar periods, as a set of periods, so that facts may arrive in any order.
+"""Streaks: calendar periods in a row with enough matching facts, which may come in any order."""
 
-A record in period q continues a streak whose last period is p if it happened before the end of p + 1 plus the grace. In
-other words, it reaches back to every period from `reach` on. A streak's runs are then what these reaches connect, and
-more facts only ever connect more.
-"""
-
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Period, Streak
-from bq_server.game.effects import MilestoneReached, StreakChanged
+from bq_server.game.document.definitions import Streak
+from bq_server.game.effects import MilestoneReached, StreakChanged, Verdict
 from bq_server.game.expressions.conditions import Variables
-from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone
-from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types
-from bq_server.game.mechanics.periods import (
-    HOUR,
-    is_skipped,
-    moment_after,
-    period_before,
-    period_of,
-    period_start,
-    zone_at,
+from bq_server.game.facts import (
+    FREEZE_BOUGHT,
+    FREEZE_USED,
+    TIMEZONE_CHANGED,
+    Fact,
+    FreezeBought,
+    FreezeUsed,
+    Moment,
+    system_properties,
+    timezone,
 )
+from bq_server.game.mechanics.freezes import FreezeRules, FrozenRuns
+from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types
+from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.rule import (
     Bounds,
     Grant,
@@ -42,130 +39,13 @@ from bq_server.game.mechanics.rule import (
     revision,
     still_due,
 )
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streak_calendar import StreakCalendar, streak_calendar
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
-KEPT_PERIODS = 128
-"""How far behind the newest period a fact may be without any history."""
-
-
-@dataclass(slots=True)
-class Runs:
-    """The recorded periods: stretches without a gap as `[first, last, reach]`, and how older ones ended."""
-
-    stretches: list[list[int]] = field(default_factory=list)
-    older: tuple[int, int] | None = None
-    """The last period no longer kept, and the length of the run it belongs to."""
-    longest: int = 0
-    newest: Moment | None = None
-    rows: dict[int, list[int]] = field(default_factory=dict)
-    """Stretches no longer kept here but in their own cells, by last period: `[first, reach]`. Only new ones."""
-    rows_known: bool = True
-    """Whether all those no longer kept here are in cells. An earlier release dropped them."""
-
-    def add(self, period: int, reach: int) -> None:
-        """Record a period."""
-        index = bisect_left(self.stretches, period, key=lambda stretch: stretch[1])
-        if index < len(self.stretches) and self.stretches[index][0] <= period:
-            stretch = self.stretches[index]
-            stretch[2] = min(stretch[2], reach)
-        else:
-            self.stretches.insert(index, [period, period, reach])
-            self._join(index)
-            self._join(index - 1)
-        self.longest = max(self.longest, *self.lengths())
-
-    def recall(self, rows: Iterable[tuple[int, list[int]]]) -> None:
-        """Add back those that were in cells."""
-        self.stretches[:0] = sorted([first, last, reach] for last, (first, reach) in rows)
-        self.older = None
-
-    def forget(self) -> None:
-        """Keep the newest periods only."""
-        if not self.stretches or self.stretches[0][1] >= self.stretches[-1][1] - KEPT_PERIODS:
-            return
-        floor = self.stretches[-1][1] - KEPT_PERIODS
-        lengths = self.lengths()
-        gone = next(place for place, stretch in enumerate(self.stretches) if stretch[1] >= floor)
-        self.older = (self.stretches[gone - 1][1], lengths[gone - 1])
-        self.rows |= {last: [first, reach] for first, last, reach in self.stretches[:gone]}
-        del self.stretches[:gone]
-
-    def forgets(self, period: int, reach: int) -> bool:
-        """Whether a record may touch periods that are no longer kept, or soon won't be.
-
-        The period may be of any zone: the margin of one period exceeds the difference of any two zones.
-        """
-        if self.stretches and period - 1 <= self.stretches[-1][1] - KEPT_PERIODS:
-            return True
-        return self.older is not None and min(period - 1, reach) <= self.older[0] + 1
-
-    def lengths(self) -> list[int]:
-        """The length, in recorded periods, of the run that each stretch belongs to, up to and including it."""
-        count, linked = self.older[1] if self.older else 0, self._links()
-        lengths = []
-        for (first, last, _), link in zip(self.stretches, linked, strict=True):
-            count = (count if link else 0) + last - first + 1
-            lengths.append(count)
-        return lengths
-
-    @property
-    def current(self) -> int:
-        """The length of the newest run, whether or not it can still be continued."""
-        return self.lengths()[-1] if self.stretches else 0
-
-    def until(self, period: int) -> tuple[int | None, int]:
-        """The last recorded period up to this one, or None, and the length of the run up to it."""
-        found: tuple[int | None, int] = (None, 0)
-        if self.older is not None and self.older[0] <= period:
-            found = self.older
-        for (first, last, _), length in zip(self.stretches, self.lengths(), strict=True):
-            if first <= period:
-                found = min(last, period), length - max(0, last - period)
-        return found
-
-    def _links(self) -> list[bool]:
-        """Whether each stretch belongs to the same run as the one before it."""
-        links, reach = [], None
-        for index in range(len(self.stretches) - 1, -1, -1):
-            own = self.stretches[index][2]
-            reach = own if reach is None else min(reach, own)
-            before = self.stretches[index - 1][1] if index else self.older[0] if self.older else None
-            linked = before is not None and reach <= before
-            links.append(linked)
-            reach = reach if linked else None
-        return links[::-1]
-
-    def _join(self, index: int) -> None:
-        if 0 <= index < len(self.stretches) - 1 and self.stretches[index][1] + 1 == self.stretches[index + 1][0]:
-            _, last, reach = self.stretches.pop(index + 1)
-            stretch = self.stretches[index]
-            stretch[1], stretch[2] = last, min(stretch[2], reach)
-
-    @classmethod
-    def load(cls, cell: Cell | None) -> "Runs":
-        """Read what `dump` wrote."""
-        if cell is None:
-            return cls()
-        return cls(
-            [list(stretch) for stretch in cell["s"]],
-            tuple(cell["o"]) if cell["o"] is not None else None,
-            cell["l"],
-            Moment(*cell["k"]) if cell["k"] is not None else None,
-            rows_known="w" in cell or cell["o"] is None,
-        )
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON."""
-        cell: dict[str, Any] = {
-            "s": self.stretches,
-            "o": list(self.older) if self.older is not None else None,
-            "l": self.longest,
-            "k": list(self.newest) if self.newest is not None else None,
-        }
-        if self.rows_known and self.older is not None:
-            cell["w"] = 1
-        return cell
+_ABOUT_IT = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
+"""Facts that record nothing."""
 
 
 @dataclass(slots=True)
@@ -178,18 +58,44 @@ class StreakRule(Rule):
     bounds: Bounds
     revision: str
     condition: Condition
-    period: Period
-    grace: int
-    """In wall clock time of the zone, in microseconds."""
+    period: str
+    """As in the document."""
+    calendar: StreakCalendar
+    required: int
+    """How many facts a period takes."""
     zone: tzinfo | None
     """None for the participant's own zone."""
     milestones: tuple[tuple[int, Rewards], ...]
     rewards: Rewards
+    freezes: FreezeRules | None = None
+
+    @property
+    def cell(self) -> str:
+        """The key of its cell."""
+        return keys.streak(self.code)
+
+    @property
+    def notes_records(self) -> bool:
+        """Whether the newest fact it read may not be a record."""
+        return bool(self.calendar.weekdays) or self.freezes is not None
+
+    def runs(self, cell: Cell | None) -> Runs:
+        """What a cell of this definition holds, or none."""
+        if self.freezes is None:
+            return Runs.load(cell)
+        runs = FrozenRuns.load(cell)
+        runs.rules = self.freezes
+        if cell is not None:
+            runs.take(cell)
+        return runs
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """Whether the fact is a record; a change of zone always is."""
         if fact.fact_type == TIMEZONE_CHANGED:
             return (PartReading(0, "matched"),)
+        if fact.fact_type in _ABOUT_IT:
+            own = fact.properties.get("streak_code") == self.code and fact.seq > self.bounds.applied_seq
+            return (PartReading(0, "matched"),) if own else ()
         if not self.bounds.admits(fact.moment):
             return (PartReading(0, "outside_window"),)
         return (self.condition.refusal(0, variables) or PartReading(0, "matched"),)
@@ -212,10 +118,12 @@ class StreakRule(Rule):
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The periods no longer kept, if a record may touch them; all records, if a zone changed before some."""
-        runs = Runs.load(cells.get(keys.streak(self.code)))
+        runs = self.runs(cells.get(self.cell))
         if self._recalls(hits, runs):
             return Replay(frozenset(), None, (keys.members(self.key),))
-        if runs.newest is not None and (self._moves(hits, runs.newest) or self._forgot(hits, runs)):
+        if runs.newest is None:
+            return None
+        if self._moves(hits, runs.newest) or self._forgot(hits, runs) or self._uncounted(hits, runs):
             return self.whole()
         return None
 
@@ -224,11 +132,11 @@ class StreakRule(Rule):
         outcome = RuleOutcome()
         key = keys.streak(self.code)
         old = cells.get(key)
-        known = Runs.load(old)
+        known = self.runs(old)
         recalls = replayed is not None and replayed.by is None and self._is_own(old) and self._recalls(hits, known)
         anew = replayed is not None and not recalls
         story = merge(replayed.hits, hits) if replayed is not None and anew else hits
-        runs = Runs.load(None if anew else old)
+        runs = self.runs(None if anew else old)
         kept_apart = replayed.cells if replayed is not None else {}
         if recalls:
             runs.recall((int(key.rpartition("/")[2]), row) for key, row in kept_apart.items())
@@ -240,10 +148,14 @@ class StreakRule(Rule):
         given = {name: each for name, each in before.items() if name not in due}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
+        verdicts: dict[str, tuple[Verdict, str | None]] = {}
         newest = hits[-1].fact if hits else replayed.by if replayed is not None else None
         for fact in records:
             zone = self.zone or zone_at(timeline, fact.moment)
-            runs.add(*self.place(fact.occurred_at, zone))
+            if fact.fact_type in _ABOUT_IT:
+                self._take_freeze(runs, fact, zone)
+            else:
+                verdicts[fact.fact_id] = self._record(runs, fact, zone)
             if not recalls:
                 runs.forget()
             if runs.newest is None or fact.moment > runs.newest:
@@ -253,9 +165,10 @@ class StreakRule(Rule):
         outcome.grants = reduced(outcome.grants, self.steps(), due)
         way = runs.current, next((at for at, _ in self.milestones if at > runs.current), None)
         for hit in hits:
-            if hit.fact.fact_type != TIMEZONE_CHANGED:
+            if hit.fact.fact_type not in _ABOUT_IT:
                 reading = hit.readings[0]
-                outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message, way))
+                verdict, message = verdicts.get(hit.fact.fact_id, (reading.verdict, reading.message))
+                outcome.explanations.append(explain(self, hit.fact, 0, verdict, message, way))
         if newest is not None and (known.current, known.longest) != (runs.current, runs.longest):
             outcome.effects.append(
                 StreakChanged(
@@ -284,12 +197,33 @@ class StreakRule(Rule):
 
     def _forgot(self, hits: Sequence[Hit], runs: Runs) -> bool:
         """Whether a record may touch periods that are not kept in the cell."""
-        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
-        return any(runs.forgets(*self.place(fact.occurred_at, UTC)) for fact in records)
+        return any(self._touches(runs, hit.fact) for hit in hits if _matched(hit))
+
+    def _touches(self, runs: Runs, fact: Fact) -> bool:
+        if fact.fact_type == TIMEZONE_CHANGED:
+            return False
+        period, reach = self.calendar.place(fact.occurred_at, UTC)
+        if fact.fact_type == FREEZE_BOUGHT:
+            return runs.older is not None and reach <= runs.older[0] + 1
+        if fact.fact_type == FREEZE_USED:
+            named = system_properties(fact)
+            return (
+                runs.older is not None
+                and isinstance(named, FreezeUsed)
+                and self.calendar.place(named.starts_at, UTC)[0] <= runs.older[0] + 1
+            )
+        return runs.forgets(period, reach)
+
+    def _uncounted(self, hits: Sequence[Hit], runs: Runs) -> bool:
+        """Whether a fact is of a period whose facts are counted no longer, in any zone."""
+        if self.required == 1:
+            return False
+        records = [hit.fact for hit in hits if _matched(hit) and hit.fact.fact_type not in _ABOUT_IT]
+        return any(self.calendar.place(fact.occurred_at, UTC)[0] - 1 <= runs.tally_floor for fact in records)
 
     def _recalls(self, hits: Sequence[Hit], runs: Runs) -> bool:
         """Whether everything that the hits touch is kept, though not all of it in the cell."""
-        if runs.newest is None or not runs.rows_known:
+        if runs.newest is None or not runs.rows_known or self._uncounted(hits, runs):
             return False
         return not self._moves(hits, runs.newest) and self._forgot(hits, runs)
 
@@ -300,20 +234,32 @@ class StreakRule(Rule):
         """Everything that can be reached."""
         return [(str(at), causes.of_streak(self.code, at), rewards) for at, rewards in self.milestones]
 
-    def place(self, at: int, zone: tzinfo) -> tuple[int, int]:
-        """The period of a moment, and the oldest last period of a streak that a record at that moment can continue."""
-        period = period_of(at, self.period, zone)
-        reach = (period_before(at, self.grace, self.period, zone) if self.grace else period) - 1
-        return period, reach - is_skipped(reach, self.period, zone)
+    def _take_freeze(self, runs: Runs, fact: Fact, zone: tzinfo) -> None:
+        """Take a freeze bought or used. Neither saves a streak that was lost by then."""
+        savable = self.calendar.place(fact.occurred_at, zone)[1] + 1
+        match system_properties(fact):
+            case FreezeBought() if isinstance(runs, FrozenRuns):
+                runs.buy(savable)
+            case FreezeUsed(starts_at=starts_at) if isinstance(runs, FrozenRuns):
+                period = self.calendar.place(starts_at, zone)[0]
+                if period >= savable:
+                    runs.use(period)
 
-    def lost_at(self, last: int, zone: tzinfo) -> int:
-        """When a streak with this last period can no longer be continued, in microseconds."""
-        following = last + 1 + is_skipped(last + 1, self.period, zone)
-        return moment_after(self.starts(following + 1, zone), self.grace, zone)
-
-    def starts(self, period: int, zone: tzinfo) -> int:
-        """When a period starts, in microseconds."""
-        return period_start(period, self.period, zone)
+    def _record(self, runs: Runs, fact: Fact, zone: tzinfo) -> tuple[Verdict, str | None]:
+        """Take a fact into the periods; returns what became of it."""
+        calendar, at = self.calendar, fact.occurred_at
+        if calendar.rests(at, zone):
+            return "rest_day", None
+        if self.notes_records:
+            runs.recorded_at = max(at, runs.recorded_at or at)
+        period, reach = calendar.place(at, zone)
+        if self.required > 1:
+            needed = runs.tally(period, reach, self.required, steady=calendar.is_steady)
+            if needed is None:
+                return "matched", f"{runs.times(period):,} of {self.required:,} in this period"
+            reach = needed
+        runs.add(period, reach)
+        return "matched", None
 
     def _grant(self, outcome: RuleOutcome, runs: Runs, cause: Fact, record: Fact, given: dict[str, Any]) -> None:
         for at, rewards in self.milestones:
@@ -335,23 +281,37 @@ class StreakRule(Rule):
 
 def streak_rule(streak: Streak, applied_seq: int) -> StreakRule:
     """Compile a streak."""
-    own = streak.timezone == "participant"
+    own = streak.timezone == "participant" and streak.period != "hourly"
     milestones = sorted(streak.milestones, key=lambda milestone: milestone.at)
     cosmetic = ("name", "description", "display_order", "milestones")
     return StreakRule(
         key=f"streak/{streak.code}",
         code=streak.code,
-        fact_types=fact_types(streak.on) | ({TIMEZONE_CHANGED} if own else set()),
+        fact_types=fact_types(streak.on) | ({TIMEZONE_CHANGED} if own else set()) | _freeze_types(streak),
         bounds=bounds(streak, applied_seq),
         revision=revision(streak, applied_seq, *cosmetic, salt=str([each.at for each in milestones])),
         condition=Condition(streak.when),
         period=streak.period,
-        grace=streak.grace_period_hours * HOUR,
-        zone=None if own else timezone(streak.timezone),
+        calendar=streak_calendar(streak),
+        required=streak.required,
+        zone=UTC if streak.period == "hourly" else None if own else timezone(streak.timezone),
         milestones=tuple((each.at, Rewards.of(each.rewards)) for each in milestones),
         rewards=Rewards.of([reward for each in milestones for reward in each.rewards]),
+        freezes=_freeze_rules(streak),
     )
 
 
+def _freeze_types(streak: Streak) -> frozenset[str]:
+    return frozenset() if streak.freezes is None else frozenset({FREEZE_BOUGHT, FREEZE_USED})
+
+
+def _freeze_rules(streak: Streak) -> FreezeRules | None:
+    freezes = streak.freezes
+    if freezes is None:
+        return None
+    month_of = streak_calendar(streak).month_of
+    return FreezeRules(freezes.monthly, freezes.max, freezes.automatic, freezes.price, month_of)
+
+
 def _matched(hit: Hit) -> bool:
-    return hit.readings[0].verdict == "matched"
+    return bool(hit.readings) and hit.readings[0].verdict == "matched"

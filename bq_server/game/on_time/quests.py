@@ -11,6 +11,7 @@ from bq_server.game.facts import Fact
 from bq_server.game.mechanics.amounts import from_millionths
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.limits import Quota, place_of, placed
 from bq_server.game.mechanics.measures import Amount
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.quests import COMPLETE
@@ -173,10 +174,11 @@ class FreeTrack(QuestTrack):
 class OrderedTrack(QuestTrack):
     """A quest that counts facts in the order in which they happened, for facts newer than all it has seen."""
 
-    __slots__ = ("_prerequisites", "_sets")
+    __slots__ = ("_prerequisites", "_quotas", "_sets")
 
     def __init__(self, rule: QuestRule) -> None:
         super().__init__(rule)
+        self._quotas = rule.quest.quotas
         self._sets = any(each in ("distinct", "days") for each in self._aggregates)
         self._prerequisites = rule.quest.prerequisites
 
@@ -213,15 +215,23 @@ class OrderedTrack(QuestTrack):
         for part, amount in parts:
             if met[part] is not None:
                 continue
+            quota = self._quotas[part] if self._quotas else None
+            if quota is not None:
+                amount = placed(amount, quota, fact.moment, turn.cells.get(keys.ZONE, ()))
             # Facts for a waiting part are kept: a late fact may meet its prerequisite earlier.
             kept.append([part, amount])
             if not self._may_count(part, met):
                 continue
+            if quota is not None:
+                if not _has_room(quota, progress, part, amount, at):
+                    continue
+                amount = self._rule.quest.plain(part, amount)
             before = values[part]
             value = values[part] = _counted_in(self._aggregates[part], before, amount)
             if value >= self._targets[part]:
                 done[part] = moment
                 newly_done = True
+                _forget_tallies(progress, part)
             counted.append((part, before))
         turn.cells[self._cell] = cell
         if kept:
@@ -232,8 +242,8 @@ class OrderedTrack(QuestTrack):
                 progress["at"] = at
             self._counted(turn, fact, cell, counted, newly_done)
             if newly_done and COMPLETE in progress.get("m", ()):
-                if self._rule.quest.has_sums:
-                    raise NotOnTime  # a fall may still change it, and the step knows what to keep for that
+                if self._rule.quest.has_sums or self._rule.quest.may_lose:
+                    raise NotOnTime  # a fact may still change it, and the step knows what to keep for that
                 for name in ("b", "k", "t", "c", "w", "y"):
                     cell.pop(name, None)
         elif cell["e"] == moment:
@@ -257,6 +267,24 @@ class OrderedTrack(QuestTrack):
             "k": None,
             "t": Tail(),
         }
+
+
+def _has_room(quota: Quota, progress: Cell, part: int, amount: Amount, at: int) -> bool:
+    """Whether the limit of a part lets a fact count, which then has."""
+    period, about, _ = place_of(amount)
+    tallies = progress.get("q", _NO_MARKS).get(str(part), _NO_MARKS)
+    if quota.refusal(tallies.get(about), at, period) is not None:
+        return False
+    progress.setdefault("q", {})[str(part)] = quota.take(tallies, about, at, period)
+    return True
+
+
+def _forget_tallies(progress: Cell, part: int) -> None:
+    """A part that is met counts nothing more."""
+    if "q" in progress:
+        progress["q"].pop(str(part), None)
+        if not progress["q"]:
+            del progress["q"]
 
 
 def _is_late(cell: Cell, moment: list[int]) -> bool:

@@ -24,7 +24,7 @@ _BEGIN, _END = -719_162 * DAY, 2_932_896 * DAY
 class StreakTrack:
     """A streak."""
 
-    __slots__ = ("_cell", "_days", "_rule", "bounds", "key")
+    __slots__ = ("_cell", "_days", "_rule", "_settles", "bounds", "key")
     keeps_apart = False
 
     def __init__(self, rule: StreakRule) -> None:
@@ -32,7 +32,10 @@ class StreakTrack:
         self.bounds = rule.bounds
         self._rule = rule
         self._cell = keys.streak(rule.code)
-        self._days = {"daily": 1, "weekly": 7}.get(rule.period)
+        calendar = rule.calendar
+        self._days = None if calendar.weekdays else {"daily": 1, "weekly": 7}.get(calendar.period or "")
+        self._settles = not calendar.weekdays and (rule.required == 1 or calendar.is_steady)
+        """Whether nothing more comes of a period that is recorded."""
 
     def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """Whether the fact is a record."""
@@ -53,12 +56,14 @@ class StreakTrack:
         if cell is not None:
             if cell["rev"] != rule.revision:
                 raise NotOnTime
-            period, reach = self._place(turn, fact)
             newest, streaks = cell["k"], cell["s"]
+            period, reach = self._place(turn, fact) if self._settles else (None, 0)
             if newest and streaks and streaks[-1][1] == period and streaks[-1][2] <= reach:
                 moment = [fact.occurred_at, fact.seq]
                 if moment > newest:
                     cell["k"] = moment
+                if "r" in cell and fact.occurred_at > cell["r"]:
+                    cell["r"] = fact.occurred_at
                 return
         hit = (Hit(fact, (PartReading(0, "matched"),)),)
         if rule.late(hit, turn.cells) is not None:
@@ -73,12 +78,13 @@ class StreakTrack:
         """The period of the fact, and the oldest last period of a streak that it continues."""
         rule, at = self._rule, fact.occurred_at
         zone = rule.zone or (zone_at(turn.cells[keys.ZONE], fact.moment) if keys.ZONE in turn.cells else UTC)
-        grace = rule.grace
-        if zone is UTC and self._days is not None and _BEGIN + grace <= at < _END:
+        grace, start = rule.calendar.grace, rule.calendar.day_start
+        if zone is UTC and self._days is not None and _BEGIN + start + grace <= at < _END:
             # UTC has neither gaps nor days of other lengths.
+            at -= start
             period = self._number(at)
             return period, (self._number(at - grace) if grace else period) - 1
-        return rule.place(at, zone)
+        return rule.calendar.place(at, zone)
 
     def _number(self, at: int) -> int:
         day = at // DAY + _FIRST_OF_1970

@@ -7,11 +7,13 @@ from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import LeaderboardRule
+from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
+from bq_server.game.on_time.limited_points import LimitedPointsTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
 from bq_server.game.on_time.streaks import StreakTrack
@@ -58,6 +60,8 @@ def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> T
 
 def _track(rule: Rule) -> Track:
     match rule:
+        case LimitedPointsRule():
+            return LimitedPointsTrack(rule)
         case PointsRuleCompiled():
             return PointsTrack(rule)
         case BadgeRule() | ChallengeRule():

@@ -45,6 +45,11 @@ def streak(code: str) -> str:
     return f"streak/{code}"
 
 
+def limit(code: str) -> str:
+    """What a limited points rule has counted; of objects told apart, each has a member of its own."""
+    return f"limit/{code}"
+
+
 def score(code: str, window: str, period: str) -> str:
     """A leaderboard score within one period of a window."""
     return f"score/{code}/{window}/{period}"

@@ -1,0 +1,213 @@
+"""Freezes: what a streak's missed periods may be covered with, so that it doesn't break.
+
+Every month of the calendar brings some, and some are bought, up to the most that one can hold. A missed period takes
+one of those there are by then: of itself, or where its participant said so. What was recorded, bought and said is kept;
+what became of it is computed from that, from the first record on, and so a late fact changes it like any other.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bq_server.game.mechanics.runs import Runs
+from bq_server.game.state.keys import Cell
+
+_LONG_AGO = 2**40
+"""Before every period, as a number of periods."""
+
+FURTHEST = 1000
+"""How many periods ahead the end of a streak is looked for that freezes keep alive."""
+
+
+class Stock(NamedTuple):
+    """What a participant has at a period."""
+
+    have: int
+    month: int
+    """The newest month whose freezes came."""
+    period: int
+    """Those bought for this period or an earlier one came."""
+
+
+class Stand(NamedTuple):
+    """How a streak stands after a period that was missed, or wasn't."""
+
+    last: int
+    """The last period recorded or covered."""
+    stock: Stock
+    covered: tuple[int, ...]
+    """The periods that freezes covered since the last record."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeRules:
+    """The compiled freezes of a streak."""
+
+    monthly: int
+    most: int
+    automatic: bool
+    price: int | None
+    month_of: Callable[[int], int]
+    """The number of the month in which a period begins."""
+
+    def first(self, period: int) -> Stock:
+        """What one has at the first record, before anything came."""
+        return Stock(0, self.month_of(period) - 1, -_LONG_AGO)
+
+    def refilled(self, stock: Stock, period: int, bought: list[int]) -> Stock:
+        """What one has when a later period was missed."""
+        month = max(self.month_of(period), stock.month)
+        came = bisect_right(bought, period) - bisect_right(bought, stock.period)
+        have = stock.have + self.monthly * (month - stock.month) + max(came, 0)
+        return Stock(min(have, self.most), month, max(period, stock.period))
+
+
+@dataclass(slots=True)
+class FrozenRuns(Runs):
+    """The periods of a streak that has freezes."""
+
+    rules: FreezeRules | None = None
+    bought: list[int] = field(default_factory=list)
+    """For each freeze bought, the first missed period that it may cover, in order."""
+    used: list[int] = field(default_factory=list)
+    """The periods that a participant wants covered, in order."""
+    base: Stock | None = None
+    """What there was at the last period that is kept here no longer."""
+    base_longest: int = 0
+    """The longest of the runs that ended by then, or reach beyond."""
+
+    def buy(self, period: int) -> None:
+        """Take a freeze that was bought when this was the first period it may cover."""
+        insort(self.bought, period)
+        self._measure()
+
+    def use(self, period: int) -> None:
+        """Cover a period, if it is missed and there is a freeze by then."""
+        if period not in self.used:
+            insort(self.used, period)
+            self._measure()
+
+    def add(self, period: int, reach: int) -> None:
+        """Record a period."""
+        Runs.add(self, period, reach)
+        self._measure()
+
+    def recall(self, rows: Any) -> None:
+        """Keep those again that were in cells."""
+        Runs.recall(self, rows)
+        self.base, self.base_longest = None, 0
+
+    def links(self) -> list[bool]:
+        """Whether each stretch is of one run with the one before it, with what freezes cover."""
+        return [linked for linked, _, _ in self._story()]
+
+    def covered(self) -> list[int]:
+        """The missed periods between those recorded that freezes cover."""
+        return [period for _, covered, _ in self._story() for period in covered]
+
+    def stand(self, period: int, reach: int) -> Stand | None:
+        """How a streak stands in a period from which a record would reach back so far; none before the first record.
+
+        It lives if its `last` is not before `reach`.
+        """
+        last, stock = self.older[0] if self.older is not None else None, self.base
+        for (first, end, _), (_, _, after) in zip(self.stretches, self._story(), strict=True):
+            if first <= period:
+                last, stock = min(end, period), after
+        if last is None or stock is None:
+            return None
+        found, covered = self._bridge(stock, last, reach)
+        return Stand(covered[-1] if covered else last, found, tuple(covered))
+
+    def have(self, period: int, reach: int) -> int:
+        """How many freezes one has in a period, but for those promised to later ones. The first record brings some."""
+        rules, stand = self._rules, self.stand(period, reach)
+        if stand is None:
+            return min(len(self.bought), rules.most)
+        stock = rules.refilled(stand.stock, max(period, stand.stock.period), self.bought)
+        promised = sum(each > reach for each in self.used) if not rules.automatic else 0
+        return max(stock.have - promised, 0)
+
+    def end(self, stand: Stand) -> int | None:
+        """The last period that freezes will keep a streak alive without another record; none where it is far away."""
+        last, stock = stand.last, stand.stock
+        for _ in range(FURTHEST):
+            stock, covered = self._bridge(stock, last, last + 1)
+            if not covered:
+                return last
+            last += 1
+        return None
+
+    def forget(self) -> None:
+        """Keep the newest periods only."""
+        story, lengths, known = self._story(), self.lengths(), len(self.stretches)
+        Runs.forget(self)
+        gone = known - len(self.stretches)
+        if gone:
+            self.base = story[gone - 1][2]
+            self.base_longest = max(self.base_longest, *lengths[:gone])
+
+    def take(self, cell: Cell) -> None:
+        """Read what `dump` wrote beside what other runs have."""
+        self.bought, self.used = list(cell.get("b", ())), list(cell.get("u", ()))
+        if "f" in cell:
+            *stock, self.base_longest = cell["f"]
+            self.base = Stock(*stock)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        cell = Runs.dump(self)
+        if self.bought:
+            cell["b"] = self.bought
+        if self.used:
+            cell["u"] = self.used
+        if self.base is not None:
+            cell["f"] = [*self.base, self.base_longest]
+        return cell
+
+    @property
+    def _rules(self) -> FreezeRules:
+        if self.rules is None:
+            raise ValueError("runs with freezes need their rules")
+        return self.rules
+
+    def _measure(self) -> None:
+        self.longest = max(self.base_longest, *self.lengths(), 0)
+
+    def _story(self) -> list[tuple[bool, list[int], Stock]]:
+        """For each stretch whether it goes on with the one before, what freezes covered between, and what was left."""
+        reaches = self._reaches()
+        last, stock = self.older[0] if self.older is not None else None, self.base
+        found = []
+        for (first, end, _), reach in zip(self.stretches, reaches, strict=True):
+            linked, covered = False, list[int]()
+            if last is None or stock is None:
+                stock = self._rules.first(first)
+            else:
+                stock, covered = self._bridge(stock, last, reach)
+                linked = (covered[-1] if covered else last) >= reach
+            found.append((linked, covered, stock))
+            last = end
+        return found
+
+    def _reaches(self) -> list[int]:
+        """How far back each stretch reaches, with those that it is of one run with anyway."""
+        reaches: list[int] = []
+        later: int | None = None
+        for _, last, own in reversed(self.stretches):
+            reach = own if later is None or later > last else min(own, later)
+            reaches.append(reach)
+            later = reach
+        return reaches[::-1]
+
+    def _bridge(self, stock: Stock, last: int, reach: int) -> tuple[Stock, list[int]]:
+        """Cover the periods missed after the last one, up to one, as long as there are freezes."""
+        rules, covered = self._rules, list[int]()
+        for period in range(last + 1, reach + 1):
+            stock = rules.refilled(stock, period, self.bought)
+            if not stock.have or not (rules.automatic or period in self.used):
+                break
+            stock = stock._replace(have=stock.have - 1)
+            covered.append(period)
+        return stock, covered
