@@ -21,7 +21,10 @@ trouble = structlog.get_logger("bq_server.store")
 FOLLOW_SECONDS = 1.0
 
 Action = Literal[
+    "backup_restored",
     "badge_awarded",
+    "claim_cancelled",
+    "claim_fulfilled",
     "clock_advanced",
     "clock_given_back",
     "clock_set",
@@ -43,6 +46,8 @@ Action = Literal[
     "participant_erased",
     "points_awarded",
     "points_deducted",
+    "reward_claimed",
+    "state_replay_begun",
     "state_replayed",
     "streak_freeze_bought",
     "webhook_endpoint_changed",
