@@ -44,6 +44,8 @@ Action = Literal[
     "key_rotated",
     "losses_acknowledged",
     "participant_erased",
+    "participant_hidden",
+    "participant_shown",
     "points_awarded",
     "points_deducted",
     "reward_claimed",
