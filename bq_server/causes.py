@@ -8,6 +8,8 @@ _POINTS = "points:"
 _BY_HAND = "manual:"
 _CRITERIA = "criteria:"
 _EXPIRED = "expired:"
+_CLAIM = "reward:"
+_OF_A_FACT = (_POINTS, _BY_HAND, _EXPIRED, _CLAIM)
 _TAKEN_BACK = "void:"
 _GIVEN_AGAIN = "again:"
 
@@ -57,6 +59,11 @@ def is_of_expiry(cause: str) -> bool:
     return origin(cause).startswith(_EXPIRED)
 
 
+def of_claim(fact_id: str) -> str:
+    """What a claimed reward cost."""
+    return _CLAIM + fact_id
+
+
 def taken_back(cause: str, fact_id: str) -> str:
     """What was given for a cause, taken back by a fact that voids another."""
     return f"{_TAKEN_BACK}{cause}:{fact_id}"
@@ -81,12 +88,12 @@ def origin(cause: str) -> str:
 
 def fact_paid(cause: str) -> str | None:
     """The id of the fact that was paid by itself; none for the cause of something reached."""
-    return cause.rpartition(":")[2] if cause.startswith((_POINTS, _BY_HAND, _EXPIRED)) else None
+    return cause.rpartition(":")[2] if cause.startswith(_OF_A_FACT) else None
 
 
 def of_any_fact(cause: str) -> str:
     """The cause, without the fact's id where each fact is paid by itself."""
-    return cause.rpartition(":")[0] if cause.startswith((_POINTS, _BY_HAND, _EXPIRED)) else cause
+    return cause.rpartition(":")[0] if cause.startswith(_OF_A_FACT) else cause
 
 
 OF_THE_FACT = "/"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 class Code(StrEnum):
     """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
 
+    MALFORMED_REQUEST = "malformed_request"
     INVALID_JSON = "invalid_json"
     INSUFFICIENT_POINTS = "insufficient_points"
     UNAUTHENTICATED = "unauthenticated"
@@ -22,12 +23,14 @@ class Code(StrEnum):
     MESSAGE_DEAD = "message_dead"
     FREEZE_UNAVAILABLE = "freeze_unavailable"
     NOT_EMPTY = "not_empty"
+    REWARD_UNAVAILABLE = "reward_unavailable"
     NOT_VOIDABLE = "not_voidable"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"
     RATE_LIMITED = "rate_limited"
     TOO_MANY_FEEDS = "too_many_feeds"
+    HEAD_TOO_LARGE = "head_too_large"
     INTERNAL_ERROR = "internal_error"
     NOT_READY = "not_ready"
     STREAM_UNAVAILABLE = "stream_unavailable"

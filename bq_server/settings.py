@@ -76,7 +76,9 @@ class Settings(BaseModel):
     max_connections: int = Field(
         4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
     )
-    max_connections_per_address: int = Field(1024, ge=1, description="Most open connections from one address.")
+    max_connections_per_address: int = Field(
+        1024, ge=1, description="Most open connections from one address; of IPv6, from one network of 64 bits."
+    )
     max_inflight_bytes: int = Field(
         64 * MiB,
         ge=1 * MiB,

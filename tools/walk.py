@@ -33,7 +33,7 @@ CONSUMER = "stream/consumer.py"
 WRITING = ("store/batch.py", "write")
 """What only the thread of the writing connection calls."""
 
-FOLDING = "fold_0"
+FOLDING = "fold"
 ANSWERING = ("lane/connection.py", "_send")
 GAME = {
     "points": [{"code": "spend", "on": "purchase_completed", "award": "properties.amount"}],

@@ -11,6 +11,9 @@ Network = IPv4Network | IPv6Network
 
 FORWARDED = "forwarded"
 
+NETWORK_BITS = 64
+"""Of an IPv6 address: who has one has all addresses of its network."""
+
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;"\s]*))', re.IGNORECASE)
 _PORT = re.compile(r"(?:^\[([^\]]*)\](?::\d+)?|^([^:]*):\d+)$")
 
@@ -61,6 +64,15 @@ def plain(address: str) -> str:
         return str(_parsed(address))
     except ValueError:
         return address
+
+
+def network_of(address: str) -> str:
+    """What limits take for one client: an address of IPv4, a network of IPv6. What is no address stays as it is."""
+    try:
+        parsed = _parsed(address)
+    except ValueError:
+        return address
+    return str(parsed) if parsed.version == 4 else str(IPv6Network((int(parsed), NETWORK_BITS), strict=False))
 
 
 def is_this_machine(address: str) -> bool:

@@ -112,6 +112,12 @@ class Keyring:
         """Whether a key that was found is neither revoked since nor past its end."""
         return key.key_id in self._known and key.is_valid(self._clock())
 
+    def still_admits(self, request: Request, key: ApiKey) -> bool:
+        """Whether a request that was let in as this key would be now, if nothing else forbids it."""
+        if presented_key(request, "read") is None and self.sessions.find(request) is None:
+            return False
+        return self.is_valid(key)
+
     def find(self, presented: str) -> ApiKey | None:
         """The valid key that was presented. Hashes are compared in constant time."""
         return self.holder(keys.digest(presented))

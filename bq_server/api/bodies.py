@@ -1,6 +1,5 @@
 """Reading a request's body: checks its type, size and arrival time."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from bq_server.api.gzip_bodies import inflated, is_compressed
 from bq_server.concurrency.byte_budget import Lease
+from bq_server.concurrency.client_waits import ClientWaits
 from bq_server.refusals import Code, Refusal, overloaded, too_large
 
 DISCARD_BYTES = 16 << 20
@@ -66,19 +66,24 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
         raise too_large(limit)
     arriving = _arriving(request)
     pieces = inflated(arriving, limit) if is_compressed(request) else arriving
-    lease: Lease | None = request.scope.get("bq.lease")
+    lease: Lease = request.scope["bq.lease"]
+    waits: ClientWaits = request.scope["bq.waits"]
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(seconds):
+        async with waits.bounded(seconds) as wait:
             async for chunk in pieces:
+                wait.renew()
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > limit:
                     raise too_large(limit)
-                if lease is not None and not lease.take(len(chunk)):
+                if not lease.take(len(chunk)):
                     raise overloaded()
     except TimeoutError:
+        request.scope["bq.body_came"] = False
+        if wait.crowded_out:
+            raise overloaded() from None
         detail = f"The body did not arrive within {seconds:g} s."
         raise Refusal(Code.REQUEST_TIMEOUT, detail) from None
     return b"".join(chunks)
@@ -87,21 +92,27 @@ async def read_body(request: Request, limit: int, seconds: float, *, also: froze
 async def _arriving(request: Request) -> AsyncIterator[bytes]:
     async for chunk in request.stream():
         yield chunk
-    request.scope["bq.body_read"] = True
+    request.scope["bq.body_came"] = True
 
 
-async def discard_body(request: Request) -> None:
-    """Read a body that nobody will use, within bounds, before its request is refused.
+async def discard_body(request: Request) -> bool:
+    """Read a body that nobody will use, within bounds, before its request is refused; whether all of it came.
 
     To answer first would cut a client off that still sends, and with HTTP/2 every other stream of its connection.
     """
-    if request.method in ("GET", "HEAD") or request.scope.get("bq.body_read") or "expect" in request.headers:
-        return
+    came: bool | None = request.scope.get("bq.body_came")
+    if came is not None or request.method in ("GET", "HEAD"):
+        return came is not False
+    if "expect" in request.headers:
+        return False
+    waits: ClientWaits = request.scope["bq.waits"]
     size = 0
     with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(DISCARD_SECONDS):
+        async with waits.bounded(DISCARD_SECONDS) as wait:
             while size < DISCARD_BYTES:
                 message = await request.receive()
+                wait.renew()
                 size += len(message.get("body", b""))
                 if message["type"] != "http.request" or not message.get("more_body", False):
-                    return
+                    return True
+    return False

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from bq_server.api.rate_limits import LocalCounts
 from bq_server.clock import Clock
 from bq_server.ids import RandomBytes
 from bq_server.moments import SECOND
+from bq_server.refusals import Code, Refusal
+from bq_server.settings import RateLimit
 from bq_server.store.keys import digest
 
 LINK_SECONDS = 300
@@ -18,6 +21,9 @@ LINK_SECONDS = 300
 
 MOST = 50
 """Links that wait, and sessions, of a key: of more its oldest end. None can end those of another."""
+
+LINKS = RateLimit(20, 300)
+"""That may be made with a key: each is kept in the audit log, where nothing is ever removed."""
 
 MARK = "x-console"
 """The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
@@ -45,12 +51,19 @@ class ConsoleSessions:
     def __init__(self, clock: Clock, random_bytes: RandomBytes = secrets.token_bytes) -> None:
         self._clock = clock
         self._random_bytes = random_bytes
+        self._made = LocalCounts()
         self._links: dict[str, ConsoleSession] = {}
         self._open: dict[str, ConsoleSession] = {}
         """Both by the hash of the secret."""
 
     def link(self, key_id: str, seconds: int) -> str:
-        """A secret that opens a session of so many seconds, once and soon."""
+        """A secret that opens a session of so many seconds, once and soon. Raises `Refusal` for one link too many."""
+        span = self._clock() // (LINKS.seconds * SECOND)
+        if self._made.count("key", key_id, span) > LINKS.requests:
+            detail = (
+                f"With one key {LINKS.requests} links may be made in {LINKS.seconds // 60} minutes: open one of them."
+            )
+            raise Refusal(Code.RATE_LIMITED, detail, retry_after=(span + 1) * LINKS.seconds - self._clock() // SECOND)
         lasts = seconds * SECOND
         return self._keep(self._links, ConsoleSession(key_id, lasts, self._clock() + LINK_SECONDS * SECOND))
 

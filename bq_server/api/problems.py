@@ -33,6 +33,7 @@ class ProblemType(NamedTuple):
 
 
 PROBLEM_TYPES: Mapping[Code, ProblemType] = {
+    Code.MALFORMED_REQUEST: ProblemType(400, "The request is not valid HTTP"),
     Code.INVALID_JSON: ProblemType(400, "The body is not JSON"),
     Code.INSUFFICIENT_POINTS: ProblemType(400, "There are not enough points"),
     Code.UNAUTHENTICATED: ProblemType(401, "No valid API key", headers={"WWW-Authenticate": "ApiKey"}),
@@ -44,12 +45,14 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
     Code.FREEZE_UNAVAILABLE: ProblemType(409, "No freeze is available"),
     Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
+    Code.REWARD_UNAVAILABLE: ProblemType(409, "The reward can't be claimed"),
     Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
     Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body is not of a type this server reads"),
     Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),
     Code.RATE_LIMITED: ProblemType(429, "Too many requests came", retry_after=1),
     Code.TOO_MANY_FEEDS: ProblemType(429, "Too many feeds are open", retry_after=10),
+    Code.HEAD_TOO_LARGE: ProblemType(431, "The head of the request is too large"),
     Code.INTERNAL_ERROR: ProblemType(500, "The server made a mistake"),
     Code.NOT_READY: ProblemType(503, "The server is not ready", retry_after=1),
     Code.STREAM_UNAVAILABLE: ProblemType(503, "The stream is not available", retry_after=1),

@@ -1,10 +1,9 @@
 """How many requests may come with one key, and from one address, in a span of time."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
-from bq_server.api.addresses import is_this_machine
+from bq_server.api.addresses import is_this_machine, network_of
 from bq_server.clock import Clock
 from bq_server.moments import SECOND
 from bq_server.refusals import Code, Refusal
@@ -12,16 +11,16 @@ from bq_server.settings import RateLimit
 from bq_server.store.keys import ApiKey
 
 MOST_COUNTED = 50_000
-"""Keys and addresses that are counted at once; past it the one that asked longest ago is forgotten."""
+"""Of each kind that are counted at once; past it the one that asked longest ago is forgotten."""
 
-NETWORK_BITS = 64
-"""Of an IPv6 address: who has one has all addresses of its network."""
+Counted = Literal["key", "address", "wrong_keys"]
+"""What is counted of: each kind by itself, so that many addresses make no key forgotten."""
 
 
 class RateCounts(Protocol):
     """Where requests are counted. Several processes can share one that is kept elsewhere."""
 
-    def count(self, name: str, span: int) -> int:
+    def count(self, kind: Counted, name: str, span: int) -> int:
         """Count one more in this span of time, the spans being numbered; answers how many there were in it by now."""
 
 
@@ -29,16 +28,17 @@ class LocalCounts:
     """Counts of this process."""
 
     def __init__(self) -> None:
-        self._counted: dict[str, tuple[int, int]] = {}
-        """The span and the count, those that were counted last at the end."""
+        self._counted: dict[str, dict[str, tuple[int, int]]] = {kind: {} for kind in get_args(Counted)}
+        """Of each kind the spans and the counts, those that were counted last at the end."""
 
-    def count(self, name: str, span: int) -> int:
+    def count(self, kind: Counted, name: str, span: int) -> int:
         """Count one more in this span of time; answers how many there were in it by now."""
-        before, counted = self._counted.pop(name, (span, 0))
+        known = self._counted[kind]
+        before, counted = known.pop(name, (span, 0))
         counted = counted + 1 if before == span else 1
-        self._counted[name] = span, counted
-        if len(self._counted) > MOST_COUNTED:
-            del self._counted[next(iter(self._counted))]
+        known[name] = span, counted
+        if len(known) > MOST_COUNTED:
+            del known[next(iter(known))]
         return counted
 
 
@@ -104,14 +104,14 @@ class RateLimits:
         """Where the address stands after one more request; None without a limit."""
         if self.per_address is None or is_this_machine(address):
             return None
-        return self._allowance(f"address/{_network(address)}", self.per_address, "This address")
+        return self._allowance("address", network_of(address), self.per_address, "This address")
 
     def of_key(self, key: ApiKey) -> Allowance | None:
         """Where the key stands after one more request; None without a limit."""
         limit = key.rate_limit or self._per_key
         if limit is None or not limit.requests:
             return None
-        return self._allowance(f"key/{key.key_id}", limit, "This key")
+        return self._allowance("key", key.key_id, limit, "This key")
 
     def limits(self, key: ApiKey) -> bool:
         """Whether requests with this key have to be counted at all."""
@@ -130,7 +130,7 @@ class RateLimits:
         """
         if self._wrong_keys is None or is_this_machine(address):
             return
-        allowance = self._allowance(f"wrong/{_network(address)}", self._wrong_keys, "This address")
+        allowance = self._allowance("wrong_keys", network_of(address), self._wrong_keys, "This address")
         if allowance.over:
             seconds = max(1, allowance.ends - self._clock() // SECOND)
             detail = f"Too many wrong keys came from this address. Send a valid one, or the next in {seconds} s."
@@ -141,9 +141,9 @@ class RateLimits:
         if allowance is not None and allowance.over:
             raise allowance.refusal(self._clock())
 
-    def _allowance(self, name: str, limit: RateLimit, whose: str) -> Allowance:
+    def _allowance(self, kind: Counted, name: str, limit: RateLimit, whose: str) -> Allowance:
         span = self._clock() // (limit.seconds * SECOND)
-        return Allowance(limit, self._counts.count(name, span), (span + 1) * limit.seconds, whose)
+        return Allowance(limit, self._counts.count(kind, name, span), (span + 1) * limit.seconds, whose)
 
 
 def tighter(one: Allowance | None, other: Allowance | None) -> Allowance | None:
@@ -151,14 +151,3 @@ def tighter(one: Allowance | None, other: Allowance | None) -> Allowance | None:
     if one is None or other is None:
         return one or other
     return one if one.remaining < other.remaining else other
-
-
-def _network(address: str) -> str:
-    """What is counted of an address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return f"{int(parsed) >> 128 - NETWORK_BITS:x}/{NETWORK_BITS}"
-    return address

@@ -11,7 +11,7 @@ from bq_server.api.admission import Admission
 from bq_server.api.bodies import discard_body
 from bq_server.api.call import Call
 from bq_server.api.operations import Operation
-from bq_server.api.problems import as_refusal, problem_response
+from bq_server.api.problems import CLOSES, NO_HEADERS, as_refusal, problem_response
 from bq_server.api.schemas.values import Query
 from bq_server.clock import Clocks
 from bq_server.events import Scope
@@ -45,8 +45,8 @@ def _endpoint(
                 key = await admission.admit(request, operation.scope)
             response = await operation.handle(Call(request, key, _query(request, operation.query), clocks.real))
         except Refusal as refusal:
-            await discard_body(request)
-            response = problem_response(request, refusal)
+            goes_on = await discard_body(request)
+            response = problem_response(request, refusal, NO_HEADERS if goes_on else CLOSES)
         except ClientDisconnect:
             request.scope["bq.abandoned"] = True
             response = Response(status_code=400)  # nobody is there to read it

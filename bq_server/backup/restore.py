@@ -16,10 +16,11 @@ from bq_server.backup.snapshot import sync
 from bq_server.clock import Clock
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
-from bq_server.moments import HOUR
+from bq_server.moments import HOUR, format_timestamp
 from bq_server.runtime.data_directory import RESTORING, DataDirectory
 from bq_server.runtime.streams_used import place_of
 from bq_server.store import environments, installation
+from bq_server.store.audit_log import Act, Actor
 from bq_server.store.database import Database
 from bq_server.store.database_copy import DatabaseDamaged, examine
 from bq_server.store.migrations import available
@@ -136,6 +137,9 @@ class Restore:
             raise BackupError(f"{self._source} is not a backup of bq-server: its database is not the one it tells of")
         async with Database.open(path) as database, database.transaction() as connection:
             resets = {scope: each.resets for scope, each in (await environments.every(connection)).items()}
+            act = Act("backup_restored", None, Actor(command="restore"), self._clock)
+            told = {"facts": manifest.facts, "queued": manifest.queued, "dead_letters": manifest.dead_letters}
+            await act.keep(connection, taken_at=format_timestamp(manifest.taken_at), **told)
             return await installation.renew(connection, self._ids, self._clock()), resets
 
     async def _fill_stream(self, manifest: Manifest, staging: DataDirectory, owner: str, resets: Resets) -> None:

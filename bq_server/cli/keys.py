@@ -116,34 +116,45 @@ def rotate(
     settings: Settings,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
     overlap: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key stays valid.")] = "P1D",
+    expires_in: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the new key is valid; as long as the old one was made to be."),
+    ] = None,
 ) -> None:
-    """Create a key with the scopes of another, print it, and let the other expire."""
+    """Create a key with the scopes of another, print it, and let the other expire.
+
+    The successor of a key that ends ends, too: --expires-in says when. Its end is printed beside it, to standard error.
+    """
     import secrets
 
     from bq_server.clock import system_clock
     from bq_server.ids import IdSource
+    from bq_server.moments import format_timestamp
     from bq_server.store import keys
 
-    lasts = microseconds("--overlap", overlap)
+    stays = microseconds("--overlap", overlap)
+    lasts = None if expires_in is None else microseconds("--expires-in", expires_in)
 
-    async def succeed() -> str | None:
+    async def succeed() -> tuple[str, int | None] | None:
         async with _database(settings, make=False) as database, database.transaction() as connection:
             old = next((key for key in await keys.every(connection) if key.key_id == key_id), None)
             if old is None:
                 return None
             environment: Literal["live", "test"] = "live" if old.scope.environment == "live" else "test"
             new = keys.generate(environment, secrets.token_bytes)
-            added = await keys.rotate(connection, old, new, IdSource(), system_clock(), lasts)
+            added = await keys.rotate(connection, old, new, IdSource(), system_clock(), stays, lasts)
             if added is None:
                 return None
             await _act("key_rotated", "keys rotate", added).keep(
                 connection, **keys.described(added), in_place_of=key_id
             )
-            return new
+            return new, added.expires_at
 
-    key = complete(succeed())
-    if key is None:
+    made = complete(succeed())
+    if made is None:
         fail(f"there is no valid key {key_id}: `bq-server keys list` shows the ids")
+    key, ends = made
+    typer.echo(f"valid until {format_timestamp(ends)}" if ends is not None else "valid for ever", err=True)
     typer.echo(key)
 
 

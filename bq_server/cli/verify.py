@@ -95,8 +95,11 @@ async def _replay(address: "StoreAddress") -> None:
     async with _opened(address, may_migrate=True, code=1) as database:
         verifier, rebuilder = Verifier(database), Rebuilder(database, IdSource(), system_clock)
         for scope in await verifier.scopes():
-            done = changed = 0
-            with _progress(f"{_name(scope)}: replayed", await verifier.count(scope)) as advance:
+            done, changed, count = 0, 0, await verifier.count(scope)
+            async with database.transaction() as connection:
+                begun = Act("state_replay_begun", scope, Actor(command="replay"), system_clock)
+                await begun.keep(connection, participants=count)
+            with _progress(f"{_name(scope)}: replayed", count) as advance:
                 async for was_changed in rebuilder.participants(scope):
                     done, changed = done + 1, changed + was_changed
                     advance()

@@ -107,16 +107,21 @@ class GroupCommit(Generic[T, R]):
     async def _work(self) -> None:
         task, self._next = self._next, None
         assert task is not None  # noqa: S101 - it is this one
-        waiting, began = self._weight, time.monotonic()
-        group = self._next_group()
-        self._under_way[task] = (waiting - self._weight, began)
-        beside = len(self._under_way)
-        self._begin()
+        group: list[tuple[T, asyncio.Future[R]]] = []
         try:
+            waiting, began = self._weight, time.monotonic()
+            self._fill(group)
+            self._under_way[task] = (waiting - self._weight, began)
+            beside = len(self._under_way)
+            self._begin()
             results = await self._commit([item for item, _ in group])
             if len(results) != len(group):
                 raise RuntimeError(f"{len(group)} items were committed and {len(results)} answered")
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            if not group:  # there was no memory to take even one
+                item, weight, future = self._waiting.popleft()
+                self._weight -= weight
+                group = [(item, future)]
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -130,15 +135,15 @@ class GroupCommit(Generic[T, R]):
                     future.set_exception(result)
                 else:
                     future.set_result(result)
-        del self._under_way[task]
+        finally:
+            self._under_way.pop(task, None)  # whatever happened, or no other would be begun
         self._begin()
 
-    def _next_group(self) -> list[tuple[T, asyncio.Future[R]]]:
-        group: list[tuple[T, asyncio.Future[R]]] = []
+    def _fill(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         room = self._group_weight
         while self._waiting and (not group or self._waiting[0][1] <= room):
-            item, weight, future = self._waiting.popleft()
+            item, weight, future = self._waiting[0]
+            group.append((item, future))  # before it is taken: without memory it must not be lost between
+            del self._waiting[0]
             room -= weight
             self._weight -= weight
-            group.append((item, future))
-        return group

@@ -8,19 +8,24 @@ What is mended, and why it has to be:
   streams and not their buffers. `Http2` closes both.
 - With a window of 0, `H2Protocol._send_data` pops nothing from a buffer and takes that for room in it, so that answers
   were buffered without bound. `Http2` lets such a stream wait.
-- `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling). `Http1`
-  refuses it.
+- `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling), and a large
+  head where it came at once. `Http1` refuses both, with a document where there was only a status.
+- Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their
+  streams.
+- Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2`
+  ignores them.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
 - A request that was cancelled with its connection while it restarted the idle task took that for the idle task's end,
   went on, and ended with a traceback. `IdleTask` lets the cancellation pass.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import h2.errors
 import h2.events
+import h11
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import AsyncioSingleTask, WorkerContext
@@ -32,6 +37,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from bq_server.concurrency.notifier import Notifier
+from bq_server.connections.early_refusals import EarlyRefusals
 
 READ_BYTES = 1 << 16
 RESETS = 200
@@ -39,7 +45,11 @@ RESETS = 200
 
 
 class _Refused(Exception):
-    """The request is one that HTTP forbids."""
+    """The request is one that HTTP forbids, or too large a head."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Http1(H11Protocol):
@@ -49,15 +59,36 @@ class Http1(H11Protocol):
         """Take what was read, or the end."""
         try:
             await super().handle(event)
-        except _Refused:
-            await self._send_error_response(400)
+        except _Refused as refused:
+            await self._send_error_response(refused.status)
             await self.send(Closed())
+
+    async def _send_error_response(self, status_code: int) -> None:
+        reply = self.connection_state["bq.connection"].early_refusals.refuse(status_code)
+        headers = [*reply.headers.items(), ("content-type", reply.media_type), ("content-length", str(len(reply.body)))]
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await self._send_h11_event(
+            h11.Response(status_code=reply.status, headers=encoded + self.config.response_headers("h11"))
+        )
+        await self._send_h11_event(h11.Data(data=reply.body))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def _check_protocol(self, event: Any) -> None:
         names = {name.lower() for name, _ in event.headers}
         if {b"content-length", b"transfer-encoding"} <= names:
-            raise _Refused
+            raise _Refused(400)
+        # The limit of h11 is of what is not complete, and a large head may come at once.
+        if sum(len(name) + len(value) + 4 for name, value in event.headers) > self.config.h11_max_incomplete_size:
+            raise _Refused(431)
         await super()._check_protocol(event)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        # Web sockets are not spoken here: an invitation to another protocol may be ignored (RFC 9110, 7.8).
+        if any(name == b"upgrade" for name, _ in request.headers):
+            kept = [(name, value) for name, value in request.headers if name != b"upgrade"]
+            version = request.http_version
+            request = h11.Request(method=request.method, target=request.target, headers=kept, http_version=version)
+        await super()._create_stream(request)
 
     @property
     def waits_for_head(self) -> bool:
@@ -84,7 +115,11 @@ class Http2(H2Protocol):
                 # It came after the answer, or after the stream's end: only the connection's window needs to know.
                 self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 continue
-            self.begun += isinstance(event, h2.events.RequestReceived)
+            if isinstance(event, h2.events.RequestReceived):
+                self.begun += 1
+                if not _is_request(event.headers):
+                    self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
+                    continue
             if isinstance(event, h2.events.StreamReset):
                 self.resets += 1
                 if self.resets > max(RESETS, self.begun // 2):
@@ -94,6 +129,9 @@ class Http2(H2Protocol):
                     return
             await super()._handle_events([event])
         await self._flush()
+
+    async def _priority_updated(self, event: Any) -> None:
+        """Ignore it."""
 
     async def _send_data(self, stream_id: int) -> None:
         buffer = self.stream_buffers.get(stream_id)
@@ -108,6 +146,12 @@ class Http2(H2Protocol):
         except h2.exceptions.ProtocolError:
             return 1  # the stream is closed, which the caller finds out
         return window
+
+
+def _is_request(fields: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether it is one that the application could see: neither a tunnel, nor of other characters than ASCII's."""
+    asked = {name: value for name, value in fields if name in (b":method", b":path")}
+    return len(asked) == 2 and asked[b":method"] != b"CONNECT" and all(value.isascii() for value in asked.values())
 
 
 def agreed_protocol(transport: asyncio.BaseTransport) -> str | None:
@@ -177,6 +221,7 @@ class HypercornConnection(TCPServer):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
+        early_refusals: EarlyRefusals,
         head_seconds: float,
         write_seconds: float,
     ) -> None:
@@ -187,6 +232,7 @@ class HypercornConnection(TCPServer):
         loop = asyncio.get_running_loop()
         super().__init__(app, loop, config, context, {**state, "bq.connection": self}, reader, writer)
         self.idle_task = IdleTask()
+        self.early_refusals = early_refusals
         self._head_seconds = head_seconds
         self.write_seconds = write_seconds
         self.ended = False

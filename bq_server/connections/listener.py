@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
+from bq_server.api.addresses import network_of, plain
 from bq_server.api.problems import problem_reply
 from bq_server.concurrency.notifier import Notifier
 from bq_server.connections.hypercorn import HypercornConnection, agreed_protocol
@@ -19,6 +20,7 @@ from bq_server.lane.connection import address_of
 from bq_server.metrics.counts import ConnectionCounts
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.descriptors import RESERVE, in_use
+from bq_server.runtime.sampled_log import SampledLog
 
 log = structlog.get_logger("bq_server.connections")
 
@@ -61,7 +63,7 @@ class Open:
     """An open connection. `unsent` bytes waited for the client at the last sweep, and did so for `stalled` sweeps."""
 
     guest: Guest
-    address: str
+    network: str
     unsent: int = 0
     stalled: int = 0
 
@@ -114,10 +116,11 @@ class Listener:
         self._enter = enter
         self._loop = asyncio.get_running_loop()
         self._open: dict[asyncio.Transport | Handshake, Open] = {}
-        self._by_address: Counter[str] = Counter()
+        self._by_network: Counter[str] = Counter()
         self._turned_away: dict[asyncio.Transport | Handshake, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = Date()
+        self._broken = SampledLog("bq_server.connections")
         self._released = Notifier()
         self._logged = -LOG_SECONDS
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -145,15 +148,17 @@ class Listener:
             counted.guest = guest  # it was counted before TLS was agreed
             return True
         address = address_of(transport)
+        network = network_of(address)
         limits = self._status.limits
         if len(self._open) >= limits.total:
             self._turn_away(transport, f"as many connections are open as may be, {limits.total}")
             return False
-        if address and self._by_address[address] >= limits.per_address:
-            self._turn_away(transport, f"{address} has as many connections open as one may, {limits.per_address}")
+        if address and self._by_network[network] >= limits.per_address:
+            whose = plain(address) if plain(address) == network else f"the network {network}"
+            self._turn_away(transport, f"{whose} has as many connections open as one may, {limits.per_address}")
             return False
-        self._open[transport] = Open(guest, address)
-        self._by_address[address] += 1
+        self._open[transport] = Open(guest, network)
+        self._by_network[network] += 1
         self._status.counts.open = len(self._open)
         self._status.counts.admitted += 1
         return True
@@ -163,9 +168,9 @@ class Listener:
         gone = self._open.pop(transport, None)
         self._turned_away.pop(transport, None)
         if gone is not None:
-            self._by_address[gone.address] -= 1
-            if not self._by_address[gone.address]:
-                del self._by_address[gone.address]
+            self._by_network[gone.network] -= 1
+            if not self._by_network[gone.network]:
+                del self._by_network[gone.network]
         self._status.counts.open = len(self._open)
         self._released.beat()
 
@@ -192,7 +197,7 @@ class Listener:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("connection.broke", exc_info=error)
+            self._broken.error("connection.broke", exc_info=error)
 
     async def close(self, seconds: float) -> None:
         """Let every connection finish what is under way for so long, then end it."""

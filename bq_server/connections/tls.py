@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,12 +15,6 @@ LOOK_SECONDS = 2.0
 
 SHUTDOWN_SECONDS = 5.0
 """How long a connection that was closed may take to say so."""
-
-AT_ONCE = 64
-"""Connections accepted before others have their turn."""
-
-PAUSE_SECONDS = 1.0
-"""After a connection could not be accepted."""
 
 
 class CertificateUnusable(Exception):
@@ -154,55 +147,3 @@ class Handshake(asyncio.Protocol):
     def stop(self) -> None:
         """Called when the server stops."""
         self.abort()
-
-
-class TlsAcceptor:
-    """Accepts connections that speak TLS, so that each is counted from its first moment.
-
-    A server of asyncio tells of a connection once TLS is agreed: till then nobody would know how many there are.
-    """
-
-    def __init__(self, listening: socket.socket, host: SecureHost, certificate: Certificate, seconds: float) -> None:
-        """`seconds`: in which TLS has to be agreed."""
-        self._listening = listening
-        self._host = host
-        self._certificate = certificate
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._following = self._loop.create_task(certificate.follow())
-        self._pause: asyncio.TimerHandle | None = None
-
-    def start(self, backlog: int) -> None:
-        """Begin."""
-        self._listening.setblocking(False)
-        self._listening.listen(backlog)
-        self._go_on()
-
-    def close(self) -> None:
-        """Accept no more; connections that are there stay."""
-        self._following.cancel()
-        if self._pause is not None:
-            self._pause.cancel()
-        self._loop.remove_reader(self._listening)
-        self._listening.close()
-
-    def _go_on(self) -> None:
-        self._pause = None
-        self._loop.add_reader(self._listening, self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(AT_ONCE):
-            try:
-                accepted, peer = self._listening.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                # No descriptor or no memory is left: they come back as connections end.
-                log.error("tls.not_accepted", reason=error.strerror)
-                self._loop.remove_reader(self._listening)
-                self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)
-                return
-            accepted.setblocking(False)
-            with suppress(OSError):
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            Handshake(self._host, accepted, peer).begin(self._certificate.context, self._seconds)

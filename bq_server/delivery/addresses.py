@@ -2,13 +2,24 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from bq_server.delivery.lookups import look_up
 
 Address = IPv4Address | IPv6Address
 
+_UNICAST = IPv6Network("2000::/3")
+"""All that was ever given out of IPv6. The rest is local, of a purpose of its own, or old."""
+
+_DOCUMENTATION = IPv6Network("3fff::/20")
+"""Newer than what `ipaddress` knows (RFC 9637)."""
+
+_RELAYS = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+"""For protocols between routers, and for those that carried IPv6 over IPv4."""
+
 _NAT64 = IPv6Network("64:ff9b::/96")
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""Of the interface's half, before the address of IPv4 that it is reached by (RFC 5214)."""
 
 
 class AddressRefused(Exception):
@@ -18,11 +29,16 @@ class AddressRefused(Exception):
 def is_public(address: Address) -> bool:
     """Whether the address is one of the public Internet: not private, loopback, link-local or of another purpose."""
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        last = IPv4Address(int(address) & 0xFFFF_FFFF)
+        inner = address.ipv4_mapped or address.sixtofour or (last if address in _NAT64 else None)
         if inner is not None:
             return is_public(inner)
+        if address not in _UNICAST or address in _DOCUMENTATION:
+            return False
+        if int(address) >> 32 & 0xFFFF_FFFF in _ISATAP and not is_public(last):
+            return False
+    elif any(address in network for network in _RELAYS):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -11,6 +11,7 @@ from bq_server.game.facts import (
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     POINTS_EXPIRED,
+    REWARD_CLAIMED,
     Fact,
 )
 from bq_server.game.mechanics.badges import badge_rule
@@ -49,7 +50,7 @@ class CompiledGame:
         return self.listening.get(fact.fact_type, ())
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, BADGE_AWARDED, FREEZE_BOUGHT})
+HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT})
 """System facts that give or take by themselves."""
 
 

@@ -13,6 +13,8 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 POINTS_EXPIRED = "system.points_expired"
+REWARD_CLAIMED = "system.reward_claimed"
+REWARD_FULFILLED = "system.reward_fulfilled"
 BADGE_AWARDED = "system.badge_awarded"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
@@ -104,6 +106,20 @@ class PointsExpired(_Properties):
     amount: int = Field(gt=0)
 
 
+class RewardClaimed(_Properties):
+    """Properties of `system.reward_claimed`: what was claimed, what it cost, and the code that came with it."""
+
+    reward_code: str = Field(min_length=1, max_length=50)
+    cost: int = Field(ge=0)
+    code_value: str | None = None
+
+
+class RewardFulfilled(_Properties):
+    """Properties of `system.reward_fulfilled`: which claim, by the id of its fact."""
+
+    claim_id: str
+
+
 class BadgeAwarded(_Properties):
     """Properties of `system.badge_awarded`."""
 
@@ -140,6 +156,8 @@ SystemProperties = (
     | PointsAwarded
     | PointsDeducted
     | PointsExpired
+    | RewardClaimed
+    | RewardFulfilled
     | BadgeAwarded
     | FreezeBought
     | FreezeUsed
@@ -152,6 +170,8 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     POINTS_EXPIRED: PointsExpired,
+    REWARD_CLAIMED: RewardClaimed,
+    REWARD_FULFILLED: RewardFulfilled,
     BADGE_AWARDED: BadgeAwarded,
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,

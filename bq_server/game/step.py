@@ -19,6 +19,7 @@ from bq_server.game.facts import (
     PointsAwarded,
     PointsDeducted,
     PointsExpired,
+    RewardClaimed,
     TimezoneChanged,
     system_properties,
 )
@@ -256,6 +257,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
             match system_properties(fact):
                 case PointsExpired(amount=amount):
                     yield Grant(fact, fact.occurred_at, causes.of_expiry(fact.fact_id), Rewards(), -amount)
+                case RewardClaimed(cost=cost):
+                    yield Grant(fact, fact.occurred_at, causes.of_claim(fact.fact_id), Rewards(), -cost)
                 case PointsDeducted(amount=amount):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
                 case FreezeBought(price=price) if price:

@@ -68,6 +68,8 @@ class LaneConnection(asyncio.Protocol):
         self._blocked = False
         """The client doesn't read."""
         self._advancing = False
+        self._turn: asyncio.Handle | None = None
+        """In which it goes on with what is held."""
         self._leaving = False
         self._ended = False
         """The client sends no more."""
@@ -75,11 +77,16 @@ class LaneConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._peer = address_of(self._transport)
-        self._host.admit(self._transport, self)
+        try:
+            self._peer = address_of(self._transport)
+            self._host.admit(self._transport, self)
+        except MemoryError:
+            self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
         """Called by the transport. Events under way are accepted all the same."""
+        if self._turn is not None:
+            self._turn.cancel()
         self._lease.give_back()
         self._host.release(self._transport)
 
@@ -96,9 +103,14 @@ class LaneConnection(asyncio.Protocol):
             self._advance(data)
 
     def eof_received(self) -> bool:
-        """Called by the transport; whether it is to stay open: while there is something to answer."""
+        """Called by the transport; whether it is to stay open: while there is something to answer.
+
+        With TLS it never does: there the end of one half is the end of both, and uvloop complains of whoever disagrees.
+        """
         self._ended = True
-        return bool(self._exchanges) or self._leaving
+        if self._transport.get_extra_info("sslcontext") is not None:
+            return False
+        return bool(self._exchanges) or self._turn is not None or self._leaving
 
     def pause_writing(self) -> None:
         """Called by the transport: the client does not read as fast as it is answered."""
@@ -224,19 +236,37 @@ class LaneConnection(asyncio.Protocol):
             self._go_on()
 
     def _send(self, answers: list[bytes]) -> None:
-        self._transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        try:
+            self._transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        except Exception:
+            self._transport.abort()  # with one answer lost, the next would be taken for it
+            raise
 
     def _go_on(self) -> None:
+        """Go on with what the answers held up: in a turn of its own, since some answers are there at once."""
         if self._leaving:
             self._leave()
         elif self._paused and not self._blocked and len(self._exchanges) <= PIPELINED // 2:
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+        elif self._ended and not self._exchanges:
+            self._transport.close()
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        if self._blocked or self._leaving or self._transport.is_closing():
+            return
+        try:
             if not self._ended:
                 self._paused = False
                 self._transport.resume_reading()
             if self._held:
                 self._advance(self._held)
-        if self._ended and not self._exchanges and not self._leaving:
-            self._transport.close()
+            if self._ended and not self._exchanges and not self._leaving:
+                self._transport.close()
+        except Exception:
+            self._transport.abort()  # as it is when the transport calls
+            raise
 
     def _pause(self) -> None:
         if not self._paused:

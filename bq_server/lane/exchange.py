@@ -95,11 +95,9 @@ class Exchange:
 
     def _accepted(self, future: "asyncio.Future[Results]") -> None:
         try:
-            reply = self._taken(future.result())
+            self._reply(self._taken(future.result()))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as above
             self._refuse(error)
-        else:
-            self._reply(reply)
 
     def _taken(self, results: Results) -> Reply:
         if self._batch is not None:
@@ -110,6 +108,16 @@ class Exchange:
         return accepted_reply(result)
 
     def _refuse(self, error: BaseException, *, let_in: bool = True) -> None:
+        try:
+            self._reply(self._refusal(error), let_in=let_in)
+        except Exception:
+            # There may be no memory for a refusal. Without an answer the connection would wait for ever.
+            if self.answer is None:
+                self.answer, self.ends = b"", True
+            self._answered()
+            raise
+
+    def _refusal(self, error: BaseException) -> Reply:
         refusal = refusal_of(error) or as_refusal(error, self._request_id)
         if refusal.code is Code.OVERLOADED:
             self._lane.note_refused(self._head.route)
@@ -117,11 +125,13 @@ class Exchange:
             self._lane.requests.refused[refusal.code] += 1
             path = self._head.route.value
             log_refused(self._lane.log, "POST", path, status_of(refusal), refusal, self._key.key_id, self._request_id)
-        self._reply(problem_reply(refusal, self._request_id), let_in=let_in)
+        return problem_reply(refusal, self._request_id)
 
     def _reply(self, reply: Reply, *, let_in: bool = True) -> None:
         self._lane.counts[self._head.route].answered(reply.status, time.perf_counter() - self._began)
         self.ends = self.ends or self._lane.is_stopping()
         scope = self._key.scope if let_in else None
-        self.answer = self._lane.encode(reply, scope, self._request_id, self._allowance, closes=self._head.closes)
+        self.answer = self.answer or self._lane.encode(
+            reply, scope, self._request_id, self._allowance, closes=self._head.closes
+        )
         self._answered()

@@ -56,6 +56,8 @@ class Queue:
         self._loop = loop
         self._waiting: deque[tuple[Waiter, bytes]] = deque()
         self._weight = 0
+        self._comes = False
+        """Whether the next turn will come. It is said anew for each: in want of memory even that can fail."""
         self._turn_began = 0.0
         """When the last turn began, if it left something; else 0: a queue that was empty has no pace."""
         self._turn_weight = 1
@@ -69,7 +71,7 @@ class Queue:
     def is_full(self) -> bool:
         """Whether what comes now is to be refused, with `note_refused`."""
         late = self._turn_is_long or self._weight * self._pace > self._waiting_seconds
-        return self._budget.spent or (self._turn_began > 0 and late)
+        return self._budget.spent or (self._comes and self._turn_began > 0 and late)
 
     def put(self, waiter: Waiter, body: bytes) -> None:
         """Let it wait for its turn, which is the next one unless there is much."""
@@ -77,13 +79,25 @@ class Queue:
             self.note_refused()
             waiter.turn_away()
             return
-        if not self._waiting:
-            self._loop.call_soon(self._work)
         self._weight += HEAD_WEIGHT + len(body)
         self._lease.add(len(body))
         self._waiting.append((waiter, body))
+        if not self._comes:
+            self._come_back()
+
+    def _come_back(self) -> None:
+        self._loop.call_soon(self._work)
+        self._comes = True
 
     def _work(self) -> None:
+        self._comes = False
+        try:
+            self._take_turn()
+        finally:
+            if self._waiting:
+                self._come_back()
+
+    def _take_turn(self) -> None:
         now = began = time.perf_counter()
         before = self._weight
         while self._waiting and now < began + TURN_SECONDS:
@@ -101,7 +115,6 @@ class Queue:
             self._turn_is_long = turn > self._waiting_seconds / 2
             self._pace += (turn / self._turn_weight - self._pace) * NEWEST_SHARE
         self._turn_began, self._turn_weight = began, before - self._weight
-        self._loop.call_soon(self._work)
 
     def note_refused(self) -> None:
         """Count a request that was refused because there is too much: a line for each would be the next load."""

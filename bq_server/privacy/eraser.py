@@ -5,7 +5,7 @@ the same name is the first of somebody new.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bq_server.clock import Clock
@@ -16,11 +16,14 @@ from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, feed, participants
 from bq_server.store.audit_log import Act
-from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.erasure import StreamErasure
 
-FACTS = 2_000
-"""Facts in one transaction: others wait for the store no longer than for a large batch."""
+ROWS = 2_000
+"""Facts, deliveries or entries in one transaction: others wait for the store no longer than for a large batch."""
+
+ANNOUNCEMENTS = 20
+"""In one transaction: each may hold what a whole batch is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,11 @@ class Eraser:
                 notices = await feed.notices_of(connection, scope, participant_id)
             if reference is None and not letters and not notices:
                 raise unknown(scope)
+            async with self._database.transaction() as connection:
+                facts = await erasures.count(connection, reference)
+                await act.keep(connection, facts=facts, dead_letters=len(letters))  # first: this may be interrupted
             await self._drop(scope, letters)
-            facts = await self._remove(act, scope, participant_id, reference, len(letters))
+            facts = await self._remove(scope, participant_id, reference)
         return Erased(facts, len(letters))
 
     async def clean_up(self, act: Act | None = None) -> CleanedUp:
@@ -119,23 +125,35 @@ class Eraser:
         await self._forget_claims(scope, [key for key in keys if key is not None])
         await self._dead_letters.drop([each.letter.message_id for each in letters])
 
-    async def _remove(
-        self, act: Act, scope: Scope, participant_id: str, reference: int | None, dead_letters: int
-    ) -> int:
-        """Take the participant out of the store; answer how many facts there were."""
+    async def _remove(self, scope: Scope, participant_id: str, reference: int | None) -> int:
+        """Take the participant out of the store, a portion at a time; answer how many facts there were."""
         facts = 0
-        while True:
+        if reference is not None:
+            facts = await self._in_portions(lambda each: self._strip(each, scope, reference))
+        after: int | None = 0
+        while after is not None:
             async with self._database.transaction() as connection:
-                count = 0
-                if reference is not None:
-                    # Should this fail later, nobody misses the claims: while facts have keys, they decide.
-                    await self._forget_claims(scope, await erasures.keys_of(connection, reference, FACTS))
-                    count = await erasures.strip(connection, scope, reference, FACTS)
-                facts += count
-                if count < FACTS:
-                    await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
-                    await act.keep(connection, facts=facts, dead_letters=dead_letters)
-                    return facts
+                after = await erasures.remove_announcements(connection, scope, participant_id, after, ANNOUNCEMENTS)
+        await self._in_portions(lambda each: erasures.remove_deliveries(each, scope, participant_id, ROWS))
+        if reference is not None:
+            await self._in_portions(lambda each: erasures.remove_ledger(each, reference, ROWS))
+        async with self._database.transaction() as connection:
+            await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
+        return facts
+
+    async def _in_portions(self, remove: Callable[[Connection], Awaitable[int]]) -> int:
+        """Remove at most `ROWS` in each transaction until there are no more; answer how many there were."""
+        removed, some = 0, ROWS
+        while some == ROWS:
+            async with self._database.transaction() as connection:
+                some = await remove(connection)
+            removed += some
+        return removed
+
+    async def _strip(self, connection: Connection, scope: Scope, reference: int) -> int:
+        # Should this fail later, nobody misses the claims: while facts have keys, they decide.
+        await self._forget_claims(scope, await erasures.keys_of(connection, reference, ROWS))
+        return await erasures.strip(connection, scope, reference, ROWS)
 
     async def _forget_claims(self, scope: Scope, keys: list[str]) -> None:
         await self._stream.claims(*scope, keys, self._resets.get(scope, 0))

@@ -28,6 +28,7 @@ KINDS = {
     "streaks": "streak",
     "tiers": "tier",
     "leaderboards": "leaderboard",
+    "rewards": "reward",
 }
 """The sections of the document and the kinds of their definitions."""
 
@@ -153,6 +154,7 @@ class GameChanges:
         await state.remove_boards(connection, scope, removed)
         if new.points_expire is not None and new.points_expire != old.game.points_expire:
             await connection.run(partial(expiring_points.watch_everyone, scope=scope))
+            connection.wakes.add(expiring_points.NAME)
         if recomputed:
             refold = Refold(self._ids.new("refold"), scope, tuple(recomputed), newest, "", 0, total, now, None)
             await games.add_refold(connection, refold)

@@ -155,6 +155,7 @@ class GameRunner:
             expiry = self._game.game.points_expire
             if expiry is not None and (moments := _due(expiry, changes.entries)):
                 connection.defer(partial(expiring_points.watch, scope=self._scope, moments=moments))
+                connection.wakes.add(expiring_points.NAME)
 
     async def _finish(self) -> None:
         self._hand_on()

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar
+
+from bq_server.concurrency.worker_thread import Calls, make_calls
 
 T = TypeVar("T")
 
@@ -12,8 +15,15 @@ class GameThread:
     """One thread, on which pure functions of the game are called, one after the other."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "fold")
+        self._calls: Calls = SimpleQueue()
+        self._thread: Thread | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call a function there; returns what it returns, raises what it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        if self._thread is None:
+            thread = Thread(target=make_calls, args=(self._calls,), name="fold", daemon=True)
+            thread.start()
+            self._thread = thread
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._calls.put((done, work))
+        return await done

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -27,8 +28,8 @@ PAGE = 20
 REST_SECONDS = 0.2
 """Between two transactions: new facts come first."""
 
-LOOK_SECONDS = 5.0
-"""Longest wait before looking again."""
+LOOK_SECONDS = 60.0
+"""Longest wait before looking again, should nothing say that points are to expire sooner."""
 
 
 class PointsExpirer:
@@ -44,6 +45,7 @@ class PointsExpirer:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
+            beat = self._database.outbox.next(expiring_points.NAME)
             wait = LOOK_SECONDS
             try:
                 wait = await self._look_everywhere()
@@ -51,7 +53,10 @@ class PointsExpirer:
                 log.warning("points_expiry.stalled", reason=str(error))
             except Exception as error:
                 log.error("points_expiry.stalled", exc_info=error)
-            await asyncio.sleep(max(wait, REST_SECONDS))
+            if wait > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(beat), wait)
+            await asyncio.sleep(REST_SECONDS)
 
     async def look(self, scope: Scope) -> None:
         """Have all expire that is due in the environment. Raises `StoreUnavailable`."""

@@ -13,6 +13,7 @@ from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
+from bq_server.game.facts import REWARD_CLAIMED
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.state.keys import Cells
 from bq_server.ids import ID_BYTES, IdSource
@@ -22,11 +23,12 @@ from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.game_thread import GameThread
 from bq_server.store import batch as store
-from bq_server.store import catalog, facts, state
+from bq_server.store import catalog, facts, reward_claims, state
 from bq_server.store.batch import Before, Changes, NewFact
 from bq_server.store.catalog import CatalogCaps, Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
+from bq_server.store.reward_claims import NewRewardClaim
 
 log = structlog.get_logger("bq_server.processing")
 
@@ -74,8 +76,10 @@ class View:
 Guard = Callable[[View], None]
 """Looks, inside the transaction, whether an event may become a fact; what it raises, the caller gets."""
 
-Look = Callable[[Connection], Awaitable[None]]
-"""As a guard, and before it, for what only the store can say, or what is to be brought about first."""
+Look = Callable[[Connection], Awaitable[Event | None]]
+"""As a guard, and before it, for what only the store can say, or what is to be brought about first.
+
+It may answer the event as it is to become a fact, with what could not be known before."""
 
 Note = Callable[[Connection, StoredFact], Awaitable[None]]
 """Writes something about a new fact in the transaction that makes it."""
@@ -197,7 +201,7 @@ class Processor:
             if fact is not None:
                 return _outcome_of_repeat(event, fact)
             if look is not None:
-                await look(connection)
+                event = await look(connection) or event
             game = await self._games.of(connection, event.scope)
             cells = await state.cells(connection, event.scope, event.participant_id)
             guard(View(game, cells, self._clocks.now(event.scope)))
@@ -238,6 +242,9 @@ class Processor:
             else:
                 await runner.play(new.facts, partial(_record, new.rows))
                 batch.warnings += runner.warned
+                claimed = [_claim(row) for row in new.rows.values() if row.event.system_type == REWARD_CLAIMED]
+                if claimed:
+                    connection.defer(partial(reward_claims.add, scope=scope, claims=claimed))
                 connection.defer(partial(catalog.add, scope=scope, seen=new.seen, caps=self._caps))
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
@@ -326,6 +333,11 @@ def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFac
         event.idempotency_key,
         event.voids,
     )
+
+
+def _claim(row: NewFact) -> NewRewardClaim:
+    properties = from_json(row.event.properties)
+    return NewRewardClaim(row.seq, str(properties.get("reward_code")), properties.get("code_value"))
 
 
 def _record(rows: Mapping[int, NewFact], changes: Changes, facts: Sequence[GameFact], effects: Effects) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,8 @@ class SampledLog:
     def _write(self, write: Callable[..., None], event: str, code: str | None, about: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         if self._may_write((event, code), loop.time()):
-            write(event, code=code, **about)
+            with suppress(MemoryError, SystemError):  # whoever writes has something to end in order
+                write(event, code=code, **about)
             return
         self._held_back[event, code] += 1
         if self._timer is None:

@@ -14,8 +14,8 @@ from bq_server.store.database import Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
 
-FACTS = 10_000
-"""Facts, or webhooks, removed in one transaction: others wait no longer than they would for a large batch."""
+ROWS = 10_000
+"""Removed in one transaction: others wait for the store no longer than they would for a large batch."""
 
 
 class Resetter:
@@ -51,16 +51,20 @@ class Resetter:
         await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be emptied now"):
             dead = await self._drain.dead(scope)
-            while not await self._remove(act, about, scope, game=game, keep_clock=keep_clock):
+            async with self._database.transaction() as connection:
+                await act.keep(connection, **about)  # first: this may be interrupted
+            while not await self._remove(scope, game=game, keep_clock=keep_clock):
                 pass
             await self._backlog.remove_dead(dead)
 
-    async def _remove(self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, keep_clock: bool) -> bool:
-        """Remove some facts, or the last of them and all the rest; whether nothing is left."""
+    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
+        """Remove some of what is there, or the last of it and all the rest; whether nothing is left."""
         async with self._database.transaction() as connection:
-            if await environments.remove_oldest_facts(connection, scope, FACTS) == FACTS:
+            if await environments.remove_oldest_facts(connection, scope, ROWS) == ROWS:
                 return False
-            if await webhooks.remove_of_environment(connection, scope, FACTS) == FACTS:
+            if await environments.remove_consequences(connection, scope, ROWS) == ROWS:
+                return False
+            if await webhooks.remove_of_environment(connection, scope, ROWS) == ROWS:
                 return False
             await environments.empty(connection, scope, game=game)
             if not keep_clock:
@@ -73,7 +77,6 @@ class Resetter:
                 await games.bump_version(connection, scope)
             now = self._clocks.now(scope)
             await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
-            await act.keep(connection, **about)
         if not keep_clock:
             self._clocks.put(scope, None)
         self._resets[scope] = self._resets.get(scope, 0) + 1

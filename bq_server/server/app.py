@@ -79,7 +79,7 @@ def create_app(
         requests=running.requests,
         log=running.log_of_requests,
     )
-    gate = Middleware(Gate, budget=running.budget)
+    gate = Middleware(Gate, budget=running.budget, log=running.log_of_requests)
     cors = Middleware(Cors, origins=lambda: running.origins)
     app = Starlette(lifespan=lifespan, middleware=[envelope, cors, gate], exception_handlers={HTTPException: _no_route})
     app.router.redirect_slashes = False

@@ -236,7 +236,7 @@ async def start_tracing(site: Site) -> "Tracer | None":
     from bq_server.tracing.tracer import Tracer
 
     tracer = Tracer(site.clock, secrets.token_bytes)
-    await site.stack.enter_async_context(background(SpanExporter(tracer, endpoint, __version__).run()))
+    await site.stack.enter_async_context(background(SpanExporter(tracer, endpoint, __version__).run))
     return tracer
 
 
@@ -247,20 +247,20 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     processor = Processor(store.database, site.ids, store.clocks, games, caps)
     handler = MessageProcessor(processor, site.clock, tracer).process
     dead = DeadMessages(store.database, stream.letters, store.clocks)
-    await site.stack.enter_async_context(background(dead.run()))
+    await site.stack.enter_async_context(background(dead.run))
     group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
     letters = DeadLetters(stream.reading, stream.keys)
     consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
     await site.stack.enter_async_context(consuming(consumer))
     streaks = StreakWatch(store.database, games, store.clocks)
-    await site.stack.enter_async_context(background(streaks.run()))
+    await site.stack.enter_async_context(background(streaks.run))
     expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
-    await site.stack.enter_async_context(background(expirer.run()))
+    await site.stack.enter_async_context(background(expirer.run))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
-    await site.stack.enter_async_context(background(refold_job.run()))
+    await site.stack.enter_async_context(background(refold_job.run))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
-    await site.stack.enter_async_context(background(indexing.run()))
+    await site.stack.enter_async_context(background(indexing.run))
     return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, dead)
 
 
@@ -269,9 +269,9 @@ async def start_intake(
 ) -> IntakeRoom:
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
-    await stack.enter_async_context(background(stream.account.run()))
+    await stack.enter_async_context(background(stream.account.run))
     damage = DamageWatch(store.database.file, lambda: (totals.appended, totals.settled))
-    await stack.enter_async_context(background(damage.run()))
+    await stack.enter_async_context(background(damage.run))
     window = settings.idempotency_window_hours
     pipe = GuardedPipe(stream.writing)
     stack.push_async_callback(pipe.close)
@@ -340,7 +340,7 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
     sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
     retry, counts = settings.webhook_retry_seconds, processing.processor.counts
     dispatcher = Dispatcher(store.database, endpoints, sender, store.clocks, site.ids, retry, counts)
-    await site.stack.enter_async_context(background(dispatcher.run()))
+    await site.stack.enter_async_context(background(dispatcher.run))
     feeds = Feeds(
         store.database,
         feed_event,
@@ -360,4 +360,4 @@ async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
     file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.game_changes, site.clock)
     if not await file.apply():
         raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
-    await site.stack.enter_async_context(background(file.watch()))
+    await site.stack.enter_async_context(background(file.watch))

@@ -28,8 +28,8 @@ async def open_door(site: Site, store: StoreRoom) -> Admission:
     dev_key = settings.dev_key and api_keys.of_setting(settings.dev_key.get_secret_value(), clock())
     keyring = Keyring(store.database, clock, [dev_key] if dev_key else [])
     await keyring.refresh()
-    await site.stack.enter_async_context(background(keyring.keep_fresh()))
-    await site.stack.enter_async_context(background(follower.run()))
+    await site.stack.enter_async_context(background(keyring.keep_fresh))
+    await site.stack.enter_async_context(background(follower.run))
     limits = RateLimits(
         clock,
         rate_limit_of(settings.rate_limit_per_key),

@@ -1,11 +1,12 @@
 """Background tasks: started and stopped with the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 
+from bq_server.concurrency.lasting import keep_running
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import StreamUnavailable
@@ -26,9 +27,9 @@ async def consuming(consumer: Consumer) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run a task that never ends by itself; cancel it on exit."""
-    task = asyncio.create_task(work)
+async def background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Keep something running that never ends by itself; cancel it on exit."""
+    task = asyncio.create_task(keep_running(work))
     try:
         yield
     finally:

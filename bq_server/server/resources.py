@@ -23,6 +23,7 @@ from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
+from bq_server.api.resources.rewards import RewardsResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.streaks import StreaksResource
 from bq_server.api.resources.voids import VoidsResource
@@ -69,6 +70,7 @@ def resources(
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
+        RewardsResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(
             sandbox.drain,
@@ -98,7 +100,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
     running = site.running
     assert running.durability is not None, "the stream is open"  # noqa: S101
     loop_delay = LoopDelay()
-    await site.stack.enter_async_context(background(loop_delay.watch()))
+    await site.stack.enter_async_context(background(loop_delay.watch))
     return Sources(
         running.requests,
         running.connection_counts,
@@ -119,5 +121,5 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
 async def keep_history(site: Site, rooms: Rooms, sources: Sources) -> ActivityHistory:
     """Begin to remember what was counted lately."""
     history = ActivityHistory(sources, partial(waiting, rooms.stream, site.clock), site.clock)
-    await site.stack.enter_async_context(background(history.keep()))
+    await site.stack.enter_async_context(background(history.keep))
     return history

@@ -18,14 +18,17 @@ from hypercorn.config import Config
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError, wrap_app
 
 from bq_server.api.resources import metrics
+from bq_server.connections.acceptor import Acceptor
+from bq_server.connections.early_refusals import EarlyRefusals
 from bq_server.connections.hypercorn import HypercornConnection
 from bq_server.connections.listener import SWEEP_SECONDS, ConnectionLimits, ConnectionStatus, Listener, Serve
-from bq_server.connections.tls import Certificate, CertificateUnusable, TlsAcceptor
+from bq_server.connections.tls import Certificate, CertificateUnusable
 from bq_server.delivery.addresses import is_loopback
 from bq_server.lane.connection import LaneConnection
 from bq_server.runtime import collector, descriptors
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 from bq_server.runtime.systemd import notify
+from bq_server.server import last_resort
 from bq_server.server.app import create_app
 from bq_server.server.server_state import ServerState
 from bq_server.server.shutdown import Shutdown
@@ -71,8 +74,12 @@ def run(settings: Settings, announce: Announce) -> None:
 
     A second signal ends the process at once. Raises `StartFailed`.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, announce))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(last_resort.report)
+            runner.run(_serve(settings, announce))
+    except (MemoryError, SystemError) as error:
+        last_resort.end_after(error)  # threads that wait for somebody would hold the process up, with its port open
 
 
 async def _serve(settings: Settings, announce: Announce) -> None:
@@ -94,9 +101,10 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         if living.done():
             await living
         context = WorkerContext(None)
-        serve = partial(_connection, settings, served, config, context, state)
+        serve = partial(_connection, settings, running, served, config, context, state)
         listener = _listener(settings, running, serve)
-        server = await _accepting(settings, listening, listener, certificate)
+        acceptor = Acceptor(listening, listener, certificate, settings.read_timeout_seconds)
+        acceptor.start(BACKLOG)
         sys.setswitchinterval(SWITCH_SECONDS)
         collector.relax()
         announce(settings, listening, running)
@@ -105,7 +113,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
         await shutdown.wait()
         running.end_feeds()
         await context.terminated.set()
-        server.close()
+        acceptor.close()
         loading.cancel()
         await listener.close(settings.shutdown_timeout_seconds)
         await lifespan.wait_for_shutdown()
@@ -119,6 +127,7 @@ async def _serve(settings: Settings, announce: Announce) -> None:
 
 def _connection(
     settings: Settings,
+    running: ServerState,
     app: Any,
     config: Config,
     context: WorkerContext,
@@ -126,6 +135,7 @@ def _connection(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> HypercornConnection:
+    assert running.lane is not None, "the application has started"  # noqa: S101
     return HypercornConnection(
         app,
         config,
@@ -133,6 +143,7 @@ def _connection(
         state,
         reader,
         writer,
+        early_refusals=EarlyRefusals(running.lane.ids, running.requests, running.log_of_requests),
         head_seconds=settings.read_timeout_seconds,
         write_seconds=settings.write_timeout_seconds,
     )
@@ -168,17 +179,6 @@ def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listene
     lean = settings.http_lane == "on" and settings.otlp_endpoint is None
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if lean else None
     return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
-
-
-async def _accepting(
-    settings: Settings, listening: socket.socket, listener: Listener, certificate: Certificate | None
-) -> asyncio.Server | TlsAcceptor:
-    """Let connections in, until it is closed."""
-    if certificate is None:
-        return await asyncio.get_running_loop().create_server(listener.protocol, sock=listening, backlog=BACKLOG)
-    acceptor = TlsAcceptor(listening, listener, certificate, settings.read_timeout_seconds)
-    acceptor.start(BACKLOG)
-    return acceptor
 
 
 def _config(settings: Settings) -> Config:

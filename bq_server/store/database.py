@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from bq_server.concurrency.notifier import NamedNotifiers, Notifier
+from bq_server.concurrency.worker_thread import make_calls
 from bq_server.store.backend import Backend, StoreAddress, backend_of
 from bq_server.store.references import References
 from bq_server.store.settled import require_settled
@@ -37,6 +40,8 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
+        # aiosqlite's own, which ends when it can't tell what a call came to.
+        self._thread = Thread(target=make_calls, args=(self._tx, _STOP_RUNNING_SENTINEL))
         self.wakes: set[str] = set()
         """Who is to be woken by the commit: see `Database.outbox`."""
         self._deferred: list[asyncio.Future[object]] = []
@@ -92,7 +97,7 @@ class Database:
         self.commits = Notifier()
         """Beats after every commit of this process."""
         self.outbox = NamedNotifiers()
-        """Wakes who tells outside, when something may be due: by the id of the endpoint, or `watched_streaks.NAME`."""
+        """Wakes who looks after what may be due: by the id of the endpoint, or the `NAME` of what is watched."""
 
     @classmethod
     @asynccontextmanager

@@ -1,7 +1,8 @@
 """Environments as a whole: their clocks, how much they hold, and emptying them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
@@ -11,6 +12,7 @@ from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
 
 _queries = load("environments")
+_writing = load("environments", "sqlite3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +67,59 @@ async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) 
     return removed
 
 
-async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
-    """Remove all that follows from facts but what webhooks tell, and with `game` since when its definitions count.
+async def remove_consequences(connection: Connection, scope: Scope, limit: int) -> int:
+    """Remove rows of what follows from facts and grows with them, at most so many at once; returns how many.
 
-    Counts one more reset.
+    Less than `limit` when none is left.
+    """
+    own = scope._asdict()
+
+    def remove(writing: Any) -> int:
+        left = limit
+        connection.references.forget()  # what stands for names is among it
+        for some in _CONSEQUENCES:
+            left -= some(writing, own, left)
+            if not left:
+                break
+        return limit - left
+
+    return await connection.run(remove)
+
+
+def _remove_participants(writing: Any, own: Mapping[str, str], limit: int) -> int:
+    found = [{"participant": row[0]} for row in _writing.participants_to_remove(writing, **own, limit=limit)]
+    for remove in (_writing.remove_cells, _writing.remove_ledger, _writing.remove_participants):
+        remove(writing, found)
+    return len(found)
+
+
+def _rows(query: Any) -> Callable[[Any, Mapping[str, str], int], int]:
+    return lambda writing, own, limit: query(writing, **own, limit=limit)
+
+
+_CONSEQUENCES = (
+    _rows(_writing.remove_duplicates),
+    _remove_participants,
+    _rows(_writing.remove_standings),
+    _rows(_writing.remove_rankings),
+    _rows(_writing.remove_fact_types),
+)
+
+
+async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
+    """Remove the rest of what follows from facts, and with `game` since when its definitions count; one more reset.
+
+    After `remove_oldest_facts`, `remove_consequences` and what webhooks tell, in the same transaction as the last.
     """
     for remove in (
-        _queries.remove_duplicates,
         _queries.remove_event_names,
         _queries.remove_expiring_points,
+        _queries.remove_reward_claims,
         _queries.remove_event_properties,
         _queries.remove_event_forms,
         _queries.remove_catalog_totals,
         _queries.remove_refolds,
         _queries.remove_game_warnings,
-        _queries.remove_cells,
-        _queries.remove_ledger,
-        _queries.remove_standings,
-        _queries.remove_rankings,
-        _queries.remove_fact_types,
-        _queries.remove_participants,
         _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
         _queries.count_from_the_first,
         _queries.count_no_waiting_webhooks,
@@ -92,5 +127,4 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         await remove(connection, **scope._asdict())
     await feed.remove_notices(connection, scope)
     await connection.run(lambda writing: watched_streaks.remove_all(writing, scope))
-    await connection.run(lambda _: connection.references.forget())
     await _queries.count_reset(connection, **scope._asdict())

@@ -61,31 +61,62 @@ def _strip(connection: Any, references: References, scope: Scope, participant: i
     return len(rows)
 
 
+async def count(connection: Connection, participant: int | None) -> int:
+    """How many facts are the participant's."""
+    found: int = 0 if participant is None else await _queries.count_facts(connection, participant=participant)
+    return found
+
+
+async def remove_announcements(
+    connection: Connection, scope: Scope, participant_id: str, after: int, limit: int
+) -> int | None:
+    """Take the participant out of so many announcements after this one, in a transaction.
+
+    Returns the last of them, and None when there are no more. Do this before `remove_deliveries`: announcements become
+    deliveries meanwhile.
+    """
+    until: int | None = await _queries.announcements_until(connection, after=after, limit=limit)
+    if until is not None:
+        some = {"after": after, "until": until}
+        own = scope._asdict() | {"participant_id": participant_id}
+        await _queries.remove_announcements(connection, **own, **some)
+        await _queries.remove_empty_announcements(connection, **some)
+    return until
+
+
+async def remove_deliveries(connection: Connection, scope: Scope, participant_id: str, limit: int) -> int:
+    """Take out at most so many deliveries about the participant, in a transaction; answer how many."""
+    own = scope._asdict() | {"participant_id": participant_id}
+
+    def remove(writing: Any) -> int:
+        found = [{"position": row[0]} for row in _writing.deliveries_to_remove(writing, **own, limit=limit)]
+        _writing.remove_tries(writing, found)
+        _writing.remove_deliveries(writing, found)
+        return len(found)
+
+    return await connection.run(remove)
+
+
+async def remove_ledger(connection: Connection, participant: int, limit: int) -> int:
+    """Take out at most so many of the participant's entries, in a transaction; answer how many."""
+    removed: int = await _queries.remove_ledger(connection, participant=participant, limit=limit)
+    return removed
+
+
 async def remove(
     connection: Connection, scope: Scope, participant_id: str, participant: int | None, *, facts: int, now: int
 ) -> None:
-    """Take out all that is kept of a participant beside facts; remember that somebody was erased, but not whom."""
+    """Take out the rest of what is kept of a participant; remember that somebody was erased, but not whom."""
     own = scope._asdict() | {"participant_id": participant_id}
-    for query in (
-        _queries.remove_tries,
-        _queries.remove_deliveries,
-        _queries.remove_announcements,
-        _queries.remove_watched_streaks,
-        _queries.remove_expiring_points,
-        _queries.step_back,
-    ):
-        await query(connection, **own)
-    await _queries.remove_empty_announcements(connection)
+    await _queries.remove_watched_streaks(connection, **own)
+    await _queries.step_back(connection, **own)
+    await _queries.remove_expiring_points(connection, **own)
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:
-        for query in (
-            _queries.remove_cells,
-            _queries.remove_ledger,
-            _queries.remove_standings,
-            _queries.remove_participant,
-        ):
-            await query(connection, participant=participant)
+        await _queries.remove_cells(connection, participant=participant)
+        await _queries.remove_standings(connection, participant=participant, **scope._asdict())
+        await _queries.remove_participant(connection, participant=participant)
     await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
 
 

@@ -11,6 +11,9 @@ from bq_server.store.queries import load
 
 _queries = load("expiring_points", "sqlite3")
 
+NAME = "expiring_points"
+"""Under which `Database.outbox` wakes who looks at them."""
+
 
 def watch(connection: Any, scope: Scope, moments: Mapping[str, int]) -> None:
     """Look at these participants at those moments, in microseconds, or as soon as was known before."""

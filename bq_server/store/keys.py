@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
+from bq_server.moments import format_timestamp
 from bq_server.settings import NO_RATE_LIMIT, OFF, RateLimit, rate_limit_of
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
@@ -101,17 +102,27 @@ async def add(
 
 
 async def rotate(
-    connection: Connection, old: ApiKey, successor: str, ids: IdSource, now: int, overlap: int
+    connection: Connection,
+    old: ApiKey,
+    successor: str,
+    ids: IdSource,
+    now: int,
+    overlap: int,
+    lasts: int | None = None,
 ) -> ApiKey | None:
     """Keep a key that may do what another may, which ends after the overlap in microseconds.
 
-    None, and nothing done, for one that is valid no more.
+    The successor of a key that was made to end ends after so long, too, from now on, unless `lasts` says how long, in
+    microseconds. None, and nothing done, for a key that is valid no more.
     """
     if not old.is_valid(now):
         return None
+    if lasts is None and old.expires_at is not None:
+        lasts = old.expires_at - old.created_at
+    expires_at = None if lasts is None else now + lasts
     await _queries.expire_key(connection, key_id=old.key_id, expires_at=now + overlap)
     scopes: tuple[KeyScope, ...] = tuple(scope for scope in EVERY_SCOPE if scope in old.scopes)
-    return await add(connection, successor, scopes, old.name, ids, now, old.scope.project, None, old.rate_limit)
+    return await add(connection, successor, scopes, old.name, ids, now, old.scope.project, expires_at, old.rate_limit)
 
 
 async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
@@ -132,7 +143,11 @@ async def revoke(connection: Connection, key_id: str, now: int) -> None:
 def described(key: ApiKey) -> dict[str, Any]:
     """What an audit log tells of a key."""
     told = {"key": key.key_id, "scopes": " ".join(sorted(key.scopes)), "name": key.name}
-    return told if key.rate_limit is None else told | {"rate_limit": str(key.rate_limit)}
+    if key.expires_at is not None:
+        told["expires_at"] = format_timestamp(key.expires_at)
+    if key.rate_limit is not None:
+        told["rate_limit"] = str(key.rate_limit)
+    return told
 
 
 def of_setting(key: str, now: int) -> ApiKey:

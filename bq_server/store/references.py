@@ -8,8 +8,8 @@ from bq_server.store.queries import load
 
 _queries = load("references", "sqlite3")
 
-MOST = 100_000
-"""Names of each kind that are remembered."""
+MOST = 10_000
+"""Names of each kind that are remembered: some megabytes, were they all as long as they may be."""
 
 Ranking = tuple[str, str, str]
 """A board (`leaderboard/<code>` or `challenge/<code>`), a window and a period."""

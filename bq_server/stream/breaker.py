@@ -3,8 +3,8 @@
 import asyncio
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
+from bq_server.concurrency.lasting import pause
 from bq_server.stream.connection import StreamUnavailable
 
 PROBE_SECONDS = 0.1
@@ -22,13 +22,13 @@ class Breaker:
     def check(self) -> None:
         """Raises `StreamUnavailable` while it is open."""
         if self._reason is not None:
+            self._ask()
             raise StreamUnavailable(f"the stream server does not answer: {self._reason}")
 
     def trip(self, error: Exception) -> StreamUnavailable:
         """Open it; returns what to raise."""
         self._reason = str(error)
-        if self._probe is None:
-            self._probe = asyncio.create_task(self._wait_until_back(), name="breaker-probe")
+        self._ask()
         return StreamUnavailable(self._reason)
 
     async def close(self) -> None:
@@ -37,12 +37,16 @@ class Breaker:
             self._probe.cancel()
             await asyncio.wait({self._probe})
 
+    def _ask(self) -> None:
+        """Have the stream server asked, until it is back; anew if what asks it came to an end before."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._wait_until_back(), name="breaker-probe")
+
     async def _wait_until_back(self) -> None:
         while self._reason is not None:
-            await asyncio.sleep(PROBE_SECONDS)
+            await pause(PROBE_SECONDS)
             try:
                 await self._client.ping()
-            except (RedisError, OSError):
+            except Exception:  # noqa: BLE001, S112 - whatever it is, it is asked again
                 continue
             self._reason = None
-        self._probe = None

@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
+from bq_server.concurrency.lasting import pause
 from bq_server.concurrency.notifier import Notifier
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.stream.consumer_group import BATCH, ConsumerGroup, PendingEntry
@@ -133,13 +134,19 @@ class Consumer:
                 self._report_progress()
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the stream must move again whatever went wrong
-                # A reply may have been lost with its messages delivered: take over what is pending before reading on.
-                self._recovered = False
-                self._rejected.clear()  # what of it is still pending is tried once more, and may be processed then
-                await self._abandon()
-                await self._wait_after(error, failures)
+                try:
+                    await self._start_over(error, failures)
+                except Exception:  # noqa: BLE001 - as where there is no memory for that, either
+                    await pause(BACKOFF_SECONDS[-1])
                 failures += 1
         await self._abandon()
+
+    async def _start_over(self, error: Exception, failures: int) -> None:
+        # A reply may have been lost with its messages delivered: take over what is pending before reading on.
+        self._recovered = False
+        self._rejected.clear()  # what of it is still pending is tried once more, and may be processed then
+        await self._abandon()
+        await self._wait_after(error, failures)
 
     def stop(self) -> None:
         """Finish the batch under way, then let `run` return."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
+from bq_server.concurrency.lasting import keep_running
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 from bq_server.runtime.frozen import child_environment
 from bq_server.stream.connection import StreamUnusable
@@ -78,7 +79,7 @@ class EmbeddedValkey:
                 if not left:
                     raise
                 log.warning("valkey.killed_while_starting", reason=str(error))
-        self._supervisor = asyncio.create_task(self._supervise(), name="valkey-supervisor")
+        self._supervisor = asyncio.create_task(keep_running(self._supervise), name="valkey-supervisor")
 
     async def stop(self) -> None:
         """End it in order: the append-only file is complete when this returns."""

@@ -51,8 +51,13 @@ class Pipe(asyncio.Protocol):
         transport = self._transport or await self._open()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
+        packed = hiredis.pack_command(cast("Any", command))
         self._waiting.append(answer)
-        transport.write(hiredis.pack_command(cast("Any", command)))
+        try:
+            transport.write(packed)
+        except Exception:
+            transport.abort()  # it may be sent or not: its answer must not be taken for that of another command
+            raise
         limit = loop.call_later(APPEND_TIMEOUT, self._expire, answer, transport)
         try:
             return await answer

@@ -3,18 +3,31 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import Enroll, Freeze, Give, LoadedGame, PutGame, PutProfile, Take, Void, VoidedFact
+from harness.stories.scenario import (
+    ClaimReward,
+    Enroll,
+    Freeze,
+    Give,
+    LoadedGame,
+    PutGame,
+    PutProfile,
+    Take,
+    Void,
+    VoidedFact,
+)
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Freeze | Void
+ByHand = Enroll | PutProfile | Give | Take | Freeze | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
     """Whom such a step is about; none for a game."""
     match step:
-        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about) | Void(void=about):
+        case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
+            return about.participant
+        case ClaimReward(claim=about) | Void(void=about):
             return about.participant
         case Freeze(freeze=about):
             return about.participant
@@ -44,6 +57,9 @@ def act(client: Client, step: ByHand) -> None:
             path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
             body = {} if freeze.date is None else {"date": freeze.date}
             client.call("POST", f"{path}/{freeze.action}", body)
+        case ClaimReward(claim=claim):
+            path = f"/gamify/rewards/{segment(claim.reward)}/claim"
+            client.call("POST", path, {"participant_id": claim.participant})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

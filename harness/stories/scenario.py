@@ -208,6 +208,19 @@ class Freeze(_Refusable):
     freeze: StreakFreeze
 
 
+class ClaimedReward(ExpectedPart):
+    """A reward, and who claims it."""
+
+    participant: str
+    reward: str
+
+
+class ClaimReward(_Refusable):
+    """Claim a reward."""
+
+    claim: ClaimedReward
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -236,7 +249,21 @@ class PutGame(_Refusable):
     backfill: StrictBool = Field(False, description="Count all facts already made too")
 
 
-Step = Send | BatchOfEvents | Advance | SetClock | Enroll | PutProfile | Give | Take | Freeze | Void | PutGame | Expect
+Step = (
+    Send
+    | BatchOfEvents
+    | Advance
+    | SetClock
+    | Enroll
+    | PutProfile
+    | Give
+    | Take
+    | Freeze
+    | ClaimReward
+    | Void
+    | PutGame
+    | Expect
+)
 
 STEPS: Mapping[str, type[Step]] = {
     "send": Send,
@@ -248,6 +275,7 @@ STEPS: Mapping[str, type[Step]] = {
     "give": Give,
     "take": Take,
     "freeze": Freeze,
+    "claim": ClaimReward,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -271,6 +299,7 @@ TaggedStep = Annotated[
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
     | Annotated[Freeze, Tag("freeze step")]
+    | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bq_server.api.console_sessions import LINKS
 from bq_server.refusals import Code
 from tests.support.client import Project
 from tests.support.problems import check
@@ -174,6 +175,31 @@ def test_a_session_ends_with_its_key(bq: Project, browser: Browser) -> None:
     assert client.get(SESSION).json()["key_name"] == "guest"
     assert bq.request("DELETE", f"/admin/keys/{made['key_id']}").status_code == 200
     check(client.get(SESSION), Code.UNAUTHENTICATED)
+
+
+def test_a_feed_ends_with_the_session(bq: Project, browser: Browser) -> None:
+    client = signed_in(bq, browser())
+    with client.stream("GET", "/api/v1/feed", timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert ": feed" in (next(lines) for _ in range(10))
+        other = httpx.Client(base_url=bq.http.base_url, headers=MARK, cookies=dict(client.cookies), verify=False)
+        with other:
+            assert other.delete(SESSION).status_code == 200
+        rest = list(lines)
+    assert "event: feed.ended" in rest
+    assert any('"reason":"key_ended"' in line for line in rest)
+
+
+def test_one_key_makes_so_many_links_and_ends_no_session_of_another(bq: Project, browser: Browser) -> None:
+    client = signed_in(bq, browser())
+    with bq.using("test:read") as reader:
+        answers = [reader.post("/console/links", {}) for _ in range(LINKS.requests + 1)]
+        assert [each.status_code for each in answers] == [201] * LINKS.requests + [429]
+        problem = check(answers[-1], Code.RATE_LIMITED)
+        assert "20 links may be made in 5 minutes" in problem["detail"]
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= LINKS.seconds
+    assert len(bq.get("/admin/audit-log", action="console_link_created").json()["entries"]) == LINKS.requests + 1
+    assert client.get(SESSION).status_code == 200
 
 
 def test_behind_tls_the_cookie_is_secure(bq: Project, browser: Browser) -> None:

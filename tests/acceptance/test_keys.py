@@ -146,6 +146,7 @@ def test_a_key_is_followed_by_another(data_dir: Path) -> None:
     new = rotated.stdout.removesuffix("\n")
     assert re.fullmatch(r"bq_live_[0-9a-f]{32}", new)
     assert new != old
+    assert rotated.stderr == "valid for ever\n"
     with ServerProcess(data_dir) as server, server.client(old) as before, server.client(new) as after:
         assert after.post("/ingest/events/sync", json=event()).status_code == 200
         until("the old key has ended", lambda: before.get("/facts").status_code == 401, seconds=20)
@@ -153,6 +154,17 @@ def test_a_key_is_followed_by_another(data_dir: Path) -> None:
     again = run("keys", "rotate", row.split()[0], "--data-dir", str(data_dir))
     assert again.returncode == 1
     assert "there is no valid key" in again.stderr
+
+
+def test_the_command_says_when_a_successor_ends(data_dir: Path) -> None:
+    where = ("--data-dir", str(data_dir))
+    create(data_dir, "--env", "live", "--scope", "ingest", "--name", "shop", "--expires-in", "P90D")
+    (row,) = [line for line in run("keys", "list", *where).stdout.splitlines() if "shop" in line]
+    rotated = run("keys", "rotate", row.split()[0], *where)
+    assert re.fullmatch(r"valid until 2\S+Z\n", rotated.stderr)
+    first, second = [line for line in run("keys", "list", *where).stdout.splitlines() if "shop" in line]
+    assert rotated.stderr.split()[-1][:19] in second
+    assert first != second
 
 
 @pytest.mark.anyio

@@ -1,5 +1,6 @@
 """Keys over the API: made, listed, rotated and revoked within one environment."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -76,7 +77,22 @@ def test_a_successor_may_do_the_same_and_the_old_key_ends(bq: Project) -> None:
     assert keys[new["key_id"]]["scopes"] == keys[old["key_id"]]["scopes"]
     assert keys[new["key_id"]]["name"] == "shop"
     assert keys[new["key_id"]]["expires_at"] is None
+    assert new["expires_at"] is None
     assert keys[old["key_id"]]["expires_at"] is not None
+
+
+def test_the_successor_of_a_key_that_ends_ends_too(bq: Project) -> None:
+    old = made(bq, expires_in="P90D")
+    days = {"P90D": {}, "P7D": {"expires_in": "P7D"}}
+    for lasts, body in days.items():
+        new = bq.post(f"/admin/keys/{old['key_id']}/rotate", {"overlap": "P1D", **body}).json()
+        found = listed(bq)[new["key_id"]]
+        assert new["expires_at"] == found["expires_at"]
+        span = datetime.fromisoformat(found["expires_at"]) - datetime.fromisoformat(found["created_at"])
+        assert span == timedelta(days=int(lasts[1:-1])), lasts
+        old = new if lasts == "P90D" else old
+    told = bq.get("/admin/audit-log", action="key_rotated").json()["entries"][0]["about"]
+    assert told["expires_at"] == found["expires_at"]
 
 
 @pytest.mark.parametrize(

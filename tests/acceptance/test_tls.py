@@ -5,7 +5,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -87,6 +87,19 @@ def test_the_lane_answers_what_comes_in_pieces_and_hands_over_the_rest(server: S
             answers += data
     assert answers.count(b"HTTP/1.1 202 ") == 5
     assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
+def test_who_ends_tls_before_the_answer_loses_that_alone(server: ServerProcess) -> None:
+    """An end of one half is an end of both; see docs/operations.md, Connections."""
+    with connected(server) as wire:
+        wire.sendall(request(encoded(event()), key=server.key.encode()))
+        with suppress(OSError):
+            wire.unwrap()
+    with server.client() as client:
+        until("the event is a fact", lambda: len(client.get("/facts").json()["facts"]) == 1)
+    assert server.stop() == 0
+    assert "eof_received" not in server.log
+    assert "Traceback" not in server.log
 
 
 def test_a_large_answer_and_a_large_body_pass(server: ServerProcess) -> None:

@@ -182,6 +182,67 @@ def test_a_body_framed_in_two_ways_is_refused(server: ServerProcess, path: bytes
         assert b"200" not in answer, "what is smuggled behind it is not answered"
 
 
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"GET /livez HTTP/1.1\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"GET  /livez\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"POST /facts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"HEAD /livez HTTP/1.1\r\nContent-Length: x\r\nHost: x\r\n\r\n", Code.MALFORMED_REQUEST),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"x" * 20_000), Code.HEAD_TOO_LARGE),
+    ],
+)
+def test_what_is_no_request_gets_the_document_of_every_refusal(server: ServerProcess, sent: bytes, code: Code) -> None:
+    with Wire(server.url) as wire:
+        wire.send(sent)
+        head, _, body = wire.rest().partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    answer = httpx.Response(int(status.split()[1]), headers=headers, content=body)
+    request_id = check(answer, code)["request_id"]
+    assert headers["connection"] == "close"
+    assert headers["x-content-type-options"] == "nosniff"
+    until("it is logged", lambda: request_id in server.log)
+
+
+def test_a_handshake_for_web_sockets_is_an_ordinary_request(server: ServerProcess) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
+    with Wire(server.url) as wire:
+        for path, status in ((b"/livez", b"200"), (b"/nothing", b"404")) * 2:
+            wire.send(b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, upgrade))
+            answer = wire.answer()
+            assert answer.startswith(b"HTTP/1.1 %s " % status)
+            assert b"\r\nx-request-id: req_" in answer
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {":method": "CONNECT", ":authority": "x"},
+        {":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":path": "/livez", ":authority": "x"},
+        {":method": "GET", ":scheme": "http", ":path": "/\xff", ":authority": "x"},
+        {":method": "G\xcbT", ":scheme": "http", ":path": "/livez", ":authority": "x"},
+        {":method": "GET", ":scheme": "http", ":path": "", ":authority": "x"},
+        {":method": "GET", ":scheme": "http", ":path": "*", ":authority": "x"},
+        {":method": "GET", ":scheme": "http", ":path": "/livez"},
+    ],
+)
+def test_no_request_of_http2_breaks_a_connection(server: ServerProcess, fields: dict[str, str]) -> None:
+    wire = Http2Wire(server.url)
+    stream = wire.connection.get_next_available_stream_id()
+    encoded_fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    wire.connection.send_headers(stream, encoded_fields, end_stream=True)
+    wire.begin("GET", "/livez")
+    wire.flush()
+    while not wire.statuses["200"] and wire.read():
+        pass
+    wire.close()
+    assert wire.statuses["200"] or wire.error is not None, "it goes on, or is told why not"
+    assert "connection.broke" not in server.log
+
+
 def test_http2_with_a_window_of_0_takes_little_memory_and_is_cut_off(server: ServerProcess) -> None:
     before = server.resident_bytes
     wires = [Http2Wire(server.url, window=0) for _ in range(20)]
@@ -200,6 +261,21 @@ def test_http2_with_a_window_of_0_takes_little_memory_and_is_cut_off(server: Ser
         wire.close()
     until("nothing is held", lambda: server.request("GET", "/facts").status_code == 200)
     assert server.resident_bytes - before < 96 * MiB
+
+
+def test_answers_that_are_not_read_shut_out_nobody(data_dir: Path) -> None:
+    """2,400 of 24 connections, and without a key; bodies that are withheld are in tests/unit/test_gate.py."""
+    with ServerProcess(data_dir) as server, ExitStack() as stack:
+        for _ in range(24):
+            wire = Http2Wire(server.url, window=0)
+            stack.callback(wire.close)
+            for _ in range(100):
+                wire.begin("GET", "/openapi.json")
+            wire.flush()
+            while not wire.statuses and wire.read():
+                pass
+            assert server.request("GET", "/facts").status_code == 200
+            assert server.request("POST", "/ingest/events/sync", json=event()).status_code == 200
 
 
 def test_unfinished_uploads_have_one_budget(data_dir: Path) -> None:

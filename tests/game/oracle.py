@@ -179,6 +179,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.earned += fact.properties["amount"]
             case "system.points_deducted":
                 out.spent += fact.properties["amount"]
+            case "system.reward_claimed":
+                out.spent += fact.properties["cost"]
             case "system.points_expired":
                 out.expired += fact.properties["amount"]
             case "system.streak_freeze_bought":

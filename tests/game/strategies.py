@@ -327,6 +327,7 @@ system = st.one_of(
     st.integers(1, 15).map(lambda amount: ("system.points_awarded", {"amount": amount})),
     st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
     st.integers(1, 15).map(lambda amount: ("system.points_expired", {"amount": amount})),
+    st.integers(0, 9).map(lambda cost: ("system.reward_claimed", {"reward_code": "mug", "cost": cost})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),

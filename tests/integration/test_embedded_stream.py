@@ -1,5 +1,9 @@
 """The embedded stream server as it starts."""
 
+import asyncio
+import os
+import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -30,6 +34,31 @@ async def test_it_is_started_again_when_somebody_kills_it_meanwhile(
     try:
         async with connect(valkey.url) as client:
             assert await client.ping()
+    finally:
+        await valkey.stop()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), subprocess.SubprocessError("no memory to fork"), OSError("none")])
+async def test_it_is_started_again_though_there_was_no_memory_to_start_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    valkey = EmbeddedValkey(tmp_path / "stream")
+    await valkey.start()
+    spawn, failed = valkey._spawn, asyncio.Event()
+
+    def without_memory() -> None:
+        monkeypatch.setattr(valkey, "_spawn", spawn)
+        failed.set()
+        raise error
+
+    try:
+        monkeypatch.setattr(valkey, "_spawn", without_memory)
+        assert valkey.pid is not None
+        os.kill(valkey.pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            await failed.wait()
+            while not await valkey._answers():
+                await asyncio.sleep(0.01)
     finally:
         await valkey.stop()
 

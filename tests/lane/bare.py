@@ -44,6 +44,8 @@ class BareTransport:
     def close(self) -> None:
         self.closed = True
 
+    abort = close
+
     def pause_reading(self) -> None:
         self.paused = True
 

@@ -171,7 +171,7 @@ async def test_when_the_budget_is_spent_the_answer_is_503_and_the_connection_is_
 def fill(bare: Bare, full: bool) -> None:
     """As a queue is whose turns take too long, or an empty one."""
     line = bare.lane.queues[LaneRoute.EVENT]
-    line._turn_began, line._turn_is_long = (1.0, True) if full else (0.0, False)
+    line._comes, line._turn_began, line._turn_is_long = (True, 1.0, True) if full else (False, 0.0, False)
 
 
 async def test_what_is_refused_unread_ends_where_it_ends() -> None:
@@ -298,3 +298,96 @@ def test_heads_without_end_are_not_kept() -> None:
     for number in range(3 * HeadReader.KEPT):
         reader.read(b"POST /api/v1/ingest/events HTTP/1.1\r\nHost: %d\r\nContent-Length: 2\r\n\r\n" % number)
     assert len(reader._known) <= HeadReader.KEPT
+
+
+async def test_a_large_read_gives_the_loop_back_between_its_requests() -> None:
+    bare = Bare()
+    fill(bare, True)
+    bare.connection.data_received(GOOD * 40 * PIPELINED)  # each is refused at once
+    for turns in range(1, 1_000):
+        answered = len(statuses(bare))
+        assert answered <= turns * PIPELINED
+        if answered == 40 * PIPELINED:
+            break
+        await asyncio.sleep(0)
+    else:
+        pytest.fail("not all were answered")
+    assert not is_paused(bare)
+    assert bare.budget.used == 0
+
+
+async def test_what_is_held_for_a_turn_is_nobodys_when_the_client_goes_away() -> None:
+    bare = Bare()
+    fill(bare, True)
+    bare.connection.data_received(GOOD * 3 * PIPELINED)
+    bare.transport.closed = True
+    bare.connection.connection_lost(None)
+    written = bare.transport.written
+    await bare.settle()
+    assert bare.transport.written == written
+    assert bare.budget.used == 0
+
+
+class Breaks(Waiter):
+    """As where there is no memory even for a refusal."""
+
+    def begin(self, body: bytes) -> None:
+        super().begin(body)
+        raise MemoryError
+
+
+async def test_a_request_that_breaks_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, takes=0.0)
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context.get("exception")))
+    line.waiters.append(Breaks(line.clock, 0.0))
+    line.queue.put(line.waiters[0], b"x")
+    line.put(2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    line.put(1)
+    await asyncio.sleep(0)
+    assert line.count("begun") == 4
+    assert [type(each) for each in unhandled] == [MemoryError]
+    assert line.budget.used == 0
+
+
+async def test_a_turn_that_could_not_be_called_is_called_with_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, takes=0.0)
+    loop = line.queue._loop
+
+    class NoMemory:
+        def call_soon(self, *_: object) -> None:
+            raise MemoryError
+
+    line.queue._loop = NoMemory()  # type: ignore[assignment]
+    with pytest.raises(MemoryError):
+        line.put(1)
+    line.queue._loop = loop
+    assert not line.queue.is_full
+    line.put(1)
+    await asyncio.sleep(0)
+    assert line.count("begun") == 2
+
+
+async def test_an_answer_that_cannot_be_made_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context.get("exception")))
+    for body, broken in ((encoded(event()), "encode"), (b"{", "encode")):
+        bare = Bare()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(bare.lane), broken, none)
+            bare.connection.data_received(request(body, key=KEY.encode()))
+            await bare.settle()
+        assert is_closed(bare)
+        assert bare.transport.written == b""
+    assert [type(each) for each in unhandled] == [MemoryError] * 2
+
+    bare = Bare()
+    bare.transport.write = none  # type: ignore[method-assign, assignment]
+    bare.connection.data_received(GOOD)
+    await bare.settle()
+    assert is_closed(bare), "with one answer lost, the next would be taken for it"

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.api.addresses import Proxies
+from bq_server.api.addresses import Proxies, network_of
 from bq_server.api.rate_limits import MOST_COUNTED, LocalCounts, RateLimits, tighter
 from bq_server.events import Scope
 from bq_server.refusals import Code, Refusal
@@ -145,14 +145,37 @@ def test_a_span_ends_and_counts_begin_anew() -> None:
 
 def test_counts_are_bounded_and_forget_who_asked_longest_ago() -> None:
     counts = LocalCounts()
-    assert counts.count("first", 1) == 1
+    assert counts.count("address", "first", 1) == 1
     for number in range(MOST_COUNTED - 1):
-        counts.count(f"other {number}", 1)
-    assert counts.count("first", 1) == 2, "it asked again: it is no more the one that asked longest ago"
-    counts.count("one more", 1)
-    assert len(counts._counted) == MOST_COUNTED
-    assert counts.count("other 0", 1) == 1, "forgotten"
-    assert counts.count("first", 1) == 3
+        counts.count("address", f"other {number}", 1)
+    assert counts.count("address", "first", 1) == 2, "it asked again: it is no more the one that asked longest ago"
+    counts.count("address", "one more", 1)
+    assert len(counts._counted["address"]) == MOST_COUNTED
+    assert counts.count("address", "other 0", 1) == 1, "forgotten"
+    assert counts.count("address", "first", 1) == 3
+
+
+def test_addresses_without_end_make_no_key_forgotten() -> None:
+    counts = LocalCounts()
+    counts.count("key", "key_1", 1)
+    for number in range(MOST_COUNTED + 1):
+        counts.count("address", str(number), 1)
+        counts.count("wrong_keys", str(number), 1)
+    assert counts.count("key", "key_1", 1) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_one_client_is_an_address_of_ipv4_or_a_network_of_ipv6(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_the_address_of_a_network_and_no_limit_for_this_machine() -> None:

@@ -21,6 +21,7 @@ from bq_server.clock import system_clock
 from bq_server.concurrency.byte_budget import ByteBudget, Lease
 from bq_server.ingest.validation import Limits
 from bq_server.refusals import Code, Refusal
+from bq_server.runtime.sampled_log import SampledLog
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +100,8 @@ async def test_the_gate_closes_the_connection_of_a_request_that_it_does_not_read
     budget = ByteBudget(1)
     lease = Lease(budget)
     lease.add(2)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(Gate(app, budget)), base_url="http://test") as client:
+    gate = Gate(app, budget, SampledLog("bq_server.api"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://test") as client:
         answer = await client.get("/api/v1/facts")
     assert answer.status_code == 503
     assert answer.headers["Connection"] == "close"

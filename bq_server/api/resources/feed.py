@@ -63,8 +63,8 @@ class FeedResource:
         def over() -> FeedEnd | None:
             if self._feeds.ended:
                 return FeedEnd(reason="server_stopping", detail="The server stops. Connect again in a moment.")
-            if not self._keyring.is_valid(key):
-                return FeedEnd(reason="key_ended", detail="The key was revoked, or came to its end.")
+            if not self._keyring.still_admits(call.request, key):
+                return FeedEnd(reason="key_ended", detail="The key was revoked, or it or the session came to its end.")
             return None
 
         def now() -> int:

@@ -72,7 +72,7 @@ class KeysResource:
             scopes = tuple(dict.fromkeys(sent.scopes))
             made = await keys.add(connection, key, scopes, sent.name, self._ids, now, call.scope.project, expires_at)
             await call.act("key_created").keep(connection, **keys.described(made))
-        return await self._shown(key, made.key_id)
+        return await self._shown(key, made)
 
     @operation(
         "POST",
@@ -90,11 +90,12 @@ class KeysResource:
         now, key = self._clock(), _generated(call)
         async with self._database.transaction() as connection:
             old = await self._one(connection, call)
-            made = await keys.rotate(connection, old, key, self._ids, now, _microseconds(sent.overlap))
+            lasts = None if sent.expires_in is None else _microseconds(sent.expires_in)
+            made = await keys.rotate(connection, old, key, self._ids, now, _microseconds(sent.overlap), lasts)
             if made is None:
                 raise Refusal(Code.NOT_FOUND, f"The key {old.key_id} is valid no more: make another.")
             await call.act("key_rotated").keep(connection, **keys.described(made), in_place_of=old.key_id)
-        return await self._shown(key, made.key_id)
+        return await self._shown(key, made)
 
     @operation(
         "DELETE",
@@ -114,10 +115,11 @@ class KeysResource:
         await self._keyring.refresh()
         return json_response(KeyRevokedAnswer(key_id=key.key_id))
 
-    async def _shown(self, key: str, key_id: str) -> Response:
+    async def _shown(self, key: str, made: ApiKey) -> Response:
         with suppress(StoreUnavailable):  # the key is there, and is shown only now; it is looked up when it is used
             await self._keyring.refresh()
-        return json_response(NewKeyAnswer(key=key, key_id=key_id), 201)
+        ends = None if made.expires_at is None else format_timestamp(made.expires_at)
+        return json_response(NewKeyAnswer(key=key, key_id=made.key_id, expires_at=ends), 201)
 
     async def _one(self, connection: Connection, call: Call) -> ApiKey:
         """The key that the path names. Raises `Refusal`."""

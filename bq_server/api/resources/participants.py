@@ -36,7 +36,7 @@ from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, another_zone
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import participants, state
+from bq_server.store import participants, reward_claims, state
 from bq_server.store.database import Database
 from bq_server.store.participants import Participant
 
@@ -157,6 +157,9 @@ class ParticipantsResource:
     async def _profile(self, call: Call, participant_id: str) -> ProfileAnswer:
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games, participant_id)
+            claimed = (
+                await reward_claims.count_of(connection, call.scope, participant_id) if at.game.game.rewards else 0
+            )
         streaks = [each for each in read_streaks(at.game, at.cells, self._clocks.now(call.scope)) if each.current_count]
         return ProfileAnswer(
             participant_id=participant_id,
@@ -167,6 +170,7 @@ class ParticipantsResource:
             tier=read_tier(at.game, at.cells),
             badges=[badge for badge in read_badges(at.game, at.cells) if badge.earned],
             streaks=max(streaks, key=lambda each: each.current_count, default=None),
+            rewards_claimed=claimed,
             total_events=at.participant.total_events,
             created_at=format_timestamp(at.participant.created_at),
         )

@@ -38,6 +38,9 @@ class KeyRotateIn(_Body):
     """How a successor takes over."""
 
     overlap: Life = Field(timedelta(days=1), description="How long the old key stays valid beside the new one.")
+    expires_in: Life | None = Field(
+        None, description="How long the new key is valid; as long as the old one was made to be when left out."
+    )
 
 
 class KeyAnswer(BaseModel):
@@ -65,6 +68,7 @@ class NewKeyAnswer(BaseModel):
 
     key: str
     key_id: str
+    expires_at: Moment | None = Field(description="When it ends; null for never.")
 
 
 class KeyRevokedAnswer(BaseModel):

@@ -21,7 +21,7 @@ from bq_server.game.expressions.conditions import (
 )
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
 
-_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards")
+_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards")
 _FIELDS = sorted(
     {
         name

@@ -35,7 +35,7 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
 
     `other_badges` are codes that count as defined as well.
     """
-    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards"):
+    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards"):
         yield from _repeated((kind,), getattr(game, kind))
     badges = {badge.code for badge in game.badges} | set(other_badges)
     for index, badge in enumerate(game.badges):

@@ -96,6 +96,7 @@ Period = Literal["daily", "weekly", "monthly"]
 StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 Per = Literal["day", "week", "month", "ever"]
 
@@ -415,6 +416,33 @@ class Leaderboard(Definition):
     ] = ["all_time"]
 
 
+class ClaimableReward(Definition):
+    """Something that is claimed for points, from `starts_at` until `ends_at` by the environment's clock."""
+
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=2000)
+    type: RewardType = "digital"
+    cost: int = Field(default=0, ge=0, le=10**9, description="Points")
+    stock: int | None = Field(default=None, ge=0, le=10**9, description="How many there are; without it no end")
+    limit: int | None = Field(default=1, ge=1, le=10**6, description="Claims of one participant; null for no limit")
+    codes: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default=[], max_length=10_000, description="Each claim gets one of them: they are the stock"
+    )
+
+    @model_validator(mode="after")
+    def _one_stock(self) -> Self:
+        if self.codes and self.stock is not None:
+            raise ValueError("give either stock or codes, which are the stock")
+        if len(set(self.codes)) < len(self.codes):
+            raise ValueError("codes names one twice")
+        return self
+
+    @property
+    def amount(self) -> int | None:
+        """How many there are; None for no end."""
+        return len(self.codes) if self.codes else self.stock
+
+
 class Game(_Part):
     """All definitions of one environment."""
 
@@ -424,6 +452,7 @@ class Game(_Part):
     streaks: list[Streak] = []
     tiers: list[Tier] = []
     leaderboards: list[Leaderboard] = []
+    rewards: list[ClaimableReward] = []
     overdraft: Literal["owed", "allowed"] = Field(
         default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
     )

@@ -172,7 +172,7 @@ UPDATE webhook_outbox SET
         WHERE value ->> 0 <> :participant_id
     ),
     deliveries = (SELECT count(*) FROM json_array_elements(content::json) WHERE value ->> 0 <> :participant_id)
-WHERE endpoint_id IN (
+WHERE position > :after AND position <= :until AND endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 ) AND EXISTS (SELECT 1 FROM json_array_elements(content::json) WHERE value ->> 0 = :participant_id);
 
@@ -188,6 +188,12 @@ FROM webhook_endpoints JOIN webhook_outbox ON webhook_outbox.endpoint_id = webho
 CROSS JOIN json_array_elements(webhook_outbox.content::json) AS told(value)
 WHERE webhook_endpoints.project = :project AND webhook_endpoints.environment = :environment
     AND told.value ->> 0 = :participant_id;
+
+-- name: expiring_points.watch
+INSERT INTO expiring_points (project, environment, participant_id, due_at)
+SELECT * FROM unnest(:project::text[], :environment::text[], :participant_id::text[], :due_at::bigint[])
+ON CONFLICT (project, environment, participant_id) DO UPDATE SET
+    due_at = least(excluded.due_at, expiring_points.due_at);
 
 -- name: facts.facts_by_events
 SELECT * FROM fact_rows
@@ -313,6 +319,14 @@ JOIN participants ON participants.participant = standings.participant
 WHERE rankings.scope = (SELECT scope FROM scopes WHERE project = :project AND environment = :environment)
     AND (standings.ranking, standings.participant) > (:ranking, :participant)
 ORDER BY standings.ranking, standings.participant LIMIT :limit;
+
+-- name: reward_claims.add
+INSERT INTO reward_claims (fact, scope, reward_code, code_value)
+SELECT given.fact, scopes.scope, given.reward_code, given.code_value
+FROM unnest(
+    :fact::bigint[], :project::text[], :environment::text[], :reward_code::text[], :code_value::text[]
+) AS given(fact, project, environment, reward_code, code_value)
+JOIN scopes ON scopes.project = given.project AND scopes.environment = given.environment;
 
 -- name: voids.named_facts
 SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,

@@ -41,12 +41,19 @@ DELETE FROM facts WHERE seq IN (
     ORDER BY seq LIMIT :limit
 );
 
--- name: remove_duplicates(project, environment)!
-DELETE FROM duplicates
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
+-- name: remove_duplicates(project, environment, limit)!
+DELETE FROM duplicates WHERE (scope, message_id) IN (
+    SELECT scope, message_id FROM duplicates
+    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
 
 -- name: remove_expiring_points(project, environment)!
 DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
+
+-- name: remove_reward_claims(project, environment)!
+DELETE FROM reward_claims
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_event_names(project, environment)!
 DELETE FROM event_names WHERE project = :project AND environment = :environment;
@@ -66,35 +73,41 @@ DELETE FROM refolds WHERE project = :project AND environment = :environment;
 -- name: remove_game_warnings(project, environment)!
 DELETE FROM game_warnings WHERE project = :project AND environment = :environment;
 
--- name: remove_participants(project, environment)!
-DELETE FROM participants
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
+-- name: participants_to_remove(project, environment, limit)
+SELECT participant FROM participants
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+ORDER BY participant_id LIMIT :limit;
 
--- name: remove_cells(project, environment)!
-DELETE FROM cells WHERE participant IN (
-    SELECT participants.participant FROM participants
-    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+-- name: remove_cells(participant)*!
+DELETE FROM cells WHERE participant = :participant;
+
+-- name: remove_ledger(participant)*!
+DELETE FROM ledger WHERE participant = :participant;
+
+-- name: remove_participants(participant)*!
+DELETE FROM participants WHERE participant = :participant;
+
+-- name: remove_standings(project, environment, limit)!
+DELETE FROM standings WHERE (ranking, participant) IN (
+    SELECT standings.ranking, standings.participant
+    FROM rankings JOIN standings ON standings.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
 );
 
--- name: remove_ledger(project, environment)!
-DELETE FROM ledger WHERE participant IN (
-    SELECT participants.participant FROM participants
+-- name: remove_rankings(project, environment, limit)!
+DELETE FROM rankings WHERE ranking IN (
+    SELECT ranking FROM rankings
     WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
 );
 
--- name: remove_standings(project, environment)!
-DELETE FROM standings WHERE ranking IN (
-    SELECT rankings.ranking FROM rankings
+-- name: remove_fact_types(project, environment, limit)!
+DELETE FROM fact_types WHERE type IN (
+    SELECT type FROM fact_types
     WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
 );
-
--- name: remove_rankings(project, environment)!
-DELETE FROM rankings
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
-
--- name: remove_fact_types(project, environment)!
-DELETE FROM fact_types
-WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
 
 -- name: remove_definitions(project, environment)!
 DELETE FROM definitions WHERE project = :project AND environment = :environment;

@@ -19,44 +19,57 @@ WHERE seq = :seq;
 DELETE FROM game_warnings
 WHERE project = :project AND environment = :environment AND fact_id IN (SELECT value FROM json_each(:fact_ids));
 
+-- name: count_facts(participant)$
+SELECT count(*) FROM facts WHERE participant = :participant;
+
 -- name: remove_cells(participant)!
 DELETE FROM cells WHERE participant = :participant;
 
--- name: remove_ledger(participant)!
-DELETE FROM ledger WHERE participant = :participant;
+-- name: remove_ledger(participant, limit)!
+DELETE FROM ledger WHERE participant = :participant AND number IN (
+    SELECT number FROM ledger WHERE participant = :participant ORDER BY number LIMIT :limit
+);
 
--- name: remove_standings(participant)!
-DELETE FROM standings WHERE participant = :participant;
+-- name: remove_standings(participant, project, environment)!
+DELETE FROM standings WHERE participant = :participant AND ranking IN (
+    SELECT ranking FROM rankings JOIN scopes ON scopes.scope = rankings.scope
+    WHERE scopes.project = :project AND scopes.environment = :environment
+);
 
 -- name: remove_participant(participant)!
 DELETE FROM participants WHERE participant = :participant;
 
--- name: remove_tries(project, environment, participant_id)!
-DELETE FROM webhook_tries WHERE position IN (
-    SELECT position FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoint_id IN (
-        SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-    )
-);
-
--- name: remove_deliveries(project, environment, participant_id)!
-DELETE FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoint_id IN (
+-- name: deliveries_to_remove(project, environment, participant_id, limit)
+SELECT position FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
-);
+) ORDER BY position LIMIT :limit;
 
--- name: remove_announcements(project, environment, participant_id)!
+-- name: remove_tries(position)*!
+DELETE FROM webhook_tries WHERE position = :position;
+
+-- name: remove_deliveries(position)*!
+DELETE FROM webhook_deliveries WHERE position = :position;
+
+-- name: announcements_until(after, limit)$
+-- The last of the next rows; NULL where there is none.
+SELECT max(position) FROM (
+    SELECT position FROM webhook_outbox WHERE position > :after ORDER BY position LIMIT :limit
+) AS next;
+
+-- name: remove_announcements(project, environment, participant_id, after, until)!
 -- What is not yet a delivery. A space at the start says how to read numbers: see `exact_json`.
 UPDATE webhook_outbox SET
     content = CASE WHEN content LIKE ' %' THEN ' ' ELSE '' END || (
         SELECT json_group_array(json(value)) FROM json_each(content) WHERE value ->> 0 <> :participant_id
     ),
     deliveries = (SELECT count(*) FROM json_each(content) WHERE value ->> 0 <> :participant_id)
-WHERE endpoint_id IN (
+WHERE position > :after AND position <= :until AND endpoint_id IN (
     SELECT endpoint_id FROM webhook_endpoints WHERE project = :project AND environment = :environment
 ) AND EXISTS (SELECT 1 FROM json_each(content) WHERE value ->> 0 = :participant_id);
 
--- name: remove_empty_announcements()!
+-- name: remove_empty_announcements(after, until)!
 -- A row that holds nothing would keep those behind it waiting.
-DELETE FROM webhook_outbox WHERE deliveries = 0;
+DELETE FROM webhook_outbox WHERE position > :after AND position <= :until AND deliveries = 0;
 
 -- name: remove_watched_streaks(project, environment, participant_id)!
 DELETE FROM watched_streaks

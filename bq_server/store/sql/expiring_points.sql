@@ -2,7 +2,7 @@
 INSERT INTO expiring_points (project, environment, participant_id, due_at)
 VALUES (:project, :environment, :participant_id, :due_at)
 ON CONFLICT (project, environment, participant_id) DO UPDATE SET
-    due_at = CASE WHEN excluded.due_at < due_at THEN excluded.due_at ELSE due_at END;
+    due_at = min(excluded.due_at, expiring_points.due_at);
 
 -- name: watch_everyone(project, environment)!
 INSERT INTO expiring_points (project, environment, participant_id, due_at)

@@ -148,3 +148,29 @@ async def test_what_would_wait_too_long_is_turned_away_but_never_the_very_next_g
         commits.gate.release()
     assert await asyncio.gather(slow, *taken) == [0, 10, 20]
     assert commits.groups == [[0], [1, 2]]
+
+
+async def test_without_memory_to_make_a_group_its_first_fails_and_the_next_are_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commits = Commits()
+    group = GroupCommit(commits, group_weight=2, waiting_weight=100)
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupCommit, "_fill", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            await group.submit(1)
+    commits.gate.release()
+    assert await group.submit(2) == 20
+
+
+async def test_a_worker_that_ended_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = Commits()
+    group = GroupCommit(commits, group_weight=2, waiting_weight=100)
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "_commit", lambda _: (_ for _ in ()).throw(asyncio.CancelledError))
+        lost = group.put(1)
+        await turns()
+    commits.gate.release()
+    assert await group.submit(2) == 20
+    assert not lost.done()
+    await group.close()

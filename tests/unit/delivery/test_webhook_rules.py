@@ -47,14 +47,24 @@ def test_what_a_retry_after_asks_for(header: str | None, seconds: float) -> None
     "address",
     [
         *("127.0.0.1", "10.1.2.3", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255"),
+        *("192.0.0.8", "192.88.99.1", "192.0.2.1", "198.18.0.1", "240.0.0.1"),
         *("::1", "::", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"),
+        *("fec0::1", "::10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b:1::a00:1", "5f00::1", "4000::1", "100::1"),
+        *("2001:0:4136:e378:8000:63bf:f5ff:fffe", "2001:db8::1", "3fff::1"),
+        *("2a00:1450::5efe:a00:1", "2a00:1450::200:5efe:c0a8:1"),
     ],
 )
 def test_addresses_that_are_not_of_the_public_internet(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"),
+        *("64:ff9b::5db8:d822", "2002:5db8:d822::1", "2a00:1450::5efe:5db8:d822"),
+    ],
+)
 def test_addresses_of_the_public_internet(address: str) -> None:
     assert is_public(ip_address(address))
 

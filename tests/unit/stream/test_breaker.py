@@ -113,3 +113,20 @@ async def test_closing_ends_the_asking() -> None:
     await until(lambda: server.pings >= 1)
     await breaker.close()
     assert not asking()
+
+
+async def test_whoever_asks_is_begun_anew_when_there_was_no_memory_to_ask_with() -> None:
+    server = StreamServer()
+    breaker = breaker_of(server)
+    ping = server.ping
+
+    async def without_memory() -> bool:
+        server.ping = ping  # type: ignore[method-assign]
+        raise MemoryError
+
+    server.ping = without_memory  # type: ignore[method-assign]
+    server.up = True
+    breaker.trip(Disconnected("gone"))
+    await until(lambda: server.ping == ping)
+    await until(lambda: not is_open(breaker))
+    await breaker.close()

@@ -355,6 +355,22 @@ async def test_an_acknowledgement_that_fails_beside_the_next_batch_loses_and_reo
     assert (totals.settled, consumer.counts.failures) == (len(names), 1)
 
 
+async def test_without_memory_to_start_over_it_goes_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, handler = StreamInMemory("1"), Handler()
+    stream.failing["read"] = [MemoryError()]
+    consumer = consumer_of(stream, handler)
+    wait_after = consumer._wait_after
+
+    async def without_memory(*_: object) -> None:
+        monkeypatch.setattr(consumer, "_wait_after", wait_after)
+        raise MemoryError
+
+    monkeypatch.setattr(consumer, "_wait_after", without_memory)
+    async with running(consumer):
+        await until(consumer, lambda: not stream.entries)
+    assert handler.processed == ["1"]
+
+
 async def test_a_reply_that_is_lost_is_found_among_what_is_pending() -> None:
     stream, handler = StreamInMemory("1", "2"), Handler()
     stream.failing["read"] = [Disconnected("the reply is lost")]

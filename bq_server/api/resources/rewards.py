@@ -1,0 +1,313 @@
+"""`/api/v1/gamify/rewards` and `/claims`: what is claimed for points (vendor notes, 1.10)."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from starlette.responses import Response
+
+from bq_server import causes
+from bq_server.api.batches import replayed
+from bq_server.api.call import Call
+from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
+from bq_server.api.participant_view import known_participant, view_of_participant
+from bq_server.api.request_parser import RequestParser
+from bq_server.api.resources.awards import noted
+from bq_server.api.schemas.rewards import (
+    CANCEL_BODY,
+    CLAIM_BODY,
+    CancelIn,
+    ClaimAnswer,
+    ClaimIn,
+    ParticipantReward,
+    ParticipantRewardsAnswer,
+    RewardAnswer,
+    RewardsAnswer,
+    RewardsQuery,
+)
+from bq_server.clock import Clocks
+from bq_server.events import Event
+from bq_server.game.document.definitions import ClaimableReward, Game
+from bq_server.game.facts import FACT_VOIDED, REWARD_CLAIMED, REWARD_FULFILLED
+from bq_server.game.mechanics.rule import micros
+from bq_server.game.read_models import read_points
+from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.sync_intake import SyncIntake
+from bq_server.moments import format_timestamp
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.guards import AlreadySo, InsufficientPoints, enough_points, no_guard
+from bq_server.processing.points_expiry import PointsExpirer
+from bq_server.processing.processor import Look
+from bq_server.refusals import Code, FieldError, Refusal
+from bq_server.store import facts, ledger, participants, reward_claims
+from bq_server.store.database import Connection, Database
+from bq_server.store.facts import StoredFact
+
+PREFIX = "/api/v1/gamify"
+TAG = "Rewards"
+
+
+class RewardsResource:
+    """Lists rewards, and keeps claims."""
+
+    def __init__(
+        self,
+        intake: SyncIntake,
+        database: Database,
+        games: Games,
+        expirer: PointsExpirer,
+        parser: RequestParser,
+        clocks: Clocks,
+    ) -> None:
+        self._intake = intake
+        self._database = database
+        self._games = games
+        self._expirer = expirer
+        self._parser = parser
+        self._clocks = clocks
+
+    @operation(
+        "GET",
+        f"{PREFIX}/rewards",
+        TAG,
+        {200: DocumentedAnswer(RewardsAnswer, "The rewards.")},
+        scope="read",
+        query=RewardsQuery,
+    )
+    async def list_rewards(self, call: Call[RewardsQuery]) -> Response:
+        """Rewards that can be claimed now."""
+        now, wanted = self._clocks.now(call.scope), call.query.reward_type
+        async with self._database.read() as connection:
+            game = (await self._games.of(connection, call.scope)).game
+            claimed = await reward_claims.counts(connection, call.scope)
+        found = [
+            RewardAnswer(
+                id=each.code,
+                name=each.name,
+                type=each.type,
+                description=each.description,
+                points_cost=each.cost,
+                available_codes=None if each.amount is None else max(each.amount - claimed.get(each.code, 0), 0),
+                max_claims_per_user=each.limit,
+                expires_at=None if each.ends_at is None else format_timestamp(micros(each.ends_at) or 0),
+            )
+            for each in game.rewards
+            if _is_open(each, now) and wanted in (None, each.type)
+        ]
+        return json_response(RewardsAnswer(rewards=found, total=len(found)))
+
+    @operation(
+        "POST",
+        f"{PREFIX}/rewards/{{reward_id}}/claim",
+        TAG,
+        {200: DocumentedAnswer(ClaimAnswer, "Claimed; a repeat gets the first answer.")},
+        scope="award",
+        body=ClaimIn,
+        body_example=CLAIM_BODY,
+        takes_idempotency_key=True,
+        codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.INSUFFICIENT_POINTS, Code.REWARD_UNAVAILABLE),
+    )
+    async def claim(self, call: Call) -> Response:
+        """Spend points on a reward and take it out of stock, both or neither."""
+        sent, key = await self._parser.model(call, ClaimIn)
+        async with self._database.read() as connection:
+            reward = _reward(call, (await self._games.of(connection, call.scope)).game)
+        cost = reward.cost if sent.points_deduction else 0
+        properties = {"reward_code": reward.code, "cost": cost}
+        event = self._parser.drafter.draft_system(call.scope, REWARD_CLAIMED, sent.participant_id, properties, key)
+        note = noted(call.act("reward_claimed"), reward_code=reward.code)
+        try:
+            made = await self._intake.record_guarded(
+                event, enough_points(cost), note, self._look(call, event, properties)
+            )
+        except InsufficientPoints as short:
+            error = FieldError("participant_id", "insufficient_points", str(short))
+            raise Refusal(Code.INSUFFICIENT_POINTS, f"{short}.", [error]) from None
+        if isinstance(made, NotAccepted):
+            raise made.refusal()
+        return json_response(await self._claimed(call, reward, made), 200, replayed([made]))
+
+    @operation(
+        "GET",
+        f"{PREFIX}/participants/{{participant_id}}/rewards",
+        "Participants",
+        {200: DocumentedAnswer(ParticipantRewardsAnswer, "The claims.")},
+        scope="read",
+        codes=(Code.NOT_FOUND,),
+    )
+    async def list_claims(self, call: Call) -> Response:
+        """What a participant claimed."""
+        async with self._database.read() as connection:
+            known = await known_participant(connection, call)
+            game = (await self._games.of(connection, call.scope)).game
+            own = await participants.facts(
+                connection, call.scope, known.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED]
+            )
+        found = _claims(game, own)
+        return json_response(
+            ParticipantRewardsAnswer(participant_id=known.participant_id, rewards=found, total=len(found))
+        )
+
+    @operation(
+        "POST",
+        f"{PREFIX}/claims/{{claim_id}}/fulfil",
+        TAG,
+        {200: DocumentedAnswer(ParticipantReward, "The claim.")},
+        scope="award",
+        codes=(*INTAKE_CODES, Code.NOT_FOUND),
+    )
+    async def fulfil(self, call: Call) -> Response:
+        """Say that a claimed reward was handed over; a repeat changes nothing, nor does it for a cancelled claim."""
+        claim, fact = await self._found(call)
+        if claim.status == "claimed":
+            event = self._parser.drafter.draft_system(
+                call.scope, REWARD_FULFILLED, fact.participant_id, {"claim_id": fact.fact_id}, f"fulfil:{fact.fact_id}"
+            )
+            made = await self._intake.record_guarded(event, no_guard, noted(call.act("claim_fulfilled")))
+            if isinstance(made, NotAccepted):
+                raise made.refusal()
+            claim, _ = await self._found(call)
+        return json_response(claim)
+
+    @operation(
+        "POST",
+        f"{PREFIX}/claims/{{claim_id}}/cancel",
+        TAG,
+        {200: DocumentedAnswer(ParticipantReward, "The claim.")},
+        scope="award",
+        body=CancelIn,
+        body_example=CANCEL_BODY,
+        codes=(*INTAKE_CODES, Code.NOT_FOUND),
+    )
+    async def cancel(self, call: Call) -> Response:
+        """Have a claim count as if it had never been: points and stock come back. A repeat changes nothing."""
+        sent, _ = await self._parser.model(call, CancelIn)
+        claim, fact = await self._found(call)
+        if claim.status != "cancelled":
+            properties = {"fact_id": fact.fact_id, "reason": sent.reason}
+            event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.participant_id, properties)
+
+            async def look(connection: Connection) -> None:
+                now = await facts.by_id(connection, call.scope, fact.fact_id)
+                if now is None or now.voided_by is not None:
+                    raise AlreadySo(fact.fact_id)
+
+            note = noted(call.act("claim_cancelled"), voided_fact_id=fact.fact_id)
+            with suppress(AlreadySo):
+                made = await self._intake.record_guarded(event, no_guard, note, look)
+                if isinstance(made, NotAccepted):
+                    raise made.refusal()
+            claim, _ = await self._found(call)
+        return json_response(claim)
+
+    def _look(self, call: Call, event: Event, properties: dict[str, Any]) -> Look:
+        """What only the transaction can tell: whether one is left for the participant, and its code."""
+
+        async def look(connection: Connection) -> Event:
+            await self._expirer.expire(connection, call.scope, event.participant_id)
+            reward = _reward(call, (await self._games.of(connection, call.scope)).game)
+            held = await reward_claims.live(connection, call.scope, reward.code)
+            if not _is_open(reward, self._clocks.now(call.scope)):
+                raise _unavailable(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
+            own = sum(who == event.participant_id for who, _ in held)
+            if reward.limit is not None and own >= reward.limit:
+                raise _unavailable(
+                    reward, "limit_reached", f"was claimed {own} of {reward.limit} times by the participant"
+                )
+            if reward.amount is not None and len(held) >= reward.amount:
+                raise _unavailable(reward, "sold_out", f"is sold out: {len(held)} of {reward.amount} are claimed")
+            taken = {code for _, code in held}
+            code_value = next((code for code in reward.codes if code not in taken), None)
+            told = {**properties, "code_value": code_value}
+            return event._replace(properties=to_json(told).decode())
+
+        return look
+
+    async def _claimed(self, call: Call, reward: ClaimableReward, made: RecordedFact) -> ClaimAnswer:
+        fact = made.fact
+        told = from_json(fact.properties)
+        async with self._database.read() as connection:
+            cause = causes.of_claim(fact.fact_id)
+            entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
+            at = await view_of_participant(connection, call, self._games, fact.participant_id)
+        balance = read_points(at.game, at.cells).balance if entry is None else max(entry.balance, 0)
+        return ClaimAnswer(
+            claim_id=fact.fact_id,
+            participant_id=fact.participant_id,
+            reward_name=reward.name,
+            reward_type=reward.type,
+            code_value=told.get("code_value"),
+            points_deducted=told["cost"],
+            new_balance=balance,
+        )
+
+    async def _found(self, call: Call) -> tuple[ParticipantReward, StoredFact]:
+        """The claim that the path names. Raises `Refusal`."""
+        claim_id = call.parameter("claim_id")
+        async with self._database.read() as connection:
+            fact = await facts.by_id(connection, call.scope, claim_id)
+            if fact is None or fact.fact_type != REWARD_CLAIMED:
+                raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no claim {claim_id}.")
+            game = (await self._games.of(connection, call.scope)).game
+            own = await participants.facts(
+                connection, call.scope, fact.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED]
+            )
+        found = next((each for each in _claims(game, own) if each.claim_id == claim_id), None)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, f"{claim_id} is of a person who was erased.")
+        return found, fact
+
+
+def _is_open(reward: ClaimableReward, now: int) -> bool:
+    starts, ends = micros(reward.starts_at), micros(reward.ends_at)
+    return (starts is None or starts <= now) and (ends is None or now < ends)
+
+
+def _reward(call: Call, game: Game) -> ClaimableReward:
+    """The reward that the path names. Raises `Refusal`."""
+    code = call.parameter("reward_id")
+    found = next((each for each in game.rewards if each.code == code), None)
+    if found is None:
+        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no reward {code}.")
+    return found
+
+
+def _unavailable(reward: ClaimableReward, code: str, detail: str) -> Refusal:
+    error = FieldError("reward_id", code, detail)
+    return Refusal(Code.REWARD_UNAVAILABLE, f"{reward.code} {detail}.", [error])
+
+
+def _claims(game: Game, own: Sequence[StoredFact]) -> list[ParticipantReward]:
+    """Claims among a participant's facts, the newest first."""
+    rewards = {each.code: each for each in game.rewards}
+    fulfilled = {
+        from_json(fact.properties)["claim_id"]
+        for fact in own
+        if fact.fact_type == REWARD_FULFILLED and fact.voided_by is None
+    }
+    found = []
+    for fact in reversed(own):
+        if fact.fact_type != REWARD_CLAIMED:
+            continue
+        told = from_json(fact.properties)
+        reward = rewards.get(told["reward_code"])
+        found.append(
+            ParticipantReward(
+                claim_id=fact.fact_id,
+                reward_id=told["reward_code"],
+                reward_name=told["reward_code"] if reward is None else reward.name,
+                reward_type=None if reward is None else reward.type,
+                code_value=told.get("code_value"),
+                points_deducted=told["cost"],
+                status=(
+                    "cancelled"
+                    if fact.voided_by is not None
+                    else "fulfilled"
+                    if fact.fact_id in fulfilled
+                    else "claimed"
+                ),
+                claimed_at=format_timestamp(fact.occurred_at),
+            )
+        )
+    return found

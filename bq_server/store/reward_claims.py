@@ -1,0 +1,48 @@
+"""Claims of rewards: which facts they are, so that a stock can be counted. Those that are void were cancelled."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from bq_server.events import Scope
+from bq_server.store.database import Connection
+from bq_server.store.queries import load
+
+_queries = load("reward_claims")
+_writing = load("reward_claims", "sqlite3")
+
+
+class NewRewardClaim(NamedTuple):
+    """A claim to remember."""
+
+    seq: int
+    """Of its fact."""
+    reward_code: str
+    code_value: str | None
+
+
+def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None:
+    """Remember claims, in the transaction of their facts. On the connection's own thread (`Connection.run`)."""
+    _writing.add(
+        connection,
+        [
+            scope._asdict() | {"fact": each.seq, "reward_code": each.reward_code, "code_value": each.code_value}
+            for each in claims
+        ],
+    )
+
+
+async def live(connection: Connection, scope: Scope, reward_code: str) -> list[tuple[str, str | None]]:
+    """The claims of a reward that were not cancelled: whose each is, and the code that came with it."""
+    rows = _queries.live(connection, **scope._asdict(), reward_code=reward_code)
+    return [(row[0], row[1]) async for row in rows]
+
+
+async def counts(connection: Connection, scope: Scope) -> dict[str, int]:
+    """How many claims of each reward were not cancelled, by code."""
+    return {row[0]: row[1] async for row in _queries.counts(connection, **scope._asdict())}
+
+
+async def count_of(connection: Connection, scope: Scope, participant_id: str) -> int:
+    """How many claims of a participant were not cancelled."""
+    found: int = await _queries.count_of(connection, **scope._asdict(), participant_id=participant_id)
+    return found
