@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, reset_tzpath
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+# The zones of the `tzdata` package and no others: a name that only this host knows (`localtime`, `posix/...`), or whose
+# rules are older here, would make another game of the same facts elsewhere.
+reset_tzpath(())
 
 CUSTOM_PREFIX = "custom."
 CHALLENGE_ENROLLED = "system.challenge_enrolled"
@@ -57,6 +62,7 @@ class Fact:
         return Moment(self.occurred_at, self.seq)
 
 
+@lru_cache(maxsize=1024)
 def timezone(name: str) -> ZoneInfo:
     """The IANA zone of this name. Raises `ValueError`, with a sentence for the sender, if there is none."""
     try:
