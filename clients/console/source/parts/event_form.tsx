@@ -72,7 +72,7 @@ export function EventForm({ participant, from, busy, verb, onSend }: Props) {
           </label>
         )}
         <label class="field">
-          <span>Occurred at (UTC), now if empty</span>
+          <span>At (UTC), or now</span>
           <input type="datetime-local" step={1} value={at} onInput={(event) => setAt(event.currentTarget.value)} />
         </label>
       </div>
