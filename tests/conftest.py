@@ -18,8 +18,17 @@ from tests.support.store import POSTGRESQL, SQLITE, STORES, address_of
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-WITH_EACH_STORE: set[str] = set()
-"""Directories of tests that run twice."""
+WITH_EACH_STORE = {
+    "test_awards",
+    "test_challenges",
+    "test_leaderboards",
+    "test_participants",
+    "test_rewards",
+    "test_sandbox",
+    "test_sandbox_reset",
+    "test_streaks_and_tiers",
+}
+"""Modules whose tests run twice."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +56,7 @@ def shared_servers(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is about the store, or what is kept there, with each kind of store."""
     if "store" in metafunc.fixturenames:
-        each = metafunc.definition.path.parent.name in WITH_EACH_STORE
+        each = metafunc.definition.path.stem in WITH_EACH_STORE
         of_a_file = metafunc.definition.get_closest_marker("of_a_file") is not None
         metafunc.parametrize("store", STORES if each and not of_a_file else [SQLITE], indirect=True)
 

@@ -46,6 +46,22 @@ export interface Streak {
   expires_at: string | null;
   timezone: string;
   milestones: Milestone[];
+  freezes: { available: number; max: number } | null;
+}
+
+/** A streak, period by period: what each was to it. */
+export interface StreakCalendar {
+  timezone: string;
+  /** How many events a period takes. */
+  required: number;
+  start: string;
+  end: string;
+  periods: {
+    date: string;
+    starts_at: string;
+    status: "recorded" | "open" | "forgiven" | "frozen" | "missed" | "rest" | "none" | "upcoming";
+    times: number;
+  }[];
 }
 
 export interface Objective {
@@ -165,7 +181,7 @@ export interface Ranking {
   period: string;
   entries: { rank: number; participant_id: string; score: number; change: "up" | "same" | "down" | "new" | null }[];
   total_participants: number;
-  next_cursor?: string | null;
+  next_cursor: string | null;
 }
 
 export interface SandboxClock { now: string; frozen: boolean; real: boolean }
