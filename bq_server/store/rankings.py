@@ -131,20 +131,26 @@ class Rankings:
         Raises `StoreUnavailable`.
         """
 
-        def look(connection: Any) -> tuple[T, list[int]]:
+        def look(connection: Any) -> tuple[T | None, list[int]]:
             connection.execute("BEGIN")
             try:
                 views = views_of(connection, scope, names)
-                found = work(*views)
-                return found, [each for view in views if (each := view.undivided) is not None]
+                for view in views:
+                    view.total()  # whatever is asked of a long one waits until it is divided
+                long = [each for view in views if (each := view.undivided) is not None and each not in tried]
+                return (None, long) if long else (work(*views), [])
             finally:
                 connection.execute("ROLLBACK")
 
-        async with self._database.read() as connection:
-            found, long = await connection.run(look)
-        for ranking in long:
-            await self._divide(ranking)
-        return found
+        tried: list[int] = []
+        while True:
+            async with self._database.read() as connection:
+                found, long = await connection.run(look)
+            if not long:
+                return found  # type: ignore[return-value]
+            for ranking in long:
+                tried.append(ranking)
+                await self._divide(ranking)
 
     async def _divide(self, ranking: int) -> None:
         try:

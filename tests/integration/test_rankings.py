@@ -125,15 +125,14 @@ async def divided(database: Database) -> int:
     return int(row[0])
 
 
-async def test_a_ranking_is_divided_when_it_is_long_and_asked_for_a_rank(store_address: Path | str) -> None:
+async def test_a_ranking_is_divided_when_it_is_long_and_somebody_asks(store_address: Path | str) -> None:
     async with new_board(store_address) as board:
         places: dict[str, tuple[float, int] | None] = {f"p{number:02}": (number, 1) for number in range(40)}
         await board.write(dict(list(places.items())[:12]))
         await Rankings(board.database).read(SCOPE, [NAME], lambda view: view.total())
         assert await divided(board.database) == 0  # too short
         await board.write(places)
-        await Rankings(board.database).read(SCOPE, [NAME], lambda view: view.place("p01"))
-        assert await divided(board.database) == 0  # nobody asked for a rank
+        assert await divided(board.database) == 0  # nobody asked
         await Rankings(board.database).read(SCOPE, [NAME], lambda view: view.rank("p01"))
         assert await divided(board.database) == 10
         found = await Rankings(board.database).read(SCOPE, [NAME], lambda view: view.sections.counted)
@@ -150,7 +149,6 @@ async def test_a_rank_counts_one_section_however_long_the_ranking(store_address:
             assert view.rank("p003") == rankings.Ranked(497, Score("p003", 3, 1))
             return view.sections.counted
 
-        assert await read(SCOPE, [NAME], counted) == 496
         assert await read(SCOPE, [NAME], counted) <= 8
         # What is added everywhere divides sections again.
         for number in range(500):
