@@ -57,7 +57,11 @@ def test_void_facts_count_nowhere(part: int, game: Rules, facts: list[Fact]) -> 
 def test_voids_take_back_all_that_their_facts_gave(part: int, game: Rules, facts: list[Fact], seed: int) -> None:
     memory = play(game, facts, seed + part)
     if facts:
-        assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
+        found, expected = seen(memory), oracle.play(game.document, game.applied_seq, facts)
+        for each in (found, expected):
+            # A streak whose records are all void is as one of nothing.
+            each.streaks = {code: runs for code, runs in each.streaks.items() if runs != (0, 0)}
+        assert found == expected
 
 
 @settings(thorough, max_examples=250)
