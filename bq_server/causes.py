@@ -19,9 +19,9 @@ def of_points(code: str, fact_id: str) -> str:
     return f"{_POINTS}{code}:{fact_id}"
 
 
-def of_criteria(definition: str) -> str:
-    """The criteria of a definition, `badge/<code>`, met."""
-    return f"{_CRITERIA}{definition}"
+def of_criteria(definition: str, time: int = 1) -> str:
+    """The criteria of a definition, `badge/<code>`, met: the so-manieth time, where that is more than once."""
+    return _CRITERIA + definition + (f"/{time}" if time > 1 else "")
 
 
 def is_of_criteria(cause: str) -> bool:
@@ -92,7 +92,9 @@ def fact_paid(cause: str) -> str | None:
 
 
 def of_any_fact(cause: str) -> str:
-    """The cause, without the fact's id where each fact is paid by itself."""
+    """The cause, without the fact's id where each fact is paid by itself, or the time where criteria are met again."""
+    if cause.startswith(_CRITERIA):
+        return "/".join(cause.split("/")[:2])
     return cause.rpartition(":")[0] if cause.startswith(_OF_A_FACT) else cause
 
 

@@ -7,12 +7,16 @@ from typing import Any
 from bq_server.api.call import Call
 from bq_server.api.schemas.participant_state import RankState
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.mechanics.periods import window_period
+from bq_server.game.mechanics.board_periods import BoardPeriods
+from bq_server.game.mechanics.leaderboards import board_order
+from bq_server.game.read_models import rounds_now
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
 from bq_server.store.database import Connection
 from bq_server.store.participants import Participant
+from bq_server.store.rankings import RankingView
+from bq_server.store.references import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +38,41 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
 
 
 async def view_of_participant(
-    connection: Connection, call: Call, games: Games, participant_id: str | None = None
+    connection: Connection, call: Call, games: Games, participant_id: str | None = None, *, now: int | None = None
 ) -> ParticipantView:
-    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`."""
+    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`.
+
+    Challenges can be read as they are `now`, where that is given.
+    """
     found = await known_participant(connection, call, participant_id)
     game = await games.of(connection, call.scope)
-    return ParticipantView(found, game, await state.cells(connection, call.scope, found.participant_id))
+    rounds = [] if now is None else rounds_now(game, now)
+    return ParticipantView(found, game, await state.cells_with(connection, call.scope, found.participant_id, rounds))
 
 
-async def ranks_now(
-    connection: Connection, call: Call, game: CompiledGame, participant_id: str, now: int
-) -> list[RankState]:
-    """A participant's places on the leaderboards of the game, each in the window that is now."""
-    found = []
-    for board in game.game.leaderboards:
-        window = board.window[0]
-        period = window_period(now, window)
-        place = await state.rank(connection, call.scope, f"leaderboard/{board.code}", window, period, participant_id)
-        if place is not None:
-            score, rank = place
-            found.append(RankState(leaderboard_code=board.code, period=window, score=score.score, rank=rank))
-    return found
+class RanksNow:
+    """A participant's places on the leaderboards of the game, each in its first window, in the period that is now."""
+
+    def __init__(self, game: CompiledGame, participant_id: str, now: int) -> None:
+        self._participant_id = participant_id
+        self._boards = game.game.leaderboards
+        periods = [BoardPeriods.of(board) for board in self._boards]
+        self.names: list[Ranking] = [
+            (f"leaderboard/{board.code}", own.names[0], own.now(own.names[0], now))
+            for board, own in zip(self._boards, periods, strict=True)
+        ]
+        """The rankings to look at."""
+
+    def look(self, *views: RankingView) -> list[RankState]:
+        """What the views of the rankings say."""
+        found = []
+        for board, (_, window, _), view in zip(self._boards, self.names, views, strict=True):
+            order = board_order(board)
+            place = view.rank(self._participant_id, shared=order.shared)
+            if place is not None:
+                score = order.turned(place.score.score)
+                found.append(RankState(leaderboard_code=board.code, period=window, score=score, rank=place.rank))
+        return found
 
 
 def unknown_participant(call: Call, participant_id: str) -> Refusal:

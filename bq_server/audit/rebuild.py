@@ -18,11 +18,11 @@ from bq_server.game.state.packed import change
 from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.store import batch, ledger, participants, state, voids
+from bq_server.store import batch, ledger, participants, rank_sections, state, voids
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
-from bq_server.store.references import Ranking
+from bq_server.store.references import Ranking, References
 
 
 class Rebuilder:
@@ -58,11 +58,19 @@ class Rebuilder:
                 game = await self._games.of(connection, scope)
                 page = await state.places_after(connection, scope, cursor, PAGE)
                 strays = [(each.cursor[1], each.place._replace(score=None)) for each in page if is_stray(game, each)]
-                await self._put_places(connection, scope, strays)
+                for hidden in (False, True):
+                    some = [each for each in strays if each[1].hidden is hidden]
+                    await self._put_places(connection, scope, some, hidden=hidden)
             removed += len(strays)
             if not page:
                 return removed
             cursor = page[-1].cursor
+
+    async def miscounts(self, scope: Scope) -> int:
+        """Divide long rankings anew whose sections are counted wrong; returns how many. Raises `StoreUnavailable`."""
+        async with self._database.transaction() as connection:
+            found = await connection.run(lambda writing: list(rank_sections.miscounted(writing, scope, mend=True)))
+        return len(found)
 
     async def _cells(self, connection: Connection, scope: Scope, stored: Stored) -> int:
         cells = sound(stored.game, AwardHistory.of(stored.facts), stored.cells)
@@ -75,19 +83,25 @@ class Rebuilder:
         if changed or entries or stored.unreadable is not None:
             await connection.run(lambda writing: batch.put_state(writing, stored.reference, dumps(own)))
             await connection.run(lambda writing: batch.put_cells(writing, {stored.reference: apart}))
+        turned = any(place.hidden is not stored.is_hidden for place in stored.places.values())
+        if turned:
+            await connection.run(lambda writing: _turn(writing, connection.references, scope, stored))
         places = [(stored.reference, place) for place in _places(stored.game, stored, rebuilt)]
-        await self._put_places(connection, scope, places)
-        return len(changed) + len(places) + entries + (stored.unreadable is not None)
+        await self._put_places(connection, scope, places, hidden=stored.is_hidden)
+        return len(changed) + len(places) + entries + turned + (stored.unreadable is not None)
 
     @staticmethod
-    async def _put_places(connection: Connection, scope: Scope, places: Sequence[tuple[int, Place]]) -> None:
+    async def _put_places(
+        connection: Connection, scope: Scope, places: Sequence[tuple[int, Place]], *, hidden: bool
+    ) -> None:
         by_ranking: dict[Ranking, list[tuple[int, Standing]]] = {}
         for participant, place in places:
             by_ranking.setdefault(place.ranking, []).append((participant, place.standing))
 
         def put(writing: Any) -> None:
             references = connection.references
-            batch.put_places(writing, references, references.scope(writing, scope), by_ranking)
+            out_of_sight = {participant for participant, _ in places} if hidden else set()
+            batch.put_places(writing, references, references.scope(writing, scope), by_ranking, out_of_sight)
 
         await connection.run(put)
 
@@ -150,6 +164,12 @@ class Rebuilder:
             seq,
             effect.occurred_at,
         )
+
+
+def _turn(writing: Any, references: References, scope: Scope, stored: Stored) -> None:
+    """Put a participant's places where they belong: in sight, or out of it."""
+    own = references.scope(writing, scope)
+    rank_sections.move_places_of(writing, own, stored.reference, hidden=stored.is_hidden)
 
 
 def _places(game: CompiledGame, stored: Stored, rebuilt: Rebuilt) -> list[Place]:

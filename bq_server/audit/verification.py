@@ -7,8 +7,10 @@ from typing import Any
 from bq_server.events import Scope
 from bq_server.exact_json import loads
 from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.facts import VISIBILITY_CHANGED, VisibilityChanged, system_properties
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
 from bq_server.game.state.packed import cells_of
@@ -22,6 +24,7 @@ from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.ledger import NumberedEntry
+from bq_server.store.rank_sections import Miscount, miscounted
 from bq_server.store.references import Ranking
 from bq_server.store.state import StoredPlace
 
@@ -31,8 +34,10 @@ PAGE = 500
 FACTS = 5_000
 """Facts that are held against their checksums at a time."""
 
-BEGINNING = (0, 0)
+BEGINNING = (-(2**63), 0)
 """Before the first place of all rankings."""
+
+_OUT_OF_SIGHT = ((), ("hidden",))
 
 EVERYTHING = ("",)
 """The prefix of all keys."""
@@ -62,6 +67,15 @@ class Stored:
     """The facts marked as void, each with the fact that voids it, by id."""
     total_events: int | None
     """None where the participant is not known."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the participant is kept off leaderboards, as the facts have it."""
+        told = [fact for fact in self.facts if fact.fact_type == VISIBILITY_CHANGED]
+        void = voids_among(self.facts).by if told else {}
+        told = [fact for fact in told if fact.fact_id not in void]
+        known = [given for given in map(system_properties, told) if isinstance(given, VisibilityChanged)]
+        return bool(known) and known[-1].hidden
 
     @property
     def events(self) -> int:
@@ -165,6 +179,11 @@ class Verifier:
                 return
             cursor = page[-1].cursor
 
+    async def miscounts(self, scope: Scope) -> list[Miscount]:
+        """The long rankings whose sections are counted wrong, so that ranks are."""
+        async with self._database.read() as connection, state.snapshot(connection):
+            return await connection.run(lambda reading: list(miscounted(reading, scope)))
+
 
 async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str, int]]:
     """Everyone of whom anything is stored, in order: the id, and what rows of others call the participant."""
@@ -240,7 +259,8 @@ def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) 
 def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
     """Whether a place on a board of the game is not one that a cell gives."""
     place = stored.place
-    if place.board not in game.rules:
+    if place.board not in game.rules or isinstance(game.rules[place.board], RecurringChallengeRule):
+        # Nobody's, or of a round, whose cell is kept apart: the facts decide.
         return False
     own = readable_state(stored.state)
     if own is None or (place.board.startswith("leaderboard/") and is_older(own, place)):
@@ -321,9 +341,10 @@ def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
 def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     for ranking, given in rankings(game, stored.participant_id, stored.cells).items():
         place = stored.places.get(ranking)
-        told = None if place is None else [place.score, place.reached_at]
-        if given.score is not None and told != [given.score, given.reached_at]:
-            yield Difference("/".join(("standings", *ranking)), told, [given.score, given.reached_at])
+        told = None if place is None else [place.score, place.reached_at, *_OUT_OF_SIGHT[place.hidden]]
+        right = [given.score, given.reached_at, *_OUT_OF_SIGHT[stored.is_hidden]]
+        if given.score is not None and told != right:
+            yield Difference("/".join(("standings", *ranking)), told, right)
 
 
 def _marks(stored: Stored) -> Iterator[Difference]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bq_server.game.document.definitions import Game, Metric, PointsRule
+from bq_server.game.document.definitions import Challenge, Game, Metric, PointsRule, RecurringDuration
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
@@ -16,9 +16,18 @@ from bq_server.game.facts import (
 )
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
-from bq_server.game.mechanics.leaderboards import PointsBoardRule, leaderboard_rule, points_board_rule
+from bq_server.game.mechanics.counted_badges import counted_badge_rule
+from bq_server.game.mechanics.leaderboards import (
+    HIGHEST_FIRST,
+    BoardOrder,
+    LeaderboardRule,
+    PointsBoardRule,
+    leaderboard_rule,
+    points_board_rule,
+)
 from bq_server.game.mechanics.limited_points import limited_points_rule
 from bq_server.game.mechanics.points import Treasury, points_rule
+from bq_server.game.mechanics.recurring_challenges import recurring_challenge_rule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
@@ -49,6 +58,11 @@ class CompiledGame:
             return (rule,) if rule is not None else ()
         return self.listening.get(fact.fact_type, ())
 
+    def order_of(self, board: str) -> BoardOrder:
+        """How a board (`leaderboard/<code>` or `challenge/<code>`) ranks, if it is none of the game's as most do."""
+        rule = self.rules.get(board)
+        return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
+
 
 HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT})
 """System facts that give or take by themselves."""
@@ -66,11 +80,11 @@ def compile_game(
     seqs = applied or {}
     rules: list[Rule] = [_points(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
     rules.extend(
-        badge_rule(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
+        (counted_badge_rule if each.is_counted else badge_rule)(each, each.criteria, seqs.get(f"badge/{each.code}", 0))
         for each in game.badges
         if each.criteria is not None
     )
-    rules.extend(challenge_rule(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
+    rules.extend(_challenge(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
     rules.extend(streak_rule(each, seqs.get(f"streak/{each.code}", 0)) for each in game.streaks)
     boards: list[PointsBoardRule] = []
     for board in game.leaderboards:
@@ -100,6 +114,12 @@ def compile_game(
     )
 
 
+def _challenge(challenge: Challenge, applied_seq: int) -> Rule:
+    if isinstance(challenge.duration, RecurringDuration):
+        return recurring_challenge_rule(challenge, challenge.duration, applied_seq)
+    return challenge_rule(challenge, applied_seq)
+
+
 def _points(rule: PointsRule, applied_seq: int) -> Rule:
     return limited_points_rule(rule, applied_seq) if rule.is_limited else points_rule(rule, applied_seq)
 
@@ -113,7 +133,7 @@ def prefixes(key: str) -> tuple[str, ...]:
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":
-            return (keys.challenge(code), keys.members(key))
+            return (keys.challenge(code), keys.members(key), keys.challenge_rounds(code, "").removesuffix("/"))
         case "streak":
             return (keys.streak(code), keys.members(key))
         case "leaderboard":

@@ -1,7 +1,7 @@
 """What a fact caused: typed effects for answers and the ledger, explanations, and warnings on definitions."""
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, PlainSerializer, TypeAdapter
 
@@ -10,6 +10,11 @@ from bq_server.moments import format_timestamp
 
 At = Annotated[int, PlainSerializer(format_timestamp, return_type=str, when_used="json")]
 """Microseconds since the epoch, UTC; ISO 8601 in JSON."""
+
+T = TypeVar("T")
+
+Sometimes = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""What only some definitions have: nothing is said of it for others."""
 
 Verdict = Literal[
     "matched",
@@ -48,12 +53,14 @@ class PointsChanged(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeEarned(_Effect):
-    """A badge given, once per participant."""
+    """A badge given: once per participant, unless it is counted."""
 
     code: str
     name: str
     rarity: str
     cause: str
+    count: Sometimes[int] = None
+    """How often it was given so far, or the level reached; none for a badge that is earned once."""
     type: Literal["badge"] = "badge"
 
 
@@ -63,6 +70,8 @@ class Enrolled(_Effect):
 
     challenge: str
     expires_at: At | None
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["enrolment"] = "enrolment"
 
 
@@ -75,6 +84,8 @@ class ObjectiveProgressed(_Effect):
     value: int | float
     target: int | float
     completed: bool
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["objective"] = "objective"
 
 
@@ -85,6 +96,8 @@ class ChallengeProgressed(_Effect):
     challenge: str
     progress: float
     completed: bool
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["challenge"] = "challenge"
 
 
@@ -95,6 +108,8 @@ class MilestoneReached(_Effect):
     of: Literal["challenge", "streak"]
     code: str
     at: float
+    period: Sometimes[str] = None
+    """The round of a recurring challenge."""
     type: Literal["milestone"] = "milestone"
 
 
@@ -189,6 +204,8 @@ _CLASSES: tuple[type[Effect], ...] = (
 )
 _COMMON = {each.name for each in fields(_Effect)} | {"type"}
 _OWN = [[each.name for each in fields(kind) if each.name not in _COMMON] for kind in _CLASSES]
+_SOMETIMES = [{each.name for each in fields(kind) if each.default is None} for kind in _CLASSES]
+"""What was added to kinds later, and is left out at the end where it says nothing."""
 _KINDS = {kind: number for number, kind in enumerate(_CLASSES)}
 
 
@@ -198,6 +215,8 @@ def packed(effect: Effect, occurred_at: int) -> PackedEffect:
     own = {name: getattr(effect, name) for name in _OWN[kind]}
     if "cause" in own:
         own["cause"] = pack_cause(own["cause"], effect.fact_id)
+    while own and next(reversed(own)) in _SOMETIMES[kind] and next(reversed(own.values())) is None:
+        own.popitem()
     return timed(kind, effect.occurred_at, occurred_at, *own.values())
 
 

@@ -16,6 +16,7 @@ POINTS_EXPIRED = "system.points_expired"
 REWARD_CLAIMED = "system.reward_claimed"
 REWARD_FULFILLED = "system.reward_fulfilled"
 BADGE_AWARDED = "system.badge_awarded"
+VISIBILITY_CHANGED = "system.visibility_changed"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
@@ -127,6 +128,14 @@ class BadgeAwarded(_Properties):
     metadata: dict[str, Any] = {}
 
 
+class VisibilityChanged(_Properties):
+    """Properties of `system.visibility_changed`; `reason` is kept with the fact only."""
+
+    hidden: bool
+    """Whether the participant has no place on any leaderboard from then on."""
+    reason: str | None = Field(default=None, max_length=500)
+
+
 class FreezeBought(_Properties):
     """Properties of `system.streak_freeze_bought`. Whether there is room and the balance suffices is asked before."""
 
@@ -159,6 +168,7 @@ SystemProperties = (
     | RewardClaimed
     | RewardFulfilled
     | BadgeAwarded
+    | VisibilityChanged
     | FreezeBought
     | FreezeUsed
     | FactVoided
@@ -173,6 +183,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     REWARD_CLAIMED: RewardClaimed,
     REWARD_FULFILLED: RewardFulfilled,
     BADGE_AWARDED: BadgeAwarded,
+    VISIBILITY_CHANGED: VisibilityChanged,
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,
     FACT_VOIDED: FactVoided,

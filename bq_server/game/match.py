@@ -10,6 +10,7 @@ from bq_server.game.facts import (
     CHALLENGE_ENROLLED,
     SYSTEM_PROPERTIES,
     TIMEZONE_CHANGED,
+    VISIBILITY_CHANGED,
     BadgeAwarded,
     Fact,
     system_properties,
@@ -153,6 +154,8 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
     for fact in own.facts:
         if fact.fact_type == TIMEZONE_CHANGED:
             wanted.add(keys.ZONE)
+        elif fact.fact_type == VISIBILITY_CHANGED:
+            wanted.add(keys.HIDDEN)
         elif fact.fact_type in HAND_TYPES:
             given = system_properties(fact)
             if isinstance(given, BadgeAwarded):
@@ -164,7 +167,7 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
     if own.voiding is not None:
         points = True
         badges.update(game.treasury.revocable)
-        wanted.add(keys.ZONE)
+        wanted |= {keys.ZONE, keys.HIDDEN}
         for rule in game.rules.values():
             if not game.treasury.revocable.isdisjoint(rule.rewards.badges):
                 wanted.update(rule.cells(()))

@@ -7,21 +7,23 @@ microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Literal
+from typing import Any, Literal
 
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import At
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.freezes import FrozenRuns
-from bq_server.game.mechanics.periods import zone_at
+from bq_server.game.mechanics.periods import period_name, zone_at
 from bq_server.game.mechanics.quests import COMPLETE
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, count, rounds_of, streaks_at
 from bq_server.game.mechanics.rule import micros
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
-from bq_server.game.state.keys import Cells
+from bq_server.game.state.keys import Cell, Cells
 
 FAR_SEQ = 2**63
 """Beyond every fact's `seq`."""
@@ -52,7 +54,11 @@ class BadgeState:
     earned: bool
     earned_at: At | None
     progress: float | None
-    """Towards its criteria, 0 to 1; none for a badge without."""
+    """Towards its criteria, 0 to 1, or the next time or level; none for a badge without."""
+    count: int | None
+    """How often a repeatable badge was earned, or the level reached of one with levels; none for others."""
+    levels: list[float] | None
+    """The targets of its levels; none for a badge without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,13 @@ class ChallengeState:
     starts_at: At | None
     expires_at: At | None
     completed_at: At | None
+    period: str | None
+    """The round that is now, of a recurring challenge, which all of this is about."""
+    completions: int | None
+    """How many rounds of it were completed."""
+    current_streak: int | None
+    """How many in a row, up to this round or the one before."""
+    longest_streak: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +212,24 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
             earned=keys.badge(badge.code) in cells,
             earned_at=(cells.get(keys.badge(badge.code)) or {}).get("at"),
             progress=_badge_progress(game, badge.code, cells),
+            count=_badge_count(cells.get(keys.badge(badge.code))) if badge.is_counted else None,
+            levels=badge.criteria.levels or None if badge.criteria is not None else None,
         )
         for badge in sorted(game.game.badges, key=lambda badge: badge.display_order)
     ] + [
-        BadgeState(code, code, None, None, None, "common", earned=True, earned_at=cells[key]["at"], progress=None)
+        BadgeState(
+            code,
+            code,
+            None,
+            None,
+            None,
+            "common",
+            earned=True,
+            earned_at=cells[key]["at"],
+            progress=None,
+            count=None,
+            levels=None,
+        )
         for key in gone
         for code in [key.removeprefix(keys.BADGES)]
     ]
@@ -212,6 +239,10 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
     """One challenge at a moment. Raises `KeyError` when the game has no such challenge."""
     rule = game.rules[f"challenge/{code}"]
     definition = next(each for each in game.game.challenges if each.code == code)
+    rounds: dict[str, Any] = dict.fromkeys(("period", "completions", "current_streak", "longest_streak"))
+    if isinstance(rule, RecurringChallengeRule):
+        rounds = _rounds(rule, cells, now)
+        rule = rule.round(rule.number_at(now))
     if not isinstance(rule, ChallengeRule):
         raise KeyError(code)
     cell = cells.get(rule.cell)
@@ -251,7 +282,27 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         starts_at=rule.bounds.starts_at if rule.rolling is None else micros(definition.starts_at),
         expires_at=expires_at,
         completed_at=completed_at,
+        **rounds,
     )
+
+
+def rounds_now(game: CompiledGame, now: int) -> list[str]:
+    """The keys of the cells kept apart that `read_challenge` looks at: the present rounds of recurring challenges."""
+    recurring = [rule for rule in game.rules.values() if isinstance(rule, RecurringChallengeRule)]
+    return [keys.challenge_round(rule.code, rule.every, rule.number_at(now)) for rule in recurring]
+
+
+def _rounds(rule: RecurringChallengeRule, cells: Cells, now: int) -> dict[str, Any]:
+    """What is said of all rounds of a recurring challenge."""
+    number = rule.number_at(now)
+    completed = rounds_of(cells.get(keys.challenge(rule.code)), rule.every)
+    current, longest = streaks_at(completed, number)
+    return {
+        "period": period_name(number, rule.every),
+        "completions": count(completed),
+        "current_streak": current,
+        "longest_streak": longest,
+    }
 
 
 def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[ChallengeState]:
@@ -296,8 +347,16 @@ def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     )
 
 
+def _badge_count(cell: Cell | None) -> int:
+    return 0 if cell is None else max(1, cell.get("n", 1))
+
+
 def _badge_progress(game: CompiledGame, code: str, cells: Cells) -> float | None:
     rule = game.rules.get(f"badge/{code}")
+    if isinstance(rule, CountedBadgeRule):
+        cell = cells.get(rule.cell)
+        value, target = rule.way(cell["v"] if cell is not None and cell["rev"] == rule.revision else 0)
+        return 1.0 if target is None else value / target
     if not isinstance(rule, BadgeRule):
         return None
     if keys.badge(code) in cells:

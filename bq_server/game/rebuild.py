@@ -4,7 +4,7 @@ Progress is the fold of the facts. An award names the fact that brought it and a
 names none of the participant's was never given. Awards that were given stay, with the time they were first given.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
 from bq_server.game.mechanics.account import corrections, netted, standing_entries, totals
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
@@ -26,6 +28,8 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 from bq_server.game.verification import owner, settled_otherwise
 from bq_server.game.voids import named, voids_among
+
+_GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,14 @@ def sound(game: CompiledGame, story: AwardHistory, cells: Cells) -> dict[str, Ce
     for key, cell in cells.items():
         kind = key.partition("/")[0]
         if kind == "badge":
-            if isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell:
+            told = isinstance(cell, dict) and story.tells(cell.get("at"), cell.get("fact")) and "cause" in cell
+            if told and isinstance(cell.get("n", 1), int):
                 found[key] = cell
         elif key == keys.TIERS:
             found[key] = list(_sound_tiers(story, cell))
         elif readable(game, key, cell):
             found[key] = cell
-            if isinstance(game.rules.get(owner(key)), ChallengeRule | StreakRule) and kind in ("challenge", "streak"):
+            if isinstance(game.rules.get(owner(key)), _GIVING) and kind in ("challenge", "streak", "past"):
                 given = {step: each for step, each in cell.get("given", {}).items() if _told(story, each)}
                 if given != cell.get("given", {}):
                     found[key] = {name: value for name, value in cell.items() if name != "given"}
@@ -107,9 +112,19 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
             return rule.is_readable(cell)
         if kind == "score":
             _, _, _ = rest.split("/")
-            return isinstance(cell["score"], int) and isinstance(cell["at"], int) and isinstance(cell["rev"], str)
+            numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int | None)
+            return numbers and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
+        if isinstance(rule, RecurringChallengeRule) and kind == "challenge":
+            return all(first <= last for first, last in cell["s"]) and isinstance(cell["u"], str)
+        if kind == "past":
+            keys.number_of_round(key)
+            if not isinstance(rule, RecurringChallengeRule) or cell.get("rev") != rule.revision:
+                return isinstance(cell.get("given", {}), dict)
+            rule = rule.challenge
+        if isinstance(rule, CountedBadgeRule):
+            return isinstance(cell["v"], int) and isinstance(cell["n"], int) and isinstance(cell["rev"], str)
         if isinstance(rule, QuestRule):
             progress = rule.open(cell).progress
             progress.fraction(rule.quest)
@@ -131,11 +146,11 @@ def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) ->
     """
     causes = {entry.cause for entry in standing_entries(ledger)}
     causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
-    for rule in game.rules.values():
-        given = (cells.get(rule.key) or {}).get("given", {}) if isinstance(rule, ChallengeRule | StreakRule) else {}
+    for key, rule in _giving(game, cells):
+        given = (cells.get(key) or {}).get("given", {})
         for step, cause in _steps(rule):
             if cause in causes and step not in given:
-                yield rule.key, step
+                yield key, step
 
 
 def due(game: CompiledGame, facts: Sequence[Fact]) -> dict[str, PointsChanged]:
@@ -171,10 +186,22 @@ def rebuild(
     missing += _taken_back(facts, written)
     written += [LedgerEntry(each.cause, each.amount, each.occurred_at, seqs[each.fact_id]) for each in missing]
     new = {key: cell for key, cell in expected.items() if not _from_ledger(game, key)}
+    due = {key: cell["n"] for key, cell in new.items() if key.startswith("badge/") and "n" in cell}
     new |= {key: cell for key, cell in cells.items() if key.startswith("badge/") or _gone(game, key)}
+    new |= {key: cell for key, cell in cells.items() if key.startswith("past/") and key not in new}
+    _recount(game, new, cells, due)
     _mark(game, new, cells, written, facts)
     new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
     return Rebuilt(new, written, missing)
+
+
+def _recount(game: CompiledGame, new: dict[str, Cell], cells: Cells, due: Mapping[str, int]) -> None:
+    """How often badges were given: what the fold says, or more."""
+    for key, count in due.items():
+        new[key] = {**new[key], "n": max(count, new[key].get("n", 1))}
+    for rule in game.rules.values():
+        if isinstance(rule, CountedBadgeRule) and rule.cell in cells and rule.cell in new:
+            new[rule.cell] = {**new[rule.cell], "n": max(new[rule.cell]["n"], cells[rule.cell]["n"])}
 
 
 def _taken_back(facts: Sequence[Fact], ledger: Sequence[LedgerEntry]) -> Iterator[PointsChanged]:
@@ -201,17 +228,22 @@ def _mark(
     account = netted(ledger)
     proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in account.items() if entry.amount}
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
-    for rule in game.rules.values():
-        if isinstance(rule, ChallengeRule | StreakRule):
-            given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
-            revoked = {step for step, cause in _steps(rule) if cause in account and not account[cause].amount}
-            for each in (new.get(rule.key), cells.get(rule.key)):
-                given |= each.get("given", {}) if each is not None else {}
-                revoked.update(each.get("revoked", ()) if each is not None else ())
-            if given or revoked:
-                progress = new.get(rule.key) or rule.step((), {}, Replayed((), {}, ())).cells[rule.key]
-                marked = {"given": given, "revoked": sorted(revoked)}
-                new[rule.key] = {**(progress or {}), **{name: each for name, each in marked.items() if each}}
+    for key, rule in _giving(game, {**cells, **new}):
+        given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
+        revoked = {step for step, cause in _steps(rule) if cause in account and not account[cause].amount}
+        for each in (new.get(key), cells.get(key)):
+            given |= each.get("given", {}) if each is not None else {}
+            revoked.update(each.get("revoked", ()) if each is not None else ())
+        if given or revoked:
+            progress = new.get(key) or rule.step((), {}, Replayed((), {}, ())).cells[key]
+            marked = {"given": given, "revoked": sorted(revoked)}
+            new[key] = {**(progress or {}), **{name: each for name, each in marked.items() if each}}
+    for recurring in game.rules.values():
+        if isinstance(recurring, RecurringChallengeRule) and recurring.key in new and recurring.key in cells:
+            own, old = new[recurring.key], cells[recurring.key]
+            new[recurring.key] = {**own, "s": merged(own["s"], rounds_of(old, recurring.every))}
+            if "given" in old:
+                new[recurring.key]["given"] = old["given"]
 
 
 def _treasury(
@@ -236,6 +268,17 @@ def _treasury(
     if held:
         cells[keys.TIERS] = list(held)
     return cells
+
+
+def _giving(game: CompiledGame, cells: Cells) -> Iterator[tuple[str, ChallengeRule | StreakRule]]:
+    """What awards its steps once, under the key of its cell: of a recurring challenge each round there is a cell of."""
+    for rule in game.rules.values():
+        if isinstance(rule, ChallengeRule | StreakRule):
+            yield rule.key, rule
+        elif isinstance(rule, RecurringChallengeRule):
+            for key in cells:
+                if key.startswith(keys.challenge_rounds(rule.code, rule.every)):
+                    yield key, rule.round(keys.number_of_round(key))
 
 
 def _steps(rule: object) -> Iterator[tuple[str, str]]:

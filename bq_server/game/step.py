@@ -6,6 +6,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from bq_server import causes
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
@@ -13,6 +14,7 @@ from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
     TIMEZONE_CHANGED,
+    VISIBILITY_CHANGED,
     BadgeAwarded,
     Fact,
     FreezeBought,
@@ -21,11 +23,14 @@ from bq_server.game.facts import (
     PointsExpired,
     RewardClaimed,
     TimezoneChanged,
+    VisibilityChanged,
     system_properties,
 )
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
+from bq_server.game.mechanics.periods import period_name
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Grant, LedgerEntry, Replay, Replayed, Rewards
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
@@ -138,15 +143,30 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         rule = game.rules.get(board)
         score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
         reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
-        return BoardScore(participant_id, board, window, period, score, reached_at, exact)
+        return BoardScore(participant_id, board, window, period, game.order_of(board).turned(score), reached_at, exact)
+    if kind == "past":
+        return _round_standing(game, participant_id, rest, cell)
     if kind == "challenge":
         rule = game.rules.get(key)
+        if isinstance(rule, RecurringChallengeRule):
+            return None
         if cell is None or not isinstance(rule, ChallengeRule):
             return BoardScore(participant_id, key, "all_time", "all_time", None, None)
         fraction, reached_at = rule.place(cell)
         score = None if reached_at is None else float(fraction)
         return BoardScore(participant_id, key, "all_time", "all_time", score, reached_at)
     return None
+
+
+def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Cell | None) -> BoardScore | None:
+    board, every, number = rest.rsplit("/", 2)
+    rule = game.rules.get(board)
+    if not isinstance(rule, RecurringChallengeRule) or rule.every != every:
+        return None
+    period = period_name(int(number), rule.every)
+    fraction, reached_at = (Fraction(0), None) if cell is None else rule.challenge.place(cell)
+    score = None if reached_at is None else float(fraction)
+    return BoardScore(participant_id, board, rule.window, period, score, reached_at)
 
 
 def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:
@@ -193,6 +213,9 @@ def _step_participant(
     if zones != cells.get(keys.ZONE, []):
         cells[keys.ZONE] = zones
         changed[keys.ZONE] = zones or None
+    hidden = _hidden(own, cells.get(keys.HIDDEN, []))
+    if hidden != cells.get(keys.HIDDEN, []):
+        changed[keys.HIDDEN] = hidden or None
     places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
     if own.void_change is not None and own.void_change.cell != cells.get(keys.VOIDS):
         changed[keys.VOIDS] = own.void_change.cell
@@ -248,6 +271,19 @@ def _zones(own: ParticipantMatches, timeline: Sequence[Cell]) -> list[Cell]:
             if isinstance(properties, TimezoneChanged):
                 zones[fact.moment] = properties.timezone
     return [[*moment, name] for moment, name in sorted(zones.items())]
+
+
+def _hidden(own: ParticipantMatches, timeline: Sequence[Cell]) -> list[Cell]:
+    told = {(at, seq): hidden for at, seq, hidden in timeline}
+    voiding = own.voiding
+    for fact in () if voiding is None else voiding.struck:
+        told.pop(fact.moment, None)
+    for fact in own.facts if voiding is None else (*own.facts, *voiding.restored):
+        if fact.fact_type == VISIBILITY_CHANGED:
+            properties = system_properties(fact)
+            if isinstance(properties, VisibilityChanged):
+                told[fact.moment] = properties.hidden
+    return [[*moment, hidden] for moment, hidden in sorted(told.items())]
 
 
 def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:

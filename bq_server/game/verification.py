@@ -15,9 +15,11 @@ from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
 from bq_server.game.match import rematch
 from bq_server.game.mechanics.account import netted, standing_entries, totals
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule, essence
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, missing, rounds_of
 from bq_server.game.mechanics.rule import LedgerEntry, Replayed
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
@@ -95,7 +97,7 @@ def owner(key: str) -> str:
             return f"badge/{rest}"
         case "score":
             return f"leaderboard/{rest.split('/')[0]}"
-        case "seen":
+        case "seen" | "past":
             return "/".join(rest.split("/")[:2])
         case _:
             return key
@@ -116,7 +118,17 @@ def _compare(
             result.differences.append(Difference(key, stored, expected))
         elif kind == "badge" and expected is None:
             result.kept.append(KeptAward(key))
+        elif kind == "badge":
+            _compare_count(result, key, stored, expected)
         return
+    if kind == "past" and not (
+        isinstance(rule, RecurringChallengeRule) and key.startswith(keys.challenge_rounds(rule.code, rule.every))
+    ):
+        # What the challenge was before it changed: it has awarded something.
+        return
+    if isinstance(rule, CountedBadgeRule) and kind == "criteria":
+        _compare_count(result, key, stored, expected)
+        stored, expected = essence(stored), essence(expected)
     if isinstance(rule, PointsBoardRule):
         return
     if isinstance(rule, QuestRule):
@@ -127,6 +139,12 @@ def _compare(
         else:
             _compare_given(result, key, stored, expected)
             stored, expected = _essence(rule, stored), _essence(rule, expected)
+    elif isinstance(rule, RecurringChallengeRule) and kind == "past":
+        _compare_given(result, key, stored, expected)
+        stored, expected = _essence(rule.challenge, stored), _essence(rule.challenge, expected)
+    elif isinstance(rule, RecurringChallengeRule):
+        _compare_rounds(result, rule, stored, expected)
+        return
     elif isinstance(rule, StreakRule) and kind == "seen":
         # An earlier release forgot these periods; without them a late record replays the facts.
         if not Runs.load(all_cells[0].get(rule.key)).rows_known:
@@ -138,11 +156,30 @@ def _compare(
         result.differences.append(Difference(key, stored, expected))
 
 
+def _compare_count(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
+    """How often a badge was given: at least as often as the facts lead to."""
+    held, due = ((cell or {}).get("n", 1 if key.startswith("badge/") else 0) for cell in (stored, expected))
+    if held < due:
+        result.differences.append(Difference(f"{key}@count", held, due))
+    elif held > due:
+        result.kept.append(KeptAward(f"{key}@count"))
+
+
 def _compare_given(result: Verification, key: str, stored: Cell | None, expected: Cell | None) -> None:
     held = set((stored or {}).get("given", {}))
     due = set((expected or {}).get("given", {}))
     result.differences.extend(Difference(f"{key}@{step}", None, "given") for step in sorted(due - held))
     result.kept.extend(KeptAward(f"{key}@{step}") for step in sorted(held - due))
+
+
+def _compare_rounds(
+    result: Verification, rule: RecurringChallengeRule, stored: Cell | None, expected: Cell | None
+) -> None:
+    """Which rounds were completed: at least those that the facts complete."""
+    held, due = rounds_of(stored, rule.every), rounds_of(expected, rule.every)
+    if missing(held, due) or (stored or {}).get("rev") != (expected or stored or {}).get("rev"):
+        result.differences.append(Difference(rule.key, stored, expected))
+    result.kept.extend(KeptAward(f"{rule.key}@{number}") for number in missing(due, held))
 
 
 def _essence(rule: QuestRule, cell: Cell | None) -> Any:

@@ -1,11 +1,12 @@
 """What is told outside of a batch: what its facts and their effects are as events, and for whom."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from bq_server.events import Scope
 from bq_server.game.effects import STREAK, kind_of, timed
 from bq_server.game.facts import FREEZE_BOUGHT, FREEZE_USED, TIMEZONE_CHANGED
+from bq_server.game.mechanics.leaderboards import BoardOrder
 from bq_server.processing.announcement_data import data_of
 from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType, event_type_of
 from bq_server.processing.rank_changes import RankChanges
@@ -29,7 +30,10 @@ class Announcer:
     Both in the transaction that makes the changes, on its connection's thread.
     """
 
-    def __init__(self, connection: Any, references: References, changes: Changes) -> None:
+    def __init__(
+        self, connection: Any, references: References, changes: Changes, order_of: Callable[[str], BoardOrder]
+    ) -> None:
+        """`order_of`: how a board of the game ranks."""
         self._connection = connection
         self._changes = changes
         self._listeners: list[ListeningEndpoint] = []
@@ -46,7 +50,7 @@ class Announcer:
         tops = [each.top_ranks for each in self._listeners if RANK_CHANGED in each.event_types]
         tops += [FEED_RANKS] * (RANK_CHANGED in self._wished)
         if tops and changes.places:
-            self._ranks = RankChanges(connection, references, changes, max(tops))
+            self._ranks = RankChanges(connection, references, changes, max(tops), order_of)
 
     @property
     def _watches(self) -> bool:

@@ -21,9 +21,10 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import POINTS, TIERS, VOIDS
-from bq_server.game.state.packed import change, new_state
+from bq_server.game.state.keys import HIDDEN, POINTS, TIERS, VOIDS, Cells, is_hidden
+from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
+from bq_server.game.step import standing as place_given
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
@@ -144,9 +145,10 @@ class GameRunner:
             changes.counts.setdefault(participant_id, 0)
         if changes.counts:  # it names everyone whom anything has changed for
             connection, held, heard = self._connection, self._held, self._heard
+            order_of = self._game.order_of
 
             def write(writing: Any) -> None:
-                announcer = Announcer(writing, connection.references, changes) if heard else None
+                announcer = Announcer(writing, connection.references, changes, order_of) if heard else None
                 batch.write(writing, connection.references, changes, held)
                 if announcer is not None:
                     connection.wakes |= announcer.write()
@@ -257,6 +259,8 @@ class GameRunner:
         changes.states[who] = dump_state(state)
         if turn.apart_changed:
             changes.cells[who] = turn.apart_changed
+        if is_hidden(turn.cells):
+            changes.hidden.add(who)
         for ranking, standing in turn.places.items():
             changes.place(ranking, who, standing)
 
@@ -303,9 +307,22 @@ class GameRunner:
                     )
                 )
             changes.states[participant_id] = dumps(state)
+            if is_hidden(state["cells"]):
+                changes.hidden.add(participant_id)
+            if HIDDEN in changed:
+                changes.moved.add(participant_id)
+                self._place_all(participant_id, cells_of(state))
         for each in result.standings:
             standing = (each.score, each.reached_at, each.exact)
             changes.place((each.board, each.window, each.period), each.participant_id, standing)
+
+    def _place_all(self, participant_id: str, cells: Cells) -> None:
+        """Note the newest places: whoever is told of ranks looks where any has changed."""
+        for key, cell in cells.items():
+            found = place_given(self._game, participant_id, key, cell)
+            if found is not None and found.score is not None and found.board in self._game.rules:
+                place = (found.score, found.reached_at, found.exact)
+                self._changes.place((found.board, found.window, found.period), participant_id, place)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
         """Give participants the tiers of a changed game that their points have led to."""

@@ -69,6 +69,17 @@ def another_zone(name: str) -> Guard:
     return guard
 
 
+def otherwise_visible(*, hidden: bool) -> Guard:
+    """The participant is not hidden, or shown, already. Raises `AlreadySo`."""
+
+    def guard(view: View) -> None:
+        cell = view.cells.get(keys.HIDDEN)
+        if keys.is_hidden(view.cells) is hidden:
+            raise AlreadySo(cell)
+
+    return guard
+
+
 def freeze_for_sale(code: str, price: int) -> Guard:
     """There is room for a freeze, and the balance covers it. Raises `FreezeUnavailable` and `InsufficientPoints`."""
 

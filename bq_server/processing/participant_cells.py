@@ -93,7 +93,7 @@ def score_of(game: CompiledGame, place: Place, known: Mapping[str, Cell]) -> tup
     revision: str | None = next((cell["rev"] for key, cell in known.items() if key.startswith(prefix)), None)
     if revision is None:
         revision = rule.revision if isinstance(rule, LeaderboardRule | PointsBoardRule) else ""
-    told = place.score or 0
+    told = game.order_of(place.board).turned(place.score or 0)
     score = rule.untold(told, place.exact) if isinstance(rule, LeaderboardRule) else int(told)
     at = None if place.reached_at == NEVER_REACHED else place.reached_at
     return f"{prefix}{place.window}/{place.period}", score_cell(revision, score, at)

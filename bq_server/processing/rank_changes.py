@@ -1,8 +1,9 @@
 """Who has another rank among the first of a leaderboard after a batch than before it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bq_server.game.mechanics.leaderboards import BoardOrder
 from bq_server.processing.event_types import RANK_CHANGED
 from bq_server.store import batch
 from bq_server.store.batch import Changes
@@ -19,11 +20,19 @@ First = Sequence[tuple[str, float]]
 class RankChanges:
     """The first of each leaderboard that changes touch: looked at before these are written, and after."""
 
-    def __init__(self, connection: Any, references: References, changes: Changes, most: int) -> None:
-        """`most`: down to which rank anybody is told."""
+    def __init__(
+        self,
+        connection: Any,
+        references: References,
+        changes: Changes,
+        most: int,
+        order_of: Callable[[str], BoardOrder],
+    ) -> None:
+        """`most`: down to which rank anybody is told; `order_of`: how a board ranks."""
         self._connection = connection
         self._references = references
         self._changes = changes
+        self._order_of = order_of
         self._most = most
         self._names = sorted(ranking for ranking in changes.places if ranking[0].startswith(BOARDS))
         self._before = self._look()
@@ -42,9 +51,13 @@ class RankChanges:
         last = {fact.event.participant_id: fact for fact in self._changes.facts}
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]
-            old, new = _ranks(before[:top]), _ranks(after[:top])
-            # Who fell out of those that were looked at may have done so by a score of their own.
-            changed = {who: score for who, (score, *_) in self._changes.places[name].items()}
+            order = self._order_of(board)
+            old, new = _ranks(before[:top], order), _ranks(after[:top], order)
+            # Who fell out of those that were looked at may have done so by a score of their own, or be hidden.
+            changed = {
+                who: None if who in self._changes.hidden else score
+                for who, (score, *_) in self._changes.places[name].items()
+            }
             scores = {**dict(before), **changed, **dict(after)}
             for participant_id in (*new, *(old.keys() - new.keys())):
                 rank, previous = new.get(participant_id), old.get(participant_id)
@@ -56,12 +69,17 @@ class RankChanges:
                     "period": period,
                     "rank": rank,
                     "previous_rank": previous,
-                    "score": scores[participant_id],
+                    "score": None if (score := scores[participant_id]) is None else order.turned(score),
                 }
                 fact = last.get(participant_id)
                 fact_id, at = (None, self._changes.now) if fact is None else (fact.fact_id, fact.event.occurred_at)
                 yield participant_id, RANK_CHANGED, fact_id, at, told
 
 
-def _ranks(first: First) -> dict[str, int]:
-    return {participant_id: rank for rank, (participant_id, _) in enumerate(first, 1)}
+def _ranks(first: First, order: BoardOrder) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+    rank, above = 0, None
+    for place, (participant_id, score) in enumerate(first, 1):
+        rank = rank if order.shared and score == above else place
+        ranks[participant_id], above = rank, score
+    return ranks

@@ -26,6 +26,7 @@ from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.rewards import RewardsResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.streaks import StreaksResource
+from bq_server.api.resources.visibility import VisibilityResource
 from bq_server.api.resources.voids import VoidsResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
@@ -69,6 +70,7 @@ def resources(
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
+        VisibilityResource(intake.sync_intake, database, parser),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
         RewardsResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         GameResource(processing.game_changes, database, parser),

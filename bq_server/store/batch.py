@@ -4,17 +4,19 @@ Everything here is called on the writing connection's own thread (`Connection.ru
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
+from bq_server.store import rank_sections
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
+from bq_server.store.rank_sections import PlacesMoved
 from bq_server.store.references import Ranking, References
 
 _queries = load("batch", "sqlite3")
@@ -69,6 +71,8 @@ class Place(NamedTuple):
     reached_at: int | None
     exact: int | None = None
     """In the rule's own unit, where `score` can't say it exactly."""
+    hidden: bool = False
+    """Whether it is kept out of sight."""
 
     @property
     def ranking(self) -> Ranking:
@@ -136,6 +140,10 @@ class Changes:
     """Changed cells of those kept apart, by participant and name; None removes one."""
     places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
     """Changed places, by ranking and participant."""
+    hidden: set[str] = field(default_factory=set)
+    """Those of `places` and `moved` who are kept off leaderboards: their places are kept out of sight."""
+    moved: set[str] = field(default_factory=set)
+    """Those who were hidden, or shown again."""
     entries: list[NewEntry] = field(default_factory=list)
     caused: list[Caused] = field(default_factory=list)
     """For who is told of it."""
@@ -263,11 +271,14 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
         rows.append((*numbers, *texts, event.voids, checksum(numbers, texts, event.voids)))
     _insert_facts(connection, rows)
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
+    for name in changes.moved:
+        rank_sections.move_places_of(connection, scope, known[name], hidden=name in changes.hidden)
     put_places(
         connection,
         references,
         scope,
         {ranking: [(known[name], place) for name, place in own.items()] for ranking, own in changes.places.items()},
+        {known[name] for name in changes.hidden},
     )
     add_entries(connection, [(known[each[0]], each) for each in changes.entries], changes.now)
 
@@ -317,19 +328,33 @@ def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None
 
 
 def put_places(
-    connection: Any, references: References, scope: int, places: Mapping[Ranking, Iterable[tuple[int, Standing]]]
+    connection: Any,
+    references: References,
+    scope: int,
+    places: Mapping[Ranking, Iterable[tuple[int, Standing]]],
+    hidden: Collection[int] = (),
 ) -> None:
-    """Write places in rankings, by the integers of their participants, each of whom a ranking names once."""
+    """Write places in rankings, by the integers of their participants, each of whom a ranking names once.
+
+    Those of `hidden` participants go where no reader of the ranking looks: under its number, negated.
+    """
     rows: list[tuple[int, int, float, int | None, str | None]] = []
     removed: list[dict[str, int]] = []
+    moved: list[PlacesMoved] = []
     for name, own in places.items():
         ranking = references.ranking(connection, scope, name)
+        if not references.is_whole(connection, ranking):
+            own = list(own)
+            moved.append(PlacesMoved(connection, ranking, [participant for participant, _ in own]))
         for participant, (score, reached_at, exact) in own:
+            number = -ranking if participant in hidden else ranking
             if score is None:
-                removed.append({"ranking": ranking, "participant": participant})
+                removed.append({"ranking": number, "participant": participant})
             else:
-                rows.append((ranking, participant, score, reached_at, None if exact is None else str(exact)))
+                rows.append((number, participant, score, reached_at, None if exact is None else str(exact)))
     rows.sort()
     _put_places(connection, rows)
     if removed:
         _queries.remove_places(connection, removed)
+    for each in moved:
+        each.end()

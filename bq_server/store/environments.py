@@ -100,6 +100,7 @@ def _rows(query: Any) -> Callable[[Any, Mapping[str, str], int], int]:
 _CONSEQUENCES = (
     _rows(_writing.remove_duplicates),
     _remove_participants,
+    _rows(_writing.remove_rank_sections),
     _rows(_writing.remove_standings),
     _rows(_writing.remove_rankings),
     _rows(_writing.remove_fact_types),

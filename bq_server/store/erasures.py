@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, feed
+from bq_server.store import checksums, feed, rank_sections
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -115,9 +115,13 @@ async def remove(
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:
         await _queries.remove_cells(connection, participant=participant)
-        await _queries.remove_standings(connection, participant=participant, **scope._asdict())
+        await connection.run(lambda writing: _remove_places(writing, connection.references, scope, participant))
         await _queries.remove_participant(connection, participant=participant)
     await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
+
+
+def _remove_places(writing: Any, references: References, scope: Scope, participant: int) -> None:
+    rank_sections.remove_places_of(writing, references.scope(writing, scope), participant)
 
 
 async def uncleaned(connection: Connection) -> list[int]:

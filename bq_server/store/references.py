@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from bq_server.events import Scope
+from bq_server.store import rank_sections
 from bq_server.store.queries import load
 
 _queries = load("references", "sqlite3")
@@ -25,11 +26,13 @@ class References:
         self._scopes: dict[Scope, int] = {}
         self._types: dict[tuple[int, str], int] = {}
         self._rankings: dict[tuple[int, Ranking], int] = {}
+        self._whole: set[int] = set()
 
     def forget(self) -> None:
         """Look everything up anew."""
         for known in (self._scopes, self._types, self._rankings):
             known.clear()
+        self._whole.clear()
 
     def scope(self, connection: Any, scope: Scope) -> int:
         """The scope's integer; it gets one if it has none."""
@@ -56,6 +59,21 @@ class References:
             _queries.add_ranking(connection, **own)
             found = _remember(self._rankings, (scope, name), _queries.ranking(connection, **own))
         return found
+
+    def is_whole(self, connection: Any, ranking: int) -> bool:
+        """Whether a ranking is not in sections: most are not, and what is written there needs no counting."""
+        if ranking not in self._whole:
+            if rank_sections.is_divided(connection, ranking):
+                return False
+            if len(self._whole) >= MOST:
+                self._whole.clear()
+            self._whole.add(ranking)
+        return True
+
+    def divide(self, connection: Any, ranking: int) -> None:
+        """Have a ranking in sections from now on."""
+        self._whole.discard(ranking)
+        rank_sections.divide(connection, ranking)
 
 
 def _remember(known: dict[Any, int], name: Hashable, reference: int) -> int:

@@ -21,15 +21,6 @@ _queries = load("state")
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """A row of a ranking."""
-
-    participant_id: str
-    score: float
-    reached_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class StoredPlace:
     """A participant's place as it is stored, with where it stands among all."""
 
@@ -53,6 +44,17 @@ async def cells(connection: Connection, scope: Scope, participant_id: str) -> Ma
     return own
 
 
+async def cells_with(
+    connection: Connection, scope: Scope, participant_id: str, names: Sequence[str]
+) -> Mapping[str, Any]:
+    """As `cells`, and those kept apart that have these names."""
+    own = await cells(connection, scope, participant_id)
+    if not names:
+        return own
+    rows = _queries.cells_named(connection, **scope._asdict(), participant_id=participant_id, names=dumps(list(names)))
+    return {**own, **{cell: loads(value) async for cell, value in rows}}
+
+
 async def text_of(connection: Connection, participant: int) -> str:
     """What stands in a participant's own row: JSON, unless somebody else wrote there."""
     found: str | None = await _queries.state_of(connection, participant=participant)
@@ -71,54 +73,8 @@ async def remove_boards(connection: Connection, scope: Scope, boards: Iterable[s
     """Clear rankings that are no more."""
     rows = [{**scope._asdict(), "board": board} for board in boards]
     if rows:
+        await _queries.remove_sections_of_boards(connection, rows)
         await _queries.remove_boards(connection, rows)
-
-
-async def top(
-    connection: Connection, scope: Scope, board: str, window: str, period: str, limit: int
-) -> tuple[list[Score], int]:
-    """The best of a ranking, and how many participants are on it."""
-    ranking = _ranking(scope, board, window, period)
-    best = [Score(*row) async for row in _queries.top_standings(connection, **ranking, limit=limit)]
-    return best, await count_ranked(connection, scope, board, window, period)
-
-
-async def rank(
-    connection: Connection, scope: Scope, board: str, window: str, period: str, participant_id: str
-) -> tuple[Score, int] | None:
-    """A participant's score and rank (from 1); None for one who is not on the ranking."""
-    row = await _queries.standing(connection, **_ranking(scope, board, window, period), participant_id=participant_id)
-    if row is None:
-        return None
-    *own, ranking = row
-    found = Score(*own)
-    ahead = await _queries.count_ahead(
-        connection,
-        ranking=ranking,
-        participant_id=participant_id,
-        score=found.score,
-        reached_at=found.reached_at,
-    )
-    return found, ahead + 1
-
-
-async def ranks(
-    connection: Connection, scope: Scope, board: str, window: str, period: str, participant_ids: Iterable[str]
-) -> dict[str, int]:
-    """The ranks (from 1) of those of the participants who are on the ranking."""
-    ranking = _ranking(scope, board, window, period)
-    rows = _queries.ranks(connection, **ranking, participants=dumps(list(participant_ids)))
-    return {participant_id: place async for participant_id, place in rows}
-
-
-async def count_ranked(connection: Connection, scope: Scope, board: str, window: str, period: str) -> int:
-    """How many participants are on the ranking."""
-    count: int = await _queries.count_standings(connection, **_ranking(scope, board, window, period))
-    return count
-
-
-def _ranking(scope: Scope, board: str, window: str, period: str) -> dict[str, str]:
-    return {**scope._asdict(), "board": board, "time_window": window, "period": period}
 
 
 async def places_of(
@@ -140,10 +96,18 @@ async def places_after(connection: Connection, scope: Scope, cursor: tuple[int, 
 
 
 def place_of(
-    board: str, window: str, period: str, participant_id: str, score: float, reached_at: int, exact: str | None
+    board: str,
+    window: str,
+    period: str,
+    participant_id: str,
+    score: float,
+    reached_at: int,
+    exact: str | None,
+    hidden: int,
 ) -> Place:
     """A place as the columns of its row have it."""
-    return Place(board, window, period, participant_id, score, reached_at, None if exact is None else int(exact))
+    value = None if exact is None else int(exact)
+    return Place(board, window, period, participant_id, score, reached_at, value, bool(hidden))
 
 
 @asynccontextmanager

@@ -23,8 +23,8 @@ from bq_server.game import (
     read_streaks,
     read_tier,
 )
-from bq_server.game.document.definitions import Window
-from bq_server.game.mechanics.periods import window_period
+from bq_server.game.document.definitions import WindowName
+from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, StreakState, TierState
 from bq_server.moments import parse_timestamp
 from harness.chaos.history import SentEvent
@@ -98,11 +98,14 @@ class Oracle:
         )
         return found.model_dump(mode="json")
 
-    def ranking(self, code: str, window: Window, now: int) -> list[dict[str, Json]]:
+    def ranking(self, code: str, window: WindowName, now: int) -> list[dict[str, Json]]:
         """The entries of a leaderboard in the window that holds a moment."""
-        places = self._places.get((f"leaderboard/{code}", window, window_period(now, window)), [])
+        key = f"leaderboard/{code}"
+        board = next(each for each in self._game.game.leaderboards if each.code == code)
+        places = self._places.get((key, window, BoardPeriods.of(board).now(window, now)), [])
+        order = self._game.order_of(key)
         return [
-            {"rank": rank, "participant_id": place.participant_id, "score": place.score}
+            {"rank": rank, "participant_id": place.participant_id, "score": order.turned(place.score)}
             for rank, place in enumerate(places, start=1)
         ]
 
@@ -113,11 +116,11 @@ class Oracle:
 
     def _ranks(self, participant_id: str, now: int) -> Iterator[dict[str, Json]]:
         for board in self._game.game.leaderboards:
-            for entry in self.ranking(board.code, board.window[0], now):
+            for entry in self.ranking(board.code, board.window_names[0], now):
                 if entry["participant_id"] == participant_id:
                     yield {
                         "leaderboard_code": board.code,
-                        "period": board.window[0],
+                        "period": board.window_names[0],
                         "score": entry["score"],
                         "rank": entry["rank"],
                     }

@@ -42,6 +42,9 @@ def state_differences(expected: ExpectedParticipant, state: Mapping[str, Any]) -
     if expected.badges is not None:
         held = sorted(badge["code"] for badge in state["badges"] if badge["earned"])
         yield from differ("badges", sorted(expected.badges), held)
+    counts = {badge["code"]: badge["count"] for badge in state["badges"]}
+    for code, count in expected.badge_counts.items():
+        yield from differ(f"badge_counts.{code}", count, counts.get(code))
     if "tier" in expected.model_fields_set:
         tier = state["tier"]["current_tier"]
         yield from differ("tier", expected.tier, tier and tier["code"])
@@ -128,7 +131,7 @@ def _challenges(expected: ExpectedParticipant, actual: Mapping[str, Any]) -> Ite
             yield ExpectationDifference(what, challenge.model_dump(exclude_unset=True), None)
             continue
         found = actual[code]
-        figures = challenge.model_dump(include={"status", "progress"}, exclude_none=True)
+        figures = challenge.model_dump(exclude={"objectives", "milestones"}, exclude_none=True)
         yield from _figures(what, figures, found)
         values = {each["code"]: each["value"] for each in found["objectives"]}
         for objective, value in challenge.objectives.items():
@@ -151,8 +154,13 @@ def _streak(state: Mapping[str, Any] | None) -> Json:
 
 
 def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifference]:
-    asked = {"limit": MOST_ENTRIES} | ({} if expected.window is None else {"period": expected.window})
-    answer = client.call("GET", f"/gamify/leaderboards/{segment(expected.code)}", **asked)
+    period = expected.period or expected.window
+    asked: Json = {} if period is None else {"period": period}
+    path = f"/gamify/leaderboards/{segment(expected.code)}"
+    if expected.around is None:
+        answer = client.call("GET", path, limit=MOST_ENTRIES, **asked)
+    else:
+        answer = client.call("GET", f"{path}/around/{segment(expected.around)}", n=1, **asked)
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
     actual = [
         {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}

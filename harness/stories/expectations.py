@@ -75,6 +75,9 @@ class ExpectedChallenge(ExpectedFigures):
     progress: Number | None = None
     objectives: ByCode[Number] = Field({}, description="The values of objectives, by code")
     milestones: list[Number] | None = Field(None, description="Exactly these are reached")
+    completions: Count | None = Field(None, description="Rounds of a recurring challenge")
+    current_streak: Count | None = Field(None, description="Rounds in a row, up to this one or the one before")
+    longest_streak: Count | None = None
 
 
 class ExpectedStreak(ExpectedFigures):
@@ -104,6 +107,9 @@ class ExpectedParticipant(ExpectedPart):
     facts: Count | None = Field(None, description="Facts of the participant's own events")
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
+    badge_counts: ByCode[Count] = Field(
+        {}, description="How often repeatable badges were earned, or the level of others"
+    )
     tier: str | None = None
     challenges: ByCode[ExpectedChallenge] = {}
     streaks: ByCode[ExpectedStreak] = {}
@@ -129,7 +135,9 @@ class Ranking(ExpectedPart):
     """A leaderboard, from the top."""
 
     code: str
-    window: Literal["daily", "weekly", "monthly", "yearly", "all_time"] | None = None
+    window: Literal["daily", "weekly", "monthly", "yearly", "all_time", "season"] | None = None
+    period: str | None = Field(None, description="One by its name, such as 2026-W15; without it the one that is now")
+    around: str | None = Field(None, description="Only this participant and the nearest above and below")
     entries: list[ExpectedEntry] = Field(description="Exactly these, in this order")
 
 

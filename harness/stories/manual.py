@@ -8,6 +8,7 @@ from harness.stories.scenario import (
     Enroll,
     Freeze,
     Give,
+    Hide,
     LoadedGame,
     PutGame,
     PutProfile,
@@ -18,7 +19,7 @@ from harness.stories.scenario import (
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Freeze | ClaimReward | Void
+ByHand = Enroll | PutProfile | Give | Take | Hide | Freeze | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
@@ -27,7 +28,7 @@ def participant_of(step: Manual) -> str | None:
     match step:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
             return about.participant
-        case ClaimReward(claim=about) | Void(void=about):
+        case Hide(hide=about) | ClaimReward(claim=about) | Void(void=about):
             return about.participant
         case Freeze(freeze=about):
             return about.participant
@@ -53,6 +54,9 @@ def act(client: Client, step: ByHand) -> None:
         case Take(take=deduction):
             body = _points(deduction.participant, deduction.points, deduction.reason)
             client.call("POST", "/gamify/points/deduct", body)
+        case Hide(hide=hidden):
+            body = {"participant_id": hidden.participant, "hidden": hidden.hidden}
+            client.call("POST", "/admin/participants/visibility", body)
         case Freeze(freeze=freeze):
             path = f"/gamify/participants/{segment(freeze.participant)}/streaks/{segment(freeze.streak)}/freezes"
             body = {} if freeze.date is None else {"date": freeze.date}

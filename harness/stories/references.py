@@ -30,6 +30,7 @@ def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
 
 def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequence[Game]) -> Iterator[Dangling]:
     badges = [((*here, "badges", place), code) for place, code in enumerate(expected.badges or ())]
+    badges += [((*here, "badge_counts", code), code) for code in expected.badge_counts]
     yield from _unknown(games, "badges", badges)
     if expected.tier is not None:
         yield from _unknown(games, "tiers", [((*here, "tier"), expected.tier)])

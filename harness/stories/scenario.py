@@ -193,6 +193,19 @@ class Take(_Refusable):
     take: Deduction
 
 
+class Visibility(ExpectedPart):
+    """Who is kept off leaderboards, or shown again."""
+
+    participant: str
+    hidden: StrictBool = True
+
+
+class Hide(_Refusable):
+    """Keep a participant off all leaderboards, or show one again."""
+
+    hide: Visibility
+
+
 class StreakFreeze(ExpectedPart):
     """A freeze of a streak."""
 
@@ -258,6 +271,7 @@ Step = (
     | PutProfile
     | Give
     | Take
+    | Hide
     | Freeze
     | ClaimReward
     | Void
@@ -274,6 +288,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "hide": Hide,
     "freeze": Freeze,
     "claim": ClaimReward,
     "void": Void,
@@ -298,6 +313,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Hide, Tag("hide step")]
     | Annotated[Freeze, Tag("freeze step")]
     | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[Void, Tag("void step")]

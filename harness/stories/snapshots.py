@@ -52,7 +52,7 @@ def take_snapshot(client: Client) -> Snapshot:
         snapshot.states[participant_id] = client.state(participant_id)
     for board in game.leaderboards:
         path = f"/gamify/leaderboards/{segment(board.code)}"
-        for window in board.window:
+        for window in board.window_names:
             answer = client.call("GET", path, period=window, limit=_MOST_ENTRIES)
             snapshot.rankings[f"leaderboard {board.code}, {window}"] = answer["entries"]
     for challenge in game.challenges:

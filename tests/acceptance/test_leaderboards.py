@@ -120,3 +120,103 @@ def test_a_changed_leaderboard_holds_nothing_of_what_it_was(bq: Project) -> None
     assert places(bq) == [(1, "ada", 10), (2, "bob", 2)]
     bq.apply(boards("all_time", when="properties.amount < 5.0"))
     assert places(bq) == [(1, "bob", 3)]
+
+
+def test_a_period_of_the_past_is_asked_for_by_its_name(bq: Project) -> None:
+    bq.apply(boards(*WINDOWS))
+    for day, amount in (("2026-03-01", 3), ("2026-03-02", 5), ("2025-12-29", 7)):
+        bq.send_sync(act("ada", f"{day}T12:00:00Z", amount=amount))
+    for period, window, score in (
+        ("2026-03-02", "daily", 5),
+        ("2026-W09", "weekly", 3),
+        ("2026-W01", "weekly", 7),  # of the ISO year
+        ("2026-03", "monthly", 8),
+        ("2026", "yearly", 8),
+        ("2025", "yearly", 7),
+    ):
+        answer = bq.get("/gamify/leaderboards/top", period=period).json()
+        assert (answer["period"], answer["period_key"], answer["entries"][0]["score"]) == (window, period, score)
+        assert bq.get("/gamify/leaderboards/top/rank/ada", period=period).json()["score"] == score
+    assert places(bq, period="2026-04") == []
+
+
+def test_pages_lead_to_any_rank_and_stay_in_their_period(bq: Project) -> None:
+    bq.apply(boards("weekly", "all_time"))
+    for number in range(25):
+        bq.send_sync(act(f"p{number:02}", amount=number // 2))
+    seen, query = [], {"limit": 10, "period": "all_time"}
+    while True:
+        page = bq.get("/gamify/leaderboards/top", **query).json()
+        seen += [(entry["rank"], entry["participant_id"]) for entry in page["entries"]]
+        if page["next_cursor"] is None:
+            break
+        query = {"limit": 10, "cursor": page["next_cursor"]}
+        assert page["total_participants"] == 25
+    assert seen == list(enumerate([who for _, who, _ in places(bq, limit=100)], 1))
+    # Whoever is gone meanwhile is still a place to go on from.
+    first = bq.get("/gamify/leaderboards/top", limit=3).json()
+    bq.send_sync(act(first["entries"][-1]["participant_id"], amount=100))
+    after = bq.get("/gamify/leaderboards/top", limit=2, cursor=first["next_cursor"]).json()
+    assert [entry["rank"] for entry in after["entries"]] == [4, 5]
+    assert [entry["participant_id"] for entry in after["entries"]] == [who for _, who in seen[3:5]]
+
+
+@pytest.mark.parametrize("cursor", ["x", "WyJ3Il0", "W10", "IiI"])
+def test_a_cursor_of_nowhere_is_refused(bq: Project, cursor: str) -> None:
+    bq.apply(boards("weekly", "daily"))
+    problem = check(bq.get("/gamify/leaderboards/top", cursor=cursor), Code.VALIDATION_FAILED)
+    assert [error["field"] for error in problem["errors"]] == ["cursor"]
+
+
+def test_a_cursor_of_another_window_is_refused(bq: Project) -> None:
+    bq.apply(boards("weekly", "daily"))
+    for who in ("ada", "bob"):
+        bq.send_sync(act(who, amount=1))
+    cursor = bq.get("/gamify/leaderboards/top", limit=1).json()["next_cursor"]
+    assert len(bq.get("/gamify/leaderboards/top", cursor=cursor).json()["entries"]) == 1
+    problem = check(bq.get("/gamify/leaderboards/top", cursor=cursor, period="daily"), Code.VALIDATION_FAILED)
+    assert [error["field"] for error in problem["errors"]] == ["cursor"]
+
+
+def test_the_nearest_above_and_below(bq: Project) -> None:
+    bq.apply(boards("weekly", "all_time"))
+    for number in range(9):
+        bq.send_sync(act(f"p{number}", amount=number))
+    near = bq.get("/gamify/leaderboards/top/around/p5", n=2).json()
+    assert [(entry["rank"], entry["participant_id"]) for entry in near["entries"]] == [
+        (2, "p7"),
+        (3, "p6"),
+        (4, "p5"),
+        (5, "p4"),
+        (6, "p3"),
+    ]
+    assert near["total_participants"] == 9
+    assert [entry["change"] for entry in near["entries"]] == ["new"] * 5
+    assert len(bq.get("/gamify/leaderboards/top/around/p8").json()["entries"]) == 6
+    assert len(bq.get("/gamify/leaderboards/top/around/p0", n=0).json()["entries"]) == 1
+    check(bq.get("/gamify/leaderboards/top/around/nobody"), Code.NOT_FOUND)
+    check(bq.get("/gamify/leaderboards/none/around/p1"), Code.NOT_FOUND)
+    check(bq.get("/gamify/leaderboards/top/around/p1", n=51), Code.VALIDATION_FAILED)
+
+
+def test_a_hidden_participant_has_no_place_until_shown_again(bq: Project) -> None:
+    bq.apply(boards("weekly", "all_time"))
+    for who, amount in (("bot", 9), ("ada", 5)):
+        bq.send_sync(act(who, amount=amount))
+    answer = bq.post("/admin/participants/visibility", {"participant_id": "bot", "hidden": True, "reason": "a bot"})
+    assert answer.json() | {"since": None} == {"participant_id": "bot", "hidden": True, "since": None}
+    assert places(bq) == [(1, "ada", 5)]
+    check(bq.get("/gamify/leaderboards/top/rank/bot"), Code.NOT_FOUND)
+    assert bq.participant("bot", "/state", include="leaderboards")["leaderboards"] == []
+    assert bq.participant("bot", "")["is_hidden"] is True
+    again = bq.post("/admin/participants/visibility", {"participant_id": "bot", "hidden": True}).json()
+    assert again == answer.json()
+    facts = bq.get("/facts", fact_type="system.visibility_changed").json()["facts"]
+    assert [fact["properties"] for fact in facts] == [{"hidden": True, "reason": "a bot"}]
+    kept = bq.get("/admin/audit-log", action="participant_hidden").json()["entries"]
+    assert [entry["about"]["fact_id"] for entry in kept] == [facts[0]["fact_id"]]
+    bq.post("/admin/participants/visibility", {"participant_id": "bot", "hidden": False})
+    assert places(bq) == [(1, "bot", 9), (2, "ada", 5)]
+    never = bq.post("/admin/participants/visibility", {"participant_id": "ada", "hidden": False}).json()
+    assert never == {"participant_id": "ada", "hidden": False, "since": None}
+    check(bq.post("/admin/participants/visibility", {"participant_id": "eve", "hidden": True}), Code.NOT_FOUND)

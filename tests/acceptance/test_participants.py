@@ -21,6 +21,7 @@ PROFILE = {
     "rewards_claimed",
     "total_events",
     "is_active",
+    "is_hidden",
     "created_at",
 }
 SECTIONS = ["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
@@ -70,6 +71,7 @@ def test_a_participant_is_created_once_and_edited_by_creating_again(bq: Project)
         "rewards_claimed": 0,
         "total_events": 0,
         "is_active": True,
+        "is_hidden": False,
         "created_at": first["created_at"],
     }
     assert create(bq) == first, "what is left out stays"
@@ -229,6 +231,8 @@ def test_badges_are_listed_earned_or_not_by_display_order(bq: Project) -> None:
         "earned": True,
         "earned_at": "2026-03-01T00:00:00Z",
         "progress": 1.0,
+        "count": None,
+        "levels": None,
     }
     assert answer["badges"][2]["rarity"] == "common"
     for query, codes in (

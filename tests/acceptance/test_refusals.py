@@ -80,6 +80,8 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/gamify/challenges/{code}/leaderboard": ("GET", "read", "/gamify/challenges/c/leaderboard"),
     "/gamify/challenges/{code}/enrol": ("POST", "ingest", "/gamify/challenges/c/enrol"),
     "/gamify/leaderboards/{code}": ("GET", "read", "/gamify/leaderboards/c"),
+    "/gamify/leaderboards/{code}/around/{participant_id}": ("GET", "read", "/gamify/leaderboards/c/around/u"),
+    "/admin/participants/visibility": ("POST", "admin", "/admin/participants/visibility"),
     "/gamify/leaderboards/{code}/rank/{participant_id}": ("GET", "read", "/gamify/leaderboards/c/rank/u"),
     "/admin/dead-letters": ("GET", "admin", "/admin/dead-letters"),
     "/admin/dead-letters/{message_id}": ("GET", "admin", "/admin/dead-letters/1-1"),

@@ -147,7 +147,7 @@ def score(who: str, n: int) -> Json:
     return event("act", who, properties={"n": n}, timestamp=NOON)
 
 
-def moves(receiver: Receiver) -> list[tuple[str, int | None, int | None, float]]:
+def moves(receiver: Receiver) -> list[tuple[str, int | None, int | None, float | None]]:
     told = [body["data"] for body in receiver.bodies("leaderboard.rank_changed")]
     return [(each["participant_id"], each["previous_rank"], each["rank"], each["score"]) for each in told]
 
@@ -176,6 +176,33 @@ def test_ranks_among_the_first_are_told_of_the_mover_and_of_those_overtaken(bq: 
         "score": 10,
     }
     assert by_name["ada"]["fact_id"] is None
+
+
+def test_who_is_hidden_leaves_a_rank_and_everyone_below_moves_up(bq: Project, receiver: Receiver) -> None:
+    bq.apply(BOARD)
+    for who, n in (("bot", 9), ("ada", 5), ("bea", 3)):
+        bq.send_sync(score(who, n))
+    add(bq, receiver, "leaderboard.rank_changed", top_ranks=2)
+    bq.post("/admin/participants/visibility", {"participant_id": "bot", "hidden": True})
+    told(bq)
+    assert sorted(moves(receiver)) == [("ada", 2, 1, 5), ("bea", None, 2, 3), ("bot", 1, None, None)]
+    bq.send_sync(score("bot", 1))
+    told(bq)
+    assert len(moves(receiver)) == 3, "nobody sees what a hidden participant does"
+    bq.post("/admin/participants/visibility", {"participant_id": "bot", "hidden": False})
+    told(bq)
+    assert sorted(moves(receiver)[3:]) == [("ada", 1, 2, 5), ("bea", 2, None, 3), ("bot", None, 1, 10)]
+
+
+def test_the_lowest_first_and_shared_ranks_are_told_as_they_are_shown(bq: Project, receiver: Receiver) -> None:
+    board = {"code": "top", "name": "Top", "metric": {"on": "act", "aggregate": "sum", "of": "properties.n"}}
+    bq.apply({"leaderboards": [{**board, "order": "ascending", "tie": "shared"}]})
+    for who, n in (("ada", 5), ("bea", 7)):
+        bq.send_sync(score(who, n))
+    add(bq, receiver, "leaderboard.rank_changed", top_ranks=3)
+    bq.send_sync(score("cid", 5))
+    told(bq)
+    assert sorted(moves(receiver)) == [("bea", 2, 3, 7), ("cid", None, 1, 5)]
 
 
 def test_who_falls_out_of_the_first_is_told_of_with_the_score_of_now(bq: Project, receiver: Receiver) -> None:

@@ -265,3 +265,14 @@ def test_the_whole_way_by_keyboard(page: Page) -> None:
         page.keyboard.press("Enter")
         expect(link).to_have_attribute("aria-current", "page")
         expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_a_streak_shows_its_own_days_and_not_those_of_other_events(played: ServerProcess, opened: Opened) -> None:
+    page = opened(played, played.key)
+    visit(page, "#/participants/ada", "Ada Lovelace")
+    calendar = page.get_by_role("img", name="A cup a day:")
+    expect(calendar).to_be_visible()
+    titles = calendar.locator("title").all_text_contents()
+    assert "2026-04-10: recorded" in titles
+    assert "2026-04-11: missed" in titles, "a review was written that day, and no cup bought"
+    assert "2026-05-02: recorded" in titles

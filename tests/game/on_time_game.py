@@ -75,6 +75,7 @@ class OnTimeGame(InMemoryGame):
         for (board, window, period), (told, at, exact) in turn.places.items():
             rule = self.game.rules[board]
             if isinstance(rule, LeaderboardRule | PointsBoardRule):
+                told = rule.order.turned(told)
                 score = rule.untold(told, exact) if isinstance(rule, LeaderboardRule) else int(told)
                 reached = None if at == NEVER_REACHED else at
                 found[f"score/{rule.code}/{window}/{period}"] = score_cell(rule.revision, score, reached)

@@ -29,6 +29,11 @@ class Outcome:
     milestones: set[tuple[str, float]] = field(default_factory=set)
     streaks: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Length of the newest run, and of the longest."""
+    hidden: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of badges that are counted."""
+    rounds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of recurring challenges how many rounds were completed, and how many in a row."""
     scores: dict[tuple[str, str, str], tuple[Any, int | None]] = field(default_factory=dict)
 
 
@@ -40,7 +45,9 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
         paying = [fact for fact in matching(rule, story, applied_seq) if worth(rule, fact) > 0]
         out.earned += sum(worth(rule, fact) for fact in within_limit(rule, paying, zones(story)))
     for badge in document["badges"]:
-        if "criteria" in badge:
+        if badge.get("repeatable") or "levels" in badge.get("criteria", {}):
+            count_badge(badge, story, applied_seq, out)
+        elif "criteria" in badge:
             quest = {"objectives": [{"code": "only", **badge["criteria"], "prerequisites": []}], "code": badge["code"]}
             if run_quest(quest, story, zones(story), applied_seq)[1]:
                 out.badges.add(badge["code"])
@@ -161,7 +168,7 @@ def matching(metric: dict[str, Any], story: list[Fact], applied_seq: int) -> lis
 
 def amount(metric: dict[str, Any], fact: Fact) -> Any:
     match metric.get("aggregate"):
-        case "sum" | "max":
+        case "sum" | "max" | "min":
             return number(fact, "x")
         case "distinct":
             return fact.properties.get(metric["of"].removeprefix("properties."))
@@ -195,6 +202,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.spent += fact.properties["price"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
+            case "system.visibility_changed":
+                out.hidden = fact.properties["hidden"]
 
 
 def total(aggregate: str, amounts: list[Any]) -> Any:
@@ -203,6 +212,8 @@ def total(aggregate: str, amounts: list[Any]) -> Any:
             return sum(amounts, Fraction(0))
         case "max":
             return max(amounts, default=0)
+        case "min":
+            return min(amounts)
         case "count":
             return len(amounts)
         case _:
@@ -245,6 +256,21 @@ def run_quest(
     return values, len(met) == len(objectives), passed
 
 
+def count_badge(badge: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
+    criteria, code = badge["criteria"], badge["code"]
+    amounts = [amount(criteria, fact) for fact in matching(criteria, story, applied_seq)]
+    if criteria["aggregate"] == "sum":
+        amounts = [each for each in amounts if each >= 0]
+    value = total(criteria["aggregate"], amounts)
+    levels = criteria.get("levels")
+    times = sum(level <= value for level in levels) if levels else math.floor(value / criteria["target"])
+    by_hand = any(fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code for fact in story)
+    times = max(times, by_hand)
+    out.counts[code] = times
+    if times:
+        out.badges.add(code)
+
+
 def micros(moment: str) -> int:
     return int((datetime.fromisoformat(moment) - EPOCH).total_seconds()) * 10**6
 
@@ -254,6 +280,9 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
     counted = [fact for fact in story if fact.fact_type.startswith("custom.")]
     first = micros(challenge.get("starts_at", EPOCH.isoformat()))
     counted = [fact for fact in counted if first <= fact.occurred_at]
+    if duration["type"] == "recurring":
+        run_rounds(challenge, counted, applied_seq, out)
+        return
     if duration["type"] == "fixed":
         begin, last = micros(duration["starts_at"]), micros(duration["ends_at"])
         counted = [fact for fact in counted if begin <= fact.occurred_at < last]
@@ -280,6 +309,28 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
         out.completed.add(code)
         out.badges.add("given")
         out.earned += 7
+
+
+def run_rounds(challenge: dict[str, Any], counted: list[Fact], applied_seq: int, out: Outcome) -> None:
+    code, duration = challenge["code"], challenge["duration"]
+    kind = {"day": "daily", "week": "weekly", "month": "monthly"}[duration["every"]]
+    rounds: dict[int, list[Fact]] = {}
+    for fact in counted:
+        rounds.setdefault(period(day(fact.occurred_at, ZoneInfo(duration["timezone"])), kind), []).append(fact)
+    done = []
+    for number, facts in sorted(rounds.items()):
+        _, completed, passed = run_quest(challenge, facts, [], applied_seq)
+        out.earned += 5 * len(passed)
+        if completed:
+            done.append(number)
+            out.badges.add("given")
+            out.earned += 7
+    longest = run = 0
+    for number in done:
+        run = run + 1 if number - 1 in done else 1
+        longest = max(longest, run)
+    out.rounds[code] = (len(done), longest)
+    out.objectives.update({(code, each["code"]): 0 for each in challenge["objectives"]})
 
 
 def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
@@ -430,21 +481,28 @@ def start_of(number: int, kind: str) -> datetime:
     return datetime(first.year, first.month, first.day)
 
 
-def run_board(board: dict[str, Any], window: str, story: list[Fact], applied_seq: int, out: Outcome) -> None:
+def run_board(board: dict[str, Any], window: Any, story: list[Fact], applied_seq: int, out: Outcome) -> None:
     metric = board["metric"]
-    by_period: dict[str, list[Fact]] = {}
+    by_period: dict[tuple[str, str], list[Fact]] = {}
     for fact in matching(metric, story, applied_seq):
-        local = day(fact.occurred_at, UTC)
-        name = {
-            "daily": local.isoformat(),
-            "weekly": local.strftime("%G-W%V"),
-            "monthly": local.strftime("%Y-%m"),
-            "all_time": "all_time",
-        }[window]
-        by_period.setdefault(name, []).append(fact)
-    for name, facts in by_period.items():
+        local = day(fact.occurred_at, ZoneInfo(board.get("timezone", "UTC")))
+        if isinstance(window, dict):
+            if not micros(window["starts_at"]) <= fact.occurred_at < micros(window["ends_at"]):
+                continue
+            kind, name = "season", window["starts_at"].replace("+00:00", "Z")
+        else:
+            kind = window
+            name = {
+                "daily": local.isoformat(),
+                "weekly": local.strftime("%G-W%V"),
+                "monthly": local.strftime("%Y-%m"),
+                "all_time": "all_time",
+            }[window]
+        by_period.setdefault((kind, name), []).append(fact)
+    for (kind, name), facts in by_period.items():
         amounts: list[Any] = []
-        score, reached = None, None
+        score: Any = None
+        reached = None
         for fact in facts:
             amounts.append(amount(metric, fact))
             new = total(metric["aggregate"], amounts)
@@ -452,4 +510,5 @@ def run_board(board: dict[str, Any], window: str, story: list[Fact], applied_seq
             if moved:
                 reached = fact.occurred_at
             score = new
-        out.scores[board["code"], window, name] = (score, reached)
+        ranked = -score if board.get("order") == "ascending" else score
+        out.scores[board["code"], kind, name] = (ranked, reached)

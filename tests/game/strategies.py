@@ -62,8 +62,39 @@ def criteria(draw: st.DrawFn) -> dict[str, Any]:
     return {**metric, "target": draw(st.integers(1, highest)), **draw(limits())}
 
 
+def without_limits(metric: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metric.items() if name not in ("limit", "cooldown")}
+
+
+@st.composite
+def badges(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    """Earned once, again and again, or level by level."""
+    own = draw(criteria())
+    kind = draw(st.sampled_from(["once", "once", "again", "levels"]))
+    if kind == "again" and own["aggregate"] != "max":
+        return {"code": code, "name": "B", "criteria": without_limits(own), "repeatable": True}
+    if kind == "levels":
+        levels = sorted(draw(st.sets(st.integers(1, 9), min_size=1, max_size=3)))
+        own = {name: value for name, value in without_limits(own).items() if name != "target"} | {"levels": levels}
+    return {"code": code, "name": "B", "criteria": own}
+
+
 def moment(hours: int) -> str:
     return datetime.fromtimestamp((START + hours * HOUR) / 1_000_000, UTC).isoformat()
+
+
+SEASONS = [
+    {"type": "season", "starts_at": moment(10), "ends_at": moment(90)},
+    "weekly",
+    {"type": "season", "starts_at": moment(100), "ends_at": moment(200)},
+]
+"""Which facts of most histories fall into, or between."""
+
+
+@st.composite
+def board_metrics(draw: st.DrawFn) -> dict[str, Any]:
+    metric: dict[str, Any] = draw(metrics())
+    return {**metric, "aggregate": draw(st.sampled_from(["max", "min"]))} if metric["aggregate"] == "max" else metric
 
 
 @st.composite
@@ -81,15 +112,19 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
                 {"type": "rolling", "days": 1},
                 {"type": "rolling", "days": 3},
                 {"type": "fixed", "starts_at": moment(first), "ends_at": moment(last)},
+                {"type": "recurring", "every": "day", "timezone": draw(st.sampled_from(ZONES))},
+                {"type": "recurring", "every": draw(st.sampled_from(["week", "month"])), "timezone": "Europe/Paris"},
             ]
         )
     )
+    if "every" in duration:
+        objectives = [without_limits(each) for each in objectives]
     opens = {"starts_at": moment(first)} if "days" in duration and draw(st.booleans()) else {}
     return {
         "code": code,
         "name": code,
         **opens,
-        "enrolment": draw(st.sampled_from(["automatic", "explicit"])),
+        "enrolment": "automatic" if "every" in duration else draw(st.sampled_from(["automatic", "explicit"])),
         "duration": duration,
         "objectives": objectives,
         "milestones": [
@@ -164,7 +199,7 @@ def games(draw: st.DrawFn) -> Rules:
         ],
         "badges": [
             {"code": "given", "name": "Given"},
-            *({"code": f"b{n}", "name": "B", "criteria": draw(criteria())} for n in range(draw(few))),
+            *(draw(badges(f"b{n}")) for n in range(draw(few))),
         ],
         "challenges": [draw(challenges(f"c{number}")) for number in range(draw(few))],
         "streaks": [draw(streaks(f"s{number}")) for number in range(draw(few))],
@@ -178,8 +213,10 @@ def games(draw: st.DrawFn) -> Rules:
                 {
                     "code": f"l{number}",
                     "name": "L",
-                    "metric": draw(metrics()),
-                    "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"]])),
+                    "metric": draw(board_metrics()),
+                    "window": draw(st.sampled_from(["daily", "weekly", ["monthly", "all_time"], SEASONS])),
+                    "timezone": draw(st.sampled_from(["UTC", "UTC", *ZONES])),
+                    "order": draw(st.sampled_from(["descending", "descending", "ascending"])),
                 }
                 for number in range(draw(few))
             ),
@@ -343,6 +380,7 @@ system = st.one_of(
     st.integers(0, 9).map(lambda cost: ("system.reward_claimed", {"reward_code": "mug", "cost": cost})),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
+    st.booleans().map(lambda hidden: ("system.visibility_changed", {"hidden": hidden})),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
     st.integers(0, 240).map(
         lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})
@@ -362,10 +400,15 @@ def revocable_games(draw: st.DrawFn) -> Rules:
     """Where every award may be taken back, and a late fact alone undoes none: it can only add."""
     rules = draw(games())
     document = rules.document
+    for badge in document["badges"]:
+        badge.pop("repeatable", None)
+        levels = badge.get("criteria", {}).pop("levels", None)
+        if levels is not None:
+            badge["criteria"]["target"] = levels[0]
     for each in (*document["badges"], *document["challenges"]):
         each["revocable"] = True
     for challenge in document["challenges"]:
-        if challenge["duration"]["type"] == "rolling":
+        if challenge["duration"]["type"] in ("rolling", "recurring"):
             challenge["duration"] = {"type": "perpetual"}
     for streak in document["streaks"]:
         streak["milestones"] = []

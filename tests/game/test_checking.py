@@ -97,6 +97,33 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
             "1:43: error: leaderboards[0].metric: should be 'points'",
         ),
         (
+            "leaderboards: [{code: l, name: L, metric: points, window: weakly}]",
+            "1:59: error: leaderboards[0].window: should be 'daily', 'weekly', 'monthly', 'yearly' or 'all_time'",
+        ),
+        (
+            "leaderboards:\n- {code: l, name: L, metric: points, window: {type: season, starts_at: 2026-04-01}}",
+            "2:46: error: leaderboards[0].window: needs ends_at",
+        ),
+        (
+            "leaderboards:\n- {code: l, name: L, metric: points,"
+            " window: [weekly, {type: season, starts_at: 2026-04-01, ends_at: 2026-04-01}]}",
+            "2:55: error: leaderboards[0].window[1]: starts_at must be before ends_at",
+        ),
+        (
+            "leaderboards:\n- code: l\n  name: L\n  metric: points\n  window:\n"
+            "  - {type: season, starts_at: 2026-04-01, ends_at: 2026-05-01}\n"
+            "  - {type: season, starts_at: 2026-03-01, ends_at: 2026-04-02}\n",
+            "6:31: error: leaderboards[0].window[0].starts_at: is before the season before it has ended",
+        ),
+        (
+            "leaderboards: [{code: l, name: L, metric: points, timezone: Mars/Base}]",
+            "1:61: error: leaderboards[0].timezone: must be an IANA time zone such as Europe/Paris",
+        ),
+        (
+            badge("{on: e, target: 1, aggregate: min, of: properties.x}"),
+            "4:45: error: badges[0].criteria.aggregate: should be",
+        ),
+        (
             "streaks: [{code: s, on: e, timezone: Mars/Base}]",
             "1:38: error: streaks[0].timezone: must be an IANA time zone such as Europe/Paris",
         ),

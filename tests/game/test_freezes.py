@@ -61,6 +61,16 @@ def test_each_month_brings_some_up_to_the_most() -> None:
     assert story.differences() == []
 
 
+def test_a_streak_that_freezes_keep_alive_for_ever_ends_far_away() -> None:
+    story = Story(game(monthly=31, max=31))
+    records(story, "04-01")
+    assert standing(story, "04-20") == (1, 13, False)
+    expires = story.streak("2026-04-20T12:00:00").expires_at
+    assert expires is not None
+    assert expires > at("2028-01-01")
+    assert story.differences() == []
+
+
 def test_a_gap_that_is_too_long_uses_up_what_there_is() -> None:
     story = Story(game(monthly=1, max=5))
     records(story, "04-01", "04-05")

@@ -13,6 +13,7 @@ from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
+from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
 from tests.game import oracle
 from tests.game.strategies import (
@@ -75,12 +76,19 @@ def test_the_order_of_facts_means_what_the_document_says(game: Rules, facts: lis
 def seen(memory: InMemoryGame) -> oracle.Outcome:
     compiled, cells = memory.game, memory.cells("p0")
     out = oracle.Outcome()
+    out.hidden = is_hidden(cells)
     points = read_points(compiled, cells)
     out.earned, out.spent, out.expired = points.total_earned, points.total_spent, points.total_expired
     assert points.balance - points.owed == out.earned - out.spent - out.expired
+    out.counts = {badge.code: badge.count for badge in read_badges(compiled, cells) if badge.count is not None}
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
     out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}
     for state in read_challenges(compiled, cells, now=0):
+        if state.completions is not None and state.longest_streak is not None:
+            out.rounds[state.code] = (state.completions, state.longest_streak)
+            # At that moment, long ago, nothing has happened.
+            out.objectives.update({(state.code, each.code): each.value for each in state.objectives})
+            continue
         rule = compiled.rules[f"challenge/{state.code}"]
         assert isinstance(rule, QuestRule)
         progress = rule.open(cells.get(rule.cell)).progress

@@ -155,6 +155,65 @@ def takes_badges_back() -> None:
     replace(badges.BadgeRule, "_reached", lost_too)
 
 
+def leaves_the_hidden_in_sight() -> None:
+    """Whoever is hidden keeps the places of before."""
+    from bq_server.store import rank_sections
+
+    replace(rank_sections, "move_places_of", lambda *_, **__: None)
+
+
+def ranks_by_days_of_utc() -> None:
+    """The days of a leaderboard begin at midnight in UTC, whatever its zone."""
+    from bq_server.game.mechanics.board_periods import BoardPeriods
+
+    of = BoardPeriods.of.__func__  # type: ignore[attr-defined]
+    replace(BoardPeriods, "of", classmethod(lambda cls, board: dataclasses.replace(of(cls, board), zone=UTC)))
+
+
+def ends_no_season() -> None:
+    """A season goes on after its end."""
+    from bq_server.game.mechanics.board_periods import BoardPeriods
+
+    of = BoardPeriods.of.__func__  # type: ignore[attr-defined]
+
+    def endless(cls: Any, board: Any) -> Any:
+        found = of(cls, board)
+        return dataclasses.replace(
+            found, seasons=tuple(dataclasses.replace(each, ends_at=2**62) for each in found.seasons)
+        )
+
+    replace(BoardPeriods, "of", classmethod(endless))
+
+
+def ranks_the_highest_first() -> None:
+    """The highest score leads, whatever the leaderboard says."""
+    from bq_server.game.mechanics.leaderboards import BoardOrder
+
+    replace(BoardOrder, "turned", lambda _, score: score)
+
+
+def shares_no_rank() -> None:
+    """Equal scores have different ranks."""
+    from bq_server.store.rankings import RankingView
+
+    ranked = RankingView._ranked
+    replace(RankingView, "_ranked", lambda self, scores, first, **_: ranked(self, scores, first, shared=False))
+
+
+def gives_a_repeatable_badge_once() -> None:
+    """A badge is earned once, and counted no further."""
+    from bq_server.game.document.definitions import Badge
+
+    replace(Badge, "is_counted", property(lambda _: False))
+
+
+def plays_rounds_in_one() -> None:
+    """A recurring challenge never begins anew."""
+    from bq_server.game.mechanics import recurring_challenges
+
+    replace(recurring_challenges.RecurringChallengeRule, "number_at", lambda *_: 20_000)
+
+
 def ignores_limits() -> None:
     """Everything that matches counts."""
     from bq_server.game.mechanics.limits import Quota
@@ -213,6 +272,13 @@ MUTANTS: dict[str, Mutant] = {
         rounds_points_up,
         forgets_timestamps_in_the_stream,
         takes_badges_back,
+        leaves_the_hidden_in_sight,
+        ranks_by_days_of_utc,
+        ends_no_season,
+        ranks_the_highest_first,
+        shares_no_rank,
+        gives_a_repeatable_badge_once,
+        plays_rounds_in_one,
         ignores_limits,
         counts_limits_by_the_days_of_utc,
         restarts_a_cooldown_with_every_fact,

@@ -33,6 +33,13 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ("rounds_points_up", "stream", ["points/fractions_round_down"]),
     ("forgets_timestamps_in_the_stream", "both", ["promises/late_events"]),
     ("takes_badges_back", "stream", ["badges/late_refund"]),
+    ("leaves_the_hidden_in_sight", "both", ["leaderboards/hidden"]),
+    ("ranks_by_days_of_utc", "sync", ["leaderboards/local_zone"]),
+    ("ends_no_season", "stream", ["leaderboards/seasons"]),
+    ("ranks_the_highest_first", "sync", ["leaderboards/lowest_wins"]),
+    ("shares_no_rank", "stream", ["leaderboards/shared_ranks"]),
+    ("gives_a_repeatable_badge_once", "both", ["badges/repeatable", "badges/repeatable_by_reward"]),
+    ("plays_rounds_in_one", "stream", ["challenges/recurring", "challenges/recurring_in_a_zone"]),
     ("forgets_what_is_void_already", "stream", ["voids/void_comes_first"]),
     ("takes_no_points_back", "sync", ["voids/refunded_purchase", "voids/owed", "voids/undone"]),
     (

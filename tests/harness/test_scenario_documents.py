@@ -146,7 +146,7 @@ def test_a_mistake_in_a_game_that_is_named(tmp_path: Path) -> None:
 
 def test_an_inline_game_that_shares_an_anchor_is_checked_too(tmp_path: Path) -> None:
     text = "name: x\nsteps:\n  - send: &e {on: buy}\n  - game:\n      badges: [{code: a, name: A, criteria: *e}]\n"
-    assert mistakes_in(written(tmp_path, text)) == ["5:7: badges[0].criteria: needs target"]
+    assert mistakes_in(written(tmp_path, text)) == ["5:7: badges[0].criteria: needs target or levels, one of them"]
     good = text.replace("on: buy", "on: buy, target: 2")
     assert load(written(tmp_path, good)).games[1].game.badges[0].code == "a"
 

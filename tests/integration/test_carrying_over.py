@@ -18,9 +18,10 @@ from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.ids import pack
 from bq_server.moments import parse_timestamp
-from bq_server.store import facts, ledger, participants, sqlite, state
+from bq_server.store import facts, ledger, participants, sqlite
 from bq_server.store.database import Database
 from bq_server.store.migrations import SchemaTooOld, conversion, first_release
+from bq_server.store.rankings import Rankings
 from tests.support import old_database
 from tests.support.first_release import restore
 
@@ -33,6 +34,7 @@ import asyncio, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from bq_server.store.database import Database
+from bq_server.store.rankings import Rankings
 from bq_server.store.migrations import conversion
 
 path, portion, left, moment = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -109,8 +111,10 @@ async def test_a_big_one_is_carried_over_in_portions_and_says_how_far_it_is(
                 assert total == 40
                 assert [entry.balance for entry in page] == [400, 390]
                 assert await participants.count(connection, SCOPE) == 500
-                found, ranked = await state.top(connection, SCOPE, "leaderboard/sums", "daily", "2026-01-05", 1)
-                assert (ranked, found[0].score) == (500, 11.2)
+            found, ranked = await Rankings(database).read(
+                SCOPE, [("leaderboard/sums", "daily", "2026-01-05")], lambda view: (view.best(1), view.total())
+            )
+            assert (ranked, found[0].score.score) == (500, 11.2)
     told = [(each["done"], each["total"]) for each in lines if each.get("what") == "facts"]
     assert told[0] == (0, 20_000)
     assert told[-1] == (20_000, 20_000)

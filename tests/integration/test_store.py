@@ -13,8 +13,8 @@ from bq_server.ids import IdSource, pack
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import NoSuchChallenge, not_enrolled
 from bq_server.processing.processor import Conflict, Duplicate, Processed, Processor
-from bq_server.store import batch, facts, sqlite, state
-from bq_server.store.batch import Changes, NewFact, Place
+from bq_server.store import batch, facts, sqlite
+from bq_server.store.batch import Changes, NewFact
 from bq_server.store.database import Database
 from bq_server.store.migrations import SchemaTooOld, available
 from bq_server.store.queries import load
@@ -206,27 +206,6 @@ async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> Non
                 plan = " ".join(str(row[3]) for row in await cursor.fetchall())
             assert "USING INDEX" in plan
             assert "TEMP B-TREE" not in plan
-
-
-async def test_ranks_are_the_same_asked_singly_and_together_and_ties_go_to_who_was_first(tmp_path: Path) -> None:
-    places = [
-        Place("leaderboard/l", "weekly", period, f"p{number}", score, reached_at)
-        for period in ("2026-W14", "2026-W15")
-        for number, (score, reached_at) in enumerate([(5, 9), (7.5, 9), (5, 8), (-1, 1), (5, 8)])
-    ]
-    async with Database.open(tmp_path / "facts") as database:
-        async with database.transaction() as connection:
-            made = Changes(SCOPE, now=1, counts={place.participant_id: 0 for place in places})
-            for place in places[:-1]:
-                made.place(place.ranking, place.participant_id, place.standing)
-            await connection.run(lambda writing: batch.write(writing, connection.references, made, {}))
-        async with database.read() as connection:
-            ranking = (connection, SCOPE, "leaderboard/l", "weekly", "2026-W14")
-            together = await state.ranks(*ranking, ["p3", "p0", "p1", "p2", "p4", "nobody"])
-            singly = {f"p{number}": await state.rank(*ranking, f"p{number}") for number in range(5)}
-            assert together == {"p1": 1, "p2": 2, "p4": 3, "p0": 4, "p3": 5}
-            assert {who: found and found[1] for who, found in singly.items()} == together
-            assert await state.rank(*ranking, "nobody") is None
 
 
 async def test_the_past_of_a_participant_ends_before_the_moment_asked_for(tmp_path: Path) -> None:

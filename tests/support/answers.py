@@ -38,11 +38,12 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.runtime.sampled_log import SampledLog
 from bq_server.sandbox.exporter import Exporter
-from bq_server.store import environments, installation, keys, state
+from bq_server.store import environments, installation, keys
 from bq_server.store import facts as stored_facts
 from bq_server.store import games as stored_games
 from bq_server.store import participants as stored_participants
 from bq_server.store.database import Connection, Database
+from bq_server.store.rankings import Ranked, views_of
 
 Json = dict[str, Any]
 
@@ -243,10 +244,19 @@ async def _ranking(
     connection: Connection, scope: Scope, ranking: Sequence[str], everyone: Sequence[str]
 ) -> list[list[Any]]:
     board, window, period = ranking
-    best, total = await state.top(connection, scope, board, window, period, 10_000)
-    ranks = await state.ranks(connection, scope, board, window, period, everyone)
-    assert total == len(best) == len(ranks)
-    return [[ranks[each.participant_id], each.participant_id, each.score, each.reached_at] for each in best]
+
+    def look(reading: Any) -> list[list[Any]]:
+        (view,) = views_of(reading, scope, [(board, window, period)])
+        best = view.best(10_000)
+        assert view.total() == len(best)
+        assert [each for each in map(view.rank, everyone) if each is not None] == sorted(best, key=_name)
+        return [[each.rank, each.score.participant_id, each.score.score, each.score.reached_at] for each in best]
+
+    return await connection.run(look)
+
+
+def _name(each: Ranked) -> str:
+    return each.score.participant_id
 
 
 async def _verify(database: Database, scope: Scope) -> Json:

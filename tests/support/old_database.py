@@ -8,7 +8,7 @@ from typing import Any
 
 from bq_server.game.compiled_game import compile_game
 from bq_server.game.document.definitions import Game
-from bq_server.game.mechanics.periods import DAY, window_period
+from bq_server.game.mechanics.periods import DAY, utc_day, window_period
 from bq_server.game.state.keys import digest
 from bq_server.moments import format_timestamp, parse_timestamp
 from bq_server.store import sqlite
@@ -81,7 +81,7 @@ def _participant(connection: Any, who: str, first: int, facts: int, revisions: d
         told = [{**effect, "amount": EACH, "balance": balance, "type": "points"}]
         effects.append((fact_id, json.dumps(told, separators=(",", ":"))))
         for window in ("daily", "all_time"):
-            score = sums.setdefault((window, window_period(at, window)), [0, at])
+            score = sums.setdefault((window, window_period(utc_day(at), window)), [0, at])
             score[:] = score[0] + round(x * 1_000_000), at
         shops.setdefault(shop, [at, seq])
     connection.executemany(

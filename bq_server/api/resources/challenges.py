@@ -18,13 +18,15 @@ from bq_server.api.schemas.challenges import (
 from bq_server.clock import Clocks
 from bq_server.game.document.definitions import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
-from bq_server.game.read_models import read_challenge
+from bq_server.game.mechanics.recurring_challenges import round_now
+from bq_server.game.read_models import read_challenge, rounds_now
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
 from bq_server.store.database import Database
+from bq_server.store.rankings import Rankings
 
 PREFIX = "/api/v1/gamify/challenges"
 TAG = "Challenges"
@@ -42,6 +44,7 @@ class ChallengesResource:
         self._games = games
         self._parser = parser
         self._clocks = clocks
+        self._rankings = Rankings(database)
 
     @operation(
         "GET",
@@ -84,13 +87,13 @@ class ChallengesResource:
         """Who is ahead in a challenge."""
         query = call.query
         challenge = await self._challenge(call)
-        async with self._database.read() as connection:
-            best, total = await state.top(
-                connection, call.scope, f"challenge/{challenge.code}", "all_time", "all_time", query.limit
-            )
+        ranking = (f"challenge/{challenge.code}", *round_now(challenge, self._clocks.now(call.scope)))
+        best, total = await self._rankings.read(
+            call.scope, [ranking], lambda view: (view.best(query.limit), view.total())
+        )
         entries = [
-            ChallengeRankingEntry(rank=rank, participant_id=each.participant_id, progress=each.score)
-            for rank, each in enumerate(best, start=1)
+            ChallengeRankingEntry(rank=each.rank, participant_id=each.score.participant_id, progress=each.score.score)
+            for each in best
         ]
         return json_response(
             ChallengeRankingAnswer(challenge_code=challenge.code, entries=entries, total_participants=total)
@@ -125,10 +128,11 @@ class ChallengesResource:
     async def _state(self, call: Call, challenge: Challenge, participant_id: str) -> EnrolmentAnswer:
         async with self._database.read() as connection:
             game = await self._games.of(connection, call.scope)
-            cells = await state.cells(connection, call.scope, participant_id)
+            now = self._clocks.now(call.scope)
+            cells = await state.cells_with(connection, call.scope, participant_id, rounds_now(game, now))
         if f"challenge/{challenge.code}" not in game.rules:
             raise _unknown(call, challenge.code)
-        found = read_challenge(game, challenge.code, cells, self._clocks.now(call.scope))
+        found = read_challenge(game, challenge.code, cells, now)
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
     async def _said_before(self, call: Call, challenge: Challenge, participant_id: str) -> bool:

@@ -1,29 +1,50 @@
 """`/api/v1/gamify/leaderboards`: rankings (vendor notes, 1.8). Ties: who reached the score first."""
 
-from typing import Literal
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Literal, TypeVar
 
+from pydantic import Field, TypeAdapter
 from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.schemas.leaderboards import (
+    AroundAnswer,
+    AroundQuery,
     PeriodQuery,
     RankAnswer,
     RankingAnswer,
     RankingEntry,
     RankingQuery,
-    Window,
 )
 from bq_server.clock import Clocks
-from bq_server.game.document.definitions import Leaderboard
-from bq_server.game.mechanics.periods import previous_period, window_period
+from bq_server.exact_json import dumps
+from bq_server.game.document.definitions import Leaderboard, WindowName
+from bq_server.game.mechanics.board_periods import BoardPeriods, PeriodOfWindow
+from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import state
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Database
+from bq_server.store.rank_sections import HIGHEST, LOWEST
+from bq_server.store.rankings import Ranked, Rankings, RankingView, Score
+from bq_server.store.references import Ranking
 
 PREFIX = "/api/v1/gamify/leaderboards/{code}"
 TAG = "Leaderboards"
+
+T = TypeVar("T")
+
+Ranks = dict[str, int]
+"""By participant."""
+
+PERIODS = "2026-04-10, 2026-W15, 2026-04, 2026"
+_NONE = ""
+"""What no period is called."""
+
+_Integer = Annotated[int, Field(ge=LOWEST, le=HIGHEST)]
+_CURSOR = TypeAdapter(tuple[WindowName, str, _Integer | float, _Integer, str])
+"""Window, period, score, when it was reached, participant."""
 
 
 class LeaderboardsResource:
@@ -33,40 +54,78 @@ class LeaderboardsResource:
         self._database = database
         self._games = games
         self._clocks = clocks
+        self._rankings = Rankings(database)
 
     @operation(
         "GET",
         PREFIX,
         TAG,
-        {200: DocumentedAnswer(RankingAnswer, "The ranking in the current period.")},
+        {200: DocumentedAnswer(RankingAnswer, "A page of the ranking, the best first.")},
         scope="read",
         query=RankingQuery,
         codes=(Code.NOT_FOUND,),
     )
     async def get_leaderboard(self, call: Call[RankingQuery]) -> Response:
-        """The best of a leaderboard."""
+        """A leaderboard, now or in a period of the past."""
         query = call.query
-        async with self._database.read() as connection:
-            board = await self._board(connection, call)
-            window = _window(board, query.period)
-            now = self._clocks.now(call.scope)
-            period, before = window_period(now, window), previous_period(now, window)
-            key = f"leaderboard/{board.code}"
-            best, total = await state.top(connection, call.scope, key, window, period, query.limit)
-            ranks: dict[str, int] = {}
-            if before is not None:
-                named = [each.participant_id for each in best]
-                ranks = await state.ranks(connection, call.scope, key, window, before, named)
-        entries = [
-            RankingEntry(
-                rank=rank,
-                participant_id=each.participant_id,
-                score=each.score,
-                change=None if before is None else _change(rank, ranks.get(each.participant_id)),
-            )
-            for rank, each in enumerate(best, start=1)
-        ]
-        answer = RankingAnswer(leaderboard_code=board.code, period=window, entries=entries, total_participants=total)
+        board = await self._board(call)
+        period = self._period(call, board, query.period)
+        after = None
+        if query.cursor is not None:
+            told, after = _read_cursor(query.cursor)
+            if told[0] not in (board.window_names if query.period is None else [period[0]]):
+                raise _bad_cursor("is of another window: send it with the period of the page before")
+            period = told
+        shared = board_order(board).shared
+
+        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, Ranks]:
+            more = query.limit + 1
+            page = view.best(more, shared=shared) if after is None else view.after(after, more, shared=shared)
+            return page, view.total(), _ranks_of(page[: query.limit], before, shared=shared)
+
+        found, total, ranks = await self._read(call, board, period, look)
+        page = found[: query.limit]
+        answer = RankingAnswer(
+            leaderboard_code=board.code,
+            period=period[0],
+            period_key=period[1],
+            entries=_entries(page, board, period, ranks),
+            total_participants=total,
+            next_cursor=_cursor(period, page[-1].score) if len(found) > len(page) else None,
+        )
+        return json_response(answer)
+
+    @operation(
+        "GET",
+        PREFIX + "/around/{participant_id}",
+        TAG,
+        {200: DocumentedAnswer(AroundAnswer, "The place, and those next to it.")},
+        scope="read",
+        query=AroundQuery,
+        codes=(Code.NOT_FOUND,),
+    )
+    async def get_neighbours(self, call: Call[AroundQuery]) -> Response:
+        """A participant's place on a leaderboard, with those above and below."""
+        query = call.query
+        participant_id = call.parameter("participant_id")
+        board = await self._board(call)
+        period = self._period(call, board, query.period)
+        shared = board_order(board).shared
+
+        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, Ranks]:
+            near = view.around(participant_id, query.n, shared=shared)
+            return near, view.total(), _ranks_of(near, before, shared=shared)
+
+        near, total, ranks = await self._read(call, board, period, look)
+        if not near:
+            raise _no_place(participant_id, board, period)
+        answer = AroundAnswer(
+            leaderboard_code=board.code,
+            period=period[0],
+            period_key=period[1],
+            entries=_entries(near, board, period, ranks),
+            total_participants=total,
+        )
         return json_response(answer)
 
     @operation(
@@ -80,45 +139,105 @@ class LeaderboardsResource:
     )
     async def get_rank(self, call: Call[PeriodQuery]) -> Response:
         """A participant's place on a leaderboard."""
-        query = call.query
         participant_id = call.parameter("participant_id")
-        async with self._database.read() as connection:
-            board = await self._board(connection, call)
-            window = _window(board, query.period)
-            period = window_period(self._clocks.now(call.scope), window)
-            key = f"leaderboard/{board.code}"
-            found = await state.rank(connection, call.scope, key, window, period, participant_id)
-            if found is None:
-                detail = f"{participant_id} has no score on {board.code} in this window."
-                raise Refusal(Code.NOT_FOUND, detail)
-            total = await state.count_ranked(connection, call.scope, key, window, period)
-        score, rank = found
+        board = await self._board(call)
+        period = self._period(call, board, call.query.period)
+        order = board_order(board)
+        found, total = await self._read(
+            call, board, period, lambda view, _: (view.rank(participant_id, shared=order.shared), view.total())
+        )
+        if found is None:
+            raise _no_place(participant_id, board, period)
         answer = RankAnswer(
             participant_id=participant_id,
-            rank=rank,
-            score=score.score,
+            rank=found.rank,
+            score=order.turned(found.score.score),
             total_participants=total,
-            percentile=(total - rank) * 1000 // total / 10,
+            percentile=(total - found.rank) * 1000 // total / 10,
         )
         return json_response(answer)
 
-    async def _board(self, connection: Connection, call: Call) -> Leaderboard:
+    async def _read(
+        self,
+        call: Call,
+        board: Leaderboard,
+        period: PeriodOfWindow,
+        look: Callable[[RankingView, RankingView], T],
+    ) -> T:
+        """What a function sees of a period and of the one before."""
+        key = f"leaderboard/{board.code}"
+        before = BoardPeriods.of(board).before(*period)
+        names: list[Ranking] = [(key, *period), (key, period[0], before or _NONE)]
+        return await self._rankings.read(call.scope, names, look)
+
+    async def _board(self, call: Call) -> Leaderboard:
         code = call.parameter("code")
-        game = (await self._games.of(connection, call.scope)).game
+        async with self._database.read() as connection:
+            game = (await self._games.of(connection, call.scope)).game
         board = next((each for each in game.leaderboards if each.code == code), None)
         if board is None:
             raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no leaderboard {code}.")
         return board
 
+    def _period(self, call: Call, board: Leaderboard, asked: str | None) -> PeriodOfWindow:
+        periods = BoardPeriods.of(board)
+        name = next((each for each in periods.names if each == (asked or periods.names[0])), None)
+        if name is not None:
+            return name, periods.now(name, self._clocks.now(call.scope))
+        found = periods.named(asked or "")
+        if found is None:
+            kept = ", ".join(periods.names)
+            detail = f"{board.code} is kept for {kept}: ask for one of these, or for a period of them such as {PERIODS}"
+            raise Refusal.of_fields([FieldError("period", "window_not_kept", detail)])
+        return found
 
-def _window(board: Leaderboard, asked: Window | None) -> Window:
-    if asked is not None and asked not in board.window:
-        detail = f"{board.code} is kept for {', '.join(board.window)}"
-        raise Refusal.of_fields([FieldError("period", "window_not_kept", detail)])
-    return asked or board.window[0]
+
+def _entries(
+    page: Sequence[Ranked], board: Leaderboard, period: PeriodOfWindow, before: Mapping[str, int]
+) -> list[RankingEntry]:
+    order = board_order(board)
+    compared = BoardPeriods.of(board).before(*period) is not None
+    return [
+        RankingEntry(
+            rank=each.rank,
+            participant_id=each.score.participant_id,
+            score=order.turned(each.score.score),
+            change=_change(each.rank, before.get(each.score.participant_id)) if compared else None,
+        )
+        for each in page
+    ]
+
+
+def _ranks_of(page: Iterable[Ranked], view: RankingView, *, shared: bool) -> dict[str, int]:
+    """The ranks in another ranking of those who are on a page."""
+    found = (view.rank(each.score.participant_id, shared=shared) for each in page)
+    return {each.score.participant_id: each.rank for each in found if each is not None}
 
 
 def _change(rank: int, before: int | None) -> Literal["up", "same", "down", "new"]:
     if before is None:
         return "new"
     return "same" if rank == before else "up" if rank < before else "down"
+
+
+def _no_place(participant_id: str, board: Leaderboard, period: PeriodOfWindow) -> Refusal:
+    return Refusal(Code.NOT_FOUND, f"{participant_id} has no place on {board.code} in {period[1]}.")
+
+
+def _cursor(period: PeriodOfWindow, last: Score) -> str:
+    place = [*period, last.score, last.reached_at, last.participant_id]
+    return base64.urlsafe_b64encode(dumps(place).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[PeriodOfWindow, Score]:
+    """The period of a page, and the place after which it begins."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True)
+        window, period, score, reached_at, participant_id = _CURSOR.validate_json(text)
+    except ValueError:
+        raise _bad_cursor("is not one this server gave: send the next_cursor of the page before") from None
+    return (window, period), Score(participant_id, score, reached_at)
+
+
+def _bad_cursor(detail: str) -> Refusal:
+    return Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)])

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
-from bq_server.api.participant_view import known_participant, ranks_now, view_of_participant
+from bq_server.api.participant_view import RanksNow, known_participant, view_of_participant
 from bq_server.api.schemas.participant_state import (
     BadgesAnswer,
     BadgesQuery,
@@ -42,6 +42,7 @@ from bq_server.refusals import Code
 from bq_server.store import ledger
 from bq_server.store.database import Database
 from bq_server.store.ledger import PointsEntry
+from bq_server.store.rankings import Rankings
 
 PREFIX = "/api/v1/gamify/participants/{participant_id}"
 
@@ -90,6 +91,7 @@ class ParticipantStateResource:
         self._database = database
         self._games = games
         self._clocks = clocks
+        self._rankings = Rankings(database)
 
     @_read("/state", StateAnswer, StateQuery)
     async def get_state(self, call: Call[StateQuery]) -> Response:
@@ -97,10 +99,13 @@ class ParticipantStateResource:
         query = call.query
         chosen = set(query.include.split(",")) if query.include else set(get_args(Section))
         async with self._database.read() as connection:
-            at = await view_of_participant(connection, call, self._games)
             now = self._clocks.now(call.scope)
+            at = await view_of_participant(connection, call, self._games, now=now)
             own = at.participant.participant_id
-            ranks = await ranks_now(connection, call, at.game, own, now) if "leaderboards" in chosen else None
+        ranks = None
+        if "leaderboards" in chosen:
+            ranks_now = RanksNow(at.game, own, now)
+            ranks = await self._rankings.read(call.scope, ranks_now.names, ranks_now.look)
         sections: dict[str, Any] = {
             "points": lambda: read_points(at.game, at.cells),
             "tier": lambda: read_tier(at.game, at.cells),
@@ -222,11 +227,12 @@ class ParticipantStateResource:
     @_read("/challenges", ChallengesAnswer, Query)
     async def list_challenges(self, call: Call) -> Response:
         """A participant's progress in each challenge."""
+        now = self._clocks.now(call.scope)
         async with self._database.read() as connection:
-            at = await view_of_participant(connection, call, self._games)
+            at = await view_of_participant(connection, call, self._games, now=now)
         return json_response(
             ChallengesAnswer(
                 participant_id=at.participant.participant_id,
-                challenges=read_challenges(at.game, at.cells, self._clocks.now(call.scope)),
+                challenges=read_challenges(at.game, at.cells, now),
             )
         )

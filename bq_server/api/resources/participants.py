@@ -31,6 +31,7 @@ from bq_server.game.read_models import (
     read_streaks,
     read_tier,
 )
+from bq_server.game.state.keys import is_hidden
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
@@ -172,6 +173,7 @@ class ParticipantsResource:
             streaks=max(streaks, key=lambda each: each.current_count, default=None),
             rewards_claimed=claimed,
             total_events=at.participant.total_events,
+            is_hidden=is_hidden(at.cells),
             created_at=format_timestamp(at.participant.created_at),
         )
 

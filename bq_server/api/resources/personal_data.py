@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import ranks_now
+from bq_server.api.participant_view import RanksNow
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.dead_letters import dead_letter_answer
 from bq_server.api.resources.facts import fact_answer
@@ -33,7 +33,7 @@ from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event
-from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier
+from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks, read_tier, rounds_now
 from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.privacy.eraser import Eraser, unknown
@@ -44,6 +44,7 @@ from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, feed, ledger, participants, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.participants import Participant
+from bq_server.store.rankings import views_of
 
 PATH = "/api/v1/admin/participants"
 TAG = "Personal data"
@@ -178,8 +179,9 @@ class PersonalDataResource:
 
     async def _state(self, connection: Connection, call: Call, known: Participant) -> StateAnswer:
         game = await self._games.of(connection, call.scope)
-        cells = await state.cells(connection, call.scope, known.participant_id)
         now = self._clocks.now(call.scope)
+        cells = await state.cells_with(connection, call.scope, known.participant_id, rounds_now(game, now))
+        ranks = RanksNow(game, known.participant_id, now)
         return StateAnswer(
             participant_id=known.participant_id,
             total_events=known.total_events,
@@ -188,7 +190,7 @@ class PersonalDataResource:
             badges=read_badges(game, cells),
             streaks=read_streaks(game, cells, now),
             challenges=read_challenges(game, cells, now),
-            leaderboards=await ranks_now(connection, call, game, known.participant_id, now),
+            leaderboards=await connection.run(lambda reading: ranks.look(*views_of(reading, call.scope, ranks.names))),
         )
 
     async def _places(self, connection: Connection, reference: int, call: Call) -> list[PersonalPlace]:
@@ -200,7 +202,7 @@ class PersonalDataResource:
                 board=each.board,
                 window=each.window,
                 period=each.period,
-                score=each.score or 0,
+                score=game.order_of(each.board).turned(each.score or 0),
                 reached_at=None if each.reached_at is None else format_timestamp(each.reached_at),
             )
             for each in places.values()

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bq_server.api.schemas.values import Query
+from bq_server.game.document.definitions import WindowName
 
-Window = Literal["all_time", "yearly", "monthly", "weekly", "daily"]
+PERIOD_KEY = "Name of the period: `2026-04-10`, `2026-W15`, `2026-04`, `2026`, `all_time`, or the start of a season."
 
 
 class RankingEntry(BaseModel):
@@ -16,15 +17,27 @@ class RankingEntry(BaseModel):
     participant_id: str
     score: float | int
     change: Literal["up", "same", "down", "new"] | None = Field(
-        description="Compared with the rank in the previous window; null if there is none."
+        description="Compared with the rank in the period before; null if there is none."
     )
 
 
 class RankingAnswer(BaseModel):
-    """The top of a leaderboard."""
+    """A page of a leaderboard."""
 
     leaderboard_code: str
-    period: Window
+    period: WindowName
+    period_key: str = Field(description=PERIOD_KEY)
+    entries: list[RankingEntry]
+    total_participants: int
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+
+
+class AroundAnswer(BaseModel):
+    """A participant's place, and those next to it."""
+
+    leaderboard_code: str
+    period: WindowName
+    period_key: str = Field(description=PERIOD_KEY)
     entries: list[RankingEntry]
     total_participants: int
 
@@ -40,12 +53,26 @@ class RankAnswer(BaseModel):
 
 
 class PeriodQuery(Query):
-    """Which window."""
+    """Which window, and which of its periods."""
 
-    period: Window | None = Field(None, description="By default the leaderboard's first window.")
+    period: str | None = Field(
+        None,
+        max_length=40,
+        description="A window, for its current period (`weekly`), or a period by its name (`2026-W15`, the start of a "
+        "season). By default the leaderboard's first window.",
+    )
 
 
 class RankingQuery(PeriodQuery):
-    """How many entries, of which window."""
+    """Which entries, of which period."""
 
     limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(
+        None, max_length=2000, description="From `next_cursor` of the page before. It stays in that page's period."
+    )
+
+
+class AroundQuery(PeriodQuery):
+    """How many entries, of which period."""
+
+    n: int = Field(5, ge=0, le=50, description="How many above and below.")

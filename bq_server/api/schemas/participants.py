@@ -53,6 +53,7 @@ class ProfileAnswer(BaseModel):
     rewards_claimed: int = 0
     total_events: int
     is_active: bool = True
+    is_hidden: bool = Field(description="Whether the participant is kept off leaderboards.")
     created_at: Moment
 
 

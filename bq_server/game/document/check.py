@@ -120,7 +120,7 @@ def _mistake(document: Document, error: ErrorDetails, path: Path) -> Mistake:
         case "model_type" | "model_attributes_type" | "dict_type":
             message = "must be a mapping"
         case "union_tag_not_found":
-            message = "needs type: fixed, rolling or perpetual"
+            message = "needs type: fixed, rolling, recurring or perpetual"
         case _:
             message = re.sub(r"^(Value error, |Input )", "", error["msg"])
     if isinstance(cause, ExpressionError):

@@ -13,6 +13,7 @@ from bq_server.game.document.definitions import (
     Challenge,
     Criteria,
     Game,
+    Leaderboard,
     Milestone,
     Objective,
     Reward,
@@ -49,8 +50,7 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
     for index, streak in enumerate(game.streaks):
         yield from _milestones(("streaks", index), streak.milestones, badges)
     for index, board in enumerate(game.leaderboards):
-        if len(set(board.window)) < len(board.window):
-            yield Inconsistency(("leaderboards", index, "window"), "names a window twice")
+        yield from _windows(("leaderboards", index, "window"), board)
     yield from _tiers(game)
 
 
@@ -105,6 +105,14 @@ def _milestones(
 def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
     yield from _repeated((*here, "objectives"), challenge.objectives)
     known = {objective.code: objective for objective in challenge.objectives}
+    if challenge.duration.type == "recurring" and challenge.enrolment == "explicit":
+        yield Inconsistency((*here, "enrolment"), "must be automatic: everyone takes part in a recurring challenge")
+    for index, objective in enumerate(challenge.objectives):
+        if challenge.duration.type == "recurring" and objective.is_limited:
+            message = "can't have a limit or a cooldown in a recurring challenge"
+            yield Inconsistency((*here, "objectives", index), message)
+    if challenge.duration.type == "recurring" and challenge.revocable:
+        yield Inconsistency((*here, "revocable"), "must be false: the rounds of a recurring challenge stay completed")
     for index, objective in enumerate(challenge.objectives):
         place = (*here, "objectives", index)
         for number, code in enumerate(objective.prerequisites):
@@ -118,7 +126,7 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             yield Inconsistency(
                 (*place, "target"),
                 f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
-                "(prerequisites, explicit enrolment, a rolling duration or a limit)",
+                "(prerequisites, explicit enrolment, a rolling or recurring duration, or a limit)",
             )
         else:
             yield from _limited((*place, "target"), objective)
@@ -132,6 +140,17 @@ def _limited(target: Location, criteria: Criteria) -> Iterator[Inconsistency]:
         yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} where the limit is by something")
     elif criteria.aggregate == "distinct":
         yield Inconsistency(target, f"can be at most {MAX_INLINE_MEMBERS} for distinct with a limit")
+
+
+def _windows(here: Location, board: Leaderboard) -> Iterator[Inconsistency]:
+    if len(set(board.window)) < len(board.window):
+        yield Inconsistency(here, "names a window twice")
+    for earlier, later in pairwise(board.seasons):
+        if later.starts_at < earlier.ends_at and later != earlier:
+            yield Inconsistency(
+                (*here, board.window.index(later), "starts_at"),
+                "is before the season before it has ended: of each leaderboard there is one at a time",
+            )
 
 
 def _leads_to(start: str, goal: str, known: Mapping[str, Objective]) -> bool:

@@ -1,6 +1,7 @@
 """The game document: every definition of one environment, as its author writes it."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -47,7 +48,7 @@ def _utc(value: Any) -> Any:
 
 
 def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | dict) else value
 
 
 def _formula(value: Any) -> Any:
@@ -90,7 +91,7 @@ Instant = Annotated[
     BeforeValidator(_utc, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
     PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
 ]
-Aggregate = Literal["count", "sum", "max", "distinct", "days"]
+Aggregate = Literal["count", "sum", "max", "min", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
 StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
@@ -98,6 +99,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+WindowName = Window | Literal["season"]
 Per = Literal["day", "week", "month", "ever"]
 
 
@@ -205,7 +207,7 @@ class Metric(_Part):
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
-        if self.aggregate in ("sum", "max", "distinct") and self.of is None:
+        if self.aggregate in ("sum", "max", "min", "distinct") and self.of is None:
             raise ValueError(f"{self.aggregate} needs `of`: an expression for the value")
         if self.aggregate in ("count", "days") and self.of is not None:
             raise ValueError(f"{self.aggregate} takes no `of`")
@@ -215,12 +217,37 @@ class Metric(_Part):
 class Criteria(Metric, _Limited):
     """A metric and the target at which it is met."""
 
+    # What can only fall reaches nothing.
+    aggregate: Literal["count", "sum", "max", "distinct", "days"] = "count"
     target: float = Field(gt=0, le=MAX_AMOUNT)
 
     @model_validator(mode="after")
     def _whole_count(self) -> Self:
         if self.aggregate in ("count", "distinct", "days") and self.target != int(self.target):
             raise ValueError(f"the target of {self.aggregate} must be a whole number")
+        return self
+
+
+class BadgeCriteria(Criteria):
+    """The criteria of a badge: met at a target, or level by level."""
+
+    target: float = Field(default=0, gt=0, le=MAX_AMOUNT, description="Left out where there are levels")
+    levels: list[Annotated[float, Field(gt=0, le=MAX_AMOUNT)]] = Field(
+        default=[],
+        max_length=100,
+        exclude_if=lambda value: not value,
+        description="The targets of one level after another",
+    )
+
+    @model_validator(mode="after")
+    def _target_or_levels(self) -> Self:
+        if bool(self.target) == bool(self.levels):
+            raise ValueError("needs target or levels, one of them")
+        if any(later <= earlier for earlier, later in pairwise(self.levels)):
+            raise ValueError("each of the levels must be above the one before")
+        whole = self.aggregate in ("count", "distinct", "days")
+        if whole and any(level != int(level) for level in self.levels):
+            raise ValueError(f"the levels of {self.aggregate} must be whole numbers")
         return self
 
 
@@ -272,8 +299,32 @@ class Badge(Definition):
     category: str | None = Field(default=None, max_length=100)
     rarity: Rarity = "common"
     display_order: int = 0
-    criteria: Criteria | None = None
+    criteria: BadgeCriteria | None = None
+    repeatable: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="Earned each time the target is reached once more, and counted",
+    )
+
     revocable: Revocable = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it may be earned more than once, or has levels."""
+        return self.repeatable or (self.criteria is not None and bool(self.criteria.levels))
+
+    @model_validator(mode="after")
+    def _can_repeat(self) -> Self:
+        if self.is_counted and self.revocable:
+            raise ValueError("what is counted only grows: give either revocable, or repeatable or levels")
+        if self.is_counted and self.criteria is not None and self.criteria.is_limited:
+            raise ValueError("a limit or a cooldown needs a badge that is earned once")
+        if self.repeatable and self.criteria is not None:
+            if self.criteria.levels:
+                raise ValueError("give either repeatable or levels")
+            if self.criteria.aggregate == "max":
+                raise ValueError("a largest amount is reached once: a repeatable badge takes another aggregate")
+        return self
 
 
 class FixedDuration(_Part):
@@ -297,13 +348,23 @@ class RollingDuration(_Part):
     days: int = Field(gt=0, le=36_500)
 
 
+class RecurringDuration(_Part):
+    """Anew each day, week or month; each round has its own progress and rewards."""
+
+    type: Literal["recurring"]
+    every: Literal["day", "week", "month"]
+    timezone: TimezoneName = Field(default="UTC", description="Where days, weeks and months begin")
+
+
 class PerpetualDuration(_Part):
     """No end."""
 
     type: Literal["perpetual"]
 
 
-Duration = Annotated[FixedDuration | RollingDuration | PerpetualDuration, Field(discriminator="type")]
+Duration = Annotated[
+    FixedDuration | RollingDuration | RecurringDuration | PerpetualDuration, Field(discriminator="type")
+]
 
 
 class Challenge(Definition):
@@ -323,7 +384,7 @@ class Challenge(Definition):
         """Whether, sums that fall aside, the order of facts decides the outcome."""
         return (
             self.enrolment == "explicit"
-            or self.duration.type == "rolling"
+            or self.duration.type in ("rolling", "recurring")
             or any(objective.prerequisites or objective.is_limited for objective in self.objectives)
         )
 
@@ -389,6 +450,20 @@ class Tier(_Part):
     benefits: list[str] = Field(default=[], max_length=100)
 
 
+class Season(_Part):
+    """A window with dates of its own; several of a leaderboard follow one another."""
+
+    type: Literal["season"]
+    starts_at: Instant
+    ends_at: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must be before ends_at")
+        return self
+
+
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than nothing")
@@ -433,20 +508,44 @@ class PointsExpiry(_Part):
         return int(month), int(day)
 
 
-def _windows(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 class Leaderboard(Definition):
-    """Participants ranked by a metric within a window of time, in UTC; weeks start on Monday."""
+    """Participants ranked by a metric within a window of time; weeks start on Monday."""
 
     name: str = Field(min_length=1, max_length=255)
     metric: Literal["points"] | Metric
     window: Annotated[
-        list[Window],
-        BeforeValidator(_windows, json_schema_input_type=Window | list[Window]),
-        Field(min_length=1, max_length=5, description="A window, or a list of them; the first is the default"),
+        list[Window | Season],
+        BeforeValidator(_one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
+        Field(min_length=1, max_length=50, description="A window, or a list of them; the first is the default"),
     ] = ["all_time"]
+    # Fields of later releases aren't told where they say what is so without them: revisions stay.
+    timezone: TimezoneName = Field(
+        default="UTC",
+        exclude_if=lambda value: value == "UTC",
+        description="Where days, weeks, months and years begin",
+    )
+    order: Literal["descending", "ascending"] = Field(
+        default="descending",
+        exclude_if=lambda value: value == "descending",
+        description="ascending: the lowest leads",
+    )
+    tie: Literal["first", "shared"] = Field(
+        default="first",
+        exclude_if=lambda value: value == "first",
+        description="Among equal scores who reached it first ranks first, or they share the rank",
+    )
+
+    @property
+    def window_names(self) -> list[WindowName]:
+        """The windows by their names; all seasons are of one."""
+        names: list[WindowName] = [each if isinstance(each, str) else each.type for each in self.window]
+        return list(dict.fromkeys(names))
+
+    @property
+    def seasons(self) -> list[Season]:
+        """The seasons, in the order of time."""
+        found = [each for each in self.window if isinstance(each, Season)]
+        return sorted(found, key=lambda each: each.starts_at)
 
 
 class ClaimableReward(Definition):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Badge, Criteria
+from bq_server.game.document.definitions import Badge, BadgeCriteria
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.limits import measure_of, quotas_of, zone_types
 from bq_server.game.mechanics.measures import Hit
@@ -38,7 +38,7 @@ class BadgeRule(QuestRule):
         return [] if standing.progress.complete else [(COMPLETE, causes.of_criteria(self.key))]
 
 
-def badge_rule(badge: Badge, criteria: Criteria, applied_seq: int) -> BadgeRule:
+def badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> BadgeRule:
     """Compile a badge's criteria."""
     measure = measure_of(0, criteria)
     quotas = quotas_of([measure])

@@ -129,15 +129,15 @@ class FrozenRuns(Runs):
         promised = sum(each > reach for each in self.used) if not rules.automatic else 0
         return max(stock.have - promised, 0)
 
-    def end(self, stand: Stand) -> int | None:
-        """The last period that freezes will keep a streak alive without another record; none where it is far away."""
+    def end(self, stand: Stand) -> int:
+        """The last period that freezes will cover without another record; if it is far away, an earlier one."""
         last, stock = stand.last, stand.stock
         for _ in range(FURTHEST):
             stock, covered = self._bridge(stock, last, last + 1)
             if not covered:
                 return last
             last += 1
-        return None
+        return last
 
     def forget(self) -> None:
         """Keep the newest periods only."""

@@ -197,7 +197,7 @@ class _Insertion:
                     return None
                 fresh.add((part, day))
                 return not has_day(self.course.days[part], day)
-            case "count" | "sum" | "max":
+            case "count" | "sum" | "max" | "min":
                 return False
             case never:
                 assert_never(never)

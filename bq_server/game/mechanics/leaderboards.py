@@ -1,21 +1,21 @@
 """Leaderboards: scores within windows of time; among equal scores, who reached it first stands first.
 
-A score is reached when it last changed. For sums and counts that is the newest fact that changed it, for a maximum the
-first fact that had it, for distinct values and days the first fact of the last one to appear.
+A score is reached when it last changed. For sums and counts that is the newest fact that changed it, for a maximum or
+a minimum the first fact that had it, for distinct values and days the first fact of the last one to appear.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bq_server.game.document.definitions import Aggregate, Leaderboard, Metric, Window
+from bq_server.game.document.definitions import Aggregate, Leaderboard, Metric
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
 from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
+from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
-from bq_server.game.mechanics.periods import window_period
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
@@ -48,11 +48,28 @@ class BoardScore:
     window: str
     period: str
     score: int | float | None
-    """None when there is no score any more."""
+    """As it ranks: negated where the lowest leads. None when there is no score any more."""
     reached_at: int | None
     """Microseconds; among equal scores the earlier stands first."""
     exact: int | None = None
     """The score in the rule's own unit, where `score` can't say it exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardOrder:
+    """How the scores of a leaderboard become ranks. Rankings are sorted from the highest number down."""
+
+    ascending: bool = False
+    """Whether the lowest leads."""
+    shared: bool = False
+    """Whether equal scores share a rank."""
+
+    def turned(self, score: Any) -> Any:
+        """A score as the ranking has it, or back."""
+        return -score if self.ascending else score
+
+
+HIGHEST_FIRST = BoardOrder()
 
 
 @dataclass(slots=True)
@@ -61,7 +78,8 @@ class LeaderboardRule(Rule):
 
     key: str
     code: str
-    windows: tuple[Window, ...]
+    windows: BoardPeriods
+    order: BoardOrder
     measure: Measure
     bounds: Bounds
     revision: str
@@ -70,7 +88,8 @@ class LeaderboardRule(Rule):
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the metric reads."""
-        if not self.bounds.admits(fact.moment):
+        between_seasons = self.windows.seasons and not self.windows.at(fact.occurred_at)
+        if not self.bounds.admits(fact.moment) or between_seasons:
             return (PartReading(0, "outside_window"),)
         return (self.measure.read(fact, variables),)
 
@@ -78,7 +97,7 @@ class LeaderboardRule(Rule):
         """The scores of the windows the hits fall into, and the members that they name."""
         for hit in hits:
             if hit.readings[0].verdict == "matched":
-                for window, period in self.periods(hit.fact.occurred_at):
+                for window, period in self.windows.at(hit.fact.occurred_at):
                     yield keys.score(self.code, window, period)
                     if self._keeps_set:
                         yield self._member(window, period, hit.readings[0])
@@ -110,12 +129,12 @@ class LeaderboardRule(Rule):
         for hit in story:
             reading = hit.readings[0]
             if reading.verdict == "matched":
-                for window, period in self.periods(hit.fact.occurred_at):
+                for window, period in self.windows.at(hit.fact.occurred_at):
                     self._score(window, period, hit.fact, reading, source, new)
-        for window, period in unset:
-            under = keys.members(f"{self.key}/{window}/{period}")
+        for name, when in unset:
+            under = keys.members(f"{self.key}/{name}/{when}")
             members = {key: cell for key, cell in {**old, **new}.items() if key.startswith(under)}
-            key = keys.score(self.code, window, period)
+            key = keys.score(self.code, name, when)
             new[key] = {**(new.get(key) or cells[key]), "at": max(first[0] for first in members.values())}
         if anew is not None:
             outcome.cells.update(dict.fromkeys(anew.cells))
@@ -138,7 +157,7 @@ class LeaderboardRule(Rule):
         for hit in hits if self._keeps_set else ():
             reading = hit.readings[0]
             if reading.verdict == "matched":
-                for window, period in self.periods(hit.fact.occurred_at):
+                for window, period in self.windows.at(hit.fact.occurred_at):
                     score = cells.get(keys.score(self.code, window, period))
                     first = cells.get(self._member(window, period, reading))
                     if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
@@ -147,10 +166,6 @@ class LeaderboardRule(Rule):
 
     def _are_sets(self, cells: Cells) -> bool:
         return bool(cells) and all(key.startswith(keys.members(self.key)) for key in cells)
-
-    def periods(self, at: int) -> list[tuple[str, str]]:
-        """The windows, each with the period that holds a moment."""
-        return [(window, window_period(at, window)) for window in self.windows]
 
     def shown(self, score: int) -> int | float:
         """A score as the reader sees it."""
@@ -202,7 +217,8 @@ class PointsBoardRule(Rule):
 
     key: str
     code: str
-    windows: tuple[Window, ...]
+    windows: BoardPeriods
+    order: BoardOrder
     bounds: Bounds
     revision: str
     fact_types: frozenset[str] = frozenset()
@@ -228,8 +244,8 @@ class PointsBoardRule(Rule):
             scores: dict[str, Cell] = {}
             for entry in standing_entries(replayed.ledger or ()):
                 if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
-                    for window in self.windows:
-                        key = keys.score(self.code, window, window_period(entry.occurred_at, window))
+                    for window, period in self.windows.at(entry.occurred_at):
+                        key = keys.score(self.code, window, period)
                         scores[key] = self.add(scores.get(key), entry.amount, entry.occurred_at)
             outcome.cells.update(dict.fromkeys(replayed.cells))
             outcome.cells.update(scores)
@@ -241,8 +257,8 @@ class PointsBoardRule(Rule):
 
 
 def _changed(revision: str, cell: dict[str, Any] | None, amount: int, at: int, aggregate: Aggregate) -> dict[str, Any]:
-    if aggregate == "max":
-        if cell is None or amount > cell["score"]:
+    if aggregate in ("max", "min"):
+        if cell is None or (amount > cell["score"] if aggregate == "max" else amount < cell["score"]):
             return _cell(revision, amount, at)
         return _cell(revision, amount, min(at, cell["at"])) if amount == cell["score"] else cell
     score, before = (cell["score"], cell["at"]) if cell is not None else (0, None)
@@ -260,10 +276,11 @@ def leaderboard_rule(board: Leaderboard, metric: Metric, applied_seq: int) -> Le
     return LeaderboardRule(
         key=f"leaderboard/{board.code}",
         code=board.code,
-        windows=tuple(board.window),
+        windows=BoardPeriods.of(board),
+        order=board_order(board),
         measure=measure,
         bounds=bounds(board, applied_seq),
-        revision=revision(board, applied_seq, "name"),
+        revision=revision(board, applied_seq, "name", "tie"),
         fact_types=measure.fact_types,
     )
 
@@ -273,10 +290,16 @@ def points_board_rule(board: Leaderboard, applied_seq: int) -> PointsBoardRule:
     return PointsBoardRule(
         key=f"leaderboard/{board.code}",
         code=board.code,
-        windows=tuple(board.window),
+        windows=BoardPeriods.of(board),
+        order=board_order(board),
         bounds=bounds(board, applied_seq),
-        revision=revision(board, applied_seq, "name"),
+        revision=revision(board, applied_seq, "name", "tie"),
     )
+
+
+def board_order(board: Leaderboard) -> BoardOrder:
+    """How a leaderboard ranks."""
+    return BoardOrder(board.order == "ascending", board.tie == "shared")
 
 
 def scored(fact: Fact, changed: Cells, shown: Any = from_millionths) -> Iterable[LeaderboardScored]:

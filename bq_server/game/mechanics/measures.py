@@ -12,7 +12,7 @@ from bq_server.game.mechanics.distinct import digest_of
 from bq_server.game.mechanics.periods import utc_day
 
 Amount = int | str
-"""A count or an ordinal, millionths for sum and max, or the digest of a value for distinct.
+"""A count or an ordinal, millionths for sum, max and min, or the digest of a value for distinct.
 
 Of a part with a limit, text that begins with what the limit needs: see `limits.LimitedMeasure`."""
 
@@ -113,7 +113,7 @@ def _keeps_set(aggregate: Aggregate) -> bool:
     match aggregate:
         case "distinct" | "days":
             return True
-        case "count" | "sum" | "max":
+        case "count" | "sum" | "max" | "min":
             return False
         case never:
             assert_never(never)
@@ -121,7 +121,7 @@ def _keeps_set(aggregate: Aggregate) -> bool:
 
 def _in_millionths(aggregate: Aggregate) -> bool:
     match aggregate:
-        case "sum" | "max":
+        case "sum" | "max" | "min":
             return True
         case "count" | "distinct" | "days":
             return False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from bq_server.game.document.definitions import Period, Window
 from bq_server.game.facts import Moment, timezone
@@ -104,11 +104,12 @@ def first_day(number: int, period: Period) -> date:
     assert_never(period)
 
 
-def window_period(at: int, window: Window) -> str:
-    """Which period of a leaderboard's window holds a moment, in UTC: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
+@lru_cache(maxsize=4096)
+def window_period(ordinal: int, window: Window) -> str:
+    """Which period of a leaderboard's window holds a day: `2026-04-10`, `2026-W15`, `2026-04`, `2026`."""
     if window == "all_time":
         return window
-    day = local_date(at, UTC)
+    day = date.fromordinal(ordinal)
     match window:
         case "daily":
             return day.isoformat()
@@ -120,6 +121,14 @@ def window_period(at: int, window: Window) -> str:
         case "yearly":
             return f"{day.year:04}"
     assert_never(window)
+
+
+def period_name(number: int, period: Period) -> str:
+    """What a period is called, as those of leaderboards are; one beyond the calendar by its number."""
+    try:
+        return window_period(first_day(number, period).toordinal(), period)
+    except (ValueError, OverflowError):
+        return str(number)
 
 
 class ProfileUnreadable(Exception):
@@ -138,25 +147,3 @@ def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
             except ValueError:
                 raise ProfileUnreadable(f"the participant's time zone {name!r} is not known to this program") from None
     return UTC
-
-
-def previous_period(at: int, window: Window) -> str | None:
-    """The period before the one that holds a moment; none where the window has only one."""
-    if window == "all_time":
-        return None
-    day = local_date(at, UTC)
-    return window_period(at - _days_into(day, window) * DAY, window)
-
-
-def _days_into(day: date, window: Literal["daily", "weekly", "monthly", "yearly"]) -> int:
-    """Which day of its period a date is; the first is 1."""
-    match window:
-        case "daily":
-            return 1
-        case "weekly":
-            return day.isoweekday()
-        case "monthly":
-            return day.day
-        case "yearly":
-            return day.timetuple().tm_yday
-    assert_never(window)

@@ -12,7 +12,6 @@ from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
 from bq_server.game.mechanics.multipliers import award_of
-from bq_server.game.mechanics.periods import window_period
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
@@ -130,9 +129,9 @@ class Treasury:
             yield keys.POINTS
             yield keys.TIERS
             for board in self.boards:
-                for window in board.windows:
-                    for fact in facts:
-                        yield keys.score(board.code, window, window_period(fact.occurred_at, window))
+                for fact in facts:
+                    for window, period in board.windows.at(fact.occurred_at):
+                        yield keys.score(board.code, window, period)
 
     def pay(self, grants: Iterable[Grant], cells: Cells) -> "Payout":
         """Enter grants into the ledger, in the order of the facts that brought them."""
@@ -141,6 +140,20 @@ class Treasury:
             payout.enter(grant)
         payout.finish()
         return payout
+
+
+def held_count(held: Cell | None, cause: str, *, counted: bool) -> int | None:
+    """How often a badge is held once it is given for a cause; none where that changes nothing.
+
+    By hand it is given to who lacks it, and isn't counted: so no order of arrival makes a difference.
+    """
+    by_hand = causes.is_by_hand(cause)
+    if held is None:
+        return 0 if counted and by_hand else 1
+    if not counted or by_hand:
+        return None
+    count: int = held.get("n", 1)
+    return count + 1
 
 
 @dataclass(slots=True)
@@ -172,9 +185,16 @@ class Payout:
     def _give_badge(self, code: str, grant: Grant) -> None:
         key = keys.badge(code)
         badge = self.treasury.badges.get(code)
-        if self._cell(key) is not None:
+        held = self._cell(key)
+        counted = badge is not None and badge.is_counted
+        count = held_count(held, grant.cause, counted=counted)
+        if count is None:
             return
-        self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause}
+        if held is not None:
+            self.cells[key] = {**held, "n": count}
+        else:
+            uncounted = {"n": 0} if count == 0 else {}
+            self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause, **uncounted}
         if badge is None:
             # Given by hand before the game knew it: held, and seen once the badge is defined.
             return
@@ -187,6 +207,7 @@ class Payout:
                 name=badge.name,
                 rarity=badge.rarity,
                 cause=grant.cause,
+                count=max(count, 1) if counted else None,
             )
         )
 
@@ -274,8 +295,8 @@ class Payout:
         for board in self.treasury.boards:
             if not board.bounds.admits(fact.moment):
                 continue
-            for window in board.windows:
-                key = keys.score(board.code, window, window_period(fact.occurred_at, window))
+            for window, period in board.windows.at(fact.occurred_at):
+                key = keys.score(board.code, window, period)
                 cell = self._cell(key)
                 self.cells[key] = board.add(cell, amount, fact.occurred_at)
                 self._newest = fact

@@ -173,6 +173,8 @@ class Progress:
                 value = (value or 0) + 1
             case "distinct" | "days":
                 value = (value or 0) + new
+            case "min":
+                raise TypeError("a minimum reaches no target")
             case never:
                 assert_never(never)
         self.values[part] = value
@@ -288,7 +290,7 @@ def _is_new(quest: Quest, progress: Progress, part: int, amount: Amount) -> bool
             return seen is None or int(amount) > seen
         case "distinct":
             return progress.add_member(part, amount)
-        case "count" | "sum" | "max":
+        case "count" | "sum" | "max" | "min":
             return False
         case never:
             assert_never(never)

@@ -1,45 +1,43 @@
 """Leaderboards: the score of the newest period stands in the participant's own state."""
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from bq_server.game.document.definitions import Aggregate, Window
+from bq_server.game.document.definitions import Aggregate
 from bq_server.game.effects import LEADERBOARD
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, LeaderboardRule
-from bq_server.game.mechanics.periods import DAY, window_period
+from bq_server.game.mechanics.periods import DAY
 from bq_server.game.on_time.track import Parts, Question, questions_of
 from bq_server.game.on_time.turn import NotOnTime, ParticipantTurn, ScoreOf
 from bq_server.game.state import keys
 
 
-@lru_cache(maxsize=1024)
-def _period_of_day(day: int, window: Window) -> str:
-    """The period of a window that holds a UTC day, given as days since 1970; windows change at midnight."""
-    return window_period(day * DAY, window)
-
-
 class BoardWindows:
     """The windows of a leaderboard, each with the name of its slot in `ParticipantTurn.scores`."""
 
-    __slots__ = ("_board", "_latest", "_slots")
+    __slots__ = ("_board", "_code", "_latest", "_of_days", "_windows")
 
-    def __init__(self, board: str, windows: Sequence[Window]) -> None:
+    def __init__(self, board: str, windows: BoardPeriods) -> None:
         self._board = board
-        code = board.partition("/")[2]
-        self._slots = [(f"{code}/{window}", window) for window in windows]
-        self._latest: tuple[int, Sequence[tuple[str, ScoreOf]]] | None = None
+        self._code = board.partition("/")[2]
+        self._windows = windows
+        self._of_days = windows.are_of_utc_days
+        self._latest: tuple[Hashable, Sequence[tuple[str, ScoreOf]]] | None = None
 
     def at(self, moment: int) -> Sequence[tuple[str, ScoreOf]]:
         """For each window its slot, and the ranking of the period that holds a moment."""
-        day = moment // DAY
+        day: Hashable = moment // DAY if self._of_days else self._windows.place_in_time(moment)
         # Most facts are of the day that the one before was of. One name, so that no thread sees half of a change.
         latest = self._latest
         if latest is None or latest[0] != day:
             latest = self._latest = (
                 day,
-                tuple((slot, (self._board, window, _period_of_day(day, window))) for slot, window in self._slots),
+                tuple(
+                    (f"{self._code}/{window}", (self._board, window, period))
+                    for window, period in self._windows.at(moment)
+                ),
             )
         return latest[1]
 
@@ -57,16 +55,16 @@ def newest_score(turn: ParticipantTurn, slot: str, period: str, revision: str) -
     return held
 
 
-def place(turn: ParticipantTurn, ranking: ScoreOf, held: list[Any], told: float, exact: int | None) -> None:
-    """Note the place in a ranking that a score gives."""
+def place(turn: ParticipantTurn, ranking: ScoreOf, held: list[Any], turned: float, exact: int | None) -> None:
+    """Note the place in a ranking that a score, as the ranking has it, gives."""
     reached = held[3]
-    turn.places[ranking] = (told, NEVER_REACHED if reached is None else reached, exact)
+    turn.places[ranking] = (turned, NEVER_REACHED if reached is None else reached, exact)
 
 
 class BoardTrack:
     """A leaderboard with a metric of its own."""
 
-    __slots__ = ("_aggregate", "_code", "_revision", "_rule", "_windows", "bounds", "keeps_apart", "key")
+    __slots__ = ("_aggregate", "_code", "_order", "_revision", "_rule", "_windows", "bounds", "keeps_apart", "key")
 
     def __init__(self, rule: LeaderboardRule) -> None:
         self.key = rule.key
@@ -74,6 +72,7 @@ class BoardTrack:
         self.keeps_apart = rule.measure.keeps_set
         self._rule = rule
         self._code = rule.code
+        self._order = rule.order
         self._revision = rule.revision
         self._aggregate = rule.measure.aggregate
         self._windows = BoardWindows(rule.key, rule.windows)
@@ -111,7 +110,7 @@ class BoardTrack:
                 continue
             told, exact = rule.told(held[2])
             turn.caused.append([LEADERBOARD, self._code, ranking[1], ranking[2], told])
-            place(turn, ranking, held, told, exact)
+            place(turn, ranking, held, self._order.turned(told), exact)
 
     def _counts(self, turn: ParticipantTurn, fact: Fact, member: str) -> bool:
         """Whether a member is new to its set; then it is in it from now on."""
@@ -126,8 +125,8 @@ class BoardTrack:
 
 def _add(held: list[Any], amount: int, at: int, aggregate: Aggregate) -> None:
     score, reached = held[2], held[3]
-    if aggregate == "max":
-        if score is None or amount > score:
+    if aggregate in ("max", "min"):
+        if score is None or (amount > score if aggregate == "max" else amount < score):
             held[2], held[3] = amount, at
         elif amount == score:
             held[3] = min(at, reached)

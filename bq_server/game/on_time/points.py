@@ -7,7 +7,7 @@ from bq_server import causes
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
+from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury, held_count
 from bq_server.game.mechanics.rule import NO_REWARDS
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
@@ -53,7 +53,7 @@ class Purse:
         self._treasury = treasury
         self._thresholds = [(tier.min_points, tier.code) for tier in treasury.tiers]
         self._boards = [
-            (board.code, board.revision, board.bounds, BoardWindows(board.key, board.windows))
+            (board.code, board.revision, board.bounds, board.order, BoardWindows(board.key, board.windows))
             for board in treasury.boards
         ]
 
@@ -76,13 +76,20 @@ class Purse:
 
     def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
         key = keys.badge(code)
-        if key in turn.cells:
-            return
-        cause = causes.unpack_cause(award.cause, fact.fact_id)
-        turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         badge = self._treasury.badges.get(code)
+        held = turn.cells.get(key)
+        count = held_count(held, award.cause, counted=badge is not None and badge.is_counted)
+        if count is None:
+            return
+        if held is not None:
+            held["n"] = count
+        else:
+            cause = causes.unpack_cause(award.cause, fact.fact_id)
+            turn.cells[key] = {"at": award.at, "fact": fact.fact_id, "cause": cause}
         if badge is not None:
-            told = (code, badge.name, badge.rarity, award.cause)
+            told: list[Any] = [code, badge.name, badge.rarity, award.cause]
+            if badge.is_counted:
+                told.append(count)
             turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))
 
     def _enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
@@ -112,7 +119,7 @@ class Purse:
 
     def _score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
         at = fact.occurred_at
-        for code, revision, bounds, windows in self._boards:
+        for code, revision, bounds, order, windows in self._boards:
             if not bounds.admits(fact.moment):
                 continue
             for slot, ranking in windows.at(at):
@@ -122,4 +129,4 @@ class Purse:
                 if before is None or at > before:
                     held[3] = at
                 turn.caused.append([LEADERBOARD, code, ranking[1], ranking[2], score])
-                place(turn, ranking, held, score, None)
+                place(turn, ranking, held, order.turned(score), None)

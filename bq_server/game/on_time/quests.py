@@ -305,8 +305,8 @@ def _counted_in(aggregate: Aggregate, before: int | None, amount: Amount) -> int
             return (before or 0) + int(amount)
         case "max":
             return int(amount) if before is None else max(before, int(amount))
-        case "distinct" | "days":
-            raise TypeError(f"{aggregate} counts a set")
+        case "distinct" | "days" | "min":
+            raise TypeError(f"{aggregate} counts a set, or reaches no target")
         case never:
             assert_never(never)
 

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import LeaderboardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
+from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
+from bq_server.game.on_time.counted_badges import CountedBadgeTrack
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
 from bq_server.game.on_time.limited_points import LimitedPointsTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
+from bq_server.game.on_time.recurring_challenges import RecurringChallengeTrack
 from bq_server.game.on_time.streaks import StreakTrack
 from bq_server.game.on_time.track import Track
 from bq_server.game.on_time.turn import ParticipantTurn
@@ -66,6 +70,10 @@ def _track(rule: Rule) -> Track:
             return PointsTrack(rule)
         case BadgeRule() | ChallengeRule():
             return quest_track(rule)
+        case CountedBadgeRule():
+            return CountedBadgeTrack(rule)
+        case RecurringChallengeRule():
+            return RecurringChallengeTrack(rule)
         case StreakRule():
             return StreakTrack(rule)
         case LeaderboardRule():

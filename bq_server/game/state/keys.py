@@ -20,6 +20,15 @@ BADGES = "badge/"
 """The prefix of all badges held."""
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
+HIDDEN = "hidden"
+"""`[[at, seq, hidden], ...]`, in order of event time: the last says whether the participant is off leaderboards."""
+
+
+def is_hidden(cells: Cells) -> bool:
+    """Whether the participant of these cells is kept off leaderboards."""
+    timeline: list[Cell] = cells.get(HIDDEN) or []
+    return bool(timeline) and timeline[-1][2] is True
+
 
 VOIDS = "voids"
 """What facts void that has not come yet: `["key/order-1", ...]`, in order. See `bq_server.game.voids`."""
@@ -38,6 +47,21 @@ def criteria(code: str) -> str:
 def challenge(code: str) -> str:
     """A challenge's progress, and under `given` what it has awarded."""
     return f"challenge/{code}"
+
+
+def challenge_round(code: str, every: str, number: int) -> str:
+    """A round of a recurring challenge, as the cell of a challenge."""
+    return f"{challenge_rounds(code, every)}{number}"
+
+
+def challenge_rounds(code: str, every: str) -> str:
+    """The prefix of all rounds of a recurring challenge: those of another length stay, for what they have awarded."""
+    return f"past/challenge/{code}/{every}/"
+
+
+def number_of_round(key: str) -> int:
+    """The number of the round that a cell is of."""
+    return int(key.rpartition("/")[2])
 
 
 def streak(code: str) -> str:

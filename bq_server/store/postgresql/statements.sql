@@ -44,7 +44,7 @@ ORDER BY facts.occurred_at, facts.seq;
 SELECT given.key - 1, standings.score, standings.reached_at, standings.exact
 FROM json_array_elements(:wanted::json) WITH ORDINALITY AS given(value, key)
 JOIN standings ON standings.participant = (given.value ->> 0)::bigint
-    AND standings.ranking = (given.value ->> 1)::bigint;
+    AND standings.ranking IN ((given.value ->> 1)::bigint, -(given.value ->> 1)::bigint);
 
 -- name: batch.put_participants
 INSERT INTO participants (scope, participant_id, created_at, total_events, state)
@@ -289,32 +289,34 @@ SELECT cells.cell, cells.value FROM json_array_elements_text(:prefixes::json) AS
 JOIN cells ON cells.cell >= prefix.value AND cells.cell < prefix.value || chr(1114111)
 WHERE cells.participant = :participant;
 
--- name: state.ranks
-SELECT participant_id, place FROM (
-    SELECT participants.participant_id, row_number() OVER (
-        ORDER BY standings.score DESC, standings.reached_at, participants.participant_id
-    ) AS place
-    FROM standings JOIN participants ON participants.participant = standings.participant
-    WHERE standings.ranking = (
-        SELECT ranking FROM rankings JOIN scopes ON scopes.scope = rankings.scope
-        WHERE scopes.project = :project AND scopes.environment = :environment AND rankings.board = :board
-            AND rankings.time_window = :time_window AND rankings.period = :period
-    )
-) AS placed WHERE participant_id = ANY(ARRAY(SELECT json_array_elements_text(:participants::json)));
+-- name: state.cells_named
+SELECT cells.cell, cells.value FROM scopes
+JOIN participants ON participants.scope = scopes.scope AND participants.participant_id = :participant_id
+JOIN cells ON cells.participant = participants.participant
+    AND cells.cell = ANY(ARRAY(SELECT json_array_elements_text(:names::json)))
+WHERE scopes.project = :project AND scopes.environment = :environment;
+
+-- name: rankings.keys_of
+SELECT score, reached_at FROM standings
+WHERE ranking = :ranking
+    AND participant = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:participants::json)));
 
 -- name: state.places_of
-SELECT rankings.board, rankings.time_window, rankings.period, standings.score, standings.reached_at, standings.exact
+SELECT rankings.board, rankings.time_window, rankings.period, standings.score, standings.reached_at, standings.exact,
+    standings.ranking < 0
 FROM participants
 JOIN rankings ON rankings.scope = participants.scope
-JOIN standings ON standings.ranking = rankings.ranking AND standings.participant = participants.participant
+JOIN standings ON standings.ranking IN (rankings.ranking, -rankings.ranking)
+    AND standings.participant = participants.participant
 WHERE participants.participant = :participant
     AND rankings.board = ANY(ARRAY(SELECT json_array_elements_text(:boards::json)));
 
 -- name: state.places_after
 SELECT standings.ranking, standings.participant, rankings.board, rankings.time_window, rankings.period,
-    participants.participant_id, standings.score, standings.reached_at, standings.exact, participants.state
+    participants.participant_id, standings.score, standings.reached_at, standings.exact, standings.ranking < 0,
+    participants.state
 FROM standings
-JOIN rankings ON rankings.ranking = standings.ranking
+JOIN rankings ON rankings.ranking = abs(standings.ranking)
 JOIN participants ON participants.participant = standings.participant
 WHERE rankings.scope = (SELECT scope FROM scopes WHERE project = :project AND environment = :environment)
     AND (standings.ranking, standings.participant) > (:ranking, :participant)

@@ -47,9 +47,10 @@ WHERE facts.participant = :participant AND facts.occurred_at >= :since AND facts
 ORDER BY facts.occurred_at, facts.seq;
 
 -- name: places(wanted)
--- Participants' places in rankings, given as (participant, ranking) pairs, each with the place of its pair.
+-- Participants' places in rankings, in sight or not, given as (participant, ranking) pairs, each with the place of its pair.
 SELECT given.key, standings.score, standings.reached_at, standings.exact FROM json_each(:wanted) AS given
-CROSS JOIN standings WHERE standings.participant = given.value ->> 0 AND standings.ranking = given.value ->> 1;
+CROSS JOIN standings WHERE standings.participant = given.value ->> 0
+    AND standings.ranking IN (given.value ->> 1, -(given.value ->> 1));
 
 -- name: put_participants(scope, participant_id, created_at, total_events, state)!
 INSERT INTO participants (scope, participant_id, created_at, total_events, state)

@@ -87,10 +87,18 @@ DELETE FROM ledger WHERE participant = :participant;
 -- name: remove_participants(participant)*!
 DELETE FROM participants WHERE participant = :participant;
 
+-- name: remove_rank_sections(project, environment, limit)!
+DELETE FROM rank_sections WHERE (ranking, behind, reached_at) IN (
+    SELECT rank_sections.ranking, rank_sections.behind, rank_sections.reached_at
+    FROM rankings JOIN rank_sections ON rank_sections.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
 -- name: remove_standings(project, environment, limit)!
 DELETE FROM standings WHERE (ranking, participant) IN (
     SELECT standings.ranking, standings.participant
-    FROM rankings JOIN standings ON standings.ranking = rankings.ranking
+    FROM rankings JOIN standings ON standings.ranking IN (rankings.ranking, -rankings.ranking)
     WHERE rankings.scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
     LIMIT :limit
 );

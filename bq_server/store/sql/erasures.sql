@@ -30,12 +30,6 @@ DELETE FROM ledger WHERE participant = :participant AND number IN (
     SELECT number FROM ledger WHERE participant = :participant ORDER BY number LIMIT :limit
 );
 
--- name: remove_standings(participant, project, environment)!
-DELETE FROM standings WHERE participant = :participant AND ranking IN (
-    SELECT ranking FROM rankings JOIN scopes ON scopes.scope = rankings.scope
-    WHERE scopes.project = :project AND scopes.environment = :environment
-);
-
 -- name: remove_participant(participant)!
 DELETE FROM participants WHERE participant = :participant;
 

@@ -46,6 +46,22 @@ export interface Streak {
   expires_at: string | null;
   timezone: string;
   milestones: Milestone[];
+  freezes: { available: number; max: number } | null;
+}
+
+/** A streak, period by period: what each was to it. */
+export interface StreakCalendar {
+  timezone: string;
+  /** How many events a period takes. */
+  required: number;
+  start: string;
+  end: string;
+  periods: {
+    date: string;
+    starts_at: string;
+    status: "recorded" | "open" | "forgiven" | "frozen" | "missed" | "rest" | "none" | "upcoming";
+    times: number;
+  }[];
 }
 
 export interface Objective {

@@ -2,7 +2,7 @@ import { get, participantPath } from "../api";
 import type { Fact } from "../answers";
 import { counted } from "../format";
 import { useLoad, useNow } from "../hooks";
-import { DAY, dateOf, type Day, DayGrid, weekdayOf } from "./day_grid";
+import { type Cell, DAY, dateOf, PeriodGrid, weekdayOf } from "./period_grid";
 import { Card, Trouble } from "./ui";
 
 const WEEKS = 16;
@@ -23,16 +23,16 @@ export function ActiveDays({ id }: { id: string }) {
     counts.set(day, (counts.get(day) ?? 0) + 1);
   }
   const most = Math.max(1, ...counts.values());
-  const days = Array.from({ length: Math.round((today - first) / DAY) + 1 }, (_, place): Day => {
+  const days = Array.from({ length: Math.round((today - first) / DAY) + 1 }, (_, place): Cell => {
     const at = first + place * DAY;
     const count = counts.get(at) ?? 0;
-    return { at, level: Math.ceil((count / most) * 3) as Day["level"], words: counted(count, "event") };
+    return { at, kind: `level${Math.ceil((count / most) * 3)}`, words: counted(count, "event") };
   });
   const until = dateOf(today);
   return (
     <Card title="Active days" aside={<span class="soft">{facts.value?.next_cursor ? `of the newest ${MOST_FACTS} events` : `up to ${until}`}</span>}>
       <Trouble error={facts.error} />
-      <DayGrid days={days} label={`${counted(counts.size, "day")} with events in the ${WEEKS} weeks up to ${until}`} />
+      <PeriodGrid cells={days} rows={7} label={`${counted(counts.size, "day")} with events in the ${WEEKS} weeks up to ${until}`} />
       <p class="soft">Events of every kind, by days in UTC.</p>
     </Card>
   );

@@ -44,7 +44,7 @@ export function Chart({ title, unit, at, lines, empty }: Props) {
   const x = (place: number) => WIDTH * (1 - (end - times[place]!) / SPAN);
   const y = (value: number) => HEIGHT - (value / most) * (HEIGHT - 6);
   const shown = picked === null ? last : Math.min(picked, last);
-  const words = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${number(value)}${unit && ` ${unit}`}`);
+  const words = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${number(value)}${unit && (unit.startsWith("/") ? unit : ` ${unit}`)}`);
   const clock = (time: number): string => moment(new Date(time).toISOString()).slice(11, 16);
   const pick = (event: PointerEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();

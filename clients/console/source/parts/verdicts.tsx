@@ -12,6 +12,8 @@ const WORDS: Record<string, [string, string]> = {
   not_enrolled: ["Not enrolled", ""],
   prerequisite_open: ["Prerequisite open", "warn"],
   already_complete: ["Already complete", ""],
+  limit_reached: ["Limit reached", "warn"],
+  cooling_down: ["Cooling down", "warn"],
 };
 
 function Row({ applied }: { applied: Applied }) {

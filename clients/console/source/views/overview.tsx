@@ -1,9 +1,10 @@
 // Where a participant stands: points, tier, badges, challenges, streaks, and the days on which something happened.
 import { get, participantPath } from "../api";
 import type { Badge, Challenge, Profile, State, Streak } from "../answers";
-import { compact, moment, number, percent, spaced } from "../format";
+import { compact, counted, moment, number, percent, spaced } from "../format";
 import { useLoad } from "../hooks";
 import { ActiveDays } from "../parts/active_days";
+import { StreakPeriods } from "../parts/streak_periods";
 import { Bar, Card, Chip, Empty, Figure, Loading, Trouble, When } from "../parts/ui";
 
 export function Overview({ id, profile }: { id: string; profile: Profile }) {
@@ -27,7 +28,7 @@ export function Overview({ id, profile }: { id: string; profile: Profile }) {
           <ActiveDays id={id} />
         </div>
         <div class="column">
-          <Card title="Streaks">{streaks.length === 0 ? <Empty>No streak has started.</Empty> : streaks.map((each) => <StreakCard key={each.code} streak={each} />)}</Card>
+          <Card title="Streaks">{streaks.length === 0 ? <Empty>No streak has started.</Empty> : streaks.map((each) => <StreakCard key={each.code} id={id} streak={each} />)}</Card>
           <Card title="Badges">{badges.length === 0 ? <Empty>The game has no badges.</Empty> : <ul class="badges">{badges.map((each) => <BadgeItem key={each.code} badge={each} />)}</ul>}</Card>
           {leaderboards.length > 0 && (
             <Card title="Leaderboards">
@@ -76,13 +77,15 @@ function ChallengeCard({ challenge }: { challenge: Challenge }) {
   );
 }
 
-function StreakCard({ streak }: { streak: Streak }) {
+function StreakCard({ id, streak }: { id: string; streak: Streak }) {
   const next = streak.milestones.find((each) => !each.reached);
   return (
     <article class="item">
       <div class="between"><h3>{streak.name ?? spaced(streak.code)}</h3>{streak.is_at_risk ? <Chip kind="warn">At risk</Chip> : <Chip>{streak.period}</Chip>}</div>
       <p><strong class="big">{number(streak.current_count)}</strong> <span class="soft">now, longest {number(streak.longest_count)}{next && `, next milestone at ${number(next.at)}`}</span></p>
       {next && <Bar value={streak.longest_count} target={next.at} label={`${streak.name ?? streak.code}: to the next milestone`} />}
+      <StreakPeriods id={id} streak={streak} />
+      {streak.freezes && <p class="soft">{number(streak.freezes.available)} of {counted(streak.freezes.max, "freeze")} left</p>}
       {streak.expires_at && <p class="soft">Lost <When at={streak.expires_at} only="relative" /> without another, {streak.timezone}</p>}
     </article>
   );

@@ -1,0 +1,183 @@
+"""Badges that are earned again: each time the target is reached once more, or level by level.
+
+What is counted only grows, so that facts may come in any order: an amount below zero doesn't count here.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server import causes
+from bq_server.game.document.definitions import Badge, BadgeCriteria
+from bq_server.game.expressions.conditions import Variables
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.measures import Amount, Hit, Measure, PartReading
+from bq_server.game.mechanics.rule import (
+    Bounds,
+    Grant,
+    Replay,
+    Replayed,
+    Rewards,
+    Rule,
+    RuleOutcome,
+    bounds,
+    explain,
+    merge,
+    revision,
+    trigger,
+)
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell, Cells
+
+_BELOW_ZERO = "an amount below zero doesn't count towards a badge that is earned again"
+
+
+@dataclass(slots=True)
+class CountedBadgeRule(Rule):
+    """A badge with levels, or a repeatable one. Its cell holds the value counted and how often that gave the badge."""
+
+    key: str
+    cell: str
+    measure: Measure
+    levels: tuple[int, ...]
+    """In the measure's own unit, ascending; empty for a badge that is earned at each multiple of `target`."""
+    target: int
+    bounds: Bounds
+    revision: str
+    fact_types: frozenset[str]
+    rewards: Rewards
+
+    def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
+        """What the criteria read."""
+        if not self.bounds.admits(fact.moment):
+            return (PartReading(0, "outside_window"),)
+        reading = self.measure.read(fact, variables)
+        if reading.verdict == "matched" and not self.counts(reading.amount):
+            return (PartReading(0, "condition_false", message=_BELOW_ZERO),)
+        return (reading,)
+
+    def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
+        """Its own cell, and the members that the hits name."""
+        yield self.cell
+        for hit in hits if self.measure.keeps_set else ():
+            if hit.readings[0].verdict == "matched":
+                yield self.member(hit.readings[0].amount)
+
+    def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
+        """Whether the cell is of this definition."""
+        cell = cells.get(self.cell)
+        return None if cell is None else cell.get("rev") == self.revision
+
+    def whole(self) -> Replay:
+        """All facts it listens to, and the members of its set."""
+        return Replay(self.fact_types, self.bounds.starts_at, (keys.members(self.key),))
+
+    def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
+        """Add the hits, and give the badge as often as that reaches it once more."""
+        outcome = RuleOutcome()
+        old = cells.get(self.cell)
+        value = old["v"] if old is not None and replayed is None else 0
+        given = self._given(old, cells)
+        story = hits if replayed is None else merge(replayed.hits, hits)
+        if replayed is not None:
+            outcome.cells.update(dict.fromkeys(replayed.cells))
+        for hit in story:
+            reading = hit.readings[0]
+            if reading.verdict == "matched":
+                value = self.added(value, reading.amount, new=self._is_new(reading.amount, cells, outcome))
+                for time in range(given + 1, self.times(value) + 1):
+                    fact = trigger(hit.fact.moment, story, hits, None if replayed is None else replayed.by)
+                    outcome.grants.append(Grant(fact, hit.fact.occurred_at, self.cause(time), self.rewards))
+                    given = time
+        if value or given or replayed is not None:
+            cell = {"rev": self.revision, "v": value, "n": given}
+            if cell != old:
+                outcome.cells[self.cell] = cell
+        way = self.way(value)
+        for hit in hits:
+            reading = hit.readings[0]
+            outcome.explanations.append(explain(self, hit.fact, 0, reading.verdict, reading.message, way))
+        return outcome
+
+    def counts(self, amount: Amount) -> bool:
+        """Whether an amount that matched counts."""
+        return self.measure.aggregate != "sum" or int(amount) >= 0
+
+    def added(self, value: int, amount: Amount, *, new: bool) -> int:
+        """The value with one more amount; `new` says whether a set has no such member yet."""
+        match self.measure.aggregate:
+            case "sum":
+                return value + int(amount)
+            case "max":
+                return max(value, int(amount))
+            case "count":
+                return value + 1
+            case _:
+                return value + new
+
+    def times(self, value: int) -> int:
+        """How often a value gives the badge, or its level."""
+        return bisect_right(self.levels, value) if self.levels else value // self.target
+
+    def cause(self, time: int) -> str:
+        """The cause of the badge, the so-manieth time."""
+        return causes.of_criteria(self.key, time)
+
+    def way(self, value: int) -> tuple[int | float, int | float | None]:
+        """How far the next time is, for a reader; it has no end after the last level."""
+        time = self.times(value)
+        if self.levels:
+            target = self.measure.shown(self.levels[time]) if time < len(self.levels) else None
+            return self.measure.shown(value), target
+        return self.measure.shown(value - time * self.target), self.measure.shown(self.target)
+
+    def member(self, amount: Amount) -> str:
+        """The cell of a member of its set."""
+        return keys.member(self.key, "0", amount)
+
+    def _given(self, cell: Cell | None, cells: Cells) -> int:
+        """How often it was given; of a badge that could be earned once, until the game changed, it says so itself."""
+        if cell is not None and "n" in cell:
+            times: int = cell["n"]
+            return times
+        held = cells.get(self.rewards_key)
+        return int(held is not None and held["cause"] == self.cause(1))
+
+    @property
+    def rewards_key(self) -> str:
+        """The cell of the badge."""
+        return keys.badge(self.rewards.badges[0])
+
+    def _is_new(self, amount: Amount, cells: Cells, outcome: RuleOutcome) -> bool:
+        if not self.measure.keeps_set:
+            return False
+        key = self.member(amount)
+        if outcome.cells.get(key) is not None or (key in cells and key not in outcome.cells):
+            return False
+        outcome.cells[key] = 1
+        return True
+
+
+def counted_badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> CountedBadgeRule:
+    """Compile the criteria of a badge with levels, or of a repeatable one."""
+    measure = Measure(0, criteria)
+    limits = bounds(badge, applied_seq)
+    salt = f"{limits.starts_at} {limits.ends_at} again"
+    levels = tuple(measure.scaled(level) for level in criteria.levels)
+    return CountedBadgeRule(
+        key=f"badge/{badge.code}",
+        cell=keys.criteria(badge.code),
+        measure=measure,
+        levels=levels,
+        target=levels[0] if levels else measure.scaled(criteria.target),
+        bounds=limits,
+        revision=revision(criteria, applied_seq, salt=salt),
+        fact_types=measure.fact_types,
+        rewards=Rewards(badges=(badge.code,)),
+    )
+
+
+def essence(cell: Any) -> Any:
+    """What a cell says, but for how often the badge was given; one that counted nothing says the same as none."""
+    return None if cell is None or not cell["v"] else {name: value for name, value in cell.items() if name != "n"}
