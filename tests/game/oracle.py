@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from bq_server.game.facts import Fact
 
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +65,13 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
 
 def worth(rule: dict[str, Any], fact: Fact) -> int:
     points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
+    for each in rule.get("multiplier", []):
+        during = each["during"]
+        local = day(fact.occurred_at, ZoneInfo(during.get("timezone", "UTC")))
+        begun = "starts_at" not in during or micros(during["starts_at"]) <= fact.occurred_at
+        ended = "ends_at" in during and micros(during["ends_at"]) <= fact.occurred_at
+        if points is not None and begun and not ended and local.strftime("%a").lower() in during.get("on_days", WEEK):
+            points *= Fraction(str(each["by"]))
     return 0 if points is None else max(math.floor(points), 0)
 
 

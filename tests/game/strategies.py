@@ -160,6 +160,18 @@ def streaks(draw: st.DrawFn, code: str) -> dict[str, Any]:
     }
 
 
+multipliers = st.lists(
+    st.sampled_from(
+        [
+            {"during": {"on_days": ["sat", "sun"], "timezone": "Asia/Tokyo"}, "by": 2},
+            {"during": {"starts_at": moment(20), "ends_at": moment(90)}, "by": 1.5},
+            {"during": {"ends_at": moment(40), "on_days": ["fri"]}, "by": 0.3},
+        ]
+    ),
+    max_size=2,
+)
+
+
 @dataclass(frozen=True)
 class Rules:
     """A game as drawn: prints shorter than a compiled one."""
@@ -181,6 +193,7 @@ def games(draw: st.DrawFn) -> Rules:
                 "on": draw(on),
                 "when": draw(when),
                 "award": draw(st.sampled_from([3, "properties.x"])),
+                "multiplier": draw(multipliers),
                 **draw(limits()),
             }
         ],

@@ -151,6 +151,34 @@ class _Limited(_Part):
         return self.limit is not None or self.cooldown is not None
 
 
+class MultiplierPeriod(_Part):
+    """When a multiplier holds: from one moment until another, on some days of the week, or both."""
+
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    on_days: list[Weekday] = Field(default=[], max_length=7)
+    timezone: TimezoneName = Field(default="UTC", description="Of the days")
+
+    @model_validator(mode="after")
+    def _sometimes(self) -> Self:
+        if self.starts_at is None and self.ends_at is None and not self.on_days:
+            raise ValueError("give starts_at, ends_at or on_days")
+        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
+            raise ValueError("starts_at must be before ends_at")
+        return self
+
+
+class Multiplier(_Part):
+    """Points are multiplied at some times."""
+
+    during: MultiplierPeriod
+    by: float = Field(gt=0, le=1000)
+
+
+def _one_or_several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
 class PointsRule(Definition, _Limited):
     """Points for every matching event."""
 
@@ -162,6 +190,11 @@ class PointsRule(Definition, _Limited):
         BeforeValidator(_formula, json_schema_input_type=str | int),
         Field(description="CEL giving a number of points; fractions round down"),
     ]
+    multiplier: Annotated[
+        list[Multiplier],
+        BeforeValidator(_one_or_several, json_schema_input_type=Multiplier | list[Multiplier]),
+        Field(max_length=20, description="A multiplier, or a list of them: all that hold are multiplied"),
+    ] = []
 
 
 class Metric(_Part):

@@ -17,10 +17,11 @@ from typing import NamedTuple
 from bq_server import causes
 from bq_server.game.document.definitions import PointsRule
 from bq_server.game.effects import Verdict
-from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
+from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment
 from bq_server.game.mechanics.limits import KEPT_PERIODS, Quota, counted, zone_types
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
+from bq_server.game.mechanics.multipliers import award_of
 from bq_server.game.mechanics.points import PointsRuleCompiled
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
@@ -302,7 +303,7 @@ def limited_points_rule(rule: PointsRule, applied_seq: int) -> LimitedPointsRule
         fact_types=fact_types(rule.on) | zone_types([quota]),
         bounds=bounds(rule, applied_seq),
         condition=Condition(rule.when),
-        award=Formula(rule.award),
+        award=award_of(rule),
         quota=quota,
         revision=revision(rule, applied_seq, "name"),
     )

@@ -11,6 +11,7 @@ from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Va
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
+from bq_server.game.mechanics.multipliers import award_of
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
     Bounds,
@@ -102,7 +103,7 @@ def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
         fact_types=fact_types(rule.on),
         bounds=bounds(rule, applied_seq),
         condition=Condition(rule.when),
-        award=Formula(rule.award),
+        award=award_of(rule),
     )
 
 

@@ -1,0 +1,77 @@
+"""Multipliers: what a points rule pays at some times, several times over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from fractions import Fraction
+
+from bq_server.game.document.definitions import WEEKDAYS, Multiplier, PointsRule
+from bq_server.game.expressions.conditions import MAX_AWARD, ExpressionFailure, Formula, Variables
+from bq_server.game.facts import timezone
+from bq_server.game.mechanics.amounts import MILLIONTHS, to_millionths
+from bq_server.game.mechanics.periods import local_date
+from bq_server.game.mechanics.rule import micros
+
+
+@dataclass(frozen=True, slots=True)
+class TimedFactor:
+    """A factor, and when it holds."""
+
+    by: Fraction
+    starts_at: int | None
+    ends_at: int | None
+    weekdays: frozenset[int]
+    """From Monday, 0; empty for all."""
+    zone: tzinfo
+
+    def holds(self, at: int) -> bool:
+        """Whether it holds at a moment, in microseconds."""
+        return (
+            (self.starts_at is None or self.starts_at <= at)
+            and (self.ends_at is None or at < self.ends_at)
+            and (not self.weekdays or local_date(at, self.zone).weekday() in self.weekdays)
+        )
+
+
+class MultipliedFormula(Formula):
+    """A formula for points, whose value is multiplied before it is rounded down."""
+
+    __slots__ = ("_factors",)
+
+    def __init__(self, source: str, factors: Sequence[TimedFactor]) -> None:
+        super().__init__(source)
+        self._factors = factors
+
+    def points(self, variables: Variables) -> int | ExpressionFailure:
+        """As of the formula alone, by all factors that hold at the event's time."""
+        plain = super().points(variables)
+        held = [factor.by for factor in self._factors if factor.holds(variables.fact.occurred_at)]
+        if isinstance(plain, ExpressionFailure) or not held:
+            return plain
+        number = self.number(variables)
+        if isinstance(number, ExpressionFailure):
+            return number
+        product = Fraction(to_millionths(number), MILLIONTHS)
+        for by in held:
+            product *= by
+        if product > MAX_AWARD:
+            return ExpressionFailure(f"the multiplied formula gave more than {MAX_AWARD:,} points")
+        return int(product)
+
+
+def award_of(rule: PointsRule) -> Formula:
+    """What a points rule pays."""
+    if not rule.multiplier:
+        return Formula(rule.award)
+    return MultipliedFormula(rule.award, [_factor(each) for each in rule.multiplier])
+
+
+def _factor(multiplier: Multiplier) -> TimedFactor:
+    during = multiplier.during
+    return TimedFactor(
+        Fraction(str(multiplier.by)),
+        micros(during.starts_at),
+        micros(during.ends_at),
+        frozenset(WEEKDAYS.index(day) for day in during.on_days),
+        UTC if during.timezone == "UTC" else timezone(during.timezone),
+    )
