@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 FASTIFY := loadtests/peers/fastify
 SITE_TOOLS := build/site-tools
 CONSOLE := clients/console
-NPM_TESTED := clients/typescript tests/contract/generated_typescript
+QUICK_TESTS := tests/unit tests/game tests/lane tests/integration
+NPM_TESTED := clients/typescript tests/clients/runtimes tests/contract/generated_typescript
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-all test-server test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -16,7 +17,12 @@ help:  ## this list
 serve: $(VENV)/run.stamp  ## the server from this tree; ARGS="--port 9000" passes flags on
 	@exec $(BIN)/bq-server serve $(ARGS)
 
-test: $(VENV)/dev.stamp  ## the tests, except the harness's and the browser's; ARGS="-k idempotency" selects
+test: $(VENV)/dev.stamp  ## the quick tests, in about a minute: units, the game, the store, the lane; ARGS="-k idempotency" selects
+	$(BIN)/pytest -n auto $(QUICK_TESTS) $(ARGS)
+
+test-all: clients test-browser test-harness test-server  ## every test of the source tree; make test-binary adds those of the executable
+
+test-server: $(VENV)/dev.stamp  ## every test except the harness's and the browser's, the quick ones included
 	$(BIN)/pytest -n auto --ignore tests/harness --ignore tests/browser $(ARGS)
 
 test-harness: $(VENV)/dev.stamp  ## the tests of the harness, which start many servers and break some

@@ -1,7 +1,7 @@
-"""Causes of awards: how they are built, and how they are kept in few bytes.
+"""Causes of awards: how they are built, and how they are stored in few bytes.
 
-A cause names what was reached, such as `challenge:spring/0.5`; where each fact is paid by itself, the fact's id ends
-it: `points:spend:fact_01jr...`. It is unique per participant.
+A cause names what was reached, such as `challenge:spring/0.5`; if each fact is paid separately, it ends with the fact's
+id: `points:spend:fact_01jr...`. It is unique per participant.
 """
 
 _POINTS = "points:"
@@ -99,11 +99,11 @@ def of_any_fact(cause: str) -> str:
 
 
 OF_THE_FACT = "/"
-"""Stands for the fact's id at the end of a cause that is kept. No other cause ends so: a step is never empty."""
+"""Stands for the fact's id at the end of a stored cause. No other cause ends this way: a step is never empty."""
 
 
 def pack_cause(cause: str, fact_id: str) -> str:
-    """The cause of an award that a fact brought, without the fact's id."""
+    """The cause of an award caused by a fact, without the fact's id."""
     return cause.removesuffix(fact_id) + OF_THE_FACT if cause.endswith(fact_id) else cause
 
 

@@ -1,4 +1,4 @@
-"""The one clock, and the clocks of test environments that have one of their own."""
+"""The one clock, and the clocks of test environments that have their own."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,14 +17,14 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class OwnClock:
-    """The clock of a test environment: it stands still, or goes with the real one at a distance. Microseconds."""
+    """The clock of a test environment: stopped, or running with the real one at an offset. Microseconds."""
 
     frozen: bool
     at: int
-    """The moment it shows where it stands still, else how far it is ahead of the real clock."""
+    """The time it shows if it is stopped, otherwise how far it is ahead of the real clock."""
 
     def now(self, real: int) -> int:
-        """The moment it shows."""
+        """The time it shows."""
         return self.at if self.frozen else real + self.at
 
 
@@ -41,7 +41,7 @@ class Clocks:
         return self.real() if own is None else own.now(self.real())
 
     def own(self, scope: Scope) -> OwnClock | None:
-        """The environment's own clock; None where it reads the real one."""
+        """The environment's own clock; None if it is on the real one."""
         return self._own.get(scope)
 
     def stands_still(self, scope: Scope) -> bool:
@@ -50,7 +50,7 @@ class Clocks:
         return own is not None and own.frozen
 
     def put(self, scope: Scope, clock: OwnClock | None) -> None:
-        """Give the environment a clock of its own, or with None the real one again."""
+        """Give the environment its own clock, or with None the real one again."""
         if clock is None:
             self._own.pop(scope, None)
         else:

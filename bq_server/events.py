@@ -14,9 +14,9 @@ class Scope(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event that passed validation and has its id. Times are microseconds since the epoch, UTC.
+    """A validated event with its id. Times are microseconds since the epoch, UTC.
 
-    A tuple, because one is made for every event, twice.
+    A tuple, because two are created for every event.
     """
 
     event_id: str
@@ -29,15 +29,15 @@ class Event(NamedTuple):
     received_at: int
     idempotency_key: str | None = None
     fingerprint: str | None = None
-    """Equal for two events exactly when they say the same; only with an idempotency key."""
+    """Equal for two events if and only if they are the same; only with an idempotency key."""
     warnings: str = "[]"
     """A JSON array of `{code, field, detail}`, as compact text."""
     system_type: str | None = None
-    """The type of the fact when it is one of ours (`system.*`), not a client's event."""
+    """The type of the fact if it is one of ours (`system.*`), not a client's event."""
     message_id: str | None = None
     """Its id in the stream; none for an event that came by the sync path."""
     traceparent: str | None = None
-    """Its context (W3C Trace Context), where it is traced."""
+    """Its context (W3C Trace Context), if it is traced."""
     voids: str | None = None
     """Which fact it voids: its idempotency key or, of our own `system.fact_voided`, its id."""
 
@@ -47,7 +47,7 @@ class Event(NamedTuple):
         return self.system_type or "custom." + self.event_name
 
     def to_payload(self) -> bytes:
-        """The event as one stream field: its fields in order, but for the message id, which the stream gives.
+        """The event as one stream field: its fields in order, except the message id, which the stream assigns.
 
         Only where it is traced, its context follows; and where it voids a fact, which one.
         """
@@ -70,7 +70,7 @@ class Event(NamedTuple):
 
 
 def event_of(payload: bytes, message_id: str) -> Event | None:
-    """The event in a message; None for what is no event of this server."""
+    """The event in a message; None if it isn't an event of this server."""
     try:
         return Event.from_payload(payload, message_id)
     except (ValueError, TypeError):
@@ -78,7 +78,7 @@ def event_of(payload: bytes, message_id: str) -> Event | None:
 
 
 def scope_of(payload: bytes, message_id: str) -> Scope | None:
-    """The environment that a message belongs to; None for what is no event of this server."""
+    """The environment that a message belongs to; None if it isn't an event of this server."""
     event = event_of(payload, message_id)
     return None if event is None else event.scope
 

@@ -1,4 +1,4 @@
-"""JSON for what is stored: quick, and exact for whole numbers of any size."""
+"""JSON for what is stored: fast, and exact for whole numbers of any size."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 _BY_THE_BOOK = " "
-"""Starts a text that holds what the quick reader would round; nothing else that is written here starts so."""
+"""Starts a text with numbers that the fast reader would round; nothing else written here starts this way."""
 _LONG_NUMBER = re.compile("[0-9]{19}")
-"""What may be a whole number of more than 64 bits, which the quick reader would round. Earlier releases wrote such."""
+"""What may be a whole number of more than 64 bits, which the fast reader would round. Earlier releases wrote those."""
 
 
 def dumps(value: Any) -> str:
@@ -17,7 +17,7 @@ def dumps(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # A whole number of more than 64 bits, or text that is no Unicode.
+        # A whole number of more than 64 bits, or text that isn't valid Unicode.
         return _BY_THE_BOOK + json.dumps(value, separators=(",", ":"))
 
 
@@ -27,10 +27,10 @@ def is_by_the_book(text: str) -> bool:
 
 
 def loads_own(text: str) -> Any:
-    """Read what `dumps` has written, without searching it for long numbers. Raises `ValueError` for what is no JSON."""
+    """Read what `dumps` wrote, without searching it for long numbers. Raises `ValueError` if it isn't JSON."""
     return json.loads(text) if text.startswith(_BY_THE_BOOK) else orjson.loads(text)
 
 
 def loads(text: str) -> Any:
-    """Read JSON, whoever wrote it. Raises `ValueError` for what is none."""
+    """Read JSON, whatever wrote it. Raises `ValueError` if it isn't JSON."""
     return json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)

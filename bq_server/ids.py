@@ -12,21 +12,21 @@ RandomBytes = Callable[[int], bytes]
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
-"""Two characters at a time: an id is made for every event."""
+"""Two characters at a time, because an id is created for every event."""
 
 _ALL_BUT_A_PAIR = range(110, -10, -10)
 _VALUES = str.maketrans(_CROCKFORD, "0123456789abcdefghijklmnopqrstuv")
 _ULID = re.compile("(?<=_)[0-7][0-9a-hjkmnp-tv-z]{25}")
 ID_BYTES = 16
 _TEXT = b"\0"
-"""Starts an id that is no ULID; what follows is the text."""
+"""Starts an id that isn't a ULID; the text follows."""
 
 
 class IdSource:
-    """Makes `evt_...`, `fact_...` and other ids that sort by the time they were made.
+    """Creates `evt_...`, `fact_...` and other ids that sort by their time of creation.
 
     The part after the prefix is a ULID (github.com/ulid/spec) in lower case: 48 bits of milliseconds, 80 bits of
-    randomness, which count up by one inside a millisecond so that ids made later always sort later.
+    randomness, which is incremented within a millisecond so that later ids always sort later.
     """
 
     def __init__(self, clock: Clock = system_clock, random_bytes: RandomBytes = secrets.token_bytes) -> None:
@@ -35,7 +35,7 @@ class IdSource:
         self._last = 0
         self._shared = -1
         self._text = ""
-        """All but the last two characters, which the ids of a millisecond mostly share."""
+        """All characters except the last two, which the ids of a millisecond mostly share."""
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -49,7 +49,7 @@ class IdSource:
         return f"{prefix}_{text}{_PAIRS[value & 1023]}"
 
     def new_packed(self, count: int) -> list[bytes]:
-        """So many fresh ids, in order, as `pack` would store them."""
+        """That many new ids, in order, as `pack` would store them."""
         with self._lock:
             return [self._next().to_bytes(ID_BYTES) for _ in range(count)]
 
@@ -63,7 +63,7 @@ class IdSource:
 
 
 def pack(prefix: str, identifier: str) -> bytes:
-    """An id as it is stored: 16 bytes for a ULID with that prefix, and never 16 bytes for any other text."""
+    """An id as stored: 16 bytes for a ULID with that prefix, and never 16 bytes for any other text."""
     start = len(prefix) + 1
     if identifier.startswith(prefix) and _ULID.fullmatch(identifier, start):
         return int(identifier[start:].translate(_VALUES), 32).to_bytes(ID_BYTES)

@@ -1,4 +1,4 @@
-"""Moments: how a time is kept, read and written.
+"""Moments: how times are stored, read and written.
 
 A moment is an `int`: microseconds since 1970-01-01T00:00:00Z. It sorts, it fits SQL, and no time zone hides in it.
 """
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 PLAUSIBLE_FROM = 946_857_600 * SECOND
-"""2000-01-03: what is stamped before was stamped by a clock that was never set; such start in 1970, 1980 or 2000."""
+"""2000-01-03: earlier timestamps come from clocks that were never set, which start in 1970, 1980 or 2000."""
 
 _END_OF_DAY = re.compile(r"([^T ]{8,10}[Tt ])24((?::?00(?::?00(?:[.,]0+)?)?)(?:[-+Z].*)?)")
 _LEAP_SECOND = re.compile(r"(.{8,10}[Tt ]\d\d:?(?:14|29|44|59):?)60((?:[.,]\d+)?(?:[-+Z].*)?)")
@@ -24,10 +24,10 @@ _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def parse_timestamp(text: str) -> int:
-    """Read an ISO 8601 date and time; one without an offset counts as UTC (Events API, Event Schema).
+    """Read an ISO 8601 date and time; one without an offset is UTC (Events API, Event Schema).
 
-    Raises `ValueError` with a sentence for the sender when the text is not a date and time, or not a moment
-    between the years 1 and 9999 in UTC.
+    Raises `ValueError` with a sentence for the sender if the text isn't a date and time between the years 1 and 9999 in
+    UTC.
     """
     try:
         later = 0
@@ -45,7 +45,7 @@ def parse_timestamp(text: str) -> int:
         return (moment + timedelta(microseconds=later) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise ValueError(
-            "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it counts as UTC)"
+            "must be an ISO 8601 date and time such as 2026-04-10T10:30:00Z (without an offset it is taken as UTC)"
         ) from None
 
 
@@ -71,7 +71,7 @@ def is_duration(text: str) -> bool:
 def format_timestamp(moment: int) -> str:
     """Write a moment as ISO 8601 in UTC with `Z`, with as many of 0, 3 or 6 decimals as it needs.
 
-    What lies outside the years 1 to 9999, as the end of a period may, is written as their first or last moment.
+    Anything outside the years 1 to 9999, such as the end of a period, is written as their first or last moment.
     """
     moment = max(_FIRST, min(moment, _LAST))
     value = _EPOCH + timedelta(microseconds=moment)

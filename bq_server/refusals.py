@@ -1,4 +1,4 @@
-"""Every refusal the server knows: a stable code, and a sentence a person can act on."""
+"""Every refusal of the server: a stable code, and a sentence that a person can act on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 
 class Code(StrEnum):
-    """The stable machine-readable part of a refusal. `docs/errors.md` lists them; a test holds it."""
+    """The stable machine-readable part of a refusal. `docs/errors.md` lists them, which a test checks."""
 
     MALFORMED_REQUEST = "malformed_request"
     INVALID_JSON = "invalid_json"
@@ -52,7 +52,7 @@ class FieldError:
 
 
 class Refusal(Exception):
-    """A request this server will not carry out; nothing of it was done. How HTTP tells of it is the API's to say."""
+    """A request that the server refuses; it had no effect. The API decides how HTTP answers it."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Refusal(Exception):
         errors: Sequence[FieldError] = (),
         retry_after: int | None = None,
     ) -> None:
-        """`retry_after`: seconds until the same may succeed, where it is not as soon as with others of the code."""
+        """`retry_after`: seconds until a retry may succeed, if they differ from the code's."""
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
@@ -70,14 +70,14 @@ class Refusal(Exception):
 
     @classmethod
     def of_fields(cls, errors: Sequence[FieldError]) -> "Refusal":
-        """The refusal of a request whose fields are wrong; its detail names the first of them."""
+        """The refusal of a request with invalid fields; its detail names the first of them."""
         first = errors[0]
         more = f" ({len(errors) - 1} more in errors)" if len(errors) > 1 else ""
         return cls(Code.VALIDATION_FAILED, f"{first.field}: {first.detail}{more}", errors)
 
 
 def overloaded() -> "Refusal":
-    """The refusal of what could not be answered soon, or not be held."""
+    """The refusal of what could not be answered soon, or held in memory."""
     detail = "The server is overloaded. Nothing was accepted: retry later."
     return Refusal(Code.OVERLOADED, detail)
 
@@ -88,7 +88,7 @@ def too_large(limit: int) -> "Refusal":
     return Refusal(Code.BODY_TOO_LARGE, detail)
 
 
-LONE_SURROGATE = "must not hold half of a surrogate pair"
+LONE_SURROGATE = "must not contain half of a surrogate pair"
 
 _WORDS = {
     "missing": "is required",
@@ -99,7 +99,7 @@ _WORDS = {
 
 
 def in_words(error: Any) -> str:
-    """What Pydantic found wrong, as the end of a sentence that begins with the field."""
+    """What Pydantic reports, as the end of a sentence that starts with the field."""
     message = str(error["msg"]).removeprefix("Value error, ")
     for start, ours in (("String should", "must"), ("Input should", "must")):
         message = message.replace(start, ours, 1)
@@ -107,7 +107,7 @@ def in_words(error: Any) -> str:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """What Pydantic found, field by field."""
+    """What Pydantic reports, field by field."""
     return [
         FieldError(path(item["loc"]) or "body", item["type"], in_words(item))
         for item in error.errors(include_url=False, include_input=False)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 _ORIGIN = re.compile(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
-"""As a browser writes it, or every one."""
+"""An origin as browsers write it, or every one."""
 
 _RATE_LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,5})")
 
@@ -17,14 +17,14 @@ MiB = 1024 * KiB
 
 
 class Settings(BaseModel):
-    """Flag over environment over file over default. Raises `pydantic.ValidationError` for a value out of range."""
+    """Flags override the environment, then the file, then defaults. Raises `pydantic.ValidationError`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 picks a free one.")
     tls_cert: Path | None = Field(
-        None, description="Certificate with its chain (PEM), read again when it changes: the server speaks HTTPS only."
+        None, description="Certificate with its chain (PEM), reloaded when it changes; the server speaks only HTTPS."
     )
     tls_key: Path | None = Field(None, description="Key of the certificate (PEM, without a password).")
     data_dir: Path = Field(Path("bq-data"), description="Directory for the facts, the keys and the stream.")
@@ -55,23 +55,23 @@ class Settings(BaseModel):
         "on", description="Whether a lean HTTP/1.1 protocol answers the two hot routes in front of the ASGI server."
     )
     behind_proxy: bool = Field(
-        False, description="Say that a proxy ends TLS in front: there is no warning that the server listens in clear."
+        False, description="A proxy in front terminates TLS: don't warn that the server listens without it."
     )
     trusted_proxies: str | None = Field(
         None,
-        description="Networks of proxies that are believed whom they ask for (10.0.0.0/8,::1), with commas.",
+        description="Networks of proxies trusted to report their clients' addresses, such as 10.0.0.0/8,::1.",
     )
     forwarded_header: Literal["x-forwarded-for", "forwarded"] = Field(
-        "x-forwarded-for", description="The header in which trusted proxies say whom they ask for."
+        "x-forwarded-for", description="Header in which trusted proxies report their clients' addresses."
     )
     rate_limit_per_key: str | None = Field(
-        None, description="Requests that a key may send in so many seconds (1000/60); `keys limit` sets a key's own."
+        None, description="Most requests with one key, as requests/seconds: 1000/60; `keys limit` sets a single key's."
     )
     rate_limit_per_address: str | None = Field(
-        None, description="Requests that may come from an address in so many seconds (100/60); not of this machine's."
+        None, description="Most requests from one address, as requests/seconds: 100/60; not from this machine's own."
     )
     wrong_keys_per_address: str = Field(
-        "30/60", description="Wrong keys that may come from an address in so many seconds before 429; or off."
+        "30/60", description="Most invalid keys from one address, as keys/seconds, beyond which it gets 429; or off."
     )
     max_connections: int = Field(
         4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
@@ -114,10 +114,10 @@ class Settings(BaseModel):
     )
     max_nesting: int = Field(32, ge=1, le=100, description="Deepest nesting of objects and arrays in properties.")
     max_event_names: int = Field(
-        10_000, ge=1, description="Event names of an environment in the catalogue; the events of others are facts too."
+        10_000, ge=1, description="Most event names per environment in the catalogue; events with others are facts too."
     )
     max_event_properties: int = Field(
-        100_000, ge=1, description="Properties, by type, of all event names of an environment in the catalogue."
+        100_000, ge=1, description="Most properties per environment in the catalogue, by type, over all event names."
     )
     max_batch_events: int = Field(100, ge=1, le=1000, description="Most events in one batch.")
     idempotency_window_hours: int = Field(
@@ -152,7 +152,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _has_both_parts_of_tls(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("--tls-cert and --tls-key are given together")
+            raise ValueError("--tls-cert and --tls-key must be given together")
         return self
 
     @field_validator("store_url")
@@ -167,7 +167,9 @@ class Settings(BaseModel):
     def _are_origins(cls, value: str | None) -> str | None:
         for origin in origins_of(value):
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin: https:// or http://, a host in lower case, perhaps a port")
+                raise ValueError(
+                    f"{origin!r} is not an origin: https:// or http://, a host in lower case, perhaps a port"
+                )
         return value
 
     @field_validator("rate_limit_per_key", "rate_limit_per_address", "wrong_keys_per_address")
@@ -191,14 +193,14 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, flags: dict[str, Any], config: Path | None = None) -> "Settings":
-        """The settings of a process: what `flags` holds, then `BQ_*` variables, then the TOML file, then defaults.
+        """The settings of a process: `flags`, then `BQ_*` variables, then the TOML file, then defaults.
 
         Raises `pydantic.ValidationError` for a wrong value or an unknown TOML key, `FileNotFoundError` and
         `tomllib.TOMLDecodeError` for the file.
         """
         if config is not None and not config.is_file():
             raise FileNotFoundError(f"there is no configuration file {config}")
-        from pydantic_settings import (  # takes as long as all that a --help needs
+        from pydantic_settings import (  # takes as long as everything else that a --help needs
             BaseSettings,
             PydanticBaseSettingsSource,
             SettingsConfigDict,
@@ -225,7 +227,7 @@ class Settings(BaseModel):
 
 
 class RateLimit(NamedTuple):
-    """So many requests in so many seconds."""
+    """A number of requests in a number of seconds."""
 
     requests: int
     seconds: int
@@ -236,16 +238,16 @@ class RateLimit(NamedTuple):
 
 OFF = "off"
 NO_RATE_LIMIT = RateLimit(0, 1)
-"""Of a key that may send without a limit, also where others have one."""
+"""The limit of a key without one, even if others have one."""
 
 
 def rate_limit_of(text: str | None) -> RateLimit | None:
-    """What a setting says; None for none. Raises `ValueError`."""
+    """The limit in a setting; None for none. Raises `ValueError`."""
     if text is None or text == OFF:
         return None
     found = _RATE_LIMIT.fullmatch(text)
     if found is None:
-        raise ValueError("must be requests and seconds with a slash between them, such as 1000/60, or off")
+        raise ValueError("must be requests/seconds, such as 1000/60, or off")
     return RateLimit(int(found[1]), int(found[2]))
 
 

@@ -1,4 +1,4 @@
-"""A client of one environment, for tests: send, drain, move the clock, and see what it came to."""
+"""A client of one environment, for tests: send, drain, move the clock, and read the results."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ Json = dict[str, Any]
 TIMEOUT_SECONDS = 60.0
 
 NOT_FOUND = "not_found"
-"""The code with which a server says that something isn't there; a 404 without it is of somebody on the way."""
+"""The code with which a server says that something doesn't exist; a 404 without it comes from something in between."""
 
 GAME_FILES = (".yaml", ".yml", ".json")
-"""How text ends that names a game's file."""
+"""Suffixes of texts that name a game's file."""
 
 
 class Refused(Exception):
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """Nothing that speaks like a bq-server answers there."""
+    """Nothing that looks like a bq-server answers there."""
 
 
 class Clock:
@@ -44,20 +44,20 @@ class Clock:
         self._client = client
 
     def now(self) -> str:
-        """The moment it shows."""
+        """The time it shows."""
         now: str = self._client.call("GET", "/sandbox/clock")["now"]
         return now
 
     def set(self, moment: str, *, frozen: bool = True) -> None:
-        """Let it show this moment, and stand still unless told otherwise."""
+        """Set it to this moment, stopped unless told otherwise."""
         self._client.call("PUT", "/sandbox/clock", {"now": moment, "frozen": frozen})
 
     def advance(self, by: str) -> None:
-        """Move it ahead; everything sent before has then happened, and everything that follows from it."""
+        """Advance it; everything sent before, and what follows from it, happens first."""
         self._client.call("POST", "/sandbox/clock/advance", {"by": by})
 
     def reset(self) -> None:
-        """Let the environment read the real clock again."""
+        """Return the environment to the real clock."""
         self._client.call("DELETE", "/sandbox/clock")
 
 
@@ -76,7 +76,7 @@ class Client:
         )
         self.clock = Clock(self)
         self.directory = Path()
-        """Where game files are looked for, before the working directory."""
+        """Where game files are searched first, before the working directory."""
 
     def send(
         self,
@@ -85,7 +85,7 @@ class Client:
         properties: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Json:
-        """Send an event by the stream, given whole or as name, participant, properties and further fields."""
+        """Queue an event, given as a whole or as name, participant, properties and further fields."""
         return self.call("POST", "/ingest/events", _event(event, participant_id, properties, more))
 
     def send_sync(
@@ -95,12 +95,12 @@ class Client:
         properties: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Json:
-        """Send an event by the sync path; returns its fact and the effects it had."""
+        """Send an event through the sync path; returns its fact and its effects."""
         body = _event(event, participant_id, properties, more)
         return self.call("POST", "/ingest/events/sync", body, include="effects")
 
     def send_batch(self, events: Sequence[Mapping[str, Any]]) -> Json:
-        """Send events by the stream in one request. Some may be rejected: see `errors` in the answer."""
+        """Queue events in one request. Some may be rejected: see `errors` in the answer."""
         answer = self.request("POST", "/ingest/events/batch", {"events": list(events)})
         if answer.status_code == 422 and "accepted" in (found := _json(answer)):
             return found
@@ -115,11 +115,11 @@ class Client:
         return self.call("POST", "/sandbox/drain", body)
 
     def reset(self, *, game: bool = False) -> None:
-        """Empty the environment; its game too if told."""
+        """Empty the environment, including its game if requested."""
         self.call("POST", "/sandbox/reset", {"game": game})
 
     def apply(self, game: str | Path | Mapping[str, Any]) -> Json:
-        """Put a game in force, and wait until all it changes is computed.
+        """Apply a game, and wait until everything it changes is computed.
 
         A `Path`, or a string that ends in .yaml, .yml or .json, names a file; any other string is the game's text.
         """
@@ -136,7 +136,7 @@ class Client:
         return plan
 
     def state(self, participant_id: str, **query: Any) -> Json:
-        """Everything that the facts of a participant came to."""
+        """Everything that a participant's facts add up to."""
         return self.call("GET", f"/gamify/participants/{segment(participant_id)}/state", **query)
 
     def facts(self, **query: Any) -> list[Json]:
@@ -150,11 +150,11 @@ class Client:
             query["cursor"] = page["next_cursor"]
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
-        """A request under /api/v1, and the JSON of a success."""
+        """Make a request under /api/v1; returns the JSON of a success."""
         return _success(self.request(method, path, body, **query))
 
     def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        """A request under /api/v1, and its response whatever it is."""
+        """Make a request under /api/v1; returns the response, whatever it is."""
         return self._request(method, path, json=body, params=query)
 
     def export(self) -> Iterator[str]:
@@ -163,7 +163,7 @@ class Client:
             if answer.status_code != 200:
                 answer.read()
                 raise Refused(answer.status_code, _json(answer))
-            # Not `iter_lines`: it also ends lines at U+2028 and others, which JSON leaves as they are within a string.
+            # Not `iter_lines`: it also splits at U+2028 and others, which JSON leaves unescaped in a string.
             rest = b""
             for chunk in answer.iter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -172,7 +172,7 @@ class Client:
                 yield rest.decode()
 
     def import_lines(self, lines: Iterable[str]) -> Json:
-        """Lay exported lines into the environment, which must have no facts."""
+        """Import exported lines into the environment, which must have no facts."""
         content = "\n".join(lines).encode()
         headers = {"Content-Type": "application/x-ndjson"}
         return _success(self._request("POST", "/sandbox/import", content=content, headers=headers))
@@ -206,7 +206,7 @@ class Client:
 
 
 def segment(name: str) -> str:
-    """A name, as a part of a path of its own. Dots alone would be taken for steps of the path."""
+    """A name as one segment of a path. Dots alone would be taken for `.` or `..`."""
     return quote(name, safe="").replace(".", "%2E")
 
 

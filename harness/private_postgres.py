@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own, on a Unix socket in a temporary directory, gone without a trace when it is closed."""
+"""A private PostgreSQL on a Unix socket in a temporary directory, removed without a trace when it is closed."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 SETTINGS = {
     "listen_addresses": "",
-    "fsync": "off",  # only this machine's fall would lose anything by it
+    "fsync": "off",  # only a crash of this machine would lose anything by it
     "max_connections": "300",
     "shared_buffers": "32MB",
     "timezone": "Asia/Kathmandu",
@@ -24,11 +24,11 @@ OTHER_ORDER = 15
 """From this version on a cluster can order text by ICU's rules, which no statement may rely on either."""
 
 UNPRIVILEGED = "nobody"
-"""Who runs it where this process is root, which PostgreSQL refuses to be run by."""
+"""Who runs it if this process is root, which PostgreSQL refuses to run as."""
 
 
 def programs() -> Path:
-    """Where PostgreSQL's programs are, which Debian keeps out of the path. Raises `RuntimeError` where none are."""
+    """Where PostgreSQL's programs are, which Debian keeps out of the path. Raises `RuntimeError` if there are none."""
     if (found := shutil.which("initdb")) is not None:
         return Path(found).resolve().parent  # a link to one of them may stand alone
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -71,7 +71,7 @@ class PrivatePostgres:
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop", check=False)
 
     def close(self) -> None:
-        """End it and remove its directory."""
+        """Stop it and remove its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 

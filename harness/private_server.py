@@ -1,4 +1,4 @@
-"""A bq-server of our own: its own process, directory, port and key, gone without a trace when it is closed."""
+"""A private bq-server: with its own process, directory, port and key, and removed without a trace when closed."""
 
 import contextlib
 import os
@@ -30,9 +30,9 @@ class ServerFailed(Exception):
 
 
 class PrivateServer:
-    """`bq-server serve` on a free port of 127.0.0.1. A context manager: ready inside, ended and removed outside.
+    """`bq-server serve` on a free port of 127.0.0.1. A context manager: ready inside, stopped and removed outside.
 
-    It listens on the same port after every `start`, so that clients need not be told of a restart.
+    It listens on the same port after every `start`, so that clients needn't know about a restart.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PrivateServer:
         flags: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep everything in `directory`, or in a temporary one; `command` starts the program in place of this one."""
+        """Keep everything in `directory`, or a temporary one; `command` starts another program instead of this one."""
         self._temporary = None if directory else tempfile.mkdtemp(prefix="bq-harness-")
         self._directory = directory or Path(self._temporary or "")
         self._command = list(own_command() if command is None else command)
@@ -69,7 +69,7 @@ class PrivateServer:
 
     @property
     def running(self) -> bool:
-        """Whether the process that was started has not ended."""
+        """Whether the process that was started is still running."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -83,7 +83,7 @@ class PrivateServer:
         """Start it, again if need be, and wait until it is ready. Raises `ServerFailed`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()  # of a server that ended by itself, or was killed by somebody else
+            self._process.stdin.close()  # left by a server that ended by itself, or was killed by somebody else
         banner = self._directory / "banner.txt"
         # Settings of the caller's own server, such as BQ_REDIS_URL, are not meant for this one.
         inherited = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
@@ -94,26 +94,26 @@ class PrivateServer:
                     *("--data-dir", str(self.data_dir), "--stop-with-stdin", *self._flags),
                 ],
                 env={**inherited, "BQ_DEV_KEY": self.key, **self._environment},
-                # Never written to: it ends when this process does, however it does, and the server with it.
+                # Never written to: it is closed when this process ends, however it does, and the server stops with it.
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,
-                # Ctrl-C is for the harness, which then ends the server itself.
+                # Ctrl-C is for the harness, which then stops the server itself.
                 start_new_session=True,
             )
         self._wait_until_ready(self._process, banner)
         return self
 
     def stop(self) -> int:
-        """Ask it to end and wait for it; kill it when that takes too long. Returns its exit code."""
+        """Ask it to stop and wait for it; kill it if that takes too long. Returns its exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill it as `kill -9` does."""
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """End it and remove its temporary directory."""
+        """Stop it and remove its temporary directory."""
         if self._process is not None:
             self.stop()
         if self._temporary is not None:
@@ -132,7 +132,7 @@ class PrivateServer:
         try:
             self.close()
         except KeyboardInterrupt:
-            self.close()  # broken off while it ends, it leaves nothing behind either
+            self.close()  # even if interrupted while it stops, it leaves nothing behind
             raise
 
     def _end(self, number: signal.Signals) -> int:
@@ -157,7 +157,7 @@ class PrivateServer:
 
 
 def end(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float) -> int:
-    """Ask a process to end, wait so many seconds, then kill it. Returns its exit code."""
+    """Ask a process to stop, wait so many seconds, then kill it. Returns its exit code."""
     if process.poll() is None:
         process.send_signal(number)
         try:

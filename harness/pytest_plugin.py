@@ -1,7 +1,6 @@
 """pytest plugin: a private server, a client on a clean environment, and `*.bq.yaml` scenarios as tests.
 
-pytest loads this in every project of a Python that has the package, so nothing is imported or started before it is
-used.
+pytest loads this in every project whose Python has the package, so nothing is imported or started before it is used.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".bq.yaml", ".bq.yml")
 MODES = ("stream", "sync", "both", "shuffled")
 KEY_VARIABLE = "BQ_API_KEY"
-"""The environment variable that stands in for `--bq-api-key`, so that a key need not be on the command line."""
+"""The environment variable used instead of `--bq-api-key`, so that the key needn't be on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class RunningServer:
 
 
 class ServerConnection:
-    """The server of this test process, started when it is first asked for, and a client of it."""
+    """The server of this test process, started when it is first requested, and a client of it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._url: str | None = config.getoption("--bq-url")
@@ -49,7 +48,7 @@ class ServerConnection:
         self._failure: str | None = None
 
     def server(self) -> PrivateServer | RunningServer:
-        """The server, ready. Raises `ServerFailed`; at once when it failed before."""
+        """The server, ready. Raises `ServerFailed`, immediately if it failed before."""
         if self._url is not None:
             return RunningServer(self._url, self._key or "")
         if self._private is None:
@@ -66,7 +65,7 @@ class ServerConnection:
         return self._private
 
     def client(self) -> Client:
-        """A client of it, its environment as the last user left it."""
+        """A client of it, with the environment as the last user left it."""
         if self._client is None:
             from harness.client import Client
 
@@ -80,7 +79,7 @@ class ServerConnection:
         return self._client
 
     def close(self) -> None:
-        """End what was started; give a server that wasn't its game and its clock again."""
+        """Stop what was started; restore the game and the clock of a server that wasn't."""
         if self._client is not None:
             self._put_back(self._client)
             self._client.close()
@@ -95,7 +94,7 @@ class ServerConnection:
                 self._found.put_back(client)
             except (Refused, Unreachable) as error:
                 # Too late for a test to fail for it.
-                print(f"\nbq: the game and the clock could not be put back: {error}", file=sys.stderr)  # noqa: T201
+                print(f"\nbq: the game and the clock could not be restored: {error}", file=sys.stderr)  # noqa: T201
 
 
 CONNECTION = pytest.StashKey[ServerConnection]()
@@ -105,7 +104,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options, each beginning with `--bq`."""
     group = parser.getgroup("bq-server", "bq-server: scenarios and clients")
     group.addoption("--bq-mode", choices=MODES, default="stream", help="How *.bq.yaml scenarios are played.")
-    group.addoption("--bq-seed", type=int, metavar="N", help="Shuffle as in the run that told this seed.")
+    group.addoption("--bq-seed", type=int, metavar="N", help="Shuffle as in the run that printed this seed.")
     group.addoption("--bq-url", metavar="URL", help="Test against this running server, not a private one.")
     group.addoption(
         "--bq-api-key",
@@ -116,10 +115,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what can't be meant."""
+    """Refuse contradictory options."""
     url, key = config.getoption("--bq-url"), config.getoption("--bq-api-key")
     if key is not None and url is None:
-        raise pytest.UsageError("--bq-api-key needs --bq-url: a private server has a key of its own")
+        raise pytest.UsageError("--bq-api-key needs --bq-url: a private server has its own key")
     if url is not None:
         key = key or os.environ.get(KEY_VARIABLE)
         if not (key or "").startswith("bq_test_"):
@@ -155,7 +154,7 @@ class ScenarioFile(pytest.File):
 
 
 class ScenarioFailed(Exception):
-    """The scenario was not as it tells."""
+    """The scenario failed."""
 
     def __init__(self, outcome: StoryOutcome) -> None:
         self.outcome = outcome
@@ -179,7 +178,7 @@ class ScenarioItem(pytest.Item):
             raise ScenarioFailed(outcome)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What the runner says, and no traceback: that would tell nothing of the story."""
+        """What the runner reports, without a traceback, which would say nothing about the story."""
         from harness.private_server import ServerFailed
 
         if isinstance(excinfo.value, ScenarioFailed):
@@ -189,12 +188,12 @@ class ScenarioItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the scenario stands."""
+        """Where the scenario is."""
         return self.path, 0, self.name
 
 
 def told(outcome: StoryOutcome) -> str:
-    """The failures of an outcome, each of which begins with its file and line."""
+    """The failures of an outcome, each starting with its file and line."""
     seed = f"; --bq-seed {outcome.seed} repeats it" if outcome.mode == "shuffled" else ""
     return "\n\n".join([*(failure.text for failure in outcome.failures), f"played by --bq-mode {outcome.mode}{seed}"])
 

@@ -9,9 +9,9 @@ _PART = re.compile(r"\s*([()]|[^\s()]+)")
 
 
 def selector(expression: str) -> Test:
-    """A test of whether a text holds what the expression says: words, in any case, with and, or, not and parentheses.
+    """A test of whether a text matches an expression: words, in any case, with and, or, not and parentheses.
 
-    Raises `ValueError` with a sentence when it is not an expression.
+    Raises `ValueError` with a sentence if it isn't an expression.
     """
     parts = _PART.findall(expression)
     test, rest = _either(parts)

@@ -1,1 +1,1 @@
-"""The load test: `python -m loadtests.run`, or `locust -f loadtests/locustfile.py` against a server of yours."""
+"""The load test: `python -m loadtests.run`, or `locust -f loadtests/locustfile.py` against your own server."""

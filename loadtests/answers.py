@@ -1,4 +1,4 @@
-"""What an answer of the server says about the events of its request."""
+"""What a response of the server says about the events of its request."""
 
 import json
 from collections.abc import Sequence
@@ -25,18 +25,18 @@ class LoadReply:
 def read_answer(
     route: LoadRoute, planned: Sequence[Planned], status: int, content: bytes | None, *, replayed: bool
 ) -> LoadReply:
-    """Judge one answer. `status` is 0 when none came; `replayed` tells of the `Idempotent-Replayed` header."""
+    """Judge one response. `status` is 0 if none came; `replayed` is that of the `Idempotent-Replayed` header."""
     if status != EXPECTED_STATUS[route]:
         return LoadReply(problem=_refusal(status, content), known=400 <= status < 500)
     try:
         ids = _ids(route, json.loads(content or b""))
     except (ValueError, LookupError, TypeError):
-        return LoadReply(problem=f"{status} with a body of another shape than documented", known=False)
+        return LoadReply(problem=f"{status} with a body that isn't as documented", known=False)
     if len(ids) != len(planned):
         return LoadReply(problem=f"{len(ids)} of {len(planned)} events of a batch accepted", known=False)
     for event, answered in zip(planned, ids, strict=True):
         if event.first_id not in (None, answered):
-            return LoadReply(problem="a repeated key was answered with another id than the first time", known=False)
+            return LoadReply(problem="a repeated key was answered with a different id", known=False)
     if replayed != all(event.first_id is not None for event in planned):
         found = "Idempotent-Replayed on new events" if replayed else "no Idempotent-Replayed on a repeat"
         return LoadReply(problem=found, known=False)

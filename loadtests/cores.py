@@ -1,4 +1,4 @@
-"""Which cores the server and the generator run on, so that neither takes the other's."""
+"""Which cores the server and the generator run on, so that neither takes time from the other."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -21,6 +21,6 @@ def on_cores(cores: Collection[int]) -> Iterator[None]:
 
 
 def split_cores() -> tuple[set[int], set[int]]:
-    """Cores for the server and for the generator: the last one for the generator. Empty sets when there is but one."""
+    """Cores for the server and for the generator, which gets the last one. Empty sets if there is only one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return (set(cores[:-1]), {cores[-1]}) if len(cores) > 1 else (set(), set())

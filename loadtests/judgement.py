@@ -14,7 +14,7 @@ class LoadOutcome(StrEnum):
 
 
 EXIT_CODES = {LoadOutcome.PASSED: 0, LoadOutcome.FAILED: 1, LoadOutcome.INVALID: 3}
-"""2 is left to usage errors."""
+"""2 is for usage errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class RunFigures:
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """What a run must keep to."""
+    """What a run must stay within."""
 
     p99_ms: float = 50.0
     achieved_share: float = 0.9
@@ -117,14 +117,14 @@ def _why_invalid(run: RunFigures, limits: LoadLimits) -> list[str]:
     if run.answered < limits.achieved_share * run.due:
         reasons.append(
             f"achieved {run.per_second(run.answered):.1f} of {run.per_second(run.due):.1f} requests/s, "
-            f"{_percent(run.answered, run.due)}, below {limits.achieved_share:.0%}: users that wait for answers hide "
+            f"{_percent(run.answered, run.due)}, below {limits.achieved_share:.0%}: users that wait for responses hide "
             "a slow server, so the response times are too good to be true"
         )
     if run.late > limits.late_share * run.due:
         reasons.append(
             f"{_percent(run.late, run.due)} of the requests (more than {limits.late_share:.0%}) were sent over "
-            f"{limits.late_ms:g} ms late, and that wait is not in the response times: the server stood still, or the "
-            "generator got no processor, or there are too few users for this rate"
+            f"{limits.late_ms:g} ms late, and that wait is not in the response times: the server stalled, or the "
+            "generator got no processor time, or there are too few users for this rate"
         )
     if run.generator_errors:
         reasons.append(f"the load test itself raised {run.generator_errors} errors (see the log)")

@@ -29,12 +29,12 @@ class LoadLedger:
 
     @property
     def twice(self) -> int:
-        """Facts too many: of an event that already is one."""
+        """Surplus facts: of an event that already is one."""
         return self.facts - self.events
 
     @property
     def unexplained(self) -> int:
-        """Events that are facts though the server refused them."""
+        """Events that are facts although the server refused them."""
         return max(0, self.events - self.accepted - self.unknown)
 
     @property
@@ -44,7 +44,7 @@ class LoadLedger:
 
     def __str__(self) -> str:
         sent = f"{self.accepted} events accepted ({self.repeated} repeats of a key beside them)"
-        unknown = f", {self.unknown} of unknown fate" if self.unknown else ""
+        unknown = f", {self.unknown} with an unknown outcome" if self.unknown else ""
         unexplained = f", {self.unexplained} unexplained" if self.unexplained else ""
         return f"{sent}{unknown}; {self.facts} facts: {self.missing} missing, {self.twice} twice{unexplained}"
 
@@ -57,7 +57,7 @@ def settle(client: httpx.Client, tally: Tally, seconds: float) -> LoadLedger:
     """
     deadline = time.monotonic() + seconds
     count, before = count_facts(client), -1
-    # The same count twice in a row: facts too many may come last.
+    # The same count twice in a row: surplus facts may come last.
     while (count < tally.accepted or count != before) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         count, before = count_facts(client), count

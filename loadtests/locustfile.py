@@ -45,7 +45,7 @@ TALLY, TIMELINE = "bq_tally", "bq_timeline"
 
 @dataclass(slots=True)
 class Run:
-    """What this process knows of the run. Moments are seconds of the monotonic clock."""
+    """What this process knows about the run. Moments are seconds of the monotonic clock."""
 
     tally: Tally = field(default_factory=Tally)
     timeline: Timeline = field(default_factory=Timeline)
@@ -65,7 +65,7 @@ current = Run()
 
 
 class EventSender(FastHttpUser):
-    """Sends events at random moments, however long the answers take."""
+    """Sends events at random moments, however long the responses take."""
 
     host = "http://127.0.0.1:8080"
     network_timeout = ANSWER_TIMEOUT_SECONDS
@@ -144,7 +144,7 @@ class RampShape(LoadTestShape):
         self._spawn_rate = spawn_rate
 
     def reset_time(self) -> None:
-        """Begin anew, as a second run from the web page does."""
+        """Start over, as a second run from the web page does."""
         super().reset_time()  # type: ignore[no-untyped-call]
         self._ramp.begin()
 
@@ -156,7 +156,7 @@ class RampShape(LoadTestShape):
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    """Set the defaults that make the plain command right."""
+    """Set the defaults that make the plain command work."""
     # Where starting took long, gevent's idea of now is as old as the start, and timers set next would go off early: a
     # short run would be over before it began.
     gevent.get_hub().loop.update_now()  # type: ignore[no-untyped-call]
@@ -164,7 +164,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     if options is None:
         return
     if not options.api_key:
-        print("locustfile: there is no key: set BQ_API_KEY or give --api-key", file=sys.stderr)
+        print("locustfile: no key: set BQ_API_KEY or pass --api-key", file=sys.stderr)
         sys.exit(2)
     # Locust starts one user a second unless told otherwise: in 30 s it would never have 50.
     if options.spawn_rate is None:
@@ -174,7 +174,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     if options.shape == RAMP and not isinstance(environment.runner, WorkerRunner):
         mix = Mix.parse(options.mix)
         if LoadRoute.ASYNC not in mix:
-            print("locustfile: a ramp judges the async route, and --mix has none of it", file=sys.stderr)
+            print("locustfile: a ramp judges the async route, but --mix gives it no requests", file=sys.stderr)
             sys.exit(2)
         ramp = Ramp(
             rate_per_user=options.rate_per_user,
@@ -189,7 +189,7 @@ def prepare(environment: Environment, **_: Any) -> None:
 
 
 def begin(**_: Any) -> None:
-    """Start to measure; a second run from the web page starts anew."""
+    """Start measuring; a second run from the web page starts over."""
     global current
     current = Run(started=time.monotonic())
 
@@ -200,7 +200,7 @@ def all_users_started(user_count: int, **_: Any) -> None:
 
 
 def stop(**_: Any) -> None:
-    """Stop to measure; requests under way finish after this."""
+    """Stop measuring; requests in flight finish after this."""
     current.stopped = time.monotonic()
 
 

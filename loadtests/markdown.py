@@ -18,7 +18,7 @@ def facts_about(about: Mapping[str, str]) -> str:
 
 
 def cell(found: Spread | None) -> str:
-    """The median and the extremes; empty for what wasn't measured."""
+    """The median and the extremes; empty if it wasn't measured."""
     return "" if found is None else f"{number(found.median)} {extremes(found)}".strip()
 
 
@@ -29,7 +29,7 @@ def extremes(found: Spread) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and whole thousands apart."""
+    """Three significant digits, with thousands separated."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")

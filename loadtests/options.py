@@ -1,4 +1,4 @@
-"""The options of the load test, beside Locust's own."""
+"""The load test's options in addition to Locust's own."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         # Not in the web form: it would hand the values back as text.
         group.add_argument(flag, **details).include_in_web_ui = False
 
-    option("--api-key", env_var="BQ_API_KEY", metavar="KEY", help="Key with scope ingest. Better given as BQ_API_KEY.")
+    option("--api-key", env_var="BQ_API_KEY", metavar="KEY", help="Key with the scope ingest. Prefer BQ_API_KEY.")
     option(
         "--rate-per-user",
         type=_above_zero(float),
@@ -55,7 +55,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         default=LoadLimits().p99_ms,
         metavar="MS",
         env_var="BQ_LOAD_P99_LIMIT",
-        help="Milliseconds that p99 of the async route may take.",
+        help="Limit of the async route's p99, in milliseconds.",
     )
     option(
         "--shape",
@@ -64,10 +64,10 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         env_var="BQ_LOAD_SHAPE",
         help="All --users from the start, or steps of more users, up to --users, until the promise breaks.",
     )
-    option("--ramp-users", type=_above_zero(int), default=RAMP_USERS, metavar="N", help="Users that a step adds.")
-    option("--ramp-seconds", type=_above_zero(int), default=RAMP_SECONDS, metavar="S", help="Length of a step.")
-    option("--plot", metavar="FILE", help="Draw latency against rate (ramp) or time into FILE, as SVG.")
-    option("--report", metavar="FILE", help="Write figures, counts and verdict to FILE, as JSON.")
+    option("--ramp-users", type=_above_zero(int), default=RAMP_USERS, metavar="N", help="Users added by each step.")
+    option("--ramp-seconds", type=_above_zero(int), default=RAMP_SECONDS, metavar="S", help="Length of each step.")
+    option("--plot", metavar="FILE", help="Plot latency against rate (ramp) or time to FILE, as SVG.")
+    option("--report", metavar="FILE", help="Write the figures, counts and verdict to FILE, as JSON.")
 
 
 def _above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:

@@ -1,4 +1,4 @@
-"""Percentiles of many values, by nearest rank: each is a value that was seen, none is interpolated."""
+"""Percentiles of many values, by nearest rank: each is an observed value, none is interpolated."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def percentile(ascending: Sequence[float], share: float) -> float:
-    """The least value that at least `share` (0 to 1) of the values do not exceed; NaN where there are none."""
+    """The least value that at least `share` (0 to 1) of the values do not exceed; NaN if there are none."""
     if not ascending:
         return math.nan
     return ascending[_rank(share, len(ascending)) - 1]

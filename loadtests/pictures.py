@@ -17,7 +17,7 @@ def picture(steps: Sequence[Step], timeline: Timeline, limits: LoadLimits) -> st
     """The picture as SVG, of the async route; None where there is nothing to show."""
     if steps:
         points = [(step.requested, step.window) for step in steps]
-        title, x = "Latency against rate", "requests a second that were asked for, async route"
+        title, x = "Latency against rate", "requested requests per second, async route"
         subtitle = f"steps of {steps[0].window.seconds} s, Poisson arrivals; the last step is where the ramp ended"
     else:
         windows = timeline.windows(PARTS)

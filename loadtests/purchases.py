@@ -1,4 +1,4 @@
-"""The event that the benchmarks send, to us and to the peers alike, and requests that carry it."""
+"""The event that the benchmarks send to us and to the peers, and requests that contain it."""
 
 import json
 from collections.abc import Iterator

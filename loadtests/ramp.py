@@ -1,4 +1,4 @@
-"""A load that grows step by step until the server no longer keeps its promise: where is the knee?"""
+"""A load that grows step by step until the server no longer keeps its promise, to find the knee."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Step:
     window: TimelineWindow
 
     def broken(self, limits: LoadLimits) -> str | None:
-        """Why the promise isn't kept at this rate; None when it is."""
+        """Why the promise isn't kept at this rate; None if it is."""
         if self.window.answered < limits.achieved_share * self.requested * self.window.seconds:
             return f"{self.window.rate:.0f} of {self.requested:.0f} requests/s were answered"
         if self.window.failed:
@@ -46,7 +46,7 @@ class Ramp:
         self._users = 0
 
     def users(self, now: float, timeline: Timeline) -> int | None:
-        """How many users should there be now, in seconds of the system's clock; None when the ramp is over."""
+        """How many users there should be now, in seconds of the system's clock; None when the ramp is over."""
         if not self._users:
             self._users, self._since = self.step_users, int(now) + 1  # the second that has begun counts to no step
         elif now >= self._since + self.step_seconds:

@@ -31,11 +31,11 @@ REPORTS = Path(__file__).with_name("report")
 
 STEADY_SECONDS, SOAK_SECONDS = 20.0, 1800.0
 LONG_SECONDS = 120.0
-"""A run this long is looked at as it goes: memory and files, every `WATCH_SECONDS`."""
+"""The memory and files of a run this long are watched every `WATCH_SECONDS`."""
 
 WATCH_SECONDS = 60.0
 GENERATOR_GRACE_SECONDS = 60.0
-"""For Locust to start, to let requests under way finish, and to sum up."""
+"""Time for Locust to start, to let requests in flight finish, and to sum up."""
 
 DESCRIPTION = """\
 Start a private bq-server in a temporary directory, put load on its three ingest routes with Locust, judge the answers,
@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument(
-        "--users", type=_whole, default=50, metavar="N", help="users, each with a connection of its own (default 50)"
+        "--users", type=_whole, default=50, metavar="N", help="users, each with its own connection (default 50)"
     )
     found.add_argument(
         "--rate", type=_positive, default=200.0, metavar="R", help="requests/s of all users together (default 200)"
@@ -118,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--mix", metavar="A:B:S", help="weights of async, batch and sync requests (default 85:10:5)")
     found.add_argument("--batch-events", type=_whole, metavar="N", help="events in a batch (default 10)")
     found.add_argument(
-        "--p99-limit", type=_positive, metavar="MS", help="milliseconds that p99 of the async route may take (50)"
+        "--p99-limit", type=_positive, metavar="MS", help="limit of the async route's p99, in milliseconds (50)"
     )
     found.add_argument(
         "--settle", type=_positive, default=30.0, metavar="S", help="seconds for events to become facts (default 30)"
@@ -127,17 +127,17 @@ def parser() -> argparse.ArgumentParser:
         "--pin",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="give the generator a core of its own, where the system can (default: yes)",
+        help="give the generator its own core if the system can (default: yes)",
     )
-    found.add_argument("--report", type=Path, metavar="FILE", help="keep figures, counts and verdict in FILE, as JSON")
+    found.add_argument("--report", type=Path, metavar="FILE", help="write figures, counts and verdict to FILE, as JSON")
     found.add_argument(
         "--out",
         type=Path,
         default=REPORTS,
         metavar="DIR",
-        help="where Locust's HTML report and the plot go (default loadtests/report)",
+        help="directory of Locust's HTML report and the plot (default loadtests/report)",
     )
-    found.add_argument("locust", nargs="*", metavar="-- LOCUST OPTIONS", help="go to Locust as they are")
+    found.add_argument("locust", nargs="*", metavar="-- LOCUST OPTIONS", help="passed to Locust unchanged")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the load tests ask a server beside the events they send. Everything raises `httpx.HTTPError`."""
+"""What the load tests ask a server besides sending events. Everything raises `httpx.HTTPError`."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ def api_client(url: str, key: str) -> httpx.Client:
 
 
 def apply_game(client: httpx.Client, document: dict[str, Any]) -> None:
-    """Put a game in force."""
+    """Apply a game."""
     client.put("/api/v1/gamify/admin/game", json=document).raise_for_status()
 
 
@@ -38,7 +38,7 @@ def newest_facts(client: httpx.Client) -> Iterator[dict[str, Any]]:
 
 
 def newest_lags(client: httpx.Client, count: int) -> list[float]:
-    """Milliseconds from acceptance to the fact, of the newest facts, at most so many."""
+    """Milliseconds from acceptance to the fact, of a number of the newest facts."""
     return [
         (_moment(fact["processed_at"]) - _moment(fact["received_at"])) * 1000
         for fact in islice(newest_facts(client), count)

@@ -1,4 +1,4 @@
-"""Servers to measure, each started fresh in a temporary directory and ended with everything it made."""
+"""Servers to measure, each started fresh in a temporary directory and removed with everything it made."""
 
 import contextlib
 import importlib.util
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.01
 
 
 class SubjectNotFound(Exception):
-    """What is to be measured isn't there. The message says what is missing and how to get it."""
+    """What should be measured isn't installed. The message says what is missing and how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Subject:
     """Of the processes that make it; those they started count too."""
 
     def usage(self) -> TreeUsage | None:
-        """What it uses now; None where the system doesn't tell."""
+        """What it uses now; None if the system doesn't say."""
         found = [usage for pid in self.pids if (usage := tree_usage(pid)) is not None]
         if not found:
             return None
@@ -90,7 +90,7 @@ def fastify() -> Iterator[Subject]:
 
 @contextlib.contextmanager
 def constant(module: str) -> Iterator[Subject]:
-    """A server of `loadtests/bench` that answers everything alike."""
+    """A server of `loadtests/bench` with a constant response."""
     with _listening([sys.executable, "-m", f"loadtests.bench.{module}"]) as (url, pid):
         yield Subject(url, "none", (pid,))
 

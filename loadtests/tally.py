@@ -26,7 +26,7 @@ class Tally:
     """Events sent once more under their key: none may become a second fact."""
 
     unknown: int = 0
-    """Events sent without an answer that tells what became of them: facts or not."""
+    """Events whose response, if any, didn't say whether they were accepted."""
 
     events: Counter[str] = field(default_factory=Counter)
     """Events taken, new or repeated, by the path of the route."""

@@ -1,4 +1,4 @@
-"""How the promised route answered, second by second, so that a run whose load changes can be told in parts."""
+"""How the promised route responded, second by second, so that a run whose load changes can be reported in parts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ class Timeline:
         return [self.window(start, start + length) for start in range(first, last - length + 1, length)]
 
     def add(self, other: Self) -> None:
-        """Add what another generator saw."""
+        """Add the counts of another generator."""
         for second, seen in other.seconds.items():
             own = self.seconds.setdefault(second, Second())
             own.failed += seen.failed

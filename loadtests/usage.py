@@ -45,7 +45,7 @@ class _Process:
 
 
 def tree_usage(pid: int) -> TreeUsage | None:
-    """What a process and its descendants use; None where there is no /proc to ask."""
+    """What a process and its descendants use; None if there is no /proc."""
     every = {each.pid: each for each in _processes()}
     if pid not in every:
         return None

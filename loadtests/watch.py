@@ -1,4 +1,4 @@
-"""What a private server holds as time goes by: memory, and bytes in its data directory."""
+"""What a private server holds over time: memory, and bytes in its data directory."""
 
 import threading
 import time

@@ -1,7 +1,7 @@
 """Ask a public source of advisories about every pinned package: `make audit-packages`.
 
-The source speaks the API of OSV (osv.dev). Exits 0 when it knows of nothing, 1 when it does, 3 when it can't be asked,
-which is said and is no clean bill of health.
+The source speaks the API of OSV (osv.dev). Exits 0 if it knows of nothing, 1 if it does, 3 if it can't be asked, which
+is reported and is no clean bill of health.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = "https://api.osv.dev"
 PAGE = 500
-"""Packages in one question."""
+"""Packages per query."""
 
 SECONDS = 30.0
 
@@ -26,7 +26,7 @@ _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", 
 
 
 class Package(NamedTuple):
-    """A package as it is pinned."""
+    """A pinned package."""
 
     ecosystem: str
     name: str
@@ -34,7 +34,7 @@ class Package(NamedTuple):
 
 
 class Unreachable(Exception):
-    """The source doesn't answer, or answers something else."""
+    """The source doesn't respond, or with something else."""
 
 
 def pinned(root: Path) -> dict[Package, set[str]]:
@@ -52,13 +52,13 @@ def pinned(root: Path) -> dict[Package, set[str]]:
 
 
 def advisories(packages: list[Package], source: str) -> Iterator[tuple[Package, str]]:
-    """What the source knows of, a package and the id of an advisory at a time. Raises `Unreachable`."""
+    """What the source knows: a package and the id of an advisory at a time. Raises `Unreachable`."""
     for start in range(0, len(packages), PAGE):
         page = packages[start : start + PAGE]
         queries = [{"package": {"name": p.name, "ecosystem": p.ecosystem}, "version": p.version} for p in page]
         results = _ask(f"{source}/v1/querybatch", {"queries": queries}).get("results")
         if not isinstance(results, list) or len(results) != len(page):
-            raise Unreachable("it answered something else than was asked")
+            raise Unreachable("its answer doesn't match the query")
         for package, result in zip(page, results, strict=True):
             for each in (result or {}).get("vulns", []):
                 yield package, each["id"]
@@ -76,7 +76,7 @@ def _ask(url: str, question: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(source: str = SOURCE, root: Path = ROOT) -> int:
-    """Ask, and say what was answered; the exit code."""
+    """Ask, and print the answer; returns the exit code."""
     packages = pinned(root)
     try:
         found = list(advisories(sorted(packages), source.rstrip("/")))

@@ -1,4 +1,4 @@
-"""Takes out of what is packed the places of the machine that builds: no file in an executable names them."""
+"""Removes the build machine's paths from what is packed, so that no file in an executable contains them."""
 
 import struct
 import sysconfig
@@ -12,20 +12,20 @@ NAMED = tuple(
         if (place := str(sysconfig.get_config_var(name) or "")).count("/") > 2
     )
 )
-"""Where this machine's Python was built and is installed; `/usr` and `/usr/local` tell nothing."""
+"""Where this machine's Python was built and is installed; `/usr` and `/usr/local` reveal nothing."""
 
 _DYNAMIC, _DYNSYM = 6, 11
 _NULL, _RPATH, _RUNPATH = 0, 15, 29
 
 
 def cleaned(file: Path, to: Path, *, ours: bool) -> Path:
-    """A copy of an ELF file that looks for libraries nowhere of its own; the Python built here loses its names too."""
+    """A copy of an ELF file without library search paths; the Python built here loses its paths too."""
     data = bytearray(file.read_bytes())
     if data[:6] == b"\x7fELF\x02\x01":
         _without_run_path(data, file)
     if ours:
         for place in sorted(NAMED, key=len, reverse=True):
-            # Linkers let a string begin within another: the release, which a place ends with, is one that Python uses.
+            # Linkers let a string start within another: Python uses the release, with which a path ends.
             above, _, last = place.encode().rpartition(b"/")
             data = data.replace(place.encode(), b"/" + b"-" * (len(above) - 1) + b"/" + last)
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def cleaned(file: Path, to: Path, *, ours: bool) -> Path:
 
 
 def _without_run_path(data: bytearray, file: Path) -> None:
-    """Take absolute DT_RPATH and DT_RUNPATH out of a 64-bit little-endian ELF file, and blank their strings."""
+    """Remove absolute DT_RPATH and DT_RUNPATH from a 64-bit little-endian ELF file, and blank their strings."""
     (sections,) = struct.unpack_from("<Q", data, 40)
     size, count = struct.unpack_from("<HH", data, 58)
     headers = [struct.unpack_from("<IIQQQQIIQQ", data, sections + size * index) for index in range(count)]
@@ -68,7 +68,7 @@ def _named_in(data: bytearray, headers: list[tuple[int, ...]], used: range) -> b
 
 
 def write_sysconfig(directory: Path) -> tuple[str, str, str]:
-    """How Python was built, without where: `zoneinfo` asks for one of it, so that the module can't be left out."""
+    """How Python was built, without where: `zoneinfo` uses one of these values, so the module can't be left out."""
     name: str = sysconfig._get_sysconfigdata_name()  # type: ignore[attr-defined]  # noqa: SLF001 - as sysconfig does
     told = vars(__import__(name))["build_time_vars"]
     plain = {key: value for key, value in told.items() if key == "TZPATH" or "/" not in str(value)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from PyInstaller.archive.readers import CArchiveReader, ZlibArchiveReader
 
 OURS = ("0bq-server", "bq_server/", "harness/", "entry", "PYZ.pyz/bq_server", "PYZ.pyz/harness")
-"""What we wrote, by how its name begins inside."""
+"""What we wrote, by the prefix of its name inside."""
 
 
 def main() -> int:

@@ -40,7 +40,7 @@ WITHIN: dict[str, dict[str, tuple[str, str, str, str]]] = {
         "LibTomCrypt": (r"PyInit__(?:md5|sha1|sha256|sha512)()", "public domain", "", ""),
     },
 }
-"""In what, the library, and of it: what tells it and its version, licence, Debian's package, and a file's beginning."""
+"""The containing package, the library, its marks (a text with its version, licence, Debian package, a file's start)."""
 
 RUST = {
     "addr2line": "Apache-2.0 OR MIT",
@@ -49,17 +49,17 @@ RUST = {
     "miniz_oxide": "MIT OR Zlib OR Apache-2.0",
     "rustc-demangle": "MIT OR Apache-2.0",
 }
-"""What comes with Rust's own library."""
+"""What Rust's standard library contains."""
 
 UNKNOWN = "see its authors"
-_NO_TEXT = "What this program was built from does not carry the text of this licence: it is to be had from the authors."
+_NO_TEXT = "What this program was built from does not include the text of this licence; the authors provide it."
 _CRATE = re.compile(rb"registry/src/[^/\0]+/([A-Za-z0-9_-]+?)-([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9.+-]*)/")
 _STANDARD = re.compile(rb"/rust/deps/([A-Za-z0-9_-]+?)-([0-9]+\.[0-9]+\.[0-9]+)/")
 _COMPILER = re.compile(rb"rustc version ([0-9.]+)")
 
 
 def within(whole: str, files: list[Path]) -> Iterator[LicensedPart]:
-    """The libraries known to be in these ELF files of a package, each where it is really there."""
+    """The libraries known to be in these ELF files of a package, each only if it is really there."""
     contents = [(file.name, file.read_bytes().decode("latin-1")) for file in files]
     for name, (told, identifier, package, begins) in WITHIN.get(whole, {}).items():
         found = (re.search(told, data) for file, data in contents if file.startswith((begins, f"_{begins}")))
@@ -78,7 +78,7 @@ def crates(whole: str, distribution: Distribution, files: list[Path]) -> Iterato
     for file in sorted(distribution.files or (), key=str):
         if "/sboms/" in str(file):
             for each in json.loads(file.read_text("utf-8"))["components"]:
-                if each.get("scope") != "excluded":  # used to build it, and not part of it
+                if each.get("scope") != "excluded":  # used to build it, but not part of it
                     terms = [one.get("expression") or one["license"].get("id", "") for one in each.get("licenses", ())]
                     known[each["name"], each["version"]] = " AND ".join(filter(None, terms))
     for name, version in _CRATE.findall(data):

@@ -7,16 +7,16 @@ from bq_server.runtime import collector
 from bq_server.runtime.frozen import bundle
 from bq_server.runtime.unpacked import enter
 
-enter()  # first: a killed bootloader must not be noticed only after slow imports
+enter()  # first: a killed bootloader must be noticed before slow imports
 collector.pause()
-# The time zones stay in one file, from which Python imports them; it is looked into last, and seldom.
+# The time zones stay in one file, from which Python imports them; it is searched last, and seldom.
 sys.path.append(str(bundle() / "tzdata.zip"))
 
 import pysqlite3  # noqa: E402
 
-# There is one SQLite in the executable. aiosqlite takes names from the standard library's module, which is not packed.
+# The executable has one SQLite. aiosqlite takes names from the standard library's module, which is not packed.
 sys.modules["sqlite3"] = pysqlite3
-# The package cel imports its own command line, and with it a toolkit for terminals that nothing here needs.
+# The package cel imports its own command line, and with it a terminal toolkit that nothing here needs.
 sys.modules["cel.cli"] = ModuleType("cel.cli")
 
 from bq_server.cli import main  # noqa: E402

@@ -24,12 +24,12 @@ LIBRARIES = {
     "libgcc_s": ("GCC runtime library", "GPL-3.0-or-later WITH GCC-exception-3.1"),
     "libstdc++": ("GCC runtime library", "GPL-3.0-or-later WITH GCC-exception-3.1"),
 }
-"""The machine's own libraries that may be packed. Another one fails the build until somebody has read its terms."""
+"""The machine's own libraries that may be packed. Any other fails the build until somebody has read its licence."""
 
 OURS = ("bq_server", "harness")
 
 Entries = Iterable[tuple[str, str, str]]
-"""Name inside, file outside, kind: what the build tool calls a table of contents."""
+"""Name inside, file outside, kind: the build tool's table of contents."""
 
 
 def write_stamp(directory: Path, source: Path) -> Path:
@@ -40,7 +40,7 @@ def write_stamp(directory: Path, source: Path) -> Path:
 
 
 def write_licenses(directory: Path, entries: Entries) -> Path:
-    """Write down the licences of everything in `entries`. Ends the build where one can't be told."""
+    """Write down the licences of everything in `entries`. Ends the build if one can't be determined."""
     found = [python_itself(), *within_wheels(), _bootloader()]
     sites = {str(Path(str(each.locate_file(""))).resolve()) for each in distributions()}
     tops = {name.replace("\\", "/").partition("/")[0].partition(".")[0] for name, _, _ in entries}

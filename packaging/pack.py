@@ -1,4 +1,4 @@
-"""The finishing of a build: an archive that is the same every time, and checksums."""
+"""Finishing a build: a reproducible archive, and checksums."""
 
 import gzip
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def pack(directory: Path, archive: Path, moment: int) -> None:
-    """Put a directory into a .tar.gz that depends on nothing but the names, modes and contents of its files."""
+    """Put a directory into a .tar.gz that depends only on the names, modes and contents of its files."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0

@@ -22,7 +22,7 @@ from urllib.request import urlopen
 
 RUNS = 7
 SETS = 3
-"""How often so many runs are made while a target is missed."""
+"""How often the runs are repeated while a target is missed."""
 IDLE_SECONDS = 1.0
 START_SECONDS = 60.0
 POLL_SECONDS = 0.002
@@ -36,7 +36,7 @@ HELP_RUNS = 3
 
 @dataclass
 class Form:
-    """One way to have the program, and what was measured of it."""
+    """One form of the program, and its measurements."""
 
     name: str
     command: list[str]
@@ -47,7 +47,7 @@ class Form:
 
 
 def main() -> int:
-    """Measure, print, and return the exit code: 1 where a target is missed."""
+    """Measure, print, and return the exit code: 1 if a target is missed."""
     dist = Path(sys.argv[1]).resolve()
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else RUNS
     with tempfile.TemporaryDirectory(prefix="bq-report-") as place:
@@ -81,7 +81,7 @@ def _size(directory: Path) -> int:
 
 
 def _glibc(directory: Path) -> str:
-    """The newest version of a C library's symbol that any file asks for."""
+    """The newest version of a C library symbol that any file needs."""
     found: set[str] = set()
     for path in directory.rglob("*"):
         if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":

@@ -8,7 +8,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
 def write_zones(directory: Path) -> Path:
-    """Pack the zones of `tzdata`, and nothing that says the same once more as text.
+    """Pack the zones of `tzdata`, without what repeats them as text.
 
     They are not compressed: the executable compresses the whole better than each of its parts.
     """

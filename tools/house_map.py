@@ -40,12 +40,12 @@ def imports() -> Imports:
 
 
 def upward(order: Sequence[str], found: Imports) -> list[tuple[str, str]]:
-    """The imports of a room that stands further up."""
+    """The imports of rooms further up."""
     return [(room, other) for place, room in enumerate(order) for other in order[:place] if other in found[room]]
 
 
 def circles(found: Imports) -> set[str]:
-    """The rooms that lie on a circle of imports."""
+    """The rooms in a cycle of imports."""
     left = {room: set(others) for room, others in found.items()}
     while removable := {room for room, others in left.items() if not others & left.keys()}:
         left = {room: others for room, others in left.items() if room not in removable}

@@ -1,10 +1,10 @@
-"""Gathers what the documentation site is built from, into build/site-source: `python -m tools.site gather`.
+"""Collects what the documentation site is built from, in build/site-source: `python -m tools.site gather`.
 
 `python -m tools.site check` looks at what was built: no page may load anything from elsewhere.
 
 The tree is the repository's own, so that links between documents hold as they are: every document, and every file that
 one links to. A directory that one links to gets a page that lists it. The API reference is made from the OpenAPI
-document of a server that runs for a moment.
+document of a server started for the purpose.
 """
 
 import json
@@ -38,12 +38,12 @@ def linked(document: Path) -> Iterator[Path]:
     for target in _LINK.findall((ROOT / document).read_text("utf-8")):
         path = (ROOT / document.parent / target).resolve()
         if not path.exists():
-            raise FileNotFoundError(f"{document} links to {target}, which is not there")
+            raise FileNotFoundError(f"{document} links to {target}, which doesn't exist")
         yield path.relative_to(ROOT)
 
 
 def wanted(first: Iterable[Path]) -> set[Path]:
-    """The documents, what they link to, and what that links to or holds."""
+    """The documents, what they link to, and what that links to or contains."""
     found, waiting = set[Path](), set(first)
     while waiting:
         path = waiting.pop()
@@ -95,7 +95,7 @@ def gather() -> None:
 
 
 def check() -> None:
-    """Raises `SystemExit` where a page loads something from elsewhere: it must be readable without the Internet."""
+    """Raises `SystemExit` if a page loads something from elsewhere: it must be readable without the Internet."""
     pages = sorted(BUILT.rglob("*.html"))
     if not pages:
         sys.exit(f"{BUILT} has no pages")

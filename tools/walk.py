@@ -51,7 +51,7 @@ class Call(NamedTuple):
     """Below `bq_server/`."""
     function: str
     entry: str
-    """The file that the event loop called, or where the thread's work begins."""
+    """The file that the event loop called, or where the thread's work starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Walk:
 
 
 def walk() -> Walk:
-    """Send an event to a server, and see where it goes."""
+    """Send an event to a server, and record where it goes."""
     with tempfile.TemporaryDirectory() as directory:
         calls = _recorded(Path(directory) / "calls.json")
     accepting = [each for each in calls if each.thread == "MainThread" and each.entry.startswith(INTAKE)]
@@ -78,7 +78,7 @@ def _files(calls: Iterable[Call]) -> list[str]:
 
 
 def _recorded(file: Path) -> list[Call]:
-    """The calls while one event is accepted and processed; one of its kind has come before."""
+    """The calls while one event is accepted and processed, after another one of its kind."""
     command = [sys.executable, "-m", "tools.walk", str(file)]
     with PrivateServer(command=command, environment={"PYTHONPATH": str(ROOT)}) as server:
         headers = {"X-API-Key": server.key}
@@ -115,7 +115,7 @@ def _armed(file: Path) -> Path:
 
 
 def _serve_recorded(file: Path, arguments: list[str]) -> None:
-    """Be `bq-server`, and record calls from SIGUSR1 on; SIGUSR2 writes them to the file."""
+    """Run as `bq-server`, and record calls from SIGUSR1 on; SIGUSR2 writes them to the file."""
     calls: list[Call] = []
     armed = False
 

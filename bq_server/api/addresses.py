@@ -1,4 +1,4 @@
-"""Where a request comes from: the other end of its connection or, behind a trusted proxy, what that one says."""
+"""Where a request comes from: the other end of its connection or, behind a trusted proxy, the client it names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,16 +20,16 @@ _PORT = re.compile(r"(?:^\[([^\]]*)\](?::\d+)?|^([^:]*):\d+)$")
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies that are believed when they say whom they ask for, and the header in which they say it.
+    """The proxies that are trusted to name their clients, and the header in which they do.
 
-    One header and not both: a proxy that writes one passes the other on as whoever asks it has made it up.
+    One header and not both: a proxy that sets one passes on whatever its client put into the other.
     """
 
     networks: Sequence[Network] = ()
     header: str = "x-forwarded-for"
 
     def address_of(self, peer: str, values: Iterable[str]) -> str:
-        """The address of whoever asks: the last that no trusted proxy has, given the header's values in their order."""
+        """The client's address: the last that isn't a trusted proxy's, given the header's values in order."""
         address = plain(peer)
         if not self.networks or not self._trusts(address):
             return address
@@ -46,7 +46,7 @@ class Proxies:
         return address
 
     def client_of(self, request: Request) -> str:
-        """The address of whoever sent the request; '' where it came by no network."""
+        """The address the request came from; '' if it didn't come over a network."""
         peer = "" if request.client is None else request.client.host
         return self.address_of(peer, request.headers.getlist(self.header) if self.networks else ())
 
@@ -59,7 +59,7 @@ class Proxies:
 
 
 def plain(address: str) -> str:
-    """An address as it is told: of IPv4, also where a socket of IPv6 has it. What is no address stays as it is."""
+    """An address as it is shown: as IPv4 even if an IPv6 socket reports it. Anything else stays as it is."""
     try:
         return str(_parsed(address))
     except ValueError:
@@ -76,11 +76,11 @@ def network_of(address: str) -> str:
 
 
 def is_this_machine(address: str) -> bool:
-    """Whether it is this very machine."""
+    """Whether it is this machine."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
-        return True  # a socket of the file system
+        return True  # a Unix socket
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address:

@@ -1,4 +1,4 @@
-"""What a request meets before its handler: where it comes from, how much may come from there, and whose key it has."""
+"""What precedes the handler: where a request comes from, how many may, and whose key it has."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ from bq_server.store.keys import ApiKey, KeyScope
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Lets requests in."""
+    """Admits requests."""
 
     keyring: Keyring
     limits: RateLimits
     proxies: Proxies
 
     async def admit(self, request: Request, needed: KeyScope) -> ApiKey:
-        """The key of a request that may come in.
+        """The key of an admitted request.
 
-        Raises `Refusal`: rate_limited; unauthenticated, without telling why; or forbidden. What it found on the way is
-        in the request's scope: `bq.address`, `bq.key_id`, and under `bq.rate` where it stands with its limits.
+        Raises `Refusal`: rate_limited; unauthenticated, without saying why; or forbidden. What it finds is left in the
+        request's scope: `bq.address`, `bq.key_id`, and the state of its limits in `bq.rate`.
         """
         state, limits = request.scope, self.limits
         address = state["bq.address"] = self.proxies.client_of(request)

@@ -19,10 +19,10 @@ log = structlog.get_logger("bq_server.api.auth")
 admin = structlog.get_logger("bq_server.admin")
 
 REFRESH_SECONDS = 1.0
-"""How old the known keys may be: a revoked key is refused within this and a read. A new one is looked for at once."""
+"""How old the known keys may be: a revoked key is refused within this time and a read. A new one is found at once."""
 
 UNKNOWN_SECONDS = 0.1
-"""How soon after a look an unknown key causes another: wrong keys must cost little."""
+"""How soon after one look-up an unknown key may cause another: wrong keys must cost little."""
 
 NOTE_SECONDS = 60
 """How often the times at which keys were used are stored."""
@@ -32,15 +32,15 @@ class Keyring:
     """The valid keys, refreshed every second, so that the hot path needs no database."""
 
     def __init__(self, database: Database, clock: Clock, always: Sequence[ApiKey] = ()) -> None:
-        """`always` are valid beside those that are kept, as long as this process runs."""
+        """`always` are valid beside the stored ones, as long as this process runs."""
         self._database = database
         self._clock = clock
         self._always = always
         self._used: set[str] = set()
-        """The ids of keys used since that was last stored."""
+        """The ids of keys used since the last time this was stored."""
         self._by_prefix: dict[str, list[ApiKey]] = {}
         self._known: dict[str, ApiKey] = {}
-        """Those that were valid at the last look, by id."""
+        """Those that were valid at the last look-up, by id."""
         self._looked_at = 0.0
         """By the event loop's clock."""
         self._looking = asyncio.Lock()
@@ -60,7 +60,7 @@ class Keyring:
         self._tell_ends({key.key_id: key for keys in by_prefix.values() for key in keys})
 
     def _tell_ends(self, valid: dict[str, ApiKey]) -> None:
-        """Log which keys have expired: nobody did that, so the audit log doesn't have it."""
+        """Log which keys have expired: nobody did that, so it isn't in the audit log."""
         known, self._known = self._known, valid
         now = self._clock()
         for key_id in known.keys() - valid.keys():
@@ -82,7 +82,7 @@ class Keyring:
                 log.exception("keys.not_refreshed")
 
     async def expect(self, presented: str | None) -> ApiKey | None:
-        """As `find`, after reading the keys again if this one is unknown: a command may have created it just now."""
+        """As `find`, but reads the keys again if this one is unknown: a command may have just created it."""
         if presented is None:
             return None
         digest = keys.digest(presented)
@@ -97,7 +97,7 @@ class Keyring:
         return self.holder(digest)
 
     async def note_used(self) -> None:
-        """Keep which keys were used, as of now. Raises `StoreUnavailable`, and keeps them another time."""
+        """Store which keys were used, as of now. Raises `StoreUnavailable`; the next call tries again."""
         used, now = self._used, self._clock()
         if used:
             self._used = set()
@@ -109,7 +109,7 @@ class Keyring:
                 raise
 
     def is_valid(self, key: ApiKey) -> bool:
-        """Whether a key that was found is neither revoked since nor past its end."""
+        """Whether a key that was found is neither revoked since nor expired."""
         return key.key_id in self._known and key.is_valid(self._clock())
 
     def still_admits(self, request: Request, key: ApiKey) -> bool:
@@ -123,7 +123,7 @@ class Keyring:
         return self.holder(keys.digest(presented))
 
     def holder(self, digest: str) -> ApiKey | None:
-        """As `find`, of the digest of what was presented."""
+        """As `find`, given the digest of what was presented."""
         for key in self._by_prefix.get(digest[:8], ()):
             if hmac.compare_digest(key.sha256, digest) and (key.expires_at is None or key.is_valid(self._clock())):
                 self._used.add(key.key_id)
@@ -148,7 +148,7 @@ def presented_key(request: Request, needed: KeyScope) -> str | None:
     """The key that a request carries, valid or not."""
     key = request.headers.get("x-api-key")
     if key is None and needed == "metrics":
-        # Prometheus before 2.55 can send no header of ours, but a bearer token.
+        # Prometheus before 2.55 can't send custom headers, but it can send a bearer token.
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
     return key

@@ -33,7 +33,7 @@ class BatchOutcome(Generic[R]):
         return len({error.index for error in self.errors})
 
     def reply(self, answer: BaseModel, success: int, *, leave_out: Collection[str] = ()) -> Reply:
-        """The answer: with 422 when nothing was accepted, and with `errors` only when something was rejected."""
+        """The answer: 422 if nothing was accepted, and with `errors` only if something was rejected."""
         body = answer.model_dump_json(exclude={*leave_out} | (set() if self.errors else {"errors"})).encode()
         return Reply(success if self.results else 422, body, replayed(self.results))
 
@@ -41,13 +41,13 @@ class BatchOutcome(Generic[R]):
 async def take_batch(
     call: Call, parser: RequestParser, take: Callable[[Sequence[Event]], Awaitable[Sequence[R | NotAccepted]]]
 ) -> BatchOutcome[R]:
-    """Read a batch and hand its valid events over. Raises `Refusal` where there is none to take."""
+    """Read a batch and hand its valid events over. Raises `Refusal` if it can't be read."""
     events = await parser.many(call)
     return taken_of(events, await take(list(events.valid.values())))
 
 
 def taken_of(events: BatchEvents, found: Sequence[R | NotAccepted]) -> BatchOutcome[R]:
-    """What became of a batch, of whose valid events this was found."""
+    """What became of a batch, given the results of its valid events."""
     results: list[R] = []
     errors = events.errors
     for index, result in zip(events.valid, found, strict=True):

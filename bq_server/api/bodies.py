@@ -13,7 +13,7 @@ from bq_server.refusals import Code, Refusal, overloaded, too_large
 
 DISCARD_BYTES = 16 << 20
 DISCARD_SECONDS = 2.0
-"""How much of an unwanted body is read, and for how long, before the request is refused."""
+"""How much of an unwanted body is read, and for how long, before its request is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class BodyLimits:
     batch: int
     seconds: float
     events_also: frozenset[str] = frozenset()
-    """Media types that a body of events may have beside JSON's, whose text is JSON all the same."""
+    """Media types other than JSON's that a body of events may have; its text is JSON all the same."""
 
 
 YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
-"""Media types of YAML (RFC 9512) and those in use before it."""
+"""The media type of YAML (RFC 9512) and those used before it."""
 
 
 PLAIN = frozenset({"text/plain"})
@@ -36,7 +36,7 @@ PLAIN = frozenset({"text/plain"})
 
 
 NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
-"""Media types in use for JSON in lines; none is registered."""
+"""Media types used for JSON lines; none is registered."""
 
 
 def media_type_of(content_type: str) -> str:
@@ -50,10 +50,10 @@ def is_json(media_type: str) -> bool:
 
 
 async def read_body(request: Request, limit: int, seconds: float, *, also: frozenset[str] = frozenset()) -> bytes:
-    """The bytes of a JSON body, or of one that is of one of the other media types; inflated where they come as gzip.
+    """The bytes of a body that is JSON or of one of the other media types; inflated if they are gzip.
 
-    Raises `Refusal`: unsupported type, too large, too slow, or more than can be held beside what others send. `limit`
-    is of what is sent, and of what it inflates to.
+    Raises `Refusal`: unsupported type, too large, too slow, or more than fits beside what others send. `limit` applies
+    to what is sent and to what it inflates to.
     """
     media_type = media_type_of(request.headers.get("content-type", ""))
     if not is_json(media_type) and media_type not in also:
@@ -98,7 +98,7 @@ async def _arriving(request: Request) -> AsyncIterator[bytes]:
 async def discard_body(request: Request) -> bool:
     """Read a body that nobody will use, within bounds, before its request is refused; whether all of it came.
 
-    To answer first would cut a client off that still sends, and with HTTP/2 every other stream of its connection.
+    Answering first would cut off a client that is still sending, and with HTTP/2 every other stream of its connection.
     """
     came: bool | None = request.scope.get("bq.body_came")
     if came is not None or request.method in ("GET", "HEAD"):

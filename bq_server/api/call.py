@@ -1,4 +1,4 @@
-"""A request that passed the door, as handlers see it."""
+"""An admitted request, as handlers see it."""
 
 from dataclasses import dataclass
 from typing import Generic
@@ -11,7 +11,7 @@ from bq_server.api.schemas.values import Query
 from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.refusals import Code, Refusal
-from bq_server.store.audit_log import Act, Actor
+from bq_server.store.audit_log import Act, Action, Actor
 from bq_server.store.keys import ApiKey
 
 Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
@@ -19,11 +19,11 @@ Q = TypeVar("Q", bound=Query, covariant=True, default=Query)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q]):
-    """A request that passed the door, with its query as the model that its operation names."""
+    """An admitted request, with its query as the model that its operation names."""
 
     request: Request
     key: ApiKey | None
-    """The key that opened the door; none where none is needed."""
+    """The key that it was admitted with; None if none is needed."""
     query: Q
     clock: Clock
     """The server's, whatever clock the environment has."""
@@ -33,8 +33,8 @@ class Call(Generic[Q]):
         """The environment that the key acts on."""
         return self.key.scope if self.key is not None else Scope("", "")
 
-    def act(self, action: str) -> Act:
-        """Something that is no event and is to be done for this call: who does it keeps it in the audit log."""
+    def act(self, action: Action) -> Act:
+        """An administrative action of this call: whatever carries it out records it in the audit log."""
         state = self.request.scope
         actor = Actor(state.get("bq.key_id"), None, state.get("bq.address"), state.get("bq.request_id"))
         return Act(action, self.scope, actor, self.clock)
@@ -46,6 +46,6 @@ class Call(Generic[Q]):
             raise Refusal(Code.FORBIDDEN, detail)
 
     def parameter(self, name: str) -> str:
-        """A parameter of the path, as it was meant: an escaped slash is one."""
+        """A parameter of the path, unescaped: an escaped slash is part of it."""
         value: str = self.request.path_params[name]
         return path_parameter(value)

@@ -1,4 +1,4 @@
-"""Sessions of the console: a link that is good once, and the cookie it is exchanged for.
+"""Sessions of the console: a link that works once, and the cookie it is exchanged for.
 
 They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they.
 """
@@ -20,18 +20,21 @@ LINK_SECONDS = 300
 """How long a link may wait to be opened."""
 
 MOST = 50
-"""Links that wait, and sessions, of a key: of more its oldest end. None can end those of another."""
+"""Most waiting links, and most sessions, of one key; beyond it the key's oldest ones end, never another key's."""
 
 LINKS = RateLimit(20, 300)
 """That may be made with a key: each is kept in the audit log, where nothing is ever removed."""
 
 MARK = "x-console"
-"""The header that every request of a session carries. A page of another origin can't send it: `middleware/cors.py`
-lets none of them. It holds the id of the key that the page believes to act as, because tabs share the cookie: one that
-was opened for another environment must not change what this one does."""
+"""The header that every request of a session carries.
+
+A page of another origin can't send it: `middleware/cors.py` lets none of them. It holds the id of the key that the page
+believes it acts as, because tabs share the cookie: a tab opened for another environment must not change what this one
+does.
+"""
 
 ANY_KEY = "1"
-"""In its place from a page that asks which key it is."""
+"""Sent instead by a page that asks which key it is."""
 
 COOKIE_PATH = "/api/v1"
 
@@ -57,7 +60,7 @@ class ConsoleSessions:
         """Both by the hash of the secret."""
 
     def link(self, key_id: str, seconds: int) -> str:
-        """A secret that opens a session of so many seconds, once and soon. Raises `Refusal` for one link too many."""
+        """A secret that opens a session of that many seconds, once and soon. Raises `Refusal` for one link too many."""
         span = self._clock() // (LINKS.seconds * SECOND)
         if self._made.count("key", key_id, span) > LINKS.requests:
             detail = (
@@ -68,7 +71,7 @@ class ConsoleSessions:
         return self._keep(self._links, ConsoleSession(key_id, lasts, self._clock() + LINK_SECONDS * SECOND))
 
     def open(self, link: str) -> tuple[str, ConsoleSession] | None:
-        """A session and the secret of its cookie; None for a link that was used, is too old or never was."""
+        """A session and the secret of its cookie; None for a link that was used, is too old or never existed."""
         linked = self._links.pop(digest(link), None)
         if linked is None or linked.ends_at <= self._clock():
             return None
@@ -105,7 +108,7 @@ def cookie_name(request: Request) -> str:
 
 
 def cookie(request: Request, secret: str, seconds: int) -> str:
-    """The `Set-Cookie` of a session; with no seconds, of its end."""
+    """The `Set-Cookie` of a session; with 0 seconds, of its end."""
     proxied = request.headers.get("x-forwarded-proto", request.url.scheme)
     secure = "; Secure" if proxied == "https" else ""
     return f"{cookie_name(request)}={secret}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

@@ -1,4 +1,4 @@
-"""Events of the feed: what happened, as it is sent to whoever it concerns."""
+"""Events of the feed: what happened, as it is sent to those it concerns."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from bq_server.processing.recorded_effects import packed_effects
 from bq_server.store.feed import FactHappened, Happened, NoticeHappened, NoticeKind, Position
 
 _BREAKS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""What JSON may hold as it is, and many a client takes for the end of a line."""
+"""What JSON may contain unescaped, and many clients take for the end of a line."""
 
 _NOTICES: dict[NoticeKind, type[BaseModel]] = {
     "effects.recomputed": RecomputedEffects,
@@ -38,7 +38,7 @@ _NOTICES: dict[NoticeKind, type[BaseModel]] = {
 
 @dataclass(frozen=True)
 class FeedEvent:
-    """Something that happened. It is worked out once, by whichever feed sends it first."""
+    """Something that happened. It is serialized once, by whichever feed sends it first."""
 
     happened: Happened
 
@@ -48,7 +48,7 @@ class FeedEvent:
         return self.happened.position
 
     def concerns(self, wanted: FeedQuery) -> bool:
-        """Whether it is to be told. That an environment was emptied always is: it takes back all that was told."""
+        """Whether it is sent. A reset of the environment always is: it invalidates all that was sent before."""
         happened = self.happened
         if isinstance(happened, NoticeHappened) and happened.kind == "environment.reset":
             return True
@@ -80,7 +80,7 @@ class FeedEvent:
 
     @cached_property
     def _types(self) -> frozenset[str]:
-        """What a reader may have chosen it by."""
+        """What a reader may have selected it by."""
         happened = self.happened
         if isinstance(happened, NoticeHappened):
             recomputed = {type_of_shown(each) for each in happened.data.get("effects", ())}
@@ -90,12 +90,12 @@ class FeedEvent:
 
 
 def feed_event(happened: Happened) -> FeedEvent:
-    """What feeds tell of what happened."""
+    """What feeds send about what happened."""
     return FeedEvent(happened)
 
 
 def encode(message: FeedMessage, position: Position | None = None) -> bytes:
-    """An event of a stream (WHATWG HTML, Server-sent events), whose data are one line."""
+    """An event of a stream (WHATWG HTML, Server-sent events) whose data is one line."""
     identity = "" if position is None else f"id: {written(position)}\n"
     data = message.model_dump_json()
     for each, escaped in _BREAKS.items():
@@ -114,6 +114,6 @@ def written(position: Position) -> str:
 
 
 def read_position(text: str) -> Position:
-    """The place that an id names, of those that match `POSITION`."""
+    """The position that an id names, if it matches `POSITION`."""
     seq, _, notice = text.partition("-")
     return Position(int(seq), int(notice or 0))

@@ -1,4 +1,4 @@
-"""One open feed: what happened is sent as it is committed, and read from the store only as fast as it is taken."""
+"""One open feed: what happened is sent as it is committed, and read only as fast as the client takes it."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -19,19 +19,19 @@ from bq_server.store.feed import Position
 log = structlog.get_logger("bq_server.api.feed")
 
 PIECE_BYTES = 64 << 10
-"""What is sent at once, where events are no larger."""
+"""How much is sent at once, unless a single event is larger."""
 
 LOOK_SECONDS = 1.0
-"""How soon it is noticed that the key has ended."""
+"""How soon it notices that the key has ended."""
 
 PAUSE_SECONDS = 0.05
-"""Least time between two looks at the store, where the first did not find all that fits a page."""
+"""Least time between two reads of the store, if the first did not fill a page."""
 
 RECONNECT_MILLISECONDS = 1000
 """After which clients that keep to the standard connect again."""
 
 STREAM_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
-"""The second asks proxies of the nginx kind to hold nothing back."""
+"""The second one asks proxies such as nginx not to buffer."""
 
 
 class _NotTaken(Exception):
@@ -39,7 +39,7 @@ class _NotTaken(Exception):
 
 
 class FeedResponse(Response):
-    """Sends until the client goes away, or until there is a reason to end, which it then says."""
+    """Sends until the client goes away, or until there is a reason to end, which it then sends."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class FeedResponse(Response):
         heartbeat_seconds: float,
         taking_seconds: float,
     ) -> None:
-        """`over` says why it is to end, None while it is not; `now` is in microseconds since the epoch, UTC.
+        """`over` returns why it must end, None while it needn't; `now` is in microseconds since the epoch, UTC.
 
-        A client that has not taken a piece within `taking_seconds` is told so, and cut off.
+        A client that hasn't taken a piece within `taking_seconds` is told so and disconnected.
         """
         super().__init__(headers=STREAM_HEADERS)
         del self.headers["Content-Length"]
@@ -89,7 +89,7 @@ class FeedResponse(Response):
                 await asyncio.wait({told, gone})
 
     async def _tell(self) -> None:
-        """Tell what happens until there is a reason to end."""
+        """Send what happens until there is a reason to end."""
         try:
             await self._take(f"retry: {RECONNECT_MILLISECONDS}\nid: {written(self._position)}\n: feed\n\n".encode())
             end = await self._follow()
@@ -97,14 +97,14 @@ class FeedResponse(Response):
             self._feeds.counts.cut += 1
             end = FeedEnd(
                 reason="slow_reader",
-                detail="What was sent was not taken in time. Connect again with the id of the last event received.",
+                detail="The client didn't keep up. Connect again with the id of the last event received.",
             )
         if end is not None:
             self._log_end(end)
         await self._send(_body(b"" if end is None else last_word(end, self._now()), more=False))
 
     async def _follow(self) -> FeedEnd | None:
-        """Tell what happens; the reason to end, None where only what was there was asked for."""
+        """Send what happens; the reason to end, None if the client only asked for what was there."""
         loop, wanted = asyncio.get_running_loop(), self._call.query
         while True:
             if (end := self._over()) is not None:
@@ -133,7 +133,7 @@ class FeedResponse(Response):
                 self._wish_at = now + WISH_SECONDS / 2
 
     async def _next_page(self) -> Sequence[FeedEvent]:
-        """What comes next; nothing while the store can't be read, which is tried again soon."""
+        """What comes next; nothing while the store can't be read, which is retried soon."""
         try:
             return await self._feeds.page(self._call.scope, self._position)
         except StoreUnavailable:
@@ -162,7 +162,7 @@ class FeedResponse(Response):
                 async with asyncio.timeout(self._taking_seconds):
                     await self._send(_body(part))
             except TimeoutError:
-                # The part is on its way. In the middle of an event a word would be taken for the rest of it.
+                # A part is on its way. In the middle of an event, a message would be taken for the rest of it.
                 if number < len(pieces):
                     self._cut()
                 raise _NotTaken from None
@@ -182,7 +182,7 @@ class FeedResponse(Response):
 
 
 def _divided(piece: bytes) -> Iterator[bytes]:
-    """In parts that are each handed over whole."""
+    """In parts that are each passed on whole."""
     for start in range(0, len(piece), PIECE_BYTES):
         yield piece[start : start + PIECE_BYTES]
 

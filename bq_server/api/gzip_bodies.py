@@ -13,7 +13,7 @@ GZIP = frozenset({"gzip", "x-gzip"})
 """Two names of one encoding (RFC 9110, 8.4.1.3)."""
 
 PIECE_BYTES = 256 << 10
-"""Inflated at once: well under a millisecond."""
+"""Most that is inflated at once: well under a millisecond."""
 
 MOST_MEMBERS = 100
 """Most gzip members in one body. Real clients send one, and each costs something, even an empty one."""
@@ -36,7 +36,7 @@ def is_compressed(request: Request) -> bool:
 async def inflated(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     """The pieces that the chunks of a gzip body inflate to, each of at most `PIECE_BYTES`.
 
-    Raises `Refusal` for what is no gzip, and where the chunks themselves are more than `limit` bytes.
+    Raises `Refusal` for what isn't gzip, and if the chunks themselves exceed `limit` bytes.
     """
     members = _Members()
     slices = TimeSlices()

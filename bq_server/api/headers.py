@@ -1,4 +1,4 @@
-"""Headers that may stand once: where one stands twice, nobody can tell which of the two was meant."""
+"""Headers that may be given once: if one is given twice, nobody can tell which of the two was meant."""
 
 from starlette.requests import Request
 
@@ -8,11 +8,11 @@ SINGULAR = {
     name.lower().encode(): name
     for name in ("X-API-Key", "Idempotency-Key", "Content-Type", "Content-Length", "X-Request-Id", "Last-Event-ID")
 }
-"""Those that mean something to this server, as they are written."""
+"""Those that this server uses, as they are usually written."""
 
 
 def require_single(request: Request) -> None:
-    """Raises `Refusal` for a header that may stand once and was sent twice, with two values."""
+    """Raises `Refusal` for a header that may be given once and was sent with two values."""
     found: dict[bytes, bytes] = {}
     twice: dict[bytes, None] = {}
     for name, value in request.headers.raw:

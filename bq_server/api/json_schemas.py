@@ -28,22 +28,22 @@ def schemas_of(used: Iterable[Used]) -> tuple[Mapping[Any, Json], Json]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Says of an answer that every field is there but those that are None by default, which some answers leave out."""
+    """Declares the fields of an answer as required, except those that are None by default and may be left out."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        """Whether the field is always there."""
+        """Whether the field is always present."""
         inner = field["schema"]
         if self.mode != "serialization" or inner["type"] != "default" or "serialization_exclude_if" in field:
             return super().field_is_required(field, total)
         return "default_factory" in inner or inner.get("default") is not None
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the signature is given
-        """Never: a generator would make it the name of a class."""
+        """No: a generator would make a class of that name."""
         return False
 
 
 def _names(schemas: Json) -> dict[str, str]:
-    """What each schema is called: by its title, and by its own name where two have the same."""
+    """The name of each schema: its title, or its own name if two share a title."""
     titles = [schema.get("title", name) for name, schema in schemas.items()]
     names = {}
     for name, schema in schemas.items():
@@ -54,7 +54,7 @@ def _names(schemas: Json) -> dict[str, str]:
 
 
 def _renamed(found: Any, names: Mapping[str, str]) -> Any:
-    """The same with references by the new names, and defaults as words: to generators, what has one is always there."""
+    """The same with the new names in references, and defaults as words: to generators, a field with one is required."""
     if isinstance(found, str) and found.startswith(_REF):  # in a `$ref`, or in the mapping of a discriminator
         return _REF + names[found.removeprefix(_REF)]
     if isinstance(found, list):
@@ -75,7 +75,7 @@ def _renamed(found: Any, names: Mapping[str, str]) -> Any:
 
 
 def _without_default(field: Json, *, told: bool) -> Json:
-    """The schema of a field without its default, which its description names where it is `told`."""
+    """The schema of a field without its default, which its description names if it is `told`."""
     default = field.pop("default", None)
     if told and default not in (None, [], {}):
         said = field.get("description", "")

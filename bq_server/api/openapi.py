@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bq_server.api.contract import OPERATION_IDS, SERVERS, TAGS, VARIANTS
+from pydantic import BaseModel
+
+from bq_server.api.contract import SERVERS, TAGS
 from bq_server.api.json_schemas import Used, schemas_of
 from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
@@ -25,7 +27,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
-    """The whole document as JSON-serialisable data, with the limits that this server was set up with."""
+    """The whole document as JSON-serializable data, with the limits of this server."""
     references, schemas = schemas_of(_used(operations))
     _limit_batches(schemas, references, limits)
     paths: dict[str, Json] = {}
@@ -66,22 +68,19 @@ def _used(operations: Sequence[Operation]) -> Iterator[Used]:
         if operation.body is not None:
             yield operation.body, "validation"
         for answer in operation.answers.values():
-            yield answer.model, "serialization"
-    for models in VARIANTS.values():
-        for model in models:
-            yield model, "serialization"
+            for model in (answer.model, *answer.variants):
+                yield model, "serialization"
     for event_type in DATA:
         yield body_model(event_type), "serialization"
 
 
 def _operation(operation: Operation, references: Mapping[Any, Json], limits: Limits) -> Json:
-    name = OPERATION_IDS[operation.method, operation.path]
     described: Json = {
         "tags": [operation.tag],
         "summary": operation.summary.format_map(asdict(limits)),
-        "operationId": name,
+        "operationId": operation.operation_id,
         "parameters": [*_path_parameters(operation), *_header_parameters(operation), *_query_parameters(operation)],
-        "responses": {},
+        "responses": _responses(operation, references),
     }
     if operation.scope is not None:
         described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
@@ -95,25 +94,37 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
                 )
             },
         }
-    answers: Json = described["responses"]
+    return described
+
+
+def _responses(operation: Operation, references: Mapping[Any, Json]) -> Json:
+    """Answers and refusals by status; a status may have both."""
+    responses: Json = {}
     for status, answer in operation.answers.items():
-        models = [*VARIANTS.get((name, status), ()), answer.model]
-        schemas = [references[model, "serialization"] for model in models]
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        schema = _one_of([*answer.variants, answer.model], references)
         content = {answer.media_type: _content(answer.media_type, schema, answer.example)}
-        answers[str(status)] = {"description": answer.description, "content": content}
+        responses[str(status)] = {"description": answer.description, "content": content}
     refusals: dict[int, list[str]] = {}
     for code in _codes(operation):
         refusals.setdefault(PROBLEM_TYPES[code].status, []).append(f"`{code}`")
     for status, codes in refusals.items():
-        models = [*VARIANTS.get((name, status), ()), Problem]
-        schemas = [references[model, "serialization"] for model in models]
-        if len(schemas) == 1:
-            content = {MEDIA_TYPE: {"schema": schemas[0]}}
-        else:  # generators read one of the types only: each has both
-            content = {key: {"schema": {"anyOf": schemas}} for key in (MEDIA_TYPE, "application/json")}
-        answers[str(status)] = {"description": ", ".join(codes), "content": content}
-    return described
+        description = ", ".join(codes)
+        models: list[type[BaseModel]] = [Problem]
+        media_types = [MEDIA_TYPE]
+        if status in operation.answers:
+            answer = operation.answers[status]
+            description = f"{answer.description} Or a refusal: {description}"
+            models.insert(0, answer.model)
+            media_types.append(answer.media_type)
+        # Generators read one of the media types only, so each has every model.
+        content = {each: {"schema": _one_of(models, references)} for each in media_types}
+        responses[str(status)] = {"description": description, "content": content}
+    return responses
+
+
+def _one_of(models: Sequence[type[BaseModel]], references: Mapping[Any, Json]) -> Json:
+    schemas = [references[model, "serialization"] for model in models]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _content(media_type: str, schema: Json, example: Mapping[str, Any] | None) -> Json:
@@ -154,13 +165,13 @@ def _webhook(event_type: str, references: Mapping[Any, Json]) -> Json:
         },
         "responses": {
             "2XX": {"description": "It is taken."},
-            "410": {"description": "The endpoint is gone: it is switched off."},
+            "410": {"description": "The endpoint is gone and will be disabled."},
         },
     }
 
 
 def _limit_batches(schemas: Json, references: Mapping[Any, Json], limits: Limits) -> None:
-    """State how many events a batch may have, which only the settings know."""
+    """State the limit of events in a batch, which only the settings know."""
     reference = references.get((BatchIn, "validation"))
     if reference is not None:
         batch = schemas[reference["$ref"].rpartition("/")[2]]
@@ -181,7 +192,7 @@ def _header_parameters(operation: Operation) -> list[Json]:
         found.append({"name": "Idempotency-Key", "in": "header", "description": description, "schema": schema})
     if operation.resumes:
         schema = {"type": "string", "pattern": f"^({POSITION})$"}
-        description = "The id of the last event that was received: what came after it follows. `0` is the beginning."
+        description = "The id of the last event received: the feed continues after it. `0` is the beginning."
         found.append({"name": "Last-Event-ID", "in": "header", "description": description, "schema": schema})
     return found
 

@@ -27,33 +27,40 @@ INTAKE_CODES = (
     Code.OVERLOADED,
     Code.STOPPING,
 )
-"""Refusals of every route that takes an event in."""
+"""Refusals of every route that accepts events."""
 
 NO_PARAMETERS: Any = Query
-"""The query of a route that has none; of any type here, as `operation` can't say that it is the default of `Q`."""
+"""The query of a route that has none; of any type, because `operation` can't declare it as the default of `Q`."""
 
 _DECLARED = "__declared__"
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentedAnswer:
-    """A success as the OpenAPI document tells it."""
+    """A success as the OpenAPI document describes it."""
 
     model: type[BaseModel]
     description: str
     example: Mapping[str, Any] | None = None
     media_type: str = "application/json"
+    variants: Sequence[type[BaseModel]] = ()
+    """Other models with the same status, those that say more first.
+
+    Trying them in this order, the model last, finds the right one: an answer with effects passes as one without.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path: who may call it, what it takes, what it answers."""
 
+    operation_id: str
+    """Names functions in generated code. It is kept for ever: changing it breaks the code of generated clients."""
     method: str
     path: str
     tag: str
     summary: str
-    """In one line. `{max_batch_events}` and other limits in braces stand for what the settings say."""
+    """In one line. `{max_batch_events}` and other limits in braces are replaced by what the settings say."""
     handle: Callable[[Call[Any]], Awaitable[Response]]
     answers: Mapping[int, DocumentedAnswer]
     scope: KeyScope | None = None
@@ -81,6 +88,7 @@ class Operation:
 
 
 def operation(
+    operation_id: str,
     method: str,
     path: str,
     tag: str,
@@ -97,7 +105,7 @@ def operation(
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """Declare the route of the handler below, with the fields of `Operation`.
 
-    The handler's call has this query; the first line of its docstring is the summary. `contract` names the operation.
+    The handler's call has this query; the first line of its docstring is the summary.
     """
 
     def declare(handler: Handler[R, Q]) -> Handler[R, Q]:
@@ -105,6 +113,7 @@ def operation(
 
         def bound_to(resource: R) -> Operation:
             return Operation(
+                operation_id,
                 method,
                 path,
                 tag,
@@ -142,5 +151,5 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     leave_out: set[str] | None = None,
 ) -> Response:
-    """A model as the body, but for some of its fields."""
+    """A model as the body, except for some of its fields."""
     return Response(model.model_dump_json(by_alias=True, exclude=leave_out), status, headers, "application/json")

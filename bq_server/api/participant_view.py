@@ -40,7 +40,7 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
 async def view_of_participant(
     connection: Connection, call: Call, games: Games, participant_id: str | None = None, *, now: int | None = None
 ) -> ParticipantView:
-    """Where the participant of that id, or that the path names, stands. Raises `Refusal` as `known_participant`.
+    """The view of the participant of that id, or that the path names. Raises `Refusal` as `known_participant`.
 
     Challenges can be read as they are `now`, where that is given.
     """

@@ -23,7 +23,7 @@ CLOSES: Mapping[str, str] = {"Connection": "close"}
 
 
 class ProblemType(NamedTuple):
-    """How HTTP tells of a code."""
+    """How HTTP answers a code."""
 
     status: int
     title: str
@@ -38,8 +38,8 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.INSUFFICIENT_POINTS: ProblemType(400, "There are not enough points"),
     Code.UNAUTHENTICATED: ProblemType(401, "No valid API key", headers={"WWW-Authenticate": "ApiKey"}),
     Code.FORBIDDEN: ProblemType(403, "The API key may not do this"),
-    Code.NOT_FOUND: ProblemType(404, "There is nothing here"),
-    Code.METHOD_NOT_ALLOWED: ProblemType(405, "This method is not allowed here"),
+    Code.NOT_FOUND: ProblemType(404, "Not found"),
+    Code.METHOD_NOT_ALLOWED: ProblemType(405, "Method not allowed"),
     Code.REQUEST_TIMEOUT: ProblemType(408, "The request took too long to arrive", headers=CLOSES),
     Code.IDEMPOTENCY_CONFLICT: ProblemType(409, "The idempotency key belongs to another event"),
     Code.MESSAGE_DEAD: ProblemType(409, "The event was accepted before and given up"),
@@ -48,26 +48,26 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.REWARD_UNAVAILABLE: ProblemType(409, "The reward can't be claimed"),
     Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
-    Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body is not of a type this server reads"),
+    Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body's type is not supported"),
     Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),
-    Code.RATE_LIMITED: ProblemType(429, "Too many requests came", retry_after=1),
+    Code.RATE_LIMITED: ProblemType(429, "Too many requests", retry_after=1),
     Code.TOO_MANY_FEEDS: ProblemType(429, "Too many feeds are open", retry_after=10),
     Code.HEAD_TOO_LARGE: ProblemType(431, "The head of the request is too large"),
-    Code.INTERNAL_ERROR: ProblemType(500, "The server made a mistake"),
+    Code.INTERNAL_ERROR: ProblemType(500, "Internal server error"),
     Code.NOT_READY: ProblemType(503, "The server is not ready", retry_after=1),
     Code.STREAM_UNAVAILABLE: ProblemType(503, "The stream is not available", retry_after=1),
     Code.STREAM_FULL: ProblemType(503, "The stream is full", retry_after=5),
     Code.STORE_UNAVAILABLE: ProblemType(503, "The store is not available", retry_after=1),
     Code.GAME_UNREADABLE: ProblemType(503, "The game can't be read", retry_after=60),
-    Code.OVERLOADED: ProblemType(503, "Too much is waiting", retry_after=1),
+    Code.OVERLOADED: ProblemType(503, "The server is overloaded", retry_after=1),
     Code.STOPPING: ProblemType(503, "The server is stopping", retry_after=1),
     Code.NOT_DRAINED: ProblemType(504, "Not everything is settled yet"),
 }
-"""How HTTP tells of each code: every refusal, whichever room raised it, is answered as this table says."""
+"""How HTTP answers each code: every refusal, whichever room raised it, is answered by this table."""
 
 
 class HttpRefusal(Refusal):
-    """A refusal for a reason that only HTTP has, with the headers that tell more of it."""
+    """A refusal for a reason that only HTTP has, with further headers."""
 
     def __init__(self, code: Code, detail: str, headers: Mapping[str, str]) -> None:
         super().__init__(code, detail)
@@ -80,11 +80,11 @@ def status_of(refusal: Refusal) -> int:
 
 
 def as_refusal(error: BaseException, request_id: str) -> Refusal:
-    """What a request is refused with when handling it came to this. What nobody foresaw is logged."""
+    """The refusal for an exception from a handler. An unexpected one is logged."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, StoreUnavailable) and not isinstance(error, StoreDamaged):
-        return Refusal(Code.STORE_UNAVAILABLE, f"The facts can't be read now ({error}): try again in a moment.")
+        return Refusal(Code.STORE_UNAVAILABLE, f"The database can't be read now ({error}): try again in a moment.")
     if (refusal := refusal_of(error, "This can't be done now")) is not None:
         return refusal
     log.error("request.broke", request_id=request_id, exc_info=error)
@@ -93,7 +93,7 @@ def as_refusal(error: BaseException, request_id: str) -> Refusal:
 
 
 def problem_of(refusal: Refusal, request_id: str) -> Problem:
-    """The document that tells of a refusal."""
+    """The document that describes a refusal."""
     kind = PROBLEM_TYPES[refusal.code]
     return Problem(
         type=f"urn:bq-server:problem:{refusal.code.replace('_', '-')}",
@@ -107,7 +107,7 @@ def problem_of(refusal: Refusal, request_id: str) -> Problem:
 
 
 def problem_reply(refusal: Refusal, request_id: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
-    """The answer to a refused request, with these headers beside those of its kind."""
+    """The answer to a refused request, with these headers in addition to those of its kind."""
     kind = PROBLEM_TYPES[refusal.code]
     seconds = kind.retry_after if refusal.retry_after is None else refusal.retry_after
     retry = NO_HEADERS if seconds is None else {"Retry-After": str(seconds)}

@@ -1,4 +1,4 @@
-"""What is answered to events that were queued: by the handlers, and by the lane."""
+"""The answers to queued events, for the handlers and the lane."""
 
 from bq_server.api.batches import REPLAYED, BatchOutcome
 from bq_server.api.replies import NO_HEADERS, Reply

@@ -1,4 +1,4 @@
-"""How many requests may come with one key, and from one address, in a span of time."""
+"""How many requests may come with one key, and from one address, in a period."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -18,10 +18,10 @@ Counted = Literal["key", "address", "wrong_keys"]
 
 
 class RateCounts(Protocol):
-    """Where requests are counted. Several processes can share one that is kept elsewhere."""
+    """Where requests are counted. Several processes could share one that is kept elsewhere."""
 
     def count(self, kind: Counted, name: str, span: int) -> int:
-        """Count one more in this span of time, the spans being numbered; answers how many there were in it by now."""
+        """Count one more in the period of this number; returns how many there have been in it."""
 
 
 class LocalCounts:
@@ -32,7 +32,7 @@ class LocalCounts:
         """Of each kind the spans and the counts, those that were counted last at the end."""
 
     def count(self, kind: Counted, name: str, span: int) -> int:
-        """Count one more in this span of time; answers how many there were in it by now."""
+        """Count one more in the period of this number; returns how many there have been in it."""
         known = self._counted[kind]
         before, counted = known.pop(name, (span, 0))
         counted = counted + 1 if before == span else 1
@@ -44,14 +44,14 @@ class LocalCounts:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Where whoever asks stands with a limit, this request included."""
+    """The state of a limit for a client, this request included."""
 
     limit: RateLimit
     counted: int
     ends: int
-    """When the span ends, in seconds since the epoch."""
+    """When the period ends, in seconds since the epoch."""
     whose: str
-    """What the limit is of, for a sentence."""
+    """Whose limit it is, for a sentence."""
 
     @property
     def over(self) -> bool:
@@ -65,7 +65,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer says of it (vendor notes, 2.3)."""
+        """The headers of every answer under it (vendor notes, 2.3)."""
         return {
             "X-RateLimit-Limit": str(self.limit.requests),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -73,17 +73,17 @@ class Allowance:
         }
 
     def refusal(self, now: int) -> Refusal:
-        """What a request over the limit is refused with, at a time in microseconds since the epoch."""
+        """The refusal of a request over the limit, at a time in microseconds since the epoch."""
         seconds = max(1, self.ends - now // SECOND)
         detail = (
             f"{self.whose} may send {self.limit.requests} requests in {self.limit.seconds} s: "
-            f"send the next in {seconds} s. Nothing of this one was done."
+            f"retry in {seconds} s. This one had no effect."
         )
         return Refusal(Code.RATE_LIMITED, detail, retry_after=seconds)
 
 
 class RateLimits:
-    """Holds requests against the limits of their keys and addresses. Without a limit nothing is counted."""
+    """Checks requests against the limits of their keys and addresses. Without a limit nothing is counted."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RateLimits:
         wrong_keys: RateLimit | None = None,
         counts: RateCounts | None = None,
     ) -> None:
-        """`per_key` is of keys that have no limit of their own. This machine's own addresses have none."""
+        """`per_key` is the limit of keys without their own. This machine's own addresses have none."""
         self._clock = clock
         self._per_key = per_key
         self.per_address = per_address
@@ -101,13 +101,13 @@ class RateLimits:
         self._counts = LocalCounts() if counts is None else counts
 
     def of_address(self, address: str) -> Allowance | None:
-        """Where the address stands after one more request; None without a limit."""
+        """The state of the address's limit after one more request; None without a limit."""
         if self.per_address is None or is_this_machine(address):
             return None
         return self._allowance("address", network_of(address), self.per_address, "This address")
 
     def of_key(self, key: ApiKey) -> Allowance | None:
-        """Where the key stands after one more request; None without a limit."""
+        """The state of the key's limit after one more request; None without a limit."""
         limit = key.rate_limit or self._per_key
         if limit is None or not limit.requests:
             return None
@@ -118,22 +118,22 @@ class RateLimits:
         return self._per_key is not None or key.rate_limit is not None or self.per_address is not None
 
     def of_both(self, address: str, key: ApiKey) -> Allowance | None:
-        """As both: where less is left. An address that is over its limit costs its key nothing."""
+        """As both: the one with less left. A request over its address's limit isn't counted against its key."""
         by_address = self.of_address(address)
         return by_address if by_address is not None and by_address.over else tighter(by_address, self.of_key(key))
 
     def count_wrong_key(self, address: str) -> None:
-        """Count a key that is none. Raises `Refusal` when there were too many.
+        """Count an invalid key. Raises `Refusal` if there were too many.
 
-        A valid key from there is let in all the same: else whoever shares an address with one who guesses were shut
-        out, and 128 random bits need no help.
+        A valid key from the same address is still accepted: otherwise anybody sharing it with somebody who guesses
+        would be locked out, and 128 random bits can't be guessed.
         """
         if self._wrong_keys is None or is_this_machine(address):
             return
         allowance = self._allowance("wrong_keys", network_of(address), self._wrong_keys, "This address")
         if allowance.over:
             seconds = max(1, allowance.ends - self._clock() // SECOND)
-            detail = f"Too many wrong keys came from this address. Send a valid one, or the next in {seconds} s."
+            detail = f"Too many invalid keys came from this address. Send a valid one, or retry in {seconds} s."
             raise Refusal(Code.RATE_LIMITED, detail, retry_after=seconds)
 
     def require(self, allowance: Allowance | None) -> None:
@@ -147,7 +147,7 @@ class RateLimits:
 
 
 def tighter(one: Allowance | None, other: Allowance | None) -> Allowance | None:
-    """The one that leaves less."""
+    """The one with less left."""
     if one is None or other is None:
         return one or other
     return one if one.remaining < other.remaining else other

@@ -1,4 +1,4 @@
-"""Replies, independent of who speaks HTTP to the client: the lane or Starlette."""
+"""Replies, independent of what speaks HTTP to the client: the lane or Starlette."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ SAFEGUARDS = (
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
 )
-"""Headers of every answer; a page that has a policy of its own says the same in it."""
+"""Headers of every answer; a page with its own policy includes the same in it."""
 
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})

@@ -80,7 +80,7 @@ class RequestParser:
         return events
 
     def read_into(self, events: BatchEvents, scope: Scope, body: bytes) -> Iterator[None]:
-        """Read the events of a batch one at a time, with a step of the iterator for each. Raises `Refusal`."""
+        """Read the events of a batch one by one, one per step of the iterator. Raises `Refusal`."""
         for index, document in enumerate(batch(body, self.limits)):
             found = check(document, self.limits)
             if isinstance(found, ValidEvent):
@@ -93,7 +93,7 @@ class RequestParser:
             yield
 
     async def model(self, call: Call, model: type[M]) -> tuple[M, str | None]:
-        """A body of any other shape, and the idempotency key of header or body. Raises `Refusal`."""
+        """A body of any other shape, and the idempotency key from the header or the body. Raises `Refusal`."""
         body = await read_body(call.request, self.bodies.single, self.bodies.seconds)
         document = parse(body)
         try:
@@ -111,7 +111,7 @@ def _header_key(call: Call) -> str | None:
 
 
 def text_of_header(value: str) -> str:
-    """The text of a header: HTTP says Latin-1, and most who send other letters send UTF-8."""
+    """The text of a header: HTTP specifies Latin-1, and most clients that send other letters send UTF-8."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:

@@ -20,9 +20,9 @@ from bq_server.refusals import FieldError, Refusal, in_words, path
 
 
 def routes(operations: Sequence[Operation], admission: Admission, clocks: Clocks) -> list[Route]:
-    """One route for each path, so that a method it doesn't have is answered with the `Allow` of those it has.
+    """One route for each path, so that an unsupported method is answered with the `Allow` of the supported ones.
 
-    Answers of an environment that has its own clock carry what it shows.
+    Answers of an environment with its own clock carry its time.
     """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
@@ -49,7 +49,7 @@ def _endpoint(
             response = problem_response(request, refusal, NO_HEADERS if goes_on else CLOSES)
         except ClientDisconnect:
             request.scope["bq.abandoned"] = True
-            response = Response(status_code=400)  # nobody is there to read it
+            response = Response(status_code=400)  # nobody is left to read it
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
         if key is not None and (shown := sandbox_clock(clocks, key.scope)):

@@ -1,1 +1,1 @@
-"""State held against facts, and rebuilt from them."""
+"""State compared with facts, and rebuilt from them."""

@@ -1,4 +1,4 @@
-"""Replaying: everything that follows from facts is written anew, and awards given before stay."""
+"""Rebuilding: everything that follows from facts is rewritten, and awards given before stay."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -26,9 +26,9 @@ from bq_server.store.references import Ranking, References
 
 
 class Rebuilder:
-    """Writes state anew, one participant in one transaction, so that it can be stopped and begun again.
+    """Rewrites state, one participant per transaction, so that it can be stopped and started again.
 
-    Nobody else may write meanwhile.
+    Nothing else may write meanwhile.
     """
 
     def __init__(self, database: Database, ids: IdSource, clock: Clock) -> None:
@@ -38,7 +38,7 @@ class Rebuilder:
         self._games = Games()
 
     async def participants(self, scope: Scope) -> AsyncIterator[bool]:
-        """Go through every participant of an environment; returns for each whether anything was written.
+        """Go through every participant of an environment; yields for each whether anything was written.
 
         Raises `StoreUnavailable`; the participants before stay replayed.
         """
@@ -51,7 +51,7 @@ class Rebuilder:
             yield changed > 0
 
     async def strays(self, scope: Scope) -> int:
-        """Take the places off the rankings that no cell gives; returns how many. Raises `StoreUnavailable`."""
+        """Remove the places in rankings that no cell accounts for; returns how many. Raises `StoreUnavailable`."""
         cursor, removed = BEGINNING, 0
         while True:
             async with self._database.transaction() as connection:
@@ -106,7 +106,7 @@ class Rebuilder:
         await connection.run(put)
 
     async def _ledger(self, connection: Connection, stored: Stored, rebuilt: Rebuilt, own: dict[str, Any]) -> int:
-        """Correct the ledger; returns how many entries that changed. `own` counts them."""
+        """Correct the ledger; returns how many entries that changed. `own` keeps count of them."""
         entries = {each.entry.cause: each for each in stored.entries}
         missing = {effect.cause: effect for effect in rebuilt.missing}
         mended: list[NumberedEntry] = []
@@ -173,7 +173,7 @@ def _turn(writing: Any, references: References, scope: Scope, stored: Stored) ->
 
 
 def _places(game: CompiledGame, stored: Stored, rebuilt: Rebuilt) -> list[Place]:
-    """The places that are not as the rebuilt cells give them."""
+    """The places that differ from the rebuilt cells."""
     given = rankings(game, stored.participant_id, rebuilt.cells)
     missing = [Place(*ranking, stored.participant_id, None, None) for ranking in stored.places.keys() - given.keys()]
     return missing + [

@@ -1,4 +1,4 @@
-"""Verifying: everything kept of every participant, held against what their facts lead to."""
+"""Verifying: everything stored about every participant, compared with what their facts lead to."""
 
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from bq_server.store.references import Ranking
 from bq_server.store.state import StoredPlace
 
 PAGE = 500
-"""Participant ids, or places in rankings, that are read at a time."""
+"""Participant ids, or places in rankings, read at a time."""
 
 FACTS = 5_000
-"""Facts that are held against their checksums at a time."""
+"""Facts compared with their checksums at a time."""
 
 BEGINNING = (-(2**63), 0)
 """Before the first place of all rankings."""
@@ -45,7 +45,7 @@ EVERYTHING = ("",)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored of one participant at one moment."""
+    """What is stored about one participant at one moment."""
 
     participant_id: str
     game: CompiledGame
@@ -53,11 +53,11 @@ class Stored:
     """When the game was applied, microseconds since the epoch, UTC."""
     facts: list[GameFact]
     reference: int
-    """What rows of others call the participant."""
+    """The participant's integer in other tables."""
     state: dict[str, Any]
-    """What stands in the participant's own row; empty where that is no JSON object."""
+    """The participant's own row; empty if it isn't a JSON object."""
     unreadable: str | None
-    """That text, where it is not."""
+    """The text of the row, if it isn't."""
     cells: dict[str, Any]
     entries: list[NumberedEntry]
     """The ledger."""
@@ -66,7 +66,7 @@ class Stored:
     marks: dict[str, str]
     """The facts marked as void, each with the fact that voids it, by id."""
     total_events: int | None
-    """None where the participant is not known."""
+    """None if the participant is not known."""
 
     @property
     def is_hidden(self) -> bool:
@@ -84,7 +84,7 @@ class Stored:
 
     @property
     def ledger(self) -> list[LedgerEntry]:
-        """The entries that name a fact of the participant, as that fact has it."""
+        """The participant's entries, with the values that their facts give."""
         known = {fact.fact_id: fact for fact in self.facts}
         return [
             LedgerEntry(
@@ -99,7 +99,7 @@ class Stored:
 
     @property
     def doubtful(self) -> frozenset[str]:
-        """The causes of the entries whose amount is not what their balance adds to the balance before."""
+        """The causes of the entries whose amount isn't the difference of two balances."""
         entries = [each.entry for each in self.entries]
         balances = [0, *(number(entry.balance) for entry in entries)]
         return frozenset(
@@ -117,28 +117,28 @@ class CheckedParticipant:
     differences: list[Difference]
     kept: list[KeptAward]
     pending: frozenset[str]
-    """Definitions that were left out: their past is still being counted."""
+    """Definitions that were left out, because their past is still being counted."""
 
 
 class Verifier:
-    """Reads beside whoever writes; each participant as of one moment."""
+    """Reads while others write; each participant as of one moment."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._games = Games()
 
     async def scopes(self) -> list[Scope]:
-        """The environments there is anything in. Raises `StoreUnavailable`, as all of these do."""
+        """The environments that contain anything. Raises `StoreUnavailable`, as do all of these."""
         async with self._database.read() as connection:
             return await participants.every_scope(connection)
 
     async def count(self, scope: Scope) -> int:
-        """How many participants an environment has, about."""
+        """Approximately how many participants an environment has."""
         async with self._database.read() as connection:
             return await participants.count(connection, scope)
 
     async def altered(self, scope: Scope) -> AsyncIterator[AlteredFact]:
-        """The facts whose rows are not as they were written, in the order in which they were made."""
+        """The facts whose rows don't match their checksums, in the order in which they were made."""
         after: int | None = 0
         while after is not None:
             async with self._database.read() as connection:
@@ -166,7 +166,7 @@ class Verifier:
             yield checked
 
     async def strays(self, scope: Scope) -> AsyncIterator[Place]:
-        """The places in rankings that no cell gives."""
+        """The places in rankings that no cell accounts for."""
         cursor = BEGINNING
         while True:
             async with self._database.read() as connection, state.snapshot(connection):
@@ -186,7 +186,7 @@ class Verifier:
 
 
 async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str, int]]:
-    """Everyone of whom anything is stored, in order: the id, and what rows of others call the participant."""
+    """Everyone about whom anything is stored, in order: the id, and the integer in other tables."""
     after = ""
     while True:
         async with database.read() as connection:
@@ -198,7 +198,7 @@ async def everyone(database: Database, scope: Scope) -> AsyncIterator[tuple[str,
 
 
 async def load(connection: Connection, scope: Scope, participant_id: str, reference: int, compiled: Games) -> Stored:
-    """Everything stored of one participant; be in a transaction, for it to be of one moment."""
+    """Everything stored about one participant; call it in a transaction, so that it is of one moment."""
     game = await compiled.of(connection, scope)
     in_force = await games.current(connection, scope)
     known = await participants.find(connection, scope, participant_id)
@@ -231,7 +231,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
 
 
 def readable_state(text: str) -> dict[str, Any] | None:
-    """What stands in a participant's own row; None where it is not what this program writes."""
+    """A participant's own row, parsed; None if it isn't what this program writes."""
     try:
         found = loads(text)
         cells_of(found)
@@ -241,13 +241,13 @@ def readable_state(text: str) -> dict[str, Any] | None:
 
 
 def is_older(own: Mapping[str, Any], place: Place) -> bool:
-    """Whether a place is of a period older than the newest of its leaderboard's window: then it is the score itself."""
+    """Whether a place is of a period before the newest of its window: then it is the only record of the score."""
     newest = own.get("scores", {}).get(f"{place.board.partition('/')[2]}/{place.window}")
     return newest is not None and place.period < newest[0]
 
 
 def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) -> dict[Ranking, BoardScore]:
-    """The places that cells give, or give no longer, on the boards of the game."""
+    """The places that cells account for, or no longer do, on the boards of the game."""
     found = (
         standing(game, participant_id, key, cell)
         for key, cell in cells.items()
@@ -257,14 +257,14 @@ def rankings(game: CompiledGame, participant_id: str, cells: Mapping[str, Any]) 
 
 
 def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
-    """Whether a place on a board of the game is not one that a cell gives."""
+    """Whether no cell accounts for a place on a board of the game."""
     place = stored.place
     if place.board not in game.rules or isinstance(game.rules[place.board], RecurringChallengeRule):
         # Nobody's, or of a round, whose cell is kept apart: the facts decide.
         return False
     own = readable_state(stored.state)
     if own is None or (place.board.startswith("leaderboard/") and is_older(own, place)):
-        # Another difference, or one that the facts decide.
+        # That is another difference, or one that the facts decide.
         return False
     key = _cell(place)
     cells = cells_of(own)
@@ -272,7 +272,7 @@ def is_stray(game: CompiledGame, stored: StoredPlace) -> bool:
         return True
     given = rankings(game, place.participant_id, {key: cells[key]})
     if not given:
-        # The cell itself is not readable, which is another difference.
+        # The cell itself can't be read, which is another difference.
         return False
     found = given.get((place.board, place.window, place.period))
     return found is None or found.score is None
@@ -284,7 +284,7 @@ def check(stored: Stored) -> CheckedParticipant:
     cells = sound(game, AwardHistory.of(stored.facts), stored.cells)
     ledger = stored.ledger
     result = verify(game, stored.facts, cells, ledger)
-    # Awards of definitions left out are no kept awards: the facts may well lead to them.
+    # Awards of definitions left out don't count as kept: the facts may well lead to them.
     kept = result.kept if game is stored.game else verify(stored.game, stored.facts, cells, ledger).kept
     found: dict[str, Difference] = {}
     for each in (
@@ -306,7 +306,7 @@ def check(stored: Stored) -> CheckedParticipant:
 
 
 def number(found: object) -> int:
-    """An amount as the ledger has it; nothing where somebody wrote what is no whole number."""
+    """An amount of the ledger; 0 if somebody wrote something other than a whole number."""
     return found if isinstance(found, int) else 0
 
 
@@ -362,11 +362,11 @@ def _total(stored: Stored) -> Iterable[Difference]:
 
 
 def _tier_is_new(stored: Stored) -> bool:
-    """Whether the game may know tiers that the participant's newest points were too early to reach."""
+    """Whether the game may have tiers added after the participant's newest points."""
     return all(each.entry.created_at < stored.applied_at for each in stored.entries if number(each.entry.amount) > 0)
 
 
 def _cell(place: Place) -> str:
-    """The key of the cell that gives a place."""
+    """The key of the cell that accounts for a place."""
     kind, _, code = place.board.partition("/")
     return f"score/{code}/{place.window}/{place.period}" if kind == "leaderboard" else place.board

@@ -2,7 +2,7 @@
 
 `manifest.json`, then `facts.sqlite3` (the database), `queue` (the messages that were not yet facts, oldest first) and
 `dead` (dead letters). The last two are lines of a message id, a space and hexadecimal content. Members are found by
-their place and written under our own names: no name that stands in a file decides where anything is written.
+their position and written under our own names: no name in the file decides where anything is written.
 """
 
 import gzip
@@ -26,7 +26,7 @@ DATABASE, QUEUE, DEAD = MEMBERS = ("facts.sqlite3", "queue", "dead")
 CHUNK = 1 << 20
 LARGEST_MANIFEST = 1 << 16
 COMPRESSION = 3
-"""Above this a backup takes several times as long for a few per cent."""
+"""A higher level takes several times as long for a few per cent."""
 
 
 class BackupError(Exception):
@@ -43,17 +43,17 @@ class ArchiveMember(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup holds."""
+    """What a backup contains."""
 
     model_config = ConfigDict(frozen=True)
 
     format: int = FORMAT
     version: str
-    """Of the bq-server that took it."""
+    """Version of the bq-server that took it."""
     schema_version: int
     installation_id: str | None
     taken_at: int
-    """Microseconds since the epoch, UTC: when the copying began. Whatever was accepted before is in it."""
+    """Microseconds since the epoch, UTC: when the copying began. Everything accepted before is in it."""
     newest_message_id: str
     facts: int
     queued: int
@@ -69,7 +69,7 @@ def measure(path: Path) -> ArchiveMember:
 
 
 def write(path: Path, manifest: Manifest, parts: Path) -> None:
-    """Write the archive from the members in the directory `parts`, and bring it to the disk. Raises `OSError`."""
+    """Write the archive from the members in the directory `parts`, and sync it to disk. Raises `OSError`."""
     with open(path, "xb", opener=_private) as file:
         with (
             gzip.GzipFile("", "wb", COMPRESSION, file, mtime=manifest.taken_at // 1_000_000) as zipped,
@@ -85,15 +85,15 @@ def write(path: Path, manifest: Manifest, parts: Path) -> None:
 
 
 def check(path: Path) -> Manifest:
-    """Read the whole file and hold every member against its checksum.
+    """Read the whole file and compare every member with its checksum.
 
-    Raises `BackupError` for a file that is none, is damaged or cut short, or was written by a newer program.
+    Raises `BackupError` for a file that isn't a backup, is damaged or truncated, or was written by a newer program.
     """
     return _read(path, None)
 
 
 def unpack(path: Path, into: Path) -> Manifest:
-    """Write the members into a directory, and bring them to the disk. Raises `BackupError` as `check` does."""
+    """Write the members into a directory, and sync them to disk. Raises `BackupError` as `check` does."""
     return _read(path, into)
 
 
@@ -120,11 +120,11 @@ def _read(path: Path, into: Path | None) -> Manifest:
             for name in MEMBERS:
                 found = _take(_next(path, tar, name), None if into is None else into / name)
                 if found != manifest.members.get(name):
-                    raise BackupError(f"{path} is damaged: its {name} has another checksum than when it was written")
+                    raise BackupError(f"{path} is damaged: the checksum of its {name} doesn't match")
             if tar.next() is not None:
-                raise BackupError(f"{path} is not a backup of bq-server: it holds more than one does")
+                raise BackupError(f"{path} is not a backup of bq-server: it has further members")
         while unzipped.read(CHUNK):
-            pass  # gzip's own checksum stands behind the last byte
+            pass  # gzip's own checksum follows the last byte
     return manifest
 
 
@@ -133,7 +133,7 @@ def _next(path: Path, tar: tarfile.TarFile, name: str) -> IO[bytes]:
     info = tar.next()
     content = tar.extractfile(info) if info is not None and info.isreg() and info.name == name else None
     if content is None:
-        raise BackupError(f"{path} is damaged or not a backup of bq-server: {name} is not in its place")
+        raise BackupError(f"{path} is damaged or not a backup of bq-server: {name} is not where it belongs")
     return content
 
 
@@ -148,7 +148,7 @@ def _manifest(text: bytes, path: Path) -> Manifest:
 
 
 def _take(source: IO[bytes], target: Path | None) -> ArchiveMember:
-    """Read a member to its end, and write it where a target is given."""
+    """Read a member to its end, and write it to the target if one is given."""
     digest, size = hashlib.sha256(), 0
     with ExitStack() as stack:
         with _writing(target):
@@ -182,7 +182,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile) as error:
-        raise BackupError(f"{path} is damaged, cut short or not a backup of bq-server: {error}") from error
+        raise BackupError(f"{path} is damaged, truncated or not a backup of bq-server: {error}") from error
     except ValueError as error:
         raise BackupError(f"{path} is not a backup of bq-server: its {MANIFEST} can't be read") from error
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Restoring a backup into a data directory of its own.
+"""Restoring a backup into a new data directory.
 
-Everything is made ready in a directory inside the new one and then renamed into place, the database last: a data
-directory that is a mount of its own, as in a container, can't be renamed, and its parent may not be ours to write.
+Everything is prepared in a directory inside the new one and then renamed into place, the database last: a data
+directory that is a mount point, as in a container, can't be renamed, and its parent may not be writable.
 """
 
 import shutil
@@ -33,10 +33,10 @@ from bq_server.stream.initial_load import fill
 from bq_server.stream.keys import StreamKeys
 
 Resets = Mapping[Scope, int]
-"""How often an environment was emptied: the claims of its idempotency keys carry it."""
+"""How often an environment was reset: it is part of the claims on its idempotency keys."""
 
 NOTHING = {"lock", "lost+found"}
-"""What may lie in a data directory that holds nothing."""
+"""What an empty data directory may contain."""
 
 
 class Restore:
@@ -62,10 +62,10 @@ class Restore:
         self._clock = clock
 
     async def run(self) -> Manifest:
-        """Restore all of it or leave everything as it was.
+        """Restore all of it, or leave everything as it was.
 
-        The copy is an installation of its own: with the id of the one it was taken from, both could consume the same
-        stream. Raises `BackupError`, `DataDirectoryUnusable`, and what the stream and the store raise.
+        The copy is a separate installation: with the id of the original, both could consume the same stream. Raises
+        `BackupError`, `DataDirectoryUnusable`, and what the stream and the store raise.
         """
         manifest = archive.check(self._source)
         newest = available()[-1][0]
@@ -93,13 +93,13 @@ class Restore:
         found = {entry.name for entry in target.iterdir()} - NOTHING
         unfinished = {path.name for path in self._directory.unfinished}
         if unfinished and found <= unfinished | {"stream"}:
-            # A restore that was killed: it began in an empty directory, so that all of this is its own.
+            # Left by a killed restore: it began in an empty directory, so all of this is its own.
             for name in found:
                 shutil.rmtree(target / name)
         elif found:
             raise BackupError(
-                f"the data directory {target} is not empty (it holds {', '.join(sorted(found)[:3])}): "
-                "name a new one with --data-dir, or move away what is there"
+                f"the data directory {target} is not empty (it contains {', '.join(sorted(found)[:3])}): "
+                "name a new one with --data-dir, or move its contents away"
             )
 
     async def _fill(self, manifest: Manifest) -> None:
@@ -112,9 +112,9 @@ class Restore:
                 (staging.stream / "valkey.log").unlink(missing_ok=True)
                 sync(staging.stream)
                 staging.stream.rename(self._directory.stream)
-            # From here on it is a data directory: a stream without a database is refused by a server.
+            # From here on it is a data directory: a server refuses a stream without a database.
             staging.database.rename(self._directory.database)
-            with suppress(OSError):  # all is there; only a hint would be missing
+            with suppress(OSError):  # everything is there; only a hint would be missing
                 self._directory.whereabouts.add(place_of(self._url, self._keys.prefix))
         except BaseException:
             shutil.rmtree(self._directory.stream, ignore_errors=True)
@@ -125,16 +125,18 @@ class Restore:
         sync(target.parent)
 
     async def _adopt(self, manifest: Manifest, path: Path) -> tuple[str, Resets]:
-        """Check the unpacked database, bring its schema up to date and make it an installation of its own.
+        """Check the unpacked database, upgrade its schema and make it a separate installation.
 
-        Returns the installation's id, and how often each environment was emptied.
+        Returns the installation's id, and how often each environment was reset.
         """
         try:
             contents = examine(path)
         except DatabaseDamaged as error:
             raise BackupError(f"{self._source}: {error}") from error
         if (contents.facts, contents.schema_version) != (manifest.facts, manifest.schema_version):
-            raise BackupError(f"{self._source} is not a backup of bq-server: its database is not the one it tells of")
+            raise BackupError(
+                f"{self._source} is not a backup of bq-server: its database is not the one that its manifest describes"
+            )
         async with Database.open(path) as database, database.transaction() as connection:
             resets = {scope: each.resets for scope, each in (await environments.every(connection)).items()}
             act = Act("backup_restored", None, Actor(command="restore"), self._clock)
@@ -151,7 +153,7 @@ class Restore:
                 await valkey.start()
                 url = valkey.url
             claims = EventClaims(self._keys, resets)
-            # A dead letter that is older than its key is remembered may have been sent again since.
+            # A dead letter older than the time for which its key is remembered may have been sent again since.
             forgotten = manifest.taken_at - self._window_hours * HOUR
             await fill(
                 await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)),
@@ -177,9 +179,9 @@ def _queued(path: Path, claims: EventClaims) -> Iterator[tuple[Kept, Claim | Non
 
 
 def _claim(message_id: str, payload: bytes, claims: EventClaims) -> Claim | None:
-    """The claim that the message was accepted with, made anew: a repeat of it must still be known as one."""
+    """The claim that the message was accepted with, recreated: a repeat of it must still be recognized."""
     try:
         event = Event.from_payload(payload, message_id)
     except (ValueError, TypeError):
-        return None  # what can't be read has none, and becomes a dead letter again
+        return None  # an unreadable one has none, and becomes a dead letter again
     return claims.of(event, message_id)

@@ -1,8 +1,8 @@
-"""Taking a backup, while a server runs or not.
+"""Taking a backup, whether or not a server runs.
 
-The order makes it whole: the queue is read first, then the dead letters, then the database is copied. An event
-accepted before the first step is in one of them, whatever the server does meanwhile; one that is in two is harmless,
-since a fact is unique by its event id.
+The order makes it complete: the queue is read first, then the dead letters, then the database is copied. An event
+accepted before the first step is in one of them, whatever the server does meanwhile; being in two is harmless, since a
+fact is unique by its event id.
 """
 
 import fcntl
@@ -26,15 +26,15 @@ from bq_server.stream.embedded import stream_url
 from bq_server.stream.keys import StreamKeys
 
 WORKPLACE = ".bq-backup-"
-"""How the names of the directories begin in which backups are put together."""
+"""Prefix of the directories in which backups are assembled."""
 
 
 async def take(
     directory: DataDirectory, url: str | None, keys: StreamKeys, target: Path, *, replace: bool, clock: Clock
 ) -> Manifest:
-    """Write a backup of the directory and its stream to `target`, which is there whole or not at all.
+    """Write a backup of the directory and its stream to `target`, completely or not at all.
 
-    `url` names the stream server where it is not the embedded one. Raises `BackupError`, `DataDirectoryUnusable`,
+    `url` names the stream server if it isn't the embedded one. Raises `BackupError`, `DataDirectoryUnusable`,
     and what the stream and the store raise.
     """
     directory.require_database()
@@ -45,7 +45,7 @@ async def take(
             made = parts / "backup"
             archive.write(made, manifest, parts)
             if archive.check(made) != manifest:
-                raise BackupError(f"{made} does not read as it was written: the disk is not to be trusted")
+                raise BackupError(f"{made} does not read back as it was written: the disk can't be trusted")
             _require_free(target, replace=replace)
             made.rename(target)
         sync(target.parent)
@@ -56,19 +56,19 @@ async def take(
 
 @contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
-    """A directory beside `target`, removed at the end; what killed backups left there goes first."""
+    """A directory beside `target`, removed at the end; what killed backups left there is removed first."""
     for left in target.parent.glob(f"{WORKPLACE}*"):
         with suppress(OSError), _held(left):
             shutil.rmtree(left)
     with TemporaryDirectory(prefix=WORKPLACE, dir=target.parent) as name, ExitStack() as stack:
-        with suppress(OSError):  # some file systems lock no directories: there nothing is ever taken for left
+        with suppress(OSError):  # some file systems can't lock directories: there nothing is ever considered abandoned
             stack.enter_context(_held(Path(name)))
         yield Path(name)
 
 
 @contextmanager
 def _held(directory: Path) -> Iterator[None]:
-    """Lock the directory, at the latest until this process ends. Raises `OSError` where somebody else has."""
+    """Lock the directory, at the latest until this process ends. Raises `OSError` if somebody else has."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,11 +79,11 @@ def _held(directory: Path) -> Iterator[None]:
 
 def _require_free(target: Path, *, replace: bool) -> None:
     if target.is_dir() or (target.exists() and not replace):
-        raise BackupError(f"{target} is there already: choose another name, or replace it with --force")
+        raise BackupError(f"{target} already exists: choose another name, or replace it with --force")
 
 
 def sync(directory: Path) -> None:
-    """Bring the names in a directory to the disk. Raises `OSError`."""
+    """Sync the entries of a directory to disk. Raises `OSError`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -92,7 +92,7 @@ def sync(directory: Path) -> None:
 
 
 async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, parts: Path, clock: Clock) -> Manifest:
-    """Copy everything into the directory `parts`, and say what it is."""
+    """Copy everything into the directory `parts`, and describe it."""
     taken_at = clock()
     async with AsyncExitStack() as stack:
         connected = connect(url or await stream_url(stack, directory), timeout=READ_TIMEOUT)
@@ -111,14 +111,14 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
             database_copy.copy(directory.database, parts / archive.DATABASE)
             if database_copy.resets(parts / archive.DATABASE) == before:
                 break
-            # An environment was emptied meanwhile: what was queued before must not come back.
+            # An environment was reset meanwhile: what was queued before must not come back.
             for name in archive.MEMBERS:
                 (parts / name).unlink()
     contents = database_copy.examine(parts / archive.DATABASE)
     if owner != contents.installation_id:
         raise BackupError(
-            f"the stream under the prefix {keys.prefix!r} is not the one of {directory.path}: give the --redis-url and "
-            "--redis-prefix of its server, and have that server started once"
+            f"the stream under the prefix {keys.prefix!r} doesn't belong to {directory.path}: give the --redis-url and "
+            "--redis-prefix of its server, and start that server once"
         )
     return Manifest(
         version=__version__,
@@ -134,21 +134,21 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
 
 
 async def _first_tries(messages: AsyncIterator[Kept]) -> AsyncIterator[Kept]:
-    """All but those that are dead letters, too, and tried again: the letter is what is kept of them."""
+    """All except those that are also dead letters being retried, which are backed up as letters."""
     async for message in messages:
         if not message.retried:
             yield message
 
 
 async def _letters(messages: AsyncIterator[Kept]) -> AsyncIterator[Kept]:
-    """Dead letters, as they were before they were tried again: no message of the copy is another try."""
+    """Dead letters, as they were before they were retried: no message of the copy is a retry."""
     async for message in messages:
         letter = read_letter(message.message_id, message.content)
         yield message if letter.retried_as is None else Kept(message.message_id, write_letter(letter))
 
 
 async def _write(messages: AsyncIterator[Kept], path: Path) -> int:
-    """Write them as lines; how many they are."""
+    """Write them as lines; returns how many."""
     count = 0
     with path.open("x", encoding="ascii") as file:
         async for message in messages:

@@ -1,4 +1,4 @@
-"""`bq-server audit`: who did what that is no event, of all environments, also while a server runs."""
+"""`bq-server audit`: administrative actions in all environments, whether or not a server runs."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +12,12 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     from bq_server.store.audit_log import AuditEntry
 
-app = typer.Typer(help="Look at the audit log.", no_args_is_help=True)
+app = typer.Typer(help="Read the audit log.", no_args_is_help=True)
 
 
 @app.callback()
 def _audit() -> None:
-    """A group, also while it has one command."""
+    """A group, even with only one command."""
 
 
 @app.command("list")
@@ -26,12 +26,12 @@ def list_entries(
     settings: Settings,
     action: Annotated[str | None, typer.Option(help="Only this action, such as game_applied.")] = None,
     key_id: Annotated[str | None, typer.Option("--key", metavar="ID", help="Only what this key did.")] = None,
-    since: Annotated[str | None, typer.Option(help="From this moment on, ISO 8601. By default all.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this moment.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 50,
+    since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601. By default all.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many.")] = 50,
     as_json: AS_JSON = False,
 ) -> None:
-    """List what was done that is no event, the newest first: by which key or command, when, and what."""
+    """List administrative actions, newest first: what was done, when, and by which key or command."""
     from bq_server.moments import parse_timestamp
     from bq_server.store.audit_log import AuditFilter
 

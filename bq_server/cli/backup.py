@@ -94,7 +94,7 @@ def _told(manifest: "Manifest") -> str:
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Turns what can go wrong into the end of the program with a sentence."""
+    """Turns expected errors into an exit with a message."""
     from bq_server.backup.archive import BackupError
     from bq_server.runtime.data_directory import DataDirectoryUnusable
     from bq_server.store.database import StoreUnavailable

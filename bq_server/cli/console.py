@@ -1,4 +1,4 @@
-"""`bq-server console`: a link that signs in to the console of a server that runs."""
+"""`bq-server console`: a link that signs in to the console of a running server."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from bq_server.cli.remote import URL, RequestRefused, ask
 from bq_server.settings import Settings
 
 HONOURED_SECONDS = 10.0
-"""In which a running server knows a key that was just made."""
+"""Within which a running server knows a key that was just created."""
 
 POLL_SECONDS = 0.2
 MOST_SECONDS = 30 * 86_400
@@ -25,18 +25,19 @@ def console(
     env: Annotated[Literal["live", "test"], typer.Option(help="The environment to look at.")] = "test",
     scope: Annotated[
         list[KeyScope] | None,
-        typer.Option(help="What may be done there; give it again for more.", show_default="admin"),
+        typer.Option(help="What the session may do; repeat it for more.", show_default="admin"),
     ] = None,
-    lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long one stays signed in.")] = "PT12H",
+    lasts: Annotated[str, typer.Option(metavar="DURATION", help="How long the session lasts.")] = "PT12H",
     browser: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Open it in a browser; by default on a terminal.")
+        bool | None,
+        typer.Option("--open/--no-open", help="Open the link in a browser; by default if the output is a terminal."),
     ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: Annotated[
-        str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in as this key, and make none.")
+        str, typer.Option("--api-key", envvar="BQ_API_KEY", help="Sign in with this key instead of a new one.")
     ] = "",
 ) -> None:
-    """Print a link that signs in to the console, once and within 5 minutes.
+    """Print a link that signs in to the console once, within 5 minutes.
 
     A key is made for it in the data directory, named console, that ends with the session; `keys revoke` ends it before.
     With --api-key none is made, and the server may be on another machine.
@@ -44,7 +45,7 @@ def console(
     life = microseconds("--lasts", lasts)
     seconds = life // 1_000_000
     if not 60 <= seconds <= MOST_SECONDS:
-        fail("--lasts may be PT1M at least and P30D at most", code=2)
+        fail("--lasts must be at least PT1M and at most P30D", code=2)
     key = api_key or complete(add_key("console", env, scope or [KeyScope.ADMIN], "console", life, settings, make=False))
     made = _link(url, key, seconds, patient=not api_key)
     link = url.rstrip("/") + made["path"]
@@ -53,11 +54,11 @@ def console(
         import webbrowser
 
         if not webbrowser.open(link):
-            typer.echo("bq-server: no browser could be opened here: open the link in yours", err=True)
+            typer.echo("bq-server: no browser could be opened: open the link yourself", err=True)
 
 
 def _link(url: str, key: str, seconds: int, *, patient: bool) -> dict[str, str]:
-    """A new link. A key that was just made is not known to the server at once."""
+    """A new link. The server doesn't know a new key immediately."""
     body = json.dumps({"lasts_seconds": seconds}).encode()
     deadline = time.monotonic() + HONOURED_SECONDS
     while True:
@@ -67,7 +68,7 @@ def _link(url: str, key: str, seconds: int, *, patient: bool) -> dict[str, str]:
             if error.status != 401 or not patient:
                 fail(str(error))
             if time.monotonic() > deadline:
-                fail(f"{url} doesn't know the key that was made: does it use another data directory?")
+                fail(f"{url} doesn't know the new key: does it use another data directory?")
             time.sleep(POLL_SECONDS)
         else:
             return found

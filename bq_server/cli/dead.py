@@ -1,4 +1,4 @@
-"""`bq-server dead`: messages that were accepted and given up, of all environments, also while a server runs."""
+"""`bq-server dead`: the dead letters of all environments, whether or not a server runs."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,12 +14,13 @@ from bq_server.settings import Settings
 
 if TYPE_CHECKING:
     from bq_server.ingest.dead_letters import Letter
+    from bq_server.store.audit_log import Action
     from bq_server.stream.dead_letters import DeadLetters
 
 PLACES = ["data_dir", "store_url", "redis_url", "redis_prefix"]
 REASON_CHARACTERS = 80
 AT_ONCE = 100
-"""Messages handled while the store is held, and named in one entry of the audit log."""
+"""Messages handled while the store's write lock is held, and named in one entry of the audit log."""
 
 app = typer.Typer(help="Manage dead letters: accepted messages that can't be processed.", no_args_is_help=True)
 
@@ -128,7 +129,7 @@ def _counted(done: list[str]) -> str:
 
 
 def _document(found: "Letter") -> dict[str, Any]:
-    """A dead letter as JSON data; what holds no event is shown as the bytes it is, in hexadecimal digits."""
+    """A dead letter as JSON data; one that contains no event is shown as its bytes, in hexadecimal."""
     from bq_server.moments import format_timestamp
 
     letter, event = found.letter, found.event
@@ -163,7 +164,7 @@ async def _every(settings: Settings) -> "list[Letter]":
 class _Handling:
     """What is done with messages."""
 
-    action: str
+    action: "Action"
     command: str
     by: "Callable[[DeadLetters], Callable[[list[str]], Awaitable[list[str]]]]"
 
@@ -181,7 +182,7 @@ async def _handle(settings: Settings, message_ids: list[str] | None, *, every: b
         act = Act(how.action, None, Actor(command=how.command), system_clock)
         done: list[str] = []
         for start in range(0, len(chosen), AT_ONCE):
-            # While the store is held, so that nothing is done that can't be written down.
+            # While the store's write lock is held, so that nothing is done that can't be recorded.
             with kept(DataDirectory(settings.data_dir).store(settings.store_url), act) as (_, about):
                 some = await how.by(letters)(chosen[start : start + AT_ONCE])
                 if some:
@@ -214,8 +215,8 @@ async def _letters(settings: Settings) -> "AsyncIterator[DeadLetters]":
             owner = await owner_of(client, keys)
             if owner != installation_id(directory.store(settings.store_url)):
                 fail(
-                    f"the stream under the prefix {keys.prefix!r} is not the one of {directory.path}: give the "
-                    "--redis-url and --redis-prefix of its server, and have that server started once"
+                    f"the stream under the prefix {keys.prefix!r} doesn't belong to {directory.path}: give the "
+                    "--redis-url and --redis-prefix of its server, and start that server once"
                 )
             yield DeadLetters(client, keys)
         except (DataDirectoryUnusable, StoreUnavailable, StreamUnavailable, StreamUnusable) as error:

@@ -1,4 +1,4 @@
-"""`bq-server doctor`: what this machine and this data directory give the server, and what is wrong with them."""
+"""`bq-server doctor`: what this machine and data directory offer the server, and what is wrong with them."""
 
 import errno
 import os
@@ -79,7 +79,7 @@ def _findings(settings: Settings, *, acknowledge: bool) -> "Iterator[Finding]":
 
 
 def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, bool]":
-    """Whether the data directory is new, ready or of no use, and whether a server works in it."""
+    """Whether the data directory is new, ready or unusable, and whether a server is using it."""
     from bq_server.runtime.data_directory import DataDirectoryUnusable
     from bq_server.runtime.diagnosis import Finding, writable
 
@@ -95,7 +95,7 @@ def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, boo
             return Finding("ok", "data", f"{where} (in use by a running server)"), True
         return Finding("problem", "data", str(error)), False
     if (reason := writable(directory.path)) is not None:
-        advice = "give it to the user who runs this, or choose another with --data-dir"
+        advice = "make the user who runs this its owner, or choose another with --data-dir"
         if reason == os.strerror(errno.ENOSPC):
             advice = "make room on its disk"
         return Finding("problem", "data", f"{where} can't be written ({reason}): {advice}"), False
@@ -103,7 +103,7 @@ def _state(directory: "DataDirectory", *, embedded: bool) -> "tuple[Finding, boo
 
 
 def _access(directory: "DataDirectory") -> "Iterator[Finding]":
-    """Whether others can look into what the server keeps. A start closes what it can."""
+    """Whether others can read what the server keeps. A start restricts what it can."""
     from bq_server.runtime.data_directory import OPEN_ADVICE
     from bq_server.runtime.diagnosis import Finding
 
@@ -128,7 +128,7 @@ def _store(address: "StoreAddress") -> "Finding":
 
 
 def _moments(directory: "DataDirectory", address: "StoreAddress | None") -> "Iterator[Finding]":
-    """The database, if there is one, and the clock, held against all that was written here."""
+    """The database, if there is one, and the clock, compared with the times recorded in it."""
     import sys
 
     from bq_server.clock import system_clock
@@ -138,7 +138,7 @@ def _moments(directory: "DataDirectory", address: "StoreAddress | None") -> "Ite
     from bq_server.store.database_copy import newest_processing
 
     newest = None
-    # Before the database is looked into, which may write to it.
+    # Before the database is opened, which may write to it.
     written = diagnosis.last_written([*directory.path.glob("facts.sqlite3*"), *directory.path.glob("stream/**/*")])
     if address is not None:
         try:
@@ -150,7 +150,7 @@ def _moments(directory: "DataDirectory", address: "StoreAddress | None") -> "Ite
 
 
 def _damage(directory: "DataDirectory") -> "Finding":
-    """Every page of the database is read: on a large one this takes its time."""
+    """Read every page of the database; this takes a while if it is large."""
     from bq_server.runtime.diagnosis import Finding
     from bq_server.store.damage import Search
     from bq_server.store.database import StoreUnavailable
@@ -205,7 +205,7 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
 
 
 def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Finding]":
-    """Other streams in which events of this data directory may wait."""
+    """Other streams in which events of this data directory may be waiting."""
     from bq_server.runtime.diagnosis import Finding
     from bq_server.runtime.streams_used import place_of
 
@@ -213,13 +213,13 @@ def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Find
     try:
         others = directory.whereabouts.others(place)
     except OSError:
-        return  # what is wrong with the directory was said above
+        return  # what is wrong with the directory was reported above
     for other in others:
         yield Finding("warning", "elsewhere", directory.waiting_elsewhere(other))
 
 
 async def _durability(url: str | None, running: Path | None) -> "Durability":
-    """Ask the server that is named, or the one that runs in that directory, or one started for the question."""
+    """Ask the named server, or the one that runs in that directory, or one started for this purpose."""
     from bq_server.stream.connection import READ_TIMEOUT, connect, inspect
     from bq_server.stream.embedded import EmbeddedValkey
 

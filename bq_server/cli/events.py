@@ -1,4 +1,4 @@
-"""`bq-server events`: send events to a server that runs."""
+"""`bq-server events`: send events to a running server."""
 
 import json
 import sys
@@ -21,28 +21,30 @@ API_KEY = Annotated[
     typer.Option(
         "--api-key",
         envvar="BQ_API_KEY",
-        help="A key with the scope ingest, for a dry run also read; it names the environment.",
+        help="A key with the scope ingest, for a dry run also read; it determines the environment.",
     ),
 ]
 
 
 @app.command()
 def send(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the event.", show_default=False)],
-    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="Whose event it is.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The event's name.", show_default=False)],
+    participant: Annotated[
+        str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)
+    ],
     pairs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Properties; what is JSON is read as it, else it is text."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Properties; a value that is JSON is parsed, any other is text."),
     ] = None,
     file: Annotated[
         str, typer.Option("--json", metavar="FILE", help="Properties as a JSON object; - reads standard input.")
     ] = "",
-    sync: Annotated[bool, typer.Option("--sync", help="Wait for the fact, and tell what it caused.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would cause.")] = False,
-    times: Annotated[int, typer.Option(min=1, max=10_000, help="So often, one after the other.")] = 1,
+    sync: Annotated[bool, typer.Option("--sync", help="Wait for the fact, and print what it caused.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what it would cause.")] = False,
+    times: Annotated[int, typer.Option(min=1, max=10_000, help="Send it this many times, one after the other.")] = 1,
     timestamp: Annotated[str, typer.Option(help="When it happened, ISO 8601; now by default.")] = "",
     idempotency_key: Annotated[
-        str, typer.Option(help="Makes one fact of however many: a repeat gets the first answer.")
+        str, typer.Option(help="Repeats under one key become one fact, and get the first answer.")
     ] = "",
     voids: Annotated[
         str, typer.Option(help="The idempotency key of an event that counts as if it had never been.")
@@ -81,7 +83,7 @@ def _tell_fact(answer: dict[str, Any]) -> None:
     for effect in answer["effects"]:
         typer.echo(f"    {printable(in_words(effect))}")
     if not answer["effects"]:
-        typer.echo("    it caused nothing; --dry-run tells why")
+        typer.echo("    it caused nothing; --dry-run shows why")
 
 
 def _tell_rehearsal(answer: dict[str, Any]) -> None:
@@ -104,13 +106,13 @@ def _warn(warnings: Any) -> None:
 
 
 def _properties(file: str, pairs: list[str] | None) -> dict[str, Any]:
-    """The properties of the file, with those that were named over them."""
+    """The properties of the file, overridden by those given as arguments."""
     found = _read(file) if file else {}
     named: dict[str, Any] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            fail(f"{pair!r} is no property: write KEY=VALUE", code=2)
+            fail(f"{pair!r} is not a property: write KEY=VALUE", code=2)
         if key in named:
             fail(f"the property {key} is given twice", code=2)
         named[key] = _value(value)
@@ -118,7 +120,7 @@ def _properties(file: str, pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """What JSON it is, or else the text."""
+    """The parsed JSON, or else the text."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except ValueError:
@@ -138,5 +140,5 @@ def _read(file: str) -> dict[str, Any]:
     except ValueError as error:
         fail(f"{'standard input' if file == '-' else file} is not JSON: {error}", code=2)
     if not isinstance(found, dict):
-        fail(f"{'standard input' if file == '-' else file} must hold a JSON object, the properties", code=2)
+        fail(f"{'standard input' if file == '-' else file} must contain a JSON object with the properties", code=2)
     return found

@@ -13,7 +13,7 @@ app = typer.Typer(help="List facts: what events became.", no_args_is_help=True)
 
 @app.callback()
 def _facts() -> None:
-    """A group, also while it has one command."""
+    """A group, even with only one command."""
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-"""A client of the feed, for commands: it connects again by itself, and goes on where it was."""
+"""A client of the feed, for commands: it reconnects by itself, and continues where it was."""
 
 import json
 import time
@@ -16,13 +16,13 @@ from bq_server.cli.options import fail
 PATH = "/api/v1/feed"
 
 SILENT_SECONDS = 60.0
-"""After so long without a byte the connection is taken for dead; a feed that is only quiet goes on where it was."""
+"""Seconds without a byte after which the connection is considered dead; a feed that was only quiet is resumed."""
 
 PAUSES = (0.5, 1.0, 2.0, 5.0)
-"""Between tries to connect again, in seconds."""
+"""Between attempts to reconnect, in seconds."""
 
 PASSING = {408, 429, 502, 503, 504}
-"""Statuses after which a later try may succeed."""
+"""Statuses after which a later attempt may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class FeedItem:
 
 
 class _Away(Exception):
-    """The server can't be reached now, or has ended the feed. The message says why."""
+    """The server can't be reached, or has ended the feed. The message says why."""
 
 
 class FeedClient:
     """Reads the feed of one environment."""
 
     def __init__(self, url: str, api_key: str, query: dict[str, str], after: str | None = None) -> None:
-        """`after` is the id to begin after; None begins with what happens from now on."""
+        """`after` is the id to start after; None starts with what happens from now on."""
         if not url.startswith(("http://", "https://")):
             fail(f"--url {url} must start with http:// or https://", code=2)
         self._url = url.rstrip("/")
@@ -52,12 +52,12 @@ class FeedClient:
         self._last = after
         self._connected = False
         self._failures = 0
-        """Since the last time that it was connected."""
+        """Since the last connection."""
 
     def items(self) -> Iterator[FeedItem]:
-        """What happens, for ever, through restarts of the server.
+        """What happens, without end, through restarts of the server.
 
-        Ends the program when the feed is refused, or when the server can't be reached the first time.
+        Ends the program if the feed is refused, or if the server can't be reached the first time.
         """
         while True:
             try:
@@ -66,12 +66,12 @@ class FeedClient:
             except _Away as error:
                 reason = str(error)
             if self._failures == 0:
-                typer.echo(f"bq-server: {reason.rstrip('.')}; connecting again", err=True)
+                typer.echo(f"bq-server: {reason.rstrip('.')}; reconnecting", err=True)
             time.sleep(PAUSES[min(self._failures, len(PAUSES) - 1)])
             self._failures += 1
 
     def _read(self) -> Iterator[FeedItem]:
-        """What one connection tells. Raises `_Away`."""
+        """The events of one connection. Raises `_Away`."""
         headers = {"X-API-Key": self._api_key, "Accept": "text/event-stream"}
         if self._last is not None:
             headers["Last-Event-ID"] = self._last
@@ -79,7 +79,7 @@ class FeedClient:
         try:
             with urlopen(request, timeout=SILENT_SECONDS) as answer:  # noqa: S310 - see __init__
                 if answer.headers.get_content_type() != "text/event-stream":
-                    fail(f"{self._url} has no feed: is it a bq-server, and not an older one?")
+                    fail(f"{self._url} has no feed: is it a bq-server, and recent enough?")
                 self._say_connected()
                 yield from self._parse(answer)
         except HTTPError as error:
@@ -102,7 +102,7 @@ class FeedClient:
             elif field == "data":
                 data += value
             elif not field and not value:
-                self._last = coming  # only now: an event that is cut off must come again
+                self._last = coming  # only now: an event that is cut off must be sent again
                 if data:
                     item, name, data = self._item(name, data), "", ""
                     if item is not None:

@@ -33,7 +33,7 @@ def check(file: FILE) -> None:
     if checked.game is None:
         raise typer.Exit(1)
     counts = ", ".join(f"{len(found)} {kind}" for kind, found in checked.game if found)
-    typer.echo(f"{file}: good: {counts or 'no definitions'}")
+    typer.echo(f"{file}: ok: {counts or 'no definitions'}")
 
 
 @app.command()
@@ -111,7 +111,7 @@ def example(
     if removed and not yes:
         consent(f"this would replace the test game of {url}, {_counted(removed)}", "Play the example?", "--yes")
     applied = call(url, "PUT", path, api_key, document.encode())
-    typer.echo(f"the example game is in force as version {applied['version']}")
+    typer.echo(f"the example game is applied as version {applied['version']}")
     for line in events.splitlines():
         event = json.loads(line)
         answer = call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
@@ -122,7 +122,7 @@ def example(
 
 
 def _is_of_test(api_key: str) -> bool:
-    """Whether a key acts on a test environment; each says so itself."""
+    """Whether a key acts on a test environment, which its prefix says."""
     return api_key.startswith("bq_test_")
 
 
@@ -131,16 +131,16 @@ def _counted(definitions: list[str]) -> str:
 
 
 def _tell_forecast(forecast: dict[str, Any] | None) -> None:
-    """What a game will award for facts that are stored."""
+    """What a game will award for stored facts."""
     if not forecast or not forecast["total"]:
         return
     for each in forecast["payments"]:
         badges = f", {each['badges']} badges" if each["badges"] else ""
         typer.echo(f"pays {each['points']} points{badges} to {each['participants']} participants  ({each['cause']})")
     if not forecast["payments"]:
-        typer.echo("pays nothing for facts that are stored")
+        typer.echo("pays nothing for stored facts")
     if forecast["examined"] < forecast["total"]:
-        typer.echo(f"(so far: {forecast['examined']} of {forecast['total']} participants were looked at in 10 s)")
+        typer.echo(f"(so far: {forecast['examined']} of {forecast['total']} participants were examined in 10 s)")
 
 
 def _follow(url: str, api_key: str) -> None:
@@ -158,7 +158,7 @@ def _follow(url: str, api_key: str) -> None:
             done, total = (sum(refold[name] for refold in open_ones) for name in ("done", "total"))
             progress.update(task, completed=done, total=max(total, 1))
             time.sleep(POLL_SECONDS)
-    typer.echo("computed anew for every participant")
+    typer.echo("recomputed for every participant")
 
 
 def _read(file: Path) -> bytes:

@@ -20,14 +20,14 @@ def health(settings: Settings) -> None:
     """Ask the server on this machine whether it is ready (`/readyz`); exits 1 if it isn't. For health checks."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    # A server that listens everywhere is asked here.
+    # A server that listens on all addresses is asked on this machine's.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     if settings.tls_cert is None:
         connection = HTTPConnection(host, settings.port, timeout=TIMEOUT_SECONDS)
     else:
         import ssl
 
-        # Whether it lives is asked, not who it is: its certificate names another host than the one asked here.
+        # Its certificate is not verified: it names another host than the one asked here.
         unverified = ssl._create_unverified_context()  # noqa: S323, SLF001 - see above
         connection = HTTPSConnection(host, settings.port, timeout=TIMEOUT_SECONDS, context=unverified)
     try:

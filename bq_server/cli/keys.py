@@ -1,4 +1,4 @@
-"""`bq-server keys`: API keys, also while a server runs."""
+"""`bq-server keys`: API keys, whether or not a server runs."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -13,7 +13,7 @@ from bq_server.settings import Settings
 if TYPE_CHECKING:
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.settings import RateLimit
-    from bq_server.store.audit_log import Act
+    from bq_server.store.audit_log import Act, Action
     from bq_server.store.database import Database
     from bq_server.store.keys import ApiKey
 
@@ -30,7 +30,7 @@ class KeyScope(StrEnum):
 
 
 MOST_DAYS = 36_500
-"""Of a key's life: what is longer is for ever."""
+"""Longest life of a key that expires."""
 
 app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
@@ -51,7 +51,10 @@ def create(
     ] = None,
     rate_limit: Annotated[
         str | None,
-        typer.Option(metavar="LIMIT", help="Requests and seconds, such as 1000/60, or off; else as the server says."),
+        typer.Option(
+            metavar="LIMIT",
+            help="Its limit as requests/seconds, such as 1000/60, or off; by default the server's.",
+        ),
     ] = None,
 ) -> None:
     """Create a key and print it. It is shown only now: only its hash is stored."""
@@ -71,7 +74,7 @@ async def add_key(
     *,
     make: bool = True,
 ) -> str:
-    """A new key, which ends after so many microseconds. Without `make` the program ends where there is no database."""
+    """A new key, which expires after so many microseconds. Without `make` the program ends if there is no database."""
     import secrets
 
     from bq_server.clock import system_clock
@@ -164,10 +167,10 @@ def limit_key(
     settings: Settings,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="From `keys list`.")],
     limit: Annotated[
-        str, typer.Argument(metavar="LIMIT", help="Requests and seconds, such as 1000/60; off; or default.")
+        str, typer.Argument(metavar="LIMIT", help="Requests/seconds, such as 1000/60; or off; or default.")
     ],
 ) -> None:
-    """Give a key a rate limit of its own, none at all, or again the one of the server. In force within seconds."""
+    """Give a key its own rate limit, no limit, or the server's again. A running server applies it within seconds."""
     from bq_server.store import keys
 
     wanted = None if limit == "default" else _rate_limit("LIMIT", limit)
@@ -209,7 +212,7 @@ def revoke(
         fail(f"there is no key {key_id}: `bq-server keys list` shows the ids")
 
 
-def _act(action: str, command: str, key: "ApiKey") -> "Act":
+def _act(action: "Action", command: str, key: "ApiKey") -> "Act":
     from bq_server.clock import system_clock
     from bq_server.store.audit_log import Act, Actor
 
@@ -226,7 +229,7 @@ def _rate_limit(option: str, text: str) -> "RateLimit":
 
 
 def microseconds(option: str, text: str) -> int:
-    """A duration in microseconds; anything else ends the program."""
+    """A duration in microseconds; ends the program if it isn't one."""
     from datetime import timedelta
 
     from pydantic import TypeAdapter, ValidationError
@@ -244,9 +247,9 @@ def microseconds(option: str, text: str) -> int:
 
 @asynccontextmanager
 async def _database(settings: Settings, *, make: bool = True) -> "AsyncIterator[Database]":
-    """The database, whether a server is running on it or not; its schema is left alone while one is.
+    """The database, whether or not a server is running on it; its schema is left alone while one is.
 
-    Where there is none yet, one is made, or with `make` false the program ends.
+    If there is none yet, one is created; with `make` false, the program ends.
     """
     from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
     from bq_server.runtime.logs import configure
@@ -277,7 +280,7 @@ def _locked(stack: ExitStack, directory: "DataDirectory") -> bool:
         stack.enter_context(directory.locked(wait_seconds=1))
     except DataDirectoryUnusable as error:
         try:
-            directory.require_database()  # with one, a server runs there
+            directory.require_database()  # if there is one, a server runs there
         except DataDirectoryUnusable:
             raise error from None
         return False

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 COLLECTED = "licenses.json"
-"""In the package `bq_server` of an executable: what was packed into it, gathered when it was built."""
+"""In the package `bq_server` of an executable: the parts packed into it, collected when it was built."""
 
 _LICENSE_FILE = re.compile(r"(licen[cs]e|copying|notice|copyright)[^/]*$", re.IGNORECASE)
 _NOT_TEXT = (".py", ".pyc", ".pyi")
@@ -19,7 +19,7 @@ _PUBLIC_DOMAIN = "The authors of SQLite have dedicated its code to the public do
 
 @dataclass(frozen=True, slots=True)
 class LicensedPart:
-    """A part of the program and the terms under which it is passed on."""
+    """A part of the program and the terms under which it is distributed."""
 
     name: str
     version: str
@@ -28,7 +28,7 @@ class LicensedPart:
 
 
 def parts() -> list[LicensedPart]:
-    """Everything in this executable; out of a source tree, everything in this Python environment."""
+    """Everything in this executable, or, from a source tree, everything in this Python environment."""
     from pydantic import TypeAdapter
 
     collected = files("bq_server") / COLLECTED
@@ -44,7 +44,7 @@ def ordered(found: Iterable[LicensedPart]) -> list[LicensedPart]:
 
 
 def from_distribution(distribution: Distribution) -> LicensedPart:
-    """What a Python distribution says of itself."""
+    """What a Python distribution says about itself."""
     metadata = distribution.metadata
     classifiers = [each.split(" :: ")[-1] for each in metadata.get_all("Classifier") or () if "License ::" in each]
     named = next((each for name in ("License-Expression", "License") for each in metadata.get_all(name) or ()), "")
@@ -66,7 +66,7 @@ def python_itself() -> LicensedPart:
 
 
 def within_wheels() -> list[LicensedPart]:
-    """The programs and libraries that wheels bring along under terms of their own."""
+    """The programs and libraries that wheels contain under terms of their own."""
     from bq_server.store import sqlite
 
     found = [LicensedPart("SQLite", sqlite.VERSION, "public domain", _PUBLIC_DOMAIN)]
@@ -79,7 +79,7 @@ def within_wheels() -> list[LicensedPart]:
 
 
 def _guessed(texts: list[str]) -> str:
-    """The name of a licence that only its text tells."""
+    """The name of a licence known only from its text."""
     start = " ".join(texts)[:400].casefold()
     known = {"mit license": "MIT", "apache license": "Apache-2.0", "provided 'as-is'": "Zlib"}
     return next((name for words, name in known.items() if words in start), "see its text" if texts else "not stated")

@@ -18,39 +18,22 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 
-FORWARDED = (
-    "fact.created",
-    "points.changed",
-    "badge.awarded",
-    "award.revoked",
-    "challenge.progressed",
-    "challenge.completed",
-    "milestone.reached",
-    "streak.extended",
-    "streak.broken",
-    "streak.milestone",
-    "tier.changed",
-    "leaderboard.rank_changed",
-    "message.dead",
-)
-"""The events of webhooks."""
-
 
 def listen(
     forward_to: Annotated[
         str, typer.Option("--forward-to", metavar="ADDRESS", help="http:// or https://; local ones are fine.")
     ],
     event: Annotated[
-        list[str] | None, typer.Option("--event", help="What to forward; give it again for more. All by default.")
+        list[str] | None, typer.Option("--event", help="An event to forward; repeat it for more. By default all.")
     ] = None,
     participant: PARTICIPANT = "",
     secret: Annotated[
-        str, typer.Option(help="Sign with this, whsec_ and base64; a new one is made and printed by default.")
+        str, typer.Option(help="Secret to sign with, whsec_ and base64; by default a new one is created and printed.")
     ] = "",
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
-    """Forward what happens from now on as webhooks, signed, and print what each was answered.
+    """Forward what happens from now on as signed webhooks, and print the answer to each.
 
     For development: each is sent once. Nothing is left behind on the server. Ctrl-C ends it, with exit code 0.
     """
@@ -61,10 +44,11 @@ def listen(
     from bq_server.cli.feed import FeedClient
     from bq_server.delivery.bodies import webhook_body
     from bq_server.delivery.signing import new_secret
+    from bq_server.processing.event_types import EVENT_TYPES
 
-    wanted = frozenset(event or FORWARDED)
-    if unknown := wanted - {*FORWARDED}:
-        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(FORWARDED)}", code=2)
+    wanted = frozenset(event or EVENT_TYPES)
+    if unknown := wanted - EVENT_TYPES:
+        fail(f"{min(unknown)} can't be forwarded; these can: {', '.join(sorted(EVENT_TYPES))}", code=2)
     signing = secret or new_secret(secrets.token_bytes)
     _require_usable(signing)
     typer.echo(f"secret {signing}")
@@ -111,7 +95,7 @@ def _told(item: "FeedItem", wanted: Collection[str]) -> Iterator[tuple[int, str,
 
 
 def _post(address: str, secret: str, message_id: str, body: "BaseModel") -> tuple[str, bool]:
-    """Send it once, following no redirect; what came of it in words, and whether it was taken."""
+    """Send it once, without following redirects; the outcome in words, and whether it was accepted."""
     from urllib.error import HTTPError, URLError
     from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 

@@ -31,7 +31,7 @@ def variable(name: str) -> str:
 
 
 def named_path(value: str) -> Path:
-    """A path that was given. One without a name, of a variable that is not set perhaps, would be the working directory.
+    """A path that was given. An empty one, perhaps from an unset variable, would be the working directory.
 
     Raises `typer.BadParameter`.
     """
@@ -55,7 +55,7 @@ def with_settings(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn `command(settings, ...)` into a command with a flag for each named setting (all by default) and `--config`.
 
-    Its own parameters come before those. A mapping says what the named settings mean to this command.
+    Its own parameters come before those. A mapping gives the settings' meanings for this command.
     """
     meanings = names if isinstance(names, Mapping) else {}
     chosen = list(Settings.model_fields if names is None else names)
@@ -94,10 +94,10 @@ def _parameter(name: str, meaning: str | None) -> inspect.Parameter:
 
 
 def load(flags: dict[str, Any], config: Path | None) -> Settings:
-    """The settings, or the end of the program with a sentence for each that is wrong."""
+    """The settings; ends the program with a message for each that is wrong."""
     for name in sorted(os.environ):
         if name.startswith("BQ_") and name not in KNOWN_VARIABLES and not name.startswith("BQ_LOAD_"):
-            typer.echo(f"bq-server: there is no setting {name}; it is ignored", err=True)
+            typer.echo(f"bq-server: {name} is not a setting; it is ignored", err=True)
     try:
         return Settings.load(flags, config)
     except ValidationError as error:
@@ -108,7 +108,7 @@ def load(flags: dict[str, Any], config: Path | None) -> Settings:
                 continue
             name = str(item["loc"][0])
             if item["type"] == "extra_forbidden":
-                typer.echo(f"bq-server: {config}: there is no setting {name}", err=True)
+                typer.echo(f"bq-server: {config}: {name} is not a setting", err=True)
             else:
                 typer.echo(f"bq-server: {flag(name)} ({variable(name)}): {message}", err=True)
         raise typer.Exit(2) from None
@@ -117,15 +117,15 @@ def load(flags: dict[str, Any], config: Path | None) -> Settings:
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """End the program with a sentence on standard error."""
+    """End the program with a message on standard error."""
     typer.echo(f"bq-server: {message}", err=True)
     raise typer.Exit(code)
 
 
 def consent(what: str, question: str, option: str) -> None:
-    """Let the person at the terminal decide about `what` would be lost.
+    """Let the person at the terminal decide whether to lose `what`.
 
-    Ends the program at a no, and where there is no terminal: there `option` says yes beforehand.
+    Ends the program after a no, and if there is no terminal: there, `option` says yes beforehand.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         fail(f"{what}: nothing was done. {option} allows it without asking", code=2)
@@ -134,7 +134,7 @@ def consent(what: str, question: str, option: str) -> None:
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` answers."""
+    """What `work` returns."""
     import asyncio
 
     return asyncio.run(work)

@@ -12,7 +12,7 @@ from bq_server.cli.remote import ADMIN_KEY, AS_JSON, READ_KEY, URL, call, segmen
 PATH = "/api/v1/admin/participants"
 
 CLEANING_SECONDS = 3600.0
-"""Longest wait for files to be rewritten: as long as copying a very large database takes."""
+"""Longest wait for files to be rewritten: the time to copy a very large database."""
 
 PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)]
 
@@ -42,7 +42,7 @@ def export(
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Print everything that is kept of a participant, as JSON."""
+    """Print everything that is kept about a participant, as JSON."""
     body = json.dumps({"participant_id": participant_id}).encode()
     found = call(url, "POST", f"{PATH}/export", api_key, body, CLEANING_SECONDS)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -56,7 +56,7 @@ def erase(
     url: URL = "http://127.0.0.1:8080",
     api_key: ADMIN_KEY = "",
 ) -> None:
-    """Erase a participant permanently; the facts stay anonymous, without properties.
+    """Erase a participant permanently; their facts stay, anonymous and without properties.
 
     Then the files are rewritten; events accepted meanwhile become facts afterwards. To erase many, or in a large
     database, erase with --later and run `participants clean-up` once.
@@ -70,7 +70,7 @@ def erase(
     letters = f", {done['dead_letters']} dead letters removed" if done["dead_letters"] else ""
     typer.echo(f"erased: {done['facts']} facts are anonymous now{letters}")
     if not clean_up:
-        typer.echo("files may still hold remains: `bq-server participants clean-up`")
+        typer.echo("files may still contain remains: run `bq-server participants clean-up`")
     else:
         _tell_of_stream(clean=done["stream_clean"])
 
@@ -89,7 +89,7 @@ def _tell_of_stream(*, clean: bool) -> None:
 
 
 def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """A line for each thing that the state tells of."""
+    """The state, one line per item."""
     yield "points", "", str(state["points"]["balance"])
     for name in ("tier", "badges", "streaks", "challenges", "leaderboards"):
         found = state[name]

@@ -28,7 +28,7 @@ def about() -> dict[str, str | None]:
 
 
 def commit() -> str | None:
-    """The commit that this is, with `-dirty` where files differ from it; None where nobody knows."""
+    """The commit of this program, with `-dirty` if files differ from it; None if unknown."""
     if is_frozen():
         stamp = json.loads((files("bq_server") / STAMP).read_text("utf-8"))
         found: str | None = stamp["commit"]
@@ -37,11 +37,11 @@ def commit() -> str | None:
 
 
 def commit_of(directory: Path) -> str | None:
-    """The commit checked out there, if that is a checkout of its own and there is a git to ask."""
+    """The commit checked out there, if it is a checkout of its own and git is available."""
     if not (directory / ".git").exists():
         return None
     try:
-        # Asking must not write to the repository, where somebody may be at work.
+        # Asking must not write to the repository, in which somebody may be working.
         ask = ["git", "--no-optional-locks", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40"]
         answer = subprocess.run([*ask, "--exclude=*"], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
     except (OSError, subprocess.SubprocessError):

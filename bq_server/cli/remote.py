@@ -1,4 +1,4 @@
-"""Requests of commands to a server that runs."""
+"""Requests from commands to a running server."""
 
 import json
 from typing import Annotated, Any
@@ -29,13 +29,13 @@ class RequestRefused(Exception):
         super().__init__(detail)
         self.status = status
         self.fields = fields
-        """What is wrong with each field that is."""
+        """What is wrong with each invalid field."""
 
 
 def call(
     url: str, method: str, path: str, api_key: str, body: bytes | None = None, seconds: float = TIMEOUT_SECONDS
 ) -> Any:
-    """A request to a server, which may take so long; ends the program with a sentence when it is refused."""
+    """A request to a server within a time limit; ends the program with a message if it is refused."""
     try:
         return ask(url, method, path, api_key, body, seconds)
     except RequestRefused as error:
@@ -47,7 +47,7 @@ def call(
 def ask(
     url: str, method: str, path: str, api_key: str, body: bytes | None = None, seconds: float = TIMEOUT_SECONDS
 ) -> Any:
-    """A request to a server, which may take so long. Raises `RequestRefused`; ends the program where none answers."""
+    """A request to a server within a time limit. Raises `RequestRefused`; ends the program if no server answers."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
@@ -71,5 +71,5 @@ def ask(
 
 
 def segment(name: str) -> str:
-    """A name as a part of a path of its own. Dots alone would be taken for steps of the path."""
+    """A name as one segment of a path. Dots alone would be taken for `.` or `..`."""
     return quote(name, safe="").replace(".", "%2E")

@@ -27,7 +27,7 @@ def serve(settings: Settings) -> None:
 
 
 def announce(settings: Settings, listening: "socket.socket", running: "ServerState") -> None:
-    """Print the banner: where the server is, what it keeps where, and a first request that works when pasted."""
+    """Print the banner: where the server and its data are, and a first request that works when pasted."""
     from bq_server.server.run import IN_CLEAR_ADVICE, is_exposed
 
     host, port = listening.getsockname()[:2]
@@ -42,7 +42,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         *([] if running.store is None else [f"  store      {running.store}"]),
         f"  durability {running.promise()}",
         *(f"  elsewhere  {said}" for said in running.elsewhere),
-        *([f"  in clear   {IN_CLEAR_ADVICE}"] if is_exposed(settings) else []),
+        *([f"  no TLS     {IN_CLEAR_ADVICE}"] if is_exposed(settings) else []),
         "",
     ]
     key = running.new_key
@@ -63,7 +63,7 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         f'  -H "X-API-Key: {key}" -H "Content-Type: application/json" \\',
         """  -d '{"event_name": "level_completed", "participant_id": "user_123", "properties": {"level": 5}}'""",
         "",
-        "  and read back the fact it became:",
+        "  and read the fact it became:",
         "",
         f'curl {url}/api/v1/facts -H "X-API-Key: {key}"',
         "",

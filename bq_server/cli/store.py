@@ -17,7 +17,7 @@ app = typer.Typer(help="Move the store between a file and PostgreSQL.", no_args_
 
 @app.callback()
 def _store() -> None:
-    """A group, also while it has one command."""
+    """A group even with only one command."""
 
 
 @app.command("move")
@@ -26,15 +26,13 @@ def move_store(
     settings: Settings,
     to: Annotated[
         str,
-        typer.Option(
-            "--to", metavar="URL|DIR", help="postgresql://..., or a data directory whose store is to be a file again."
-        ),
+        typer.Option("--to", metavar="URL|DIR", help="postgresql://..., or a data directory for a store in a file."),
     ],
 ) -> None:
-    """Move all facts, states, games and keys into another store, while no server runs; the queue stays where it is.
+    """Move all facts, states, games and keys to another store while no server runs; the queue stays where it is.
 
-    The other must be empty. A move that was interrupted is carried on by the same command. Afterwards nothing serves
-    from the store that was moved: start the server with the --store-url of the new one, or without it.
+    The other store must be empty. Run the same command again to resume an interrupted move. Afterwards the old store
+    can't be served from: start the server with the new --store-url, or without it.
     """
     from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
     from bq_server.runtime.logs import configure
@@ -61,7 +59,7 @@ def move_store(
 
 
 async def _made_ready(address: "StoreAddress") -> None:
-    """Bring its schema up to date, and see that nobody serves from it."""
+    """Upgrade its schema, and check that nobody serves from it."""
     from bq_server.store.database import Database
 
     async with Database.open(address, settled=False) as database:

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 PIPED_COLUMNS = 300
-"""Where nobody looks, lines are not broken."""
+"""Without a terminal, lines are not broken."""
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their heads, within the width of the terminal."""
+    """Print rows under their headings, within the width of the terminal."""
     table = Table(*heads, box=None)
     for row in rows:
         table.add_row(*row)

@@ -13,10 +13,10 @@ from bq_server.cli.words import as_json, in_brief, printable
 if TYPE_CHECKING:
     from bq_server.cli.feed import FeedItem
 
-PARTICIPANT = Annotated[str, typer.Option("--participant", help="Only what has to do with this participant.")]
+PARTICIPANT = Annotated[str, typer.Option("--participant", help="Only what concerns this participant.")]
 EVENT = Annotated[str, typer.Option("--event", help="Only facts and dead letters of events with this name.")]
 WIDTH = 28
-"""Of what is before the properties, where it is no longer."""
+"""Least width of what precedes the properties."""
 
 
 def tail(
@@ -24,19 +24,21 @@ def tail(
     event: EVENT = "",
     types: Annotated[
         str,
-        typer.Option("--type", help="Only these types, with commas: fact.created, badge.awarded, message.dead, ..."),
+        typer.Option(
+            "--type", help="Only these types, separated by commas: fact.created, badge.awarded, message.dead, ..."
+        ),
     ] = "",
     as_lines: Annotated[bool, typer.Option("--json", help="Each event as a line of JSON, for programs.")] = False,
     after: Annotated[
         str | None,
-        typer.Option("--after", help="Begin after this id; 0 begins with the oldest fact.", show_default=False),
+        typer.Option("--after", help="Start after this id; 0 starts with the oldest fact.", show_default=False),
     ] = None,
     url: URL = "http://127.0.0.1:8080",
     api_key: READ_KEY = "",
 ) -> None:
     """Print what happens as it happens: facts and what they caused, dead letters, changes of the game.
 
-    Goes on where it was when the server was away. Ctrl-C ends it, with exit code 0.
+    Continues where it was after the server was unavailable. Ctrl-C ends it, with exit code 0.
     """
     from bq_server.cli.feed import FeedClient
 
@@ -55,7 +57,7 @@ def tail(
 
 
 def colored() -> bool:
-    """Whether somebody looks who wants colors."""
+    """Whether the output is a terminal that wants colours."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 

@@ -1,4 +1,4 @@
-"""`bq-server verify` and `bq-server replay`: state held against facts, and written anew from them."""
+"""`bq-server verify` and `bq-server replay`: state compared with facts, and rebuilt from them."""
 
 import json
 from collections import Counter
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bq_server.store.database import Database
 
 LINE_EVERY = 10_000
-"""Participants between two lines of progress, where there is no terminal for a bar."""
+"""Participants between two lines of progress, if there is no terminal for a bar."""
 SHOWN_CHARACTERS = 200
-"""Most of a value on a line; `--json` has all of it."""
+"""Most characters of a value on a line; `--json` has all of it."""
 
 
 @with_settings(STORE)
@@ -70,7 +70,7 @@ async def _verify(address: "StoreAddress", report: "_Report") -> None:
             altered: set[str | None] = set()
             async for fact in verifier.altered(scope):
                 altered.add(fact.participant_id)
-                changed = Difference(f"fact/{fact.fact_id}", "bytes that differ from its checksum", "as it was written")
+                changed = Difference(f"fact/{fact.fact_id}", "bytes that don't match its checksum", "as it was written")
                 report.take(scope, fact.participant_id or "", [changed])
             with _progress(f"{_name(scope)}: verified", await verifier.count(scope)) as advance:
                 async for each in verifier.participants(scope, altered):
@@ -107,7 +107,7 @@ async def _replay(address: "StoreAddress") -> None:
                     advance()
             strays = await rebuilder.strays(scope)
             await rebuilder.miscounts(scope)
-            gone = f"; {strays} places taken off rankings" if strays else ""
+            gone = f"; {strays} places removed from rankings" if strays else ""
             typer.echo(f"{_name(scope)}: {done} participants replayed, {changed} of them changed{gone}")
             act = Act("state_replayed", scope, Actor(command="replay"), system_clock)
             async with database.transaction() as connection:
@@ -116,7 +116,7 @@ async def _replay(address: "StoreAddress") -> None:
 
 @dataclass(slots=True)
 class _Report:
-    """What was found, printed as it is found: a document is never held in memory."""
+    """What was found, printed as it is found, so that the document is never held in memory."""
 
     as_json: bool
     participants: int = 0
@@ -157,7 +157,7 @@ class _Report:
             typer.echo(start + json.dumps(rest, ensure_ascii=False)[1:])
             return
         for name, each in sorted(self.pending):
-            typer.echo(f"{name} {each}: left out, it is still being computed anew")
+            typer.echo(f"{name} {each}: left out, it is still being recomputed")
         for (name, award), count in sorted(self.kept.items()):
             typer.echo(f"{name} {award}: {count} kept, given before the story changed")
         found = f"{self.differences} differences" if self.differences else "no difference"
@@ -188,14 +188,14 @@ async def _opened(address: "StoreAddress", *, may_migrate: bool, code: int) -> "
                 await database.hold()
             yield database
     except SchemaTooOld:
-        fail("the database is older than this bq-server: start the server once, it brings it up to date", code)
+        fail("the database is older than this bq-server: start the server once to upgrade it", code)
     except (SchemaTooNew, StoreUnavailable) as error:
         fail(str(error), code)
 
 
 @contextmanager
 def _progress(what: str, total: int) -> "Iterator[Any]":
-    """Returns what to call after each participant: a bar on a terminal, a line now and then anywhere else."""
+    """Returns what to call after each participant: a bar on a terminal, occasional lines anywhere else."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -224,7 +224,7 @@ def _name(scope: "Scope") -> str:
 
 
 def _award(key: str) -> str:
-    """An award, whichever fact brought it."""
+    """An award, whichever fact caused it."""
     from bq_server import causes
 
     kind, _, cause = key.partition("/")

@@ -1,4 +1,4 @@
-"""`bq-server webhooks`: who is told outside of what happens, over the API of a running server."""
+"""`bq-server webhooks`: webhook endpoints and deliveries, over the API of a running server."""
 
 import json
 from typing import Annotated, Any, get_args
@@ -121,7 +121,7 @@ def replay(
     """Send an endpoint's deliveries of a time range again, under the same ids. Reaches back 3 days."""
     span = {name: value for name, value in (("since", since), ("until", until)) if value}
     count = _call(url, "POST", f"/{segment(endpoint)}/replay", api_key, span)["deliveries"]
-    typer.echo("1 delivery waits to be sent again" if count == 1 else f"{count} deliveries wait to be sent again")
+    typer.echo("1 delivery will be sent again" if count == 1 else f"{count} deliveries will be sent again")
 
 
 def _every() -> list[str]:

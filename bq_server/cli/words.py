@@ -9,7 +9,7 @@ def in_words(effect: dict[str, Any]) -> str:
     """An effect as a line for a person."""
     match effect["type"]:
         case "points":
-            return f"{effect['amount']:+} points, {effect['balance']} in all  ({effect['cause']})"
+            return f"{effect['amount']:+} points, {effect['balance']} in total  ({effect['cause']})"
         case "badge":
             return f"badge {effect['name']} ({effect['rarity']})"
         case "objective":
@@ -30,17 +30,17 @@ def in_words(effect: dict[str, Any]) -> str:
         case "revocation":
             return f"taken back: {effect['badge'] or effect['cause']}"
         case "enrolment":
-            return f"takes part in {effect['challenge']}"
+            return f"enrolled in {effect['challenge']}"
         case kind:
             return str(kind)
 
 
 _FIRST = ("points", "badge", "tier", "milestone", "challenge", "streak")
-"""What a person looks for, before the rest."""
+"""What matters most, before the rest."""
 
 
 def in_brief(effects: Iterable[dict[str, Any]]) -> str:
-    """Effects on one line: what was given first, a leaderboard once for all its windows."""
+    """Effects on one line: awards first, each leaderboard once for all its windows."""
     ordered = sorted(effects, key=lambda each: _FIRST.index(each["type"]) if each["type"] in _FIRST else len(_FIRST))
     return ", ".join(dict.fromkeys(map(_briefly, ordered)))
 
@@ -65,5 +65,5 @@ def as_json(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """A text of somebody else's without what would steer the terminal: such characters are written as escapes."""
+    """A text from outside without characters that control the terminal: those are written as escapes."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,8 +1,8 @@
-"""One budget of bytes for everything that is held for clients: bodies that arrive and answers that leave."""
+"""One budget of bytes for everything held for clients: incoming bodies and outgoing answers."""
 
 
 class ByteBudget:
-    """How many bytes may be held, and how many are. One request alone may pass the limit; two together may not."""
+    """How many bytes may be held, and how many are. A single request may exceed the limit; two together may not."""
 
     def __init__(self, limit: int) -> None:
         """`limit`: bytes."""
@@ -16,7 +16,7 @@ class ByteBudget:
 
 
 class Lease:
-    """What one request, or one connection, holds of the budget. Given back whole."""
+    """What one request, or one connection, holds of the budget. It is given back as a whole."""
 
     __slots__ = ("_budget", "held")
 
@@ -25,7 +25,7 @@ class Lease:
         self.held = 0
 
     def take(self, count: int) -> bool:
-        """Hold so many bytes more, unless others leave no room for them; whether it does."""
+        """Hold that many more bytes, unless others leave no room for them; returns whether it does."""
         others = self._budget.used - self.held
         if count > 0 and others and self._budget.used + count > self._budget.limit:
             return False
@@ -33,7 +33,7 @@ class Lease:
         return True
 
     def add(self, count: int) -> None:
-        """Hold so many bytes more, which are there already; a negative number gives some back."""
+        """Hold that many more bytes, which exist already; a negative number gives some back."""
         self.held += count
         self._budget.used += count
 

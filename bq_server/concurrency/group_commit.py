@@ -1,4 +1,4 @@
-"""Group commit: whatever was asked for while a group was under way goes together as the next one."""
+"""Group commit: whatever was requested while a group was under way goes together as the next one."""
 
 import asyncio
 import math
@@ -11,29 +11,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 NEWEST_SHARE = 0.2
-"""How much the newest group counts in what a group takes: a single slow one makes nobody turn back."""
+"""Weight of the newest group in the average duration: a single slow one turns nobody away."""
 
 
 class GroupFull(Exception):
-    """More is waiting than may wait, or than can be committed soon; nothing was taken."""
+    """More is waiting than is allowed, or than can be committed soon; nothing was accepted."""
 
 
 class GroupClosed(Exception):
-    """The group takes no more items because its owner is stopping."""
+    """The group accepts no more items because its owner is stopping."""
 
 
 class GroupCommit(Generic[T, R]):
-    """Takes items from many tasks and commits them a group at a time, in the order they came.
+    """Takes items from many tasks and commits them one group at a time, in the order in which they came.
 
     `commit` gets a group and returns one result for each of its items, in their order; an `Exception` among them is
-    raised to that item's waiter, and what it raises itself, to every waiter of the group. `weigh` tells an item's
-    weight, for example how many events it holds; a group is closed at `group_weight`, and `submit` raises `GroupFull`
-    while `waiting_weight` already waits, or so many groups that, by what the last ones took, an item would wait longer
-    than `waiting_seconds`. What can go with the very next group is always taken.
+    raised to that item's waiter, and what it raises itself, to every waiter of the group. `weigh` returns an item's
+    weight, for example how many events it contains; a group is closed at `group_weight`, and `submit` raises
+    `GroupFull` while `waiting_weight` is already waiting, or so many groups that, given the duration of the last ones,
+    an item would wait longer than `waiting_seconds`. What fits into the very next group is always accepted.
 
-    With `at_once` groups under way, each is begun when as much waits as is under way already, so that none is small
-    while there is much: whoever commits may order them as it likes, as a connection does that takes one command after
-    another.
+    Up to `at_once` groups are under way; a further one starts once as much waits as is under way already, so that none
+    is small under load. The order of their commits is left to `commit`, such as a connection that takes one command
+    after the other.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class GroupCommit(Generic[T, R]):
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._weight = 0
         self._group_seconds = 0.0
-        """What a group takes that has no other beside it."""
+        """How long a group takes that has no other beside it."""
         self._next: asyncio.Task[None] | None = None
-        """Will take a group in the next turn of the loop."""
+        """Takes a group in the next turn of the loop."""
         self._under_way: dict[asyncio.Task[None], tuple[int, float]] = {}
-        """The groups that were taken, in their order: the weight of each, and when it began, in seconds."""
+        """The groups under way, in order: the weight of each, and when it started, in seconds."""
         self._closed = False
 
     async def submit(self, item: T) -> R:
         """Commit the item with the next group and return its result.
 
-        A caller that is cancelled stops waiting; its item is committed all the same.
+        A cancelled caller stops waiting; its item is committed nevertheless.
         """
         return await self.put(item)
 
     def put(self, item: T) -> asyncio.Future[R]:
-        """As `submit`, for a caller that is no task: the future of the item's result."""
+        """As `submit`, for a caller that isn't a task: the future of the item's result."""
         if self._closed:
             raise GroupClosed
         weight = self._weigh(item)
@@ -83,7 +83,7 @@ class GroupCommit(Generic[T, R]):
         return future
 
     def _is_late(self, weight: int) -> bool:
-        """Whether that much could not be committed soon enough: the group under way, and those that wait before it."""
+        """Whether that much could not be committed soon enough, after the group under way and those waiting."""
         groups = math.ceil(weight / self._group_weight)
         if groups <= 1:
             return False
@@ -92,13 +92,13 @@ class GroupCommit(Generic[T, R]):
         return (groups + len(self._under_way)) * seconds > self._waiting_seconds
 
     async def close(self) -> None:
-        """Take no more items and wait until those already taken are committed."""
+        """Accept no more items and wait until those already accepted are committed."""
         self._closed = True
         while tasks := {*self._under_way, *filter(None, [self._next])}:
             await asyncio.wait(tasks)
 
     def _begin(self) -> None:
-        """Take a group in the next turn, with what else comes in this one, unless it should wait."""
+        """Take a group in the next turn, with whatever else arrives in this one, unless it should wait."""
         if not self._waiting or self._next is not None or len(self._under_way) == self._at_once:
             return
         if self._weight >= min(sum(weight for weight, _ in self._under_way.values()), self._group_weight):
@@ -116,7 +116,7 @@ class GroupCommit(Generic[T, R]):
             self._begin()
             results = await self._commit([item for item, _ in group])
             if len(results) != len(group):
-                raise RuntimeError(f"{len(group)} items were committed and {len(results)} answered")
+                raise RuntimeError(f"{len(group)} items were committed, and {len(results)} results returned")
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             if not group:  # there was no memory to take even one
                 item, weight, future = self._waiting.popleft()

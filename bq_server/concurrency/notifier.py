@@ -1,17 +1,17 @@
-"""Telling whoever waits that something has moved, so that nobody needs to poll."""
+"""Waking those who wait for something to change, so that nobody needs to poll."""
 
 import asyncio
 from collections.abc import Iterable
 
 
 class Notifier:
-    """A beat that several tasks may wait for. Take `next` first, then look, then wait: so no beat is missed."""
+    """A signal that several tasks may wait for. Take `next` first, then look, then wait: so no signal is missed."""
 
     def __init__(self) -> None:
         self._next: asyncio.Future[None] | None = None
 
     def next(self) -> asyncio.Future[None]:
-        """Done with the next beat."""
+        """Done with the next signal."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
         return self._next

@@ -1,4 +1,4 @@
-"""Giving way: long work on the event loop stops every few milliseconds, so that requests don't wait for its end."""
+"""Giving way: long work on the event loop pauses every few milliseconds, so that requests needn't wait for its end."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ class TimeSlices:
         self._until = self._loop.time() + SLICE_SECONDS
 
     async def give_way(self) -> None:
-        """Let others run if this work has had its slice of time."""
+        """Let others run if this work has used up its slice of time."""
         if self._loop.time() >= self._until:
             await asyncio.sleep(0)
             self._until = self._loop.time() + SLICE_SECONDS

@@ -1,1 +1,1 @@
-"""What holds for every connection, whoever answers on it: caps, time limits, the end."""
+"""What applies to every connection, whatever answers on it: limits, timeouts, closing."""

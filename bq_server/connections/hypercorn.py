@@ -1,4 +1,4 @@
-"""Hypercorn's side of a connection, with what Hypercorn 0.18 lacks mended where its parts meet.
+"""Hypercorn's side of a connection, with what Hypercorn 0.18 lacks added where its parts meet.
 
 What is mended, and why it has to be:
 
@@ -53,7 +53,7 @@ class _Refused(Exception):
 
 
 class Http1(H11Protocol):
-    """HTTP/1 as Hypercorn speaks it, without the framing that two readers may understand in two ways."""
+    """HTTP/1 as Hypercorn speaks it, without ambiguous framing."""
 
     async def handle(self, event: Event) -> None:
         """Take what was read, or the end."""
@@ -97,7 +97,7 @@ class Http1(H11Protocol):
 
 
 class Http2(H2Protocol):
-    """HTTP/2 as Hypercorn speaks it, for clients that don't read, or only cancel."""
+    """HTTP/2 as Hypercorn speaks it, hardened against clients that don't read, or only cancel."""
 
     begun = 0
     resets = 0
@@ -155,7 +155,7 @@ def _is_request(fields: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 def agreed_protocol(transport: asyncio.BaseTransport) -> str | None:
-    """What was agreed with TLS to be spoken; None where nothing was, and without TLS."""
+    """The protocol negotiated with TLS; None if none was, or without TLS."""
     secure = transport.get_extra_info("ssl_object")
     return None if secure is None else secure.selected_alpn_protocol()
 
@@ -164,7 +164,7 @@ class Protocols:
     """The protocol of a connection, as `ProtocolWrapper` is: HTTP/1 until the client asks for HTTP/2."""
 
     def __init__(self, agreed: str | None, *parts: Any) -> None:
-        """`agreed`: what was agreed with TLS."""
+        """`agreed`: the protocol negotiated with TLS."""
         self._parts = parts
         self.protocol: Http1 | Http2 = Http2(*parts) if agreed == "h2" else Http1(*parts)
 
@@ -194,7 +194,7 @@ class IdleTask(AsyncioSingleTask):
     """What ends a connection that is idle for too long."""
 
     async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Begin to wait anew."""
+        """Restart the wait."""
         async with self._lock:
             if self._handle is not None:
                 self._handle.cancel()
@@ -227,7 +227,7 @@ class HypercornConnection(TCPServer):
     ) -> None:
         """`head_seconds`: in which a request's head must have arrived, once it has begun.
 
-        `write_seconds`: in which the client must have taken a piece of an answer; see `Gate`.
+        `write_seconds`: in which the client must take a piece of an answer; see `Gate`.
         """
         loop = asyncio.get_running_loop()
         super().__init__(app, loop, config, context, {**state, "bq.connection": self}, reader, writer)
@@ -237,7 +237,7 @@ class HypercornConnection(TCPServer):
         self.write_seconds = write_seconds
         self.ended = False
         self.answering = 0
-        """Bytes of answers that were begun and not taken by the client."""
+        """Bytes of answers begun that the client hasn't taken."""
         self.answered = Notifier()
 
     async def run(self) -> None:
@@ -280,7 +280,7 @@ class HypercornConnection(TCPServer):
             await super().protocol_send(event)
 
     def abort(self) -> None:
-        """End it at once; what was not sent is lost."""
+        """Close it at once; what was not sent is lost."""
         self.writer.transport.abort()
 
     async def _read_data(self) -> None:

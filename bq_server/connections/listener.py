@@ -1,4 +1,4 @@
-"""Every connection from its first moment to its last: who may come in, who serves it, when it has to go."""
+"""Every connection from accept to close: which are admitted, what serves them, when they must end."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ log = structlog.get_logger("bq_server.connections")
 
 SWEEP_SECONDS = 1.0
 TURNED_AWAY = 32
-"""Connections that are told why they are turned away, at once; the others are cut off."""
+"""Most refused connections that are told why at the same time; others are just closed."""
 
 TURNED_AWAY_SWEEPS = 2
 LOG_SECONDS = 10.0
@@ -37,25 +37,25 @@ STREAM_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How many connections may be open, in all and from one address; see the settings."""
+    """How many connections may be open, in total and from one address; see the settings."""
 
     total: int
     per_address: int
 
     def within(self, descriptors: int) -> "ConnectionLimits":
-        """These, as far as the process may open so many descriptors."""
+        """These, reduced to what the limit of descriptors allows."""
         total = max(LEAST_CONNECTIONS, min(self.total, descriptors - RESERVE))
         return ConnectionLimits(total, min(self.per_address, total))
 
 
 class Guest(Protocol):
-    """Whoever serves a connection."""
+    """What serves a connection."""
 
     def sweep(self) -> None:
         """Called once a second."""
 
     def stop(self) -> None:
-        """Called when the server stops: nothing new is to be begun."""
+        """Called when the server stops: nothing new must be begun."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class ConnectionStatus:
     def problem(self) -> str | None:
         """What keeps new connections out, or None when nothing does."""
         if self.counts.open >= self.limits.total:
-            return f"as many connections are open as may be, {self.limits.total}"
+            return f"the limit of {self.limits.total} open connections is reached"
         used = in_use()
         if used is not None and used > self.descriptors - RESERVE // 4:
             return f"{used} of {self.descriptors} file descriptors are in use"
@@ -94,7 +94,7 @@ Enter = Callable[["Listener"], asyncio.Protocol]
 
 
 class Listener:
-    """Lets connections in, counts them, and sees them out."""
+    """Admits, counts and closes connections."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Listener:
     ) -> None:
         """`serve` makes Hypercorn's side of a connection; `enter` the protocol that meets it first, if another does.
 
-        A client that took nothing of what waits for it for `write_seconds` is cut off.
+        A client that takes nothing of what waits for it for `write_seconds` is disconnected.
         """
         self._stalled_sweeps = max(1, int(write_seconds / SWEEP_SECONDS))
         self._status = status
@@ -130,7 +130,7 @@ class Listener:
         return _Straight(self) if self._enter is None else self._enter(self)
 
     def secured(self, before: Handshake, transport: asyncio.Transport) -> None:
-        """TLS is agreed: HTTP/2 is for Hypercorn, and HTTP/1.1 begins as it does without TLS."""
+        """The TLS handshake is done: HTTP/2 is for Hypercorn, and HTTP/1.1 begins as it does without TLS."""
         if (counted := self._open.pop(before, None)) is None:
             transport.abort()
             return
@@ -143,15 +143,15 @@ class Listener:
         protocol.connection_made(transport)
 
     def admit(self, transport: asyncio.Transport | Handshake, guest: Guest) -> bool:
-        """Count the connection in; or else answer it that it can't be served, and let it go."""
+        """Count the connection in, or answer that it can't be served and close it."""
         if (counted := self._open.get(transport)) is not None:
-            counted.guest = guest  # it was counted before TLS was agreed
+            counted.guest = guest  # it was counted before the TLS handshake
             return True
         address = address_of(transport)
         network = network_of(address)
         limits = self._status.limits
         if len(self._open) >= limits.total:
-            self._turn_away(transport, f"as many connections are open as may be, {limits.total}")
+            self._turn_away(transport, f"the limit of {limits.total} open connections is reached")
             return False
         if address and self._by_network[network] >= limits.per_address:
             whose = plain(address) if plain(address) == network else f"the network {network}"
@@ -164,7 +164,7 @@ class Listener:
         return True
 
     def release(self, transport: asyncio.Transport | Handshake) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         gone = self._open.pop(transport, None)
         self._turned_away.pop(transport, None)
         if gone is not None:
@@ -200,7 +200,7 @@ class Listener:
             self._broken.error("connection.broke", exc_info=error)
 
     async def close(self, seconds: float) -> None:
-        """Let every connection finish what is under way for so long, then end it."""
+        """Let every connection finish what is under way for this long, then close it."""
         for each in list(self._open.values()):
             each.guest.stop()
         with suppress(TimeoutError):
@@ -223,7 +223,7 @@ class Listener:
             self._logged = now
             log.warning("connections.full", reason=reason)
         if isinstance(transport, Handshake):
-            return  # what is said without TLS, nobody would understand
+            return  # the client would not understand an answer without TLS
         transport.set_protocol(_TurnedAway(self, transport))
         if len(self._turned_away) >= TURNED_AWAY:
             transport.abort()
@@ -233,7 +233,7 @@ class Listener:
         detail = f"This connection can't be served: {reason}. Reuse connections, or retry later."
         reply = problem_reply(Refusal(Code.OVERLOADED, detail), request_id, {"Connection": "close"})
         transport.write(encode(reply, request_id, self._date.now()))
-        # What is sent yet is read and dropped: to close with it unread would take the answer back.
+        # What still arrives is read and dropped: closing with it unread would discard the answer.
         transport.write_eof()
 
     def _sweep(self) -> None:
@@ -253,7 +253,7 @@ class Listener:
 
 
 class _Served:
-    """A connection that Hypercorn serves; it sees for itself that the server stops."""
+    """A connection that Hypercorn serves; it notices by itself that the server stops."""
 
     __slots__ = ("_connection",)
 
@@ -264,11 +264,11 @@ class _Served:
         """Nothing: Hypercorn has its own clock."""
 
     def stop(self) -> None:
-        """Nothing: Hypercorn's context tells it."""
+        """Nothing: it learns that from Hypercorn's context."""
 
 
 class _Straight(asyncio.Protocol):
-    """Leads a new connection to Hypercorn."""
+    """Passes a new connection on to Hypercorn."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -305,7 +305,7 @@ class _Stream(asyncio.StreamReaderProtocol):
 
 
 class _TurnedAway(asyncio.Protocol):
-    """Reads and drops what a client sends that can't be served, until it has seen why."""
+    """Reads and drops what a refused client sends, until it has seen why."""
 
     def __init__(self, listener: Listener, transport: Any) -> None:
         self._listener = listener

@@ -1,4 +1,4 @@
-"""TLS before anything else: the certificate, which may change while the server runs, and the handshake."""
+"""TLS: the certificate, which may change while the server runs, and the handshake."""
 
 import asyncio
 import socket
@@ -11,10 +11,10 @@ import structlog
 log = structlog.get_logger("bq_server.connections")
 
 LOOK_SECONDS = 2.0
-"""How often the files are looked at: a new certificate is shown within this."""
+"""How often the files are checked: a new certificate is used within this time."""
 
 SHUTDOWN_SECONDS = 5.0
-"""How long a connection that was closed may take to say so."""
+"""How long a closed connection may take to confirm it."""
 
 
 class CertificateUnusable(Exception):
@@ -22,7 +22,7 @@ class CertificateUnusable(Exception):
 
 
 class Certificate:
-    """What the server shows: a certificate with its chain, and the key to it, both PEM.
+    """What the server presents: a certificate with its chain, and its key, both PEM.
 
     Raises `CertificateUnusable` when it is made.
     """
@@ -32,23 +32,23 @@ class Certificate:
         self._key = key
         self._stamp = self._stamped()
         self.context = self._load()
-        """For connections that begin now."""
+        """For new connections."""
 
     async def follow(self) -> None:
-        """Read the files again whenever they change, until cancelled. What can't be used is logged, and not used."""
+        """Reload the files whenever they change, until cancelled. What can't be used is logged and ignored."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
 
     def look(self) -> None:
-        """Read the files again if they have changed."""
+        """Reload the files if they have changed."""
         if (stamp := self._stamped()) == self._stamp:
             return
         self._stamp = stamp
         try:
             self.context = self._load()
         except CertificateUnusable as error:
-            log.error("tls.not_reloaded", reason=str(error), advice="the certificate before stays in use")
+            log.error("tls.not_reloaded", reason=str(error), advice="the previous certificate stays in use")
         else:
             log.info("tls.reloaded", certificate=str(self._chain))
 
@@ -82,20 +82,20 @@ class Certificate:
 
 
 class SecureHost(Protocol):
-    """Whoever lets connections in."""
+    """What admits connections."""
 
     def admit(self, transport: "Handshake", guest: "Handshake") -> bool:
-        """Whether it may stay; if not, the host ends it."""
+        """Whether it may stay; if not, the host closes it."""
 
     def secured(self, before: "Handshake", transport: asyncio.Transport) -> None:
-        """TLS is agreed: from now on the connection is this transport, which nothing has been read from."""
+        """The handshake is done: from now on the connection is this transport, from which nothing has been read."""
 
     def release(self, transport: "Handshake") -> None:
-        """The connection is gone."""
+        """The connection is closed."""
 
 
 class Handshake(asyncio.Protocol):
-    """A connection until TLS is agreed. Towards its host it is the connection's transport, of which nothing is sent."""
+    """A connection during its handshake. To its host it is the connection's transport, on which nothing is sent."""
 
     def __init__(self, host: SecureHost, accepted: socket.socket, peer: Any) -> None:
         self._host = host
@@ -104,7 +104,7 @@ class Handshake(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, context: ssl.SSLContext, seconds: float) -> None:
-        """Agree TLS within so many seconds, if the host lets the connection in."""
+        """Do the handshake within so many seconds, if the host admits the connection."""
         if self._host.admit(self, self):
             self._task = asyncio.get_running_loop().create_task(self._agree(context, seconds))
         else:
@@ -119,22 +119,22 @@ class Handshake(asyncio.Protocol):
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
-        except OSError as error:  # also what ssl raises, and the time that is over
+        except OSError as error:  # this includes what ssl raises, and the timeout
             log.debug("tls.not_agreed", reason=str(error))
         finally:
-            self._host.release(self)  # unless it goes on with another transport, it is gone
+            self._host.release(self)  # unless it continues with another transport, it is closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called when TLS is agreed."""
+        """Called when the handshake is done."""
         self._host.secured(self, cast("asyncio.Transport", transport))  # uvloop's is no subclass
 
     def abort(self) -> None:
-        """End it."""
+        """Close it."""
         if self._task is not None:
             self._task.cancel()
 
     def get_extra_info(self, name: str) -> Any:
-        """What a transport tells of itself: here, whose it is."""
+        """What a transport knows about itself: here, whose it is."""
         return self._peer if name == "peername" else None
 
     def get_write_buffer_size(self) -> int:
@@ -142,7 +142,7 @@ class Handshake(asyncio.Protocol):
         return 0
 
     def sweep(self) -> None:
-        """Nothing: the handshake has its own time."""
+        """Nothing: the handshake has its own timeout."""
 
     def stop(self) -> None:
         """Called when the server stops."""

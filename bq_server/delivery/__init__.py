@@ -1,1 +1,1 @@
-"""Telling the outside: webhook endpoints, and what is sent to them of the outbox that processing writes."""
+"""Delivery: webhook endpoints, what is sent to them from the outbox that processing fills, and the open feeds."""

@@ -1,4 +1,4 @@
-"""Where may be called: a name is resolved once, and the address that was looked at is the one that is called."""
+"""Which addresses may be called: a name is resolved once, and the address that was checked is called."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,11 +23,11 @@ _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
 
 class AddressRefused(Exception):
-    """What the name stands for must not be called, or it stands for nothing."""
+    """The name resolves to an address that must not be called, or to none."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public Internet: not private, loopback, link-local or of another purpose."""
+    """Whether the address is on the public Internet: not private, loopback, link-local or otherwise reserved."""
     if isinstance(address, IPv6Address):
         last = IPv4Address(int(address) & 0xFFFF_FFFF)
         inner = address.ipv4_mapped or address.sixtofour or (last if address in _NAT64 else None)
@@ -43,7 +43,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that is bound to this host is reached from its own machine only."""
+    """Whether a server bound to this host can be reached only from its own machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -51,9 +51,9 @@ def is_loopback(host: str) -> bool:
 
 
 async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
-    """The addresses that may be called for a host, which may be one itself; with `private` any address will do.
+    """The addresses that may be called for a host name or address; with `private`, any address may be.
 
-    There is at least one. Raises `AddressRefused`.
+    Returns at least one. Raises `AddressRefused`.
     """
     with suppress(ValueError):
         return _allowed(host, [ip_address(host)], private=private)
@@ -68,5 +68,5 @@ async def resolve(host: str, port: int, *, private: bool) -> list[Address]:
 def _allowed(host: str, addresses: Sequence[Address], *, private: bool) -> list[Address]:
     chosen = list(dict.fromkeys(each for each in addresses if private or is_public(each)))
     if not chosen:
-        raise AddressRefused(f"{host} is {addresses[0]}, which is no address of the public Internet")
+        raise AddressRefused(f"{host} is {addresses[0]}, which is not a public Internet address")
     return chosen

@@ -21,9 +21,9 @@ def webhook_body(event_type: str, timestamp: str, data: Json) -> BaseModel:
 
 
 def write_body(delivery: Delivery, endpoint_id: str, fact: StoredFact | None) -> bytes | None:
-    """What the endpoint is sent: the same bytes in every try. None where the fact is gone.
+    """What the endpoint is sent: the same bytes in every try. None if the fact is gone.
 
-    The fact is only needed where it is what is told.
+    The fact is needed only if it is what the event is about.
     """
     data = _data(delivery, endpoint_id, fact)
     if data is None:

@@ -1,4 +1,4 @@
-"""Whether all that is due to be told has been told."""
+"""Whether everything that is due has been sent."""
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
@@ -9,21 +9,21 @@ from bq_server.store.database import Database
 
 
 class DeliveryProgress:
-    """Knows what is still to be sent of an environment."""
+    """Knows what an environment still has to send."""
 
     def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch, progress: Notifier) -> None:
-        """`progress` beats when something was sent."""
+        """`progress` is signalled when something was sent."""
         self._database = database
         self._clocks = clocks
         self._streaks = streaks
         self.progress = progress
 
     async def is_quiet(self, scope: Scope) -> bool:
-        """Whether nothing is due: what waits, waits for another try at a later time of the environment's clock."""
+        """Whether nothing is due: whatever waits, waits for a later time of the environment's clock."""
         return not (await self._streaks.is_due(scope) or await self.due(scope))
 
     async def due(self, scope: Scope) -> int:
-        """How many deliveries are to be sent now, by endpoints that are on."""
+        """How many deliveries are due now, for enabled endpoints."""
         now = self._clocks.now(scope)
         async with self._database.read() as connection:
             return sum(

@@ -1,4 +1,4 @@
-"""The background work: what waits is sent, endpoint by endpoint, and what came of it is kept."""
+"""The background work: what waits is sent, endpoint by endpoint, and the results are recorded."""
 
 import asyncio
 import random
@@ -26,23 +26,23 @@ from bq_server.store.webhooks import Delivery, DeliveryResult, Endpoint, Try
 log = structlog.get_logger("bq_server.delivery")
 
 SMALL_ROUND, ROUND = 8, 64
-"""Deliveries that are looked up, sent and settled together; of an endpoint that fails, a single one. Rounds begin small
-and grow as long as no events wait in line."""
+"""Deliveries that are looked up, sent and recorded together; for a failing endpoint, a single one. Rounds start small
+and grow as long as no events are queued."""
 
 MOST_PUT_OFF = 10_000
 """Deliveries made for an endpoint that fails: all of a participant's are written anew with each try that fails."""
 
 LOOK_SECONDS = 60.0
-"""Longest wait before looking again at what waits, should nothing say that something is due."""
+"""Longest wait before looking again, in case no signal says that something is due."""
 
 RETRY_SECONDS = 1.0
-"""After the store couldn't be read or written."""
+"""Pause after the store couldn't be read or written."""
 
 WELL_AGAIN = 60 * SECOND
-"""An endpoint that failed for so long, in microseconds, and answers again, is sent all that waits at once."""
+"""An endpoint that failed for this long, in microseconds, and answers again is sent everything that waits at once."""
 
 KEPT = 3 * 24 * 3600 * SECOND
-"""How long what is done is kept, in microseconds: as far as a replay goes back."""
+"""How long finished deliveries are kept, in microseconds: as far as a replay reaches back."""
 
 CLEAN_SECONDS = 60.0
 CLEANED_AT_ONCE = 2000
@@ -61,7 +61,7 @@ class Dispatcher:
         first_retry_seconds: float,
         processing: ProcessingCounts,
     ) -> None:
-        """`processing` says whether events wait in line."""
+        """`processing` says whether events are queued."""
         self._database = database
         self._endpoints = endpoints
         self._sender = sender
@@ -71,10 +71,10 @@ class Dispatcher:
         self._processing = processing
         self.counts = DeliveryCounts()
         self.progress = Notifier()
-        """Beats when something was tried."""
+        """Signalled when something was tried."""
 
     async def run(self) -> None:
-        """Work until cancelled; with no endpoint there is nothing to do."""
+        """Work until cancelled; without endpoints there is nothing to do."""
         working: dict[str, asyncio.Task[None]] = {}
         cleaning = asyncio.create_task(self._clean())
         try:
@@ -113,7 +113,7 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _until_due(self, endpoint_id: str) -> float:
-        """Seconds until something may be tried, unless something new comes."""
+        """Seconds until something may be tried, unless something new arrives."""
         async with self._database.read() as connection:
             endpoint = await webhooks.one(connection, endpoint_id)
             due = await webhooks.next_due(connection, endpoint_id)
@@ -122,9 +122,9 @@ class Dispatcher:
         return min(max((due - self._clocks.now(endpoint.scope)) / SECOND, 0.0), LOOK_SECONDS)
 
     async def _round(self, endpoint_id: str, size: int) -> int:
-        """Send so many that are due, keep what came of it, and rest a while.
+        """Send so many that are due, record the results, and pause.
 
-        Returns the size of the next round; 0 where nothing was due.
+        Returns the size of the next round; 0 if nothing was due.
         """
         pace = SendingPace(self._processing)
         async with self._database.read() as connection:
@@ -164,7 +164,7 @@ class Dispatcher:
         await self._keep(endpoint, answers, now)
         self.progress.beat()
         if endpoint.failing_since is not None and not any(each.delivered for each in answers.values()):
-            # A clock of its own says nothing of how long anybody has really waited.
+            # An environment's own clock doesn't say how long anybody has really waited.
             own_clock = self._clocks.own(endpoint.scope) is not None
             await asyncio.sleep(failing_pause(0 if own_clock else now - endpoint.failing_since))
             return SMALL_ROUND
@@ -187,7 +187,7 @@ class Dispatcher:
             enough = 1  # what was taken may stand behind what was put off: then the next is looked at
 
     async def _facts(self, endpoint: Endpoint, due: list[Delivery]) -> dict[int, StoredFact]:
-        """The facts that are told themselves, by the positions of their deliveries."""
+        """The facts that are sent themselves, by the positions of their deliveries."""
         found = {}
         async with self._database.read() as connection:
             for each in due:
@@ -234,7 +234,7 @@ class Dispatcher:
         return DeliveryResult(tried, delivery.participant_id, "waiting", now + int(seconds * SECOND))
 
     async def _clean(self) -> None:
-        """Remove what was done long ago, a little at a time."""
+        """Remove what was finished long ago, a little at a time."""
         while True:
             await asyncio.sleep(CLEAN_SECONDS)
             try:

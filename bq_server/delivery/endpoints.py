@@ -1,4 +1,4 @@
-"""The endpoints of all environments, and what is done to them."""
+"""The endpoints of all environments, and changes to them."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,7 @@ from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
 MOST_ENDPOINTS = 20
-"""Of one environment: each is told by itself."""
+"""Most endpoints of one environment, since each is sent everything separately."""
 
 AT_ONCE = 2_000
 """Deliveries in one transaction: events wait for the store no longer than they would for a large batch."""
@@ -38,7 +38,7 @@ class UnknownEndpoint(Exception):
 
 
 class TooManyEndpoints(Exception):
-    """The environment has as many endpoints as it may."""
+    """The environment has reached its limit of endpoints."""
 
 
 class TooManyDeliveries(Exception):
@@ -50,12 +50,12 @@ class UrlRefused(Exception):
 
 
 class Endpoints:
-    """Makes, changes and removes endpoints, and tells the dispatcher of it."""
+    """Creates, changes and removes endpoints, and notifies the dispatcher."""
 
     def __init__(
         self, database: Database, ids: IdSource, clocks: Clocks, random_bytes: RandomBytes, *, private: bool
     ) -> None:
-        """`private`: whether addresses may be called that are not of the public Internet."""
+        """`private`: whether addresses outside the public Internet may be called."""
         self._database = database
         self._ids = ids
         self._clocks = clocks
@@ -64,21 +64,21 @@ class Endpoints:
         self._changed = asyncio.Event()
 
     async def changed(self) -> None:
-        """Wait until an endpoint was made, changed, switched on or off, or removed."""
+        """Wait until an endpoint was created, changed, enabled, disabled or removed."""
         await self._changed.wait()
         self._changed.clear()
 
     def tell_changed(self) -> None:
-        """Say that one was."""
+        """Signal that one was."""
         self._changed.set()
 
     async def on(self) -> Mapping[str, Endpoint]:
-        """The endpoints that are on, by id, of all environments."""
+        """The enabled endpoints of all environments, by id."""
         async with self._database.read() as connection:
             return {each.endpoint_id: each for each in await webhooks.every(connection) if each.off_because is None}
 
     async def waiting(self) -> int | None:
-        """How many deliveries wait for endpoints that are on; None while that can't be read."""
+        """How many deliveries wait for enabled endpoints; None while that can't be read."""
         try:
             return sum(each.waiting for each in (await self.on()).values())
         except StoreUnavailable:
@@ -105,7 +105,7 @@ class Endpoints:
         top_ranks: int = 10,
         vendor_headers: bool = False,
     ) -> Endpoint:
-        """Make an endpoint, which is told of what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
+        """Create an endpoint, which is sent what happens from now on. Raises `UrlRefused` and `TooManyEndpoints`."""
         await self._look_at(url)
         endpoint = Endpoint(
             self._ids.new("we"),
@@ -130,14 +130,14 @@ class Endpoints:
     async def change(
         self, act: Act, scope: Scope, endpoint_id: str, changed: Mapping[str, Any], *, enabled: bool | None
     ) -> Endpoint:
-        """Change the fields that are named. Raises `UnknownEndpoint` and `UrlRefused`."""
+        """Change the given fields. Raises `UnknownEndpoint` and `UrlRefused`."""
         if "url" in changed:
             await self._look_at(changed["url"])
         async with self._database.transaction() as connection:
             endpoint = await _one(connection, scope, endpoint_id)
             off = endpoint.off_because
             if enabled is not None:
-                off = None if enabled else off or "it was switched off"
+                off = None if enabled else off or "it was disabled by hand"
             await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.change(connection, dataclasses.replace(endpoint, **changed, off_because=off))
             if (off is None and endpoint.off_because is not None) or changed.get("url", endpoint.url) != endpoint.url:
@@ -148,7 +148,7 @@ class Endpoints:
         return found
 
     async def rotate(self, act: Act, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
-        """Give it a new secret; for so long both sign. Raises `UnknownEndpoint`."""
+        """Give it a new secret; both sign for that long. Raises `UnknownEndpoint`."""
         until = self._clocks.real() + overlap_seconds * SECOND
         async with self._database.transaction() as connection:
             await _one(connection, scope, endpoint_id)
@@ -200,7 +200,7 @@ class Endpoints:
         return count
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:
-        """Have a delivery wait that tells of nothing; its id. Raises `UnknownEndpoint`."""
+        """Queue a test delivery; returns its id. Raises `UnknownEndpoint`."""
         delivery_id, now = self._ids.new("msg"), self._clocks.now(scope)
         async with self._database.transaction() as connection:
             await _one(connection, scope, endpoint_id)
@@ -216,7 +216,7 @@ class Endpoints:
         if parts.scheme not in ("http", "https") or not host:
             raise UrlRefused("must be http:// or https:// and name a host")
         if parts.username is not None or parts.fragment:
-            raise UrlRefused("must hold no name, password or fragment")
+            raise UrlRefused("must not contain a user name, password or fragment")
         if not url.isascii() or not url.isprintable() or " " in url:
             raise UrlRefused("must be ASCII without spaces")
         try:

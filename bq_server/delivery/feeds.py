@@ -1,4 +1,4 @@
-"""The open feeds: how many there may be, and what they read, page by page, from the store."""
+"""The open feeds: their limits, and what they read, page by page, from the store."""
 
 import asyncio
 from collections import Counter, OrderedDict
@@ -19,13 +19,13 @@ from bq_server.store.feed import Happened, Position
 T = TypeVar("T")
 
 PAGE = 100
-"""Facts and notices that are read at once."""
+"""Facts and notices read at a time."""
 
 PAGES_KEPT = 8
-"""Most feeds are at the end: what one has read, the others need too."""
+"""Most feeds are at the end, and need what another one has just read."""
 
 PAGE_SECONDS = 1.0
-"""How long they need it: longer, and a participant who was erased would still be told of."""
+"""How long it is kept: any longer, and an erased participant would still be sent."""
 
 WISH_SECONDS = 600
 """How long a wish lasts: who connects again soon has missed nothing."""
@@ -39,7 +39,7 @@ class TooManyFeeds(Exception):
 
 
 class Feeds(Generic[T]):
-    """Counts feeds, and reads what happened for them, one feed at a time: other readers of the store come first."""
+    """Counts feeds, and reads what happened for them, one at a time: other readers of the store come first."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Feeds(Generic[T]):
         most: int,
         most_per_key: int,
     ) -> None:
-        """`told` makes what feeds tell of what happened; all feeds share it. `resets`: how often each was emptied."""
+        """`told` serializes what happened; all feeds share it. `resets`: how often each environment was reset."""
         self._database = database
         self._resets = resets
         self._clock = clock
@@ -63,14 +63,14 @@ class Feeds(Generic[T]):
         self._pages: OrderedDict[tuple[Scope, int, Position], tuple[float, Sequence[T]]] = OrderedDict()
         self._turn = asyncio.Lock()
         self.ended = False
-        """Whether all feeds are to end, because the server stops."""
+        """Whether all feeds must end, because the server is stopping."""
 
     def require_room(self, key_id: str) -> None:
-        """Raises `TooManyFeeds` when none may be opened with this key."""
+        """Raises `TooManyFeeds` if none may be opened with this key."""
         if self.counts.open >= self._most:
-            raise TooManyFeeds(f"{self._most} feeds are open, as many as may be")
+            raise TooManyFeeds(f"{self._most} feeds are open, which is the limit")
         if self._by_key[key_id] >= self._most_per_key:
-            raise TooManyFeeds(f"{self._most_per_key} feeds are open with this key, as many as may be with one")
+            raise TooManyFeeds(f"{self._most_per_key} feeds are open with this key, which is the limit")
 
     @contextmanager
     def seat(self, key_id: str) -> Iterator[None]:
@@ -87,12 +87,12 @@ class Feeds(Generic[T]):
                 del self._by_key[key_id]
 
     def end(self) -> None:
-        """End all feeds, also those yet to come."""
+        """End all feeds, including future ones."""
         self.ended = True
         self._database.commits.beat()
 
     def moved(self) -> "asyncio.Future[None]":
-        """Done when something may have happened. Take it before looking."""
+        """Done when something may have happened. Take it before reading."""
         return self._database.commits.next()
 
     async def wish(self, scope: Scope, event_types: Collection[str]) -> None:
@@ -115,12 +115,12 @@ class Feeds(Generic[T]):
                 await connection.run(put)
 
     async def head(self) -> Position:
-        """The place after all that has happened. Raises `StoreUnavailable`."""
+        """The position after everything that has happened. Raises `StoreUnavailable`."""
         async with self._database.read() as connection:
             return await feed.head(connection)
 
     async def page(self, scope: Scope, after: Position) -> Sequence[T]:
-        """What came next in an environment; empty when nothing did. Raises `StoreUnavailable`."""
+        """What comes next in an environment; empty if nothing does. Raises `StoreUnavailable`."""
         key = scope, self._resets.get(scope, 0), after
         async with self._turn:
             now = asyncio.get_running_loop().time()
@@ -131,7 +131,7 @@ class Feeds(Generic[T]):
             async with self._database.read() as connection:
                 found = await feed.page(connection, scope, after, PAGE)
             page = [self._told(each) for each in found]
-            if page:  # until a reset, what comes after a place never changes, unless nothing came yet
+            if page:  # until a reset, what comes after a position never changes, unless nothing has come yet
                 self._pages[key] = now + PAGE_SECONDS, page
                 if len(self._pages) > PAGES_KEPT:
                     self._pages.popitem(last=False)

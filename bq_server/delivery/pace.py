@@ -1,4 +1,4 @@
-"""How fast is sent: events that wait in line come first."""
+"""How fast webhooks are sent: queued events come first."""
 
 import asyncio
 import time
@@ -7,20 +7,20 @@ from bq_server.metrics.counts import ProcessingCounts
 from bq_server.moments import SECOND
 
 SHARE = 0.05
-"""Of the processor time of this process that requests may take while events wait in line. With none in line they take
+"""Share of this process's processor time that requests may take while events are queued. With none queued they take
 what there is."""
 
 LOOK_SECONDS = 0.1
-"""Between two looks whether they still do."""
+"""Seconds between two checks whether they still are."""
 
 MOST_SECONDS = 10.0
 """Longest pause for them."""
 
 FAILING_SHARE = 0.1
-"""An endpoint whose every request fails is left alone for so much of the time that it has failed for."""
+"""An endpoint whose every request fails is left alone for this share of the time that it has failed for."""
 
 FAILING_LEAST, FAILING_MOST = 0.05, 60.0
-"""Seconds that it is left alone for at least and at most."""
+"""Least and most seconds for which it is left alone."""
 
 
 class SendingPace:
@@ -32,7 +32,7 @@ class SendingPace:
         self._backlog = counts.backlog_seconds
 
     async def give_way(self, cpu_seconds: float) -> bool:
-        """Wait after a round that took so much of the sending thread; whether events waited in line meanwhile."""
+        """Wait after a round that took so much of the sending thread; whether events were queued meanwhile."""
         before = self._backlog
         until = self._began + cpu_seconds / SHARE
         most = time.monotonic() + MOST_SECONDS
@@ -43,5 +43,5 @@ class SendingPace:
 
 
 def failing_pause(duration: int) -> float:
-    """Seconds to leave an endpoint alone that has failed for so long, in microseconds."""
+    """Seconds to leave an endpoint alone that has failed for so many microseconds."""
     return min(max(FAILING_SHARE * duration / SECOND, FAILING_LEAST), FAILING_MOST)

@@ -1,4 +1,4 @@
-"""Requests to endpoints: to the address that was looked at, without redirects, within 10 seconds.
+"""Requests to endpoints: to the address that was checked, without redirects, within 10 seconds.
 
 They are made on a thread of their own, so that no event waits for them on the event loop.
 """
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_SECONDS = 10.0
-"""For all of it, from the name to the last byte that is read of the answer."""
+"""For everything, from resolving the name to the last byte read of the answer."""
 
 ANSWER_BYTES = 256
 """How much of an answer is kept; no more is read."""
 
 AT_ONCE = 8
-"""Requests to one endpoint at a time."""
+"""Requests to one endpoint at the same time."""
 
 AT_ONCE_IN_ALL = 32
 """Requests at a time to endpoints that answer quickly. As many again go to all others, which hold up none of these."""
@@ -44,18 +44,18 @@ QUICK_MILLISECONDS = 1000
 """Within which each answer of an endpoint's last round came that counts as quick."""
 
 ROUND_SECONDS = 1.0
-"""After so long no further request of a round begins."""
+"""Seconds after which no further request of a round is started."""
 
 CA_FILE = "SSL_CERT_FILE"
-"""The environment's variable that names a file of certificates to trust, in place of the public ones."""
+"""The environment variable that names a file of certificates to trust instead of the public ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request."""
+    """The result of a request."""
 
     status: int | None
-    """None where no answer came."""
+    """None if there was no answer."""
     milliseconds: int
     text: str
     """The first bytes of the answer, or why there was none."""
@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def delivered(self) -> bool:
-        """Whether the endpoint has taken it."""
+        """Whether the endpoint accepted it."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
@@ -73,7 +73,7 @@ class Answer:
 
     @property
     def result(self) -> str:
-        """As it is counted."""
+        """As the metrics count it."""
         return "delivered" if self.delivered else "no_answer" if self.status is None else "refused"
 
 
@@ -84,25 +84,25 @@ class WebhookRequest:
     delivery_id: str
     event_type: str
     body: Callable[[], bytes | None]
-    """Writes it; None where there is nothing to tell any more."""
+    """Writes it; None if there is nothing left to send."""
 
 
 @dataclass(slots=True)
 class Sent:
-    """What came of a round."""
+    """The results of a round."""
 
     answers: list[list[Answer]]
-    """For each line the answers to those that were sent, which may be fewer than there were."""
+    """For each line, the results of those that were sent, which may not be all."""
     cpu_seconds: float = 0.0
-    """That the thread took for it."""
+    """Processor time that the thread took for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a round goes, once its name was looked up."""
+    """Where a round goes, once its name was resolved."""
 
     urls: list[str]
-    """With each address of the name, the one that answered last first."""
+    """With each address of the name; the one that answered last comes first."""
     headers: Mapping[str, str]
     extensions: dict[str, Any]
 
@@ -121,7 +121,7 @@ class _Round:
     _next: int = field(default=0)
 
     def line(self) -> int | None:
-        """The next line to send, if one is to be begun."""
+        """The next line to send, if another one should be started."""
         if self._next == len(self.lines) or not self.goes_on:
             return None
         self._next += 1
@@ -129,15 +129,15 @@ class _Round:
 
     @property
     def goes_on(self) -> bool:
-        """Whether another request is worth while."""
+        """Whether another request is worthwhile."""
         return time.monotonic() < self.until and (self.delivered > 0 or self.failures < AT_ONCE)
 
 
 class Sender:
-    """Sends requests. A context manager: it opens no connection, and starts no thread, before the first."""
+    """Sends requests. A context manager; it opens no connection, and starts no thread, before the first one."""
 
     def __init__(self, clock: Clock, *, private: bool) -> None:
-        """`private`: whether addresses may be called that are not of the public Internet."""
+        """`private`: whether addresses outside the public Internet may be called."""
         self.private = private
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -160,9 +160,9 @@ class Sender:
         self._loop.close()
 
     async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
-        """Send lines of letters side by side, those of a line one after the other until one fails.
+        """Send lines of letters in parallel, those of a line one after the other until one fails.
 
-        Whatever goes wrong is an answer, too. Not all need be sent: see `Sent`.
+        Whatever goes wrong is a result too. Not all need be sent: see `Sent`.
         """
         if self._loop is None:
             self._loop = uvloop.new_event_loop()
@@ -240,7 +240,7 @@ class Sender:
     async def _post_somewhere(
         self, endpoint: Endpoint, target: _Target, letter: WebhookRequest, body: bytes
     ) -> tuple[int, str, str | None]:
-        """Send it to the first address of the name that takes a connection."""
+        """Send it to the first address of the name that accepts a connection."""
         import httpx
 
         for url in list(target.urls[:-1]):
@@ -278,7 +278,7 @@ class Sender:
 
 
 def _client() -> "httpx.AsyncClient":
-    import httpx  # takes long to load: a server without endpoints does without
+    import httpx  # takes long to load: a server without endpoints doesn't need it
 
     if find_spec("sniffio") is None:
         # httpcore looks for it with every request, which searches the disk each time.

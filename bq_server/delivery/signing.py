@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks says (github.com/standard-webhooks/standard-webhooks, `v1`: HMAC-SHA256)."""
+"""Signatures according to Standard Webhooks (github.com/standard-webhooks/standard-webhooks, `v1`: HMAC-SHA256)."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ def new_secret(random_bytes: RandomBytes) -> str:
 
 
 def headers(secrets: Iterable[str], message_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """The headers of a request at that moment, in whole seconds since the epoch; a signature for each secret."""
+    """The headers of a request at a moment in whole seconds since the epoch, with a signature for each secret."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(seconds),
@@ -26,7 +26,7 @@ def headers(secrets: Iterable[str], message_id: str, seconds: int, body: bytes) 
 
 
 def vendor_headers(secret: str, delivery_id: str, event_type: str, tenant: str, body: bytes) -> dict[str, str]:
-    """The headers of the vendor's webhooks (vendor notes, 2.13). The secret signs as it is written, the body alone."""
+    """The headers of the vendor's webhooks (vendor notes, 2.13). The secret, as it is written, signs only the body."""
     return {
         "X-Bricqs-Signature": "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex(),
         "X-Bricqs-Event": event_type,

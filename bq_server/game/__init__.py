@@ -1,4 +1,4 @@
-"""The game: pure functions from facts to progress, awards and standings. No I/O, no clock, no randomness.
+"""The game: pure functions from facts to progress, awards and rankings. No I/O, no clock, no randomness.
 
 A caller compiles a game once, and for every batch of facts does its I/O between four phases: `match`, `cells_needed`
 (load them), `prepare` (answer `StepPlan.requests`), `step` (write `StepResult`). `fold` and `InMemoryGame` run the same

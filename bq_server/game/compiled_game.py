@@ -1,4 +1,4 @@
-"""A game, compiled: every rule under the types of the facts it listens to."""
+"""A compiled game: every rule under the types of the facts it listens to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,11 +45,11 @@ class CompiledGame:
     """By fact type."""
     treasury: Treasury
     places: Mapping[str, int]
-    """The place of each rule, by key: rules take turns in the order of the document."""
+    """The position of each rule, by key: rules run in the order of the document."""
     pending: frozenset[str]
     """Keys of rules whose past is still being counted: no cell doesn't mean that there is no past."""
     tracks: Tracks
-    """The on-time path, for as long as nothing is pending."""
+    """The on-time path, while nothing is pending."""
 
     def rules_for(self, fact: Fact) -> tuple[Rule, ...]:
         """The rules that listen to a fact."""
@@ -73,9 +73,9 @@ def compile_game(
 ) -> CompiledGame:
     """Compile a valid game.
 
-    `applied` gives, per definition key (`badge/first_purchase`), the `seq` of the newest fact there was when the
-    definition was applied: it counts only facts after that one; 0, or no entry, counts all. `pending` names the
-    definitions whose stored facts are still being counted in the background.
+    `applied` gives, per definition key (`badge/first_purchase`), the `seq` of the newest fact when the definition was
+    applied: it counts only facts after that one; 0, or no entry, counts all. `pending` names the definitions whose
+    stored facts are still being counted in the background.
     """
     seqs = applied or {}
     rules: list[Rule] = [_points(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
@@ -125,7 +125,7 @@ def _points(rule: PointsRule, applied_seq: int) -> Rule:
 
 
 def prefixes(key: str) -> tuple[str, ...]:
-    """The prefixes of the cells that hold a definition's progress; awards held are not among them."""
+    """The prefixes of the cells with a definition's progress, not including awards held."""
     kind, _, code = key.partition("/")
     match kind:
         case "points":

@@ -1,4 +1,4 @@
-"""What a fact caused: typed effects for answers and the ledger, explanations, and warnings on definitions."""
+"""What a fact caused: typed effects for answers and the ledger, explanations, and warnings about definitions."""
 
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, TypeVar
@@ -47,7 +47,7 @@ class PointsChanged(_Effect):
     cause: str
     amount: int
     balance: int
-    """The balance with this entry."""
+    """The balance including this entry."""
     type: Literal["points"] = "points"
 
 
@@ -66,7 +66,7 @@ class BadgeEarned(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled(_Effect):
-    """A participant entered a challenge, or is now known to have entered it earlier."""
+    """A participant enrolled in a challenge, or is now known to have enrolled earlier."""
 
     challenge: str
     expires_at: At | None
@@ -77,7 +77,7 @@ class Enrolled(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveProgressed(_Effect):
-    """The value of an objective after the batch; a value never shows beyond its target."""
+    """The value of an objective after the batch; never shown beyond its target."""
 
     challenge: str
     objective: str
@@ -115,7 +115,7 @@ class MilestoneReached(_Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreakChanged(_Effect):
-    """A streak's run, as of the last period recorded, after the batch."""
+    """A streak after the batch, as of the last period recorded."""
 
     code: str
     current: int
@@ -183,11 +183,11 @@ EFFECTS: TypeAdapter[list[Effect]] = TypeAdapter(list[Annotated[Effect, Field(di
 
 
 PackedEffect = list[Any]
-"""An effect in few bytes: its kind, and then what its kind has. Where its event time is not its fact's, the kind is
-inverted, and the event time comes next."""
+"""An effect in few bytes: its kind, and then the kind's values. If its event time isn't its fact's, the kind is
+inverted and the event time comes next."""
 
 POINTS, BADGE, ENROLMENT, OBJECTIVE, CHALLENGE, MILESTONE, STREAK, TIER, LEADERBOARD, VOID, REVOCATION = range(11)
-"""The kinds of packed effects. They are stored: none may change its number."""
+"""The kinds of packed effects. They are stored, so none may change its number."""
 
 _CLASSES: tuple[type[Effect], ...] = (
     PointsChanged,
@@ -210,7 +210,7 @@ _KINDS = {kind: number for number, kind in enumerate(_CLASSES)}
 
 
 def packed(effect: Effect, occurred_at: int) -> PackedEffect:
-    """An effect of a fact of that event time, packed."""
+    """An effect of a fact with that event time, packed."""
     kind = _KINDS[type(effect)]
     own = {name: getattr(effect, name) for name in _OWN[kind]}
     if "cause" in own:
@@ -221,17 +221,17 @@ def packed(effect: Effect, occurred_at: int) -> PackedEffect:
 
 
 def timed(kind: int, at: int, occurred_at: int, *values: Any) -> PackedEffect:
-    """A packed effect of a moment, of a fact of that event time."""
+    """A packed effect at a moment, of a fact with that event time."""
     return [kind, *values] if at == occurred_at else [~kind, at, *values]
 
 
 def kind_of(each: PackedEffect) -> tuple[int, list[Any]]:
-    """The kind of a packed effect, and the values of its own."""
+    """The kind of a packed effect, and its values."""
     return (each[0], each[1:]) if each[0] >= 0 else (~each[0], each[2:])
 
 
 def unpacked(each: PackedEffect, fact_id: str, participant_id: str, occurred_at: int) -> Effect:
-    """The effect of that fact that was packed. What was added to a kind since then has its default."""
+    """The unpacked effect of that fact. Fields added to its kind since then have their defaults."""
     kind, *values = each
     if kind < 0:
         kind, occurred_at = ~kind, values.pop(0)
@@ -253,9 +253,9 @@ class Explanation:
     verdict: Verdict
     message: str | None = None
     value: int | float | None = None
-    """How far the part has come with it: of a streak its length. None for what has no way to go, such as points."""
+    """How far the part has come with it; for a streak, its length. None for what has no target, such as points."""
     target: int | float | None = None
-    """Where it is reached: of a streak its next milestone, None after the last."""
+    """Where it is reached; for a streak, its next milestone, None after the last."""
 
 
 @dataclass(frozen=True, slots=True)

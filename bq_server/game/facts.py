@@ -1,11 +1,16 @@
-"""Facts as the game sees them, and the system facts that move state without a client's event."""
+"""Facts as the game sees them, and the system facts that change state without a client's event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, reset_tzpath
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+# The zones of the `tzdata` package and no others: a name that only this host knows (`localtime`, `posix/...`), or whose
+# rules are older here, would make another game of the same facts elsewhere.
+reset_tzpath(())
 
 CUSTOM_PREFIX = "custom."
 CHALLENGE_ENROLLED = "system.challenge_enrolled"
@@ -22,11 +27,11 @@ FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
-"""Most points one manual award may give (vendor notes, 1.4)."""
+"""Most points that one manual award may give (vendor notes, 1.4)."""
 
 
 class Moment(NamedTuple):
-    """A fact's place in the fold: event time first, ties by order of processing (promise 3)."""
+    """A fact's position in the fold: by event time, with ties in the order of processing."""
 
     at: int
     """Event time, microseconds since the epoch, UTC."""
@@ -39,7 +44,7 @@ class Fact:
 
     fact_id: str
     seq: int
-    """Order of processing, unique; decides between facts of the same event time."""
+    """Order of processing, unique; decides between facts with the same event time."""
     fact_type: str
     """`custom.<event_name>`, or one of the `system.*` types above."""
     event_name: str
@@ -53,12 +58,13 @@ class Fact:
 
     @property
     def moment(self) -> Moment:
-        """Where the fact stands in its participant's story."""
+        """The fact's position in its participant's story."""
         return Moment(self.occurred_at, self.seq)
 
 
+@lru_cache(maxsize=1024)
 def timezone(name: str) -> ZoneInfo:
-    """The IANA zone of this name. Raises `ValueError`, with a sentence for the sender, when there is none."""
+    """The IANA zone of this name. Raises `ValueError`, with a sentence for the sender, if there is none."""
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
@@ -84,13 +90,13 @@ class ChallengeEnrolled(_Properties):
 
 
 class TimezoneChanged(_Properties):
-    """Properties of `system.timezone_changed`: the zone that holds from the fact's event time on."""
+    """Properties of `system.timezone_changed`: the zone that applies from the fact's event time on."""
 
     timezone: TimezoneName
 
 
 class PointsAwarded(_Properties):
-    """Properties of `system.points_awarded`; `reason` and `metadata` are kept with the fact only."""
+    """Properties of `system.points_awarded`; `reason` and `metadata` are only stored with the fact."""
 
     amount: int = Field(gt=0, le=MAX_MANUAL_POINTS)
     reason: str | None = Field(default=None, max_length=500)
@@ -98,7 +104,7 @@ class PointsAwarded(_Properties):
 
 
 class PointsDeducted(PointsAwarded):
-    """Properties of `system.points_deducted`. Whether the balance suffices is asked before it is a fact."""
+    """Properties of `system.points_deducted`. Whether the balance suffices is checked before it becomes a fact."""
 
 
 class PointsExpired(_Properties):
@@ -192,7 +198,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
 
 
 def system_properties(fact: Fact) -> SystemProperties | None:
-    """The properties of a system fact, or none when they are not of its type's shape or it is not one."""
+    """The properties of a system fact, or none if they don't have its type's shape or it isn't one."""
     model = SYSTEM_PROPERTIES.get(fact.fact_type)
     if model is None:
         return None

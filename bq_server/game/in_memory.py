@@ -24,16 +24,16 @@ class _Participant:
 
 
 class InMemoryGame:
-    """Processes batches of facts, in any order. Facts seen before are dropped, as a store's unique key drops them."""
+    """Processes batches of facts, in any order. Facts seen before are dropped, as a store's unique key would."""
 
     def __init__(self, game: CompiledGame) -> None:
         self.game = game
         self.requests = 0
-        """How many times history was asked for."""
+        """How many times history was requested."""
         self._participants: dict[str, _Participant] = {}
 
     def process(self, facts: Iterable[Fact]) -> StepResult:
-        """Take a batch of facts."""
+        """Process a batch of facts."""
         fresh = [fact for fact in facts if fact.fact_id not in self._of(fact.participant_id).facts]
         own: dict[str, dict[str, Fact]] = {}
         for fact in fresh:
@@ -52,7 +52,7 @@ class InMemoryGame:
         return result
 
     def refold(self, definitions: Iterable[str], participant_ids: Iterable[str] | None = None) -> StepResult:
-        """Compute definitions anew from the facts, for all participants or some."""
+        """Recompute definitions from the facts, for all participants or some."""
         result = self._run(touch(self.game, participant_ids or list(self._participants), definitions))
         self._enter(result)
         return result
@@ -123,7 +123,7 @@ class InMemoryGame:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """The outcome of folding facts from nothing."""
+    """The result of folding facts from scratch."""
 
     cells: Mapping[str, Mapping[str, Cell]]
     """By participant."""
@@ -131,7 +131,7 @@ class Fold:
 
 
 def fold(game: CompiledGame, facts: Iterable[Fact]) -> Fold:
-    """The state that facts lead to, taken all at once in order of (occurred_at, seq), and what they caused."""
+    """The state that facts lead to, folded at once in order of (occurred_at, seq), and what they caused."""
     memory = InMemoryGame(game)
     result = memory.process(facts)
     return Fold({each: memory.cells(each) for each in memory.participants}, result.effects)

@@ -1,4 +1,4 @@
-"""The first phase: meeting facts with the rules that listen to them. Looks at no state."""
+"""The first phase: matching facts with the rules that listen to them. Reads no state."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ class ParticipantMatches:
     hits: dict[str, list[Hit]] = field(default_factory=dict)
     """By the key of the rule, in order."""
     touched: frozenset[str] = frozenset()
-    """Keys of rules to compute anew from stored facts."""
+    """Keys of rules to recompute from stored facts."""
     warn_until: int = 0
-    """Stored facts up to this seq that a touched rule can't read are warned of."""
+    """Up to this seq, stored facts that a touched rule can't read are warned about."""
     void_change: VoidChange | None = None
     """What the facts change about which are void."""
 
@@ -57,9 +57,9 @@ _NO_VOIDS: Mapping[str, VoidChange] = {}
 
 
 def match(game: CompiledGame, facts: Iterable[Fact], voids: Mapping[str, VoidChange] = _NO_VOIDS) -> Matches:
-    """Meet facts, of any participants and in any order, with the rules that listen to them.
+    """Match facts, of any participants and in any order, with the rules that listen to them.
 
-    A fact that appears twice in the batch counts once; that it wasn't in an earlier batch is the caller's to know.
+    A fact that appears twice in the batch counts once; the caller must know that it wasn't in an earlier batch.
     `voids` says, by participant, what the facts change about which are void: void ones count nowhere.
     """
     unique = {fact.fact_id: fact for fact in facts}
@@ -113,12 +113,12 @@ def _touch_by(game: CompiledGame, own: ParticipantMatches, voiding: VoidChange) 
 def touch(
     game: CompiledGame, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int = 0
 ) -> Matches:
-    """A batch without facts, in which these definitions are computed anew for these participants.
+    """A batch without facts, in which these definitions are recomputed for these participants.
 
-    Expressions that have no usable value for a stored fact up to the seq `warn_until` are warned of; of later facts
-    they were when those came.
+    Expressions without a usable value for a stored fact up to the seq `warn_until` are warned about; for later facts
+    they were when those arrived.
 
-    Go through the same phases as with facts; nothing already awarded is awarded again.
+    It goes through the same phases as with facts; nothing already awarded is awarded again.
     """
     known = frozenset(definitions) & game.rules.keys()
     own = {each: ParticipantMatches(each, touched=known, warn_until=warn_until) for each in participant_ids}
@@ -184,7 +184,7 @@ def _enrols_in(rule: Rule, fact: Fact) -> bool:
 
 
 def warnings_of(rule: Rule, hits: Iterable[Hit], until: int) -> list[RuleWarning]:
-    """The warnings that stored facts up to that seq give a rule."""
+    """The warnings that stored facts up to that seq cause for a rule."""
     found: dict[tuple[str, str], RuleWarning] = {}
     for hit in hits:
         for reading in hit.readings:

@@ -1,6 +1,6 @@
-"""Read models: what a participant's cells say at a moment, ready to be serialised.
+"""Read models: what a participant's cells say at a moment, ready to be serialized.
 
-Each takes the participant's cells (`state_keys` names those to load) and answers plain dataclasses; moments are
+Each takes the participant's cells (`state_keys` names those to load) and returns plain dataclasses; moments are
 microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
 """
 
@@ -63,7 +63,7 @@ class BadgeState:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveState:
-    """An objective; its value never shows beyond the target."""
+    """An objective; its value is never shown beyond the target."""
 
     code: str
     name: str | None
@@ -88,7 +88,7 @@ ChallengeStatus = Literal["not_enrolled", "upcoming", "active", "completed", "ex
 
 @dataclass(frozen=True, slots=True)
 class ChallengeState:
-    """A participant's way through a challenge, as it stands at a moment."""
+    """A participant's progress through a challenge at a moment."""
 
     code: str
     name: str
@@ -98,7 +98,7 @@ class ChallengeState:
     objectives: list[ObjectiveState]
     milestones: list[MilestoneState]
     enrolled_at: At | None
-    """None where everyone takes part from the start."""
+    """None if everyone takes part from the start."""
     starts_at: At | None
     expires_at: At | None
     completed_at: At | None
@@ -124,7 +124,7 @@ class FreezesState:
 
 @dataclass(frozen=True, slots=True)
 class StreakState:
-    """A streak as it stands at a moment."""
+    """A streak at a moment."""
 
     code: str
     name: str | None
@@ -134,9 +134,9 @@ class StreakState:
     longest_count: int
     last_recorded_at: At | None
     is_at_risk: bool
-    """Whether it is lost within the period that now is, unless recorded."""
+    """Whether it will be lost within the current period, unless extended."""
     expires_at: At | None
-    """When it is lost, unless recorded before; none for a streak of nothing."""
+    """When it will be lost, unless extended before; None for a streak of length 0."""
     times: int
     """How many events of the period that now is have counted; no more than it takes."""
     required: int
@@ -159,7 +159,7 @@ class NextTier:
 
 @dataclass(frozen=True, slots=True)
 class TierHeld:
-    """A tier reached; `achieved_at` is none for one that takes no points."""
+    """A tier reached; `achieved_at` is None for one that needs no points."""
 
     code: str
     name: str
@@ -170,7 +170,7 @@ class TierHeld:
 
 @dataclass(frozen=True, slots=True)
 class TierState:
-    """Where a participant stands among the tiers."""
+    """A participant's tiers."""
 
     current_tier: TierHeld | None
     next_tier: NextTier | None
@@ -178,7 +178,7 @@ class TierState:
 
 
 def state_keys(game: CompiledGame) -> list[str]:
-    """The keys of every cell that these read models look at, beside all those under `cells.BADGES`."""
+    """The keys of every cell that these read models use, beside all those under `cells.BADGES`."""
     document = game.game
     return [
         keys.POINTS,
@@ -198,7 +198,7 @@ def read_points(game: CompiledGame, cells: Cells) -> PointsState:
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
-    """Every badge of the game by display order, held or not; then those held that the game has no longer."""
+    """Every badge of the game by display order, held or not; then those held that the game no longer has."""
     defined = {keys.badge(badge.code) for badge in game.game.badges}
     gone = sorted(key for key in cells if key.startswith(keys.BADGES) and key not in defined)
     return [
@@ -236,7 +236,7 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
 
 
 def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> ChallengeState:
-    """One challenge at a moment. Raises `KeyError` when the game has no such challenge."""
+    """One challenge at a moment. Raises `KeyError` if the game has no such challenge."""
     rule = game.rules[f"challenge/{code}"]
     definition = next(each for each in game.game.challenges if each.code == code)
     rounds: dict[str, Any] = dict.fromkeys(("period", "completions", "current_streak", "longest_streak"))
@@ -316,7 +316,7 @@ def read_streaks(game: CompiledGame, cells: Cells, now: int) -> list[StreakState
 
 
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
-    """The tier held, the next one, and all that were reached, oldest first."""
+    """The current tier, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
     earned = read_points(game, cells).total_earned
     defined = {tier.code: tier for tier in tiers}

@@ -1,7 +1,8 @@
-"""What should be stored of one participant, worked out from their facts and the awards already given.
+"""What should be stored about a participant, computed from their facts and the awards already given.
 
-Progress is the fold of the facts. An award names the fact that brought it and a moment at which one happened; one that
-names none of the participant's was never given. Awards that were given stay, with the time they were first given.
+Progress is the fold of the facts. An award names the fact that caused it and a moment at which one happened; one that
+names none of the participant's was never given. Awards that were given stay, with the time at which they were first
+given.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ _GIVING = ChallengeRule | StreakRule | RecurringChallengeRule
 
 @dataclass(frozen=True, slots=True)
 class AwardHistory:
-    """What awards can name."""
+    """What awards can refer to."""
 
     fact_ids: frozenset[str]
     times: frozenset[int]
@@ -46,7 +47,7 @@ class AwardHistory:
         return cls(frozenset(fact.fact_id for fact in known), frozenset(fact.occurred_at for fact in known))
 
     def tells(self, at: Any, fact_id: Any) -> bool:
-        """Whether an award of that time and fact can have been given."""
+        """Whether an award with that time and fact can have been given."""
         return isinstance(at, int) and at in self.times and isinstance(fact_id, str) and fact_id in self.fact_ids
 
 
@@ -55,9 +56,9 @@ class Rebuilt:
     """What should be stored."""
 
     cells: dict[str, Cell]
-    """Every cell there should be. Those of definitions that are gone are what they were."""
+    """Every cell that should exist. Those of removed definitions are unchanged."""
     ledger: list[LedgerEntry]
-    """The entries there are, in their order, and then those that are missing."""
+    """The existing entries, in order, and then the missing ones."""
     missing: list[PointsChanged]
     """The awards behind the missing entries; their balances are not those of this ledger."""
 
@@ -102,7 +103,7 @@ def sound(game: CompiledGame, story: AwardHistory, cells: Cells) -> dict[str, Ce
 
 
 def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
-    """Whether the rule that owns the cell can make sense of it."""
+    """Whether the rule that owns the cell can read it."""
     rule = game.rules.get(owner(key))
     kind, _, rest = key.partition("/")
     if rule is None:
@@ -140,9 +141,9 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
 
 
 def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) -> Iterator[tuple[str, str]]:
-    """The steps that were awarded, going by the ledger and the badges held, but whose cell doesn't say so.
+    """The steps that were awarded according to the ledger and the badges held, but not according to their cells.
 
-    Each as the key of the cell and the step. Left alone, they would be awarded again.
+    Each as the key of the cell and the step. Otherwise they would be awarded again.
     """
     causes = {entry.cause for entry in standing_entries(ledger)}
     causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
@@ -154,7 +155,7 @@ def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) ->
 
 
 def due(game: CompiledGame, facts: Sequence[Fact]) -> dict[str, PointsChanged]:
-    """The ledger entries that the fold of the facts makes, by cause."""
+    """The ledger entries that the fold of the facts gives, by cause."""
     return {effect.cause: effect for effect in fold(game, facts).effects if isinstance(effect, PointsChanged)}
 
 
@@ -165,9 +166,9 @@ def rebuild(
     ledger: Sequence[LedgerEntry],
     doubtful: Collection[str] = (),
 ) -> Rebuilt:
-    """Work out what should be stored from what is `sound`, definitions still being counted included.
+    """Compute what should be stored from what is `sound`, including definitions still being counted.
 
-    An amount stays as it was given, but for one that is `doubtful` (by cause) or was given by hand: the facts know.
+    An amount stays as given, except one that is `doubtful` (by cause) or was given by hand: the facts decide those.
     """
     game = replace(game, pending=frozenset())
     folded = fold(game, facts)
@@ -223,7 +224,7 @@ def _taken_back(facts: Sequence[Fact], ledger: Sequence[LedgerEntry]) -> Iterato
 def _mark(
     game: CompiledGame, new: dict[str, Cell], cells: Cells, ledger: Sequence[LedgerEntry], facts: Sequence[Fact]
 ) -> None:
-    """Carry over what was given, in place of what the fold would give."""
+    """Carry over what was given, instead of what the fold would give."""
     by_seq = {fact.seq: fact.fact_id for fact in facts}
     account = netted(ledger)
     proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in account.items() if entry.amount}

@@ -1,4 +1,4 @@
-"""The step: matched facts and the cells they touch in, changed cells and effects out.
+"""The step: from matched facts and the cells they touch to changed cells and effects.
 
 A caller does all its I/O in bulk between the phases: `match` the facts, load `cells_needed`, `prepare`, answer
 `StepPlan.requests` with what is stored, `step`, write `StepResult.cells` and the ledger entries among its effects.
@@ -41,19 +41,19 @@ __all__ = ["HistoryRequest", "Past", "StepPlan", "StepResult", "prepare", "step"
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """What must be known of a participant's past before the step."""
+    """What must be known about a participant's past before the step."""
 
     participant_id: str
     fact_types: frozenset[str]
-    """Facts of these types, in order of (occurred_at, seq); those of the batch may be among them or not."""
+    """Facts of these types, in order of (occurred_at, seq); they may include those of the batch or not."""
     since: int | None
-    """From this event time on, in microseconds; none for all."""
+    """From this event time on, in microseconds; None for all."""
     prefixes: tuple[str, ...]
     """All cells whose keys start with one of these."""
     ledger: bool
     """All entries of the points ledger from before this batch."""
     until: int | None = None
-    """Facts before this event time, in microseconds, are enough; none for all."""
+    """Facts before this event time, in microseconds, are enough; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Past:
 
 @dataclass(slots=True)
 class StepPlan:
-    """Everything a step takes but the past."""
+    """Everything that a step needs except the past."""
 
     matches: Matches
     cells: Mapping[str, Cells]
@@ -76,17 +76,17 @@ class StepPlan:
 
     @property
     def requests(self) -> list[HistoryRequest]:
-        """What to ask the store; one request for a participant at most, and seldom any."""
+        """What to ask the store; at most one request per participant, and seldom any."""
         return [_request(participant_id, list(each.values())) for participant_id, each in self.replays.items()]
 
 
 @dataclass(slots=True)
 class StepResult:
-    """What to write and to tell."""
+    """What to write and to report."""
 
     game: CompiledGame
     cells: dict[str, dict[str, Cell | None]] = field(default_factory=dict)
-    """The cells that changed, by participant; none deletes."""
+    """The changed cells, by participant; None deletes one."""
     effects: list[Effect] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
     warnings: list[RuleWarning] = field(default_factory=list)
@@ -102,9 +102,9 @@ class StepResult:
 
 
 def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
-    """The third phase: find out which past the step must see.
+    """The third phase: find out which part of the past the step must see.
 
-    `cells` holds, by participant, the cells of `cells_needed` that exist.
+    `cells` contains, by participant, those cells of `cells_needed` that exist.
     """
     replays: dict[str, dict[str, Replay]] = {}
     for own in matches.participants.values():
@@ -119,7 +119,7 @@ def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
 def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
     """The last phase: what the batch changes and causes.
 
-    `past` answers `StepPlan.requests`, by participant. Raises `ValueError` when an answer is missing.
+    `past` answers `StepPlan.requests`, by participant. Raises `ValueError` if an answer is missing.
     """
     matches = plan.matches
     result = StepResult(matches.game, explanations=list(matches.explanations), warnings=list(matches.warnings))
@@ -133,7 +133,7 @@ def step(plan: StepPlan, past: Mapping[str, Past] | None = None) -> StepResult:
 
 
 def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | None) -> BoardScore | None:
-    """The place in a ranking that a cell gives a participant; none for a cell that gives none."""
+    """A participant's place in a ranking according to a cell; None for a cell without one."""
     kind, _, rest = key.partition("/")
     if kind == "score":
         code, window, period = rest.split("/")
@@ -176,7 +176,7 @@ def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Itera
         rule = game.rules[key]
         hits = own.hits.get(key, ())
         current = rule.is_current(hits, cells)
-        # Awards of a recomputed past may fall into any window, and so their boards are written anew as well.
+        # Awards of a recomputed past may fall into any window, so their leaderboards are rewritten too.
         anew = (own.touched or voiding) and (key in own.touched or key in boards)
         if anew or current is False or (current is None and key in game.pending):
             yield key, rule.whole()

@@ -1,7 +1,7 @@
-"""Verification: what is kept against what the facts lead to.
+"""Verification: what is stored compared with what the facts lead to.
 
 Progress must equal the fold of the facts exactly. Awards must include those of the fold; others were given before a
-late fact, or a change of the game, told another story, and are kept (promise 3).
+late fact or a game change changed the story, and are kept.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from bq_server.game.voids import voids_among
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not what the facts lead to."""
+    """Something that differs from what the facts lead to."""
 
     key: str
     """The cell, or `ledger/<cause>`."""
@@ -40,10 +40,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class KeptAward:
-    """An award held that the fold of the facts, as they are known now, doesn't give."""
+    """An award that the fold of the facts known now doesn't give."""
 
     key: str
-    """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step it had awarded."""
+    """`badge/<code>`, `ledger/<cause>`, `tiers/<code>`, or the cell and the step that it awarded."""
 
 
 @dataclass(slots=True)
@@ -55,9 +55,9 @@ class Verification:
 
 
 def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequence[LedgerEntry] = ()) -> Verification:
-    """Compare everything kept of one participant with the fold of all their facts.
+    """Compare everything stored about a participant with the fold of all their facts.
 
-    Definitions still being counted in the background are left out, and so are cells of definitions that are gone.
+    Definitions still being counted in the background are left out, and so are cells of removed definitions.
     """
     result = Verification()
     folded = fold(game, facts)
@@ -88,7 +88,7 @@ def settled_otherwise(
 
 
 def owner(key: str) -> str:
-    """The key of the definition whose progress a cell holds; the key itself where there is none."""
+    """The key of the definition whose progress a cell contains; the key itself if there is none."""
     kind, _, rest = key.partition("/")
     match kind:
         case "limit":
@@ -146,7 +146,7 @@ def _compare(
         _compare_rounds(result, rule, stored, expected)
         return
     elif isinstance(rule, StreakRule) and kind == "seen":
-        # An earlier release forgot these periods; without them a late record replays the facts.
+        # An earlier release dropped these periods; without them a late record replays the facts.
         if not Runs.load(all_cells[0].get(rule.key)).rows_known:
             return
     elif kind == "streak":
@@ -183,7 +183,7 @@ def _compare_rounds(
 
 
 def _essence(rule: QuestRule, cell: Cell | None) -> Any:
-    """What a quest's cell says, whatever the order of arrival: not when parts were met, nor what came after."""
+    """What a quest's cell says regardless of the order of arrival: not when parts were met, nor what came after."""
     if cell is not None and cell.get("rev") != rule.revision:
         return cell
     state = rule.open(cell)
@@ -200,7 +200,7 @@ def _counts_members(rule: QuestRule, cells: Cells, part: int) -> bool:
 
 
 def _recorded(cell: Cell | None) -> Cell | None:
-    """A streak's periods; a cell without any says the same as none."""
+    """A streak's periods; a cell without any is equal to none."""
     return {name: value for name, value in cell.items() if name not in ("given", "w")} if cell and cell["k"] else None
 
 

@@ -1,4 +1,4 @@
-"""Paying a batch that makes facts void, or counts them again: what they gave is taken back, or given again."""
+"""Paying a batch that makes facts void or makes them count again: what they gave is taken back, or given again."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -17,7 +17,7 @@ from bq_server.game.voids import VoidChange
 
 
 def past_of_voids(treasury: Treasury) -> Replay:
-    """What paying takes: the ledger and, where a badge may be taken away, who gave badges by hand."""
+    """What paying needs: the ledger and, if a badge may be taken away, the badges awarded by hand."""
     return Replay(frozenset({BADGE_AWARDED} if treasury.revocable else ()), None, ledger=True)
 
 
@@ -32,15 +32,15 @@ def pay_with_voids(
     past: Sequence[Fact],
     places: Mapping[str, int],
 ) -> Payout:
-    """Correct the badges held and the ledger, and pay the grants, in the order of the facts: `places`, by their ids.
+    """Correct the badges held and the ledger, and pay the grants, in the order of the facts: `places`, by fact id.
 
-    `lost` has the causes of what is not reached any more; `cells` are as the rules have left them; `ledger`, `stored`
-    cells and `past` facts are from before the batch, void facts not among them.
+    `lost` has the causes of what is no longer reached; `cells` are as the rules left them; `ledger`, `stored` cells and
+    `past` facts are from before the batch, without void facts.
     """
     payout = Payout(game.treasury, cells)
     by = voiding.by
     if by is None:
-        raise ValueError("nothing is void that was not before, or void no more, without a fact that says so")
+        raise ValueError("no fact becomes void or counts again without a fact that says so")
     for fact in (*voiding.struck, *voiding.restored):
         taker = voiding.after.by.get(fact.fact_id, by)
         payout.effects.append(
@@ -85,7 +85,7 @@ def pay_with_voids(
 
 
 def _other_grants(game: CompiledGame, code: str, by: Fact, cells: Cells, past: Sequence[Fact]) -> Iterator[Grant]:
-    """What else gives a badge that was taken away from who first gave it."""
+    """What else awards a badge that was taken away from the cause that first awarded it."""
     only = Rewards(badges=(code,))
     for fact in past:
         properties = system_properties(fact)

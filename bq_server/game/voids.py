@@ -1,9 +1,9 @@
-"""Voids: facts that say of another fact that it counts as if it had never been.
+"""Voids: facts that make another fact count as if it had never been.
 
 A client's event names the fact by its idempotency key, `system.fact_voided` by its id. Only facts of one participant
-void each other, and either may come first. Which facts are void is a function of the facts alone, so that no order of
-arrival changes it: an event undoes no void, and `system.fact_voided` only one that was made before it. No circle can
-come of that.
+void each other, and either may come first. Which facts are void is a function of the facts alone, so the order of
+arrival doesn't change it: an event undoes no void, and `system.fact_voided` undoes only one that was made before it, so
+there can be no cycle.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,37 +22,37 @@ class Voids:
     by: Mapping[str, Fact]
     """The fact that voids it, the earliest made if there are several; by the id of the void fact."""
     waiting: Sequence[Name]
-    """What is void as soon as it comes, in order."""
+    """The names of facts that are void as soon as they arrive, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoidChange:
-    """What new facts of a participant change about which are void."""
+    """How new facts of a participant change which facts are void."""
 
     known: Sequence[Fact]
-    """The facts from before that void others or are named by any."""
+    """The earlier facts that void others or are named by any."""
     before: Voids
     after: Voids
     by: Fact | None
-    """The newest of the new facts that voids another; none where the new ones only are void themselves."""
+    """The newest of the new facts that voids another; None if the new ones are only void themselves."""
     struck: Sequence[Fact]
-    """Facts from before that are void now."""
+    """Earlier facts that are void now."""
     restored: Sequence[Fact]
-    """Facts from before that are void no more."""
+    """Earlier facts that are no longer void."""
 
     @property
     def moves(self) -> bool:
-        """Whether anything that was counted is counted otherwise now."""
+        """Whether anything that was counted is now counted differently."""
         return bool(self.struck or self.restored)
 
     @property
     def cell(self) -> list[Name] | None:
-        """What is kept of it with the participant."""
+        """What is stored of it with the participant."""
         return list(self.after.waiting) or None
 
 
 def named(fact: Fact) -> Name | None:
-    """The fact that a fact voids; none for one that voids nothing."""
+    """The name of the fact that a fact voids; None if it voids nothing."""
     if fact.fact_type == FACT_VOIDED:
         properties = system_properties(fact)
         return f"fact/{properties.fact_id}" if isinstance(properties, FactVoided) else None
@@ -67,7 +67,7 @@ def names(fact: Fact) -> Iterable[Name]:
 
 
 def voids_among(facts: Iterable[Fact]) -> Voids:
-    """Which facts of a participant are void; those that void others and those that are named must be among them."""
+    """Which facts of a participant are void. `facts` must include those that void others and those that are named."""
     known = list(facts)
     targets = {name: fact for fact in known for name in names(fact)}
     by: dict[str, Fact] = {}
@@ -86,9 +86,9 @@ def voids_among(facts: Iterable[Fact]) -> Voids:
 
 
 def void_change(known: Sequence[Fact], fresh: Sequence[Fact]) -> VoidChange | None:
-    """What new facts change; none where neither they nor the known ones void anything.
+    """What new facts change; None if neither they nor the known ones void anything.
 
-    `known` must hold those facts of the participant that void others, and those that any of all these names.
+    `known` must contain the participant's facts that void others, and those that any of these or of the new ones name.
     """
     if not any(named(fact) is not None for facts in (known, fresh) for fact in facts):
         return None

@@ -1,6 +1,6 @@
-"""The async path: events go into the stream, and are answered as soon as they are as durable as it is.
+"""The async path: events go into the stream, and are answered once they are as durable as the stream is.
 
-The facts are the authority on idempotency keys, for ever. The stream's claims cover what is not yet a fact.
+Facts are the permanent authority on idempotency keys. The stream's claims cover what is not yet a fact.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class AsyncIntake:
         counts: IntakeCounts,
         tracer: "Tracer | None" = None,
     ) -> None:
-        """`tracer`: None where nothing is traced."""
+        """`tracer`: None if nothing is traced."""
         self._known = known
         self._writer = writer
         self._claims = claims
@@ -42,7 +42,7 @@ class AsyncIntake:
         self._tracer = tracer
 
     async def accept(self, events: Sequence[Event]) -> list[Accepted | NotAccepted]:
-        """Put the events into the stream, all in one step; returns one result for each.
+        """Put the events into the stream in one step; returns one result for each.
 
         When this returns they are as durable as the stream is.
         """
@@ -57,9 +57,9 @@ class AsyncIntake:
             return results
 
     def accept_soon(self, events: Sequence[Event]) -> asyncio.Future[Sequence[Accepted | NotAccepted]]:
-        """As `accept`, for a caller that is no task: the future of the results.
+        """As `accept`, for a caller that isn't a task: the future of the results.
 
-        Raises, and the future does, what `refusal_of` knows; without idempotency keys no task is made.
+        It and the future raise what `refusal_of` knows; without idempotency keys no task is created.
         """
         for event in events:
             if event.idempotency_key is not None:
@@ -77,7 +77,7 @@ class AsyncIntake:
             elif fact.message_id is not None:
                 results.append(self._repeat(fact.message_id))
             else:
-                # A fact that came by the sync path has no message: this one gets one, and ends as a duplicate.
+                # A fact made by the sync path has no message: this event gets one, which ends as a duplicate.
                 results.append(None)
         new = [position for position, result in enumerate(results) if result is None]
         appended = await self._append([events[position] for position in new]) if new else []
@@ -90,20 +90,20 @@ class AsyncIntake:
         return [result for result in results if result is not None]
 
     def _repeat(self, message_id: str) -> Accepted:
-        """The answer to an event that is a fact: the writer, which counts the others, hasn't seen it."""
+        """The answer to an event that is already a fact; the writer, which counts the others, hasn't seen it."""
         self._counts.accepted["async"] += 1
         self._counts.repeated["async"] += 1
         return Accepted(message_id, repeated=True)
 
     async def _outcome(self, event: Event, answer: AppendResult) -> Accepted | NotAccepted:
-        """What an event with a key came to by what the stream has answered."""
+        """The result for an event with a key, from what the stream answered."""
         if isinstance(answer, Gone):
-            # The message under its key left the stream since the facts were asked: most likely it is one now.
+            # The message under its key left the stream after the facts were queried: most likely it is one now.
             (fact,) = await self._known.of([event])
             if fact is not None:
                 same = fact.fingerprint == event.fingerprint
                 return self._repeat(answer.message_id) if same else key_conflict(event)
-            # It was lost: this one takes its place.
+            # It was lost: this event takes its place.
             (answer,) = await self._append([event], replaces=answer.message_id)
         match answer:
             case Appended():
@@ -111,7 +111,7 @@ class AsyncIntake:
             case Dead():
                 return await dead_lettered(event, answer.message_id, self._lookup)
             case Gone():
-                raise StreamUnavailable("messages vanish from the stream")
+                raise StreamUnavailable("messages are vanishing from the stream")
             case _:
                 return key_conflict(event)
 

@@ -8,12 +8,12 @@ from bq_server.events import Event, Scope, event_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 
-UNAVAILABLE = "Dead letters can't be reached now"
+UNAVAILABLE = "Dead letters are unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter, and the event in it; None for what can't be read, which belongs to no environment."""
+    """A dead letter and its event; None if that can't be read, and hence belongs to no environment."""
 
     letter: DeadLetter
     event: Event | None
@@ -25,18 +25,18 @@ class Letter:
 
 
 def letter_of(letter: DeadLetter) -> Letter:
-    """A dead letter with the event in it."""
+    """A dead letter with its event."""
     return Letter(letter, event_of(letter.payload, letter.message_id))
 
 
 class ScopedDeadLetters:
-    """Finds dead letters of one environment; those of another are not there. Raises `Refusal` without a stream."""
+    """Finds the dead letters of one environment only. Raises `Refusal` without a stream."""
 
     def __init__(self, letters: DeadLetters) -> None:
         self._letters = letters
 
     async def page(self, scope: Scope, before: str | None, limit: int) -> list[Letter]:
-        """At most so many, the latest accepted first, from the one before that id."""
+        """At most so many, latest accepted first, from before that id."""
         found: list[Letter] = []
         slices = TimeSlices()
         with unavailable(UNAVAILABLE):
@@ -50,13 +50,13 @@ class ScopedDeadLetters:
         return found
 
     async def get(self, scope: Scope, message_id: str) -> Letter | None:
-        """The dead letter of that id, unless it is being tried again."""
+        """The dead letter of that id, unless it is being retried."""
         with unavailable(UNAVAILABLE):
             found = [letter_of(each) for each in await self._letters.get([message_id]) if each.retried_as is None]
         return next((each for each in found if each.scope == scope), None)
 
     async def of_participant(self, scope: Scope, participant_id: str) -> list[Letter]:
-        """All of a participant, the latest accepted first."""
+        """All of a participant, latest accepted first."""
         found: list[Letter] = []
         slices = TimeSlices()
         with unavailable(UNAVAILABLE):
@@ -68,11 +68,11 @@ class ScopedDeadLetters:
         return found
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; returns which."""
+        """Put these back into the stream; returns which existed."""
         with unavailable(UNAVAILABLE):
             return await self._letters.retry(message_ids)
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good; returns which."""
+        """Remove these permanently; returns which existed."""
         with unavailable(UNAVAILABLE):
             return await self._letters.drop(message_ids)

@@ -1,4 +1,4 @@
-"""From a valid event to one with an id, a moment, a fingerprint and its warnings."""
+"""From a valid event to one with an id, times, a fingerprint and warnings."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ FAR_AHEAD = 24 * HOUR
 
 MOST_WARNINGS = 20
 MOST_CHARACTERS = 100
-"""How much is kept of what should not have been sent."""
+"""How much is kept of unknown fields."""
 
 
 class Drafter:
-    """Makes events of what was sent."""
+    """Turns what was sent into events."""
 
     def __init__(self, ids: IdSource, clocks: Clocks) -> None:
         self._ids = ids
@@ -49,7 +49,7 @@ class Drafter:
     def draft_system(
         self, scope: Scope, fact_type: str, participant_id: str, properties: dict[str, Any], key: str | None = None
     ) -> Event:
-        """An event of our own, of a `system.*` type, that happens now."""
+        """An event of our own, with a `system.*` type, that happens now."""
         now = self._clocks.now(scope)
         return Event(
             event_id=self._ids.new("evt"),
@@ -72,16 +72,20 @@ def _warnings(valid: ValidEvent, now: int) -> str:
         return "[]"
     unknown = list(valid.sent.model_extra or {})
     warnings = [
-        {"code": "unknown_field", "field": name[:MOST_CHARACTERS], "detail": "is not a field of an event, left out"}
+        {
+            "code": "unknown_field",
+            "field": name[:MOST_CHARACTERS],
+            "detail": "is not a field of an event and was dropped",
+        }
         for name in unknown[:MOST_WARNINGS]
     ]
     if len(unknown) > MOST_WARNINGS:
-        detail = f"and {len(unknown) - MOST_WARNINGS} more fields are not of an event, left out"
+        detail = f"and {len(unknown) - MOST_WARNINGS} more fields that an event doesn't have were dropped"
         warnings.append({"code": "unknown_field", "field": "", "detail": detail})
     if timestamp is not None and timestamp - now > FAR_AHEAD:
         detail = "is more than 24 hours ahead of the clock"
         warnings.append({"code": "timestamp_ahead", "field": "timestamp", "detail": detail})
     if timestamp is not None and timestamp < PLAUSIBLE_FROM:
-        detail = "is from before 2000-01-03, as of a clock that was never set; rolling challenges leave it out"
+        detail = "is before 2000-01-03, as from a clock that was never set; rolling challenges ignore it"
         warnings.append({"code": "timestamp_implausible", "field": "timestamp", "detail": detail})
     return to_json(warnings).decode("utf-8")

@@ -12,8 +12,8 @@ def fingerprint(
 ) -> str:
     """Equal for two events exactly when name, participant, properties, given timestamp and what they void are equal.
 
-    Equal as JSON values: the order of an object's members and the writing of a number (1 or 1.0) don't matter, and
-    a timestamp counts as the moment it names. 32 hex characters of BLAKE2b.
+    They are compared as JSON values: the order of an object's members and the notation of a number (1 or 1.0) don't
+    matter, and a timestamp counts as the moment it names. 32 hex characters of BLAKE2b.
     """
     said = [name, participant_id, _canonical(dict(properties)), timestamp]
     if voids is not None:

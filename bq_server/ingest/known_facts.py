@@ -1,4 +1,4 @@
-"""The facts that hold idempotency keys already: the authority on what is a repeat, for ever."""
+"""The facts that already have an idempotency key: the permanent authority on what is a repeat."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
 
 LOOK_SECONDS = 0.25
-"""How long an event on its way into the stream waits for the store to say whether its key is known."""
+"""How long an event on its way into the stream waits to learn from the store whether its key is known."""
 
 
 class KnownFacts:
-    """Looks facts up by key. Lookups that come while one is under way share the next. Raises `StoreUnavailable`."""
+    """Looks facts up by key. Lookups that arrive while one is under way share the next. Raises `StoreUnavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class KnownFacts:
         )
 
     async def of(self, events: Sequence[Event]) -> list[StoredFact | None]:
-        """For each event the fact that holds its idempotency key."""
+        """For each event the fact that has its idempotency key."""
         keyed = [(event.scope, event.idempotency_key) for event in events if event.idempotency_key is not None]
         if not keyed:
             return [None] * len(events)
@@ -31,11 +31,11 @@ class KnownFacts:
         return [found.get((event.scope, event.idempotency_key or "")) for event in events]
 
     async def soon(self, events: Sequence[Event]) -> list[StoredFact | None]:
-        """As `of`, or `StoreUnavailable` when it takes longer than an event on its way in may wait."""
+        """As `of`, but raises `StoreUnavailable` if it takes longer than an incoming event may wait."""
         looking = asyncio.ensure_future(self.of(events))
         done, _ = await asyncio.wait([looking], timeout=LOOK_SECONDS)
         if not done:
-            looking.cancel()  # its look goes on, with those of others
+            looking.cancel()  # the lookup continues, with those of others
             raise StoreUnavailable(f"it does not answer within {LOOK_SECONDS:g} s")
         return looking.result()
 

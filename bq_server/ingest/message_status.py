@@ -1,4 +1,4 @@
-"""Where an accepted event is now."""
+"""The status of an accepted event."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MESSAGE_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class MessageState:
-    """The state of a message: what became of it, with the fact it became or repeats, or why it never will."""
+    """The status of a message, with the fact it became or repeats, or why it never will."""
 
     status: Literal["queued", "processed", "duplicate", "dead", "lost"]
     fact: StoredFact | None = None
@@ -25,7 +25,7 @@ class MessageState:
 
 
 class Messages:
-    """Finds messages of one environment; those of another are not there."""
+    """Finds the messages of one environment only."""
 
     def __init__(self, database: Database, lookup: MessageLookup, account: StreamAccount) -> None:
         self._database = database
@@ -33,13 +33,13 @@ class Messages:
         self._account = account
 
     async def locate(self, scope: Scope, message_id: str) -> MessageState | None:
-        """Where the message is, or None when this environment has no such message.
+        """The status of the message, or None if this environment has no such message.
 
-        Raises `Refusal` when the stream or the store can't be asked.
+        Raises `Refusal` if the stream or the store can't be queried.
         """
         if not _MESSAGE_ID.fullmatch(message_id):
             return None
-        with unavailable("The message can't be looked up now"):
+        with unavailable("The message can't be looked up"):
             return await self._locate(scope, message_id)
 
     async def _locate(self, scope: Scope, message_id: str) -> MessageState | None:
@@ -53,10 +53,10 @@ class Messages:
             if letter.retried_as is not None:
                 return MessageState("queued")
             return MessageState("dead", reason=letter.reason)
-        # It may have become a fact between the first look and the second.
+        # It may have become a fact between the first lookup and the second.
         if found := await self._in_store(scope, message_id):
             return found
-        # Whose it was, nobody knows any more: what is lost is so in every environment.
+        # Nobody knows whose it was: what is lost is lost in every environment.
         loss = self._account.loss_of(message_id)
         return None if loss is None else MessageState("lost", reason=loss.summary)
 

@@ -25,7 +25,7 @@ Timestamp = Annotated[
 class EventIn(BaseModel):
     """An event as it is sent.
 
-    Fields of other names are accepted, left out of the fact, and warned of. An optional field that is null counts as
+    Unknown fields are accepted, dropped from the fact, and warned about. An optional field that is null counts as
     left out.
     """
 
@@ -34,12 +34,12 @@ class EventIn(BaseModel):
     event_name: str = Field(
         min_length=1, max_length=100, description='Event type identifier, for example "purchase_completed".'
     )
-    participant_id: str = Field(min_length=1, max_length=255, description="Your identifier of the user.")
+    participant_id: str = Field(min_length=1, max_length=255, description="Your identifier for the user.")
     properties: Annotated[dict[str, Any], Field(title="Properties")] | None = Field(
-        None, description="Arbitrary key-value data attached to the event."
+        None, description="Arbitrary key-value data about the event."
     )
     timestamp: Timestamp | None = Field(
-        None, description="ISO 8601. Defaults to the server's time; without an offset it counts as UTC."
+        None, description="ISO 8601. Defaults to the server's time; without an offset it is taken as UTC."
     )
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="Prevents duplicate processing of the same event."
@@ -53,7 +53,7 @@ class EventIn(BaseModel):
 
 
 class FactWarning(BaseModel):
-    """Something odd about an event that was accepted all the same."""
+    """Something odd about an event that was accepted nevertheless."""
 
     code: str
     field: str
@@ -61,7 +61,7 @@ class FactWarning(BaseModel):
 
 
 class BatchIn(BaseModel):
-    """A batch, of at most `max_batch_events` events. Each is validated and queued by itself."""
+    """A batch of at most `max_batch_events` events. Each is validated and queued on its own."""
 
     model_config = ConfigDict(title="Batch")
 

@@ -1,4 +1,4 @@
-"""What becomes of an event on its way in: accepted, recorded as a fact, or neither because of its idempotency key."""
+"""What becomes of an incoming event: accepted, recorded as a fact, or neither because of its idempotency key."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ Accepted = Appended
 
 @dataclass(frozen=True, slots=True)
 class RecordedFact:
-    """The event is this fact; `repeated` when an earlier request brought it."""
+    """The event is this fact; `repeated` if an earlier request made it."""
 
     fact: StoredFact
     repeated: bool
@@ -39,7 +39,7 @@ class NotAccepted:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered(NotAccepted):
-    """The very event was accepted before and could not be processed."""
+    """The same event was accepted before and could not be processed."""
 
     message_id: str
     reason: str
@@ -56,7 +56,7 @@ class DeadLettered(NotAccepted):
 
 @dataclass(frozen=True, slots=True)
 class KeyConflict(NotAccepted):
-    """The event's idempotency key belongs to an event that says something else."""
+    """The event's idempotency key belongs to a different event."""
 
     code = Code.IDEMPOTENCY_CONFLICT
 
@@ -70,12 +70,12 @@ class KeyConflict(NotAccepted):
 
 
 def key_conflict(event: Event) -> KeyConflict:
-    """The outcome of an event whose key another one has."""
+    """The outcome of an event whose key belongs to another one."""
     return KeyConflict(event.idempotency_key or "")
 
 
 async def dead_lettered(event: Event, message_id: str, lookup: MessageLookup) -> DeadLettered:
-    """The outcome of an event that is that dead letter already. Raises `StreamUnavailable`."""
+    """The outcome of an event that is already a dead letter. Raises `StreamUnavailable`."""
     letter = await lookup.dead(message_id)
     reason = "it was a dead letter a moment ago" if letter is None else letter.reason
     return DeadLettered(event.idempotency_key or "", message_id, reason)

@@ -1,7 +1,7 @@
-"""Accounting for what was accepted: the stream is held against what is known of it, and a loss is not passed over.
+"""Accounting for what was accepted: the stream is compared with what is known about it, and losses are reported.
 
-Each message that came into the stream was settled or waits there. The stream server counts both in the steps in which
-they happen; the store remembers the counts, so that a stream that is gone altogether is missed, too.
+Each message that entered the stream was settled or still waits there. The stream server counts both atomically with
+each step; the store remembers the counts, so that a stream that has vanished altogether is noticed too.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ log = structlog.get_logger("bq_server.ingest.stream_account")
 
 LOOK_SECONDS = 1.0
 
-ADVICE = "see what happened to the stream server, then say `bq-server doctor --acknowledge`"
+ADVICE = "find out what happened to the stream server, then run `bq-server doctor --acknowledge`"
 
 
 class StreamAccount:
-    """Looks at the stream every second. `start` comes before the consumer and the writer do anything.
+    """Checks the stream every second. Call `start` before the consumer and the writer do anything.
 
-    Each place where a stream was used has an account of its own: what waits elsewhere is not lost.
+    Each place where a stream was used has its own account: what waits elsewhere is not lost.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class StreamAccount:
         self._clock = clock
         self._known: Known | None = None
         self._losses: list[Loss] = []
-        """All there ever were."""
+        """All losses ever."""
         self._saved: tuple[Known | None, Sequence[Loss]] = (None, ())
         self._suspected = False
-        """Whether messages were missing at the last look: they may have been in work, and settled by the next."""
+        """Whether messages were missing at the last check: they may have been in progress, and settled by the next."""
         self._foreign: str | None = None
 
     async def start(self, *, owned: bool) -> None:
-        """Take up the count. `owned`: whether the stream bore the mark of this installation.
+        """Start counting. `owned`: whether the stream bore the mark of this installation.
 
         Raises `StreamUnavailable` and `StoreUnavailable`.
         """
@@ -73,7 +73,7 @@ class StreamAccount:
         else:
             self._totals.appended = self._known.appended
             self._totals.settled = self._known.settled
-            # Ids are moments of the stream server's clock: what came since the last look is not above this one.
+            # Ids are times of the stream server's clock: what came since the last check is not above this one.
             self._totals.newest = max(self._known.newest, f"{self._clock() // 1000}-0", key=order)
             if not await self._replaced_when_empty(self._known):
                 await self._look(owned=owned, patient=False)
@@ -82,7 +82,7 @@ class StreamAccount:
         await self._save()
 
     async def run(self) -> None:
-        """Look until cancelled. A stream or a store that is away is looked at again."""
+        """Check until cancelled. An unavailable stream or store is checked again."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -92,7 +92,7 @@ class StreamAccount:
                 log.debug("accounting.stalled", reason=str(error))
 
     async def finish(self) -> None:
-        """Look once more, when the consumer and the writer have stopped."""
+        """Check once more, after the consumer and the writer have stopped."""
         with suppress(StreamUnavailable, StoreUnavailable):
             await self._look(owned=True, patient=False)
             if self._known is not None:
@@ -100,7 +100,7 @@ class StreamAccount:
             await self._save()
 
     async def problem(self) -> str | None:
-        """What was lost and not acknowledged yet, for a health check."""
+        """Losses not yet acknowledged, for a health check."""
         found: Sequence[Loss] = self._losses
         try:
             async with self._database.read_for_intake() as connection:
@@ -114,7 +114,7 @@ class StreamAccount:
         return f"{'; '.join(open_ones)}; {ADVICE}" if open_ones else None
 
     def loss_of(self, message_id: str) -> Loss | None:
-        """The loss in which a message may have gone that is found nowhere."""
+        """The loss that a message found nowhere may belong to."""
         place = order(message_id)
         return next((each for each in self._losses if each.messages and _between(each, place)), None)
 
@@ -136,14 +136,14 @@ class StreamAccount:
         self._totals.groups_made = 0
         if counts.appended < known.appended:
             gone = known.appended - counts.appended
-            self._note(["the stream is an older one than was known", *wrong], gone, known, counts)
+            self._note(["the stream is an older copy than was known", *wrong], gone, known, counts)
             self._totals.appended, self._totals.settled = counts.appended, counts.settled
             self._known = self._seen(replace(known, lost=max(0, counts.missing)), counts)
             return
         await self._hold(known, counts, wrong, patient=patient)
 
     async def _hold(self, known: Known, counts: Counts, wrong: list[str], *, patient: bool) -> None:
-        """Hold what is missing against what is known to be."""
+        """Compare what is missing with what is known to be."""
         missing = max(0, counts.missing)
         gone = missing - known.lost
         if gone > 0 and patient and not wrong and not self._suspected:
@@ -157,26 +157,26 @@ class StreamAccount:
             log.info("stream.found", messages=-gone)
             self._correct(gone)
         if gone > 0:
-            wrong.append("messages went from the stream")
+            wrong.append("messages disappeared from the stream")
         if wrong:
             self._note(wrong, max(gone, 0), known, counts)
         self._known = self._seen(replace(known, lost=missing), counts)
 
     async def _replaced_when_empty(self, known: Known) -> bool:
-        """Whether this is another stream, in place of one in which nothing waited when the last server stopped."""
+        """Whether this is another stream, replacing one in which nothing waited when the last server stopped."""
         if not known.final or known.appended - known.settled > known.lost:
             return False
         if (await self._counts.now()).epoch == known.epoch:
             return False
-        log.warning("stream.replaced", reason="the stream is another one; nothing waited in the one before")
+        log.warning("stream.replaced", reason="the stream is a different one; nothing waited in the previous one")
         await self._begin()
         await self._counts.mark_owner(self._installation_id)
         return True
 
     async def _miss_all(self, known: Known, counts: Counts) -> None:
-        """The stream that was counted is gone, and this is another one."""
+        """The stream that was counted has vanished, and this is another one."""
         open_ones = max(known.appended, self._totals.appended) - max(known.settled, self._totals.settled) - known.lost
-        # What was in work at that moment was settled in the new one, where it had never come.
+        # What was in progress at that moment was settled in the new one, which it had never entered.
         gone = open_ones - max(0, -counts.missing)
         self._note(["the stream was emptied or replaced"], max(0, gone), known, counts)
         await self._begin()
@@ -189,12 +189,12 @@ class StreamAccount:
         self._totals.groups_made = 0
         counts = await self._counts.now()
         self._totals.appended, self._totals.settled = appended, 0
-        # Ids are moments of the stream server's clock, which may not be quite that of this machine.
+        # Ids are times of the stream server's clock, which may differ from this machine's.
         earliest = f"{max(0, self._clock() - HOUR) // 1000}-0"
         self._known = self._seen(Known(epoch, appended, 0, 0, earliest, earliest), counts)
 
     def _seen(self, known: Known, counts: Counts) -> Known:
-        """What is known after a look at which all was well."""
+        """What is known after a check that found everything in order."""
         newest = max(counts.newest, known.newest, key=order)
         oldest = counts.oldest or newest
         return replace(known, appended=counts.appended, settled=counts.settled, oldest=oldest, newest=newest)
@@ -206,13 +206,13 @@ class StreamAccount:
         log.critical("stream.lost", what=loss.what, messages=messages, first=loss.first, last=loss.last)
 
     def _correct(self, gone: int) -> None:
-        """Some of what was missing is settled after all."""
+        """Some of what was missing has been settled after all."""
         if self._losses:
             newest = self._losses[-1]
             self._losses[-1] = replace(newest, messages=max(0, newest.messages + gone))
 
     async def _save(self) -> None:
-        """Keep what has changed since the last time."""
+        """Store what has changed since the last time."""
         known, before = self._saved
         now = (self._known, tuple(self._losses))
         if now == (known, before):
@@ -228,7 +228,7 @@ class StreamAccount:
 
 
 def order(message_id: str) -> tuple[int, ...]:
-    """The place of a message in the stream."""
+    """The position of a message in the stream."""
     return tuple(int(part) for part in message_id.split("-"))
 
 

@@ -1,6 +1,6 @@
 """The sync path: events become facts before they are answered.
 
-Their keys are claimed all the same: an equal event may be on its way through the stream.
+Their keys are claimed nevertheless: an equal event may be on its way through the stream.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SyncIntake:
-    """Makes facts of events at once. Raises `Refusal` with a 503 code when the server can't take events now."""
+    """Turns events into facts at once. Raises `Refusal` with a 503 code if the server can't accept events now."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class SyncIntake:
         counts: IntakeCounts,
         tracer: "Tracer | None" = None,
     ) -> None:
-        """`tracer`: None where nothing is traced."""
+        """`tracer`: None if nothing is traced."""
         self._tracer = tracer
         self._known = known
         self._processor = processor
@@ -53,7 +53,7 @@ class SyncIntake:
         )
 
     async def record(self, events: Sequence[Event]) -> list[RecordedFact | NotAccepted]:
-        """Make facts of the events; returns one result for each."""
+        """Turn the events into facts; returns one result for each."""
         with unavailable():
             known = await self._known.of(events)
             new = [position for position, fact in enumerate(known) if fact is None]
@@ -81,7 +81,7 @@ class SyncIntake:
     ) -> RecordedFact | NotAccepted:
         """Make a fact of one event, unless the guard or the look raises, inside the transaction.
 
-        So is `note` called with a new fact.
+        `note` is called there with a new fact.
         """
         with unavailable():
             (fact,) = await self._known.of([event])
@@ -102,7 +102,7 @@ class SyncIntake:
         await self._processing.close()
 
     async def _process(self, events: Sequence[Event]) -> list[Outcome]:
-        """Process claimed events together, and release their claims when that comes to nothing."""
+        """Process claimed events together, and release their claims if that fails."""
         try:
             outcomes = await self._processing.submit(events)
             for outcome in outcomes:
@@ -133,7 +133,7 @@ class SyncIntake:
             event_id=held.event_id,
             message_id=held.message_id,
             received_at=held.received_at,
-            # A time that was not given is the one at which the first request arrived.
+            # A time that was not given is that of the first request's arrival.
             occurred_at=held.received_at if event.occurred_at == event.received_at else event.occurred_at,
         )
 

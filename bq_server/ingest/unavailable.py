@@ -1,4 +1,4 @@
-"""What the stream, the store and the groups raise when they can't work now, as the refusals that requests meet."""
+"""What the stream, the store and the groups raise when they can't work, as refusals of requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.writer import StreamFull
 
 DAMAGED_SECONDS = 600
-"""When to try again what a damaged database refused: a backup must be restored first."""
+"""When to retry what a damaged database refused: a backup must be restored first."""
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def unavailable(what: str = "Events can't be taken now") -> Iterator[None]:
 
 
 def refusal_of(error: BaseException, what: str = "Events can't be taken now") -> Refusal | None:
-    """The refusal that what the stream or the store raised becomes; None for anything else."""
+    """The refusal for what the stream or the store raised; None for anything else."""
     match error:
         case StreamUnavailable():
             detail = f"{what}: the stream is not available ({error}). Send it again in a moment."
@@ -37,7 +37,7 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
             detail = "The queue is full. Nothing was accepted: retry when it has drained."
             return Refusal(Code.STREAM_FULL, detail)
         case StoreDamaged():
-            detail = f"{what}: the database is damaged ({error}). Trying again doesn't help, restoring a backup does."
+            detail = f"{what}: the database is damaged ({error}). Retrying doesn't help; restoring a backup does."
             return Refusal(Code.STORE_UNAVAILABLE, detail, retry_after=DAMAGED_SECONDS)
         case StoreUnavailable():
             detail = f"{what}: the store is not available ({error}). Send it again in a moment."
@@ -53,12 +53,12 @@ def refusal_of(error: BaseException, what: str = "Events can't be taken now") ->
             return error
     if is_passing(error):
         lack = str(error) or type(error).__name__
-        detail = f"{what}: the server lacks something for a moment ({lack}). Send it again then."
+        detail = f"{what}: the server is short of a resource ({lack}). Send it again in a moment."
         return Refusal(Code.STORE_UNAVAILABLE, detail)
     return None
 
 
 def unreadable(error: Exception) -> Refusal:
-    """The refusal of what needs a game, or a profile, that means nothing to this program."""
-    detail = f"{error}. Run the program that wrote it, or a newer one, or put another game in force."
+    """The refusal of what needs a game, or a profile, that this program can't read."""
+    detail = f"{error}. Run the program that wrote it, or a newer one, or apply another game."
     return Refusal(Code.GAME_UNREADABLE, detail[0].upper() + detail[1:])

@@ -13,7 +13,7 @@ from bq_server.ingest.models import EventIn
 from bq_server.refusals import LONE_SURROGATE, Code, FieldError, Refusal, field_errors
 
 LARGEST_BITS = 1023
-"""A whole number of more bits has no finite double, which is what conditions and formulas see."""
+"""A whole number with more bits is no finite double, which is what conditions and formulas see."""
 
 
 LARGEST_PLAIN = 1 << 63
@@ -21,7 +21,7 @@ LARGEST_PLAIN = 1 << 63
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold; see the settings of the same names."""
+    """What one request may contain; see the settings of the same names."""
 
     max_properties_bytes: int
     max_nesting: int
@@ -36,14 +36,14 @@ class ValidEvent(NamedTuple):
 
 
 def parse(body: bytes) -> Any:
-    """Read JSON, as RFC 8259 has it, with what can still be refused by field left in (lone surrogates, NaN).
+    """Parse JSON according to RFC 8259, keeping what can still be refused by field (lone surrogates, NaN).
 
-    Raises `Refusal` with `invalid_json`, or with `validation_failed` for a body nested beyond reading.
+    Raises `Refusal` with `invalid_json`, or with `validation_failed` for a body nested too deeply.
     """
     try:
         return from_json(body)
     except ValueError as quick:
-        # The quick parser refuses some valid JSON (lone surrogates, long numbers): ask the patient one.
+        # The fast parser refuses some valid JSON (lone surrogates, long numbers): try the tolerant one.
         try:
             return json.loads(body.decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -81,7 +81,7 @@ def idempotency_key(header: str | None, field: str | None) -> str | None:
 
 
 def batch(body: bytes, limits: Limits) -> list[Any]:
-    """The documents of a batch, each to be checked by itself. Raises `Refusal` where there is no batch at all."""
+    """The documents of a batch, each to be checked on its own. Raises `Refusal` if there is no batch at all."""
     document = parse(body)
     if not isinstance(document, dict) or not isinstance(document.get("events"), list):
         raise Refusal.of_fields([FieldError("events", "list_type", 'must be a list, in a body like {"events": [...]}')])
@@ -93,7 +93,7 @@ def batch(body: bytes, limits: Limits) -> list[Any]:
 
 
 def check(document: Any, limits: Limits) -> ValidEvent | list[FieldError]:
-    """Hold one event against the Event Schema and the limits."""
+    """Check one event against the Event Schema and the limits."""
     try:
         sent = _validate(document)
     except ValidationError as error:
@@ -125,7 +125,7 @@ def _voids_itself(sent: EventIn) -> list[FieldError]:
 
 
 def _is_plain(document: dict[str, Any], but: Any = None) -> bool:
-    """Whether it is quickly seen that an object, but for one value in it, has no fault: most have none.
+    """Whether a quick look shows that an object, except for one value in it, has no fault: most have none.
 
     Anything that needs a second look, such as a letter beyond ASCII or a nested list, is not plain.
     """
@@ -148,7 +148,7 @@ def _is_plain(document: dict[str, Any], but: Any = None) -> bool:
 
 
 _validate: Callable[[Any], EventIn] = EventIn.__pydantic_validator__.validate_python
-"""As `EventIn.model_validate`, without a look at its options for every event."""
+"""As `EventIn.model_validate`, without looking at its options for every event."""
 
 
 _FAULTS = {
@@ -181,7 +181,7 @@ def _fault_of_value(value: Any) -> str | None:
 
 
 MOST_FAULTS = 100
-"""Of an object: who sends more mends these first."""
+"""Of an object: whoever sends more can correct these first."""
 
 MOST_PATH_CHARACTERS = 200
 
@@ -189,7 +189,7 @@ MOST_PATH_CHARACTERS = 200
 def _faults(name: str, document: dict[str, Any], max_nesting: int) -> list[FieldError]:
     """The faults in an object, by their paths, up to `MOST_FAULTS`; a level that is too deep is reported once.
 
-    A path is written only for a fault: what it takes must not grow with the length of names times the number of values.
+    A path is written only for a fault: memory must not grow with the length of names times the number of values.
     """
     errors: list[FieldError] = []
     waiting: list[tuple[_Path, Any, int]] = [((None, name), document, 1)]
@@ -211,7 +211,7 @@ def _faults(name: str, document: dict[str, Any], max_nesting: int) -> list[Field
 
 
 _Path = tuple[Any, str | int]
-"""Where something is: the path of what holds it, or None, and its name or place there."""
+"""Where something is: the path of what contains it, or None, and its name or index there."""
 
 
 def _written(path: _Path) -> str:
@@ -230,5 +230,5 @@ def _members(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int,
 
 
 def faults_of(document: dict[str, Any], limits: Limits) -> list[FieldError]:
-    """What no text and no number in a document may be, wherever it stands."""
+    """What no text and no number in a document may be, wherever it is."""
     return _faults("", document, limits.max_nesting)

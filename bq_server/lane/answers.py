@@ -11,7 +11,7 @@ _COMMON = (
     b"HTTP/1.1 %%d \r\ncontent-length: %%d\r\ncontent-type: %%s\r\nx-request-id: %%s\r\n%s\r\ndate: %%s\r\n\r\n%%s"
     % _SAFEGUARDS
 )
-"""What most answers are: a test holds that it is what the long way gives."""
+"""The form of most answers; a test checks that it equals the general one."""
 
 
 class Date:
@@ -42,8 +42,8 @@ def encode(
 ) -> bytes:
     """A whole response.
 
-    `clock` is what `X-Sandbox-Clock` shows, `allowance` what the headers of a rate limit tell; `stopping` and `closes`
-    tell that the connection ends after this answer, because the server stops or because the client wants it.
+    `clock` is the value of `X-Sandbox-Clock`, `allowance` that of the rate limit headers; `stopping` and `closes` say
+    that the connection ends after this answer, because the server is stopping or the client wants it.
     """
     if not (reply.headers or clock or allowance or stopping or closes):
         return _COMMON % (

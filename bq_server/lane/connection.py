@@ -14,37 +14,37 @@ PIPELINED = 16
 """Requests of one connection that are answered at once; the next is read when half of them are."""
 
 SLOW_SWEEPS = 2
-"""A request that took so many sweeps to arrive is left to those who have time."""
+"""A request that takes so many sweeps to arrive is left to Hypercorn."""
 
 
 class Transport(Protocol):
-    """What tells whose connection it is."""
+    """What knows whose connection it is."""
 
     def get_extra_info(self, name: str) -> Any:
         """`peername`, among others."""
 
 
 def address_of(transport: Transport) -> str:
-    """The address of the other end; '' where it has none."""
+    """The address of the other end; '' if it has none."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 class Host(Protocol):
-    """Whoever let the connection in."""
+    """What admitted the connection."""
 
     def admit(self, transport: asyncio.Transport, guest: "LaneConnection") -> bool:
-        """Whether it may stay; if not, the host sees to it."""
+        """Whether it may stay; if not, the host closes it."""
 
     def hand_over(self, transport: asyncio.Transport, data: bytes, *, ended: bool) -> None:
-        """Let Hypercorn serve the connection from here on, beginning with what was read and not answered."""
+        """Let Hypercorn serve the connection from now on, beginning with what was read and not answered."""
 
     def release(self, transport: asyncio.Transport) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
 
 
 class LaneConnection(asyncio.Protocol):
-    """Answers what the lane takes; with the first request that it doesn't take, hands the connection over for good.
+    """Answers the lane's requests; at the first other one, hands the connection over for good.
 
     Answers go out in the order of the requests.
     """
@@ -58,12 +58,12 @@ class LaneConnection(asyncio.Protocol):
         self._peer = ""
         self._exchanges: deque[Exchange | RefusedUnread] = deque()
         self._held = bytearray()
-        """What was read and does not make a whole request, or waits for its turn."""
+        """What was read and is not yet a whole request, or waits for its turn."""
         self._lease = Lease(lane.budget)
         self._head: tuple[Head, ApiKey, int] | None = None
-        """Of the request at the start of what is held, with its size, where it is complete."""
+        """The head of the request at the start of what is held, and its size, if it is complete."""
         self._sweeps = 0
-        """Since anything was read, or since the request that is held began."""
+        """Sweeps since anything was read, or since the held request began."""
         self._paused = False
         self._blocked = False
         """The client doesn't read."""
@@ -72,7 +72,7 @@ class LaneConnection(asyncio.Protocol):
         """In which it goes on with what is held."""
         self._leaving = False
         self._ended = False
-        """The client sends no more."""
+        """The client won't send any more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport."""
@@ -84,7 +84,7 @@ class LaneConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the signature is given
-        """Called by the transport. Events under way are accepted all the same."""
+        """Called by the transport. Events under way are accepted nevertheless."""
         if self._turn is not None:
             self._turn.cancel()
         self._lease.give_back()
@@ -103,7 +103,7 @@ class LaneConnection(asyncio.Protocol):
             self._advance(data)
 
     def eof_received(self) -> bool:
-        """Called by the transport; whether it is to stay open: while there is something to answer.
+        """Called by the transport; whether it must stay open, because there is something left to answer.
 
         With TLS it never does: there the end of one half is the end of both, and uvloop complains of whoever disagrees.
         """
@@ -113,7 +113,7 @@ class LaneConnection(asyncio.Protocol):
         return bool(self._exchanges) or self._turn is not None or self._leaving
 
     def pause_writing(self) -> None:
-        """Called by the transport: the client does not read as fast as it is answered."""
+        """Called by the transport: the client doesn't read as fast as it is answered."""
         self._blocked = True
         self._pause()
 
@@ -173,7 +173,7 @@ class LaneConnection(asyncio.Protocol):
                 exchange.refuse_over_limit(self._lane.clocks.real())
             start = end
             if head.closes:
-                start = len(data)  # what comes after it is nobody's
+                start = len(data)  # what comes after it is ignored
                 self._ended = True
                 self._pause()
         self._hold(data, start)
@@ -187,7 +187,7 @@ class LaneConnection(asyncio.Protocol):
             self._leave()
 
     def _refusable(self, data: bytes | bytearray, start: int) -> tuple[LaneRoute, int] | None:
-        """The route and size of a request that is there whole and is refused unread; None for any other."""
+        """The route and size of a complete request that is to be refused unread; None for any other."""
         route = route_of(data, start)
         if route is None or not self._lane.queues[route].is_full or self._lane.is_stopping():
             return None
@@ -219,7 +219,7 @@ class LaneConnection(asyncio.Protocol):
             self._flush()
 
     def _flush(self) -> None:
-        """Send the answers that are due, and go on with what they held up."""
+        """Send the answers that are due, and continue with what was waiting for them."""
         if self._transport.is_closing():
             self._exchanges.clear()
             return
@@ -274,7 +274,7 @@ class LaneConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _leave(self) -> None:
-        """Hand the connection over when all that came before has been answered."""
+        """Hand the connection over once everything before has been answered."""
         self._leaving = True
         self._pause()
         if not self._exchanges:

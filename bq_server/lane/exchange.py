@@ -1,4 +1,4 @@
-"""One request in the lane, from its body to its answer. No task is made for it: futures call it back."""
+"""One request in the lane, from its body to its answer. No task is created for it: futures call it back."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ Results = Sequence[Accepted | NotAccepted]
 
 
 class Exchange:
-    """A request that is being answered; `answer` is there when `answered` is called."""
+    """A request that is being answered; `answer` is set when `answered` is called."""
 
     __slots__ = (
         "_allowance",
@@ -52,7 +52,7 @@ class Exchange:
     def __init__(
         self, lane: Lane, head: Head, key: ApiKey, answered: Callable[[], None], allowance: Allowance | None = None
     ) -> None:
-        """`allowance`: with its limits, where it has some; one over them is to be refused with `refuse_over_limit`."""
+        """`allowance`: the state of its limits, if any; one over them must be refused with `refuse_over_limit`."""
         self._lane = lane
         self._head = head
         self._key = key
@@ -63,10 +63,10 @@ class Exchange:
         self._batch: BatchEvents | None = None
         self.answer: bytes | None = None
         self.ends = head.closes
-        """Whether the connection ends after the answer."""
+        """Whether the connection closes after the answer."""
 
     def begin(self, body: bytes) -> None:
-        """Take the events of a body, or refuse them."""
+        """Accept the events of a body, or refuse them."""
         lane, head = self._lane, self._head
         try:
             if head.route is LaneRoute.EVENT:
@@ -84,12 +84,12 @@ class Exchange:
             self._refuse(error)
 
     def refuse_over_limit(self, now: int) -> None:
-        """Refuse it: too many came. `now` is in microseconds since the epoch."""
+        """Refuse it because of its rate limit. `now` is in microseconds since the epoch."""
         assert self._allowance is not None  # noqa: S101 - it is over it
         self._refuse(self._allowance.refusal(now), let_in=False)
 
     def turn_away(self) -> None:
-        """Refuse it: there is too much."""
+        """Refuse it because of overload."""
         self._lane.requests.refused[Code.OVERLOADED] += 1
         self._reply(self._lane.turned_away(self._request_id))
 

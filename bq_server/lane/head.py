@@ -1,4 +1,4 @@
-"""The head of a request: what the lane takes, told from what it leaves to others."""
+"""The head of a request, and whether the lane answers it or leaves it to others."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from bq_server.store.keys import digest
 
 HEAD_BYTES = 16 << 10
-"""Largest head, request line and headers; Hypercorn's limit for what is not complete is the same."""
+"""Largest head (request line and headers); Hypercorn has the same limit for an incomplete one."""
 
 END = b"\r\n\r\n"
 
 
 class LaneRoute(Enum):
-    """What the lane answers."""
+    """The routes that the lane answers."""
 
     EVENT = "/api/v1/ingest/events"
     BATCH = "/api/v1/ingest/events/batch"
 
     __hash__ = object.__hash__
-    """`Enum` has one in Python, of the name; a route is looked up several times a request."""
+    """`Enum` has one in Python, of the name, and a route is looked up several times per request."""
 
 
 _LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in LaneRoute}
@@ -29,10 +29,10 @@ _LINES = {b"POST %s HTTP/1.1\r\n" % route.value.encode(): route for route in Lan
 _MEANT = frozenset(
     {b"host", b"x-api-key", b"content-type", b"content-length", b"idempotency-key", b"x-request-id", b"connection"}
 )
-"""Headers that mean something on these routes. Each may stand once."""
+"""Headers that mean something on these routes. Each may be given once."""
 
 _ELSEWHERE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"http2-settings", b"origin"})
-"""Headers that only others honour. Any other header means nothing on these routes, to whoever answers."""
+"""Headers that only Hypercorn's side honours. Any other header means nothing on these routes."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Head:
     content_type: str
     idempotency_key: str | None
     request_id: str
-    """The caller's, as it was sent; '' for none."""
+    """The caller's own, as it was sent; '' if there is none."""
     closes: bool
     """Whether the client wants the connection closed after the answer."""
 
@@ -73,16 +73,16 @@ class _Headers:
 
 
 def may_become_ours(data: bytes | bytearray, start: int) -> bool:
-    """Whether an incomplete head, from `start` on, can still be of a request that the lane takes."""
+    """Whether an incomplete head, from `start` on, can still become a request of the lane."""
     size = len(data) - start
     return any(data.startswith(line[:size], start) for line in _LINES)
 
 
 def read_head(text: bytes) -> Head | None:
-    """A complete head, its empty line included; None for one that the lane leaves to others, right or wrong."""
+    """A complete head, its empty line included; None for one that the lane leaves to others, valid or not."""
     line_end = text.find(b"\n") + 1
     route = _LINES.get(text[:line_end])
-    if route is None or b"\r\n " in text or b"\r\n\t" in text:  # continued header lines are long out of use
+    if route is None or b"\r\n " in text or b"\r\n\t" in text:  # folded header lines are obsolete
         return None
     headers = _Headers()
     try:
@@ -113,15 +113,15 @@ def read_head(text: bytes) -> Head | None:
 
 
 class HeadReader:
-    """Reads heads, and knows those that it has read: a client that keeps its connection sends few different ones.
+    """Reads heads, and remembers those it has read: a client that keeps its connection sends few different ones.
 
-    What is known is the same byte for byte, so nothing can be read differently than before. Heads that no other request
-    repeats, those with a key or an id of their own, are not kept.
+    A remembered head is identical to the byte, so nothing can be read differently than before. Heads that no other
+    request repeats, because they have their own idempotency key or id, are not kept.
     """
 
     KEPT = 1_000
     KEPT_BYTES = 1_024
-    """Of a head: together at most a megabyte."""
+    """Most bytes of a remembered head: together at most a megabyte."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
@@ -139,7 +139,7 @@ class HeadReader:
 
 
 def route_of(data: bytes | bytearray, start: int) -> LaneRoute | None:
-    """The route of the request that begins at `start`; None for one that is not of the lane, or not there yet."""
+    """The route of the request that begins at `start`; None if it isn't the lane's, or isn't complete."""
     for line, route in _LINES.items():
         if data.startswith(line, start):
             return route
@@ -147,9 +147,9 @@ def route_of(data: bytes | bytearray, start: int) -> LaneRoute | None:
 
 
 def quick_length(text: bytes) -> int | None:
-    """The length of the body of a request of ours that is refused unread; None for one that must be looked at first.
+    """The length of the body of a request that can be refused unread; None for one that must be read first.
 
-    It costs a tenth of reading the head. What a request says about its connection or its body's form is looked at.
+    It costs a tenth of reading the head. Only what it says about its connection and its body's form is read.
     """
     if _LOOKED_AT.search(text):
         return None
@@ -159,7 +159,7 @@ def quick_length(text: bytes) -> int | None:
 
 _LOOKED_AT = re.compile(rb"\n(?:[ \t]|(?i:connection|transfer-encoding|expect|upgrade|origin)[ \t]*:)")
 _LENGTH = re.compile(rb"\n(?i:content-length): ?([0-9]{1,7}(?=\r)|)")
-"""Finds an empty one in place of any that is not a plain number."""
+"""Finds an empty one for any that isn't a plain number."""
 
 
 def _text(value: bytes) -> str:

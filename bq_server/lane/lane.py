@@ -1,4 +1,4 @@
-"""What the connections of the lane share: the parts that a request meets on its way, the same that handlers have."""
+"""What the connections of the lane share: the same parts that handlers use."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ _SOME_ID = b"(request id)"
 
 @dataclass(slots=True)
 class Lane:
-    """The way of an event from a head and a body to an answer."""
+    """From the head and body of a request to its answer."""
 
     admission: Admission
     intake: AsyncIntake
@@ -47,7 +47,7 @@ class Lane:
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
     queues: dict[LaneRoute, Queue] = field(init=False)
-    """Of each route its own, so that neither keeps the other out."""
+    """One per route, so that neither starves the other."""
     counts: dict[LaneRoute, RouteCounts] = field(init=False)
     date: Date = field(default_factory=Date)
     heads: HeadReader = field(default_factory=HeadReader)
@@ -55,7 +55,7 @@ class Lane:
     _refusal: list[bytes] = field(default_factory=list)
     _refused_at: bytes | None = None
     _forwarded: re.Pattern[bytes] = field(init=False)
-    """Finds what a proxy says of whom it asks for."""
+    """Finds the header in which a proxy names its client."""
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,9 +67,9 @@ class Lane:
         self._forwarded = re.compile(rb"\n%s[ \t]*:([^\r\n]*)" % re.escape(name), re.IGNORECASE)
 
     def key_of(self, head: Head) -> ApiKey | None:
-        """The key of a request that may come in; None for one that would be refused by its head, or is too large here.
+        """The key of an admitted request; None for one that would be refused by its head, or is too large for the lane.
 
-        Who refuses, and how, is the handlers' to say.
+        Refusing it is left to the handlers.
         """
         limits = self.parser.bodies
         batch = head.route is LaneRoute.BATCH
@@ -83,7 +83,7 @@ class Lane:
         return key if key is not None and key.allows("ingest") else None
 
     def allowance(self, key: ApiKey, peer: str, head: bytes) -> Allowance | None:
-        """Where a request that comes in stands with its limits, given its head; None where it has none after all."""
+        """The state of an admitted request's limits, given its head; None if it has none after all."""
         limits = self.admission.limits
         if limits.per_address is None:
             return limits.of_key(key)
@@ -95,16 +95,16 @@ class Lane:
         return request_id_of(head.request_id, self.ids)
 
     def turned_away(self, request_id: str) -> Reply:
-        """The refusal of a request that there is no time for, made once: it must cost little."""
+        """The refusal under overload, made once because it must cost little."""
         return self._turned_away._replace(body=self._turned_away.body.replace(_SOME_ID, request_id.encode()))
 
     def note_refused(self, route: LaneRoute) -> None:
-        """Count a request that was refused because there is too much."""
+        """Count a request that was refused because of overload."""
         self.requests.refused[Code.OVERLOADED] += 1
         self.queues[route].note_refused()
 
     def quick_refusal(self, route: LaneRoute) -> bytes:
-        """A whole answer for a request that is refused unread, which it counts."""
+        """The complete answer to a request that is refused unread; counts it."""
         self.note_refused(route)
         self.counts[route].refused_unread(PROBLEM_TYPES[Code.OVERLOADED].status)
         date, request_id = self.date.now(), self.ids.new("req")
@@ -116,7 +116,7 @@ class Lane:
     def encode(
         self, reply: Reply, scope: Scope | None, request_id: str, allowance: Allowance | None, *, closes: bool
     ) -> bytes:
-        """The bytes of an answer; `scope` is that of the key, if the key was let in."""
+        """The bytes of an answer; `scope` is that of the key, if it was admitted."""
         return encode(
             reply,
             request_id,

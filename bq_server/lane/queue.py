@@ -1,4 +1,4 @@
-"""What was read and not begun yet: a few milliseconds of it a turn of the loop, and no more than is begun soon."""
+"""Requests read and not started: a few milliseconds of them per turn of the loop, and no more than can start soon."""
 
 import asyncio
 import time
@@ -12,36 +12,37 @@ from bq_server.concurrency.byte_budget import ByteBudget, Lease
 log = structlog.get_logger("bq_server.lane")
 
 TURN_SECONDS = 0.005
-"""How much is begun before others have their turn: the stream's answers, the consumer, other connections."""
+"""How much is started before others have their turn: the stream's answers, the consumer, other connections."""
 
 EVENT_SECONDS = 0.04
 BATCH_SECONDS = 0.1
-"""A request that would wait longer is refused at once. A batch is the work of many, and may wait for more."""
+"""A request that would wait longer is refused at once. A batch is more work, and may wait longer."""
 
 HEAD_WEIGHT = 512
-"""What a request weighs beside the bytes of its body: a small one costs about as much as so many bytes more."""
+"""What a request weighs beside the bytes of its body: a small one costs about as much as that many bytes."""
 
 NEWEST_SHARE = 0.2
-"""How much the newest turn counts in what a turn brings about."""
+"""Weight of the newest turn in the average of what a turn achieves."""
 
 LOG_SECONDS = 1.0
 
 
 class Waiter(Protocol):
-    """A request that was read whole."""
+    """A request that was read completely."""
 
     def begin(self, body: bytes) -> None:
-        """Begin with it."""
+        """Start it."""
 
     def turn_away(self) -> None:
-        """Refuse it: there is too much."""
+        """Refuse it because of overload."""
 
 
 class Queue:
     """Requests in the order in which they were read.
 
-    While turns leave something, each tells how fast the queue moves, whatever slows it: the interpreter, the consumer,
-    another process. What would wait too long at that pace is refused when it comes, so that what is let in is begun.
+    While turns leave something over, each shows how fast the queue moves, whatever slows it: the interpreter, the
+    consumer, another process. What would wait too long at that pace is refused on arrival, so that what is admitted is
+    started in time.
     """
 
     def __init__(self, budget: ByteBudget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
@@ -59,22 +60,22 @@ class Queue:
         self._comes = False
         """Whether the next turn will come. It is said anew for each: in want of memory even that can fail."""
         self._turn_began = 0.0
-        """When the last turn began, if it left something; else 0: a queue that was empty has no pace."""
+        """When the last turn began, if it left something over; otherwise 0: an empty queue has no pace."""
         self._turn_weight = 1
         self._turn_is_long = False
         self._pace = 0.0
-        """Seconds for a unit of weight."""
+        """Seconds per unit of weight."""
         self._refused = 0
         self._logged = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Whether what comes now is to be refused, with `note_refused`."""
+        """Whether a request arriving now must be refused, with `note_refused`."""
         late = self._turn_is_long or self._weight * self._pace > self._waiting_seconds
         return self._budget.spent or (self._comes and self._turn_began > 0 and late)
 
     def put(self, waiter: Waiter, body: bytes) -> None:
-        """Let it wait for its turn, which is the next one unless there is much."""
+        """Let it wait for its turn, which is the next one unless many are waiting."""
         if self.is_full:
             self.note_refused()
             waiter.turn_away()
@@ -110,14 +111,14 @@ class Queue:
             self._turn_began = 0.0
             return
         if self._turn_began:
-            # A turn takes as long as the others' part in it, too.
+            # The duration of a turn includes the others' part in it.
             turn = began - self._turn_began
             self._turn_is_long = turn > self._waiting_seconds / 2
             self._pace += (turn / self._turn_weight - self._pace) * NEWEST_SHARE
         self._turn_began, self._turn_weight = began, before - self._weight
 
     def note_refused(self) -> None:
-        """Count a request that was refused because there is too much: a line for each would be the next load."""
+        """Count a request that was refused because of overload: a log line for each would add to it."""
         self._refused += 1
         now = time.perf_counter()
         if now - self._logged > LOG_SECONDS:

@@ -1,7 +1,7 @@
-"""Counts: plain numbers that each part keeps for itself, on the event loop, and that are only read at a scrape.
+"""Counts: plain numbers that each part keeps for itself, on the event loop, and that are read only at a scrape.
 
-Adding to one costs a tenth of a microsecond or two; a metric object with labels and a lock would cost ten times that on
-the way of every event.
+Adding to one costs a tenth or two of a microsecond; a metric object with labels and a lock would cost every event ten
+times that.
 """
 
 from bisect import bisect_left
@@ -9,19 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Bounds of buckets for what takes moments: 50 ms, which the server promises to stay under, is one."""
+"""Bounds of buckets for short durations; 50 ms, below which the server promises to stay, is one of them."""
 
 LAG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 OTHER = "other"
-"""The route of what is no route, and the method of what is no common one: clients choose those words, and there is no
-end to them."""
+"""Stands for an unknown route or an uncommon method: clients choose those words, and there is no end to them."""
 
 
 class Histogram:
-    """How often something was how large. A bucket holds what is at most its bound; the last one has none."""
+    """How often which size was observed. A bucket counts what is at most its bound; the last one has none."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -30,7 +29,7 @@ class Histogram:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
-        """The sum of all that was observed."""
+        """The sum of everything observed."""
 
     def observe(self, value: float) -> None:
         """Count one."""
@@ -54,12 +53,12 @@ class RouteCounts:
         self.seconds.observe(seconds)
 
     def refused_unread(self, status: int) -> None:
-        """Count an answer that took no time: it must not make the others look quick."""
+        """Count an answer without its duration: it must not make the others look fast."""
         self.statuses[status] += 1
 
 
 class RequestCounts:
-    """The answers of every route, whoever gave them, and the codes of refusals."""
+    """The answers of every route, whatever gave them, and the codes of refusals."""
 
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], RouteCounts] = {}
@@ -68,7 +67,7 @@ class RequestCounts:
         """By code."""
 
     def of(self, method: str, route: str) -> RouteCounts:
-        """Those of a route as the API document names it; `OTHER` for anything else."""
+        """Those of a route named as in the API document; `OTHER` for anything else."""
         key = (method if method in METHODS else OTHER, route)
         found = self.routes.get(key)
         if found is None:
@@ -77,7 +76,7 @@ class RequestCounts:
 
 
 class IntakeCounts:
-    """Events by way in, `async` or `sync`; but for those that the writer counts, which needs no look at each."""
+    """Events by path, `async` or `sync`, except those that the writer counts without looking at each."""
 
     def __init__(self) -> None:
         self.accepted = {"async": 0, "sync": 0}
@@ -88,29 +87,29 @@ class IntakeCounts:
 
 
 class WriterCounts:
-    """What went into the stream, group by group."""
+    """What was appended to the stream, group by group."""
 
     def __init__(self) -> None:
         self.seconds = Histogram(SECONDS)
         self.messages = Histogram(SIZES)
         self.appended = 0
-        """Also those that another message stands for, which had come under the same key."""
+        """Includes those represented by an earlier message with the same key."""
         self.repeated = 0
         """Those others."""
 
 
 class ProcessingCounts:
-    """What batches of events became."""
+    """What became of batches of events."""
 
     def __init__(self) -> None:
         self.facts = 0
         self.duplicates = 0
-        """Events that repeat a fact: under its key, or because they were delivered again."""
+        """Events that repeat a fact: under its key, or because they were redelivered."""
         self.conflicts = 0
         self.warnings = 0
         self.seconds = Histogram(SECONDS)
         self.backlog_seconds = 0.0
-        """Those of transactions that had as many events as are worked on at once: more were in line."""
+        """Those of full transactions, behind which more were queued."""
         self.events = Histogram(SIZES)
 
 
@@ -122,7 +121,7 @@ class ConsumerCounts:
         """From a message's place in the stream to its settlement, in seconds."""
         self.dead = 0
         self.failures = 0
-        """Times that the consumer had to wait and try again."""
+        """How often the consumer had to wait and retry."""
 
     def settled(self, message_ids: Iterable[str], now: int) -> None:
         """Count messages that are settled; `now` is in microseconds since the epoch."""
@@ -136,19 +135,19 @@ class DeliveryCounts:
 
     def __init__(self) -> None:
         self.tries = {"delivered": 0, "refused": 0, "no_answer": 0}
-        """Requests by what came of them: `refused` is any answer but 2xx."""
+        """Requests by result: `refused` is any answer except 2xx."""
         self.set_aside = 0
         """Those given up after all their tries."""
 
 
 class FeedCounts:
-    """Feeds, and what ended them."""
+    """Feeds, and why they ended."""
 
     def __init__(self) -> None:
         self.open = 0
         self.opened = 0
         self.cut = 0
-        """Those of readers that were too slow."""
+        """Those whose readers were too slow."""
 
 
 class ConnectionCounts:
@@ -157,7 +156,7 @@ class ConnectionCounts:
     def __init__(self) -> None:
         self.open = 0
         self.limit = 0
-        """0 where whoever serves the application doesn't say."""
+        """0 if what serves the application doesn't say."""
         self.admitted = 0
         self.turned_away = 0
 

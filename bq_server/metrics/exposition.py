@@ -16,11 +16,11 @@ from bq_server.metrics.counts import Histogram
 from bq_server.metrics.families import Family, Sample
 
 Read = Sequence[tuple[Family, Sequence[Sample]]]
-"""Every family with what was read of it."""
+"""Every family with its readings."""
 
 
 class _Once(Collector):
-    """Tells what was read, once."""
+    """Yields the readings, once."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -31,7 +31,7 @@ class _Once(Collector):
 
 
 def text(read: Read) -> bytes:
-    """All of it, and how the process does, in Prometheus' text format. Touches nothing that another thread changes."""
+    """All of it, and the process's own, in Prometheus's text format. Touches nothing that another thread changes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(read))
     ProcessCollector(registry=registry)

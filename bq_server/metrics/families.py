@@ -1,4 +1,4 @@
-"""Every metric: its name, what it tells, and where it is read. `docs/metrics.md` lists them; a test holds it."""
+"""Every metric: its name, its meaning, and how it is read. `docs/metrics.md` lists them, which a test checks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Sources:
     """The store's own file, if it has one."""
     queue_limit: int
     build: tuple[str, str, str]
-    """Versions: of this program, of SQLite, and which stream server."""
+    """Versions of this program, of SQLite and of the stream server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,17 @@ class QueueDepth:
 
     messages: int
     oldest_seconds: float
-    """Age of the message that waits longest; 0 where none does."""
+    """Age of the message that has waited longest; 0 if there is none."""
     dead: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What is read at one moment: the counts, and what had to be asked for."""
+    """What is read at one moment: the counts, and what had to be queried."""
 
     sources: Sources
     waiting: QueueDepth | None
-    """None while the stream can't be asked."""
+    """None while the stream can't be queried."""
     webhooks_waiting: int | None = None
     """None while the store can't be read."""
     checks: Mapping[str, bool] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Family:
     """A metric."""
 
     name: str
-    """As it is told; of a histogram, without `_bucket`, `_sum` and `_count`."""
+    """As it is exposed; for a histogram, without `_bucket`, `_sum` and `_count`."""
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     read: Callable[[Scrape], Iterable[Sample]]
@@ -131,7 +131,7 @@ FAMILIES = (
         "bq_requests_refused_total",
         "counter",
         "Refused requests, by the code in docs/errors.md.",
-        # Every code from the start: Prometheus sees no increase in a series that begins with its first.
+        # Every code from the start: Prometheus sees no increase in a series that begins with its first value.
         lambda now: _each({code.value: now.sources.requests.refused[code] for code in Code}),
         ("code",),
     ),

@@ -1,4 +1,4 @@
-"""The last quarter of an hour of what is counted, in intervals: for a person who has no Prometheus at hand."""
+"""The counts of the last quarter of an hour, in intervals, for a person without Prometheus at hand."""
 
 import asyncio
 from collections import Counter, deque
@@ -29,7 +29,7 @@ class CountsAtMoment:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What happened between two readings. Seconds are None where nothing did."""
+    """What happened between two readings. Seconds are None if nothing did."""
 
     ended_at: int
     accepted: int
@@ -41,11 +41,11 @@ class Interval:
     lag_p99: float | None
     """From a message's entry into the stream until it is settled."""
     waiting: int | None
-    """Messages at its end; None while the stream couldn't be asked."""
+    """Messages at its end; None if the stream couldn't be queried."""
 
 
 class ActivityHistory:
-    """Reads the counts every ten seconds. That costs nothing on the way of an event."""
+    """Reads the counts every ten seconds. That costs events nothing."""
 
     def __init__(self, sources: Sources, ask: Callable[[], Awaitable[QueueDepth | None]], clock: Clock) -> None:
         self._sources = sources
@@ -60,7 +60,7 @@ class ActivityHistory:
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def read(self) -> CountsAtMoment:
-        """The counts as they are now."""
+        """The current counts."""
         sources, waiting = self._sources, await self._ask()
         return CountsAtMoment(
             self._clock(),
@@ -73,7 +73,7 @@ class ActivityHistory:
         )
 
     async def intervals(self) -> tuple[list[Interval], QueueDepth | None]:
-        """The intervals, oldest first, up to this moment; and what waits now."""
+        """The intervals, oldest first, up to now; and what is waiting now."""
         now = await self.read()
         bounds = self._accepting.bounds, self._sources.consumer.lag.bounds
         return [_between(one, other, *bounds) for one, other in pairwise([*self._taken, now])], now.waiting
@@ -101,9 +101,9 @@ def _between(
 
 
 def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
-    """The value below which that share lies, taken as spread evenly within its bucket; None of nothing.
+    """The value below which that share lies, assuming an even spread within its bucket; None if nothing was counted.
 
-    Of what lies beyond the last bound, that bound.
+    Beyond the last bound, that bound.
     """
     wanted = share * sum(counts)
     if not wanted:

@@ -1,4 +1,4 @@
-"""How late the event loop is: what a request waits before anyone looks at it."""
+"""How late the event loop is: how long a request waits before it is looked at."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ EVERY_SECONDS = 0.1
 
 
 class LoopDelay:
-    """Asks to be called at a time, again and again, and counts how much later that was."""
+    """Schedules itself repeatedly, and counts how late it was called."""
 
     def __init__(self) -> None:
         self.seconds = Histogram(SECONDS)

@@ -1,1 +1,1 @@
-"""A person's rights: everything that is kept of a participant, told or taken out for good."""
+"""A person's rights: exporting and erasing everything that is kept about a participant."""

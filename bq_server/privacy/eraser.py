@@ -1,7 +1,7 @@
-"""Erasing a participant: from the facts, from all that follows from them, from the stream, and from the files.
+"""Erasing a participant from the facts, everything that follows from them, the stream, and the files.
 
-What was accepted of the participant before is waited for, and goes with the rest. An event that comes afterwards under
-the same name is the first of somebody new.
+Events accepted before are waited for, and erased with the rest. A later event under the same name is the first of a new
+participant.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ ANNOUNCEMENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was taken out of one participant."""
+    """What was removed of one participant."""
 
     facts: int
-    """That are nobody's now."""
+    """Facts that are anonymous now."""
     dead_letters: int
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp:
-    """What was done about the remains of erasures in files."""
+    """What was done about the remains of erasures in the files."""
 
     erasures: int
     stream: bool
-    """Whether the stream server has written its append-only file anew."""
+    """Whether the stream server has rewritten its append-only file."""
 
 
 class Eraser:
-    """Erases participants, and cleans up after it. Raises `Refusal` when the stream or the store can't be reached."""
+    """Erases participants, and cleans up the files. Raises `Refusal` if the stream or the store can't be reached."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Eraser:
         resets: Mapping[Scope, int],
         clock: Clock,
     ) -> None:
-        """`resets`: how often each environment was emptied."""
+        """`resets`: how often each environment was reset."""
         self._database = database
         self._drain = drain
         self._dead_letters = dead_letters
@@ -66,18 +66,19 @@ class Eraser:
         self._one_at_a_time = asyncio.Lock()
 
     async def erase(self, act: Act, scope: Scope, participant_id: str, seconds: float) -> Erased:
-        """Take everything of a participant out, but for what files still hold until they are cleaned up.
+        """Remove everything about a participant, except for what files still contain until they are cleaned up.
 
-        Waits at most `seconds` until what was accepted of the participant is settled. What fails midway has taken out a
-        part: to ask again takes out the rest. Raises `Refusal` also for a participant of whom nothing is kept.
+        Waits at most `seconds` until the participant's accepted events are settled. If it fails midway, a part has been
+        removed, and calling it again removes the rest. Also raises `Refusal` for a participant about whom nothing is
+        kept.
         """
         if not await self._drain.wait_for_participant(scope, participant_id, seconds):
             detail = (
-                f"After {seconds:g} s accepted events of the participant still wait, and they would come back. Nothing "
-                "was erased: ask again, /readyz tells whether the server is well."
+                f"After {seconds:g} s accepted events of the participant are still waiting and would recreate them. "
+                "Nothing was erased: try again; /readyz reports whether the server is healthy."
             )
             raise Refusal(Code.NOT_DRAINED, detail)
-        with unavailable("The participant can't be erased now"):
+        with unavailable("The participant can't be erased"):
             letters = await self._dead_letters.of_participant(scope, participant_id)
             async with self._database.read() as connection:
                 reference = await participants.reference(connection, scope, participant_id)
@@ -92,12 +93,12 @@ class Eraser:
         return Erased(facts, len(letters))
 
     async def clean_up(self, act: Act | None = None) -> CleanedUp:
-        """Have the database and the stream's append-only file written anew, if anything was erased since the last time.
+        """Rewrite the database and the stream's append-only file, if anything was erased since the last time.
 
-        Takes about as long as to copy them; meanwhile events are accepted, and none becomes a fact.
+        Takes about as long as copying them; meanwhile events are accepted, but none becomes a fact.
         """
         async with self._one_at_a_time:
-            with unavailable("The files can't be cleaned up now"):
+            with unavailable("The files can't be cleaned up"):
                 async with self._database.read() as connection:
                     open_ones = await erasures.uncleaned(connection)
                 if not open_ones:
@@ -111,14 +112,14 @@ class Eraser:
                 return CleanedUp(len(open_ones), rewritten)
 
     async def caution(self) -> str | None:
-        """Whether files may still hold something of participants who were erased."""
+        """Whether files may still contain something of erased participants."""
         try:
             async with self._database.read_for_intake() as connection:
                 count = len(await erasures.uncleaned(connection))
         except StoreUnavailable:
-            return None  # the check of the store says so
+            return None  # the check of the store reports that
         people = "a participant who was" if count == 1 else f"{count} participants who were"
-        return f"files may hold remains of {people} erased: `bq-server participants clean-up`" if count else None
+        return f"files may contain remains of {people} erased: run `bq-server participants clean-up`" if count else None
 
     async def _drop(self, scope: Scope, letters: list[Letter]) -> None:
         keys = [each.event.idempotency_key for each in letters if each.event is not None]
@@ -151,7 +152,7 @@ class Eraser:
         return removed
 
     async def _strip(self, connection: Connection, scope: Scope, reference: int) -> int:
-        # Should this fail later, nobody misses the claims: while facts have keys, they decide.
+        # If this fails later, the claims aren't missed: as long as facts have keys, they decide.
         await self._forget_claims(scope, await erasures.keys_of(connection, reference, ROWS))
         return await erasures.strip(connection, scope, reference, ROWS)
 
@@ -160,5 +161,5 @@ class Eraser:
 
 
 def unknown(scope: Scope) -> Refusal:
-    """The refusal for a participant of whom nothing is kept: without the name, because refusals are logged."""
-    return Refusal(Code.NOT_FOUND, f"Nothing is kept of such a participant in the {scope.environment} environment.")
+    """The refusal for a participant about whom nothing is kept: without the name, because refusals are logged."""
+    return Refusal(Code.NOT_FOUND, f"Nothing is kept about such a participant in the {scope.environment} environment.")

@@ -1,4 +1,4 @@
-"""What is told outside of a batch: what its facts and their effects are as events, and for whom."""
+"""What a batch announces: which events its facts and their effects are, and to whom."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -18,16 +18,16 @@ from bq_server.store.references import References
 from bq_server.store.watched_streaks import WatchedStreak
 
 FEED_RANKS = 10
-"""Down to which rank a feed is told of leaderboards."""
+"""Down to which rank a feed is notified of leaderboards."""
 
 _MOVES_ENDS = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
 """The types of facts that move when streaks end, without a record."""
 
 
 class Announcer:
-    """What endpoints and feeds are to be told of changes: looked at before these are written, and written after them.
+    """What endpoints and feeds must be told of changes: prepared before these are written, and written after them.
 
-    Both in the transaction that makes the changes, on its connection's thread.
+    Both happen in the transaction that makes the changes, on its connection's thread.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Announcer:
         return STREAK_BROKEN in self._wished or any(STREAK_BROKEN in each.event_types for each in self._listeners)
 
     def write(self) -> set[str]:
-        """Fill the outbox; answers who is to look what there is to do now, see `Database.outbox`."""
+        """Fill the outbox; returns who now has something to do, see `Database.outbox`."""
         changes = self._changes
         wakes = {watched_streaks.NAME} if self._watches else set()
         if self._ranks is not None:
@@ -78,7 +78,7 @@ class Announcer:
 
 
 def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak], now: int) -> set[str]:
-    """Tell that these streaks broke; answers who is to look, see `Database.outbox`."""
+    """Announce that these streaks broke; returns who has something to do, see `Database.outbox`."""
     told = [_broken(each, now) for each in streaks]
     if STREAK_BROKEN in feed_wishes.of(connection, scope):
         _note(connection, scope, STREAK_BROKEN, told, now)
@@ -86,7 +86,7 @@ def tell_broken(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak],
 
 
 def tell(connection: Any, scope: Scope, event_type: EventType, told: Sequence[Announcement], now: int) -> set[str]:
-    """Tell something to the endpoints that chose it; answers who is to look, see `Database.outbox`."""
+    """Announce something to the endpoints that chose it; returns who has something to do, see `Database.outbox`."""
     listeners = [each for each in outbox.listening(connection, scope) if event_type in each.event_types]
     for each in listeners:
         outbox.put(connection, each, told, now)
@@ -114,7 +114,7 @@ def _note(connection: Any, scope: Scope, kind: NoticeKind, told: Sequence[Announ
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:
-    """What is told of these events: facts first, then what they caused."""
+    """What is announced of these events: facts first, then what they caused."""
     if "fact.created" in chosen:
         for fact in changes.facts:
             yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None
@@ -126,7 +126,7 @@ def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcemen
 
 
 def _watch_streaks(connection: Any, changes: Changes) -> list[Announcement]:
-    """Watch what became of streaks; tells of those that had broken before these facts came."""
+    """Watch extended streaks; announces those that had broken before these facts came."""
     scope, now = changes.scope, changes.now
     broken = watched_streaks.broken_of(connection, scope, changes.counts, now)
     moved = {each.event.participant_id for each in changes.facts if each.event.fact_type in _MOVES_ENDS}
@@ -145,6 +145,6 @@ def _streaks(changes: Changes) -> Iterator[WatchedStreak]:
 
 
 def _broken(streak: WatchedStreak, now: int) -> Announcement:
-    """As a streak of nothing, at the moment at which it broke."""
+    """As a streak of length 0, at the moment at which it broke."""
     told = timed(STREAK, streak.breaks_at or now, streak.occurred_at, streak.code, 0, streak.longest)
     return streak.participant_id, STREAK_BROKEN, streak.fact_id, streak.occurred_at, told

@@ -1,4 +1,4 @@
-"""Streaks that break: nothing happens then, so it is looked for, by the clock of each environment."""
+"""Streaks that break: no event says so, so they are looked for by the clock of each environment."""
 
 import asyncio
 from contextlib import suppress
@@ -21,24 +21,24 @@ from bq_server.store.watched_streaks import WatchedStreak
 log = structlog.get_logger("bq_server.processing.broken_streaks")
 
 PAGE = 50
-"""Streaks in one transaction."""
+"""Streaks per transaction."""
 
 REST_SECONDS = 0.2
-"""Between two transactions: new facts come first."""
+"""Pause between two transactions: new facts come first."""
 
 LOOK_SECONDS = 60.0
-"""Longest wait before looking again, should nothing say that there is a streak to be watched."""
+"""Longest wait before looking again, in case no signal says that there is a streak to watch."""
 
 
 class StreakWatch:
-    """Finds out when watched streaks break, and tells of those that did."""
+    """Finds out when watched streaks break, and announces those that did."""
 
     def __init__(self, database: Database, games: Games, clocks: Clocks) -> None:
         self._database = database
         self._games = games
         self._clocks = clocks
         self.progress = Notifier()
-        """Beats after every look."""
+        """Signalled after every check."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -58,25 +58,25 @@ class StreakWatch:
             await asyncio.sleep(REST_SECONDS)
 
     async def is_due(self, scope: Scope) -> bool:
-        """Whether a streak of the environment is to be looked at."""
+        """Whether a streak of the environment is due."""
         async with self._database.read() as connection:
             due = await connection.run(partial(watched_streaks.next_due, scope=scope))
         return due is not None and due <= self._clocks.now(scope)
 
     async def look_at_all(self, scope: Scope) -> None:
-        """Look at all that are due in the environment, a few in each transaction. Raises `StoreUnavailable`."""
+        """Check all that are due in the environment, a few per transaction. Raises `StoreUnavailable`."""
         more = True
         while more:
             async with self._database.transaction() as connection:
                 more = await self._look(connection, scope)
 
     async def look(self, connection: Connection, scope: Scope) -> None:
-        """Look at all that are due in the environment, in a transaction: at few, after `look_at_all`."""
+        """Check all that are due in the environment, in a transaction; few are left after `look_at_all`."""
         while await self._look(connection, scope):
             pass
 
     async def _look_everywhere(self) -> float:
-        """Look at some of each environment; answers the seconds until there is more to do."""
+        """Check some in each environment; returns the seconds until there is more to do."""
         async with self._database.read() as connection:
             scopes = await connection.run(watched_streaks.scopes)
         wait = LOOK_SECONDS
@@ -92,7 +92,7 @@ class StreakWatch:
         return wait
 
     async def _look(self, connection: Connection, scope: Scope) -> bool:
-        """Look at some that are due; whether there may be more."""
+        """Check some that are due; returns whether there may be more."""
         now = self._clocks.now(scope)
         due = await connection.run(partial(watched_streaks.due, scope=scope, now=now, limit=PAGE))
         if not due or await connection.run(partial(forget_unheard, scope=scope)):
@@ -109,7 +109,7 @@ class StreakWatch:
             cells = states.get(each.participant_id, {}).get("cells", {})
             found = next((own for own in read_streaks(game, cells, now) if own.code == each.code), None)
             if f"streak/{each.code}" in game.pending:
-                continue  # what it comes to by its new definition is still computed
+                continue  # its state under the new definition is still being computed
             if found is None:
                 gone.append(each)
             elif found.expires_at is not None:

@@ -1,4 +1,4 @@
-"""Names that are new to the catalogue, made to be found by those that are close to them, beside all else."""
+"""Indexing names that are new to the catalogue, in the background, so that similar ones are found."""
 
 import asyncio
 
@@ -11,11 +11,11 @@ log = structlog.get_logger("bq_server.processing")
 
 LOOK_SECONDS = 1.0
 NAMES = 250
-"""Names indexed in one transaction: some ten milliseconds, on the connection's own thread."""
+"""Names indexed per transaction: some ten milliseconds, on the connection's own thread."""
 
 
 class CatalogIndexJob:
-    """Indexes names. The path of an event pays nothing for it."""
+    """Indexes names. It costs nothing on the path of an event."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class CatalogIndexJob:
             await asyncio.sleep(0 if found == NAMES else LOOK_SECONDS)
 
     async def look(self) -> int:
-        """Index some names that are not yet, and answer how many; 0 also while the store can't be written."""
+        """Index some that are not yet indexed; returns how many, or 0 while the store can't be written."""
         try:
             async with self._database.read() as connection:
                 names = await catalog.not_indexed(connection, NAMES)

@@ -17,11 +17,11 @@ from bq_server.store.database import Connection
 log = structlog.get_logger("bq_server.processing.compiled_games")
 
 MOST_REASONS = 3
-"""Why a game can't be read: so many of the mistakes in it are told."""
+"""Most mistakes listed as the reason why a game can't be read."""
 
 
 class Games:
-    """Compiled games by environment. Safe on any connection: each call asks for the version it sees."""
+    """Compiled games by environment. Safe on any connection: each call uses the version it sees."""
 
     def __init__(self) -> None:
         self._compiled: dict[Scope, tuple[int, CompiledGame]] = {}
@@ -29,7 +29,7 @@ class Games:
         """Those that could not be compiled when they were last needed."""
 
     async def of(self, connection: Connection, scope: Scope) -> CompiledGame:
-        """The game in force; one without definitions where none was applied. Raises `GameUnreadable`."""
+        """The game in force; one without definitions if none was applied. Raises `GameUnreadable`."""
         return await self.at(connection, scope, await games.version(connection, scope))
 
     async def at(self, connection: Connection, scope: Scope, version: int) -> CompiledGame:
@@ -61,12 +61,12 @@ class Games:
             if refold.finished_at is None
             for definition in refold.definitions
         )
-        # In a thread: thousands of definitions take long enough to be felt by others.
+        # In a thread: thousands of definitions take long enough to delay others.
         return await asyncio.to_thread(compile_game, document, applied, pending)
 
 
 def _reason(error: Exception) -> str:
-    """What the document holds that this program doesn't know, in one line."""
+    """What the document contains that this program doesn't know, in one line."""
     if isinstance(error, ValidationError):
         return "; ".join(f"{each.field}: {each.detail}" for each in field_errors(error)[:MOST_REASONS])
     return f"{error!r}".partition("\n")[0]

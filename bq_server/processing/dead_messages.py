@@ -1,7 +1,7 @@
 """Telling of dead letters, which are in the stream, from the store: to feeds, and to webhook endpoints.
 
-A message is noted before it becomes a dead letter, and told of once it is one: a server that is killed in between finds
-at its next start which of those noted are dead.
+A message is noted before it becomes a dead letter, and announced once it is one: after a kill in between, the next
+start finds which of those noted are dead.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ RETRY_SECONDS = 1.0
 
 
 class DeadMessages:
-    """Notes what dies, and tells of it."""
+    """Notes messages that die, and announces them."""
 
     def __init__(self, database: Database, letters: DeadLetters, clocks: Clocks) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class DeadMessages:
         """Noted, and just becoming dead letters."""
         self._written = Notifier()
         self.progress = Notifier()
-        """Beats when all that was noted is told."""
+        """Signalled when everything noted is announced."""
 
     @asynccontextmanager
     async def announced(self, letters: Sequence[DeadLetter]) -> AsyncIterator[None]:
@@ -60,12 +60,12 @@ class DeadMessages:
             self._written.beat()
 
     async def is_noted(self) -> bool:
-        """Whether something is still to be told of."""
+        """Whether something is still to be announced."""
         async with self._database.read() as connection:
             return bool(await dying_messages.every(connection))
 
     async def run(self) -> None:
-        """Tell, until cancelled."""
+        """Announce, until cancelled."""
         while True:
             beat = self._written.next()
             try:

@@ -1,4 +1,4 @@
-"""What is told outside, by type: webhooks have all of these, and the feed can be asked for them."""
+"""The types of events that are announced: webhooks have all of these, and the feed can be asked for them."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -42,7 +42,7 @@ _SHOWN_TYPES: dict[str, EventType] = {
 
 
 def event_type_of(effect: PackedEffect) -> EventType | None:
-    """The event that an effect is; None for one that is not told."""
+    """The event that an effect is; None for one that isn't announced."""
     kind = effect[0] if effect[0] >= 0 else ~effect[0]
     if kind == CHALLENGE:
         return "challenge.completed" if kind_of(effect)[1][2] else "challenge.progressed"
@@ -52,7 +52,7 @@ def event_type_of(effect: PackedEffect) -> EventType | None:
 
 
 def type_of_shown(effect: Mapping[str, Any]) -> EventType | None:
-    """The event that an effect is, as `event_type_of` has it, from how it is told."""
+    """The event that an effect is, as in `event_type_of`, from the form in which it is returned."""
     match effect["type"]:
         case "challenge":
             return "challenge.completed" if effect["completed"] else "challenge.progressed"

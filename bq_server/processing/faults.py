@@ -1,4 +1,4 @@
-"""Whose fault a failure is: the event's, or that of something which may be well again in a moment."""
+"""Whose fault a failure is: the event's, or that of something which may recover in a moment."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from bq_server.store.database import StoreUnavailable
 
 
 class GameUnreadable(Exception):
-    """The stored game of an environment means nothing to this program: its events wait."""
+    """This program can't read the stored game of an environment: its events wait."""
 
     def __init__(self, scope: Scope, reason: str) -> None:
         super().__init__(f"the game of {scope.project}/{scope.environment} can't be read: {reason}")
@@ -17,11 +17,11 @@ class GameUnreadable(Exception):
 
 _LACKING = (MemoryError, OSError, StoreUnavailable, GameUnreadable, ProfileUnreadable)
 _LACKING_IN_WORDS = ("can't start new thread", "cannot schedule new futures", "Not enough memory")
-"""How an error begins that tells of a lack: of a thread, of a thread's queue, and of memory where JSON is read."""
+"""How errors begin that report a shortage: of threads, of a thread's queue, and of memory while parsing JSON."""
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether something was lacking, or out of order, that has nothing to do with the event: trying again may help."""
+    """Whether something unrelated to the event was short or out of order, so that retrying may help."""
     return any(
         isinstance(each, _LACKING)
         or (isinstance(each, RuntimeError | ValueError) and str(each).startswith(_LACKING_IN_WORDS))

@@ -1,4 +1,4 @@
-"""What applying a game would award for stored facts, and to how many: worked out as it would be, and undone."""
+"""What applying a game would award for stored facts, and to how many: computed for real, and rolled back."""
 
 import asyncio
 from collections import defaultdict
@@ -17,10 +17,10 @@ from bq_server.store import participants
 from bq_server.store.database import Database
 
 PAGE = 50
-"""Participants in one transaction, which is undone."""
+"""Participants per transaction, which is rolled back."""
 
 SECONDS = 10.0
-"""How long is looked: with more participants than fit, it is told how many were looked at."""
+"""Time limit: with more participants than fit, the forecast says how many were examined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Payment:
     """What one cause would award."""
 
     cause: str
-    """As the ledger and badges have it, without the id of a fact."""
+    """As in the ledger and the badges, without the id of a fact."""
     participants: int
     points: int
     badges: int
@@ -40,14 +40,14 @@ class Forecast:
 
     payments: list[Payment] = field(default_factory=list)
     participants: int = 0
-    """How many would be awarded anything."""
+    """How many would be awarded something."""
     examined: int = 0
     total: int = 0
-    """How many participants were looked at, of so many."""
+    """How many participants were examined, and of how many."""
 
 
 class Forecaster:
-    """Works forecasts out."""
+    """Computes forecasts."""
 
     def __init__(self, database: Database, ids: IdSource, clocks: Clocks) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class Forecaster:
         self._game_thread = GameThread()
 
     async def of(self, scope: Scope, game: CompiledGame, definitions: Sequence[str]) -> Forecast:
-        """What computing these definitions of a game anew would award. Raises `StoreUnavailable`."""
+        """What recomputing these definitions of a game would award. Raises `StoreUnavailable`."""
         if not definitions:
             return Forecast()
         async with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""Applying a game: what a new document changes, since when its definitions count, and what is computed anew."""
+"""Applying a game: what a new document changes, since when its definitions count, and what is recomputed."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -34,10 +34,10 @@ KINDS = {
 
 
 NEVER = 2**62
-"""In place of the seq after which a definition counts: it counts no fact yet."""
+"""Stands for the seq after which a definition counts: it counts no fact yet."""
 
 REMOVED = -1
-"""In place of the seq after which a definition counts: it is in the game no more."""
+"""Stands for the seq after which a definition counts: it is no longer in the game."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,19 @@ class ApplyPlan:
     version: int
     added: list[str]
     changed: list[str]
-    """Also those that are the same but will now count all stored facts."""
+    """Includes those that are unchanged but will now count all stored facts."""
     removed: list[str]
     unchanged: int
     recomputed: list[str]
-    """Definitions that are computed anew, in the background, for every participant."""
+    """Definitions that are recomputed in the background, for every participant."""
     participants_affected: int
     """How many participants have a fact that a changed, removed or backfilled definition listens to."""
     pays_again: list[str]
-    """Definitions that differ from a removed one by nothing but their code and count all facts, in a sentence each."""
+    """Definitions that differ from a removed one only in their code and count all facts, in a sentence each."""
     forecast: Forecast | None = None
-    """What is going to be awarded for stored facts. Only of a dry run."""
+    """What would be awarded for stored facts. Only for a dry run."""
     changes_something: bool = True
-    """Whether the document is another one, if only in the order of its definitions."""
+    """Whether the document differs, if only in the order of its definitions."""
 
 
 def definitions_of(game: Game) -> dict[str, BaseModel]:
@@ -83,11 +83,10 @@ class GameChanges:
     async def apply(
         self, scope: Scope, game: Game, *, backfill: bool = False, dry_run: bool = False, act: Act | None = None
     ) -> ApplyPlan:
-        """Put a game in force and begin the refold it needs; returns what that changes, in a dry run changing nothing.
+        """Put a game in force and start the refold it needs; returns what that changes. A dry run changes nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays. A
-        dry run also tells what would be awarded for stored facts.
-        Raises `StoreUnavailable`.
+        dry run also returns what would be awarded for stored facts. Raises `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
             plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
@@ -100,9 +99,9 @@ class GameChanges:
         return plan
 
     async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:
-        """Put a game in force of which some definitions don't count facts yet; call it again as they begin to.
+        """Put a game in force, some of whose definitions don't count facts yet; call it again when they start to.
 
-        For an environment whose story is played anew, so that nothing needs a refold. Raises `StoreUnavailable`.
+        For an environment whose facts are being imported, so that nothing needs a refold. Raises `StoreUnavailable`.
         """
         async with self._database.transaction() as connection:
             applied = await games.applied(connection, scope)
@@ -120,7 +119,7 @@ class GameChanges:
     async def _apply(
         self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
     ) -> tuple[ApplyPlan, CompiledGame]:
-        """The plan, and the game as it computes the past."""
+        """The plan, and the game that computes the past."""
         now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
         applied = await games.applied(connection, scope)
@@ -141,7 +140,7 @@ class GameChanges:
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}
         compiled = await asyncio.to_thread(compile_game, new, counts)
-        # One that was there before has left cells behind, which say nothing any more.
+        # One that existed before has left cells behind, which mean nothing any more.
         anew = [key for key in (*changed, *(added if backfill else again)) if key in compiled.rules]
         anew += [key for key in (*changed, *added) if key.startswith("tier/")]
         total = await participants.count(connection, scope)
@@ -173,11 +172,11 @@ def _settings(game: Game) -> dict[str, object]:
 def _renamed(
     before: Mapping[str, BaseModel], removed: Iterable[str], after: Mapping[str, BaseModel], added: Iterable[str]
 ) -> Iterator[str]:
-    """What pays for stored facts what another definition has paid for them, which is to be removed."""
+    """New definitions that pay again for stored facts what a removed definition has already paid."""
     gone = {_but_its_code(each, before[each]): each for each in removed}
     for key in added:
         if (old := gone.get(_but_its_code(key, after[key]))) is not None:
-            yield f"{key} is {old} under another code: what that has awarded is awarded again"
+            yield f"{key} is {old} under another code: what that awarded is awarded again"
 
 
 def _but_its_code(key: str, definition: BaseModel) -> str:
@@ -185,7 +184,7 @@ def _but_its_code(key: str, definition: BaseModel) -> str:
 
 
 async def _note(connection: Connection, scope: Scope, now: int, plan: ApplyPlan) -> None:
-    """Have the feed tell of it."""
+    """Note it for the feed."""
     told = asdict(plan)
     del told["unchanged"], told["participants_affected"], told["forecast"]
     await feed.add_notices(connection, [NewNotice(scope, "game.changed", now, told)])

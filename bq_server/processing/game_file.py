@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 
 
 class GameFile:
-    """Keeps an environment's game the same as a file."""
+    """Keeps an environment's game in sync with a file."""
 
     def __init__(self, path: Path, scope: Scope, game_changes: GameChanges, clock: Clock) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class GameFile:
         self._seen: bytes | None = None
 
     async def apply(self) -> bool:
-        """Apply the file if it changed since the last time; whether the game is now as the file says.
+        """Apply the file if it changed since the last time; returns whether the game now matches the file.
 
         Mistakes are logged, with their lines, and leave the game as it was.
         """

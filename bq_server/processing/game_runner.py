@@ -1,7 +1,7 @@
-"""Facts through the game, over the store: on time where that can be, through the step where the past is needed.
+"""Running facts through the game over the store: on time where possible, through the step where the past is needed.
 
-The connection's thread reads and writes in bulk; all that the game does runs on a thread of its own, so that neither
-holds the event loop. Folding and writing take turns: two threads that both want the interpreter need longer than one.
+The connection's thread reads and writes in bulk; the game runs on its own thread, so that neither holds the event loop.
+Folding and writing take turns: two threads competing for the interpreter are slower than one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,14 +37,14 @@ from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
 
 PORTION = 100
-"""Facts that are folded before they are written. While the game works, a request waits for the interpreter after every
-system call; while rows are written, those that have come catch up."""
+"""Facts folded before they are written. While the game works, a request waits for the interpreter after every system
+call; while rows are written, waiting requests catch up."""
 
 Effects = Mapping[str, list[PackedEffect]]
 """What facts caused, by fact id."""
 
 Record = Callable[[Changes, Sequence[GameFact], Effects], None]
-"""Adds new facts, with what they caused, to the changes that they led to. Called on the thread of the game."""
+"""Adds new facts, with what they caused, to the changes that they led to. Called on the game's thread."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class _Quick:
 
 
 class GameRunner:
-    """Plays one environment's game in the middle of a transaction. What changes is written before that commits."""
+    """Runs one environment's game within a transaction. Changes are written before it commits."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class GameRunner:
         self._marks: list[Mark] = []
 
     async def play(self, facts: Sequence[GameFact], record: Record) -> None:
-        """Fold new facts in, and write them with what they led to."""
+        """Fold new facts, and write them with what they led to."""
         own = by_participant(facts)
         await self._hold(own)
         late = await self._on_time(own, record)
@@ -106,7 +106,7 @@ class GameRunner:
         await self._finish()
 
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
-        """Fold new facts in and say why definitions did or didn't apply to them. Nothing is written."""
+        """Fold new facts, and explain why definitions did or didn't apply to them. Nothing is written."""
         played = Played()
         await self._hold(by_participant(facts))
         await self._step(facts, played)
@@ -115,7 +115,7 @@ class GameRunner:
     async def refold(
         self, participant_ids: Iterable[str], definitions: Iterable[str], *, warn_until: int = 0
     ) -> list[Caused]:
-        """Compute definitions anew for these participants from their stored facts; nothing is awarded twice.
+        """Recompute definitions for these participants from their stored facts; nothing is awarded twice.
 
         What expressions can't read of facts up to the seq `warn_until` is warned of. Answers what it caused.
         """
@@ -139,11 +139,11 @@ class GameRunner:
         )
 
     def _hand_on(self) -> None:
-        """Have written what has changed so far."""
+        """Write what has changed so far."""
         changes, self._changes = self._changes, Changes(self._scope, self._now)
         for participant_id in (*changes.states, *changes.cells):
             changes.counts.setdefault(participant_id, 0)
-        if changes.counts:  # it names everyone whom anything has changed for
+        if changes.counts:  # it names everyone for whom anything has changed
             connection, held, heard = self._connection, self._held, self._heard
             order_of = self._game.order_of
 
@@ -176,11 +176,11 @@ class GameRunner:
 
     @property
     def warned(self) -> int:
-        """How many facts an expression had no usable value for."""
+        """For how many facts an expression had no usable value."""
         return sum(each.count for each in self._warnings)
 
     async def _on_time(self, facts: Mapping[str, list[GameFact]], record: Record) -> list[str]:
-        """Take what is on time; returns the participants whose facts are not."""
+        """Fold what is on time; returns the participants whose facts are not."""
         if self._game.pending:
             return list(facts)
         quick, late, wanted = await self._game_thread.run(partial(self._read, facts))
@@ -270,7 +270,7 @@ class GameRunner:
         self._marks += run.marks
 
     async def _stepped(self, run: StepRun, result: StepResult, played: Played) -> None:
-        """Gather what a step has changed and caused."""
+        """Collect what a step has changed and caused."""
         self._warnings += result.warnings
         played.explanations += result.explanations
         await self._game_thread.run(partial(self._take_step, run, result, played))
@@ -325,7 +325,7 @@ class GameRunner:
                 self._changes.place((found.board, found.window, found.period), participant_id, place)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
-        """Give participants the tiers of a changed game that their points have led to."""
+        """Give participants the tiers of a changed game that their points have reached."""
         for participant_id in participant_ids:
             state = states.get(participant_id)
             held = self._held.get(participant_id)

@@ -1,4 +1,4 @@
-"""A thread for the game: what it works out holds up no request, however long it takes."""
+"""A thread for the game, so that it delays no request, however long it takes."""
 
 import asyncio
 from collections.abc import Callable

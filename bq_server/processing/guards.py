@@ -1,4 +1,4 @@
-"""What may stand against an event of our own, looked at inside the transaction that would make it a fact."""
+"""Conditions on events of our own, checked inside the transaction that would make them facts."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from bq_server.processing.processor import Guard, View
 
 
 class InsufficientPoints(Exception):
-    """The balance is smaller than what is to be deducted."""
+    """The balance is smaller than the amount to deduct."""
 
     def __init__(self, available: int, requested: int) -> None:
         super().__init__(f"{available} points are available and {requested} were requested")
@@ -18,10 +18,10 @@ class InsufficientPoints(Exception):
 
 
 class AlreadySo(Exception):
-    """What the event would bring about is so already; `cell` says since when."""
+    """What the event would bring about is already so; `cell` says since when."""
 
     def __init__(self, cell: Any) -> None:
-        super().__init__("it is so already")
+        super().__init__("it is already so")
         self.cell = cell
 
 
@@ -30,7 +30,7 @@ class NoSuchChallenge(Exception):
 
 
 def no_guard(_: View) -> None:
-    """Nothing stands against it."""
+    """No condition."""
 
 
 def enough_points(amount: int) -> Guard:
@@ -61,7 +61,7 @@ def another_zone(name: str) -> Guard:
 
     def guard(view: View) -> None:
         timeline = view.cells.get(keys.ZONE) or ()
-        # A clock that was set back stands before zones that were told later.
+        # A clock that was set back shows a time before zones that were set later.
         in_force = next((entry for entry in reversed(timeline) if entry[0] <= view.now), None)
         if in_force is not None and in_force[2] == name:
             raise AlreadySo(in_force)

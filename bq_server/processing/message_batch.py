@@ -1,4 +1,4 @@
-"""Processing batches of stream messages. A message is given up for a fault of its own, and for nothing else."""
+"""Processing batches of stream messages. A message is given up only for a fault of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,42 +20,42 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bq_server.processing.message_batch")
 
 FAILURES = 3
-"""How often a message must have failed, by itself and in a transaction of its own, before it is given up."""
+"""How often a message must have failed, alone and in its own transaction, before it is given up."""
 
 TRIAL_SECONDS = 120.0
-"""How far the first and the last of those failures must lie apart: what a moment has broken, minutes may mend."""
+"""Least time between the first and the last of those failures: minutes may cure what a moment broke."""
 
 RETRY_SECONDS = 60.0
-"""Between two tries of a message that may be at fault."""
+"""Time between two tries of a message that may be at fault."""
 
 PASSING_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Between two tries of a message that is not at fault, after the first, the second, ... of them."""
+"""Time between two tries of a message that is not at fault, after the first, the second, ... try."""
 
 
 @dataclass(slots=True)
 class _Trial:
-    """What is known of a message that has failed. Times are microseconds since the epoch, UTC."""
+    """What is known about a message that has failed. Times are microseconds since the epoch, UTC."""
 
     passing: int = 0
-    """How often in a row something else was at fault."""
+    """How many times in a row something else was at fault."""
     failures: int = 0
     first_failed_at: int = 0
 
 
 class MessageProcessor:
-    """Processes messages, and remembers of those that wait what they have failed of."""
+    """Processes messages, and remembers why the waiting ones have failed."""
 
     def __init__(self, processor: Processor, clock: Clock, tracer: "Tracer | None" = None) -> None:
-        """`tracer`: None where nothing is traced."""
+        """`tracer`: None if nothing is traced."""
         self._tracer = tracer
         self._processor = processor
         self._clock = clock
         self._trials: dict[str, _Trial] = {}
 
     async def process(self, entries: Sequence[StreamEntry]) -> list[EntryResult]:
-        """Make facts of the messages; returns what became of each.
+        """Turn the messages into facts; returns what became of each.
 
-        Raises `StoreUnavailable` when nothing can be processed; what was, takes no effect twice.
+        Raises `StoreUnavailable` if nothing can be processed; whatever was processed takes no effect twice.
         """
         results: list[EntryResult] = [None] * len(entries)
         events: dict[int, Event] = {}
@@ -88,17 +88,17 @@ class MessageProcessor:
         return None
 
     def _after(self, trial: _Trial, message_id: str, error: Exception) -> EntryResult:
-        """What a failure comes to, with those before it."""
+        """The result of a failure, given the previous ones."""
         if is_passing(error):
             seconds = PASSING_SECONDS[min(trial.passing, len(PASSING_SECONDS) - 1)]
             trial.passing += 1
             return NotNow(str(error) or type(error).__name__, seconds)
         now = self._clock()
         trial.passing = 0
-        if trial.failures == 0 or now < trial.first_failed_at:  # the clock was set back: count its minutes anew
+        if trial.failures == 0 or now < trial.first_failed_at:  # the clock was set back: start counting again
             trial.first_failed_at = now
         trial.failures += 1
         log.error("message.failed", message_id=message_id, failures=trial.failures, exc_info=error)
         if trial.failures >= FAILURES and now - trial.first_failed_at >= TRIAL_SECONDS * SECOND:
             return f"it failed by itself {trial.failures} times: {error!r}"
-        return NotNow(f"message {message_id} has failed and is tried again: {error!r}", RETRY_SECONDS)
+        return NotNow(f"message {message_id} has failed and will be retried: {error!r}", RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""A participant's cells and past, from wherever they are stored."""
+"""A participant's cells and past, wherever they are stored."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,7 +22,7 @@ Wanted = Mapping[str, Iterable[str]]
 
 
 class ParticipantCells:
-    """Reads the cells that don't stand in participants' own rows. For a transaction on the writing connection."""
+    """Reads the cells that aren't in participants' own rows. For a transaction on the writing connection."""
 
     def __init__(self, connection: Connection, scope: Scope, game: CompiledGame) -> None:
         self._connection = connection
@@ -77,16 +77,16 @@ class ParticipantCells:
 
 
 def ranking_of(key: str) -> Ranking:
-    """The ranking that a score's cell gives a place in."""
+    """The ranking in which a score's cell has a place."""
     slot, period = slot_of(key)
     code, window = slot.split("/")
     return f"leaderboard/{code}", window, period
 
 
 def score_of(game: CompiledGame, place: Place, known: Mapping[str, Cell]) -> tuple[str, Cell]:
-    """The cell of a score that is kept as a place only, and its key.
+    """The cell of a score that is stored only as a place, and its key.
 
-    All scores of a leaderboard are of one revision: that of those in the participant's own row, `known`.
+    All scores of a leaderboard have one revision, that of the scores in the participant's own row, `known`.
     """
     prefix = f"{SCORE}{place.board.partition('/')[2]}/"
     rule = game.rules.get(place.board)

@@ -1,4 +1,4 @@
-"""Points that expire: nothing happens then, so it is looked for, by the clock of each environment, and made a fact."""
+"""Points that expire: no event comes then, so each environment is searched for them by its clock, to make facts."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ PAGE = 20
 """Participants in one transaction."""
 
 REST_SECONDS = 0.2
-"""Between two transactions: new facts come first."""
+"""Wait between two transactions: new facts come first."""
 
 LOOK_SECONDS = 60.0
 """Longest wait before looking again, should nothing say that points are to expire sooner."""
 
 
 class PointsExpirer:
-    """Makes facts of points that expire."""
+    """Turns expiring points into facts."""
 
     def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
         self._database = database
@@ -59,12 +59,12 @@ class PointsExpirer:
             await asyncio.sleep(REST_SECONDS)
 
     async def look(self, scope: Scope) -> None:
-        """Have all expire that is due in the environment. Raises `StoreUnavailable`."""
+        """Let everything that is due in the environment expire. Raises `StoreUnavailable`."""
         while await self._look(scope):
             pass
 
     async def expire(self, connection: Connection, scope: Scope, participant_id: str) -> None:
-        """Have expire what is due of a participant, in a transaction; what follows can then be read in it."""
+        """Let a participant's due points expire, in a transaction; the result can then be read in it."""
         game = await self._games.of(connection, scope)
         expiry = game.game.points_expire
         reference = await participants.reference(connection, scope, participant_id)
@@ -92,7 +92,7 @@ class PointsExpirer:
             await connection.run(partial(expiring_points.watch, scope=scope, moments={participant_id: due}))
 
     async def _look_everywhere(self) -> float:
-        """Look at some of each environment; answers the seconds until there is more to do."""
+        """Look at some participants of each environment; returns the seconds until there is more to do."""
         async with self._database.read() as connection:
             scopes = await connection.run(expiring_points.scopes)
         wait = LOOK_SECONDS
@@ -106,7 +106,7 @@ class PointsExpirer:
         return wait
 
     async def _look(self, scope: Scope) -> bool:
-        """Look at some who are due; whether there may be more."""
+        """Look at some participants who are due; returns whether there may be more."""
         now = self._clocks.now(scope)
         async with self._database.read() as connection:
             due = await connection.run(partial(expiring_points.next_due, scope=scope))
@@ -116,7 +116,7 @@ class PointsExpirer:
             page = await connection.run(partial(expiring_points.due, scope=scope, now=now, limit=PAGE))
             try:
                 for participant_id in page:
-                    # Where nothing expires any more, nothing puts off the next look.
+                    # If nothing expires any more, nothing postpones the next look.
                     forget = partial(expiring_points.forget, scope=scope, participant_id=participant_id)
                     await connection.run(forget)
                     await self.expire(connection, scope, participant_id)

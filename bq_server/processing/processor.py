@@ -1,4 +1,4 @@
-"""Events become facts: drop what is a fact already, insert the rest, work out what they mean, commit."""
+"""Events become facts: drop what already is a fact, insert the rest, compute what they mean, commit."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ log = structlog.get_logger("bq_server.processing")
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """The event is a fact; `fresh` when this very call made it, not one before a redelivery."""
+    """The event is a fact; `fresh` if this call made it, not an earlier one before a redelivery."""
 
     fact: StoredFact
     fresh: bool
@@ -50,14 +50,14 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The event's idempotency key belongs to a fact that says something else; the event made none."""
+    """The event's idempotency key belongs to a fact of a different event; the event made none."""
 
     fact: StoredFact
 
 
 GROUP = 100
-"""Most events that are worked on at once. A transaction may take several groups, for its end costs as much as a group:
-but one after the other, so that requests are answered meanwhile, and it ends after any of them for whoever waits."""
+"""Most events processed at once. A transaction may take several groups, because ending it costs as much as a group: one
+after the other, so that requests are answered meanwhile, and it ends after any of them if another transaction waits."""
 
 Outcome = Processed | Duplicate | Conflict
 
@@ -68,13 +68,13 @@ class View:
 
     game: CompiledGame
     cells: Cells
-    """All but scores and members of sets."""
+    """All except scores and members of sets."""
     now: int
     """Microseconds since the epoch, UTC."""
 
 
 Guard = Callable[[View], None]
-"""Looks, inside the transaction, whether an event may become a fact; what it raises, the caller gets."""
+"""Checks inside the transaction whether an event may become a fact; what it raises reaches the caller."""
 
 Look = Callable[[Connection], Awaitable[Event | None]]
 """As a guard, and before it, for what only the store can say, or what is to be brought about first.
@@ -82,7 +82,7 @@ Look = Callable[[Connection], Awaitable[Event | None]]
 It may answer the event as it is to become a fact, with what could not be known before."""
 
 Note = Callable[[Connection, StoredFact], Awaitable[None]]
-"""Writes something about a new fact in the transaction that makes it."""
+"""Records something about a new fact in the transaction that makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _New:
     facts: list[GameFact] = field(default_factory=list)
     """In the order of their seqs."""
     rows: dict[int, NewFact] = field(default_factory=dict)
-    """By seq, all but what they caused."""
+    """By seq, without what they caused."""
     seen: Seen = field(default_factory=Seen)
 
 
@@ -115,7 +115,7 @@ class _Batch:
 
 
 class Processor:
-    """Makes facts of events in one database. Safe to call from several tasks: the database orders them."""
+    """Turns events into facts in one database. Safe to call from several tasks: the database orders them."""
 
     def __init__(
         self, database: Database, ids: IdSource, clocks: Clocks, games: Games, caps: CatalogCaps | None = None
@@ -131,7 +131,7 @@ class Processor:
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and return one outcome for each.
 
-        All of them take effect or, when this raises, none. Raises `StoreUnavailable`.
+        All of them take effect or, if this raises, none. Raises `StoreUnavailable`.
         """
         began = time.perf_counter()
         async with self._database.transaction() as connection:
@@ -142,7 +142,7 @@ class Processor:
     async def process_many(self, events: Sequence[Event]) -> list[Outcome | Exception]:
         """As `process_separately`, for any number of events: they share transactions, group by group.
 
-        When this raises, those of earlier transactions are facts: to process them again repeats them.
+        If this raises, those of earlier transactions are facts: processing them again repeats them.
         """
         outcomes: list[Outcome | Exception] = []
         while len(rest := events[len(outcomes) :]) > GROUP:
@@ -156,7 +156,7 @@ class Processor:
         return outcomes + (await self.process_separately(rest) if rest else [])
 
     async def _process_groups(self, events: Sequence[Event]) -> list[Outcome]:
-        """Process the events in one transaction, or only some groups of them when another transaction waits."""
+        """Process the events in one transaction, or only some groups of them if another transaction waits."""
         began = time.perf_counter()
         batches: list[_Batch] = []
         async with self._database.transaction() as connection:
@@ -169,15 +169,15 @@ class Processor:
         return [outcome for batch in batches for outcome in batch.outcomes]
 
     async def process_separately(self, events: Sequence[Event]) -> list[Outcome | Exception]:
-        """Process the events together or, when one of them makes that fail, each by itself.
+        """Process the events together or, if one of them makes that fail, each on its own.
 
-        Returns the outcome of each, or what made it fail. Raises `StoreUnavailable` when not an event is what fails.
+        Returns the outcome of each, or what made it fail. Raises `StoreUnavailable` if it isn't an event that fails.
         """
         try:
             return [*await self.process(events)]
         except StoreUnavailable:
             raise
-        except GameUnreadable as error:  # of one environment: its events wait, those of others don't
+        except GameUnreadable as error:  # of one environment, whose events wait; those of others don't
             others = [event for event in events if event.scope != error.scope]
             outcomes = iter(await self.process_separately(others) if others else ())
             return [error if event.scope == error.scope else next(outcomes) for event in events]
@@ -219,7 +219,7 @@ class Processor:
         self._count([batch], 0.0)
 
     async def rehearse(self, event: Event) -> Rehearsal:
-        """What processing the event now would do, down to its effects; nothing is kept."""
+        """What processing the event now would do, including its effects; nothing is stored."""
         async with self._database.transaction(undo=True) as connection:
             batch = await self._process(connection, [event], rehearsed=True)
         fact = batch.outcomes[0].fact
@@ -268,7 +268,7 @@ class Processor:
         counts.warnings += sum(batch.warnings for batch in batches)
 
     def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
-        """Tell new events from those that are facts or repeat one; give the new ones their place."""
+        """Tell new events from those that are facts or repeat one; give the new ones their seq."""
         made, keyed = before.by_event, before.by_key
         batch = _Batch()
         seq = before.last_seq

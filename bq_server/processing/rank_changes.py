@@ -1,4 +1,4 @@
-"""Who has another rank among the first of a leaderboard after a batch than before it."""
+"""Whose rank among the first of a leaderboard a batch has changed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from bq_server.store.outbox import Announcement
 from bq_server.store.references import Ranking, References
 
 BOARDS = "leaderboard/"
-"""What the names of rankings start with that are leaderboards."""
+"""Prefix of the rankings that are leaderboards."""
 
 First = Sequence[tuple[str, float]]
 """Participants and their scores, the best first."""
 
 
 class RankChanges:
-    """The first of each leaderboard that changes touch: looked at before these are written, and after."""
+    """The first ranks of each leaderboard touched by changes, read before these are written and after."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class RankChanges:
         self._after: dict[Ranking, First] = {}
 
     def look(self) -> None:
-        """Look again, now that the changes are written."""
+        """Read again, now that the changes are written."""
         self._after = self._look()
 
     def _look(self) -> dict[Ranking, First]:
@@ -47,7 +47,7 @@ class RankChanges:
         return {name: batch.first(self._connection, self._references, scope, name, self._most) for name in self._names}
 
     def within(self, top: int) -> Iterator[Announcement]:
-        """What is told of the first so many, leaderboard by leaderboard, the best ranks first."""
+        """What is announced about the first so many, leaderboard by leaderboard, best ranks first."""
         last = {fact.event.participant_id: fact for fact in self._changes.facts}
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]

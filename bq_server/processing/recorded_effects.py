@@ -1,4 +1,4 @@
-"""What facts caused, read back as it is told."""
+"""What facts caused, from storage to the form in which it is returned."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +16,18 @@ async def effects_of(connection: Connection, fact: StoredFact) -> list[dict[str,
 
 
 def told(fact: StoredFact, kept: str | None) -> list[dict[str, Any]]:
-    """What the fact caused, from how it is kept."""
+    """What the fact caused, from its stored form."""
     return _dumped(fact, packed_effects(kept))
 
 
 def packed_effects(kept: str | None) -> list[PackedEffect]:
-    """What a fact caused, from how it is kept; None is nothing."""
+    """What a fact caused, from its stored form; None is nothing."""
     found: list[PackedEffect] = [] if kept is None else loads_own(kept)
     return found
 
 
 def shown_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, Any]]:
-    """What the fact caused, as it is told beside it."""
+    """An effect as it is returned beside the fact."""
     return [shown(each) for each in _dumped(fact, packed)]
 
 
@@ -38,7 +38,7 @@ def _dumped(fact: StoredFact, packed: Sequence[PackedEffect]) -> list[dict[str, 
 
 
 def shown(effect: dict[str, Any]) -> dict[str, Any]:
-    """An effect beside the event that caused it, whose participant and fact go without saying."""
+    """An effect beside the event that caused it, without the participant and the fact."""
     return {"type": effect["type"]} | {
         name: value for name, value in effect.items() if name not in ("participant_id", "fact_id", "type")
     }

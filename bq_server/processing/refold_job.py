@@ -1,4 +1,4 @@
-"""Refolds: a changed definition is computed anew for every participant, in the background, a few at a time."""
+"""Refolds: a changed definition is recomputed for every participant, in the background, a few at a time."""
 
 import asyncio
 from collections import defaultdict
@@ -25,7 +25,7 @@ from bq_server.store.games import Refold
 log = structlog.get_logger("bq_server.processing.refold_job")
 
 PAGE = 20
-"""Participants in one transaction: a few milliseconds, so that new facts hardly wait."""
+"""Participants per transaction: a few milliseconds, so that new facts hardly wait."""
 
 RETRY_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ MOST_EFFECTS = 50
 
 
 class RefoldJob:
-    """Carries out the refolds there are, the oldest first, from where the last process left off."""
+    """Carries out pending refolds, oldest first, from where the last process left off."""
 
     def __init__(self, database: Database, compiled: Games, ids: IdSource, clocks: Clocks) -> None:
         self._database = database
@@ -45,14 +45,14 @@ class RefoldJob:
         self._asked = asyncio.Event()
         self._asked.set()
         self.progress = Notifier()
-        """Beats after every page."""
+        """Signalled after every page."""
 
     def wake(self) -> None:
-        """Say that there may be a new refold."""
+        """Signal that there may be a new refold."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Work until cancelled. A page that fails took no effect: it is tried again, after the other refolds."""
+        """Work until cancelled. A page that fails had no effect: it is retried, after the other refolds."""
         while True:
             await self._asked.wait()
             self._asked.clear()

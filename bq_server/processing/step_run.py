@@ -1,4 +1,4 @@
-"""The step over the store: all I/O in bulk between the phases of the pure step."""
+"""The step over the store: all I/O happens in bulk between the phases of the pure step."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -41,16 +41,16 @@ class StepRun:
         self._aside = aside
         self._cells = ParticipantCells(connection, scope, game)
         self.states: dict[str, dict[str, Any]] = {}
-        """What was stored of each participant."""
+        """What was stored about each participant."""
         self.known: dict[str, dict[str, Cell]] = {}
-        """The cells that were read of each participant."""
+        """The cells read for each participant."""
         self.moments: dict[str, Moment] = {}
-        """Of every fact that had a part in this, by its id."""
+        """Of every fact involved, by its id."""
         self.marks: list[Mark] = []
         """Of new facts that are void from the start."""
 
     async def play(self, facts: Sequence[GameFact]) -> StepResult:
-        """Take new facts in."""
+        """Add new facts."""
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
         voids = await void_changes(self._connection, self._scope, by_participant(facts), self._held)
         for change in voids.values():
@@ -60,7 +60,7 @@ class StepRun:
         return await self._run(await self._aside(partial(match, self._game, facts, voids)))
 
     async def refold(self, participant_ids: Iterable[str], definitions: Iterable[str], warn_until: int) -> StepResult:
-        """Compute definitions anew."""
+        """Recompute definitions."""
         return await self._run(touch(self._game, participant_ids, definitions, warn_until))
 
     async def _run(self, matches: Matches) -> StepResult:

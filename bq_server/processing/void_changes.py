@@ -1,4 +1,4 @@
-"""Which facts new ones make void, or count again: read from the store, and marked in it."""
+"""Which facts new ones make void or make count again: read from the store, and marked in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ from bq_server.store.database import Connection
 from bq_server.store.facts import fact_id_of
 
 Mark = tuple[int, int | None]
-"""The seq of a fact, and of the one that voids it."""
+"""The seq of a fact, and that of the one that voids it."""
 
 _CELL = f'"{VOIDS}"'
 
@@ -30,14 +30,14 @@ def by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
 
 
 def awaits_voids(held: Held | None) -> bool:
-    """Whether something that a participant may still send is void already. Seldom says so wrongly."""
+    """Whether something that may still arrive for a participant is already void. Seldom true by mistake."""
     return held is not None and _CELL in held.state
 
 
 async def void_changes(
     connection: Connection, scope: Scope, by_participant: Mapping[str, Sequence[GameFact]], held: Mapping[str, Held]
 ) -> dict[str, VoidChange]:
-    """What new facts change about which facts are void, by participant; who has nothing to do with it is left out."""
+    """How new facts change which facts are void, by participant; without participants for whom nothing is void."""
     found: dict[str, VoidChange] = {}
     for participant_id, fresh in by_participant.items():
         own = held.get(participant_id)
@@ -55,7 +55,7 @@ async def void_changes(
 
 
 def marks(change: VoidChange, facts: Iterable[GameFact]) -> list[Mark]:
-    """The marks of these facts that a change makes or removes."""
+    """The marks that a change sets on or removes from these facts."""
     before, after = change.before.by, change.after.by
     return [
         (fact.seq, None if void is None else void.seq)
@@ -68,7 +68,7 @@ def marks(change: VoidChange, facts: Iterable[GameFact]) -> list[Mark]:
 def _known(
     reading: Any, *, references: Any, scope: Scope, who: str, own: Held, fresh: Sequence[GameFact]
 ) -> list[GameFact]:
-    """The facts of a participant that void others, and all that are named by these or by the new ones."""
+    """The facts of a participant that void others, and all facts that these or the new ones name."""
     found = {row[0]: row for row in voids.facts_that_void(reading, own.reference)}
     facts = {seq: _fact(who, row) for seq, row in found.items()}
     names = [name.partition("/") for fact in (*facts.values(), *fresh) if (name := named(fact)) is not None]

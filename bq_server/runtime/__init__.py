@@ -1,1 +1,1 @@
-"""This machine and this process: the form the program runs in, its directory, its logs, what may be wrong."""
+"""This machine and this process: the form of the program, its directory, its logs, diagnosis."""

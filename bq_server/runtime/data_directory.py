@@ -1,4 +1,4 @@
-"""The data directory: what is in it, and that one server at a time works in it."""
+"""The data directory: what is in it, and the lock that lets one server at a time use it."""
 
 import fcntl
 import os
@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from bq_server.runtime.streams_used import EMBEDDED, StreamsUsed
 
 RESTORING = ".restoring-"
-"""How the directory is called in which a restore makes everything ready."""
+"""Name of the directory in which a restore prepares everything."""
 
 OTHERS = 0o077
-"""The rights of everybody but the owner, in a mode."""
+"""The mode bits of everybody but the owner."""
 
-OPEN_ADVICE = "others can read it: give the server a directory that is its own, on a file system that keeps modes"
-"""What to say of what is still open to others when the server has started."""
+OPEN_ADVICE = "others can read it: give the server a directory of its own, on a file system with permissions"
+"""Advice for what is still readable by others when the server has started."""
 
 NEIGHBOURS = frozenset({"lost+found"})
-"""What a file system of its own brings along."""
+"""What the root of a file system contains."""
 
 
 class DataDirectoryUnusable(Exception):
@@ -33,7 +33,7 @@ class DataDirectoryUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
-    """A directory that only this user may look into."""
+    """A directory that only this user may access."""
 
     path: Path
 
@@ -53,12 +53,12 @@ class DataDirectory:
 
     @property
     def whereabouts(self) -> StreamsUsed:
-        """The streams in which events may wait."""
+        """The streams in which events may be waiting."""
         return StreamsUsed(self.stream / "places", self.path / "streams")
 
     @property
     def unfinished(self) -> list[Path]:
-        """What a restore that was killed left behind."""
+        """What a killed restore left behind."""
         return sorted(self.path.glob(f"{RESTORING}*"))
 
     def require_store(self, url: SecretStr | None) -> None:
@@ -67,7 +67,7 @@ class DataDirectory:
             self.require_database()
 
     def require_database(self) -> None:
-        """Raises `DataDirectoryUnusable` where no server was ever started, or whose files are somebody else's."""
+        """Raises `DataDirectoryUnusable` if no server was ever started there, or if its files are somebody else's."""
         try:
             if not self.database.is_file():
                 raise DataDirectoryUnusable(
@@ -78,7 +78,7 @@ class DataDirectory:
             raise DataDirectoryUnusable(f"the data directory {self.path} can't be read by its own owner") from None
 
     def require_facts_of_stream(self) -> None:
-        """Raises `DataDirectoryUnusable` where a stream is without the database that its events belong to."""
+        """Raises `DataDirectoryUnusable` if there is a stream without the database that its events belong to."""
         if not self.database.exists() and (self.stream / "appendonlydir").exists():
             raise DataDirectoryUnusable(self.lost_facts())
 
@@ -90,43 +90,43 @@ class DataDirectory:
         )
 
     def waiting_elsewhere(self, place: str) -> str:
-        """What to say where events may wait in a stream that is not the one in use."""
-        how = "without --redis-url" if place == EMBEDDED else "with the --redis-url of it"
+        """What to report if events may be waiting in a stream that isn't the one in use."""
+        how = "without --redis-url" if place == EMBEDDED else "with its --redis-url"
         return (
             f"events may wait in {place}, which this server used before: start it {how} until nothing waits there, or "
             f"remove that line from {self.whereabouts.file_of(place)}"
         )
 
     def require_finished(self) -> None:
-        """Raises `DataDirectoryUnusable` where a restore was killed: a server would begin with nothing there."""
+        """Raises `DataDirectoryUnusable` if a restore was killed: a server would start with nothing there."""
         if unfinished := self.unfinished:
             raise DataDirectoryUnusable(
                 f"a restore into {self.path} was not finished: run `bq-server restore` again, or remove {unfinished[0]}"
             )
 
     def create(self) -> None:
-        """Make it where it is not there. Raises `DataDirectoryUnusable`."""
+        """Create it if it doesn't exist. Raises `DataDirectoryUnusable`."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             reason = "it is a file" if self.path.is_file() else error.strerror
             raise DataDirectoryUnusable(
-                f"the data directory {self.path} can't be made: {reason}; choose another with --data-dir"
+                f"the data directory {self.path} can't be created: {reason}; choose another with --data-dir"
             ) from error
 
     def close_to_others(self) -> None:
-        """Take the rights that others have to what is in it, whatever they were, as far as that is possible.
+        """Remove the permissions of others on what is in it, as far as that is possible.
 
-        A directory that holds other things too is somebody's: only what is in it is closed.
+        A directory with other contents is left as it is: only the server's files in it are restricted.
         """
         itself = self.path.resolve()
         for path in self.open_to_others():
             if path != itself or self._is_ours_alone():
-                with suppress(OSError):  # whoever asks afterwards sees it
+                with suppress(OSError):  # `open_to_others` will report it
                     path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
 
     def open_to_others(self) -> list[Path]:
-        """What others than its owner may look into: of the directory itself and all that the server keeps in it."""
+        """What others than its owner may read, of the directory itself and everything that the server keeps in it."""
         itself, stream = self.path.resolve(), self.stream.resolve()  # either may be a link to another disk
         kept = [itself, itself / "lock", itself / "streams", *itself.glob(f"{self.database.name}*")]
         kept += [stream, *stream.rglob("*")]
@@ -140,25 +140,25 @@ class DataDirectory:
         )
 
     def _require_owner(self) -> None:
-        """Raises `DataDirectoryUnusable` for anyone but its owner: files of somebody else would lock the owner out."""
+        """Raises `DataDirectoryUnusable` for anyone but its owner: somebody else's files would lock the owner out."""
         status = self.path.stat()
         if status.st_uid != os.geteuid():
             raise DataDirectoryUnusable(
                 f"the data directory {self.path} belongs to {_user(status.st_uid)}: run this as that user, or the "
-                "server can't use what is made there"
+                "server can't use what is created there"
             )
 
     def require_unused(self) -> None:
-        """Raises `DataDirectoryUnusable` where a server works in it. Makes nothing: it may be there or not."""
+        """Raises `DataDirectoryUnusable` if a server is using it. Creates nothing; the directory may not even exist."""
         if (self.path / "lock").exists():
             with self.locked():
                 pass
 
     @contextmanager
     def locked(self, *, wait_seconds: float = 0) -> Iterator[None]:
-        """Hold the directory for this process; the kernel lets go of it however the process ends.
+        """Hold the directory for this process; the kernel releases it however the process ends.
 
-        Waits that long for a command that holds it for a moment.
+        Waits for that long, for a command that holds it for a moment.
 
         Raises `DataDirectoryUnusable`, naming the process that holds it, or the user to whom it belongs; what belongs
         to somebody else is left untouched.

@@ -1,4 +1,4 @@
-"""File descriptors: as many as this process may have, and how many are left."""
+"""File descriptors: how many this process may have, and how many are left."""
 
 import os
 import resource
@@ -7,11 +7,11 @@ MOST = 65_536
 """More than any sensible number of connections; a larger table makes children slow to start."""
 
 RESERVE = 96
-"""Left for everything that is no connection: the database, the stream, logs, what a request opens."""
+"""Reserved for everything that isn't a connection: the database, the stream, logs, what a request opens."""
 
 
 def raise_limit() -> int:
-    """Raise this process's soft limit as far as it may; the limit that holds."""
+    """Raise this process's soft limit as far as possible; returns the resulting limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else min(MOST, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -21,7 +21,7 @@ def raise_limit() -> int:
 
 
 def in_use() -> int | None:
-    """How many descriptors this process has open; None where that can't be seen."""
+    """How many descriptors this process has open; None if that can't be determined."""
     for directory in ("/proc/self/fd", "/dev/fd"):
         try:
             return len(os.listdir(directory)) - 1  # noqa: PTH208 - a list of thousands of paths is not wanted

@@ -1,6 +1,6 @@
 """What may be wrong with a machine, each in a sentence with what to do about it.
 
-A reading looks at the machine; a judgement takes readings, so that each can be held against any machine there is.
+A reading looks at the machine; a judgement takes readings, so that it can be tested for any machine.
 """
 
 import errno
@@ -19,7 +19,7 @@ from typing import Literal
 from bq_server.moments import HOUR, SECOND, format_timestamp
 
 OLDEST_GLIBC = (2, 35)
-"""What the libraries in the executable ask for, the interpreter first of all."""
+"""What the libraries in the executable require, most of all the interpreter."""
 
 FREE_BYTES_NEEDED = 100 * 2**20
 FREE_BYTES_WANTED = 2**30
@@ -30,7 +30,7 @@ FILES_WANTED = 1024
 
 CLOCK_TOLERANCE = 5 * 60 * SECOND
 PROGRAM_TOLERANCE = 24 * HOUR
-"""A file's time may have been set in another time zone."""
+"""A file's time may have been set in a different time zone."""
 
 MAY_NOT_EXECUTE = (errno.EACCES, errno.EPERM)
 
@@ -39,7 +39,7 @@ Level = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one thing. A problem keeps the server from working, a warning may do so later."""
+    """A finding about one thing. A problem keeps the server from working, a warning may do so later."""
 
     level: Level
     what: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 def glibc(found: tuple[str, str], *, frozen: bool) -> Finding:
-    """Judge the C library, given as `platform.libc_ver()` tells it. Only the executable brings needs of its own."""
+    """Judge the C library, as `platform.libc_ver()` reports it. Only the executable has requirements of its own."""
     name, version = found
     needed = ".".join(map(str, OLDEST_GLIBC))
     if not frozen:
@@ -66,7 +66,7 @@ def glibc(found: tuple[str, str], *, frozen: bool) -> Finding:
 
 
 def temporary(*, one_file: bool) -> Finding:
-    """Try to execute something in the temporary directory, which the one-file executable has to do at every start."""
+    """Try to execute something in the temporary directory, as the one-file executable must at every start."""
     try:
         directory = tempfile.gettempdir()
         with tempfile.TemporaryDirectory(prefix="bq-doctor-") as name:
@@ -80,8 +80,8 @@ def temporary(*, one_file: bool) -> Finding:
                     return Finding(
                         "problem" if one_file else "warning",
                         "TMPDIR",
-                        f"{directory} allows no programs (noexec), and the one-file executable unpacks itself there: "
-                        "set TMPDIR to a directory of another file system, or take the one-directory build",
+                        f"{directory} is mounted noexec, and the one-file executable unpacks itself there: "
+                        "set TMPDIR to a directory on another file system, or use the directory form",
                     )
                 # Executing is allowed; only the shell is missing.
     except OSError as error:
@@ -92,7 +92,7 @@ def temporary(*, one_file: bool) -> Finding:
 
 
 def port(host: str, number: int, *, served: bool) -> Finding:
-    """Try to listen. `served`: whether a server is running on the data directory, and may be what listens there."""
+    """Try to listen. `served`: whether a server is running on the data directory, which may be what listens there."""
     where = f"{host}:{number}"
     try:
         found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -102,10 +102,10 @@ def port(host: str, number: int, *, served: bool) -> Finding:
             bound.bind(address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and served:
-            return Finding("ok", "port", f"{where} (taken, while the server runs)")
-        advice = "end what listens there, or choose another with --port"
+            return Finding("ok", "port", f"{where} (in use, as the server is running)")
+        advice = "stop what listens there, or choose another with --port"
         if error.errno == errno.EACCES:
-            advice = "ports below 1024 need a right of their own; choose another with --port"
+            advice = "ports below 1024 need a special privilege; choose another with --port"
         elif error.errno != errno.EADDRINUSE:
             advice = "choose an address of this machine with --host"
         return Finding("problem", "port", f"can't listen on {where} ({error.strerror}): {advice}")
@@ -113,7 +113,7 @@ def port(host: str, number: int, *, served: bool) -> Finding:
 
 
 def writable(directory: Path) -> str | None:
-    """Why nothing can be made in a directory, or in its nearest ancestor that is there; None when something can."""
+    """Why nothing can be created in a directory, or in its nearest existing ancestor; None if it can."""
     place = existing(directory)
     try:
         if not place.is_dir():
@@ -129,7 +129,7 @@ def writable(directory: Path) -> str | None:
 
 
 def existing(path: Path) -> Path:
-    """The path, or its nearest ancestor that is there."""
+    """The path, or its nearest existing ancestor."""
     return next((place for place in (path, *path.absolute().parents) if os.path.lexists(place)), path)
 
 
@@ -140,7 +140,7 @@ def disk(directory: Path) -> Finding:
 
 
 def judge_disk(free: int, place: Path) -> Finding:
-    """Judge that many free bytes."""
+    """Judge a number of free bytes."""
     said = f"{free / 2**30:.1f} GiB free at {place}"
     if free < FREE_BYTES_NEEDED:
         return Finding(
@@ -152,7 +152,7 @@ def judge_disk(free: int, place: Path) -> Finding:
 
 
 def files(soft_limit: int) -> Finding:
-    """Judge the limit of open files, as `open_files` reads it."""
+    """Judge the limit of open files, as `open_files` returns it."""
     if soft_limit == resource.RLIM_INFINITY:
         return Finding("ok", "files", "no limit")
     said = f"{soft_limit} open files"
@@ -172,13 +172,13 @@ def open_files() -> int:
 def clock(now: int, newest_fact: int | None, written: int | None, program: int | None) -> Finding:
     """Judge the clock by what can't be later than now. All in microseconds since the epoch.
 
-    `newest_fact` is when the last fact was made, `written` when a file of the data directory was written last,
-    `program` when this program was.
+    `newest_fact` is when the last fact was made, `written` when a file of the data directory was last written,
+    `program` when this program was built.
     """
     for moment, tolerance, of in (
         (newest_fact, CLOCK_TOLERANCE, "the newest fact was made"),
         (written, CLOCK_TOLERANCE, "the data directory was written"),
-        (program, PROGRAM_TOLERANCE, "this program was made"),
+        (program, PROGRAM_TOLERANCE, "this program was built"),
     ):
         if moment is not None and now + tolerance < moment:
             return Finding(
@@ -191,11 +191,11 @@ def clock(now: int, newest_fact: int | None, written: int | None, program: int |
 
 
 def last_written(paths: Iterable[Path]) -> int | None:
-    """The latest time of the files that are there, in microseconds since the epoch."""
+    """The latest modification time of those files that exist, in microseconds since the epoch."""
     times = []
     for path in paths:
         try:
             times.append(path.stat().st_mtime_ns // 1000)
         except OSError:
-            continue  # gone, or not ours to see
+            continue  # gone, or not readable
     return max(times, default=None)

@@ -1,11 +1,11 @@
-"""The program as an executable of its own: what differs there from a run out of the source tree."""
+"""The program as an executable: what differs from running it from the source tree."""
 
 import os
 import sys
 from pathlib import Path
 
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "LIBPATH")
-"""Variables that the executable's bootloader points at the bundle, each kept as it was in `..._ORIG`."""
+"""Variables that the executable's bootloader points at the bundle, with the original values in `..._ORIG`."""
 
 
 def is_frozen() -> bool:
@@ -14,7 +14,7 @@ def is_frozen() -> bool:
 
 
 def bundle() -> Path:
-    """The directory that holds what is packed into the executable. Only where `is_frozen`."""
+    """The directory with what is packed into the executable. Only if `is_frozen`."""
     return Path(sys._MEIPASS)  # type: ignore[attr-defined]  # noqa: SLF001 - documented for programs under PyInstaller
 
 
@@ -22,25 +22,25 @@ def built_from() -> str:
     """What is running: `source`, `onefile` or `onedir`."""
     if not is_frozen():
         return "source"
-    # The bootloader's name for what it unpacks; where that lies says nothing, since TMPDIR may be anywhere.
+    # The bootloader's name for what it unpacks; its location says nothing, since TMPDIR may be anywhere.
     return "onefile" if bundle().name.startswith("_MEI") else "onedir"
 
 
 def own_command() -> list[str]:
-    """What starts this very program again, before its arguments; see `own_environment`."""
-    # -P: whatever lies in the current directory is not the program.
+    """The command that starts this same program, without arguments; see `own_environment`."""
+    # -P: modules in the current directory are not the program.
     return [sys.executable] if is_frozen() else [sys.executable, "-P", "-m", "bq_server"]
 
 
 def own_environment() -> dict[str, str]:
-    """The environment for `own_command`: the child works in what this program has unpacked, and is one process."""
+    """The environment for `own_command`: the child uses what this program has unpacked, and is a single process."""
     return dict(os.environ)
 
 
 def child_environment() -> dict[str, str]:
     """The environment for another program: its own libraries, not the bundle's, and nothing of the bootloader's.
 
-    This program, started with it, is independent: it unpacks itself anew.
+    This program, started with it, is independent: it unpacks itself again.
     """
     environment = dict(os.environ)
     if is_frozen():

@@ -9,7 +9,7 @@ from typing import Literal
 
 @contextmanager
 def _without_rich() -> Iterator[None]:
-    """structlog imports Rich when it is there, for tracebacks that nobody here asks for; a start has no time for it."""
+    """structlog imports Rich if it is installed, for tracebacks that we don't use; a start has no time for it."""
     if "rich" in sys.modules:
         yield
         return
@@ -25,7 +25,7 @@ with _without_rich():
 
 
 def configure(log_format: Literal["auto", "console", "json"], level: str) -> None:
-    """Send this program's logs, and those of the libraries it stands on, to standard error."""
+    """Send this program's logs, and those of its libraries, to standard error."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -57,7 +57,7 @@ def configure(log_format: Literal["auto", "console", "json"], level: str) -> Non
     root.setLevel(level.upper())
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    for name in ("httpx", "httpcore"):  # they tell of every request that a webhook is
+    for name in ("httpx", "httpcore"):  # they log every request to a webhook endpoint
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""Log lines that clients can cause at will: the first of each kind in full, and of what is too much a number."""
+"""Log lines that clients can cause at will: the first of each kind in full, and the count of the rest."""
 
 import asyncio
 from collections import Counter
@@ -10,13 +10,13 @@ from typing import Any
 import structlog
 
 BURST = 100
-"""Lines of one kind that may come at once: who tries something out sees all of it."""
+"""Lines of one kind that may come at once: somebody trying things out sees all of them."""
 
 LINES_A_SECOND = 5.0
-"""Lines of one kind in the long run: a thousand wrong keys a second tell no more than five of them and the number."""
+"""Lines per second of one kind in the long run: a thousand wrong keys say no more than five of them and the count."""
 
 TELL_SECONDS = 1.0
-"""How often it is told how many were held back, while some are."""
+"""How often the count of lines held back is logged, while some are."""
 
 
 @dataclass(slots=True)
@@ -26,20 +26,20 @@ class _Allowance:
 
 
 class SampledLog:
-    """Writes to a log, and holds back what is too much of a kind; one line a second tells how much that was.
+    """Writes to a log, and holds back lines beyond a rate per kind; one line a second says how many.
 
-    A kind is an event with a code: there are a few of them, whatever clients do. Belongs to the running event loop.
+    A kind is an event with a code: there are only a few, whatever clients do. Belongs to the running event loop.
     """
 
     def __init__(self, name: str) -> None:
-        """`name`: of the logger."""
+        """`name`: the logger's."""
         self._log = structlog.get_logger(name)
         self._allowances: dict[tuple[str, str | None], _Allowance] = {}
         self._held_back: Counter[tuple[str, str | None]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
     def info(self, event: str, *, code: str | None = None, **about: Any) -> None:
-        """Write, or hold back, what is no trouble."""
+        """Write, or hold back, an ordinary line."""
         self._write(self._log.info, event, code, about)
 
     def warning(self, event: str, *, code: str | None = None, **about: Any) -> None:
@@ -51,7 +51,7 @@ class SampledLog:
         self._write(self._log.error, event, code, about)
 
     def tell(self) -> None:
-        """Say how many lines were held back since it was last said."""
+        """Log how many lines were held back since the last time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

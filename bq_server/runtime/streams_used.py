@@ -1,4 +1,4 @@
-"""Where accepted events of this data directory may still wait: a server that is given another stream must say so."""
+"""Where accepted events of this data directory may still be waiting: a server on a different stream must report it."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ DEFAULT_PORT = 6379
 
 
 def place_of(url: str | None, prefix: str) -> str:
-    """What to call the stream that these settings name: without the user and the password of its URL."""
+    """What to call the stream of these settings: without the user and the password of its URL."""
     if url is None:
         return EMBEDDED
     parts = urlsplit(url)
@@ -18,18 +18,18 @@ def place_of(url: str | None, prefix: str) -> str:
 
 
 class StreamsUsed:
-    """Keeps a line for each stream that was used and, when its server stopped, had not been seen empty.
+    """Keeps a line for each stream that was used and had not been seen empty when its server stopped.
 
     Methods that write raise `OSError`.
     """
 
     def __init__(self, embedded: Path, outside: Path) -> None:
-        """The file beside the embedded stream, which goes where that goes, and the one for all others."""
+        """The file beside the embedded stream, which moves with it, and the one for all others."""
         self._embedded = embedded
         self._outside = outside
 
     def others(self, place: str) -> list[str]:
-        """Every place but this one."""
+        """Every place except this one."""
         return [each for file in (self._embedded, self._outside) for each in _places(file) if each != place]
 
     def add(self, place: str) -> None:
@@ -45,7 +45,7 @@ class StreamsUsed:
             _write(file, [each for each in known if each != place])
 
     def file_of(self, place: str) -> Path:
-        """The file in which a place has its line."""
+        """The file that has a place's line."""
         return self._embedded if place == EMBEDDED else self._outside
 
 

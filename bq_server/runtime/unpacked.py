@@ -1,11 +1,11 @@
-"""Where the one-file executable unpacks itself: held while it runs, and cleared of what killed runs left behind.
+"""Where the one-file executable unpacks itself: locked while it runs, and cleared of what killed runs left behind.
 
 A one-file executable is two processes: the bootloader, which unpacks into `_MEI<pid in hex><random>` and whose process
 id the user knows, and the program, its child. The bootloader removes the directory when the program ends, but not when
 it is itself killed.
 
-Cleaners of temporary files (systemd-tmpfiles) remove what nobody has touched for days, but leave alone a directory that
-is itself locked; so that is held too.
+Cleaners of temporary files (systemd-tmpfiles) remove what nobody has touched for days, except for a directory that is
+itself locked; so it is locked too.
 """
 
 import ctypes
@@ -23,17 +23,18 @@ from pathlib import Path
 from bq_server.runtime.frozen import built_from, bundle
 
 LOCK = "bq-server.lock"
-"""In a directory whose program came to run; the kernel lets go of it however that program ends."""
+"""In a directory whose program got to run; the kernel releases it however that program ends."""
 
 STAMP = "0bq-server.stamp"
 """The first file that every executable of ours unpacks, and no other program does."""
 
 QUIET_SECONDS = 5.0
-"""A directory of ours without a lock in which nothing changed for so long, and whose bootloader is no process here, was
-left by one killed while unpacking. The wait is for bootloaders in other containers, whose processes can't be seen."""
+"""A directory of ours without a lock, in which nothing has changed for this long and whose bootloader is no process
+here, was left by one killed while unpacking. The wait is for bootloaders in other containers, whose processes can't be
+seen."""
 
 UNPACKING_SECONDS = 600.0
-"""The same where there is a process with the bootloader's number: it may be another by now."""
+"""The same if a process has the bootloader's number, which may be a different one by now."""
 
 _NAME = re.compile(r"_MEI([0-9a-fA-F]{8})\w{6}")
 
@@ -41,7 +42,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def enter() -> None:
-    """The first thing that the executable does: tie it to its bootloader, and clear up after killed runs."""
+    """The first thing that the executable does: tie itself to its bootloader, and clean up after killed runs."""
     if built_from() != "onefile":
         return
     directory = bundle()
@@ -49,7 +50,7 @@ def enter() -> None:
     if os.getppid() != bootloader and (directory / LOCK).exists():
         return  # started by the program itself, which holds the directory
     _die_with(bootloader)
-    # A terminal's Ctrl-C would come twice otherwise: from the terminal, and handed on by the bootloader.
+    # Otherwise a terminal's Ctrl-C would arrive twice: from the terminal, and forwarded by the bootloader.
     os.setsid()
     hold(directory)
     remove_stale(directory)
@@ -60,15 +61,15 @@ def _die_with(bootloader: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != bootloader:
-            os._exit(1)  # it was dead before the kernel was asked
+            os._exit(1)  # it died before the kernel was asked
 
 
 def hold(directory: Path) -> int:
     """Mark the directory as in use for as long as this process lives. Returns the lock's descriptor."""
     itself = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with suppress(OSError):  # some file systems lock no directories
+    with suppress(OSError):  # some file systems can't lock directories
         fcntl.flock(itself, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    # Nobody may find the lock before it is taken: it gets its name afterwards.
+    # Nobody must find the lock file before it is locked: it gets its name afterwards.
     unnamed = directory / f"{LOCK}.new"
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -78,7 +79,7 @@ def hold(directory: Path) -> int:
 
 
 def remove_stale(own: Path) -> None:
-    """Remove the directories beside `own` that killed runs of this program left: ours, this user's, and dead."""
+    """Remove the directories beside `own` that killed runs of this program left behind, if they are this user's."""
     for directory in own.parent.glob("_MEI*"):
         try:
             status = directory.lstat()
@@ -91,7 +92,7 @@ def remove_stale(own: Path) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """What tells whose it is goes last, so that an interrupted removal is carried on by the next start."""
+    """The files that identify it are removed last, so that the next start continues an interrupted removal."""
     for path in directory.iterdir():
         if path.name in (STAMP, LOCK):
             continue
@@ -118,11 +119,11 @@ def _is_dead(directory: Path) -> bool:
 
 
 def _is_abandoned(directory: Path) -> bool:
-    """Whether a directory that no program came to hold was unpacked by ours, and its bootloader is gone."""
+    """Whether a directory that no program locked was unpacked by ours, and its bootloader is gone."""
     name = _NAME.fullmatch(directory.name)
     if name is None or not (directory / STAMP).is_file():
         return False
-    # Whoever unpacks changes something all the time, though not always at the top.
+    # Unpacking changes something all the time, though not always at the top.
     newest = max(path.lstat().st_mtime for path in [directory, *directory.rglob("*")])
     wait = UNPACKING_SECONDS if _is_running(int(name[1], 16)) else QUIET_SECONDS
     return time.time() - newest > wait

@@ -1,1 +1,1 @@
-"""What only test environments may do: be drained, have their clock moved, be emptied, exported and imported."""
+"""What only test environments can do: drain, move the clock, reset, export and import."""

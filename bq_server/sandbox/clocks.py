@@ -1,4 +1,4 @@
-"""The clocks of test environments: set, moved ahead, given back."""
+"""The clocks of test environments: setting, advancing and giving them back."""
 
 from datetime import timedelta
 from functools import partial
@@ -18,11 +18,11 @@ from bq_server.store.database import Database
 
 EARLIEST = parse_timestamp("1970-01-01T00:00:00Z")
 LATEST = parse_timestamp("9000-01-01T00:00:00Z")
-"""What a clock may show. Beyond, the windows and periods around a moment would leave the calendar."""
+"""What a clock may show. Beyond these, the windows and periods around a moment would leave the calendar."""
 
 
 class BeyondTheCalendar(Exception):
-    """The clock would show a moment that it may not."""
+    """The clock would show a time that it may not."""
 
 
 def _checked(value: object) -> object:
@@ -36,16 +36,16 @@ def _checked(value: object) -> object:
 
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
-        raise ValueError("must be longer than nothing: a clock is set back with PUT")
+        raise ValueError("must be positive: a clock is set back with PUT")
     return value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_positive)]
-"""A length of time that a clock can be moved ahead by; a day is 24 hours."""
+"""A length of time by which a clock can be advanced; a day is 24 hours."""
 
 
 class SandboxClocks:
-    """Sets clocks, and keeps them over a restart. Every method raises `Refusal` when the store is unavailable."""
+    """Sets clocks, and keeps them across restarts. Every method raises `Refusal` if the store is unavailable."""
 
     def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch, expirer: PointsExpirer) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class SandboxClocks:
         self._expirer = expirer
 
     async def set(self, act: Act, scope: Scope, moment: int, *, frozen: bool) -> None:
-        """Let the environment's clock show this moment, standing still or going on from it.
+        """Set the environment's clock to this moment, stopped or running on from it.
 
         Raises `BeyondTheCalendar`.
         """
@@ -63,7 +63,7 @@ class SandboxClocks:
         await self._put(act, scope, OwnClock(frozen, moment if frozen else moment - self._clocks.real()))
 
     async def advance(self, act: Act, scope: Scope, by: timedelta) -> None:
-        """Move the environment's clock ahead; the real one becomes its own, that much ahead and going on.
+        """Advance the environment's clock; one on the real clock gets its own, running that much ahead.
 
         Raises `BeyondTheCalendar`.
         """
@@ -74,15 +74,15 @@ class SandboxClocks:
         await self._put(act, scope, OwnClock(own.frozen, own.at + distance))
 
     async def give_back(self, act: Act, scope: Scope) -> None:
-        """Let the environment read the real clock again."""
+        """Return the environment to the real clock."""
         await self._put(act, scope, None)
 
     async def _put(self, act: Act, scope: Scope, clock: OwnClock | None) -> None:
-        with unavailable("The clock can't be set now"):
+        with unavailable("The clock can't be set"):
             before = self._clocks.now(scope)
             await self._streaks.look_at_all(scope)
             async with self._database.transaction() as connection:
-                # The moment at which a streak breaks must be known before the clock passes it.
+                # When a streak breaks must be known before the clock passes that moment.
                 await self._streaks.look(connection, scope)
                 await environments.put_clock(connection, scope, clock)
                 if clock is None:
@@ -92,7 +92,7 @@ class SandboxClocks:
                     await act.keep(connection, now=now, frozen=clock.frozen)
                 after = self._clocks.real() if clock is None else clock.now(self._clocks.real())
                 if before > after:
-                    # What was put off until some time of then would wait for it to come round.
+                    # What was put off until a time of that clock would wait for the real one to reach it.
                     await webhooks.bring_environment_forward(connection, scope, after)
                     await connection.run(partial(watched_streaks.forget_when, scope=scope))
             self._clocks.put(scope, clock)

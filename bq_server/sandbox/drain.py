@@ -1,4 +1,4 @@
-"""Waiting until what was accepted is settled: a fact, a duplicate or a dead letter."""
+"""Waiting until everything accepted is settled: a fact, a duplicate or a dead letter."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from bq_server.stream.backlog import Backlog, Kept
 from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
-"""Longest wait for a beat before looking again, should one not come."""
+"""Longest wait for a signal before looking again, in case none comes."""
 
 
 _Wanted = Callable[[Kept], bool]
@@ -26,7 +26,7 @@ _Wanted = Callable[[Kept], bool]
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What an environment holds when nothing waits: facts, messages that repeated one, dead letters."""
+    """What an environment contains when nothing waits: facts, messages that repeated one, dead letters."""
 
     facts: int
     duplicates: int
@@ -34,7 +34,7 @@ class Drained:
 
 
 class Drain:
-    """Waits for the consumer and for refolds. Raises `Refusal`: not drained in time, or stream or store unavailable."""
+    """Waits for the consumer and for refolds. Raises `Refusal` if not drained in time, or without stream or store."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Drain:
         self._outgoing = outgoing
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
-        """Wait until everything accepted before is settled and no definition of the environment is recomputed.
+        """Wait until everything accepted before is settled and no definition of the environment is being recomputed.
 
         Points that are due have expired then.
-        With `webhooks` also until each delivery that is due was tried.
+        With `webhooks`, also until each delivery that is due was tried.
         """
         with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
@@ -74,19 +74,19 @@ class Drain:
             return Drained(facts, duplicates, len(await self.dead(scope)))
 
     async def wait_for(self, scope: Scope, message_id: str, seconds: float) -> bool:
-        """Wait until the environment's messages up to this one are settled; whether they are in time."""
+        """Wait until the environment's messages up to this one are settled; returns whether they were in time."""
         with unavailable("The queue can't be read now"):
             return await self._consumes(_of(scope), message_id, asyncio.get_running_loop().time() + seconds)
 
     async def wait_for_participant(self, scope: Scope, participant_id: str, seconds: float) -> bool:
-        """Wait until everything accepted of a participant is settled; whether it is in time."""
+        """Wait until everything accepted about a participant is settled; returns whether it was in time."""
         with unavailable("The queue can't be read now"):
             newest = await self._backlog.newest()
             until = asyncio.get_running_loop().time() + seconds
             return await self._consumes(_of(scope, participant_id), newest, until) and await self._tells(until)
 
     async def waiting(self, scope: Scope, participant_id: str) -> list[Event]:
-        """What was accepted of a participant and waits, the oldest first."""
+        """What was accepted about a participant and is waiting, oldest first."""
         with unavailable("The queue can't be read now"):
             slices = TimeSlices()
             found = []
@@ -120,7 +120,7 @@ class Drain:
                 return False
 
     async def _newest(self, wanted: _Wanted, up_to: str) -> str | None:
-        """The newest wanted message up to this one that waits: other environments may have a long queue."""
+        """The newest wanted message that waits, up to this one: other environments may have a long queue."""
         slices = TimeSlices()
         async for message in self._backlog.queued_latest_first(up_to):
             await slices.give_way()
@@ -155,7 +155,7 @@ class Drain:
 
     async def _not_sent(self, scope: Scope, seconds: float) -> Refusal:
         due = await self._outgoing.due(scope)
-        detail = f"After {seconds:g} s {due} webhooks are still to be sent. Nothing is lost: ask again."
+        detail = f"After {seconds:g} s {due} webhooks are still to be sent. Nothing is lost: try again."
         return Refusal(Code.NOT_DRAINED, detail, [FieldError("webhooks", "still_sending", f"{due} are due")])
 
     async def _open_refolds(self, scope: Scope) -> int:
@@ -171,11 +171,14 @@ class Drain:
         recomputing = await self._open_refolds(scope)
         still = [
             FieldError("queued", "still_queued", f"{queued} accepted events of this environment are not settled yet"),
-            FieldError("recomputing", "still_recomputing", f"{recomputing} changes of the game are still computed"),
+            FieldError(
+                "recomputing", "still_recomputing", f"{recomputing} changes of the game are still being computed"
+            ),
         ]
         detail = (
-            f"After {seconds:g} s {queued} accepted events of this environment still wait, and {recomputing} changes "
-            "of its game are still computed. Nothing is lost: try again; /readyz reports whether the server is healthy."
+            f"After {seconds:g} s {queued} accepted events of this environment are still waiting, and {recomputing} "
+            "changes of its game are still being computed. Nothing is lost: try again; /readyz reports whether "
+            "the server is healthy."
         )
         return Refusal(Code.NOT_DRAINED, detail, [each for each in still if not each.detail.startswith("0 ")])
 
@@ -191,7 +194,7 @@ def _of(scope: Scope, participant_id: str | None = None) -> _Wanted:
 
 
 async def _wait(beat: asyncio.Future[None], deadline: float) -> bool:
-    """Wait for a beat, or a while; whether there is time to look again."""
+    """Wait for a signal, or a while; returns whether there is time to look again."""
     left = deadline - asyncio.get_running_loop().time()
     if left <= 0:
         return False

@@ -10,22 +10,22 @@ from bq_server.refusals import Code, Refusal
 
 
 class Turns:
-    """Lets one caller after the other work on an environment. Events may come in all the while."""
+    """Lets one caller at a time work on an environment. Events are accepted all the while."""
 
     def __init__(self) -> None:
         self._locks: defaultdict[Scope, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
     async def take(self, scope: Scope, seconds: float) -> AsyncIterator[None]:
-        """Hold the environment. Raises `Refusal` when others still hold it after `seconds`."""
+        """Hold the environment. Raises `Refusal` if others still hold it after `seconds`."""
         lock = self._locks[scope]
         try:
             async with asyncio.timeout(seconds):
                 await lock.acquire()
         except TimeoutError:
             detail = (
-                f"After {seconds:g} s a reset, an import, an export or a move of the clock of this environment is "
-                "still under way, and there is one at a time. Nothing was done: ask again."
+                f"After {seconds:g} s a reset, an import, an export or a change of the clock of this environment is "
+                "still under way, and only one runs at a time. Nothing was done: try again."
             )
             raise Refusal(Code.NOT_DRAINED, detail) from None
         try:

@@ -1,4 +1,4 @@
-"""Reading an exported environment: every wrong line is reported, and nothing is done before all are right."""
+"""Reading an exported environment: every invalid line is reported, and nothing is done unless all are valid."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -19,10 +19,10 @@ from bq_server.sandbox.exporter import FORMAT
 MOST_ERRORS = 20
 
 LINE_LEVELS = 3
-"""What a line puts around what a request may nest: the line itself, the fact, and the properties of a system fact."""
+"""Levels that a line adds to the nesting of a request: the line itself, the fact, and a system fact's properties."""
 
 KINDS = {"bq_export": {"bq_server", "exported_at"}, "game": {"counts_after"}, "participant": set(), "fact": set()}
-"""What a line may be, and what else belongs to it."""
+"""What a line may be, and what else belongs into it."""
 
 
 class _Line(BaseModel):
@@ -38,7 +38,7 @@ class HeaderLine(_Line):
 
 
 class ParticipantLine(_Line):
-    """What is known of a participant beside their facts."""
+    """What is known about a participant beside their facts."""
 
     participant_id: str = Field(min_length=1, max_length=255)
     display_name: str | None = Field(None, max_length=255)
@@ -72,11 +72,11 @@ class FactLine(_Line):
 
 @dataclass(slots=True)
 class ExportedEnvironment:
-    """What the lines hold."""
+    """What the lines contain."""
 
     game: Game | None = None
     counts_after: dict[str, int] = field(default_factory=dict)
-    """For each definition how many of the facts come before the first that it counts."""
+    """For each definition, how many facts come before the first one that it counts."""
     participants: list[ParticipantLine] = field(default_factory=list)
     facts: list[FactLine] = field(default_factory=list)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class ExportedEnvironment:
 
 
 async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
-    """Read exported lines. Raises `Refusal`, naming each wrong line, and has then done nothing."""
+    """Read exported lines. Raises `Refusal`, naming each invalid line; then nothing was done."""
     limits = replace(limits, max_nesting=limits.max_nesting + LINE_LEVELS)
     exported = ExportedEnvironment()
     errors: list[FieldError] = []
@@ -105,7 +105,7 @@ async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
         if len(errors) >= MOST_ERRORS:
             break
     if not body.strip():
-        errors.append(FieldError("body", "empty", "holds no line: send what GET /sandbox/export answered"))
+        errors.append(FieldError("body", "empty", "contains no lines: send the answer of GET /sandbox/export"))
     if errors:
         raise Refusal.of_fields(errors)
     return exported
@@ -114,7 +114,7 @@ async def read_export(body: bytes, limits: Limits) -> ExportedEnvironment:
 def _read_line(
     document: Any, number: int, exported: ExportedEnvironment, limits: Limits, *, first: bool
 ) -> list[FieldError]:
-    """Take in one line; what is wrong with it."""
+    """Add one line; returns what is wrong with it."""
     kind = next((kind for kind in KINDS if isinstance(document, dict) and kind in document), None)
     if kind is not None and (other := next((name for name in document if name not in {kind, *KINDS[kind]}), None)):
         return [FieldError(other, "extra_forbidden", f"does not belong in a line with {kind}")]
@@ -138,7 +138,7 @@ def _read_line(
                 return [FieldError("body", "unknown_line", f"must be an object with one of {', '.join(KINDS)}")]
     except ValidationError as error:
         return field_errors(error)
-    return [] if first else [FieldError("bq_export", "misplaced", "is the first line's")]
+    return [] if first else [FieldError("bq_export", "misplaced", "belongs into the first line")]
 
 
 def _read_game(document: dict[str, Any], exported: ExportedEnvironment) -> list[FieldError]:
@@ -146,7 +146,7 @@ def _read_game(document: dict[str, Any], exported: ExportedEnvironment) -> list[
     if checked.game is None:
         return [FieldError(mistake.path or "game", "game_mistake", mistake.message) for mistake in checked.errors]
     if exported.game is not None or exported.facts:
-        return [FieldError("game", "misplaced", "comes once, and before the facts")]
+        return [FieldError("game", "misplaced", "must come once, before the facts")]
     counts = document.get("counts_after", {})
     if not isinstance(counts, dict) or not all(type(each) is int and each >= 0 for each in counts.values()):
         return [FieldError("counts_after", "int_type", "must give a number of facts for each definition")]
@@ -165,9 +165,9 @@ def _misshapen(fact: FactLine) -> list[FieldError]:
 
 
 def _repeats(fact: FactLine, number: int, seen: dict[tuple[str, str], int]) -> list[FieldError]:
-    """Remember the fact's unique names; those that an earlier line has already."""
+    """Remember the fact's unique names; returns those that an earlier line already has."""
     errors = []
     for name, value in (("event_id", fact.event_id), ("idempotency_key", fact.idempotency_key)):
         if value is not None and (first := seen.setdefault((name, value), number)) != number:
-            errors.append(FieldError(name, "repeated", f"is that of line {first}"))
+            errors.append(FieldError(name, "repeated", f"is already that of line {first}"))
     return errors

@@ -1,4 +1,4 @@
-"""A test environment as lines of JSON: first what they are, then the game, the participants, and the facts in order."""
+"""A test environment as lines of JSON: a header, then the game, the participants, and the facts in order."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +15,7 @@ from bq_server.store.database import Database
 from bq_server.store.facts import StoredFact
 
 FORMAT = 1
-"""Grows when an older program could not read the lines any more."""
+"""Incremented when older programs can't read the lines any more."""
 
 PAGE = 500
 
@@ -29,7 +29,7 @@ class Exporter:
         self._version = version
 
     async def lines(self, scope: Scope) -> AsyncIterator[bytes]:
-        """The lines, each with its line feed. Facts made while they are written may be left out."""
+        """The lines, each with its line feed. Facts made while they are written may be missing."""
         slices = TimeSlices()
         yield _line({"bq_export": FORMAT, "bq_server": self._version, "exported_at": self._now(scope)})
         async for line in self._game(scope):

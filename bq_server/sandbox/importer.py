@@ -21,7 +21,7 @@ from bq_server.store.database import Database
 from bq_server.store.participants import Participant
 
 BATCH = 100
-"""Facts processed in one transaction, as the consumer does."""
+"""Facts per transaction, as in the consumer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Importer:
         self._ids = ids
 
     async def run(self, act: Act, scope: Scope, exported: ExportedEnvironment, seconds: float) -> Imported:
-        """Process the facts in an environment that has none. A game among the lines replaces the one in force.
+        """Process the facts in an environment that has none. A game in the lines replaces the one in force.
 
-        The act is kept when that begins, since it takes many transactions. `seconds` is how long to wait for what was
-        accepted before. Raises `Refusal` when the environment has facts.
+        The act is recorded when the import begins, since it takes many transactions. `seconds` is how long to wait for
+        what was accepted before. Raises `Refusal` if the environment has facts.
         """
-        with unavailable("Nothing can be imported now"):
+        with unavailable("Nothing can be imported"):
             async with self._database.read() as connection:
                 held, _ = await environments.count(connection, scope)
             if held:
@@ -71,7 +71,7 @@ class Importer:
         return imported
 
     async def _process_by_game(self, scope: Scope, game: Game, exported: ExportedEnvironment) -> None:
-        """Process the facts while each definition begins to count where it did."""
+        """Process the facts, with each definition starting to count where it did."""
         done, fact_ids = 0, dict[str, str]()
         try:
             for boundary in sorted({0, *exported.counts_after.values()}):
@@ -106,7 +106,7 @@ class Importer:
             ]
             outcomes = await self._processor.process(events)
             if not all(isinstance(each, Processed) for each in outcomes):
-                detail = "Other events came in meanwhile with idempotency keys of the import: reset, and import again."
+                detail = "Events with idempotency keys of the import arrived meanwhile: reset, and import again."
                 raise Refusal(Code.NOT_EMPTY, detail)
 
 

@@ -19,7 +19,7 @@ ROWS = 10_000
 
 
 class Resetter:
-    """Empties environments. Raises `Refusal` as `Drain` does; then little or nothing was removed."""
+    """Resets environments. Raises `Refusal` as `Drain` does; then little or nothing was removed."""
 
     def __init__(
         self,
@@ -36,20 +36,20 @@ class Resetter:
         self._resets = resets
 
     async def reset(self, act: Act, scope: Scope, *, game: bool, seconds: float) -> None:
-        """Empty the environment, see `empty`, and give back the real clock."""
+        """Empty the environment (see `empty`), and return it to the real clock."""
         about = {"game": game}
         await self.empty(act, about, scope, game=game, seconds=seconds, keep_clock=False)
 
     async def empty(
         self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, seconds: float, keep_clock: bool
     ) -> None:
-        """Remove every fact and all that followed from facts, and with `game` the game.
+        """Remove every fact and everything that follows from facts, and with `game` the game.
 
-        `about` is what the audit log tells of the act. `seconds` is how long to wait for what was accepted before, so
-        that nothing of it turns up afterwards.
+        `about` is what the audit log records about the act. `seconds` is how long to wait for what was accepted before,
+        so that none of it turns up afterwards.
         """
         await self._drain.wait(scope, seconds)
-        with unavailable("The environment can't be emptied now"):
+        with unavailable("The environment can't be reset"):
             dead = await self._drain.dead(scope)
             async with self._database.transaction() as connection:
                 await act.keep(connection, **about)  # first: this may be interrupted
@@ -70,7 +70,7 @@ class Resetter:
             if not keep_clock:
                 await environments.put_clock(connection, scope, None)
             if game and await games.current(connection, scope) is not None:
-                # An empty game in place of none: versions must go on, since compiled games are kept by them.
+                # An empty game instead of none: versions must keep counting, since compiled games are cached by them.
                 empty = Game().model_dump_json(exclude_defaults=True)
                 await games.put(connection, scope, empty, {}, self._clocks.now(scope))
             else:

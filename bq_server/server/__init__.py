@@ -1,1 +1,1 @@
-"""The composition root, the process around it, and how it ends."""
+"""The composition root, the process around it, and its shutdown."""

@@ -53,7 +53,7 @@ log = structlog.get_logger("bq_server")
 def create_app(
     settings: Settings | None = None, *, clock: Clock = system_clock, ids: IdSource | None = None
 ) -> Starlette:
-    """The application; its `state.running` is a `ServerState`. Its routes are there once the lifespan has started."""
+    """The application; its `state.running` is a `ServerState`. Its routes exist once the lifespan has started."""
     source = ids or IdSource(clock)
     running = ServerState()
 
@@ -88,7 +88,7 @@ def create_app(
 
 
 async def _start(site: Site) -> Sequence[BaseRoute]:
-    """Start every room, each on those before it, and return the routes."""
+    """Start every room, each on top of the previous ones, and return the routes."""
     settings, running = site.settings, site.running
     _take(site)
     store = await open_store(site)
@@ -127,7 +127,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
 
 
 def _take(site: Site) -> None:
-    """Take the data directory, which then is this server's alone."""
+    """Take exclusive hold of the data directory."""
     directory = site.directory
     site.stack.enter_context(directory.locked(wait_seconds=0.5))
     directory.require_finished()

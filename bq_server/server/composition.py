@@ -1,4 +1,4 @@
-"""Builds the rooms, each on the previous ones; each registers how it is stopped, so that the last is stopped first."""
+"""Builds the rooms, each on the previous ones; each registers its cleanup, so that the last is stopped first."""
 
 import secrets
 from contextlib import AsyncExitStack
@@ -91,18 +91,18 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class StoreRoom:
-    """The database, and what is kept in memory of its environments."""
+    """The database, and what is kept in memory about its environments."""
 
     database: Database
     installation_id: str
     clocks: Clocks
     resets: dict[Scope, int]
-    """How often each environment was emptied."""
+    """How often each environment was reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRoom:
-    """The connections to the stream server, one for each kind of traffic, and who asks over them."""
+    """The connections to the stream server, one for each kind of traffic, and what uses them."""
 
     embedded: EmbeddedValkey | None
     writing: redis.Redis
@@ -133,7 +133,7 @@ class ProcessingRoom:
 
 @dataclass(frozen=True, slots=True)
 class IntakeRoom:
-    """From a request to an event that is accepted."""
+    """From a request to an accepted event."""
 
     counts: IntakeCounts
     parser: RequestParser
@@ -146,7 +146,7 @@ class IntakeRoom:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRoom:
-    """What test environments can be asked to do."""
+    """What only test environments can do."""
 
     drain: Drain
     sandbox_clocks: SandboxClocks
@@ -186,7 +186,7 @@ class Rooms:
 
 
 async def open_store(site: Site) -> StoreRoom:
-    """Open the database, which gets its identity when it is new."""
+    """Open the database; a new one gets its identity."""
     address = site.directory.store(site.settings.store_url)
     database = await site.stack.enter_async_context(Database.open(address))
     await database.hold()
@@ -199,7 +199,7 @@ async def open_store(site: Site) -> StoreRoom:
 
 
 async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
-    """Start the embedded stream server, or connect to the one chosen; make it this database's; account for its past."""
+    """Start the embedded stream server or connect to the given one; claim it for the database; account for its past."""
     settings, directory, stack = site.settings, site.directory, site.stack
     chosen = None if settings.redis_url is None else settings.redis_url.get_secret_value()
     valkey = EmbeddedValkey(directory.stream) if chosen is None else None
@@ -228,7 +228,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
 
 
 async def start_tracing(site: Site) -> "Tracer | None":
-    """Start sending traces if there is an endpoint; otherwise nothing of it is loaded."""
+    """Start sending traces if there is an endpoint; otherwise nothing is loaded."""
     endpoint = site.settings.otlp_endpoint
     if endpoint is None:
         return None
@@ -308,7 +308,7 @@ def _parser(site: Site, store: StoreRoom, counts: IntakeCounts, tracer: "Tracer 
 def open_sandbox(
     site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, delivery: DeliveryRoom
 ) -> SandboxRoom:
-    """Set up what test environments can be asked to do."""
+    """Set up what only test environments can do."""
     database, clocks = store.database, store.clocks
     progress = delivery.dispatcher.progress
     outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
@@ -325,7 +325,7 @@ def open_sandbox(
 
 
 def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: SandboxRoom) -> PrivacyRoom:
-    """Set up what is done for persons who ask for their rights."""
+    """Set up what serves a person's rights."""
     dead_letters, erasure = ScopedDeadLetters(stream.letters), StreamErasure(stream.asking, stream.keys)
     eraser = Eraser(store.database, sandbox.drain, dead_letters, erasure, store.resets, site.clock)
     return PrivacyRoom(dead_letters, eraser)
@@ -359,5 +359,5 @@ async def follow_game_file(site: Site, processing: ProcessingRoom) -> None:
         return
     file = GameFile(site.settings.game, Scope(api_keys.PROJECT, "test"), processing.game_changes, site.clock)
     if not await file.apply():
-        raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` tells why")
+        raise GameUnusable(f"the game {site.settings.game} can't be applied: `bq-server game check` shows why")
     await site.stack.enter_async_context(background(file.watch))

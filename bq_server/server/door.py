@@ -16,9 +16,9 @@ from bq_server.store.keys import described
 
 
 async def open_door(site: Site, store: StoreRoom) -> Admission:
-    """What lets requests in; where there is no key at all, one is made for the banner.
+    """What admits requests; if there is no key at all, one is created for the banner.
 
-    Last of what can fail: a key that is shown only once must not be made by a start that comes to nothing.
+    The last step that can fail: a key that is shown only once must not be created by a start that fails.
     """
     settings, clock = site.settings, site.clock
     follower = Follower(store.database)
@@ -40,7 +40,7 @@ async def open_door(site: Site, store: StoreRoom) -> Admission:
 
 
 async def _first_key(connection: Connection, site: Site) -> str | None:
-    """Make a key with every scope, and return it, where there is none at all and the settings name none."""
+    """Create and return a key with every scope, if there is none at all and the settings name none."""
     now = site.clock()
     actor = Actor(command="serve")
     for old in await api_keys.revoke_kept_dev_keys(connection, now):

@@ -63,7 +63,7 @@ class HealthChecks:
         return f"the disk of the data directory is full, {free} bytes are free" if free < FULL_BYTES else None
 
     async def stream(self) -> str | None:
-        """Whether the stream server answers."""
+        """Whether the stream server responds."""
         embedded = self._stream.embedded
         if embedded is not None and embedded.trouble is not None:
             return embedded.trouble
@@ -74,7 +74,7 @@ class HealthChecks:
         return None
 
     async def store(self) -> str | None:
-        """Whether the database can be read, and is where it was."""
+        """Whether the database can be read, and its file still exists."""
         try:
             async with self._database.read_for_intake() as connection:
                 await connection.execute("SELECT 1")
@@ -88,15 +88,15 @@ class HealthChecks:
         return self._consumer.status.problem(asyncio.get_running_loop().time())
 
     async def game(self) -> str | None:
-        """Whether every game in force can be read."""
+        """Whether every game in force can be used."""
         return "; ".join(str(error) for error in self._games.unreadable.values()) or None
 
     async def damage(self) -> str | None:
-        """Whether the database's pages are as they were written."""
+        """Whether the database's pages are intact."""
         return self._damage.problem
 
     async def connections(self) -> str | None:
-        """Whether further connections can be taken."""
+        """Whether further connections can be accepted."""
         return self._running.connections()
 
     async def consumer_caution(self) -> str | None:
@@ -104,7 +104,7 @@ class HealthChecks:
         return self._consumer.status.caution
 
     async def catalog(self) -> str | None:
-        """Whether the catalogue lists every name and property that was seen."""
+        """Whether the catalogue lists every name and property seen."""
         try:
             async with self._database.read() as connection:
                 found = await catalog.left_out(connection)
@@ -113,11 +113,11 @@ class HealthChecks:
         if not found:
             return None
         (scope, totals), more = next(iter(found.items())), len(found) - 1
-        others = f"; so it is in {more} more" if more else ""
+        others = f"; so have {more} others" if more else ""
         return (
             f"the {scope.environment} environment has more event names or properties than the catalogue lists, "
             f"{totals.names} names: {totals.events_left_out} events and {totals.properties_left_out} values are left "
-            "out. Most likely names are made of data; --max-event-names and --max-event-properties are the limits"
+            "out. Most likely names are made from data; --max-event-names and --max-event-properties are the limits"
             f"{others}"
         )
 
@@ -128,11 +128,11 @@ class HealthChecks:
         except StreamUnavailable as error:
             return str(error)
         given_up = "1 accepted message was" if count == 1 else f"{count} accepted messages were"
-        return f"{given_up} given up: `bq-server dead list` tells why" if count else None
+        return f"{given_up} given up: `bq-server dead list` shows why" if count else None
 
 
 async def waiting(stream: StreamRoom, clock: Clock) -> QueueDepth | None:
-    """What waits in the stream, for the metrics; None while it can't be asked."""
+    """What waits in the stream, for the metrics; None while it can't be queried."""
     try:
         messages, oldest, dead = await stream.backlog.extent()
     except StreamUnavailable:

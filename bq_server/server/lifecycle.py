@@ -40,7 +40,7 @@ async def background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]
 
 @asynccontextmanager
 async def whereabouts(directory: DataDirectory, place: str, backlog: Backlog) -> AsyncIterator[list[str]]:
-    """Note where events wait while this server runs, and after it unless nothing does; what to say of other places."""
+    """Note where events may wait, now and after a stop unless none do; returns what to report about other places."""
     known = directory.whereabouts
     with _noting(place):
         known.add(place)

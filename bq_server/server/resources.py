@@ -98,7 +98,7 @@ def resources(
 
 
 async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
-    """Where the metrics read their counts; begins to watch the loop's delay."""
+    """Where the metrics read their counts; starts measuring the loop's delay."""
     running = site.running
     assert running.durability is not None, "the stream is open"  # noqa: S101
     loop_delay = LoopDelay()
@@ -121,7 +121,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
 
 
 async def keep_history(site: Site, rooms: Rooms, sources: Sources) -> ActivityHistory:
-    """Begin to remember what was counted lately."""
+    """Start recording the recent history of the counts."""
     history = ActivityHistory(sources, partial(waiting, rooms.stream, site.clock), site.clock)
     await site.stack.enter_async_context(background(history.keep))
     return history

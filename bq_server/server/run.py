@@ -1,4 +1,4 @@
-"""The process: Hypercorn on uvloop, signals, and an orderly end."""
+"""The process: Hypercorn on uvloop, signals, and an orderly shutdown."""
 
 import asyncio
 import errno
@@ -45,7 +45,7 @@ STARTUP_SECONDS = 600.0
 """Loading a long queue from the stream server's file takes a while."""
 
 HEADER_BYTES = 16 << 10
-"""Of one HTTP/2 request; as large as the head of an HTTP/1 request may be."""
+"""Of one HTTP/2 request; the limit of an HTTP/1 request's head."""
 
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
@@ -54,8 +54,8 @@ SWITCH_SECONDS = 0.001
 """How long the game thread may hold the interpreter lock while requests wait; Python's default is 5 ms."""
 
 IN_CLEAR_ADVICE = (
-    "keys can be read on the way: give --tls-cert and --tls-key, "
-    "or put a proxy with TLS in front and say --behind-proxy"
+    "keys can be read in transit: give --tls-cert and --tls-key, "
+    "or put a proxy with TLS in front and set --behind-proxy"
 )
 
 log = structlog.get_logger("bq_server")
@@ -70,7 +70,7 @@ class StartFailed(Exception):
 def run(settings: Settings, announce: Announce) -> None:
     """Serve until SIGINT, SIGTERM or what the settings add, then finish what is under way.
 
-    `announce` is called when requests are taken.
+    `announce` is called once requests are accepted.
 
     A second signal ends the process at once. Raises `StartFailed`.
     """
@@ -161,13 +161,13 @@ def _certificate(settings: Settings) -> Certificate | None:
 
 
 def is_exposed(settings: Settings) -> bool:
-    """Whether others than this machine may reach the server without TLS."""
+    """Whether other machines may reach the server without TLS."""
     proxied = settings.behind_proxy or settings.trusted_proxies is not None
     return settings.tls_cert is None and not proxied and not is_loopback(settings.host)
 
 
 def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listener:
-    """The listener, with the lane before Hypercorn where it is wanted."""
+    """The listener, with the lane in front of Hypercorn if it is enabled."""
     lane = running.lane
     assert lane is not None, "the application has started"  # noqa: S101
     most = descriptors.raise_limit()
@@ -175,7 +175,7 @@ def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listene
     status = ConnectionStatus(limits, most, running.connection_counts)
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
-    # What is traced needs headers that the lane doesn't look at.
+    # Tracing needs headers that the lane doesn't read.
     lean = settings.http_lane == "on" and settings.otlp_endpoint is None
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if lean else None
     return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
@@ -197,7 +197,7 @@ def _config(settings: Settings) -> Config:
 
 
 def _bind(settings: Settings) -> socket.socket:
-    """The socket, bound before anything is started, so that a taken port starts nothing."""
+    """The socket, bound before anything is started, so that nothing is started if the port is taken."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
@@ -206,7 +206,7 @@ def _bind(settings: Settings) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         try:
-            # Most often the port is taken because this very directory is being served: say that first.
+            # Most often the port is taken because this very directory is already being served: say that first.
             DataDirectory(settings.data_dir).require_unused()
         except DataDirectoryUnusable as unusable:
             raise StartFailed(str(unusable)) from error

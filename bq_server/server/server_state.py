@@ -1,4 +1,4 @@
-"""What a start found out, for the banner and for whoever started the application."""
+"""What a start found out, for the banner and for the program that started the application."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ log = structlog.get_logger("bq_server")
 
 @dataclass(slots=True)
 class ServerState:
-    """What the lifespan found out, for the banner and for whoever started the app. Filled in while it starts."""
+    """What the lifespan found out, for the banner and for the app's host. Filled in during the start."""
 
     new_key: str | None = None
-    """A key made because there was none at all; shown once and kept nowhere."""
+    """A key created because there was none at all; shown once and stored nowhere."""
     durability: Durability | None = None
     store: str | None = None
     """What keeps the facts, where it isn't the data directory."""
     origins: frozenset[str] = frozenset()
-    """Whose pages may call the API from a browser."""
+    """Origins whose pages may call the API."""
     elsewhere: Sequence[str] = ()
-    """What to say of streams in which events may wait, while this server uses another."""
+    """What to report about other streams in which events may be waiting."""
     stopping: bool = False
-    """Set by whoever is about to end the server."""
+    """Set by what is about to stop the server."""
     failure: Exception | None = None
     """Why the start failed."""
     budget: ByteBudget = field(default_factory=lambda: ByteBudget(Settings().max_inflight_bytes))
@@ -42,16 +42,16 @@ class ServerState:
     lane: Lane | None = None
     """What a lean protocol needs to answer the hot routes."""
     end_feeds: Callable[[], None] = lambda: None
-    """Ends the answers that have no end of their own."""
+    """Ends the answers that would not end by themselves."""
     connections: Callable[[], str | None] = lambda: None
-    """What is wrong with the connections, where whoever runs the app can tell."""
+    """What is wrong with the connections, if the program that runs the app knows."""
 
     def promise(self) -> str:
         """What a 202 means."""
         return "unknown" if self.durability is None else self.durability.promise
 
     def log(self, directory: DataDirectory) -> None:
-        """Say what this server stands on."""
+        """Log what this server runs on."""
         if self.durability is not None:
             log.info(
                 "server.ready",

@@ -1,11 +1,11 @@
-"""The audit log: what is done that is no event, by whom and when, kept in the transaction that does it."""
+"""The audit log: administrative actions, by whom and when, recorded in the transaction that carries them out."""
 
 import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -20,6 +20,47 @@ trouble = structlog.get_logger("bq_server.store")
 
 FOLLOW_SECONDS = 1.0
 
+Action = Literal[
+    "backup_restored",
+    "badge_awarded",
+    "claim_cancelled",
+    "claim_fulfilled",
+    "clock_advanced",
+    "clock_given_back",
+    "clock_set",
+    "console_link_created",
+    "dead_letter_dropped",
+    "dead_letter_retried",
+    "dead_letters_dropped",
+    "dead_letters_retried",
+    "environment_imported",
+    "environment_reset",
+    "erasures_cleaned_up",
+    "fact_voided",
+    "game_applied",
+    "key_created",
+    "key_limited",
+    "key_revoked",
+    "key_rotated",
+    "losses_acknowledged",
+    "participant_erased",
+    "participant_hidden",
+    "participant_shown",
+    "points_awarded",
+    "points_deducted",
+    "reward_claimed",
+    "state_replay_begun",
+    "state_replayed",
+    "streak_freeze_bought",
+    "webhook_endpoint_changed",
+    "webhook_endpoint_created",
+    "webhook_endpoint_removed",
+    "webhook_retried",
+    "webhook_secret_rotated",
+    "webhooks_replayed",
+]
+"""What an entry records. docs/operations.md has a row for each."""
+
 _queries = load("audit_log")
 _writing = load("audit_log", "sqlite3")
 """The same, on the connection's own thread."""
@@ -27,11 +68,11 @@ _writing = load("audit_log", "sqlite3")
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: a key over HTTP, or a command on the data directory."""
+    """Who acts: a key over HTTP, or a command on the data directory."""
 
     key_id: str | None = None
     command: str | None = None
-    """As it is called, without its arguments: `keys create`."""
+    """Its name, without arguments: `keys create`."""
     address: str | None = None
     request_id: str | None = None
 
@@ -43,7 +84,7 @@ class AuditEntry:
     position: int
     at: int
     scope: Scope | None
-    """None for what concerns all environments."""
+    """None if it concerns all environments."""
     action: str
     actor: Actor
     about: Mapping[str, Any]
@@ -63,25 +104,25 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that is about to be done on somebody's behalf; who does it keeps it in the same transaction."""
+    """An action about to be taken on somebody's behalf; whatever carries it out records it in the same transaction."""
 
-    action: str
+    action: Action
     scope: Scope | None
     actor: Actor
     clock: Clock
 
     async def keep(self, connection: Connection, **about: Any) -> None:
-        """Write it down in the transaction, with what is to be said `about` it as JSON values.
+        """Record it in the transaction, with details `about` it as JSON values.
 
-        What a key did is a line of the log once the transaction is committed; of commands the server tells, which see
-        `Follower`. `about` names no participant: neither log can be made to forget one; ids of facts lead to them.
+        What a key did is logged once the transaction is committed; what a command did is logged by the server, see
+        `Follower`. `about` names no participant, because neither log can forget one; ids of facts lead to them.
         """
         await connection.run(lambda writing: self.write(writing, **about))
         if self.actor.command is None:
             connection.after_commit(partial(_tell, self.action, self.scope, self.actor, about))
 
     def write(self, connection: Any, **about: Any) -> None:
-        """As `keep`, with a DB-API connection, for commands that need no other."""
+        """As `keep`, with a DB-API connection, for commands without any other."""
         project, environment = self.scope or (None, None)
         _writing.add_entry(
             connection,
@@ -98,7 +139,7 @@ class Act:
 
 
 async def newest(connection: Connection, scope: Scope | None, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
-    """The newest entries: of one environment and of what concerns all, or without a scope every one."""
+    """The newest entries: of one environment and those that concern all, or without a scope every one."""
     asked = {
         "action": wanted.action,
         "key_id": wanted.key_id,
@@ -116,19 +157,19 @@ async def newest(connection: Connection, scope: Scope | None, wanted: AuditFilte
 
 @dataclass(slots=True)
 class Follower:
-    """Tells of what commands do, in the log of the server that runs: they write to none that an operator keeps."""
+    """Logs what commands do, in the running server: commands have no log that an operator keeps."""
 
     database: Database
     _seen: int | None = field(default=None, init=False)
 
     async def run(self) -> None:
-        """Look every second, until cancelled."""
+        """Check every second, until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def look(self) -> None:
-        """Log what was done since the last look; the first sees only where to begin."""
+        """Log what was done since the last check; the first one only finds where to start."""
         try:
             async with self.database.read() as connection:
                 if self._seen is None:

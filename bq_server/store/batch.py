@@ -1,4 +1,4 @@
-"""What the one transaction over a batch of events reads and writes, each in a few statements of many rows.
+"""What the transaction over a batch of events reads and writes, in a few statements of many rows.
 
 Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
 """
@@ -29,7 +29,7 @@ _add_entries = Insert(_queries.add_entries.sql)
 
 @dataclass(slots=True)
 class Held:
-    """What is stored of a participant."""
+    """What is stored about a participant."""
 
     reference: int
     state: str
@@ -38,15 +38,15 @@ class Held:
 
 @dataclass(slots=True)
 class Before:
-    """What is there before a batch of events."""
+    """What exists before a batch of events."""
 
     last_seq: int
     event_ids: list[bytes]
-    """Of the events, as they are stored."""
+    """Of the events, as stored."""
     by_event: dict[str, StoredFact]
-    """The facts that events of the batch have become before, by event id."""
+    """The facts that events of the batch had already become, by event id."""
     by_key: dict[tuple[Scope, str], StoredFact]
-    """The facts that hold idempotency keys of the batch."""
+    """The facts that have idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
     heard: set[Scope]
@@ -54,8 +54,8 @@ class Before:
 
 
 Standing = tuple[float | None, int | None, int | None]
-"""Of a participant in a ranking: the score as it is told, where None takes the participant off the ranking, when it was
-reached, and its exact value in the rule's own unit, where the score can't say it."""
+"""Of a participant in a ranking: the score as it is shown (None removes the participant from the ranking), when it was
+reached, and its exact value in the rule's own unit if the score can't express it."""
 
 
 class Place(NamedTuple):
@@ -67,10 +67,10 @@ class Place(NamedTuple):
     period: str
     participant_id: str
     score: float | None
-    """As it is told. None takes the participant off the ranking."""
+    """As it is shown. None removes the participant from the ranking."""
     reached_at: int | None
     exact: int | None = None
-    """In the rule's own unit, where `score` can't say it exactly."""
+    """In the rule's own unit, if `score` can't express it exactly."""
     hidden: bool = False
     """Whether it is kept out of sight."""
 
@@ -90,15 +90,15 @@ class NewEntry(NamedTuple):
 
     participant_id: str
     number: int
-    """Counts the entries of the participant, from 1."""
+    """The number of the participant's entry, from 1."""
     transaction_id: bytes
-    """As it is stored."""
+    """As stored."""
     cause: str
-    """As it is kept, see `bq_server.causes`."""
+    """As stored, see `bq_server.causes`."""
     amount: int
     balance: int
     seq: int
-    """Of the fact that brought it."""
+    """Of the fact that caused it."""
     occurred_at: int
 
 
@@ -109,15 +109,15 @@ class NewFact:
     seq: int
     event: Event
     event_id: bytes
-    """As it is stored."""
+    """As stored."""
     own_id: str | None
-    """Its id where that is not the event's."""
+    """Its id, if that isn't the event's."""
     effects: str | None = None
-    """What it caused, as it is stored."""
+    """What it caused, as stored."""
 
     @property
     def fact_id(self) -> str:
-        """As it is told."""
+        """As shown."""
         return self.own_id or "fact" + self.event.event_id.removeprefix("evt")
 
 
@@ -127,17 +127,17 @@ Caused = tuple[str, str, int, list[list[Any]]]
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be written of one environment. Times are microseconds since the epoch, UTC."""
+    """What to write for one environment. Times are microseconds since the epoch, UTC."""
 
     scope: Scope
     now: int
     facts: list[NewFact] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    """How many events each participant has more. Everyone who is named anywhere in here is named here."""
+    """How many more events each participant has. Everyone named anywhere in this object is named here."""
     states: dict[str, str] = field(default_factory=dict)
-    """What is known of these participants from now on, as JSON."""
+    """The new state of these participants, as JSON."""
     cells: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Changed cells of those kept apart, by participant and name; None removes one."""
+    """Changed cells that are stored apart, by participant and name; None removes one."""
     places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
     """Changed places, by ranking and participant."""
     hidden: set[str] = field(default_factory=set)
@@ -157,7 +157,7 @@ class Changes:
 
 
 def before(connection: Any, references: References, events: Sequence[Event]) -> Before:
-    """What is there before these events."""
+    """What exists before these events."""
     packed = [pack("evt", event.event_id) for event in events]
     ids = dumps([each.hex() for each in packed])
     made = {}
@@ -185,7 +185,7 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
 
 
 def states(connection: Any, references: References, scope: Scope, participants: Iterable[str]) -> dict[str, Held]:
-    """What is stored of these participants; who isn't known is left out."""
+    """What is stored about these participants; unknown ones are left out."""
     rows = _queries.states(
         connection, scope=references.scope(connection, scope), participants=dumps(list(participants))
     )
@@ -193,7 +193,7 @@ def states(connection: Any, references: References, scope: Scope, participants: 
 
 
 def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[str, Any]]:
-    """The cells kept apart that exist, of those named by participant and name; by participant and name."""
+    """Those cells stored apart that exist, of those named by participant and name; by participant and name."""
     found: dict[int, dict[str, Any]] = {}
     for key, value in _queries.cells(connection, wanted=dumps(wanted)):
         participant, cell = wanted[key]
@@ -204,10 +204,10 @@ def cells(connection: Any, wanted: Sequence[tuple[int, str]]) -> dict[int, dict[
 def history(
     connection: Any, participant: int, fact_types: Iterable[str], since: int | None, until: int | None = None
 ) -> list[tuple[Any, ...]]:
-    """A participant's facts of these types from a moment on and before another, in the order of the fold, as rows.
+    """A participant's facts of these types from one moment until before another, in the order of the fold, as rows.
 
-    A row has seq, the fact's own id and the event's as they are stored, type, event name, properties as JSON, event
-    time and time of arrival.
+    A row has seq, the fact's own id and the event's as stored, type, event name, properties as JSON, event time and
+    time of arrival.
     """
     return list(
         _queries.history(
@@ -223,16 +223,16 @@ def history(
 def places(
     connection: Any, references: References, scope: Scope, wanted: Sequence[tuple[int, Ranking]]
 ) -> dict[tuple[int, Ranking], tuple[float, int, str | None]]:
-    """The scores, when they were reached and their exact values, of participants in rankings where they have one."""
+    """The scores of participants in rankings where they have one, when they were reached, and their exact values."""
     own = references.scope(connection, scope)
     pairs = [(participant, references.ranking(connection, own, ranking)) for participant, ranking in wanted]
     return {wanted[key]: tuple(place) for key, *place in _queries.places(connection, wanted=dumps(pairs))}
 
 
 def write(connection: Any, references: References, changes: Changes, held: Mapping[str, Held]) -> None:
-    """Write everything. `held` is what `states` found of participants; those it found none of are made.
+    """Write everything. `held` is what `states` found about participants; the others are created.
 
-    Raises an error of the database for an event, an idempotency key or a cause that has a fact or an entry already.
+    Raises a database error for an event, an idempotency key or a cause that already has a fact or an entry.
     """
     scope = references.scope(connection, changes.scope)
     _put_participants(
@@ -284,9 +284,9 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
 
 
 def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: int) -> None:
-    """Append to the ledger, each entry with the integer of its participant.
+    """Append to the ledger, each entry with its participant's integer.
 
-    Raises an error of the database for a cause that was paid before: to pay twice is never right.
+    Raises a database error for a cause that was paid before: paying twice is never right.
     """
     rows = [
         (participant, number, transaction_id, cause, seq, amount, balance, occurred_at, now)
@@ -297,18 +297,18 @@ def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: i
 
 
 def first(connection: Any, references: References, scope: Scope, name: Ranking, limit: int) -> list[tuple[str, float]]:
-    """The best of a ranking with their scores. Ties: who reached the score first."""
+    """The top of a ranking with scores. Ties go to whoever reached the score first."""
     ranking = references.ranking(connection, references.scope(connection, scope), name)
     return list(_queries.first(connection, ranking=ranking, limit=limit))
 
 
 def put_state(connection: Any, participant: int, state: str) -> None:
-    """Replace what is stored in a participant's own row, as JSON."""
+    """Replace a participant's own row, as JSON."""
     _queries.put_state(connection, participant=participant, state=state)
 
 
 def put_cells(connection: Any, changed: Mapping[int, Mapping[str, Any]]) -> None:
-    """Write cells that are kept apart, by participant and name; None removes one."""
+    """Write cells that are stored apart, by participant and name; None removes one."""
     rows = [
         (participant, cell, dumps(value))
         for participant, own in changed.items()
@@ -334,7 +334,7 @@ def put_places(
     places: Mapping[Ranking, Iterable[tuple[int, Standing]]],
     hidden: Collection[int] = (),
 ) -> None:
-    """Write places in rankings, by the integers of their participants, each of whom a ranking names once.
+    """Write places in rankings, by their participants' integers; a ranking must name each once.
 
     Those of `hidden` participants go where no reader of the ranking looks: under its number, negated.
     """

@@ -1,7 +1,7 @@
 """Many rows in one statement.
 
-A statement of one row costs the interpreter's lock twice: it is given up while SQLite works and waited for
-afterwards, however short the work was. Rows that go together need it once.
+Every statement releases the interpreter's lock while SQLite works and waits for it afterwards, however short the work
+was. Rows that go together do so once.
 """
 
 import re

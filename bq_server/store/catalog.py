@@ -1,4 +1,4 @@
-"""The catalogue: every event name an environment has seen, and what its properties look like."""
+"""The catalogue: every event name that an environment has seen, and what its properties look like."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ PAGE_PROPERTIES = 5_000
 MOST_SIMILAR = 10
 MOST_FORMS = 12
 OF_ONE_FORM = 3
-"""What is told of a name, and what is looked at for it: thousands may share a variant, or a form."""
+"""Most similar names returned, and most examined: thousands may share a variant, or a form."""
 
 NAMED = ("project", "environment", "event_name")
 
@@ -43,7 +43,7 @@ _JSON_TYPES: Mapping[type, str] = {
 
 @dataclass(slots=True)
 class EventName:
-    """What was seen of one event name. Times are microseconds since the epoch, UTC, of when events arrived."""
+    """What was seen of one event name. Times are those of arrival, in microseconds since the epoch, UTC."""
 
     event_name: str
     first_seen_at: int
@@ -55,14 +55,14 @@ class EventName:
 
 @dataclass(slots=True)
 class Seen:
-    """What a batch of new events of one environment has shown."""
+    """What a batch of new events of one environment contains."""
 
     names: dict[str, EventName] = field(default_factory=dict)
     shapes: Counter[tuple[str, tuple[str, ...], tuple[type, ...]]] = field(default_factory=Counter)
-    """How many events had this name and properties of these names and types: most events of a name are alike."""
+    """How many events had this name, with properties of these names and types: most events of a name are alike."""
 
     def add(self, event_name: str, received_at: int, properties: Mapping[str, Any]) -> None:
-        """Count an event in."""
+        """Count an event."""
         seen = self.names.get(event_name)
         if seen is None:
             seen = self.names[event_name] = EventName(event_name, received_at, received_at, 0)
@@ -85,11 +85,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class CatalogCaps:
-    """How much of an environment is in the catalogue at most."""
+    """Limits of an environment's catalogue."""
 
     names: int = 10_000
     properties: int = 100_000
-    """Pairs of a property and a type, over all names."""
+    """Pairs of a property and a type, in total over all names."""
 
 
 @dataclass(slots=True)
@@ -99,13 +99,13 @@ class CatalogTotals:
     names: int = 0
     properties: int = 0
     events_left_out: int = 0
-    """Events whose name is not in it."""
+    """Events whose names are not in it."""
     properties_left_out: int = 0
-    """Values whose property is not in it."""
+    """Values whose properties are not in it."""
 
 
 def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
-    """Count new events into the catalogue, but for names and properties that are new when it is full.
+    """Count new events into the catalogue, except for names and properties that are new when it is full.
 
     On the writing connection's thread, in a transaction.
     """
@@ -124,7 +124,7 @@ def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
         {**own, "event_name": name, "property": prop, "json_type": kind, "count": count}
         for (name, prop, kind), count in seen.properties.items()
     ]
-    # Most often all of them are known: one statement each, then, and no look at how full the catalogue is.
+    # Usually all of them are known: then it takes one statement each, and no check of how full the catalogue is.
     new_names = _count(connection, _writing.count_names, _writing.knows_name, NAMED, names)
     new_properties = _count(
         connection, _writing.count_properties, _writing.knows_property, (*NAMED, "property", "json_type"), properties
@@ -160,7 +160,7 @@ def add(connection: Any, scope: Scope, seen: Seen, caps: CatalogCaps) -> None:
 def _count(
     connection: Any, count: Any, knows: Any, named: Sequence[str], rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Count what is known, by the columns that name it; answers the rows of what is not."""
+    """Count what is known, by the columns that name it; returns the rows of what isn't."""
     before = connection.total_changes
     if rows:
         count(connection, rows)
@@ -170,9 +170,9 @@ def _count(
 
 
 async def page(connection: Connection, scope: Scope, after: str, limit: int) -> list[EventName]:
-    """The names that follow one, in their order, with their properties: at most so many.
+    """The names that follow one, in order, with their properties: at most so many.
 
-    Fewer where they have many properties; at least one, unless none is left.
+    Fewer if they have many properties; at least one, unless none is left.
     """
     own = scope._asdict()
     found = [EventName(*row) async for row in _queries.names_after(connection, **own, after=after, limit=limit)]
@@ -191,10 +191,10 @@ async def _with_properties(connection: Connection, own: Mapping[str, str], found
     names = {each.event_name: each for each in found}
     rows = [row async for row in _queries.properties_between(connection, **own, **span)]
     for name, prop, json_type, count in rows:
-        if name in names:  # it may have been seen first between the two looks
+        if name in names:  # it may have been seen first between the two queries
             names[name].properties.setdefault(prop, {})[json_type] = count
     if len(rows) > PAGE_PROPERTIES:
-        # The last of them may have more; the first has not, as so many is more than one name can have.
+        # The last of them may have more; the first hasn't, because the limit is more than one name can have.
         found = [each for each in found if each.event_name < rows[-1][0]]
     return found
 
@@ -206,7 +206,7 @@ async def totals(connection: Connection, scope: Scope) -> CatalogTotals:
 
 
 async def left_out(connection: Connection) -> dict[Scope, CatalogTotals]:
-    """The environments of which something is left out."""
+    """The environments from whose catalogues something is left out."""
     return {
         Scope(project, environment): CatalogTotals(*rest)
         async for project, environment, *rest in _queries.left_out(connection)
@@ -214,9 +214,9 @@ async def left_out(connection: Connection) -> dict[Scope, CatalogTotals]:
 
 
 async def similar(connection: Connection, scope: Scope, event_names: Sequence[str]) -> dict[str, list[str]]:
-    """For each name, whether it was ever seen or not, those that are close to it, the commonest first.
+    """For each name, whether or not it was ever seen, the similar ones, most common first.
 
-    Found by an index: see `index`. Of very many that are close, some.
+    Found by an index, see `index`. If very many are similar, only some of them.
     """
     return await connection.run(
         lambda reading: {name: _similar(reading, scope._asdict(), name) for name in event_names}
@@ -235,12 +235,12 @@ def _similar(connection: Any, own: Mapping[str, str], event_name: str) -> list[s
 
 
 async def not_indexed(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
-    """Names of any environment that no other name is held against yet: project, environment and name."""
+    """Names of any environment that are not yet indexed: project, environment and name."""
     return [tuple(row) async for row in _queries.not_indexed(connection, limit=limit)]
 
 
 async def index(connection: Connection, names: Sequence[tuple[str, str, str]]) -> None:
-    """Make these names be found by those that are close to them, in a transaction."""
+    """Index these names, so that similar names find them. In a transaction."""
     indexed, forms = [], []
     known: set[tuple[str, str, str]] = set()
     for project, environment, name in names:

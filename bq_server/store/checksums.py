@@ -1,6 +1,6 @@
-"""Checksums of facts: a byte that was changed in a row, by a failing disk or by hand, is found by `verify`.
+"""Checksums of facts: `verify` finds a byte that a failing disk or somebody has changed in a row.
 
-32 bits over every column. They are no defence against somebody who means harm, and who could compute them, too.
+32 bits over every column. They are no defence against an attacker, who could recompute them.
 """
 
 import json
@@ -24,18 +24,18 @@ _SIGN, _SPAN = 1 << 31, 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class AlteredFact:
-    """A fact whose row is not as it was written."""
+    """A fact whose row doesn't match its checksum."""
 
     fact_id: str
     participant_id: str | None
-    """None where even that is gone; the empty string for nobody."""
+    """None if even that is gone; the empty string for nobody."""
 
 
 def checksum(numbers: tuple[int, ...], texts: Iterable[bytes | str | None], voids: bytes | str | None = None) -> int:
-    """Of a row: its integers and all other columns, in an order that never changes. A signed 32-bit integer.
+    """The checksum of a row: its integers and all other columns, in a fixed order. A signed 32-bit integer.
 
     The integers are seq, scope, type, participant and the three moments; the others are event id, fact id, message id,
-    idempotency key, fingerprint, properties, warnings and effects. Text counts as its UTF-8. What the fact voids counts
+    idempotency key, fingerprint, properties, warnings and effects. Text is encoded as UTF-8. What the fact voids counts
     where it voids any: rows of before have no such column.
     """
     if voids is not None:
@@ -46,19 +46,19 @@ def checksum(numbers: tuple[int, ...], texts: Iterable[bytes | str | None], void
 
 
 def checksum_of(row: Sequence[Any], voids: bytes | None = None) -> int:
-    """Of a row as `rows_after` has it."""
+    """The checksum of a row as in `rows_after`."""
     return checksum(tuple(row[:7]), row[7:15], voids)
 
 
 def fill(connection: Any, limit: int) -> int:
-    """Give at most so many facts of before a checksum; answer how many. On the connection's thread."""
+    """Give at most so many older facts a checksum; returns how many. On the connection's thread."""
     rows = list(_queries.rows_without(connection, limit=limit))
     _queries.put_checksums(connection, [{"seq": row[0], "checksum": checksum_of(row)} for row in rows])
     return len(rows)
 
 
 def renew(connection: Any, seqs: Iterable[int]) -> None:
-    """Compute the checksums of these facts anew, which were changed for a good reason. On the connection's thread."""
+    """Recompute the checksums of these facts, which were changed on purpose. On the connection's thread."""
     rows = _queries.rows_of(connection, seqs=json.dumps(list(seqs)))
     _queries.put_checksums(connection, [{"seq": row[0], "checksum": checksum_of(row, row[15])} for row in rows])
 
@@ -66,9 +66,9 @@ def renew(connection: Any, seqs: Iterable[int]) -> None:
 async def altered(
     connection: "Connection", scope: Scope, after: int, limit: int
 ) -> tuple[list[AlteredFact], int | None]:
-    """Those of the next facts of an environment whose rows are not as they were written.
+    """Those of the next facts of an environment whose rows don't match their checksums.
 
-    With the seq of the last one looked at; None when there was none left.
+    With the seq of the last one examined; None if none was left.
     """
     return await connection.run(lambda reading: _altered(reading, scope, after, limit))
 
@@ -82,5 +82,5 @@ def _altered(connection: Any, scope: Scope, after: int, limit: int) -> tuple[lis
 def _named(row: Sequence[Any]) -> str:
     try:
         return unpack("fact", row[7] if row[8] is None else row[8])
-    except (ValueError, TypeError):  # the id is what was changed
+    except (ValueError, TypeError):  # it is the id that was changed
         return f"number {row[0]}"

@@ -1,4 +1,4 @@
-"""Looking for damage in the database: every page is read at the start and once a day, when there is little to do."""
+"""Looking for damage in the database: every page is read after the start and once a day, in quiet moments."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,16 +18,16 @@ log = structlog.get_logger("bq_server.store.damage")
 EVERY_SECONDS = 24 * 3600.0
 
 QUIET_SECONDS = 2.0
-"""Little is to do when nothing has moved for so long."""
+"""A quiet moment: nothing has moved for this long."""
 
 MOST_QUIET_SECONDS = 600.0
-"""How long such a moment is waited for."""
+"""How long to wait for such a moment."""
 
 _queries = load("damage", "sqlite3")
 
 
 class Search:
-    """One look at every page, table by table: between two of them the write-ahead log may be copied back."""
+    """One check of every page, table by table: in between, the write-ahead log may be copied back."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -53,7 +53,7 @@ class Search:
             raise explained(self._path, error) from error
 
     def end(self) -> None:
-        """Break it off, from another thread."""
+        """Interrupt it, from another thread."""
         self._ended = True
         if self._connection is not None:
             self._connection.interrupt()
@@ -67,7 +67,7 @@ class DamageWatch:
         self._path = path
         self._moved = moved
         self.problem: str | None = None
-        """What is wrong with the database, as far as is known."""
+        """What is wrong with the database, as far as known."""
 
     async def run(self) -> None:
         """Search until cancelled."""
@@ -85,13 +85,13 @@ class DamageWatch:
             raise
         except StoreUnavailable as error:
             self.problem = str(error)
-        except RuntimeError as error:  # no thread for it now: so not today
+        except RuntimeError as error:  # no thread for it now: skip it today
             log.warning("store.not_searched", reason=str(error))
         if self.problem is not None:
             log.critical("store.damaged", reason=self.problem)
 
     async def _quiet(self) -> None:
-        """Wait for a moment with little to do, but not for ever."""
+        """Wait for a quiet moment, but not for ever."""
         loop = asyncio.get_running_loop()
         until = loop.time() + MOST_QUIET_SECONDS
         before = object()

@@ -29,14 +29,14 @@ TURN_SECONDS = 3.0
 """Longest wait for those that write before; the store itself then waits for other processes."""
 
 SERVING_SECONDS = 2.0
-"""Longest wait for other processes while serving: then a request is refused, and may be repeated."""
+"""Longest wait for other processes while serving; then the request is refused, and may be retried."""
 
 
 class Connection(aiosqlite.Connection):
-    """What the rooms above hand from a transaction to a query, and look into no further."""
+    """What the rooms above pass from a transaction to a query, without looking inside."""
 
     references: References
-    """Of the database: shared by its connections."""
+    """The database's, shared by its connections."""
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
@@ -50,28 +50,28 @@ class Connection(aiosqlite.Connection):
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call a function with the DB-API connection on the connection's own thread.
 
-        For what takes many statements: each `await` of a statement costs more than most statements do.
+        For work of many statements: each `await` of a statement costs more than most statements.
         """
         found: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return found
 
     def defer(self, work: Callable[[Any], object]) -> None:
-        """As `run`, without waiting: the transaction does before it commits, and fails if the function does."""
+        """As `run`, without waiting: the transaction waits before it commits, and fails if the function does."""
         self._deferred.append(asyncio.ensure_future(self.run(work)))
 
     def after_commit(self, work: Callable[[], None]) -> None:
-        """Call a function when the transaction is committed, and not if it never is."""
+        """Call a function once the transaction is committed, and only then."""
         self._after_commit.append(work)
 
     def ended(self, *, committed: bool) -> None:
-        """The transaction is over: call what was to be called then."""
+        """The transaction is over: call what was registered for that."""
         works, self._after_commit = self._after_commit, []
         if committed:
             for work in works:
                 work()
 
     async def deferred(self, *, failing: bool = False) -> None:
-        """Wait for all that was deferred. Raises what it raised, unless the transaction is `failing` already."""
+        """Wait for everything deferred. Raises what it raised, unless the transaction is already `failing`."""
         works, self._deferred = self._deferred, []
         for outcome in await asyncio.gather(*works, return_exceptions=True):
             if isinstance(outcome, BaseException) and not failing:
@@ -81,7 +81,7 @@ class Connection(aiosqlite.Connection):
 class Database:
     """One writing connection, used by one transaction at a time, and readers that never wait for it.
 
-    Intake has a reader of its own, so that a long read of the API never delays an event.
+    Intake has its own reader, so that a long read by the API never delays an event.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -95,7 +95,7 @@ class Database:
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
         self.commits = Notifier()
-        """Beats after every commit of this process."""
+        """Signalled after every commit of this process."""
         self.outbox = NamedNotifiers()
         """Wakes who looks after what may be due: by the id of the endpoint, or the `NAME` of what is watched."""
 
@@ -104,7 +104,7 @@ class Database:
     async def open(
         cls, address: StoreAddress, *, may_migrate: bool = True, settled: bool = True
     ) -> AsyncIterator["Database"]:
-        """Open the database, bring its schema up to date, and close it at the end.
+        """Open the database, upgrade its schema, and close it at the end.
 
         Raises `SchemaTooNew` for a database written by a newer program, `SchemaTooOld` when its schema is out of
         date and it may not migrate, `StoreUnavailable` when it can't be opened, or was moved or is being filled and is
@@ -112,7 +112,7 @@ class Database:
         """
         backend = backend_of(address)
         database = cls(backend)
-        # aiosqlite's thread outlives a connection that can't be opened, and then complains of the loop's end.
+        # aiosqlite's thread outlives a connection that can't be opened, and then complains that the loop is closed.
         await asyncio.to_thread(backend.check, may_write=may_migrate)
         async with database._stack:
             with database._unavailable(for_commands=True):
@@ -147,16 +147,16 @@ class Database:
             await self._writer.run(self._backend.hold)
 
     async def serve(self) -> None:
-        """From now on wait for other processes only as long as a request may."""
+        """From now on, wait for other processes only as long as a request may."""
         await self._writer.run(partial(self._backend.wait_at_most, seconds=SERVING_SECONDS))
 
     @asynccontextmanager
     async def transaction(self, *, undo: bool = False) -> AsyncIterator[Connection]:
         """A transaction that holds the write lock from its start; commits at the end, rolls back on any exception.
 
-        With `undo` it rolls back in any case: a rehearsal.
+        With `undo` it always rolls back: a rehearsal.
 
-        Raises `StoreUnavailable` when the database refuses; then nothing of it was written.
+        Raises `StoreUnavailable` if the database refuses; then nothing was written.
         """
         async with self._turn_to_write():
             with self._unavailable():
@@ -182,8 +182,8 @@ class Database:
     async def compact(self) -> None:
         """Write everything anew, with what is there and no trace of what was; nothing is left in a file's log either.
 
-        Nobody else writes meanwhile, for about as long as a copy of the file takes, and as much room again is needed
-        twice. Raises `StoreUnavailable`.
+        Nobody else writes meanwhile, for about as long as copying the file takes, and it needs twice the file's size of
+        free space. Raises `StoreUnavailable`.
         """
         async with self._turn_to_write():
             with self._unavailable():
@@ -191,11 +191,11 @@ class Database:
 
     @property
     def awaited(self) -> bool:
-        """Whether someone waits for a turn to write."""
+        """Whether another transaction waits to write."""
         return self._waiting > 0
 
     def _roll_back(self, connection: Any) -> None:
-        # On the connection's own thread, after whatever a caller that was cancelled has left to run there.
+        # On the connection's own thread, after whatever a cancelled caller has left running there.
         self._references.forget()
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -207,7 +207,7 @@ class Database:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._write_lock.acquire()
         except TimeoutError:
-            raise StoreUnavailable("those that write before this one take too long") from None
+            raise StoreUnavailable("earlier writers take too long") from None
         finally:
             self._waiting -= 1
         try:
@@ -227,7 +227,7 @@ class Database:
 
     @asynccontextmanager
     async def read_for_intake(self) -> AsyncIterator[Connection]:
-        """The reading connection kept for what must not wait for long reads: events on their way in, keys, health."""
+        """The reading connection for what must not wait for long reads: incoming events, keys, health."""
         async with self._intake_lock:
             with self._unavailable():
                 yield self._intake
@@ -240,7 +240,7 @@ class Database:
 
     @contextmanager
     def _unavailable(self, *, for_commands: bool = False) -> Iterator[None]:
-        """Turns what the database driver raises into `StoreUnavailable`; a mistake of ours stays what it is."""
+        """Turns what the database driver raises into `StoreUnavailable`; a bug of ours stays what it is."""
         try:
             yield
         except self._backend.mistakes:

@@ -1,6 +1,6 @@
-"""A database as one file: copied while a server writes to it, and looked over before it is trusted.
+"""A database as one file: copied while a server writes to it, and checked before it is trusted.
 
-For commands, which have nothing else to do meanwhile: nothing here is asynchronous.
+For commands, which have nothing else to do meanwhile, so nothing here is asynchronous.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class DatabaseDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a database holds."""
+    """What a database contains."""
 
     schema_version: int
     installation_id: str | None
@@ -38,19 +38,19 @@ class Contents:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the database, as it is at one moment, into a file that is not there yet.
+    """Copy the database, as of one moment, into a new file.
 
-    Nobody who reads or writes it waits. Raises `StoreUnavailable`.
+    Readers and writers don't have to wait. Raises `StoreUnavailable`.
     """
     with _opened(source) as original, _opened(target) as copied:
-        # All pages in one step, under one read transaction: a copy in steps starts over whenever somebody writes.
+        # All pages in one step, in one read transaction: a copy in steps starts over whenever somebody writes.
         original.backup(copied, pages=-1)
 
 
 def examine(path: Path) -> Contents:
-    """Check every page and index of a database that nobody else uses, and say what it holds.
+    """Check every page and index of a database that nobody else uses, and return what it contains.
 
-    Raises `DatabaseDamaged`, and `StoreUnavailable` for a file that can't be read or is no database of ours.
+    Raises `DatabaseDamaged`, and `StoreUnavailable` for a file that can't be read or isn't a database of ours.
     """
     with _opened(path) as connection:
         damage = _copying.damage(connection)
@@ -64,7 +64,7 @@ def examine(path: Path) -> Contents:
 
 
 def installation_id(address: StoreAddress) -> str | None:
-    """The installation that a database belongs to; None where no server has used it yet. Raises `StoreUnavailable`."""
+    """The installation that a database belongs to; None if no server has used it yet. Raises `StoreUnavailable`."""
     with _opened(address) as connection:
         if not _copying.has_table(connection, name="installation"):
             return None
@@ -82,17 +82,17 @@ def open_losses(address: StoreAddress) -> list[Loss]:
 
 
 def acknowledge_losses(address: StoreAddress, now: int, act: Act) -> None:
-    """Say that somebody knows of all that was lost until now, also while a server runs. Raises `StoreUnavailable`."""
+    """Acknowledge everything lost so far, whether or not a server runs. Raises `StoreUnavailable`."""
     with kept(address, act) as (connection, about):
         about["losses"] = _losses.acknowledge(connection, now=now)
 
 
 @contextmanager
 def kept(address: StoreAddress, act: Act) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A transaction that ends with the act's entry in the audit log; what it tells of it is to be filled in.
+    """A transaction that ends with the act's entry in the audit log; the caller fills in its details.
 
-    Nothing is written if that raises, or with nothing filled in. Raises `StoreUnavailable`, also for a database of a
-    version that kept no such log.
+    Nothing is written if the block raises, or without details. Raises `StoreUnavailable`, also for a database of a
+    version without such a log.
     """
     about: dict[str, Any] = {}
     with _opened(address) as connection:
@@ -111,7 +111,7 @@ def kept(address: StoreAddress, act: Act) -> Iterator[tuple[Any, dict[str, Any]]
 
 
 def newest_processing(address: StoreAddress) -> int | None:
-    """When the newest live fact was made, in microseconds since the epoch; None where there is none of late.
+    """When the newest live fact was made, in microseconds since the epoch; None if there is no recent one.
 
     Raises `StoreUnavailable`.
     """
@@ -127,15 +127,15 @@ def newest_processing(address: StoreAddress) -> int | None:
 
 
 def resets(address: StoreAddress) -> dict[Scope, int]:
-    """How often each environment was emptied. Raises `StoreUnavailable`."""
+    """How often each environment was reset. Raises `StoreUnavailable`."""
     with _opened(address) as connection:
         if not _copying.has_table(connection, name="environments"):
-            return {}  # of a version that could empty none
+            return {}  # of a version without resets
         return {Scope(project, environment): count for project, environment, count in _copying.resets(connection)}
 
 
 def _is_half(connection: Any) -> bool:
-    """Whether it is being brought up to date: then all facts are still where the first release has put them."""
+    """Whether it is being upgraded: then all facts are still where the first release put them."""
     found: int = _copying.has_table(connection, name="old_facts")
     return bool(found)
 

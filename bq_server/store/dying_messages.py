@@ -1,4 +1,4 @@
-"""Messages that are about to become dead letters: noted before, told of once they are."""
+"""Messages that are about to become dead letters: noted before, announced afterwards."""
 
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
@@ -7,12 +7,12 @@ _queries = load("dying_messages")
 
 
 async def add(connection: Connection, message_id: str, died_at: int) -> None:
-    """Note that it is about to. `died_at` is in microseconds since the epoch, UTC."""
+    """Note that a message is about to. `died_at` is in microseconds since the epoch, UTC."""
     await _queries.add(connection, message_id=message_id, died_at=died_at)
 
 
 async def every(connection: Connection) -> dict[str, int]:
-    """When those that are noted were to die, by message id."""
+    """When those that are noted die, by message id."""
     return {message_id: died_at async for message_id, died_at in _queries.every(connection)}
 
 

@@ -17,7 +17,7 @@ _writing = load("environments", "sqlite3")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What is particular to an environment."""
+    """The properties of an environment."""
 
     resets: int
     clock: OwnClock | None
@@ -34,7 +34,7 @@ async def every(connection: Connection) -> Mapping[Scope, Environment]:
 
 
 async def put_clock(connection: Connection, scope: Scope, clock: OwnClock | None) -> None:
-    """Keep the environment's own clock, or that it has none."""
+    """Store the environment's own clock, or that it has none."""
     await _queries.put_clock(
         connection,
         **scope._asdict(),
@@ -62,7 +62,7 @@ async def count_facts_until(connection: Connection, scope: Scope, seq: int) -> i
 
 
 async def remove_oldest_facts(connection: Connection, scope: Scope, limit: int) -> int:
-    """Remove facts with what they caused; returns how many, which is less than `limit` when none is left."""
+    """Remove facts with what they caused; returns how many: fewer than `limit` once none is left."""
     removed: int = await _queries.remove_oldest_facts(connection, **scope._asdict(), limit=limit)
     return removed
 

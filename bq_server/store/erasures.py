@@ -1,8 +1,8 @@
-"""A person's rights in the database: all that is kept of a participant, and taking it out for good.
+"""A person's rights in the database: everything kept about a participant, and erasing it.
 
-An erased participant's facts stay as facts of nobody, with their type and their times alone: what was sent adds up as
-before, and a message that is delivered again is still known by its event id. Nobody's name is the empty string, which
-no event can carry and which comes before every name, so that whoever goes through the participants passes it over.
+An erased participant's facts stay as facts of nobody, with only their type and times: counts of events stay the same,
+and a redelivered message is still recognized by its event id. Nobody's name is the empty string, which no event can
+carry and which sorts before every name, so that whatever goes through the participants skips it.
 """
 
 import json
@@ -26,10 +26,10 @@ NOBODY = ""
 
 @dataclass(frozen=True, slots=True)
 class KeptDelivery:
-    """What a webhook endpoint was told, or is to be told, of a participant."""
+    """What a webhook endpoint was sent, or will be sent, about a participant."""
 
     delivery_id: str | None
-    """None before its turn to be sent has come."""
+    """None until its turn to be sent has come."""
     endpoint_id: str
     event_type: str
     fact_id: str | None
@@ -45,7 +45,7 @@ async def keys_of(connection: Connection, participant: int, limit: int) -> list[
 
 
 async def strip(connection: Connection, scope: Scope, participant: int, limit: int) -> int:
-    """Make at most so many of the participant's facts nobody's, in a transaction; answer how many."""
+    """Make at most so many of the participant's facts nobody's, in a transaction; returns how many."""
     return await connection.run(lambda writing: _strip(writing, connection.references, scope, participant, limit))
 
 
@@ -125,7 +125,7 @@ def _remove_places(writing: Any, references: References, scope: Scope, participa
 
 
 async def uncleaned(connection: Connection) -> list[int]:
-    """The numbers of the erasures of which files may still hold something."""
+    """The numbers of the erasures of which files may still contain something."""
     return [row[0] async for row in _queries.open_erasures(connection)]
 
 
@@ -137,7 +137,7 @@ async def put_cleaned(connection: Connection, until: int, now: int) -> None:
 async def facts_with_effects(
     connection: Connection, participant: int, page: int
 ) -> AsyncIterator[tuple[StoredFact, str | None]]:
-    """A participant's facts in the order of the fold, each with what it caused as it is packed."""
+    """A participant's facts in the order of the fold, each with what it caused, packed."""
     at, seq = EARLIEST, 0
     while True:
         rows = _queries.facts_with_effects(connection, participant=participant, occurred_at=at, seq=seq, limit=page)
@@ -150,6 +150,6 @@ async def facts_with_effects(
 
 
 async def deliveries_of(connection: Connection, scope: Scope, participant_id: str) -> list[KeptDelivery]:
-    """What webhook endpoints were told of a participant, or are to be told."""
+    """What webhook endpoints were sent, or will be sent, about a participant."""
     rows = _queries.deliveries_of(connection, **scope._asdict(), participant_id=participant_id)
     return [KeptDelivery(*row) async for row in rows]

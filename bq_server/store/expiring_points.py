@@ -1,4 +1,4 @@
-"""Who has points that expire, and when that is to be looked at.
+"""Who has points that expire, and when to look at them.
 
 Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
 """
@@ -16,32 +16,32 @@ NAME = "expiring_points"
 
 
 def watch(connection: Any, scope: Scope, moments: Mapping[str, int]) -> None:
-    """Look at these participants at those moments, in microseconds, or as soon as was known before."""
+    """Look at these participants at those moments, in microseconds, or at an earlier one that is already known."""
     own = scope._asdict()
     _queries.watch(connection, [own | {"participant_id": who, "due_at": at} for who, at in moments.items()])
 
 
 def watch_everyone(connection: Any, scope: Scope) -> None:
-    """Look at all participants of an environment, because its points expire otherwise from now on."""
+    """Look at all participants of an environment, because its points now expire differently."""
     _queries.watch_everyone(connection, **scope._asdict())
 
 
 def due(connection: Any, scope: Scope, now: int, limit: int) -> list[str]:
-    """The participants who are to be looked at by now."""
+    """The participants to look at by now."""
     return [row[0] for row in _queries.due(connection, **scope._asdict(), now=now, limit=limit)]
 
 
 def next_due(connection: Any, scope: Scope) -> int | None:
-    """When the next one is to be looked at; None where there is none."""
+    """When to look at the next one; None if there is none."""
     found: int | None = _queries.next_due(connection, **scope._asdict())
     return found
 
 
 def forget(connection: Any, scope: Scope, participant_id: str) -> None:
-    """Look at a participant no more."""
+    """Stop looking at a participant."""
     _queries.remove(connection, **scope._asdict(), participant_id=participant_id)
 
 
 def scopes(connection: Any) -> list[Scope]:
-    """The environments where anybody is to be looked at."""
+    """The environments with participants to look at."""
     return [Scope(*row) for row in _queries.scopes(connection)]

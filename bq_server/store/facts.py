@@ -1,4 +1,4 @@
-"""Facts: the immutable, deduplicated records that everything else is worked out from."""
+"""Facts: the immutable, deduplicated records from which everything else is computed."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ LATEST = 2**63 - 1
 
 
 class StoredFact(NamedTuple):
-    """A fact as it is told. Times are microseconds since the epoch, UTC; `properties` and `warnings` JSON text."""
+    """A fact as it is read. Times are microseconds since the epoch, UTC; `properties` and `warnings` are JSON text."""
 
     seq: int
     fact_id: str
@@ -72,12 +72,12 @@ def fact_of(row: Sequence[Any]) -> StoredFact:
 
 
 def fact_id_of(event_id: bytes, own_id: bytes | None) -> str:
-    """The id of a fact as it is told: its own, or else its event's with another prefix."""
+    """The id of a fact as it is shown: its own, or else its event's with another prefix."""
     return unpack("fact", event_id if own_id is None else own_id)
 
 
 def packed_fingerprint(fingerprint: str | None) -> bytes | str | None:
-    """A fingerprint as it is stored: 16 bytes, or the text of one that is not ours."""
+    """A fingerprint as stored: 16 bytes, or the text of one that isn't ours."""
     if fingerprint is None or len(fingerprint) != FINGERPRINT_DIGITS:
         return fingerprint
     try:
@@ -92,13 +92,13 @@ def _fact(row: Sequence[Any] | None) -> StoredFact | None:
 
 
 async def last_seq(connection: Connection) -> int:
-    """The seq of the newest fact of any environment; 0 when there is none."""
+    """The seq of the newest fact of any environment; 0 if there is none."""
     found: int = await _queries.last_seq(connection)
     return found
 
 
 async def of_event(connection: Connection, event: Event) -> StoredFact | None:
-    """The fact that this very event became, by its id or else by its idempotency key."""
+    """The fact that this event became, by its id or else by its idempotency key."""
     row = await anext(_queries.facts_by_events(connection, event_ids=_hexadecimal([event.event_id])), None)
     if row is None and event.idempotency_key is not None:
         row = await _queries.fact_by_key(connection, **event.scope._asdict(), idempotency_key=event.idempotency_key)
@@ -106,7 +106,7 @@ async def of_event(connection: Connection, event: Event) -> StoredFact | None:
 
 
 async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], StoredFact]:
-    """The facts that hold these idempotency keys, by scope and key; a key without a fact is left out."""
+    """The facts that have these idempotency keys, by scope and key; a key without a fact is left out."""
     triples = json.dumps([[*scope, key] for scope, key in keys])
     found = [fact_of(row) async for row in _queries.facts_by_keys(connection, triples=triples)]
     return {(Scope(fact.project, fact.environment), fact.idempotency_key or ""): fact for fact in found}
@@ -160,7 +160,7 @@ async def newest(connection: Connection, scope: Scope, wanted: FactFilter, limit
 async def of_participant(
     connection: Connection, scope: Scope, participant_id: str, event_name: str | None, limit: int, offset: int
 ) -> tuple[list[StoredFact], int]:
-    """A page of a participant's facts, latest in event time first, and how many there are in all."""
+    """A page of a participant's facts, latest in event time first, and how many there are in total."""
     wanted = {**scope._asdict(), "participant_id": participant_id, "event_name": event_name}
     rows = _queries.participant_events(connection, **wanted, limit=limit, offset=offset)
     page = [fact_of(row) async for row in rows]
@@ -168,7 +168,7 @@ async def of_participant(
 
 
 async def effects(connection: Connection, seq: int) -> str | None:
-    """What a fact caused when it was processed, as it was packed; None for a fact that caused nothing."""
+    """What a fact caused when it was processed, packed; None for a fact that caused nothing."""
     found: str | None = await _queries.effects(connection, seq=seq)
     return found
 

@@ -1,4 +1,4 @@
-"""What happened in an environment, in the order in which it was committed: facts, and notices of all else."""
+"""What happened in an environment, in the order of commits: facts, and notices of everything else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ MOST_NOTICES = 10_000
 """Notices that are kept of an environment; facts, and what was recomputed, are kept for ever."""
 
 MOST_CHARACTERS = 256 << 10
-"""Of properties and effects in one page; a page that would hold more ends early."""
+"""Most bytes of properties and effects in one page; a page with more ends early."""
 
 NoticeKind = Literal[
     "message.dead",
@@ -30,7 +30,7 @@ RECOMPUTED: NoticeKind = "effects.recomputed"
 
 
 class Position(NamedTuple):
-    """A place in what happened: after this fact and this notice. Both only grow, and are never given twice."""
+    """A position in what happened: after this fact and this notice. Both only grow, and are never reused."""
 
     seq: int
     notice: int
@@ -48,7 +48,7 @@ class FactHappened:
 
 @dataclass(frozen=True, slots=True)
 class NoticeHappened:
-    """Something else came to pass. `noted_at` is in microseconds since the epoch, UTC."""
+    """Something else happened. `noted_at` is in microseconds since the epoch, UTC."""
 
     position: Position
     kind: NoticeKind
@@ -63,7 +63,7 @@ Happened = FactHappened | NoticeHappened
 
 @dataclass(frozen=True, slots=True)
 class NewNotice:
-    """Something to be told beside facts. `noted_at` is in microseconds since the epoch, UTC."""
+    """Something to be reported beside facts. `noted_at` is in microseconds since the epoch, UTC."""
 
     scope: Scope
     kind: NoticeKind
@@ -74,17 +74,17 @@ class NewNotice:
 
 
 async def head(connection: Connection) -> Position:
-    """The place after all that is there, of any environment."""
+    """The position after everything there is, in any environment."""
     return await connection.run(lambda reading: Position(*_queries.head(reading)))
 
 
 async def page(connection: Connection, scope: Scope, after: Position, limit: int) -> list[Happened]:
-    """What came next, at most so much and fewer where facts are large; empty where nothing did."""
+    """What came next, at most so many, and fewer if facts are large; empty if nothing did."""
     return await connection.run(lambda reading: _page(reading, scope, after, limit))
 
 
 async def effects_of(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """What facts caused when they were processed, packed, by seq; those that caused nothing are left out."""
+    """What facts caused when they were processed, packed, by seq; facts that caused nothing are left out."""
     wanted = dumps(list(seqs))
     return await connection.run(lambda reading: dict(_queries.effects_of(reading, seqs=wanted)))
 
@@ -111,24 +111,24 @@ def write_notices(connection: Any, notices: Sequence[NewNotice]) -> None:
 
 
 async def remove_notices(connection: Connection, scope: Scope) -> None:
-    """Forget the notices of an environment that is emptied."""
+    """Delete the notices of an environment that is reset."""
     await connection.run(lambda writing: _queries.remove_notices(writing, **scope._asdict()))
 
 
 async def notices_of(connection: Connection, scope: Scope, participant_id: str) -> list[NoticeHappened]:
-    """The notices about a participant, the oldest first."""
+    """The notices about a participant, oldest first."""
     about = scope._asdict() | {"participant_id": participant_id}
     return await connection.run(lambda reading: [_notice(row) for row in _queries.notices_of(reading, **about)])
 
 
 async def remove_notices_of(connection: Connection, scope: Scope, participant_id: str) -> None:
-    """Forget the notices about a participant who is erased."""
+    """Delete the notices about a participant who is erased."""
     about = scope._asdict() | {"participant_id": participant_id}
     await connection.run(lambda writing: _queries.remove_notices_of(writing, **about))
 
 
 def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happened]:
-    # In one transaction: what was committed between the two would be passed over.
+    # In one transaction: what was committed between the two would be skipped.
     reading.execute("BEGIN")
     try:
         names = scope._asdict()

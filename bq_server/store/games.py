@@ -17,7 +17,7 @@ MOST_WARNINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class StoredGame:
-    """A game as it is kept. `document` is JSON text; times are microseconds since the epoch, UTC."""
+    """A game as stored. `document` is JSON text; times are microseconds since the epoch, UTC."""
 
     version: int
     document: str
@@ -32,9 +32,9 @@ class Refold:
     scope: Scope
     definitions: tuple[str, ...]
     until_seq: int
-    """The newest fact there was when it began."""
+    """The newest fact when it began."""
     after_participant: str
-    """The last participant that is done."""
+    """The last participant done."""
     done: int
     total: int
     started_at: int
@@ -59,12 +59,12 @@ async def current(connection: Connection, scope: Scope) -> StoredGame | None:
 
 
 async def version(connection: Connection, scope: Scope) -> int:
-    """The version of the game, which grows whenever facts come to mean something else; 0 without a game."""
+    """The version of the game, which grows whenever the meaning of facts changes; 0 without a game."""
     return await _queries.version(connection, **scope._asdict()) or 0
 
 
 async def bump_version(connection: Connection, scope: Scope) -> None:
-    """Say that facts now mean something else though the document is the same."""
+    """Record that the meaning of facts has changed though the document is the same."""
     await _queries.bump_version(connection, **scope._asdict())
 
 
@@ -96,7 +96,7 @@ async def forget_warnings(connection: Connection, scope: Scope, definitions: Ite
 
 
 async def add_refold(connection: Connection, refold: Refold) -> None:
-    """Begin a refold; it is carried out in the background."""
+    """Start a refold; it is carried out in the background."""
     await _queries.add_refold(
         connection,
         refold_id=refold.refold_id,
@@ -114,30 +114,30 @@ def _refold(row: Sequence[object]) -> Refold:
 
 
 async def open_refolds(connection: Connection) -> list[Refold]:
-    """The refolds that are not finished, the oldest first."""
+    """The unfinished refolds, oldest first."""
     return [_refold(row) async for row in _queries.open_refolds(connection)]
 
 
 async def refolds(connection: Connection, scope: Scope) -> list[Refold]:
-    """The refolds of an environment that are under way, then the newest that are finished."""
+    """The refolds of an environment that are under way, then the newest finished ones."""
     return [_refold(row) async for row in _queries.refolds_of(connection, **scope._asdict())]
 
 
 async def advance(connection: Connection, refold: Refold, participants: Sequence[str]) -> None:
-    """These participants, the next in order, are done."""
+    """Record that these participants, the next in order, are done."""
     await _queries.advance_refold(
         connection, refold_id=refold.refold_id, after_participant=participants[-1], done=len(participants)
     )
 
 
 async def finish(connection: Connection, refold: Refold, now: int) -> None:
-    """Every participant is done."""
+    """Record that every participant is done."""
     await _queries.finish_refold(connection, refold_id=refold.refold_id, finished_at=now)
     await bump_version(connection, refold.scope)
 
 
 async def add_warnings(connection: Connection, scope: Scope, warnings: Iterable[StoredWarning]) -> None:
-    """Count warnings in."""
+    """Add to the counts of warnings."""
     rows = [
         {
             **scope._asdict(),

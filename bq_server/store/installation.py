@@ -9,7 +9,7 @@ _queries = load("installation")
 
 
 async def identify(connection: Connection, ids: IdSource, now: int) -> str:
-    """This database's installation id (`inst_...`), made when there is none yet."""
+    """This database's installation id (`inst_...`), created if there is none yet."""
     found: str | None = await _queries.installation_id(connection)
     if found is None:
         found = ids.new("inst")
@@ -18,7 +18,7 @@ async def identify(connection: Connection, ids: IdSource, now: int) -> str:
 
 
 async def renew(connection: Connection, ids: IdSource, now: int) -> str:
-    """Give this database another installation id: it is a copy, and the stream of the original is not its own."""
+    """Give this database a new installation id: it is a copy, and the original's stream is not its own."""
     await _queries.delete_installation(connection)
     await losses.forget_known(connection)
     return await identify(connection, ids, now)

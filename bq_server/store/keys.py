@@ -19,18 +19,18 @@ KeyScope = Literal["ingest", "award", "read", "metrics", "webhooks", "admin"]
 EVERY_SCOPE: tuple[KeyScope, ...] = get_args(KeyScope)
 
 DRY_RUN = "dry_run"
-"""The scope of keys made when `ingest` let them rehearse events."""
+"""The scope of keys created when `ingest` still allowed dry runs."""
 
 DEV_KEY = "BQ_DEV_KEY"
-"""The name of the key that a setting makes valid. Earlier releases kept it beside the others."""
+"""The name of the key that a setting makes valid. Earlier releases stored it with the others."""
 
 PROJECT = "default"
-"""The one project there is today; rows carry it so that there can be more."""
+"""The only project today; rows carry it so that there can be more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: never the key itself. Times are microseconds since the epoch, UTC."""
+    """A key as stored: never the key itself. Times are microseconds since the epoch, UTC."""
 
     key_id: str
     scope: Scope
@@ -42,29 +42,29 @@ class ApiKey:
     revoked_at: int | None = None
     expires_at: int | None = None
     last_used_at: int | None = None
-    """To about a minute."""
+    """Accurate to about a minute."""
     rate_limit: RateLimit | None = None
-    """Of this key; None for what the settings say."""
+    """Of this key; None for that of the settings."""
 
     def allows(self, scope: KeyScope) -> bool:
-        """Whether the key may do what needs that scope; `admin` includes the others."""
+        """Whether the key has that scope; `admin` includes the others."""
         return scope in self.scopes or "admin" in self.scopes
 
     @property
     def rehearses(self) -> bool:
-        """Whether the key may rehearse events, which shows the rules and the participant's state.
+        """Whether the key may do dry runs, which show the rules and the participant's state.
 
-        Keys made before this needed `read` keep it as a scope of their own, which no new key gets.
+        Keys created before this needed `read` have a scope of their own for it, which no new key gets.
         """
         return self.allows("read") or DRY_RUN in self.scopes
 
     def is_valid(self, now: int) -> bool:
-        """Whether the key is neither revoked nor past its end."""
+        """Whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def digest(key: str) -> str:
-    """What is kept of a key: its SHA-256 as lower-case hex."""
+    """What is stored of a key: its SHA-256 as lower-case hex."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -84,7 +84,7 @@ async def add(
     expires_at: int | None = None,
     rate_limit: RateLimit | None = None,
 ) -> ApiKey:
-    """Keep a key. One that is kept already is made valid again, with these scopes and this end."""
+    """Store a key. An existing one is made valid again, with these scopes and this expiry."""
     scope = Scope(project, key.split("_")[1])
     kept = ApiKey(ids.new("key"), scope, digest(key), frozenset(scopes), name, now, None, expires_at, None, rate_limit)
     await _queries.insert_key(
@@ -110,7 +110,7 @@ async def rotate(
     overlap: int,
     lasts: int | None = None,
 ) -> ApiKey | None:
-    """Keep a key that may do what another may, which ends after the overlap in microseconds.
+    """Store a key with the scopes of another, which expires after the overlap in microseconds.
 
     The successor of a key that was made to end ends after so long, too, from now on, unless `lasts` says how long, in
     microseconds. None, and nothing done, for a key that is valid no more.
@@ -126,12 +126,12 @@ async def rotate(
 
 
 async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
-    """Note when keys were last used, by id; of one that is kept nowhere nothing is noted."""
+    """Record when keys were last used, by id; keys that aren't stored are ignored."""
     await _queries.note_use(connection, [{"key_id": key_id, "used_at": at} for key_id, at in used_at.items()])
 
 
 async def limit(connection: Connection, key_id: str, rate_limit: RateLimit | None) -> None:
-    """Give the key a limit of its own, or with None the one of the settings."""
+    """Give the key its own limit, or with None that of the settings."""
     await _queries.limit_key(connection, key_id=key_id, rate_limit=None if rate_limit is None else str(rate_limit))
 
 
@@ -141,7 +141,7 @@ async def revoke(connection: Connection, key_id: str, now: int) -> None:
 
 
 def described(key: ApiKey) -> dict[str, Any]:
-    """What an audit log tells of a key."""
+    """What the audit log records about a key."""
     told = {"key": key.key_id, "scopes": " ".join(sorted(key.scopes)), "name": key.name}
     if key.expires_at is not None:
         told["expires_at"] = format_timestamp(key.expires_at)
@@ -151,12 +151,12 @@ def described(key: ApiKey) -> dict[str, Any]:
 
 
 def of_setting(key: str, now: int) -> ApiKey:
-    """The key that a setting makes valid for as long as it is set, with every scope. It is kept nowhere."""
+    """The key that a setting makes valid for as long as it is set, with every scope. It isn't stored."""
     return ApiKey("dev_key", Scope(PROJECT, "test"), digest(key), frozenset(EVERY_SCOPE), DEV_KEY, now)
 
 
 async def revoke_kept_dev_keys(connection: Connection, now: int) -> list[ApiKey]:
-    """Make the keys invalid that an earlier release kept because the setting held them once; answer which."""
+    """Revoke the keys that an earlier release stored from that setting; returns which."""
     kept = [
         key
         for key in await every(connection)

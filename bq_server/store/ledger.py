@@ -25,20 +25,20 @@ class PointsEntry:
     balance: int
     """With this entry."""
     fact_id: str
-    """Empty where there is no such fact."""
+    """Empty if there is no such fact."""
     occurred_at: int
     created_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedEntry:
-    """An entry with its place in the ledger."""
+    """An entry with its position in the ledger."""
 
     entry: PointsEntry
     number: int
-    """Counts the entries of a participant, from 1."""
+    """The number of the participant's entry, from 1."""
     seq: int
-    """Of the fact that brought it."""
+    """Of the fact that caused it."""
 
 
 def _entry(row: Sequence[Any]) -> PointsEntry:
@@ -71,7 +71,7 @@ async def entries(
 async def entry_of(
     connection: Connection, scope: Scope, participant_id: str, fact_id: str, cause: str
 ) -> PointsEntry | None:
-    """The entry that a fact brought under that cause."""
+    """The entry that a fact caused under that cause."""
     rows = _queries.entries_of_fact(
         connection, **scope._asdict(), participant_id=participant_id, fact_id=pack("fact", fact_id)
     )
@@ -108,7 +108,7 @@ async def mend(connection: Connection, participant: int, entries: Iterable[Numbe
 
 
 async def remove(connection: Connection, participant: int, numbers: Iterable[int]) -> None:
-    """Take out entries that no award made."""
+    """Remove entries that no award accounts for."""
     rows = [{"participant": participant, "number": number} for number in numbers]
     if rows:
         await _queries.remove_entries(connection, rows)

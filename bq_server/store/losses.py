@@ -1,4 +1,4 @@
-"""What is known of the stream, and what was lost there."""
+"""What is known about the stream, and what was lost there."""
 
 from dataclasses import astuple, dataclass
 
@@ -10,18 +10,18 @@ _queries = load("losses")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The counts of the stream as they were when it was last looked at."""
+    """The counts of the stream at the last check."""
 
     epoch: str
     appended: int
     settled: int
     lost: int
     oldest: str
-    """The message that had waited longest, or where none waited the one appended last."""
+    """The message that had waited longest, or if none waited, the one appended last."""
     newest: str
     """The message appended last."""
     final: bool = False
-    """Whether the server stopped with these counts: nothing was accepted since."""
+    """Whether the server stopped with these counts, so that nothing was accepted since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Loss:
 
     noticed_at: int
     what: str
-    """In a sentence without its full stop."""
+    """A sentence without its full stop."""
     messages: int
-    """How many accepted messages are gone."""
+    """How many accepted messages are lost."""
     first: str
     last: str
     """They were between these ids."""
@@ -48,29 +48,29 @@ class Loss:
 
 
 async def known(connection: Connection, place: str) -> Known | None:
-    """What is known of the stream at a place; None before the first look at it."""
+    """What is known about the stream at a place; None before the first check."""
     row = await _queries.account(connection, place=place)
     return None if row is None else Known(*row)
 
 
 async def put_known(connection: Connection, place: str, account: Known) -> None:
-    """Keep what is known of the stream at a place."""
+    """Store what is known about the stream at a place."""
     names = ("epoch", "appended", "settled", "lost", "oldest", "newest", "final")
     await _queries.put_account(connection, place=place, **dict(zip(names, astuple(account), strict=True)))
 
 
 async def forget_known(connection: Connection) -> None:
-    """All streams from now on are others, and nothing is known of them."""
+    """Forget all streams: from now on they are different ones."""
     await _queries.remove_account(connection)
 
 
 async def every(connection: Connection) -> list[Loss]:
-    """All losses there ever were, the oldest first."""
+    """All losses ever, oldest first."""
     return [Loss(*row[1:]) async for row in _queries.losses(connection)]
 
 
 async def add(connection: Connection, loss: Loss) -> None:
-    """Keep a loss."""
+    """Record a loss."""
     await _queries.add_loss(
         connection,
         noticed_at=loss.noticed_at,
@@ -82,5 +82,5 @@ async def add(connection: Connection, loss: Loss) -> None:
 
 
 async def correct_newest(connection: Connection, messages: int) -> None:
-    """So many messages went missing at the newest loss: some were in work at that moment, and are settled now."""
+    """Correct how many messages the newest loss took: some were in progress at that moment, and are settled now."""
     await _queries.correct_newest_loss(connection, messages=messages)

@@ -1,7 +1,7 @@
-"""Moving all that a store holds into one of the other kind: every table, row by row, as it is.
+"""Moving everything in a store to one of the other kind: every table, row by row, unchanged.
 
-In portions, each in a transaction with how far it came, so that a move that was ended goes on where it was. A store
-that is being filled, or that was moved away, is none to serve from: see `store/settled.py`.
+It goes in portions, each in a transaction together with its progress, so that an interrupted move can be resumed. A
+store that is being filled, or that was moved away, can't be served from: see `store/settled.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ PORTION = 5_000
 """Rows in one transaction."""
 
 _OF_EACH = ("schema_migrations", MOVES)
-"""Tables that a store has for itself."""
+"""Tables that belong to the store itself."""
 
 _KINDS = {"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea", "NUMERIC": "numeric"}
 
@@ -30,12 +30,12 @@ Told = Callable[[str, int, int], None]
 
 
 class MoveRefused(Exception):
-    """The move can't be. The message says why and what to do."""
+    """The move isn't possible. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table, as SQLite describes it; its key are the columns that name a row, none where only its place does."""
+    """A table, as SQLite describes it. Its key is the columns that identify a row; empty if only its rowid does."""
 
     name: str
     columns: Sequence[str]
@@ -44,10 +44,10 @@ class _Table:
 
 
 def move(source: StoreAddress, target: StoreAddress, told: Told) -> int:
-    """Move everything, and mark the source as moved. Answers how many rows there are.
+    """Move everything, and mark the source as moved. Returns the number of rows.
 
-    Both are at the newest schema, and nobody else uses either. Raises `MoveRefused` for a target that holds anything
-    but what an earlier move from there has left, and `StoreUnavailable`.
+    Both must have the newest schema, and nobody else may use either. Raises `MoveRefused` for a target that contains
+    anything but what an earlier move from there has left, and `StoreUnavailable`.
     """
     if isinstance(source, Path) == isinstance(target, Path):
         raise MoveRefused("a store moves from a data directory to PostgreSQL, or from PostgreSQL to a data directory")
@@ -86,7 +86,7 @@ def _tables(connection: Any) -> list[_Table]:
 
 
 def _begin(writing: Any, tables: Sequence[_Table], source: str, target: str) -> None:
-    """Mark the target as one that is being filled; one that an earlier move has marked is gone on with."""
+    """Mark the target as being filled; if an earlier move has marked it, that move is resumed."""
     if (found := mark_of(writing)) is not None:
         if found != Mark("from", source):
             raise MoveRefused(f"{target} holds what was moved {found.way} {found.other}: name another, or empty it")
@@ -100,7 +100,7 @@ def _begin(writing: Any, tables: Sequence[_Table], source: str, target: str) -> 
 
 
 def _carry(table: _Table, reading: Any, writing: Any, told: Told) -> int:
-    """Move the rows of a table that an earlier move has not."""
+    """Move the rows of a table that no earlier move has moved."""
     total: int = reading.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0]  # noqa: S608 - our own name
     after, done = progress(writing, table.name)
     key, columns = _key_of(table, reading), ", ".join(table.columns)
@@ -133,7 +133,7 @@ def _carry(table: _Table, reading: Any, writing: Any, told: Told) -> int:
 
 
 def _key_of(table: _Table, reading: Any) -> Sequence[str]:
-    """What names a row: where nothing does, the place that the store has given it, in the order of being written."""
+    """What identifies a row: if no column does, the rowid that the store has given it, in the order of writing."""
     return table.key or (["ctid"] if isinstance(reading, PostgresConnection) else ["rowid"])
 
 
@@ -152,7 +152,7 @@ def _inserting(table: _Table, writing: Any) -> Callable[[list[Any]], None]:
 
 
 def _finish(reading: Any, writing: Any, target: str) -> None:
-    """Have numbers go on where they were; the source is marked first, so that never both can be served from."""
+    """Continue the numbering; the source is marked first, so that both can never be served from."""
     writing.execute("BEGIN IMMEDIATE")
     if isinstance(writing, PostgresConnection):
         _go_on_in_postgresql(writing, dict(reading.execute("SELECT name, seq FROM sqlite_sequence").fetchall()))

@@ -1,7 +1,7 @@
-"""What is to be told outside, written in the transaction of the facts that it tells of.
+"""The outbox: what is to be delivered, written in the transaction of the facts that it is about.
 
-What one endpoint is told of a batch is one row, which costs the batch little. Deliveries are made of it, each with an
-id and a row of its own, when their turn to be sent has come.
+What one endpoint is told about a batch is one row, which costs the batch little. It becomes deliveries, each with its
+own id and row, when their turn to be sent has come.
 
 Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
 """
@@ -21,31 +21,31 @@ _queries = load("outbox", "sqlite3")
 _add_deliveries = Insert(_queries.add_deliveries.sql)
 
 MOST_WAITING = 2_000_000
-"""Deliveries that may wait for one endpoint: one that falls further behind is switched off."""
+"""Deliveries that may wait for one endpoint; one that falls further behind is disabled."""
 
 MOST_WAITING_FAILING = 200_000
-"""Those that may wait for one whose every request fails."""
+"""Those that may wait for an endpoint whose every request fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningEndpoint:
-    """An endpoint that is on."""
+    """An enabled endpoint."""
 
     endpoint_id: str
     event_types: frozenset[str]
     waiting: int
     failing: bool
     top_ranks: int
-    """Down to which rank it is told of leaderboards."""
+    """Down to which rank it is notified of leaderboards."""
 
 
 Announcement = tuple[str, str, str | None, int, Any]
-"""One thing that an endpoint is told: participant, event type, fact, the fact's event time in microseconds since the
-epoch, and an effect as facts keep what they caused, or what else is told of it; None for a fact itself."""
+"""One thing that an endpoint is sent: participant, event type, fact, the fact's event time in microseconds since the
+epoch, and an effect in the packed form of facts, or other details; None for a fact itself."""
 
 
 def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
-    """The endpoints of the environment that are on."""
+    """The enabled endpoints of the environment."""
     return [
         ListeningEndpoint(endpoint_id, frozenset(from_json(event_types)), waiting, bool(failing), top_ranks)
         for endpoint_id, event_types, waiting, failing, top_ranks in _queries.listening(connection, **scope._asdict())
@@ -53,7 +53,7 @@ def listening(connection: Any, scope: Scope) -> list[ListeningEndpoint]:
 
 
 def put(connection: Any, listener: ListeningEndpoint, announcements: Sequence[Announcement], now: int) -> None:
-    """Have these wait for the endpoint, or switch it off where too many would. `now` is its environment's."""
+    """Queue these for the endpoint, or disable it if too many would wait. `now` is its environment's."""
     most = MOST_WAITING_FAILING if listener.failing else MOST_WAITING
     count = len(announcements)
     if listener.waiting + count > most:
@@ -87,7 +87,7 @@ def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int | 
 
 
 def add(connection: Any, endpoint_id: str, deliveries: Sequence[tuple[str, Announcement]], created_at: int) -> None:
-    """Write deliveries, each under an id of its own, behind all that waits for the endpoint."""
+    """Write deliveries, each under its own id, behind everything that waits for the endpoint."""
     names = dumps(list({participant_id for _, (participant_id, *_) in deliveries}))
     put_off = dict(_queries.put_off_until(connection, endpoint_id=endpoint_id, participants=names))
     _add_deliveries(

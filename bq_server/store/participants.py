@@ -1,4 +1,4 @@
-"""Participants: everyone an event named or who was made by hand, and their facts."""
+"""Participants: everyone an event named or who was created by hand, and their facts."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from bq_server.store.queries import load
 _queries = load("participants")
 
 LOOKED_AT = 20_000
-"""Participants that a page of a search looks at, which takes some ten milliseconds: a search uses no index."""
+"""Participants examined for a page of a search, which takes some ten milliseconds: a search uses no index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """What is known of a participant beside their state. `attributes` is JSON text."""
+    """What is known about a participant beside their state. `attributes` is JSON text."""
 
     participant_id: str
     display_name: str | None
@@ -27,11 +27,11 @@ class Participant:
     created_at: int
     """Microseconds since the epoch, UTC."""
     reference: int = 0
-    """What rows of others call the participant."""
+    """The participant's integer in other tables."""
 
 
 async def put(connection: Connection, scope: Scope, participant: Participant) -> None:
-    """Make the participant, or replace what may be edited of one there is."""
+    """Create the participant, or replace the editable part of an existing one."""
     await connection.run(lambda writing: connection.references.scope(writing, scope))
     await _queries.put_participant(
         connection,
@@ -51,7 +51,7 @@ async def find(connection: Connection, scope: Scope, participant_id: str) -> Par
 
 
 async def reference(connection: Connection, scope: Scope, participant_id: str) -> int | None:
-    """What rows of others call the participant, known or not."""
+    """The participant's integer in other tables, known or not."""
     row = await _queries.participant(connection, **scope._asdict(), participant_id=participant_id)
     return None if row is None else row[-2]
 
@@ -71,9 +71,9 @@ async def after(connection: Connection, scope: Scope, participant_id: str, limit
 async def page(
     connection: Connection, scope: Scope, search: str, after: str, limit: int
 ) -> tuple[list[Participant], str | None]:
-    """The next participants, by id, whose id or name holds the text; and after which id the next page begins.
+    """The next participants, by id, whose id or name contains the text, and after which id the next page begins.
 
-    Upper and lower case of the letters A to Z are one. A page may hold few, or none, and there be more all the same.
+    The case of the letters A to Z is ignored. A page may contain few or none, though more follow.
     """
     own = scope._asdict()
     rows = _queries.page_of_participants(
@@ -86,18 +86,18 @@ async def page(
 
 
 async def named_after(connection: Connection, scope: Scope, participant_id: str, limit: int) -> list[tuple[str, int]]:
-    """The next participants of whom any row tells, in order: their ids, and what rows call them."""
+    """The next participants that any row refers to, in order: their ids, and their integers."""
     rows = _queries.named_after(connection, **scope._asdict(), after=participant_id, limit=limit)
     return [(row[0], row[1]) async for row in rows]
 
 
 async def every_scope(connection: Connection) -> list[Scope]:
-    """The environments that have anything of participants."""
+    """The environments that contain anything about participants."""
     return [Scope(*row) async for row in _queries.every_scope(connection)]
 
 
 async def put_total_events(connection: Connection, participant: int, total_events: int, created_at: int) -> None:
-    """Set the number of events; who was not known is known from now on."""
+    """Set the number of events; makes an unknown participant known."""
     await _queries.put_total_events(
         connection, participant=participant, total_events=total_events, created_at=created_at
     )
@@ -110,7 +110,7 @@ async def facts(
     fact_types: Iterable[str] | None = None,
     since: int | None = None,
 ) -> list[StoredFact]:
-    """A participant's facts, of these types or all, from a moment on, in the order of the fold (promise 3)."""
+    """A participant's facts, of these types or all, from a moment on, in the order of the fold."""
     rows = _queries.facts_of(
         connection,
         **scope._asdict(),

@@ -17,9 +17,9 @@ Ranking = tuple[str, str, str]
 
 
 class References:
-    """Remembers what names stand for. To be used on the thread of the connection that writes, in a transaction.
+    """Remembers the integers of names. For use on the writing connection's thread, in a transaction.
 
-    A rollback takes back names that were new: call `forget`.
+    After a rollback, which undoes new names, call `forget`.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class References:
         self._whole: set[int] = set()
 
     def forget(self) -> None:
-        """Look everything up anew."""
+        """Look everything up again."""
         for known in (self._scopes, self._types, self._rankings):
             known.clear()
         self._whole.clear()
 
     def scope(self, connection: Any, scope: Scope) -> int:
-        """The scope's integer; it gets one if it has none."""
+        """The scope's integer, assigned if it has none."""
         found = self._scopes.get(scope)
         if found is None:
             _queries.add_scope(connection, **scope._asdict())
@@ -43,7 +43,7 @@ class References:
         return found
 
     def fact_type(self, connection: Any, scope: int, fact_type: str, event_name: str) -> int:
-        """The integer of a fact type; it gets one if it has none."""
+        """The integer of a fact type, assigned if it has none."""
         found = self._types.get((scope, fact_type))
         if found is None:
             own = {"scope": scope, "fact_type": fact_type}
@@ -52,7 +52,7 @@ class References:
         return found
 
     def ranking(self, connection: Any, scope: int, name: Ranking) -> int:
-        """The integer of a ranking; it gets one if it has none."""
+        """The integer of a ranking, assigned if it has none."""
         found = self._rankings.get((scope, name))
         if found is None:
             own = {"scope": scope, "board": name[0], "time_window": name[1], "period": name[2]}

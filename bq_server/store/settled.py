@@ -1,4 +1,4 @@
-"""Whether a store is whole and in use: not while a move into it lasts, and not after a move out of it."""
+"""Whether a store is complete and in use: not during a move into it, and not after a move out of it."""
 
 import json
 from typing import Any, NamedTuple
@@ -22,13 +22,13 @@ class Mark(NamedTuple):
 
 
 def require_settled(connection: Any, name: str) -> None:
-    """Raises `StoreUnavailable` for a store that is not whole yet, or no longer in use."""
+    """Raises `StoreUnavailable` for a store that isn't complete yet, or no longer in use."""
     mark = mark_of(connection)
     if mark is None:
         return
     if mark.way == "from":
         raise StoreUnavailable(f"{name}: a move from {mark.other} is not finished: run `bq-server store move` again")
-    raise StoreUnavailable(f"{name}: all of it was moved to {mark.other}: name that one instead")
+    raise StoreUnavailable(f"{name}: it was moved to {mark.other}: use that one instead")
 
 
 def mark_of(connection: Any) -> Mark | None:
@@ -47,16 +47,16 @@ def put_mark(connection: Any, mark: Mark) -> None:
 
 
 def remove_mark(connection: Any) -> None:
-    """The store is whole."""
+    """The store is complete."""
     _queries.end(connection)
 
 
 def progress(connection: Any, table: str) -> tuple[list[Any] | None, int]:
-    """The key of the last row of a table that was moved, None before the first, and how many were."""
+    """The key of the last row of a table that was moved, None before the first, and the number of rows moved."""
     found = _queries.get(connection, name=f"table/{table}")
     return (None, 0) if found is None else tuple(json.loads(found))
 
 
 def put_progress(connection: Any, table: str, after: list[Any], done: int) -> None:
-    """Keep that, in the transaction that moves them."""
+    """Record that, in the transaction that moves them."""
     _queries.put(connection, name=f"table/{table}", value=json.dumps([after, done]))

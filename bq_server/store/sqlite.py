@@ -1,6 +1,6 @@
-"""Which SQLite this is: pysqlite3's or, where that has no wheel, Python's own, if it is a fixed one.
+"""Which SQLite is used: pysqlite3's or, where that has no wheel, Python's own if it is a fixed release.
 
-Python's own is often the system's, and that one is often too old for a database with several connections.
+Python's own is often the system's, which is often too old for a database with several connections.
 """
 
 import os
@@ -21,7 +21,7 @@ except ImportError:
     ORIGIN = f"Python {platform.python_version()}"
 
 FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
-"""The releases that end the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug).
+"""The releases that fix the race between connections that write or checkpoint (sqlite.org/wal.html#walresetbug).
 
 Everything after the last is fixed; of the others, only later releases of the same branch.
 """
@@ -34,7 +34,7 @@ MISTAKES: tuple[type[Exception], ...] = (
     sqlite.InterfaceError,
     sqlite.DataError,
 )
-"""Errors that say something of the statement, not of the database: trying again doesn't help."""
+"""Errors about the statement, not about the database: retrying doesn't help."""
 VERSION: str = sqlite.sqlite_version
 VERSION_INFO: tuple[int, ...] = sqlite.sqlite_version_info
 
@@ -56,7 +56,7 @@ def is_fixed(version: tuple[int, ...]) -> bool:
 
 
 def problem() -> str | None:
-    """Why this SQLite is not to be used and what to do, in one sentence; None for one that is fixed."""
+    """Why this SQLite must not be used and what to do, in one sentence; None for a fixed release."""
     if is_fixed(VERSION_INFO):
         return None
     *backports, newest = (".".join(map(str, each)) for each in FIXED)
@@ -73,9 +73,9 @@ def busy_timeout(seconds: float) -> str:
 
 
 def connect(path: str, *, patience: float = 2.0, same_thread: bool = True) -> Any:
-    """A DB-API connection in autocommit mode, which waits so many seconds for a lock that another process holds.
+    """A DB-API connection in autocommit mode, which waits so many seconds for a lock held by another process.
 
-    `same_thread`: whether only the thread that made it may use it. Raises `TooOld`, before anything is touched.
+    `same_thread`: whether only the creating thread may use it. Raises `TooOld`, before anything is touched.
     """
     if (reason := problem()) is not None:
         raise TooOld(reason)
@@ -88,6 +88,6 @@ def connect(path: str, *, patience: float = 2.0, same_thread: bool = True) -> An
 
 
 def _create_private(path: str) -> None:
-    """Make the file where there is none, for this user alone: SQLite gives its other files the same mode."""
-    with suppress(OSError):  # it is there, or SQLite will say why it can't be
+    """Create the file if there is none, for this user only: SQLite gives its other files the same mode."""
+    with suppress(OSError):  # it exists, or SQLite will report why it can't
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

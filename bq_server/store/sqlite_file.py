@@ -17,14 +17,14 @@ PATIENCE_SECONDS = 15.0
 """Longest wait for other processes while starting, and of commands: nobody else waits for these."""
 
 CACHE_KIBIBYTES = 65_536
-"""Pages that the writing connection keeps in memory; readers keep SQLite's default of 2 MiB each."""
+"""Page cache of the writing connection, in KiB; readers keep SQLite's default of 2 MiB each."""
 
 CHECKPOINT_PAGES = 16_384
 """Pages in the write-ahead log (64 MiB) after which they are copied into the database: a page that many transactions
 change is copied once."""
 
 _DAMAGE = ("malformed", "not a database")
-"""What SQLite says then."""
+"""SQLite's words for it."""
 
 _ADVICE = {
     "readonly": "make it and its directory writable for the user who runs this",
@@ -36,7 +36,7 @@ _ADVICE = {
 
 
 def explained(path: Path, error: Exception) -> StoreUnavailable:
-    """What the driver said of the file, which it doesn't name, with what to do about it."""
+    """What the driver said about the file, which it doesn't name, with what to do about it."""
     advice = next((f": {each}" for word, each in _ADVICE.items() if word in str(error)), "")
     return StoreUnavailable(f"{path}: {error}{advice}")
 
@@ -55,13 +55,13 @@ class SqliteFile:
         return str(self.path)
 
     def check(self, *, may_write: bool) -> None:
-        """See whether the file can be opened, and written if it is to be."""
+        """Check that the file can be opened, and written if it must be."""
         try:
             self.connect(PATIENCE_SECONDS).close()
         except sqlite.Error as error:
             raise explained(self.path, error) from error
         if may_write and not os.access(self.path, os.W_OK):
-            # SQLite opens it all the same, and complains of the first write, when nobody knows of which file.
+            # SQLite opens it nevertheless and fails at the first write, when the file is no longer known.
             raise explained(self.path, PermissionError("attempt to write a readonly database"))
 
     def connect(self, patience: float) -> Any:
@@ -69,20 +69,20 @@ class SqliteFile:
         return sqlite.connect(str(self.path), patience=patience)
 
     async def prepare(self, writer: "Connection", *, may_migrate: bool) -> None:
-        """Give the writing connection what it alone needs, and migrate."""
+        """Configure the writing connection, and migrate."""
         for pragma in (f"cache_size = -{CACHE_KIBIBYTES}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
             await writer.execute(f"PRAGMA {pragma}")
         await migrate(writer, allowed=may_migrate)
 
     def hold(self, connection: Any) -> None:
-        """The lock of the data directory does."""
+        """The lock of the data directory does this."""
 
     def wait_at_most(self, connection: Any, seconds: float) -> None:
-        """Wait so long for locks of other processes."""
+        """Wait that long for locks of other processes."""
         connection.execute(f"PRAGMA {sqlite.busy_timeout(seconds)}")
 
     def compact(self) -> None:
-        """Write the file anew; nothing is left in its log either."""
+        """Rewrite the file; nothing is left in its log either."""
         with closing(self.connect(PATIENCE_SECONDS)) as connection:
             connection.execute("VACUUM")
             if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:

@@ -1,8 +1,8 @@
 """What follows from facts: participants' cells and their places in rankings.
 
-Most cells of a participant stand in one row, as JSON: `{"cells": {...}, "scores": {...}, "entries": n}`. `scores`
+Most cells of a participant are in one row, as JSON: `{"cells": {...}, "scores": {...}, "entries": n}`. `scores`
 holds, for each window of each leaderboard, its newest period as `[period, revision, score, reached at]`; older ones
-are in the rankings only. `entries` counts the ledger. Cells of which there may be any number are kept apart.
+are in the rankings only. `entries` counts the ledger. Cells of which there may be any number are stored apart.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -22,23 +22,23 @@ _queries = load("state")
 
 @dataclass(frozen=True, slots=True)
 class StoredPlace:
-    """A participant's place as it is stored, with where it stands among all."""
+    """A participant's place as stored, with its position among all."""
 
     cursor: tuple[int, int]
     place: Place
     state: str
-    """What is stored of the participant, as JSON."""
+    """What is stored about the participant, as JSON."""
 
 
 async def states(connection: Connection, scope: Scope, participant_ids: Iterable[str]) -> dict[str, Any]:
-    """What is stored of participants in their own rows, read from JSON; who isn't known is left out."""
+    """Participants' own rows, parsed from JSON; unknown participants are left out."""
     wanted = dumps(list(participant_ids))
     rows = _queries.states_of(connection, **scope._asdict(), participants=wanted)
     return {participant_id: loads_own(state) async for participant_id, state in rows}
 
 
 async def cells(connection: Connection, scope: Scope, participant_id: str) -> Mapping[str, Any]:
-    """All cells of a participant but scores and those kept apart, by key."""
+    """All cells of a participant except scores and those stored apart, by key."""
     found = (await states(connection, scope, [participant_id])).get(participant_id, {})
     own: Mapping[str, Any] = found.get("cells", {})
     return own
@@ -56,13 +56,13 @@ async def cells_with(
 
 
 async def text_of(connection: Connection, participant: int) -> str:
-    """What stands in a participant's own row: JSON, unless somebody else wrote there."""
+    """A participant's own row: JSON, unless somebody else wrote there."""
     found: str | None = await _queries.state_of(connection, participant=participant)
     return "{}" if found is None else found
 
 
 async def cells_apart(connection: Connection, participant: int, prefixes: Sequence[str]) -> dict[str, Any]:
-    """The cells kept apart of a participant whose names start with one of these."""
+    """A participant's cells stored apart whose names start with one of these."""
     if not prefixes:
         return {}
     rows = _queries.cells_of(connection, participant=participant, prefixes=dumps(list(prefixes)))
@@ -70,7 +70,7 @@ async def cells_apart(connection: Connection, participant: int, prefixes: Sequen
 
 
 async def remove_boards(connection: Connection, scope: Scope, boards: Iterable[str]) -> None:
-    """Clear rankings that are no more."""
+    """Clear rankings that no longer exist."""
     rows = [{**scope._asdict(), "board": board} for board in boards]
     if rows:
         await _queries.remove_sections_of_boards(connection, rows)
@@ -105,14 +105,14 @@ def place_of(
     exact: str | None,
     hidden: int,
 ) -> Place:
-    """A place as the columns of its row have it."""
+    """A place from the columns of its row."""
     value = None if exact is None else int(exact)
     return Place(board, window, period, participant_id, score, reached_at, value, bool(hidden))
 
 
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
-    """All that is read on this reading connection meanwhile is of one moment, whatever is written beside it."""
+    """Everything read on this connection meanwhile is of one moment, whatever others write."""
     await connection.execute("BEGIN")
     try:
         yield

@@ -1,4 +1,4 @@
-"""That the store can't be used now, which is nobody's mistake."""
+"""Errors of a store that can't be used now, through no fault of the code."""
 
 
 class StoreUnavailable(Exception):
@@ -6,4 +6,4 @@ class StoreUnavailable(Exception):
 
 
 class StoreDamaged(StoreUnavailable):
-    """A page of the database that was to be read is damaged: trying again doesn't help."""
+    """A page of the database that had to be read is damaged: trying again doesn't help."""

@@ -11,11 +11,11 @@ _queries = load("voids", "sqlite3")
 
 Row = tuple[Any, ...]
 """seq, the fact's own id and the event's as they are stored, type, event name, properties as JSON, event time, time of
-arrival, idempotency key, and what it says that it voids."""
+arrival, idempotency key, and the key of the fact that it voids."""
 
 
 def facts_that_void(connection: Any, participant: int) -> list[Row]:
-    """The facts of a participant that void others, or would if those came."""
+    """The facts of a participant that void others, or would void them if those arrived."""
     return list(_queries.facts_that_void(connection, participant=participant))
 
 
@@ -29,7 +29,7 @@ def named_facts(
 
 
 def mark(connection: Any, marks: Iterable[tuple[int, int | None]]) -> None:
-    """Mark facts as void by another, or as void no more; each by its seq, with that of the other."""
+    """Mark facts as void by another, or as no longer void; each by its seq, with that of the other."""
     rows = [{"fact": fact, "void": void} for fact, void in marks]
     if rows:
         _queries.mark(connection, rows)

@@ -1,4 +1,4 @@
-"""Streaks whose end some endpoint is to be told of, and when that will be.
+"""Streaks whose end an endpoint wants to know, and when that will be.
 
 Everything here is called on the writing connection's own thread (`Connection.run`), in a transaction.
 """
@@ -19,28 +19,28 @@ NAME = "watched_streaks"
 """Under which `Database.outbox` wakes who looks at them."""
 
 NEVER = 2**63 - 1
-"""When a streak breaks that has: it is looked at again when its participant has another fact."""
+"""Stands for when a broken streak breaks: it is checked again when its participant has another fact."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedStreak:
-    """A streak that runs. Times are microseconds since the epoch, UTC."""
+    """A running streak. Times are microseconds since the epoch, UTC."""
 
     participant_id: str
     code: str
     longest: int
     fact_id: str
-    """The fact that gave it this length."""
+    """The fact that extended it to this length."""
     occurred_at: int
     """Of that fact."""
     breaks_at: int = 0
-    """0 where that is still to be found out."""
+    """0 if that is not yet known."""
     told: bool = False
-    """Whether its end was told."""
+    """Whether its end was announced."""
 
 
 def put(connection: Any, scope: Scope, streaks: Iterable[WatchedStreak]) -> None:
-    """Watch these, of which it is still to be found out when they break."""
+    """Watch these; when they break is not yet known."""
     last = {(each.participant_id, each.code): each for each in streaks}
     _put(
         connection,
@@ -52,9 +52,9 @@ def put(connection: Any, scope: Scope, streaks: Iterable[WatchedStreak]) -> None
 
 
 def broken_of(connection: Any, scope: Scope, participants: Iterable[str], now: int) -> list[WatchedStreak]:
-    """Those of these participants that broke, and were not told of. They count as told from now on.
+    """Broken streaks of these participants that weren't announced. From now on they count as announced.
 
-    All of theirs that count as told are to be looked at again: they may begin anew.
+    All of theirs that count as announced will be checked again: they may start again.
     """
     names = dumps(list(participants))
     rows = _queries.broken_of(connection, **scope._asdict(), participants=names, now=now)
@@ -66,7 +66,7 @@ def broken_of(connection: Any, scope: Scope, participants: Iterable[str], now: i
 
 
 def forget_when(connection: Any, scope: Scope, participants: Iterable[str] | None = None) -> None:
-    """Have it found out anew when they break: those of these participants, or all of the environment."""
+    """Have the times at which they break recomputed, for these participants or the whole environment."""
     if participants is None:
         _queries.forget_when(connection, **scope._asdict())
     else:
@@ -74,18 +74,18 @@ def forget_when(connection: Any, scope: Scope, participants: Iterable[str] | Non
 
 
 def due(connection: Any, scope: Scope, now: int, limit: int) -> list[WatchedStreak]:
-    """Those that have broken by now, unless they went on, and those of which it isn't known when they will."""
+    """Those that have broken by now, unless they were extended, and those of which it isn't known when they will."""
     return [_streak(row) for row in _queries.due(connection, **scope._asdict(), now=now, limit=limit)]
 
 
 def next_due(connection: Any, scope: Scope) -> int | None:
-    """When the next one breaks, 0 where one is still to be looked at, None where none is watched."""
+    """When the next one breaks; 0 if one is still to be checked, None if none is watched."""
     found: int | None = _queries.next_due(connection, **scope._asdict())
     return found
 
 
 def put_when(connection: Any, scope: Scope, moments: Sequence[tuple[WatchedStreak, int | None]]) -> None:
-    """Keep when these will break; None for one that has, and was told of."""
+    """Store when these will break; None for one that has, and was announced."""
     rows = [_key(scope, each) | {"breaks_at": NEVER if at is None else at, "told": at is None} for each, at in moments]
     if rows:
         _queries.put_when(connection, rows)
@@ -97,7 +97,7 @@ def remove_all(connection: Any, scope: Scope) -> None:
 
 
 def remove(connection: Any, scope: Scope, streaks: Sequence[WatchedStreak]) -> None:
-    """Watch these no more."""
+    """Stop watching these."""
     if streaks:
         _queries.remove(connection, [_key(scope, each) for each in streaks])
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints, what waits for them, and what became of each try."""
+"""Webhook endpoints, what waits for them, and the result of each try."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _add_tries = Insert(_writing.add_tries.sql)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who is told. Times are microseconds since the epoch, UTC."""
+    """An endpoint. Times are microseconds since the epoch, UTC."""
 
     endpoint_id: str
     scope: Scope
@@ -33,19 +33,19 @@ class Endpoint:
     secret: str = field(repr=False)
     created_at: int
     top_ranks: int = 10
-    """Down to which rank it is told of leaderboards."""
+    """Down to which rank it is notified of leaderboards."""
     vendor_headers: bool = False
     """Whether requests also carry the headers of the vendor's webhooks."""
     previous_secret: str | None = field(default=None, repr=False)
     previous_until: int | None = None
-    """Until when is also signed with the secret before."""
+    """Until when requests are also signed with the previous secret."""
     off_because: str | None = None
-    """Why nothing is sent there; None while it is on."""
+    """Why it is disabled; None while it is enabled."""
     failing_since: int | None = None
     waiting: int = 0
 
     def secrets(self, now: int) -> list[str]:
-        """What to sign with now, the newest first."""
+        """The secrets to sign with now, newest first."""
         if self.previous_secret is None or self.previous_until is None or now >= self.previous_until:
             return [self.secret]
         return [self.secret, self.previous_secret]
@@ -53,7 +53,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What an endpoint is told, and whether it was. Times are microseconds since the epoch, UTC."""
+    """A delivery and its state. Times are microseconds since the epoch, UTC."""
 
     position: int
     delivery_id: str
@@ -64,7 +64,7 @@ class Delivery:
     effect: str | None
     created_at: int
     tries: int
-    """Since it began to wait."""
+    """When it started waiting."""
     state: str = "waiting"
     """`waiting`, `delivered` or `aside`."""
     next_at: int = 0
@@ -73,15 +73,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One request, and what came of it."""
+    """One request and its result."""
 
     position: int
     tried_at: int
     status: int | None
-    """None where no answer came."""
+    """None if there was no answer."""
     milliseconds: int
     answer: str
-    """The first bytes of it, or why there was none."""
+    """The first bytes of the answer, or why there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,11 @@ class DeliveryResult:
     next_at: int = 0
     """When the next try may be."""
     put_off: bool = False
-    """Whether others of the participant were put off with it, and now need not be."""
+    """Whether the participant's other deliveries were postponed with it, and now need not be."""
 
 
 async def add(connection: Connection, endpoint: Endpoint) -> None:
-    """Keep a new endpoint."""
+    """Store a new endpoint."""
     await _queries.add_endpoint(
         connection,
         endpoint_id=endpoint.endpoint_id,
@@ -131,7 +131,7 @@ async def one(connection: Connection, endpoint_id: str) -> Endpoint | None:
 
 
 async def change(connection: Connection, endpoint: Endpoint) -> None:
-    """Keep the endpoint's address, event types, description and whether it is on."""
+    """Store the endpoint's address, event types, description and whether it is enabled."""
     await _queries.change_endpoint(
         connection,
         endpoint_id=endpoint.endpoint_id,
@@ -145,7 +145,7 @@ async def change(connection: Connection, endpoint: Endpoint) -> None:
 
 
 async def rotate(connection: Connection, endpoint_id: str, secret: str, previous_until: int) -> None:
-    """Give the endpoint another secret; the one it had is also signed with until that moment."""
+    """Give the endpoint a new secret; requests are also signed with the old one until that moment."""
     await _queries.rotate(connection, endpoint_id=endpoint_id, secret=secret, previous_until=previous_until)
 
 
@@ -184,14 +184,14 @@ async def switch_off(connection: Connection, endpoint_id: str, because: str) -> 
 async def enqueue(
     connection: Connection, endpoint_id: str, delivery_id: str, announcement: Announcement, now: int
 ) -> None:
-    """Have one delivery wait for the endpoint. `now` is its environment's."""
+    """Queue one delivery for the endpoint. `now` is its environment's."""
     await connection.run(lambda writing: outbox.add(writing, endpoint_id, [(delivery_id, announcement)], now))
     await _queries.recount(connection, endpoint_id=endpoint_id)
     connection.wakes.add(endpoint_id)
 
 
 async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], str], wanted: int) -> None:
-    """Make deliveries of the outbox, the oldest first, until there are so many more or none is left."""
+    """Turn the outbox into deliveries, oldest first, until there are that many more or none is left."""
 
     def some(writing: Any) -> None:
         made = 0
@@ -202,19 +202,19 @@ async def take(connection: Connection, endpoint_id: str, new_id: Callable[[], st
 
 
 async def due(connection: Connection, endpoint_id: str, now: int, limit: int) -> list[Delivery]:
-    """Deliveries that may be tried now, each participant's in their order."""
+    """Deliveries that may be tried now, each participant's in order."""
     rows = _queries.due(connection, endpoint_id=endpoint_id, now=now, limit=limit)
     return [Delivery(*row) async for row in rows]
 
 
 async def next_due(connection: Connection, endpoint_id: str) -> int | None:
-    """When the next delivery may be tried, by its environment's clock; None where none waits."""
+    """When the next delivery may be tried, by its environment's clock; None if none waits."""
     found: int | None = await _queries.next_due(connection, endpoint_id=endpoint_id)
     return found
 
 
 async def count_due(connection: Connection, endpoint_id: str, now: int) -> int:
-    """How many deliveries may be tried now, those that are still in the outbox among them."""
+    """How many deliveries may be tried now, including those still in the outbox."""
     found: int = await _queries.count_due(connection, endpoint_id=endpoint_id, now=now)
     return found
 
@@ -225,12 +225,12 @@ async def is_filled(connection: Connection, endpoint_id: str, limit: int) -> boo
 
 
 async def is_outbox_filled(connection: Connection, endpoint_id: str) -> bool:
-    """Whether more is to become deliveries of the endpoint."""
+    """Whether the outbox has more for the endpoint."""
     return bool(await _queries.is_outbox_filled(connection, endpoint_id=endpoint_id))
 
 
 async def bring_forward(connection: Connection, endpoint_id: str) -> None:
-    """Have all that waits for the endpoint tried at once."""
+    """Make everything that waits for the endpoint due now."""
     await _queries.bring_all_forward(connection, endpoint_id=endpoint_id)
     connection.wakes.add(endpoint_id)
 
@@ -246,7 +246,7 @@ async def bring_environment_forward(connection: Connection, scope: Scope, now: i
 async def settle(
     connection: Connection, endpoint_id: str, results: Sequence[DeliveryResult], now: int, done_at: int
 ) -> None:
-    """Keep what came of tries. What was removed meanwhile stays so.
+    """Store the results of tries. What was removed meanwhile stays removed.
 
     `now` is the environment's, `done_at` is by the server's clock.
     """
@@ -279,13 +279,13 @@ def _settle(connection: Any, endpoint_id: str, results: Sequence[DeliveryResult]
 async def deliveries(
     connection: Connection, endpoint_id: str, *, state: str | None = None, before: int = LATEST, limit: int = 100
 ) -> list[Delivery]:
-    """What the endpoint is told, the newest first, from before a position."""
+    """The endpoint's deliveries, newest first, from before a position."""
     rows = _queries.deliveries(connection, endpoint_id=endpoint_id, state=state, before=before, limit=limit)
     return [Delivery(*row) async for row in rows]
 
 
 async def tries(connection: Connection, positions: Sequence[int]) -> dict[int, list[Try]]:
-    """Every try of these deliveries, the first one first, by position."""
+    """Every try of these deliveries, first one first, by position."""
     found: dict[int, list[Try]] = {}
     async for row in _queries.tries(connection, positions=json.dumps(positions)):
         found.setdefault(row[0], []).append(Try(*row))
@@ -293,7 +293,7 @@ async def tries(connection: Connection, positions: Sequence[int]) -> dict[int, l
 
 
 async def retry(connection: Connection, endpoint_id: str, delivery_id: str) -> bool:
-    """Have the delivery tried again at once, whatever became of it; whether there is such a one."""
+    """Make the delivery due now, whatever its state; returns whether it exists."""
     own = {"endpoint_id": endpoint_id, "delivery_id": delivery_id}
     participant_id = await _queries.participant_of(connection, **own)
     if participant_id is None:

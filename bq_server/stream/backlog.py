@@ -1,8 +1,8 @@
 """What waits in the stream, and the dead letters: read while the stream is in use.
 
-A settled message is deleted from the stream, so whatever is there is not settled yet. It leaves only after its fact is
-committed, or in the same step in which it becomes a dead letter: whoever reads the queue first, the dead letters next
-and the facts last finds each message in at least one of them.
+A settled message is deleted from the stream, so whatever is there isn't settled yet. It is deleted only after its fact
+is committed, or in the same step in which it becomes a dead letter: reading the queue first, the dead letters next and
+the facts last finds each message in at least one of them.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,11 +28,11 @@ class Kept:
     message_id: str
     content: bytes
     retried: bool = False
-    """Whether the message is a dead letter that is tried again."""
+    """Whether the message is a dead letter being retried."""
 
 
 class Backlog:
-    """The messages of all environments that were accepted and not settled, and the dead letters.
+    """The messages of all environments that are accepted and not settled, and the dead letters.
 
     Every method raises `StreamUnavailable`.
     """
@@ -42,7 +42,7 @@ class Backlog:
         self._keys = keys
 
     async def extent(self) -> tuple[int, str | None, int]:
-        """How many messages wait, the id of the one that waits longest, and how many dead letters there are."""
+        """How many messages wait, the id of the one that has waited longest, and how many dead letters there are."""
         with asking():
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.xlen(self._keys.events)
@@ -57,7 +57,7 @@ class Backlog:
             return not await self._client.xlen(self._keys.events) and not await self._client.hlen(self._keys.dead)
 
     async def newest(self) -> str:
-        """The id of the message appended last, settled or not; `NO_MESSAGE` before the first."""
+        """The id of the last message appended, settled or not; `NO_MESSAGE` before the first."""
         with asking():
             try:
                 about: Any = await self._client.xinfo_stream(self._keys.events)
@@ -69,11 +69,11 @@ class Backlog:
             return newest.decode()
 
     def queued(self, up_to: str) -> AsyncIterator[Kept]:
-        """The messages that wait, the oldest first, none above this id: new ones may come faster than they are read."""
+        """The waiting messages, oldest first, up to this id: new ones may arrive faster than they are read."""
         return self._read(self._client.xrange, "-", up_to)
 
     def queued_latest_first(self, up_to: str) -> AsyncIterator[Kept]:
-        """The messages that wait from this id down to the oldest."""
+        """The waiting messages from this id down to the oldest."""
         return self._read(self._client.xrevrange, up_to, "-")
 
     async def _read(self, command: Callable[..., Any], start: str, end: str) -> AsyncIterator[Kept]:
@@ -87,7 +87,7 @@ class Backlog:
             start = f"({page[-1][0].decode()}"
 
     async def dead(self) -> AsyncIterator[Kept]:
-        """The dead letters, each once; one that comes meanwhile may be among them."""
+        """The dead letters, each once; one that arrives meanwhile may be among them."""
         seen: set[str] = set()
         with asking():
             async for message_id, value in self._client.hscan_iter(self._keys.dead, count=PAGE):

@@ -1,4 +1,4 @@
-"""A circuit breaker: after a failure nothing waits for the stream server until it answers again."""
+"""A circuit breaker: after a failure nothing waits for the stream server until it responds again."""
 
 import asyncio
 
@@ -8,11 +8,11 @@ from bq_server.concurrency.lasting import pause
 from bq_server.stream.connection import StreamUnavailable
 
 PROBE_SECONDS = 0.1
-"""How often a stream server that failed is asked whether it is back."""
+"""How often a failed stream server is probed."""
 
 
 class Breaker:
-    """Closed while the stream server works. One failure opens it; a PING that is answered closes it."""
+    """Closed while the stream server works. One failure opens it; an answered PING closes it."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

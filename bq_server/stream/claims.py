@@ -1,7 +1,7 @@
 """Claims on idempotency keys: they cover what was accepted and is not yet a fact.
 
-A claim is a text under a key of its own in the stream server, which forgets it after a while. Only this module and
-`claims.lua` know how it is written.
+A claim is a text under its own key in the stream server, which forgets it after a while. Only this module and
+`claims.lua` know its format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ GROUP_CLAIMS = 500
 """Claims in one round trip."""
 
 WAITING_CLAIMS = 20_000
-"""Claims that may wait for a round trip before more are turned away."""
+"""Claims that may wait for a round trip before more are refused."""
 
 SYNC_CLAIM_MILLISECONDS = 60_000
-"""How long a sync event's claim lasts: it bridges the moment until the fact is there to be asked."""
+"""How long a sync event's claim lasts: it bridges the time until its fact can be queried."""
 
 NO_MESSAGE_ID = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An idempotency key taken for an event."""
+    """An idempotency key claimed for an event."""
 
     key: str
     """From `StreamKeys.claim`."""
@@ -55,15 +55,15 @@ class Claim:
 
 
 class EventClaims:
-    """Knows the claim that an event has."""
+    """Builds the claims of events."""
 
     def __init__(self, keys: StreamKeys, resets: Mapping[Scope, int]) -> None:
-        """`resets`: how often each environment was emptied; whoever empties one counts it up."""
+        """`resets`: how often each environment was reset; whatever resets one increments it."""
         self._keys = keys
         self._resets = resets
 
     def of(self, event: Event, message_id: str | None = None) -> Claim | None:
-        """The claim of an event, of that message if it has become one; None without an idempotency key."""
+        """The claim of an event, with its message if it has one; None without an idempotency key."""
         if event.idempotency_key is None or event.fingerprint is None:
             return None
         key = self._keys.claim(*event.scope, event.idempotency_key, self._resets.get(event.scope, 0))
@@ -71,7 +71,7 @@ class EventClaims:
 
 
 class SyncClaims:
-    """Takes keys for events that don't go through the stream. Those that come meanwhile share the next round trip."""
+    """Claims keys for events that don't go through the stream. Claims made during a round trip share the next one."""
 
     def __init__(self, pipe: GuardedPipe, keys: StreamKeys) -> None:
         self._pipe = pipe
@@ -83,7 +83,7 @@ class SyncClaims:
         )
 
     async def take(self, claim: Claim) -> Claim:
-        """Take the key for an event; returns the claim that holds now.
+        """Claim the key for an event; returns the claim that now holds.
 
         Raises `StreamUnavailable`, `GroupFull` and `GroupClosed`.
         """
@@ -91,12 +91,12 @@ class SyncClaims:
         return await self._group.submit(claim)
 
     async def release(self, claim: Claim) -> None:
-        """Remove the claim of an event that came to nothing; if that fails, it expires by itself."""
+        """Remove the claim of an event that was not recorded; if that fails, it expires by itself."""
         with suppress(StreamUnavailable):
             await self._pipe.run(self._release, [claim.key], [claim.event_id])
 
     async def close(self) -> None:
-        """Take no more and wait until those under way are taken."""
+        """Accept no more, and wait for those under way."""
         await self._group.close()
 
     async def _take(self, group: Sequence[Claim]) -> Sequence[Claim]:

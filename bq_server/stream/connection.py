@@ -1,4 +1,4 @@
-"""Connecting to a stream server, embedded or not, and what it promises."""
+"""Connecting to a stream server, embedded or not, and what it guarantees."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,14 +17,14 @@ CONNECT_TIMEOUT = 0.25
 """Seconds; an unreachable server must become a 503 in under 300 ms."""
 
 READ_TIMEOUT = 5.0
-"""Seconds that the consumer waits for an answer; above the longest block of its reads."""
+"""Seconds that the consumer waits for an answer; longer than its reads block."""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds that most questions wait for an answer; above a slow disk's fsync."""
+"""Seconds that most commands wait for an answer; longer than a slow disk's fsync."""
 
 APPEND_TIMEOUT = 0.25
-"""Seconds that an event on its way in waits for an answer: past that it is refused, within 300 ms of its arrival. The
-first that waits in vain is the last: then nothing is sent until the stream server answers again."""
+"""Seconds that an incoming event waits for an answer: after that it is refused, within 300 ms of its arrival. The first
+that waits in vain is the last: then nothing is sent until the stream server responds again."""
 
 CONNECTIONS = 16
 """Most connections of one client; further commands wait for a free one."""
@@ -33,10 +33,10 @@ OLDEST_VERSION = 7
 
 
 class StreamUnavailable(Exception):
-    """The stream server can't be reached or refuses to work now."""
+    """The stream server can't be reached, or refuses to work."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason.rstrip("."))  # it stands within a sentence
+        super().__init__(reason.rstrip("."))  # it becomes part of a sentence
 
 
 class StreamUnusable(Exception):
@@ -54,10 +54,10 @@ def asking() -> Iterator[None]:
 
 @asynccontextmanager
 async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[redis.Redis]:  # noqa: ASYNC109
-    """A client for one role. It never retries by itself: an append that is sent twice may be made twice.
+    """A client for one role. It never retries by itself: an append sent twice may be made twice.
 
-    A connection is opened when first needed. Leaving the context closes them. Raises `StreamUnusable` for a URL that
-    is none.
+    A connection is opened when first needed. Leaving the context closes them. Raises `StreamUnusable` for an invalid
+    URL.
     """
     try:
         pool = redis.BlockingConnectionPool.from_url(
@@ -79,7 +79,7 @@ async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What the stream server is and what of an accepted event survives; `unknown` where it will not say."""
+    """What the stream server is, and what an accepted event survives; `unknown` if it doesn't say."""
 
     server: str
     """For example `Valkey 9.1.2`."""
@@ -93,7 +93,7 @@ class Durability:
         if "unknown" in (self.appendonly, self.appendfsync):
             return "unknown: the stream server does not report its settings"
         if self.appendonly != "yes":
-            return "none: the stream server keeps no append-only file, a restart of it loses queued events"
+            return "none: the stream server keeps no append-only file, so its restart loses queued events"
         return {
             "always": "fsync: an accepted event survives a power cut",
             "everysec": "process: an accepted event survives a crash; a power cut may lose the last second",
@@ -106,9 +106,9 @@ class Durability:
 
 
 async def inspect(client: redis.Redis, url: str | None = None) -> Durability:
-    """Ask the server for its version and durability settings. `url` names the one that the user chose.
+    """Ask the server for its version and durability settings. `url` names the one the user chose.
 
-    Raises `StreamUnusable` for a version that lacks what we need, `StreamUnavailable` when it does not answer.
+    Raises `StreamUnusable` for a version that lacks what we need, `StreamUnavailable` if it doesn't respond.
     """
     try:
         info = await client.info("server")
@@ -128,7 +128,7 @@ async def inspect(client: redis.Redis, url: str | None = None) -> Durability:
 
 
 def _unusable(url: str, error: Exception) -> str:
-    """Why the server of this URL can't be used, without the password in it, and what to do."""
+    """Why the server at this URL can't be used, and what to do, without showing its password."""
     parts = urlsplit(url)
     where = parts.path if parts.scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
     advice = "is it running there?"
@@ -151,12 +151,12 @@ async def owner_of(client: redis.Redis, keys: StreamKeys) -> str | None:
 async def take_ownership(
     client: redis.Redis, keys: StreamKeys, installation_id: str, advice: str | None = None
 ) -> bool:
-    """Bind the stream to this installation's database, so that no message becomes a fact somewhere else.
+    """Bind the stream to this installation's database, so that no message becomes a fact elsewhere.
 
     Returns whether it was bound before.
 
-    `advice` replaces the advice in the error, for a stream that no other server can reach.
-    Raises `StreamUnusable` when the stream is bound to another one, `StreamUnavailable` when it does not answer.
+    `advice` replaces that of the error, for a stream that no other server can reach.
+    Raises `StreamUnusable` if the stream is bound to another one, `StreamUnavailable` if it doesn't respond.
     """
     try:
         bound: Any = await client.set(keys.owner, installation_id, nx=True)
@@ -169,6 +169,6 @@ async def take_ownership(
             advice
             or f"the stream under the prefix {keys.prefix!r} belongs to another data directory ({name}, this one is "
             f"{installation_id}): choose another prefix with --redis-prefix, or delete the key {keys.owner!r} "
-            "if that installation no longer exists and its queued events are to become facts here"
+            "if that installation no longer exists and its queued events should become facts here"
         )
     return not bound

@@ -1,6 +1,6 @@
 """Reading the stream: batches in order, acknowledged when they are settled, taken over after a crash.
 
-A message is settled when it has its outcome for good: a fact, a duplicate or a dead letter. While there is a backlog,
+A message is settled once it has its final outcome: a fact, a duplicate or a dead letter. While there is a backlog,
 the next batch is read while one is processed, and one is acknowledged while the next is processed. No two are processed
 at once.
 """
@@ -27,22 +27,22 @@ from bq_server.stream.entries import EntryResult, Handler, NotNow, StreamEntry
 log = structlog.get_logger("bq_server.stream.consumer")
 
 BACKLOG_BATCH = 500
-"""Most messages handed over at once while there is a backlog. They are one transaction, worked on in groups."""
+"""Most messages handed over at once while there is a backlog. They are one transaction, processed in groups."""
 
 STALE_SECONDS = 10.0
-"""A consumer that neither finished a batch nor an empty read for so long is stuck."""
+"""A consumer that has finished neither a batch nor an empty read for this long is stuck."""
 
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 SUSPECT_DELIVERIES = 5
-"""A message delivered more often than this is processed alone: it may be what ended the process each time."""
+"""A message delivered more often than this is processed alone: it may be what killed the process each time."""
 
 MOST_DELIVERIES = 20
 """A message delivered more often than this becomes a dead letter."""
 
 
 MOST_DEFERRED = 10_000
-"""Messages that may wait for another try while others are read: past that, no more is read until some have gone."""
+"""Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
 
 
 @dataclass(slots=True)
@@ -53,17 +53,17 @@ class ConsumerStatus:
     last_progress: float = 0.0
     trouble: str | None = None
     deferred: int = 0
-    """Messages that could not be processed when they were tried, and wait for another try."""
+    """Messages that could not be processed, and wait for a retry."""
     deferred_reason: str | None = None
-    """Why the one that was put off last could not."""
+    """Why the last one could not."""
 
     @property
     def caution(self) -> str | None:
-        """What an operator should look into though the consumer moves, or None."""
+        """What an operator should look into although the consumer is moving, or None."""
         if not self.deferred:
             return None
         waiting = "1 message waits" if self.deferred == 1 else f"{self.deferred} messages wait"
-        return f"{waiting} for another try: {self.deferred_reason}"
+        return f"{waiting} for a retry: {self.deferred_reason}"
 
     def problem(self, now: float) -> str | None:
         """Why the consumer is not moving, or None when it is."""
@@ -74,7 +74,7 @@ class ConsumerStatus:
         if now - self.last_progress > STALE_SECONDS:
             return f"the consumer has not finished a batch for {now - self.last_progress:.0f} s"
         if self.deferred >= MOST_DEFERRED:
-            return f"the consumer reads no more before some are processed: {self.caution}"
+            return f"the consumer reads no more until some are processed: {self.caution}"
         return None
 
 
@@ -99,24 +99,24 @@ class Consumer:
         self._totals = totals or Totals()
         self._announced = announced
         self._rejected: dict[StreamEntry, str] = {}
-        """Messages that are to become dead letters, with the reasons."""
+        """Messages that must become dead letters, with the reasons."""
         self._deferred = DeferredMessages(clock)
         self._fruitless = 0
         """Batches in a row of which no message could be processed."""
         self._recovered = False
-        """Whether all that was delivered before is settled or put off."""
+        """Whether everything delivered earlier is settled or postponed."""
         self._ahead: asyncio.Future[list[StreamEntry]] | None = None
-        """The batch that is read while another is processed."""
+        """The batch being read while another is processed."""
         self._finishing: asyncio.Future[None] | None = None
-        """Of a batch that is processed and being acknowledged."""
+        """The acknowledgement of a processed batch."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
         self.progress = Notifier()
-        """Beats after every batch."""
+        """Signalled after every batch."""
 
     async def run(self) -> None:
-        """Read and process until `stop`; whatever fails is tried again, so that this never ends by an exception."""
+        """Read and process until `stop`; whatever fails is retried, so that this never ends with an exception."""
         failures = 0
         while not self._stopped.done():
             try:
@@ -142,9 +142,9 @@ class Consumer:
         await self._abandon()
 
     async def _start_over(self, error: Exception, failures: int) -> None:
-        # A reply may have been lost with its messages delivered: take over what is pending before reading on.
+        # A reply may have been lost although its messages were delivered: take over what is pending before reading on.
         self._recovered = False
-        self._rejected.clear()  # what of it is still pending is tried once more, and may be processed then
+        self._rejected.clear()  # what is still pending is retried, and may be processed then
         await self._abandon()
         await self._wait_after(error, failures)
 
@@ -154,7 +154,7 @@ class Consumer:
             self._stopped.set_result(None)
 
     async def _recover(self) -> None:
-        """Process what was delivered to a consumer that is gone, or to this one before its connection broke."""
+        """Process what was delivered to a previous consumer, or to this one before its connection broke."""
         after: str | None = None
         while not self._stopped.done():
             pending = await self._group.pending(after)
@@ -170,17 +170,17 @@ class Consumer:
         await self._group.remove_idle_consumers()
 
     async def _try_suspect(self, suspect: PendingEntry) -> None:
-        """Process a message alone, or reject it: each process that had it may have ended of it."""
+        """Process a message alone, or reject it: it may have killed each process that had it."""
         if suspect.deliveries > MOST_DELIVERIES:
             for entry in await self._group.fetch([suspect.message_id]):
-                self._rejected[entry] = f"the server ended {suspect.deliveries} times while it had it"
+                self._rejected[entry] = f"the server died {suspect.deliveries} times while processing it"
             await self._dead_letter_rejected()
         else:
-            # Only now: a delivery counts when the message is really tried, not when one before it ended the process.
+            # Only now: a delivery counts when the message is really tried, not when an earlier one killed the process.
             await self._process_batch(await self._group.take_over([suspect]))
 
     async def _due(self) -> list[StreamEntry]:
-        """Some of the messages that are to be tried again by now."""
+        """Some of the messages due for a retry."""
         if not self._deferred:
             return []
         ids = self._deferred.due(BATCH)
@@ -189,14 +189,14 @@ class Consumer:
         return entries
 
     async def _read(self, *, block: bool) -> list[StreamEntry]:
-        """The next messages; none when nothing came, with `block` for a while, or the consumer is to stop."""
+        """The next messages; none if nothing came (with `block`, for a while), or if the consumer must stop."""
         command = self._group.read(block=block)
-        if not block:  # never cancelled: its reply would be left on a connection that is still used
+        if not block:  # never cancelled: its reply would be left on a connection still in use
             return await command
         read: asyncio.Future[Any] = asyncio.ensure_future(command)
         await asyncio.wait([read, self._stopped], return_when=asyncio.FIRST_COMPLETED)
         if not read.done():
-            # It may have been answered all the same: its messages stay pending and are taken over at the next start.
+            # It may have been answered nevertheless: its messages stay pending and are taken over at the next start.
             read.cancel()
             await asyncio.wait({read})
             return []
@@ -204,7 +204,7 @@ class Consumer:
         return entries
 
     async def _next_batch(self, *, block: bool) -> list[StreamEntry]:
-        """The batch that was read ahead; otherwise as `_read`."""
+        """The batch that was read ahead, otherwise as `_read`."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             return await ahead
@@ -212,12 +212,12 @@ class Consumer:
         return await self._read(block=block)
 
     def _read_ahead(self, entries: Sequence[StreamEntry]) -> None:
-        """Read what follows a batch that is about to be processed, if it is likely that there is more."""
+        """Read what follows a batch that is about to be processed, if there is likely to be more."""
         if self._recovered and self._ahead is None and len(entries) >= BATCH and not self._deferred:
             self._ahead = asyncio.ensure_future(self._read_backlog())
 
     async def _read_backlog(self) -> list[StreamEntry]:
-        """A larger batch, if there is so much."""
+        """A larger batch, if there is that much."""
         entries: list[StreamEntry] = []
         while len(entries) < BACKLOG_BATCH and not self._stopped.done():
             more = await self._read(block=False)
@@ -227,13 +227,13 @@ class Consumer:
         return entries
 
     async def _finished(self) -> None:
-        """Wait until the batch before is acknowledged. Raises what that has raised."""
+        """Wait until the previous batch is acknowledged. Raises what that raised."""
         finishing, self._finishing = self._finishing, None
         if finishing is not None:
             await finishing
 
     async def _abandon(self) -> None:
-        """Await what is under way, and forget what was read ahead: it stays pending, and is taken over."""
+        """Await what is under way, and drop what was read ahead: it stays pending, and is taken over."""
         ahead, self._ahead = self._ahead, None
         with suppress(Exception):
             await self._finished()
@@ -255,7 +255,7 @@ class Consumer:
             self._finishing = asyncio.ensure_future(self._finish_beside_next(entries, results))
 
     async def _results_of(self, entries: Sequence[StreamEntry]) -> Sequence[EntryResult] | None:
-        """What the handler returns, however long the store is away; None when the consumer is stopped meanwhile."""
+        """What the handler returns, however long the store is away; None if the consumer is stopped meanwhile."""
         failures = 0
         while not self._stopped.done() or failures == 0:
             try:
@@ -272,7 +272,7 @@ class Consumer:
         self._report_progress()
 
     async def _finish(self, entries: Sequence[StreamEntry], results: Sequence[EntryResult]) -> None:
-        """Take what is settled out of the stream; dead-letter or put off the rest."""
+        """Remove what is settled from the stream; dead-letter or postpone the rest."""
         await self._acknowledge([entry for entry, result in zip(entries, results, strict=True) if result is None])
         if self._deferred:
             self._deferred.discard(entry.message_id for entry in entries)
@@ -283,14 +283,14 @@ class Consumer:
         await self._defer([(entry, r) for entry, r in zip(entries, results, strict=True) if isinstance(r, NotNow)])
         self.status.deferred = len(self._deferred)
         if all(isinstance(result, NotNow) for result in results):
-            # What is lacking may be lacking for all: reading on at once would only put off more.
+            # What is short may be short for all: reading on at once would only postpone more.
             await self._pause(BACKOFF_SECONDS[min(self._fruitless, len(BACKOFF_SECONDS) - 1)])
             self._fruitless += 1
         else:
             self._fruitless = 0
 
     async def _acknowledge(self, settled: Sequence[StreamEntry]) -> None:
-        """Take settled messages out of the stream, so many in one step."""
+        """Remove settled messages from the stream, so many per step."""
         for start in range(0, len(settled), BATCH):
             some = settled[start : start + BATCH]
             self._count(await self._group.remove(some))
@@ -300,7 +300,7 @@ class Consumer:
         self._totals.settled = max(self._totals.settled, settled)
 
     async def _defer(self, put_off: Sequence[tuple[StreamEntry, NotNow]]) -> None:
-        """Keep messages for another try."""
+        """Keep messages for a retry."""
         if not put_off:
             return
         await self._group.reset_deliveries([entry for entry, _ in put_off])
@@ -312,7 +312,7 @@ class Consumer:
         self.status.deferred_reason = reason
 
     async def _dead_letter_rejected(self) -> None:
-        """Make dead letters of what was rejected. A stream server without memory refuses; then it is kept for later."""
+        """Turn rejected messages into dead letters; those that a stream server without memory refuses wait."""
         rejected = [
             (entry, DeadLetter(entry.known_as, entry.payload, reason, self._clock()))
             for entry, reason in self._rejected.items()
@@ -337,7 +337,7 @@ class Consumer:
         self.progress.beat()
 
     async def _wait_after(self, error: Exception, failures: int) -> None:
-        """Wait before the next try, longer with every failure; the first one is logged."""
+        """Wait before the next try, longer after every failure; the first one is logged."""
         self.counts.failures += 1
         if failures == 0:
             log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
@@ -345,5 +345,5 @@ class Consumer:
         await self._pause(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not past `stop`."""
+        """Wait, but not beyond `stop`."""
         await asyncio.wait({self._stopped}, timeout=seconds)

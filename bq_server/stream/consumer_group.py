@@ -1,4 +1,4 @@
-"""The commands by which a consumer reads the stream, takes over what others left, and takes out what is settled."""
+"""The commands with which a consumer reads the stream, takes over what others left, and removes what is settled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from bq_server.stream.entries import StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 
 BATCH = 100
-"""Most messages of one command: what takes the event loop's time stays short."""
+"""Most messages per command, so that the event loop is held only briefly."""
 
 BLOCK_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEntry:
-    """A message that was delivered to some consumer and not acknowledged."""
+    """A message that was delivered to a consumer and not acknowledged."""
 
     message_id: str
     consumer: str
@@ -26,7 +26,7 @@ class PendingEntry:
 
 
 class ConsumerGroup:
-    """The group as one of its consumers uses it, whose name must be new with every start of the server.
+    """The group as used by one of its consumers, whose name must be new at every start of the server.
 
     Every method raises `redis.RedisError`.
     """
@@ -37,18 +37,18 @@ class ConsumerGroup:
         self._name = name
 
     async def make(self) -> bool:
-        """Make the group where there is none; returns whether it was made."""
+        """Create the group if there is none; returns whether it was created."""
         return await make_group(self._client, self._keys)
 
     async def read(self, *, block: bool) -> list[StreamEntry]:
-        """The next messages that were delivered to nobody; with `block`, wait for some for `BLOCK_MILLISECONDS`."""
+        """The next messages delivered to nobody yet; with `block`, wait for some for `BLOCK_MILLISECONDS`."""
         wait = BLOCK_MILLISECONDS if block else None
         events: Any = {self._keys.events: ">"}
         reply: Any = await self._client.xreadgroup(GROUP, self._name, events, count=BATCH, block=wait)
         return [_entry(*entry) for entry in reply[0][1]] if reply else []
 
     async def pending(self, after: str | None) -> list[PendingEntry]:
-        """A page of what was delivered and not acknowledged, in the order of the ids, from the one after `after`."""
+        """A page of what was delivered and not acknowledged, in the order of ids, after the id `after`."""
         start = "-" if after is None else f"({after}"
         found: Any = await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=BATCH)
         return [
@@ -59,7 +59,7 @@ class ConsumerGroup:
     async def take_over(self, pending: Sequence[PendingEntry]) -> list[StreamEntry]:
         """These messages, now this consumer's.
 
-        Claiming counts a delivery, and only a new process claims: the count is how many a message outlived.
+        Claiming counts as a delivery, and only a new process claims: it is how many processes a message outlived.
         """
         foreign: list[Any] = [each.message_id for each in pending if each.consumer != self._name]
         if foreign:
@@ -67,7 +67,7 @@ class ConsumerGroup:
         return await self.fetch([each.message_id for each in pending])
 
     async def fetch(self, message_ids: Sequence[str]) -> list[StreamEntry]:
-        """These messages; one that is in the stream no more is acknowledged."""
+        """These messages; one that is no longer in the stream is acknowledged."""
         if not message_ids:
             return []
         async with self._client.pipeline(transaction=False) as pipe:
@@ -80,12 +80,12 @@ class ConsumerGroup:
         return [_entry(*entries[0]) for entries in found if entries]
 
     async def reset_deliveries(self, entries: Sequence[StreamEntry]) -> None:
-        """Count their deliveries from nothing: a process that ends while they wait doesn't end of them."""
+        """Reset their deliveries: a process that dies while they wait doesn't die because of them."""
         ids: list[Any] = [entry.message_id for entry in entries]
         await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
 
     async def remove(self, entries: Sequence[StreamEntry]) -> int:
-        """Take settled messages out of the stream in one step; returns how many were settled in all."""
+        """Remove settled messages from the stream in one step; returns how many were settled in total."""
         ids = [entry.message_id for entry in entries]
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
         async with self._client.pipeline(transaction=True) as pipe:
@@ -98,7 +98,7 @@ class ConsumerGroup:
             return settled
 
     async def remove_idle_consumers(self) -> None:
-        """Remove the consumers of earlier starts to whom nothing is delivered any more."""
+        """Remove the consumers of earlier starts that have nothing pending any more."""
         consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
         for consumer in consumers:
             name = consumer["name"].decode()

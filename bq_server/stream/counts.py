@@ -1,4 +1,4 @@
-"""The stream's count of itself: how many messages came, how many were settled, how many are there.
+"""The stream's count of itself: how many messages entered, how many were settled, how many are there.
 
 It is kept in the stream server, in the same steps that append and remove messages: while nobody else removes any,
 `appended - settled` is the length of the stream.
@@ -20,14 +20,14 @@ SETTLED = "settled"
 
 @dataclass(slots=True)
 class Totals:
-    """The counts as this process has last seen them: what is known when the stream itself is gone."""
+    """The counts as this process last saw them: what is known if the stream itself has vanished."""
 
     appended: int = 0
     settled: int = 0
     newest: str = "0-0"
-    """The message appended last."""
+    """The last message appended."""
     groups_made: int = 0
-    """How often the consumer did not find its group, and made it again."""
+    """How often the consumer did not find its group, and recreated it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,28 @@ class Counts:
     """The stream at one moment."""
 
     epoch: str
-    """Empty where there is none."""
+    """Empty if there is none."""
     appended: int
     settled: int
     waiting: int
     owner: str
-    """Empty where there is none."""
+    """Empty if there is none."""
     grouped: bool
     oldest: str
-    """The first message that waits; empty where none does."""
+    """The first message that waits; empty if none does."""
     newest: str
-    """The message appended last."""
+    """The last message appended."""
 
     @property
     def missing(self) -> int:
-        """How many messages came, were not settled, and are not there; below 0 where more are there than came."""
+        """How many messages entered, were not settled, and are missing; below 0 if there are more than entered."""
         return self.appended - self.settled - self.waiting
 
 
 async def make_group(client: redis.Redis, keys: StreamKeys) -> bool:
-    """Make the consumer group where there is none; returns whether it was made. Raises `RedisError`."""
+    """Create the consumer group if there is none; returns whether it was created. Raises `RedisError`."""
     try:
-        # From 0: a group that vanished must not skip what waits; facts are unique, so reading twice is harmless.
+        # From 0: a recreated group must not skip what waits; facts are unique, so reading twice is harmless.
         await client.xgroup_create(keys.events, GROUP, id="0", mkstream=True)
     except ResponseError as error:
         if not str(error).startswith("BUSYGROUP"):
@@ -66,7 +66,7 @@ async def make_group(client: redis.Redis, keys: StreamKeys) -> bool:
 
 
 class StreamCounts:
-    """Asks the stream server for its counts. Every method raises `StreamUnavailable`."""
+    """Queries the stream server's counts. Every method raises `StreamUnavailable`."""
 
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
         self._client: Any = client
@@ -84,22 +84,22 @@ class StreamCounts:
         return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:])
 
     async def begin(self, epoch: str) -> int:
-        """Count anew from what is there; returns how many messages that is."""
+        """Restart the counts from what is there; returns how many messages that is."""
         with asking():
             found: int = await self._client.eval(self._recount.text, 2, self._keys.events, self._keys.counts, epoch)
         return found
 
     async def adopt(self, messages: int) -> None:
-        """Count these in, too: somebody else has put them into the stream."""
+        """Count these as well: somebody else has put them into the stream."""
         with asking():
             await self._client.hincrby(self._keys.counts, APPENDED, messages)
 
     async def make_group(self) -> bool:
-        """Make the consumer group where there is none; returns whether it was made."""
+        """Create the consumer group if there is none; returns whether it was created."""
         with asking():
             return await make_group(self._client, self._keys)
 
     async def mark_owner(self, installation_id: str) -> None:
-        """Put the mark of the owner where there is none."""
+        """Set the owner's mark if there is none."""
         with asking():
             await self._client.set(self._keys.owner, installation_id, nx=True)

@@ -1,4 +1,4 @@
-"""Messages that can't be processed: set aside with the reason, never in the way of the others."""
+"""Messages that can't be processed: set aside with the reason, out of the way of the others."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import load
 
 PAGE = 100
-"""Letters in one round trip."""
+"""Letters per round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,13 @@ class DeadLetter:
     """A message that can't be processed."""
 
     message_id: str
-    """The one its sender got."""
+    """The id its sender got."""
     payload: bytes
     reason: str
     died_at: int
     """Microseconds since the epoch, UTC."""
     retried_as: str | None = None
-    """The message in the stream under which it is tried again; it is no dead letter meanwhile."""
+    """The message in the stream under which it is being retried; it isn't a dead letter meanwhile."""
 
 
 Announcing = Callable[[Sequence[DeadLetter]], AbstractAsyncContextManager[None]]
@@ -36,19 +36,19 @@ Announcing = Callable[[Sequence[DeadLetter]], AbstractAsyncContextManager[None]]
 
 
 def read_letter(message_id: str, value: bytes | str) -> DeadLetter:
-    """A dead letter as it is kept."""
+    """A dead letter from its stored form."""
     fields = from_json(value)
     payload = bytes.fromhex(fields["payload"])
     return DeadLetter(message_id, payload, fields["reason"], fields["died_at"], fields.get("retried_as"))
 
 
 def write_letter(letter: DeadLetter) -> bytes:
-    """A dead letter as it is kept, if it is not tried again."""
+    """A dead letter from its stored form, unless it is being retried."""
     return to_json({"reason": letter.reason, "died_at": letter.died_at, "payload": letter.payload.hex()})
 
 
 class DeadLetters:
-    """The dead letters of one stream. Every method but `add` raises `StreamUnavailable`."""
+    """The dead letters of one stream. Every method except `add` raises `StreamUnavailable`."""
 
     def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class DeadLetters:
     async def add(self, letter: DeadLetter, entry_id: str) -> int:
         """Move the message, an entry of the stream, to the dead letters, in one step.
 
-        Returns how many messages were settled in all.
+        Returns how many messages were settled in total.
         """
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
@@ -69,13 +69,13 @@ class DeadLetters:
             return settled
 
     async def count(self) -> int:
-        """How many there are, those that are tried again among them."""
+        """How many there are, including those being retried."""
         with asking():
             found: int = await self._client.hlen(self._keys.dead)
             return found
 
     async def latest_first(self, before: str | None = None) -> AsyncIterator[DeadLetter]:
-        """The dead letters in the order of their ids, from the latest, or from the one before that id."""
+        """The dead letters in descending order of their ids, from the latest, or from before that id."""
         with asking():
             ids: Any = await self._client.hkeys(self._keys.dead)
         found = sorted((each.decode() for each in ids), key=_order, reverse=True)
@@ -87,7 +87,7 @@ class DeadLetters:
                     yield letter
 
     async def get(self, message_ids: Sequence[str]) -> list[DeadLetter]:
-        """Those of these ids that there are, also when they are tried again."""
+        """Those with these ids, including those being retried."""
         return [read_letter(message_id, value) for message_id, value in await self._values(message_ids)]
 
     async def _values(self, message_ids: Sequence[str]) -> list[tuple[str, bytes]]:
@@ -98,7 +98,7 @@ class DeadLetters:
         return [(message_id, value) for message_id, value in zip(message_ids, found, strict=True) if value is not None]
 
     async def retry(self, message_ids: Sequence[str]) -> list[str]:
-        """Put these back into the stream; returns which. Each becomes a fact under its old id, or a letter again."""
+        """Put these back into the stream; returns which existed. Each becomes a fact under its old id, or a letter."""
         keys = (self._keys.events, self._keys.dead, self._keys.counts)
         done: list[str] = []
         for start in range(0, len(message_ids), PAGE):
@@ -115,7 +115,7 @@ class DeadLetters:
         return done
 
     async def drop(self, message_ids: Sequence[str]) -> list[str]:
-        """Remove these for good, but those that are being tried again; returns which."""
+        """Remove these permanently, except those being retried; returns which were removed."""
         found = [each.message_id for each in await self.get(message_ids) if each.retried_as is None]
         with asking():
             if found:

@@ -1,4 +1,4 @@
-"""Messages that could not be processed when they were tried, and wait in the stream for another try."""
+"""Messages that could not be processed, and wait in the stream for a retry."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class _Deferred:
 
 
 class DeferredMessages:
-    """Remembers, by message id, when each is to be tried again. They stay pending in the stream."""
+    """Remembers, by message id, when each is due for a retry. They stay pending in the stream."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -30,17 +30,17 @@ class DeferredMessages:
         return message_id in self._waiting
 
     def put_off(self, message_id: str, result: NotNow) -> None:
-        """Have a message tried again after the time that its result gives."""
+        """Retry a message after the time that its result gives."""
         now = self._clock()
         self._waiting[message_id] = _Deferred(now + round(result.seconds * SECOND), now)
 
     def due(self, limit: int) -> list[str]:
-        """At most so many of those that are to be tried again by now, the ones put off first before the others."""
+        """At most so many of those due for a retry, those postponed first before the others."""
         now = self._clock()
-        # A clock that was set back makes nobody wait for it to come round.
+        # If the clock was set back, nobody waits for it to catch up.
         return [name for name, each in self._waiting.items() if not each.put_off_at <= now < each.due][:limit]
 
     def discard(self, message_ids: Iterable[str]) -> None:
-        """Forget these, if they are there."""
+        """Forget these, if present."""
         for message_id in message_ids:
             self._waiting.pop(message_id, None)

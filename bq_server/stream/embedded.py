@@ -23,7 +23,7 @@ from bq_server.stream.valkey_binary import server_binary
 log = structlog.get_logger("bq_server.stream.embedded")
 
 START_TIMEOUT = 30.0
-"""Seconds in which Valkey must answer, loading a long append-only file included."""
+"""Seconds in which Valkey must respond, including loading a long append-only file."""
 
 START_TRIES = 3
 
@@ -38,13 +38,13 @@ LONGEST_SOCKET_PATH = 100
 
 
 class Killed(StreamUnusable):
-    """Somebody ended the stream server while it started; it may well start the next time."""
+    """Somebody killed the stream server while it started; it may well start the next time."""
 
 
 class EmbeddedValkey:
-    """Starts Valkey in a directory of its own, restarts it when it dies, and stops it with the server.
+    """Starts Valkey in its own directory, restarts it when it dies, and stops it with the server.
 
-    Every write is in its append-only file and fsynced before it answers.
+    Every write is in its append-only file and fsynced before it is answered.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -54,11 +54,11 @@ class EmbeddedValkey:
         self._supervisor: asyncio.Task[None] | None = None
         self.restarts = 0
         self.trouble: str | None = None
-        """Why it could not be started again, as long as it could not."""
+        """Why it could not be restarted, while that is so."""
 
     @property
     def url(self) -> str:
-        """Where it listens: a Unix socket that only this user may use."""
+        """Where it listens: a Unix socket that only this user can use."""
         return f"unix://{quote(str(self._socket))}"
 
     @property
@@ -67,7 +67,7 @@ class EmbeddedValkey:
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Start it and return when it answers. Raises `StreamUnusable` when it does not."""
+        """Start it and return once it responds. Raises `StreamUnusable` if it doesn't."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._end_orphan()
         for left in reversed(range(START_TRIES)):
@@ -82,7 +82,7 @@ class EmbeddedValkey:
         self._supervisor = asyncio.create_task(keep_running(self._supervise), name="valkey-supervisor")
 
     async def stop(self) -> None:
-        """End it in order: the append-only file is complete when this returns."""
+        """Stop it in order: the append-only file is complete when this returns."""
         if self._supervisor is not None:
             self._supervisor.cancel()
         if self._process is not None:
@@ -94,7 +94,7 @@ class EmbeddedValkey:
                 await asyncio.to_thread(self._process.wait)
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self._directory.resolve():
-            with suppress(OSError):  # a server that starts again there needs it
+            with suppress(OSError):  # a server restarted there needs it
                 self._socket.parent.rmdir()
 
     def _spawn(self) -> None:
@@ -121,7 +121,7 @@ class EmbeddedValkey:
             stderr=subprocess.DEVNULL,
             env=child_environment(),
             umask=0o077,
-            start_new_session=True,  # Ctrl-C is for the server, which then ends Valkey in order
+            start_new_session=True,  # Ctrl-C is for the server, which then stops Valkey in order
             preexec_fn=_die_with_parent,
         )
 
@@ -132,7 +132,7 @@ class EmbeddedValkey:
         while not await self._answers():
             if (code := self._process.poll()) is not None:
                 if code < 0:
-                    raise Killed(f"the embedded stream server was ended by signal {-code} while it started")
+                    raise Killed(f"the embedded stream server was killed by signal {-code} while it started")
                 raise StreamUnusable(self._why_ended(code))
             if loop.time() > deadline:
                 raise StreamUnusable(f"the embedded stream server did not answer within {START_TIMEOUT:.0f} s")
@@ -145,10 +145,10 @@ class EmbeddedValkey:
                 f"the queue in {self._directory} is damaged, the facts are not: restore a backup into a new directory, "
                 f"or move {self._directory} away and lose what was queued ({said})"
             )
-        return f"the embedded stream server ended with code {code}: {said}"
+        return f"the embedded stream server exited with code {code}: {said}"
 
     async def _answers(self) -> bool:
-        """Whether it takes commands: while it loads its file it answers PING with -LOADING."""
+        """Whether it accepts commands: while it loads its file it answers PING with -LOADING."""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket))
         except OSError:
@@ -180,7 +180,7 @@ class EmbeddedValkey:
                 self.trouble = None
 
     async def _end_orphan(self) -> None:
-        """End a Valkey that outlived an earlier server of this directory (where the kernel doesn't do so)."""
+        """Stop a Valkey that outlived an earlier server of this directory (where the kernel doesn't do so)."""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket))
         except OSError:
@@ -190,7 +190,7 @@ class EmbeddedValkey:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await reader.read()
         except TimeoutError:
-            raise StreamUnusable(f"a stream server left over at {self._socket} does not end: end it by hand") from None
+            raise StreamUnusable(f"a leftover stream server at {self._socket} doesn't stop: stop it by hand") from None
         finally:
             writer.close()
 
@@ -203,9 +203,9 @@ class EmbeddedValkey:
 
 
 def _socket_path(directory: Path) -> Path:
-    """Where to listen: in the data directory, or under a temporary one when that path is too long for a socket.
+    """Where to listen: in the data directory, or under a temporary one if that path is too long for a socket.
 
-    Raises `StreamUnusable` when there is no place, or when it belongs to somebody else.
+    Raises `StreamUnusable` if there is no place, or if it belongs to somebody else.
     """
     path = directory.resolve() / "valkey.sock"
     if _fits(path):
@@ -220,7 +220,7 @@ def _socket_path(directory: Path) -> Path:
         short.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StreamUnusable(
-            f"the path {path} is too long for a socket, and {short} can't be made ({error.strerror}): choose a "
+            f"the path {path} is too long for a socket, and {short} can't be created ({error.strerror}): choose a "
             "shorter --data-dir"
         ) from error
     status = short.lstat()
@@ -244,7 +244,7 @@ def _die_with_parent() -> None:
 
 
 async def stream_url(stack: AsyncExitStack, directory: DataDirectory) -> str:
-    """Where the embedded stream server is; it is started for the purpose when no server runs."""
+    """Where the embedded stream server is; it is started for the purpose if no server runs."""
     valkey = EmbeddedValkey(directory.stream)
     try:
         stack.enter_context(directory.locked(wait_seconds=0.5))

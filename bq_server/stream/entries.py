@@ -1,4 +1,4 @@
-"""What the consumer hands to whoever processes messages, and what it gets back for each."""
+"""What the consumer hands to the processing of messages, and what it gets back for each."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class StreamEntry:
     message_id: str
     payload: bytes
     letter_id: str | None = None
-    """Of a dead letter that is tried again: the id it was accepted with."""
+    """For a dead letter being retried: the id it was accepted under."""
 
     @property
     def known_as(self) -> str:
@@ -21,15 +21,15 @@ class StreamEntry:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """The message can't be processed now: it stays in the stream, stops no other, and is tried again."""
+    """The message can't be processed now: it stays in the stream, stops no other, and is retried."""
 
     reason: str
     seconds: float
-    """Until it is tried again."""
+    """Until it is retried."""
 
 
 EntryResult = str | NotNow | None
-"""What became of a message: None when it is settled, or why it can never be processed, or why it can't be now."""
+"""What became of a message: None if it is settled, or why it can never be processed, or why it can't be now."""
 
 Handler = Callable[[Sequence[StreamEntry]], Awaitable[Sequence[EntryResult]]]
-"""Processes a batch. What it raises means that nothing can be processed now."""
+"""Processes a batch. If it raises, nothing can be processed now."""

@@ -1,4 +1,4 @@
-"""StreamErasure what the stream server knows of a person: claims, and what its append-only file has kept."""
+"""Erasing what the stream server knows about a person: claims, and what its append-only file has kept."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ PAGE = 500
 """Claims removed in one round trip."""
 
 LOOK_SECONDS = 0.05
-"""Between two looks at whether the file is written."""
+"""Seconds between two checks whether the file is written."""
 
 _AS_COMMANDS = "aof-use-rdb-preamble"
-"""With it the file begins with pages of memory as they are, deleted entries of streams among them."""
+"""With it, the file begins with a copy of memory pages, which include deleted stream entries."""
 
 
 class StreamErasure:
@@ -28,16 +28,16 @@ class StreamErasure:
         self._keys = keys
 
     async def claims(self, project: str, environment: str, idempotency_keys: Sequence[str], resets: int) -> None:
-        """Remove the claims on these idempotency keys of an environment that was emptied so often."""
+        """Remove the claims on these idempotency keys of an environment that was reset so often."""
         names = [self._keys.claim(project, environment, each, resets) for each in idempotency_keys]
         for start in range(0, len(names), PAGE):
             with asking():
                 await self._client.delete(*names[start : start + PAGE])
 
     async def rewrite(self) -> bool:
-        """Have the append-only file written anew, without what was removed; return once it is.
+        """Rewrite the append-only file without what was removed; return once that is done.
 
-        False where the stream server has no such file, or doesn't let this be asked.
+        False if the stream server has no such file, or doesn't allow the commands.
         """
         with asking():
             try:
@@ -48,14 +48,14 @@ class StreamErasure:
             except ResponseError:
                 return False
             try:
-                await self._written()  # one that is under way began with what is to be forgotten
+                await self._written()  # one under way started with what must be forgotten
                 await self._client.bgrewriteaof()
                 return await self._written()
             finally:
                 await self._client.config_set(_AS_COMMANDS, kept.get(_AS_COMMANDS, "yes"))
 
     async def _written(self) -> bool:
-        """Wait until no rewrite is under way; whether the last one succeeded."""
+        """Wait until no rewrite is under way; returns whether the last one succeeded."""
         while True:
             about = await self._client.info("persistence")
             if not about["aof_rewrite_in_progress"] and not about["aof_rewrite_scheduled"]:

@@ -1,4 +1,4 @@
-"""Scripts sent while the stream server works: after a failure nothing waits for it until it is back."""
+"""Scripts behind a circuit breaker: after a failure nothing waits for the stream server until it is back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from bq_server.stream.scripts import Script
 
 
 class GuardedPipe:
-    """A `Pipe` behind a `Breaker`, for all that is on its way in."""
+    """A `Pipe` behind a `Breaker`, for everything incoming."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._pipe = Pipe(client)
         self._breaker = Breaker(client)
 
     def check(self) -> None:
-        """Raises `StreamUnavailable` while the stream server is away."""
+        """Raises `StreamUnavailable` while the stream server is unavailable."""
         self._breaker.check()
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         """What the script returns; texts are bytes.
 
-        Raises `StreamUnavailable`; the script may have run all the same.
+        Raises `StreamUnavailable`; the script may have run nevertheless.
         """
         self._breaker.check()
         try:

@@ -1,4 +1,4 @@
-"""Filling a stream that nobody has used yet with messages and dead letters."""
+"""Filling an unused stream with messages and dead letters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -25,17 +25,17 @@ async def fill(
     owner: str,
     window_hours: int,
 ) -> None:
-    """Fill an unused stream: dead letters and messages, oldest first, each with its claim; the owner at the very end.
+    """Fill an unused stream: dead letters and messages, oldest first, each with its claim; the owner last of all.
 
-    Ids given later are above `newest`. A message that is also a dead letter becomes that alone. What fails leaves
-    the stream unused, but for claims, which run out. Raises `StreamUnusable` when it is used already, and
+    Later ids will be above `newest`. A message that is also a dead letter becomes only that. A failure leaves the
+    stream unused, except for claims, which expire. Raises `StreamUnusable` if it is already used, and
     `StreamUnavailable`.
     """
     with asking():
         if await client.exists(keys.events, keys.dead, keys.owner):
             raise StreamUnusable(
                 f"the stream under the prefix {keys.prefix!r} is in use: choose another with --redis-prefix, or "
-                "restore without --redis-url (see docs/deploy.md on returning to that stream)"
+                "restore without --redis-url (docs/deploy.md explains how to return to that stream)"
             )
         try:
             dead_ids: set[str] = set()

@@ -1,4 +1,4 @@
-"""The names under which the stream server keeps things."""
+"""The names of keys in the stream server."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ FIELD = b"e"
 """The one field of a stream entry: the message's payload."""
 
 LETTER_FIELD = b"m"
-"""A second field, of a dead letter that is tried again: the id under which its sender knows it."""
+"""A second field, for a dead letter being retried: the id under which its sender knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class StreamKeys:
 
     @property
     def counts(self) -> str:
-        """A hash: how many messages came into the stream and were settled, since which epoch."""
+        """A hash: how many messages entered the stream and how many were settled, and since which epoch."""
         return f"{self.prefix}:counts"
 
     @property
@@ -39,6 +39,6 @@ class StreamKeys:
         return f"{self.prefix}:owner"
 
     def claim(self, project: str, environment: str, idempotency_key: str, resets: int = 0) -> str:
-        """The claim on an idempotency key in an environment that was emptied so often."""
+        """The claim on an idempotency key in an environment that was reset so often."""
         era = f"~{resets}" if resets else ""
         return f"{self.prefix}:idempotency:{project}:{environment}{era}:{idempotency_key}"

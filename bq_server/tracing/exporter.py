@@ -19,7 +19,7 @@ SECONDS = 5.0
 
 
 class SpanExporter:
-    """Sends what a tracer has made. What a collector doesn't take is given up: traces are no record."""
+    """Sends a tracer's spans. What a collector doesn't accept is dropped: traces are not a record."""
 
     def __init__(self, tracer: Tracer, endpoint: str, version: str) -> None:
         self._tracer = tracer
@@ -28,7 +28,7 @@ class SpanExporter:
         self._reached = True
 
     async def run(self) -> None:
-        """Send now and then, until cancelled; then what is left, once."""
+        """Send periodically, until cancelled; then what is left, once."""
         from httpx import AsyncClient
 
         async with AsyncClient(timeout=SECONDS) as http:
@@ -56,7 +56,7 @@ class SpanExporter:
 
 
 def document(spans: Iterable[Span], version: str) -> dict[str, Any]:
-    """An `ExportTraceServiceRequest`, as its JSON is."""
+    """An `ExportTraceServiceRequest` in its JSON form."""
     resource = {"attributes": _attributes({"service.name": "bq-server", "service.version": version}.items())}
     own = [
         {

@@ -1,7 +1,7 @@
-"""Spans of events: one for a request's acceptance, one for the processing, joined by what the message carries.
+"""Spans of events: one for a request's acceptance, one for the processing, linked by what the message carries.
 
-Contexts are told as the W3C has them, `traceparent: 00-<trace>-<span>-<flags>`. Spans hold no participant and nothing
-of an event's properties.
+Contexts have the form of the W3C, `traceparent: 00-<trace>-<span>-<flags>`. Spans contain no participant and none of an
+event's properties.
 """
 
 import re
@@ -14,13 +14,13 @@ from bq_server.events import Event
 from bq_server.ids import RandomBytes
 
 MOST_SPANS = 10_000
-"""That wait to be sent; past it the oldest are given up."""
+"""Spans that may wait to be sent; beyond it the oldest are dropped."""
 
 MOST_OPEN = 10_000
 """Events between their request and their acceptance."""
 
 SERVER, CONSUMER = 2, 5
-"""Kinds of spans, as OTLP counts them."""
+"""Kinds of spans, as OTLP numbers them."""
 
 _CONTEXT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _SAMPLED = 1
@@ -28,7 +28,7 @@ _SAMPLED = 1
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that took a while. Times are microseconds since the epoch, UTC; ids lower-case hex."""
+    """A span. Times are microseconds since the epoch, UTC; ids are lower-case hex."""
 
     name: str
     kind: int
@@ -44,7 +44,7 @@ class Span:
 
 
 class Tracer:
-    """Makes spans, which wait until somebody takes them."""
+    """Creates spans, which wait until the exporter takes them."""
 
     def __init__(self, clock: Clock, random_bytes: RandomBytes) -> None:
         self._clock = clock
@@ -53,19 +53,19 @@ class Tracer:
         self._spans: deque[Span] = deque(maxlen=MOST_SPANS)
 
     def begin(self, event: Event, header: str | None) -> Event:
-        """The event with a context of its own, below that of its request, if the caller wants it traced."""
+        """The event with its own context, a child of its request's, if the caller wants it traced."""
         found = None if header is None else _CONTEXT.fullmatch(header.strip())
         if found is not None and not int(found[3], 16) & _SAMPLED:
             return event
         trace_id, parent_id = (self._random_bytes(16).hex(), "") if found is None else (found[1], found[2])
         context = f"00-{trace_id}-{self._random_bytes(8).hex()}-01"
-        if len(self._open) >= MOST_OPEN:  # of requests that were refused
+        if len(self._open) >= MOST_OPEN:  # those of refused requests
             self._open.clear()
         self._open[context] = (parent_id, self._clock())
         return event._replace(traceparent=context)
 
     def accepted(self, events: Sequence[Event]) -> None:
-        """End the spans of events that were accepted just now."""
+        """End the spans of events that were just accepted."""
         for event in events:
             if event.traceparent is None or event.traceparent not in self._open:
                 continue
@@ -83,7 +83,7 @@ class Tracer:
         self._spans.append(Span("process", CONSUMER, found[1], own, found[2], started, self._clock(), told, failed))
 
     def take(self, most: int) -> list[Span]:
-        """The oldest spans, which are then somebody else's."""
+        """Removes and returns the oldest spans."""
         return [self._spans.popleft() for _ in range(min(most, len(self._spans)))]
 
 

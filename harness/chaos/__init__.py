@@ -1,1 +1,1 @@
-"""Chaos: a known history sent to a server that is being broken meanwhile, and held against what is left."""
+"""Chaos: a known history is sent to a server that is broken meanwhile, and compared with what it stored."""

@@ -28,22 +28,22 @@ from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer
 
 GIVE_UP_SECONDS = 60.0
-"""How long after the sending should be over clients go on trying."""
+"""How long clients keep trying after the end of sending."""
 
 DRAIN_MILLISECONDS = 50_000
 DRAINS = 3
 VERIFY_SECONDS = 300.0
 
 MOST_MESSAGES = 100
-"""Acknowledged messages whose fate is asked for."""
+"""Acknowledged messages whose status is requested."""
 
 LOG_CHARACTERS = 2000
 
 MOST_DIFFERENCES = 12
-"""Values that are shown of one participant."""
+"""Most values shown for one participant."""
 
 EARLIER = (0, 3 * DAY, 16 * DAY)
-"""How long before the end of the run leaderboards are looked at, too: late events stand in windows that are over."""
+"""How long before the end of the run leaderboards are also checked, because late events fall into past windows."""
 
 ZONES = ("Asia/Tokyo", "America/New_York", "Australia/Lord_Howe")
 
@@ -51,11 +51,11 @@ Tell = Callable[[str], None]
 
 
 def run(options: Options, *, command: Sequence[str] | None = None, tell: Tell = lambda _: None) -> ChaosLedger:
-    """Start a server, send it a history while it is broken again and again, and hold what is left against that.
+    """Start a server, send it a history while it is broken again and again, and compare what it stored.
 
-    `command` starts another program in place of this one, to see whether its mistakes are found; `tell` gets a line
-    now and then. Raises `ServerFailed` when the server doesn't start at all, and `RuntimeError` when this machine's
-    SQLite must not be used.
+    `command` starts another program instead of this one, to see whether its bugs are found; `tell` gets a line now and
+    then. Raises `ServerFailed` if the server doesn't start at all, and `RuntimeError` if this machine's SQLite must not
+    be used.
     """
     if {*OF_A_FILE} & set(options.faults):
         sqlite()
@@ -133,7 +133,7 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Put the game in force, and tell the time zones and enrolments; returns the facts that these are."""
+        """Apply the game, and send time zones and enrolments; returns the facts that these became."""
         client.apply(self._document)
         self._endpoint_id = webhooks.subscribe(client, self._told)
         for number, participant_id in enumerate(history.participants(self._options)):
@@ -199,7 +199,7 @@ class _Run:
         client.clock.reset()
 
     def _compare_messages(self, client: Client, judged: Judged) -> None:
-        """Ask what became of some of the messages that were acknowledged."""
+        """Ask for the status of some of the acknowledged messages."""
         chosen = Random(f"{self._options.seed}:messages")  # noqa: S311 - not for secrets
         for message_id, event, fact in chosen.sample(judged.messages, min(MOST_MESSAGES, len(judged.messages))):
             answer = client.request("GET", f"/ingest/messages/{message_id}")
@@ -238,7 +238,7 @@ class _Run:
         for challenge in self._document["challenges"]:
             self._ledger.rankings += 1
             told = client.call("GET", f"/gamify/challenges/{challenge['code']}/leaderboard", limit=MOST_PARTICIPANTS)
-            # Among equals stands first who was known first, which is of the order of arrival: ranks are not compared.
+            # Ties go to whoever was known first, which depends on the order of arrival, so ranks are not compared.
             progress = {entry["participant_id"]: entry["progress"] for entry in told["entries"]}
             found = list(oracle.compare(expected.progress(challenge["code"]), progress))
             self._differ(f"ranking of challenge {challenge['code']}", found)
@@ -251,7 +251,7 @@ class _Run:
 
 
 def verify(data_dir: Path, more: Mapping[str, str] | None = None) -> str:
-    """What `bq-server verify` finds in a data directory, in short; empty when it finds no difference."""
+    """What `bq-server verify` finds in a data directory, in short; empty if it finds no difference."""
     environment = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
     environment |= more or {}
     command = [*own_command(), "verify", "--data-dir", str(data_dir)]

@@ -1,4 +1,4 @@
-"""Clients that send what they have to until it is acknowledged, and note every try."""
+"""Clients that send their requests until they are acknowledged, and record every try."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.05, 1.0
 """Seconds between two tries; doubled with every failure."""
 
 MOST_UNEXPECTED = 3
-"""Answers that a client should never get, after which it gives a request up."""
+"""Answers that a client should never get, and after which it gives up the request."""
 
 EXPECTED_STATUS = {IngestRoute.ASYNC: 202, IngestRoute.BATCH: 202, IngestRoute.SYNC: 200}
 
@@ -38,7 +38,7 @@ class PostOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChaosReply:
-    """What one try came to; `ids` are message ids or the fact id, in the order of the events."""
+    """The result of one try; `ids` are message ids or the fact id, in the order of the events."""
 
     outcome: PostOutcome
     said: str = ""
@@ -59,7 +59,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Traffic:
-    """All tries of all clients, while they are made."""
+    """All tries of all clients, as they are made."""
 
     started: float = field(default_factory=time.monotonic)
     attempts: list[Attempt] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Traffic:
         return time.monotonic() - self.started
 
     def note(self, attempt: Attempt) -> None:
-        """Keep a try; wakes those who wait for an acknowledgement."""
+        """Record a try; wakes those who wait for an acknowledgement."""
         self.attempts.append(attempt)
         if attempt.answer.outcome is PostOutcome.ACKNOWLEDGED:
             for route, waiting in self._waiting:
@@ -79,7 +79,7 @@ class Traffic:
                     waiting.set_result(None)
 
     async def next_acknowledgement(self, route: IngestRoute, seconds: float) -> None:
-        """Return at the very moment of the next one over a route, or after so long without one."""
+        """Return at the moment of the next one over a route, or after so long without one."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append((route, waiting))
         with suppress(TimeoutError):
@@ -88,7 +88,7 @@ class Traffic:
 
 
 async def send(history: History, traffic: Traffic, url: str, key: str, *, seed: int, until: float) -> None:
-    """Let every client send its requests. What is not acknowledged `until` that many seconds is given up."""
+    """Let every client send its requests. Those not acknowledged `until` that many seconds are given up."""
     async with asyncio.TaskGroup() as clients:
         for number, requests in enumerate(history.clients):
             client = _Client(number, traffic, Random(f"{seed}:client:{number}"), until)  # noqa: S311 - not for secrets
@@ -152,7 +152,7 @@ async def _try(http: httpx.AsyncClient, request: Request, content: bytes, header
 
 
 def read_answer(request: Request, status: int, content: bytes, *, replayed: bool = False) -> ChaosReply:
-    """What an answer says of a request."""
+    """What an answer says about a request."""
     text = content.decode("utf-8", "replace")
     try:
         body = json.loads(text)

@@ -1,4 +1,4 @@
-"""Taking accepted events out of the stream, as somebody else would, and hearing of it from the server."""
+"""Removing accepted events from the stream, as somebody else might, and what the server reports about it."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ _LOST = re.compile(r"(\d+) accepted events? (?:is|are) lost")
 
 
 async def command(data_dir: Path, kind: str) -> bool:
-    """Have the embedded stream server do what destroys; whether it could be asked."""
+    """Have the embedded stream server run a destructive command; returns whether it could be reached."""
     words = COMMANDS[kind]
     request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     try:
@@ -44,7 +44,7 @@ def lost(told: str) -> int:
 
 
 def acknowledge(data_dir: Path) -> str:
-    """Tell the server that its losses are known; what it says of them."""
+    """Acknowledge the server's losses; returns what it says about them."""
     environment = {name: value for name, value in own_environment().items() if not name.startswith("BQ_")}
     words = [*own_command(), "doctor", "--acknowledge", "--data-dir", str(data_dir), "--port", "0"]
     ended = subprocess.run(  # noqa: S603 - our own program

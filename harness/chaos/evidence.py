@@ -1,4 +1,4 @@
-"""The history held against the facts: every acknowledged event is one fact with exactly what was sent."""
+"""The history compared with the facts: every acknowledged event is one fact with exactly what was sent."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from harness.chaos.ledger import ChaosLatency, ChaosLedger, Kind
 Json = Mapping[str, Any]
 
 CLOCK_SLACK = 5 * SECOND
-"""How far the server's clock may seem to be from ours, in microseconds."""
+"""How far the server's clock may appear to differ from ours, in microseconds."""
 
 
 MOST_BODIES = 3
@@ -29,14 +29,14 @@ class Evidence:
     attempts: Sequence[Attempt]
     windows: Sequence[FaultWindow]
     facts: Sequence[Json]
-    """All facts of the environment, as the server tells them."""
+    """All facts of the environment, as the server returns them."""
     prepared: Sequence[Json] = ()
-    """Those among them that were there before the first event: enrolments and time zones."""
+    """Those that existed before the first event: enrolments and time zones."""
     started: int = 0
     """The start of the run, in microseconds."""
     ended: int = 0
     is_told_lost: Callable[[str], bool] = lambda _: False
-    """Whether the server says of a message id that it was lost with the stream."""
+    """Whether the server says that a message id was lost with the stream."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Judged:
 
 
 def judge(evidence: Evidence, ledger: ChaosLedger) -> Judged:
-    """Enter into the ledger what was sent, what became of it, and everything that is wrong with that."""
+    """Enter what was sent, what became of it, and everything that is wrong with that into the ledger."""
     count(evidence, ledger)
     tries: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in evidence.attempts:
@@ -64,7 +64,7 @@ def judge(evidence: Evidence, ledger: ChaosLedger) -> Judged:
 
 
 def count(evidence: Evidence, ledger: ChaosLedger) -> None:
-    """Enter what the clients know by themselves, without a look at the facts."""
+    """Enter what the clients know by themselves, without reading the facts."""
     sent = {event.number: False for attempt in evidence.attempts for event in attempt.request.events}
     for attempt in evidence.attempts:
         if attempt.answer.outcome is PostOutcome.ACKNOWLEDGED:
@@ -96,7 +96,7 @@ def count(evidence: Evidence, ledger: ChaosLedger) -> None:
 def _facts_by_event(
     evidence: Evidence, tries: Mapping[int, Sequence[Attempt]], ledger: ChaosLedger
 ) -> dict[int, list[Json]]:
-    """The facts of each event that was sent; all others are foreign, or were there before."""
+    """The facts of each event that was sent; all others are foreign, or existed before."""
     found: dict[int, list[Json]] = defaultdict(list)
     prepared = {fact["fact_id"]: fact for fact in evidence.prepared}
     for fact in evidence.facts:
@@ -171,7 +171,7 @@ def alterations(event: SentEvent, fact: Json) -> Iterator[str]:
     elif fact["occurred_at"] != fact["received_at"]:
         yield f"sent without a timestamp, it occurred at {fact['occurred_at']} and was received {fact['received_at']}"
     for name, value in sent.items():
-        # As text too, or 1 would be True and 1.0.
+        # Compared as text too, since 1 equals True and 1.0.
         if fact[name] != value or repr(fact[name]) != repr(value):
             yield f"{name} is {fact[name]!r}, sent was {value!r}"
 
@@ -194,7 +194,7 @@ def _contradictions(
 
 
 def _story(event: SentEvent, attempts: Sequence[Attempt], facts: Sequence[Json], evidence: Evidence) -> Iterator[str]:
-    """All that is known of an event, in lines."""
+    """Everything known about an event, in lines."""
     yield f"sent: {event.body()}"
     for attempt in attempts:
         yield _told(attempt, event, evidence)

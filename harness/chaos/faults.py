@@ -1,8 +1,8 @@
-"""The faults that strike the server, each seen to its end: afterwards everything runs again.
+"""The faults that strike the server, each followed to its end: afterwards everything runs again.
 
 `slow-disk` is what a process without privileges can do to a disk: hold the database's write lock from outside for a
-while, again and again. To the server it looks like a commit that doesn't return, and past its patience of two seconds
-like a database that refuses. It doesn't simulate a slow fsync of the stream, nor a disk that is full or broken.
+while, again and again. To the server it looks like a commit that doesn't return, and after two seconds like a database
+that refuses. It doesn't simulate a slow fsync of the stream, nor a disk that is full or broken.
 """
 
 import asyncio
@@ -29,22 +29,22 @@ RECOVERY_SECONDS = 60.0
 """How long the server may take to be ready again after a fault."""
 
 NOTICE_SECONDS = 10.0
-"""How long the server may take to say that events were taken out of its stream."""
+"""How long the server may take to report that events were removed from its stream."""
 
 PATIENCE_SECONDS = 10.0
-"""How long a server that had no memory may take to be ready before it is started again, as by a health check."""
+"""How long a server that had no memory may take to be ready before it is restarted, as by a health check."""
 
 ASKING = 4
 USELESS = b'{"events": "' + b"x" * (4 << 20) + b'"}'
-"""What so many clients send while there is no memory: it has to be held before it can be refused."""
+"""What many clients send while there is no memory: it must be held before it can be refused."""
 
 CATCH_UP_SECONDS = 0.5
-"""How long clients are then given to send what they held; it still counts as the fault's time."""
+"""How long clients then have to send what they held back; it still counts as the fault's time."""
 
 STARTS = 6
-"""How often a killed server is started, as its supervisor would: while it starts other faults strike, too.
+"""How often a killed server is restarted, as its supervisor would do: other faults strike while it starts.
 
-Of a one-file executable, moreover, the real process ends a moment after its parent and holds the port until then.
+The real process of a one-file executable also ends a moment after its parent, and holds the port until then.
 """
 
 MOST_CHARACTERS = 200
@@ -55,7 +55,7 @@ ACKNOWLEDGEMENT_SECONDS = 0.5
 UNDER_WAY_SECONDS = 0.05
 DATABASE = "facts.sqlite3"
 FIXED_SQLITE = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
-"""Any other before the last, as second connection beside the server's, can corrupt a database in WAL mode."""
+"""Any other release before the last can corrupt a database in WAL mode as a second connection beside the server's."""
 
 
 class NotRecovered(Exception):
@@ -72,7 +72,7 @@ class FaultWindow:
 
     @property
     def ended(self) -> float:
-        """With the time in which clients catch up."""
+        """Includes the time in which clients catch up."""
         return self.ready + CATCH_UP_SECONDS
 
     @property
@@ -81,7 +81,7 @@ class FaultWindow:
         return self.ready - self.started
 
     def overlaps(self, started: float, ended: float) -> bool:
-        """Whether any of it lies between these times."""
+        """Whether any of it falls between these times."""
         return started <= self.ended and ended >= self.started
 
 
@@ -98,13 +98,13 @@ class Injector:
     lost: int = 0
     """How many events the server has said were lost."""
     _destroyed: bool = False
-    """Whether anything was taken out of the stream."""
+    """Whether anything was removed from the stream."""
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
     _store_alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """The same for the store."""
     _let_go: threading.Event = field(default_factory=threading.Event)
-    """Set when a run is broken off: whoever holds the database lets go of it."""
+    """Set when a run is interrupted: whatever holds the database releases it."""
 
     async def run(self, strikes: Sequence[Strike]) -> None:
         """Let each strike happen at its time; returns when all are over. Raises `NotRecovered`."""
@@ -126,7 +126,7 @@ class Injector:
 
     @property
     def _faults(self) -> dict[str, Callable[[Strike], Awaitable[float | None]]]:
-        """What does each kind; returns when it began, if it could be done."""
+        """Injects each kind; returns when it began, if it was possible."""
         return {
             "kill-server": self._kill_server,
             "kill-stream": self._kill_stream,
@@ -152,7 +152,7 @@ class Injector:
                     os.kill(self.server.pid, signal.SIGKILL)
             else:
                 await self._acknowledgement(strike)
-                # At once, before the loop can hand another acknowledgement to a client.
+                # Immediately, before the loop can pass another acknowledgement to a client.
                 os.kill(self.server.pid, signal.SIGKILL)
             await asyncio.to_thread(self.server.kill)
             await self._start()
@@ -216,7 +216,7 @@ class Injector:
             else:
                 await asyncio.sleep(strike.lengths[0])
         async with self._alone:
-            # A program that had no memory may have ended, or stand still: a supervisor would start it again.
+            # A program that had no memory may have ended or hang: a supervisor would restart it.
             if not self.server.running or (strike.kind == "exhaust-memory" and not await self._recovers()):
                 self.tell(f"{self.traffic.now:6.1f} s  the server had ended or stood still: started again")
                 await asyncio.to_thread(self.server.kill)
@@ -233,7 +233,7 @@ class Injector:
         return True
 
     async def _ask_for_memory(self, seconds: float) -> None:
-        """Send what takes much memory and comes to nothing; how it is answered doesn't matter."""
+        """Send what takes much memory and has no effect; the answers don't matter."""
         headers = {"X-API-Key": self.server.key, "Content-Type": "application/json"}
         until = asyncio.get_running_loop().time() + seconds
 
@@ -247,7 +247,7 @@ class Injector:
             await asyncio.gather(*[ask(http) for _ in range(ASKING)])
 
     async def _destroy(self, strike: Strike) -> float | None:
-        """While nothing becomes a fact, so that there is something to lose; then wait until it is told, and say yes."""
+        """Destroy while nothing becomes a fact, so that something is lost; then wait for the report, and confirm it."""
         started = self.traffic.now
         database, seconds = self.server.data_dir / DATABASE, strike.lengths[0]
         holding = asyncio.create_task(asyncio.to_thread(hold, database, [2 * seconds], self._let_go))
@@ -258,14 +258,14 @@ class Injector:
             await holding
         if not done:
             return None
-        with suppress(NotRecovered):  # there may have been nothing to lose, and then nothing to tell
+        with suppress(NotRecovered):  # there may have been nothing to lose, and thus nothing to report
             await _until(self._tells_losses, "it told nothing of events that were taken out", NOTICE_SECONDS)
         self._destroyed = True
         await self._accept_losses()
         return started
 
     async def _accept_losses(self) -> None:
-        """Say that the losses are known, and count them; only where something was destroyed, maybe a while ago."""
+        """Acknowledge the losses and count them; only if something was destroyed, perhaps a while ago."""
         if self._destroyed:
             said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
             self.lost += destruction.lost(said)
@@ -303,7 +303,7 @@ class Injector:
 
 @contextmanager
 def _continued(pid: int) -> Iterator[None]:
-    """Let a process that stands still go on at the end; it may have been killed meanwhile, alone or with the server."""
+    """Let a stopped process continue at the end; it may have been killed meanwhile, alone or with the server."""
     try:
         yield
     finally:
@@ -312,7 +312,7 @@ def _continued(pid: int) -> Iterator[None]:
 
 
 def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> bool:
-    """Hold the write lock of a database for so many seconds, so often; returns whether it was held at all.
+    """Hold the write lock of a database for so many seconds, so many times; returns whether it was held at all.
 
     Setting `let_go` ends it at once. Blocks: run it in a thread.
     """
@@ -333,7 +333,7 @@ def hold(database: Path, lengths: Sequence[float], let_go: threading.Event) -> b
 
 
 def sqlite() -> Any:
-    """The SQLite library that the server uses. Raises `RuntimeError` when it is one that must not be used so."""
+    """The SQLite library that the server uses. Raises `RuntimeError` if it must not be used this way."""
     library: Any  # the names come from C and have no types
     try:
         from pysqlite3 import dbapi2
@@ -350,7 +350,7 @@ def sqlite() -> Any:
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], otherwise: str, seconds: float = RECOVERY_SECONDS) -> None:
-    """Wait until something holds that only asking can tell. Raises `NotRecovered` when it takes too long."""
+    """Poll until a condition holds. Raises `NotRecovered` if it takes too long."""
     try:
         async with asyncio.timeout(seconds):
             while True:

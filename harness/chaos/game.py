@@ -1,8 +1,8 @@
-"""The game that a chaos run plays: every mechanic, and none whose outcome the order of arrival may change.
+"""The game of a chaos run: every mechanic, but nothing whose outcome depends on the order of arrival.
 
-Awards are never taken back, so a rule under which a late fact can undo an earlier award keeps that award where a pure
-fold lacks it. Here every fact can only add: no amount is negative, nothing runs from enrolment for a number of days,
-and the enrolments and time zones there are were told before the first event.
+Awards are never taken back, so a rule under which a late fact can undo an earlier award keeps that award, which a pure
+fold lacks. Here every fact can only add: no amount is negative, nothing runs from enrolment for a number of days, and
+enrolments and time zones are sent before the first event.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ POINTS_BOARD = "points"
 
 
 def document(start: int, seconds: float) -> dict[str, Any]:
-    """The game, for events sent from the moment `start` on, which is in microseconds, for so many seconds.
+    """The game, for events sent from the moment `start` (in microseconds) for so many seconds.
 
     Windows end and begin in the middle of what is sent, so that event times decide what counts.
     """
@@ -102,7 +102,7 @@ def _badges() -> list[dict[str, Any]]:
 
 
 def _challenges(start: int) -> list[dict[str, Any]]:
-    """Courses with prerequisites: a fold in order of arrival counts other purchases than one in order of event time."""
+    """Prerequisites: a fold in order of arrival counts other purchases than one in order of event time."""
     purchase = {"on": "purchase_completed"}
     return [
         {

@@ -1,4 +1,4 @@
-"""The history: which events are sent, when, by which client, over which route and how often. Made of a seed alone."""
+"""The history: which events are sent, when, by which client, over which route and how often, given a seed."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ from harness.chaos.game import DAY, EVENTS
 from harness.chaos.options import Options
 
 REFERENCE = "event_ref"
-"""The property that is another in every event: it tells which event a fact is of."""
+"""The property that is different in every event: it identifies the event of a fact."""
 
 MOST_PARTICIPANTS = 100
 """As many as one page of a leaderboard shows."""
@@ -22,24 +22,24 @@ EVENTS_OF_A_PARTICIPANT = 60
 LARGEST_BATCH = 20
 
 UNTIMED_SHARE = 0.04
-"""Of the events, how many leave their time to the server."""
+"""Share of the events that leave their time to the server."""
 
 UNKEYED_SHARE = 0.04
-"""Of the requests, how many carry no idempotency keys: they are sent once and never again."""
+"""Share of the requests without idempotency keys: they are sent once and never again."""
 
 HASTY_SHARE = 0.06
-"""Of the requests with keys, how many are given up when the first try fails, as by a client that dies itself."""
+"""Share of the requests with keys that are given up when the first try fails, as by a client that dies itself."""
 
 REPEATED_SHARE = 0.15
-"""Of the requests with keys, how many are sent again, under the fault `duplicate`."""
+"""Share of the requests with keys that are sent again, under the fault `duplicate`."""
 
 HELD_SHARE = 0.25
-"""Of the requests, how many are held back, under the fault `reorder`."""
+"""Share of the requests that are held back, under the fault `reorder`."""
 
 LONGEST_HOLD_SECONDS = 5.0
 
 LATE_SHARE = 0.12
-"""Of the events, how many happened long ago, under the fault `late`."""
+"""Share of the events that happened long ago, under the fault `late`."""
 
 SHORTEST_LATENESS, LONGEST_LATENESS = 60 * SECOND, 40 * DAY
 
@@ -53,7 +53,7 @@ class IngestRoute(StrEnum):
 
 
 SHARES = {IngestRoute.ASYNC: 0.5, IngestRoute.BATCH: 0.25, IngestRoute.SYNC: 0.25}
-"""Of the requests, how many go to each route."""
+"""Share of the requests that go to each route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SentEvent:
     """The key of an event of the same participant."""
 
     def body(self, *, key: bool = True) -> dict[str, Any]:
-        """What goes into the request; without `key`, that travels in the header."""
+        """What goes into the request; without `key`, the key travels in the header."""
         body: dict[str, Any] = {
             "event_name": self.event_name,
             "participant_id": self.participant_id,
@@ -95,7 +95,7 @@ class Request:
     events: tuple[SentEvent, ...]
     hasty: bool = False
     repeats: bool = False
-    """Whether it sends on purpose what another request sends as well."""
+    """Whether it deliberately sends what another request sends as well."""
     key_in_header: bool = False
 
 
@@ -104,7 +104,7 @@ class History:
     """Everything that is to be sent."""
 
     events: list[SentEvent] = field(default_factory=list)
-    """Their numbers are their places here."""
+    """Their numbers are their indexes here."""
     clients: list[list[Request]] = field(default_factory=list)
     """What each client sends, in order."""
     habits: Counter[str] = field(default_factory=Counter)
@@ -117,7 +117,7 @@ class History:
 
 
 def participants(options: Options) -> list[str]:
-    """Who may take part: enough for every client to have its own."""
+    """Participants: enough for every client to have its own."""
     wanted = int(options.seconds * options.rate / EVENTS_OF_A_PARTICIPANT)
     return [f"player_{number:02}" for number in range(max(options.clients, min(MOST_PARTICIPANTS, wanted)))]
 
@@ -188,7 +188,7 @@ class _Maker:
         number = len(self._history.events)
         own = self._people[client :: self._options.clients]
         timed = random.random() >= UNTIMED_SHARE
-        # An event whose time the server tells is of a kind that only ever adds, so that a tie decides nothing.
+        # An event with the server's time is of a kind that only ever adds, so that ties don't matter.
         name = random.choices(EVENTS[:-1], (40, 18, 14, 12, 16))[0] if timed else EVENTS[-1]
         event = SentEvent(
             number,
@@ -202,7 +202,7 @@ class _Maker:
         return event
 
     def _moment(self, due: float) -> int:
-        """When an event that is sent then happened. No two have the same moment, so that nothing hangs on a tie."""
+        """When an event sent at a time happened. No two have the same moment, so that nothing depends on ties."""
         random = self._random
         moment = self._start + int(due * SECOND)
         if self._asked("late") and random.random() < LATE_SHARE:
@@ -236,5 +236,5 @@ def _properties(name: str, random: Random) -> Iterator[tuple[str, Any]]:
         case _:
             yield "page", f"/menu/{random.randrange(30)}"
     if random.random() < 0.1:
-        # What a careless copy of JSON would change.
+        # What careless handling of JSON would change.
         yield "note", random.choice((0.1 + 0.2, 2**53 + 1, [], {"": None, "deep": [[1, [True]]]}, -1.5e-9, "e\u0301 é"))

@@ -1,4 +1,4 @@
-"""Breaking off: a signal that ends the program lets what runs in a loop end in order."""
+"""Interruption: a signal that ends the program lets what runs in a loop end in order."""
 
 import asyncio
 import signal
@@ -12,9 +12,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` answers. A signal cancels it, and gets to its own handler when all is over in the loop.
+    """What `work` returns. A signal cancels it, and reaches its own handler once everything in the loop has ended.
 
-    A `KeyboardInterrupt` in the middle of a task would pass for the task's failure, and leave others as they are.
+    A `KeyboardInterrupt` in the middle of a task would look like the task's failure, and leave others as they are.
     """
     came: list[int] = []
     task: asyncio.Task[T] | None = None

@@ -1,4 +1,4 @@
-"""Leaving a process nothing: no descriptor, or no memory, that it doesn't hold already. Linux only."""
+"""Denying a process any descriptor or memory that it doesn't already have. Linux only."""
 
 import resource
 from collections.abc import Iterable, Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 LIMITS = {"exhaust-descriptors": resource.RLIMIT_NOFILE, "exhaust-memory": resource.RLIMIT_AS}
 
 FEWEST_DESCRIPTORS = 3
-"""Fewer than any process has: none is left, whatever is closed meanwhile."""
+"""Fewer than any process has, so that none is left, whatever is closed meanwhile."""
 
 MEMORY_LEFT = 0
-"""Bytes of address space beyond what is in use: what was freed before can be had, a thread or a large body not."""
+"""Bytes of address space beyond what is in use: freed memory can be reused, a thread or a large body can't be had."""
 
 
 @contextmanager
 def exhausted(kind: str, pids: Iterable[int]) -> Iterator[None]:
-    """Leave these processes nothing more of a kind meanwhile; one may have ended, or end of it."""
+    """Deny these processes anything more of a kind meanwhile; one may have ended, or die from it."""
     limit = LIMITS[kind]
     before = {}
     for pid in pids:

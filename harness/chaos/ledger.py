@@ -1,4 +1,4 @@
-"""The ledger of a run: what was sent and acknowledged against the facts there are, and what that comes to."""
+"""The ledger of a run: what was sent and acknowledged compared with the facts, and the verdict."""
 
 import math
 from collections import Counter
@@ -10,33 +10,33 @@ from typing import Any
 from harness.chaos.options import Options
 
 MOST_SHOWN = 5
-"""Findings of a kind that are kept with all that is known of them; the others are only counted."""
+"""Findings of a kind that are kept with full details; the others are only counted."""
 
 
 class Kind(StrEnum):
     """What can be wrong. None of it may happen."""
 
     LOST = "lost"
-    """An acknowledged event that is no fact."""
+    """An acknowledged event that is not a fact."""
     DOUBLED = "doubled"
     """An event that is more than one fact."""
     ALTERED = "altered"
-    """A fact that says something else than the event it is of, or than was acknowledged."""
+    """A fact that differs from its event, or from what was acknowledged."""
     FOREIGN = "foreign"
     """A fact of an event that nobody sent."""
     DIFFERENCE = "difference"
     """A participant's state, or a ranking, that is not what follows from the events."""
     UNTOLD = "untold"
-    """An award that no webhook told of."""
+    """An award that no webhook reported."""
     INVENTED = "invented"
-    """A webhook of an award that didn't happen, or happened once less, or that changed between two tries."""
+    """A webhook about an award that didn't happen, or happened fewer times, or that changed between two tries."""
     UNEXPECTED = "unexpected"
     """An answer that no fault excuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerFinding:
-    """One thing that is wrong; `details` are lines with all that is known of it."""
+    """One thing that is wrong; `details` are lines with everything known about it."""
 
     kind: Kind
     subject: str
@@ -45,7 +45,7 @@ class LedgerFinding:
 
 @dataclass(frozen=True, slots=True)
 class ChaosLatency:
-    """How long acknowledged requests took that no fault touched, in milliseconds; none where there was no request."""
+    """How long acknowledged requests outside of faults took, in milliseconds; None if there were none."""
 
     requests: int
     p50: float | None
@@ -69,37 +69,37 @@ class ChaosLedger:
 
     options: Options
     unsent: int = 0
-    """Left over when the time was up."""
+    """Not sent when the time was up."""
     sent: int = 0
     acknowledged: int = 0
     unknown_facts: int = 0
-    """Never acknowledged, and facts all the same: the answer was lost."""
+    """Never acknowledged, but facts nevertheless: the answer was lost."""
     unknown_absent: int = 0
     """Never acknowledged, and no facts."""
     given_up: int = 0
-    """Not acknowledged although their clients tried to the end."""
+    """Not acknowledged although their clients tried until the end."""
     facts: int = 0
     destroyed: int = 0
-    """Acknowledged, taken out of the stream by a fault, and told to be lost, each by its message id."""
+    """Acknowledged, removed from the stream by a fault, and reported as lost, each by its message id."""
     told_lost: int = 0
-    """How many events the server has said were lost, in all."""
+    """How many events the server reported as lost, in total."""
     duplicates_sent: int = 0
     duplicates_refused: int = 0
     """Acknowledgements of an event beyond its first: each was answered, and none made a second fact."""
     retries: int = 0
     """Requests made again because the try before had failed."""
     dead: int | None = None
-    """Dead letters; none when that is not known."""
+    """Dead letters; None if unknown."""
     participants: int = 0
     """Whose states were compared."""
     rankings: int = 0
     """Leaderboard windows that were compared."""
     webhooks_caused: int = 0
-    """Awards that a webhook had to tell of."""
+    """Awards that a webhook had to report."""
     webhooks_delivered: int = 0
-    """Webhooks that were taken, each counted once."""
+    """Webhooks that were accepted, each counted once."""
     faults: Counter[str] = field(default_factory=Counter)
-    """How often each fault struck, or of how many events the sending was so."""
+    """How often each fault struck, or how many events it concerned."""
     latency: dict[str, ChaosLatency] = field(default_factory=dict)
     """By route, and of all."""
     recovery_seconds: float = 0.0
@@ -107,7 +107,7 @@ class ChaosLedger:
     verified: str = ""
     """What `bq-server verify` said in the end; empty when it found no difference."""
     broken_off: str = ""
-    """Why the run couldn't be seen to its end, if so."""
+    """Why the run couldn't be completed, if so."""
     counts: Counter[Kind] = field(default_factory=Counter)
     findings: list[LedgerFinding] = field(default_factory=list)
 
@@ -118,7 +118,7 @@ class ChaosLedger:
             self.findings.append(LedgerFinding(kind, subject, tuple(details)))
 
     def shows_all(self, kind: Kind) -> bool:
-        """Whether no further finding of the kind would be shown, so that there is no use in telling its details."""
+        """Whether no further finding of the kind would be shown, so that its details aren't needed."""
         return self.counts[kind] >= MOST_SHOWN
 
     @property

@@ -1,4 +1,4 @@
-"""What a chaos run is asked for."""
+"""The options of a chaos run."""
 
 import secrets
 import sys
@@ -10,16 +10,16 @@ STRIKES = ("kill-server", "kill-stream", "pause-stream", "slow-disk")
 """Faults that strike the server at moments of a schedule."""
 
 HABITS = ("duplicate", "reorder", "late")
-"""Faults that are in how the clients send, all the time."""
+"""Faults in how the clients send, all the time."""
 
 FAULTS = (*STRIKES, *HABITS)
-"""Those of a run that isn't told which: whatever they do, nothing accepted is lost."""
+"""The default faults: whatever they do, nothing accepted is lost."""
 
 LACKS = ("exhaust-descriptors", "exhaust-memory")
-"""Faults that leave the server nothing to work with for a while; they take Linux."""
+"""Faults that deny the server a resource for a while; they need Linux."""
 
 DESTRUCTIONS = ("trim-stream", "flush-stream")
-"""Faults that take accepted events out of the stream: those are lost, and must be told to be."""
+"""Faults that remove accepted events from the stream: those are lost, and must be reported as lost."""
 
 KILL_STORE = "kill-store"
 """The fault that has the server keep its store on a PostgreSQL of the run's own, which crashes and is started again."""
@@ -45,7 +45,7 @@ class Options:
     faults: tuple[str, ...] = FAULTS
     seed: int = field(default_factory=lambda: secrets.randbelow(SEEDS))
     keep: Path | None = None
-    """Where the server's directory, its log and the ledger stay; nothing stays without it."""
+    """Where the server's directory, its log and the ledger are kept; without it, nothing is kept."""
 
     def __post_init__(self) -> None:
         if unknown := [each for each in self.faults if each not in EVERY_FAULT]:

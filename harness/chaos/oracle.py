@@ -1,7 +1,7 @@
-"""What must follow from the events that were sent, worked out without the server and its store.
+"""What must follow from the events that were sent, computed without the server and its store.
 
-The pure game folds them, each participant's in order of event time, whatever the order in which they arrived. Left out
-of the comparison is what may depend on that order: when an award was given.
+The pure game folds them, each participant's in order of event time, whatever the order of arrival. What may depend on
+that order is not compared: when an award was given.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ NOT_COMPARED = TIMES_OF_AWARDS | {"clock"}
 
 
 class State(BaseModel):
-    """What `/state` answers."""
+    """What `/state` returns."""
 
     participant_id: str
     total_events: int
@@ -50,7 +50,7 @@ class State(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OracleDifference:
-    """One value that isn't what it must be. `path` says where it stands."""
+    """One value that isn't what it must be. `path` says where it is."""
 
     path: str
     expected: Json
@@ -84,7 +84,7 @@ class Oracle:
         return sorted(self._custom)
 
     def state(self, participant_id: str, now: int) -> dict[str, Json]:
-        """What `/state` must answer at a moment, in microseconds."""
+        """What `/state` must return at a moment, in microseconds."""
         cells = self._memory.cells(participant_id)
         found = State(
             participant_id=participant_id,
@@ -99,7 +99,7 @@ class Oracle:
         return found.model_dump(mode="json")
 
     def ranking(self, code: str, window: WindowName, now: int) -> list[dict[str, Json]]:
-        """The entries of a leaderboard in the window that holds a moment."""
+        """The entries of a leaderboard in the period that contains a moment."""
         key = f"leaderboard/{code}"
         board = next(each for each in self._game.game.leaderboards if each.code == code)
         places = self._places.get((key, window, BoardPeriods.of(board).now(window, now)), [])
@@ -110,7 +110,7 @@ class Oracle:
         ]
 
     def progress(self, challenge: str) -> dict[str, float | int | None]:
-        """How far everyone is who stands in the ranking of a challenge."""
+        """The progress of everyone in the ranking of a challenge."""
         places = self._places.get((f"challenge/{challenge}", "all_time", "all_time"), [])
         return {place.participant_id: place.score for place in places}
 
@@ -127,13 +127,13 @@ class Oracle:
 
 
 def _rank(place: BoardScore) -> tuple[float, float, str]:
-    """The highest score first; among equals who reached it first; a score that was never reached last."""
+    """The highest score first, ties by who reached it first; a score that was never reached comes last."""
     reached = float("inf") if place.reached_at is None else place.reached_at
     return -(place.score or 0), reached, place.participant_id
 
 
 def is_system(fact: Fact) -> bool:
-    """Whether no client's event made it."""
+    """Whether it isn't from a client's event."""
     return fact.fact_type.startswith("system.")
 
 
@@ -154,7 +154,7 @@ def fact_of_event(event: SentEvent, occurred_at: int, order: int) -> Fact:
 
 
 def fact_as_told(told: Mapping[str, Any], order: int) -> Fact:
-    """A fact as the server tells it: for those that were there before the first event."""
+    """A fact as the server returns it, for those that existed before the first event."""
     return Fact(
         told["fact_id"],
         order,
@@ -170,7 +170,7 @@ def fact_as_told(told: Mapping[str, Any], order: int) -> Fact:
 
 
 def compare(expected: Json, actual: Json, path: str = "") -> Iterator[OracleDifference]:
-    """Where two states say something else, times of awards aside."""
+    """Where two states differ, apart from times of awards."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         for name in sorted((expected.keys() | actual.keys()) - NOT_COMPARED):
             inner = f"{path}.{name}" if path else name

@@ -7,7 +7,7 @@ from harness.chaos.options import DESTRUCTIONS, HABITS
 
 
 def lines(ledger: ChaosLedger) -> Iterator[str]:
-    """The ledger, then everything wrong with what is known of it, then the verdict."""
+    """The ledger, then everything wrong with its details, then the verdict."""
     options = ledger.options
     yield (
         f"chaos: {options.seconds:g} s, {options.rate:g} events/s, {options.clients} clients, seed {options.seed}: "

@@ -1,4 +1,4 @@
-"""When which fault strikes the server: made of a seed alone."""
+"""When which fault strikes the server, determined by a seed alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ SHORTEST_HOLD_SECONDS = 0.2
 
 STILL_SECONDS = 0.3
 STILL_SHARE = 0.5
-"""Of the kills of the server, before how many the stream is held still."""
+"""Share of the server's kills before which the stream is paused."""
 
 COMPANION_SHARE = 0.3
-"""Of the faults, how many are joined by another one before they are over."""
+"""Share of the faults that overlap with another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Strike:
     kind: str
     lengths: tuple[float, ...] = ()
     on_acknowledgement: IngestRoute | None = None
-    """It waits for the moment at which a client has just got an acknowledgement over this route: what was promised
-    too early is lost then."""
+    """It waits until a client has just received an acknowledgement over this route: what was promised too early is then
+    lost."""
 
 
 def plan(options: Options) -> list[Strike]:
-    """The faults of a run, in order: each that is asked for at least once, some overlapping others."""
+    """The faults of a run, in order: each requested one at least once, some overlapping."""
     random = Random(f"{options.seed}:faults")  # noqa: S311 - not for secrets
     asked = [kind for kind in EVERY_FAULT if kind in options.faults and kind not in HABITS]
     if not asked:
@@ -59,13 +59,13 @@ def plan(options: Options) -> list[Strike]:
 
 
 def _in_turn(kinds: list[str], random: Random) -> Iterator[str]:
-    """Every kind as often as any other, in an order that doesn't repeat."""
+    """Every kind equally often, in an order that doesn't repeat."""
     while True:
         yield from random.sample(kinds, len(kinds))
 
 
 def _companions(strikes: list[Strike], asked: list[str], seconds: float, random: Random) -> Iterator[Strike]:
-    """Faults that begin while others last. The server is always killed once while its stream stands still."""
+    """Faults that begin while others last. The server is always killed once while its stream is paused."""
     promised = "kill-server" in asked
     for strike, following in pairwise([*strikes, Strike(seconds, "")]):
         others = [kind for kind in asked if kind != strike.kind]

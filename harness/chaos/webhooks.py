@@ -1,4 +1,4 @@
-"""The ledger of webhooks: what awards there are, against what a receiver was told that fails half of the time."""
+"""The ledger of webhooks: the awards compared with what was sent to a receiver that fails half of the time."""
 
 import json
 import time
@@ -19,37 +19,38 @@ RETRY_SECONDS = "0.01"
 """`--webhook-retry-seconds` of the server: a run is short."""
 
 MOST_FAILURES = 4
-"""Of one delivery: so many that none is set aside."""
+"""Tries of one delivery: so many that none is set aside."""
 
 TOLD_SECONDS = 120.0
-"""Longest wait for the next award to be told while some are still to be, once all events are facts."""
+"""Longest wait for the next of the remaining webhooks, once all events are facts."""
 
 LOOK_SECONDS = 0.2
 PAGE = 100
 
 Award = tuple[str, ...]
-"""The participant, what kind of award, and what tells it from their others."""
+"""The participant, the kind of award, and what distinguishes it from their others."""
 
 
 @dataclass(slots=True)
 class Told:
-    """What a receiver has taken, by delivery id."""
+    """What a receiver has accepted, by delivery id."""
 
     url: str = ""
     bodies: dict[str, bytes] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
     changed: set[str] = field(default_factory=set)
-    """Deliveries that said something else in another try."""
+    """Deliveries whose tries differed."""
 
-    def take(self, delivery_id: str, body: bytes) -> int:
-        """The status to answer."""
+    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
+        """A try, which fails half of the time: the status and headers to answer."""
+        delivery_id = headers["webhook-id"]
         self.tries[delivery_id] += 1
         number = self.tries[delivery_id]
         if number <= MOST_FAILURES and zlib.crc32(f"{delivery_id} {number}".encode()) % 2:
-            return 500
+            return 500, {}
         if self.bodies.setdefault(delivery_id, body) != body:
             self.changed.add(delivery_id)
-        return 204
+        return 204, {}
 
 
 @contextmanager
@@ -61,14 +62,14 @@ def receiving() -> Iterator[Told]:
 
 
 def subscribe(client: Client, told: Told) -> str:
-    """Have awards told from now on; the endpoint's id. Raises `Refused` and `Unreachable`."""
+    """Create an endpoint for awards; returns its id. Raises `Refused` and `Unreachable`."""
     body = {"url": told.url, "event_types": list(EVENT_TYPES)}
     made: str = client.call("POST", "/webhooks/endpoints", body)["endpoint_id"]
     return made
 
 
 def compare(client: Client, endpoint_id: str, participants: Sequence[str], told: Told, ledger: ChaosLedger) -> None:
-    """Wait until all is told, and enter what was not, and what never happened. Raises `Refused` and `Unreachable`."""
+    """Wait until everything is sent; enter what wasn't, and what never happened. Raises `Refused` and `Unreachable`."""
     waits = f"/webhooks/endpoints/{segment(endpoint_id)}"
     known, deadline = -1, 0.0
     while client.call("GET", waits)["waiting"]:
@@ -81,7 +82,7 @@ def compare(client: Client, endpoint_id: str, participants: Sequence[str], told:
 
 
 def awards(client: Client, participants: Iterable[str]) -> list[Award]:
-    """Every award there is: entries of ledgers, and badges."""
+    """Every award: entries of ledgers, and badges."""
     found: list[Award] = []
     for participant_id in participants:
         path = f"/gamify/participants/{segment(participant_id)}/badges"
@@ -90,14 +91,14 @@ def awards(client: Client, participants: Iterable[str]) -> list[Award]:
         except Refused as refused:
             if refused.code != NOT_FOUND:
                 raise
-            continue  # nobody sent an event of this one
+            continue  # nobody sent an event about this one
         found += [(participant_id, "badge", badge["code"]) for badge in held]
         found += [(participant_id, "points", entry["cause"]) for entry in _entries(client, participant_id)]
     return found
 
 
 def judge(caused: Iterable[Award], bodies: Mapping[str, bytes], changed: Iterable[str], ledger: ChaosLedger) -> None:
-    """Enter what was caused and not told, and what was told and not caused, or twice, or otherwise in another try."""
+    """Enter what was caused and not sent, what was sent and not caused, or twice, and what differed between tries."""
     wanted, found = Counter(caused), Counter(_award(body) for body in bodies.values())
     ledger.webhooks_caused, ledger.webhooks_delivered = wanted.total(), found.total()
     for award in sorted((wanted - found).elements()):

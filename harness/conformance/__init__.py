@@ -1,1 +1,1 @@
-"""Conformance: the Events API contract, statement by statement, against any server that claims to speak it."""
+"""Conformance: checks any server against the Events API contract, statement by statement."""

@@ -1,4 +1,4 @@
-"""What the answers of the three routes hold, read without trust."""
+"""What the answers of the three routes contain, read without trusting them."""
 
 import re
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ def is_message_id(value: Any) -> bool:
 
 
 def is_count(value: Any, number: int) -> bool:
-    """Whether it is this very number, as JSON has numbers: `true` is none."""
+    """Whether it is this number in the sense of JSON, in which `true` is none."""
     return type(value) is int and value == number
 
 
 def is_text(value: Any) -> TypeGuard[str]:
-    """Whether it is a string with something in it."""
+    """Whether it is a non-empty string."""
     return isinstance(value, str) and value != ""
 
 
@@ -39,12 +39,12 @@ def moment(value: Any) -> int | None:
 
 
 def place(message_id: str) -> tuple[int, ...]:
-    """Where a message stands in the stream: greater is later."""
+    """The position of a message in the stream: greater is later."""
     return tuple(int(part) for part in message_id.split("-"))
 
 
 def message_id(exchange: RecordedExchange) -> str:
-    """The message id of a single event that was accepted. Raises `Unseen` where there is none."""
+    """The message id of a single accepted event. Raises `Unseen` if there is none."""
     found = exchange.body.get("message_id")
     exchange.needs(exchange.ok, "the event was not accepted: see single.accepted")
     exchange.needs(is_message_id(found), "the answer has no message_id: see single.message_id")
@@ -58,7 +58,7 @@ def message_ids(exchange: RecordedExchange) -> list[Any]:
 
 
 def refused(exchanges: Mapping[str, RecordedExchange], expected: str = "a refusal (4xx)") -> None:
-    """Raise `Failed` unless each request was refused as wrong; the keys tell what was wrong with it."""
+    """Raise `Failed` unless each request was refused as invalid; the keys say what was wrong with it."""
     for what, exchange in exchanges.items():
         if not exchange.refused:
             raise Failed(exchange.sent, f"{expected}: {what}", exchange.came)

@@ -1,4 +1,4 @@
-"""Talking to the server: one request, one exchange; redirects aren't followed, and nothing is sent twice unasked."""
+"""Talking to the server: one request, one exchange; redirects aren't followed, and nothing is repeated unasked."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ LARGEST_ANSWER_BYTES = 4 << 20
 LONGEST_PAUSE_SECONDS = 60.0
 """The longest `Retry-After` that is honoured."""
 ALL_PAUSES_SECONDS = 120.0
-"""What all pauses of a run may come to."""
+"""The limit of all pauses of a run together."""
 RUN_SECONDS = 600.0
 """A server that answers everything, but slowly, is given up after this."""
 
@@ -68,12 +68,12 @@ class RecordedExchange:
         return found if isinstance(found, dict) else {}
 
     def must(self, good: bool, expected: str) -> None:
-        """Raise `Failed`, with what was expected in words, unless it is good."""
+        """Raise `Failed`, with what was expected in words, unless it holds."""
         if not good:
             raise Failed(self.sent, expected, self.came)
 
     def needs(self, good: bool, reason: str) -> None:
-        """Raise `Unseen` unless it is good: another statement is about that."""
+        """Raise `Unseen` unless it holds: another statement is about that."""
         if not good:
             raise Unseen(reason)
 
@@ -82,7 +82,7 @@ class Conversation:
     """Requests to one server under `/api/v1`, with one key."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
-        """`timeout` is in seconds, for a whole answer. Raises `CannotRun` when this is no URL."""
+        """`timeout` is in seconds, for a whole answer. Raises `CannotRun` for an invalid URL."""
         base = url.rstrip("/").removesuffix("/api/v1")
         if not base.startswith(("http://", "https://")):
             raise CannotRun(f"--url {url} must start with http:// or https:// and name a host")
@@ -90,7 +90,7 @@ class Conversation:
         self.timeout = timeout
         self._key = key
         self._silent: set[str] = set()
-        """Paths not to be asked again: those that took too long, and those that never gave an answer."""
+        """Paths not to be requested again: those that took too long, and those that never answered."""
         self._answered: set[str] = set()
         self._paused = 0.0
         self._until = time.monotonic() + RUN_SECONDS
@@ -106,7 +106,7 @@ class Conversation:
     def post(self, path: str, body: Any, *, key: str | None = "own", note: str = "") -> RecordedExchange:
         """Post JSON, or bytes as they are. `key` may be another key, or None for no key at all.
 
-        Raises `Failed` when no answer comes, and `Unseen` when this path is not to be asked again.
+        Raises `Failed` if no answer comes, and `Unseen` if this path must not be requested again.
         """
         self._needs_voice(path, f"POST {path}")
         content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
@@ -124,7 +124,7 @@ class Conversation:
         return replace(exchange, document=body)
 
     def get(self, path: str, **query: str | int) -> RecordedExchange:
-        """Read. Raises `Unseen` when no answer comes."""
+        """Make a GET request. Raises `Unseen` if no answer comes."""
         route = path.split("/")[1]
         self._needs_voice(route, f"GET {path}")
         try:
@@ -138,7 +138,7 @@ class Conversation:
             raise Unseen(f"{words} was not asked again, after it gave no answer")
 
     def way_seconds(self) -> float:
-        """How long the way there and back is: that of opening a connection. Raises `Unseen` when none opens."""
+        """The round-trip time, that of opening a connection. Raises `Unseen` if none opens."""
         began = time.monotonic()
         try:
             socket.create_connection(self._address, self.timeout).close()
@@ -147,7 +147,7 @@ class Conversation:
         return time.monotonic() - began
 
     def _patiently(self, method: str, path: str, sent: str, **options: Any) -> RecordedExchange:
-        """Ask; where the server says that this was too often, and for how long, wait that long and ask once more."""
+        """Make a request; if the server answers that there were too many, wait as long as it says and retry once."""
         exchange = self._ask(method, path, sent, **options)
         if exchange.status == 429:
             pause = _pause(exchange)
@@ -178,14 +178,14 @@ class Conversation:
         return RecordedExchange(sent, answer.status_code, answer.headers, text, seconds)
 
     def _read(self, answer: httpx.Response, deadline: float) -> str:
-        """The body. The timeout of httpx is one of each read: an answer in drips would never end."""
+        """The body. The timeout of httpx applies to each read: an answer in tiny pieces would never end."""
         read = bytearray()
         for chunk in answer.iter_bytes():
             read += chunk
             if len(read) > LARGEST_ANSWER_BYTES:
                 raise httpx.DecodingError(f"the answer has more than {LARGEST_ANSWER_BYTES} bytes")
             if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("the answer comes in drips")
+                raise httpx.ReadTimeout("the answer arrives too slowly")
         return read.decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -202,13 +202,13 @@ class Conversation:
 
 
 def _address(url: str) -> tuple[str, int]:
-    """Host and port. Raises `ValueError` where the port is none."""
+    """Host and port. Raises `ValueError` for an invalid port."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _pause(exchange: RecordedExchange) -> float:
-    """Seconds that the server asks to be left alone; a second where it doesn't tell them."""
+    """Seconds that the server asks to wait; one if it doesn't say."""
     given = exchange.headers.get("retry-after", "")
     return float(given) if given.isascii() and given.isdecimal() else 1.0
 

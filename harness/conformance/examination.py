@@ -1,4 +1,4 @@
-"""Examining a server: is there one, then statement by statement."""
+"""Examining a server: whether there is one, then statement by statement."""
 
 import secrets
 import time
@@ -23,13 +23,13 @@ SECTIONS: Sequence[Section] = (
     idempotency.IDEMPOTENCY,
     refusals.REFUSALS,
 )
-"""In the order of the page, but that a route which gives no answer at all fails as an endpoint first."""
+"""In the order of the page, except that a route without any answer fails as an endpoint first."""
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
 
 class ExaminationOutcome(StrEnum):
-    """How it went with one statement."""
+    """The outcome of one statement."""
 
     PASSED = "pass"
     FAILED = "FAIL"
@@ -43,7 +43,7 @@ class StatementResult:
     statement: Statement
     outcome: ExaminationOutcome
     remark: str | None
-    """Why it was skipped, or what there is to add to a pass."""
+    """Why it was skipped, or a remark on a pass."""
     failure: Failed | None
     seconds: float
 
@@ -57,16 +57,16 @@ class ExaminationPlan:
     prefix: str
     statements: list[Statement]
     leaves: int
-    """How many facts a server that does right will have more."""
+    """How many more facts a correct server will have."""
     results: list[StatementResult] = field(default_factory=list)
 
     def count(self, outcome: ExaminationOutcome) -> int:
-        """How many statements ended so."""
+        """How many statements had this outcome."""
         return sum(result.outcome is outcome for result in self.results)
 
 
 class ExaminationListener(Protocol):
-    """Whom a run tells how it goes."""
+    """Is told how a run proceeds."""
 
     def planned(self, plan: ExaminationPlan) -> None:
         """Before anything is sent."""
@@ -81,7 +81,7 @@ def every_statement() -> list[Statement]:
 
 
 def select(expression: str) -> list[Statement]:
-    """The statements whose names `-k` describes, all when it is empty. Raises `CannotRun` when there is none."""
+    """The statements whose names match `-k`, all if it is empty. Raises `CannotRun` if there is none."""
     if not expression.strip():
         return every_statement()
     try:
@@ -148,7 +148,7 @@ def _greet(run: Examination, seed: int) -> None:
     try:
         exchange = run.see(single.example)
         if exchange.status in (404, 405):
-            # A server may lack one route, and be examined for that.
+            # A server may lack one route, and is examined nevertheless.
             exchange = run.conversation.post(SYNC, run.event("greeting"))
     except Failed as failure:
         raise CannotRun(f"{url} gives no answer: {failure.came}{_advice(url, failure.came)}") from failure

@@ -1,4 +1,4 @@
-"""Reading back what the server made of events, where it lets one: the contract itself has no route for that."""
+"""Reading what the server made of events, if it allows that: the contract itself has no route for it."""
 
 import time
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ from harness.conformance.outcomes import Failed, Unseen
 FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 GIVEN_UP_SECONDS = 1.0
-"""How long a fact is waited for, once waiting for another one was in vain."""
+"""How long to wait for a fact once waiting for another one was in vain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedFact:
-    """What an event became, as far as the server tells."""
+    """What an event became, as far as the server says."""
 
     told: dict[str, Any]
     source: str
-    """The route that told."""
+    """The route that said so."""
 
     def __getitem__(self, name: str) -> Any:
-        """A member of it. Raises `Unseen` when the route doesn't tell it."""
+        """A member of it. Raises `Unseen` if the route doesn't return it."""
         if name not in self.told:
             raise Unseen(f"{self.source} doesn't tell the {name} of a fact")
         return self.told[name]
 
     @property
     def occurred_at(self) -> int:
-        """In microseconds since the epoch. Raises `Failed` when it isn't a moment."""
+        """In microseconds since the epoch. Raises `Failed` if it isn't a moment."""
         told = self["occurred_at"]
         try:
             return parse_timestamp(told)
@@ -42,7 +42,7 @@ class ReportedFact:
 
     @property
     def number(self) -> int | str | None:
-        """The property `n`, by which the events of one participant are told apart."""
+        """The property `n`, which distinguishes the events of one participant."""
         properties = self["properties"]
         number = properties.get("n") if isinstance(properties, dict) else None
         return number if isinstance(number, (int, str)) else None
@@ -60,16 +60,16 @@ class Facts:
         self._patience = conversation.timeout
 
     def of(self, participant_id: str) -> list[ReportedFact]:
-        """The facts made of the participant's events by now. Raises `Unseen` when they can't be read."""
+        """The facts made of the participant's events so far. Raises `Unseen` if they can't be read."""
         found = self._read(participant_id)
         if found is None:
             raise Unseen(self._no_route())
         return found
 
     def settled(self, participant_id: str, count: int, message_ids: Sequence[Any] = ()) -> list[ReportedFact]:
-        """Wait until `count` events of the participant are facts and these messages are queued no more.
+        """Wait until `count` events of the participant are facts and these messages are no longer queued.
 
-        Returns whatever facts there are after at most the timeout. Raises `Unseen` when they can't be read.
+        Returns whatever facts there are after at most the timeout. Raises `Unseen` if they can't be read.
         """
         deadline = time.monotonic() + self._patience
         if self._messages_settled(message_ids, deadline):
@@ -90,7 +90,7 @@ class Facts:
         return found
 
     def _messages_settled(self, message_ids: Sequence[Any], deadline: float) -> bool:
-        """Wait for these messages. False when their route doesn't exist, or the time is over."""
+        """Wait for these messages. False if their route doesn't exist, or on timeout."""
         if not message_ids or not all(is_message_id(each) for each in message_ids):
             return False
         for message_id in message_ids:
@@ -108,7 +108,7 @@ class Facts:
         return self._has_messages
 
     def _read(self, participant_id: str) -> list[ReportedFact] | None:
-        """The facts; None where nothing answers, which on the second route may mean an unknown participant."""
+        """The facts; None without an answer, which on the second route may mean an unknown participant."""
         if self._blind:
             raise Unseen(self._blind)
         if self._has_facts is not False:

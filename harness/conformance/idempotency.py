@@ -21,10 +21,10 @@ class Repeats:
     exchanges: Sequence[RecordedExchange]
     facts: list[ReportedFact]
     unseen: Unseen | None = None
-    """Why the facts can't be read, where they can't."""
+    """Why the facts can't be read, if they can't."""
 
     def judge(self) -> Remark:
-        """One fact is what there must be; none at all is another statement's business."""
+        """There must be one fact; if there is none at all, another statement reports it."""
         if self.unseen:
             ids = {each for exchange in self.exchanges for each in _ids(exchange)}
             if len(ids) == 1:
@@ -44,13 +44,13 @@ def _messages(exchange: RecordedExchange) -> list[str]:
 
 
 def _ids(exchange: RecordedExchange) -> list[str]:
-    """The ids that an answer gives to what was sent."""
+    """The ids that an answer assigns to what was sent."""
     found = exchange.body.get("fact_id")
     return [*_messages(exchange), *([found] if is_text(found) else [])]
 
 
 def _repeats(run: Examination, name: str, first: Sequence[str], later: Sequence[str]) -> Repeats:
-    """One event under one key: by some paths at once, and by others when it is a fact."""
+    """One event under one key: through some paths at once, and through others once it is a fact."""
     event = run.event(name, properties={"n": 1}, idempotency_key=run.participant(name))
     exchanges: list[RecordedExchange] = []
     facts: list[ReportedFact] = []

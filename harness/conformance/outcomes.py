@@ -1,8 +1,8 @@
-"""How the examination of one statement can end other than well."""
+"""How the examination of one statement can end, other than passing."""
 
 
 def printable(text: str) -> str:
-    """The text without characters that would do something to a terminal: some of it comes from strangers."""
+    """The text without characters that control a terminal, since some of it comes from outside."""
     return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
@@ -17,7 +17,7 @@ class Failed(Exception):
 
 
 class Unseen(Exception):
-    """What the statement is about can't be seen on this server. The message tells why."""
+    """What the statement is about can't be observed on this server. The message says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(printable(reason))

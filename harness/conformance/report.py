@@ -28,13 +28,13 @@ class Lines:
             self._console = Console(highlight=False)
 
     def planned(self, plan: ExaminationPlan) -> None:
-        """Say what is about to happen."""
+        """Print what is about to happen."""
         self._width = max(len(statement.name) for statement in plan.statements)
         self._print(f"{plan.url}: {len(plan.statements)} statements of the Events API, seed {plan.seed}")
         self._print(f"It will keep {plan.leaves} facts of participants and events named {plan.prefix}...", "dim")
 
     def judged(self, result: StatementResult) -> None:
-        """Say how it went with one statement."""
+        """Print the outcome of one statement."""
         statement = result.statement
         if statement.section != self._section:
             self._section = statement.section
@@ -47,7 +47,7 @@ class Lines:
                 self._print(f"           {name:8}  {text}")
 
     def finished(self, plan: ExaminationPlan) -> None:
-        """Say how it went as a whole."""
+        """Print the outcome as a whole."""
         failed = plan.count(ExaminationOutcome.FAILED)
         passed, skipped = plan.count(ExaminationOutcome.PASSED), plan.count(ExaminationOutcome.SKIPPED)
         summary = f"{passed} passed, {failed} failed, {skipped} skipped"

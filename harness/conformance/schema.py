@@ -1,4 +1,4 @@
-"""Event Schema: what an event must, may and must not hold."""
+"""Event Schema: what an event must, may and must not contain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from harness.conformance.sync import needs_success
 
 SECOND = 1_000_000
 SLACK = SECOND
-"""Microseconds by which moments may differ: some servers tell them in whole seconds."""
+"""Microseconds by which moments may differ: some servers report them in whole seconds."""
 
 SCHEMA = Section("Event Schema")
 
@@ -39,7 +39,7 @@ def discovered(run: Examination) -> tuple[RecordedExchange, RecordedExchange]:
     """The entry of the new event name in the catalogue, and the catalogue."""
     for exchange in run.see(unheard_of).values():
         exchange.needs(exchange.ok, "the unknown name was not accepted: see schema.soft")
-    # What was queued shows as soon as it is processed; the sync event shows at once.
+    # What was queued appears once it is processed; the sync event appears at once.
     entry = run.conversation.get(f"/events/catalog/{run.named('unheard_of')}")
     return entry, entry if entry.ok else run.conversation.get("/events/catalog")
 
@@ -194,7 +194,7 @@ def _processed(run: Examination, number: int) -> tuple[int, float]:
 
 @observation(leaves=3)
 def default_timestamps(run: Examination) -> Bracket:
-    """An async event between two sync ones, all without a timestamp: the server's own clock tells, not ours."""
+    """An async event between two sync ones, all without a timestamp: the server's clock decides, not ours."""
     first, seconds = _processed(run, 1)
     queued = run.conversation.post(SINGLE, run.event("default", properties={"n": 2}))
     queued_id = message_id(queued)

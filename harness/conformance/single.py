@@ -115,19 +115,19 @@ def _fact_type(seen: tuple[ReportedFact, RecordedExchange]) -> Remark:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLatency:
-    """Milliseconds of requests one after another over a kept connection; and of the way there and back."""
+    """Milliseconds of consecutive requests over one connection, and of the round trip."""
 
     measured: list[float]
     way: float
 
     def percentile(self, percent: int) -> float:
-        """So many percent took no longer than this."""
+        """That many percent took no longer than this."""
         return sorted(self.measured)[max(0, ceil(len(self.measured) * percent / 100) - 1)]
 
 
 @observation(leaves=WARM_UP + MEASURED)
 def succession(run: Examination) -> MeasuredLatency:
-    """Events one after another, after some that don't count."""
+    """Consecutive events, after some that don't count."""
     event = run.event("latency", properties={"page": "/products"})
     exchanges = [run.conversation.post(SINGLE, event) for _ in range(WARM_UP + MEASURED)]
     for exchange in exchanges:

@@ -1,7 +1,7 @@
-"""The statements of the contract, each with a name, the words, and what tells whether it holds.
+"""The statements of the contract, each with a name, a text, and a check whether it holds.
 
 A statement is judged on an observation: something that was sent, and what came of it. Several statements share one, so
-that no more is sent than needed; each observation says how many facts it leaves on a server that does right.
+that no more is sent than needed; each observation says how many facts it leaves on a correct server.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 B = TypeVar("B")
 
 Remark = str | None
-"""What a check that passes wants to have said; nothing, mostly."""
+"""A passing check's remark; usually none."""
 
 SINGLE = "/ingest/events"
 BATCH = "/ingest/events/batch"
@@ -50,7 +50,7 @@ class Examination:
         return {"event_name": self.named(event_name), "participant_id": self.participant(participant), **more}
 
     def see(self, observation: "Observation[T]") -> T:
-        """Make an observation, once. The statement that meets its failure fails; the next ones can't be seen."""
+        """Make an observation, once. The statement that meets its failure fails; the next ones can't be observed."""
         if observation in self._missed:
             raise self._missed[observation]
         if observation not in self._seen:
@@ -68,11 +68,11 @@ class Examination:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Observation(Generic[T]):
-    """Something to send, and see what comes of it."""
+    """Something to send, and what to observe of it."""
 
     make: Callable[[Examination], T]
     leaves: int
-    """How many facts a server that does right makes of it."""
+    """How many facts a correct server makes of it."""
     after: "Observation[Any] | None" = None
     """What is observed before it, and shared with others."""
 
@@ -80,7 +80,7 @@ class Observation(Generic[T]):
 def observation(
     leaves: int = 0, after: Observation[Any] | None = None
 ) -> Callable[[Callable[[Examination], T]], Observation[T]]:
-    """Make a function an observation."""
+    """Turn a function into an observation."""
     return lambda make: Observation(make, leaves, after)
 
 
@@ -106,7 +106,7 @@ class Section:
     def says(
         self, name: str, words: str, of: Observation[T]
     ) -> Callable[[Callable[[T], Remark]], Callable[[T], Remark]]:
-        """Add a statement. Its check raises `Failed` or `Unseen`, or answers a remark or nothing."""
+        """Add a statement. Its check raises `Failed` or `Unseen`, or returns a remark or nothing."""
 
         def add(check: Callable[[T], Remark]) -> Callable[[T], Remark]:
             self.statements.append(Statement(name, self.title, words, of, check))
@@ -116,7 +116,7 @@ class Section:
 
 
 def left_by(statements: Iterable[Statement], besides: Observation[Any]) -> int:
-    """How many facts these statements, and what is observed besides, leave on a server that does right."""
+    """How many facts these statements, and what they need observed, leave on a correct server."""
     needed: set[Observation[Any]] = set()
     for observed in (besides, *(statement.of for statement in statements)):
         step: Observation[Any] | None = observed

@@ -1,4 +1,4 @@
-"""Synchronous Ingestion: the event is processed, and the answer tells what it became."""
+"""Synchronous Ingestion: the event is processed, and the answer says what it became."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ def _status(exchange: RecordedExchange) -> Remark:
 
 
 def needs_success(exchange: RecordedExchange) -> None:
-    """Raise `Unseen` unless the event was taken."""
+    """Raise `Unseen` unless the event was accepted."""
     exchange.needs(exchange.ok, "the event was not processed: see sync.status")
 
 
@@ -71,7 +71,7 @@ def _processed_at(exchange: RecordedExchange) -> Remark:
 
 @observation(after=example)
 def example_read(run: Examination) -> SyncRead:
-    """What is there right after the answer, without waiting."""
+    """What exists right after the answer, without waiting."""
     exchange = run.see(example)
     needs_success(exchange)
     return SyncRead(exchange, run.facts.of(run.participant("sync")))
@@ -80,7 +80,7 @@ def example_read(run: Examination) -> SyncRead:
 @SYNCHRONOUS.says("sync.fact", "The fact is there when the answer is, with the ids of the answer.", example_read)
 def _fact(read: SyncRead) -> Remark:
     answered = {name: read.exchange.body.get(name) for name in ("event_id", "fact_id")}
-    # A route that doesn't tell an id of a fact doesn't contradict it.
+    # A route that doesn't return an id of a fact doesn't contradict it.
     came = [{name: fact.told.get(name, answered[name]) for name in answered} for fact in read.facts]
     if came != [answered]:
         raise Failed(read.exchange.sent, f"at once one fact with {answered}", f"facts {came}")

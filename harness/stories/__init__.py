@@ -1,1 +1,1 @@
-"""Scenarios: read, played in four ways, compared, and told."""
+"""Scenarios: reading, playing in four ways, comparing and reporting."""

@@ -1,4 +1,4 @@
-"""What was expected, beside what is."""
+"""Expected and actual values, side by side."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TOLERANCE = 4e-7
-"""The game counts in millionths: what differs by less is a rounding, such as 0.333333 for a third."""
+"""The game counts in millionths: smaller differences are rounding, such as 0.333333 for a third."""
 _WIDEST = 60
 
 
@@ -16,13 +16,13 @@ class ExpectationDifference:
     """A value that isn't as expected."""
 
     what: str
-    """Its place: `challenges.spring.status`."""
+    """Its path: `challenges.spring.status`."""
     expected: Any
     actual: Any
 
 
 def same(expected: Any, actual: Any) -> bool:
-    """Whether two JSON values are the same, numbers but for a rounding; true is no 1."""
+    """Whether two JSON values are equal, numbers except for rounding; true isn't 1."""
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     if isinstance(expected, float | int) and isinstance(actual, float | int):
@@ -35,14 +35,14 @@ def same(expected: Any, actual: Any) -> bool:
 
 
 def holds(part: Any, whole: Any) -> bool:
-    """Whether everything in `part` is in `whole`: the named keys of mappings, everything else entirely."""
+    """Whether everything in `part` is in `whole`: the named keys of mappings, and everything else completely."""
     if isinstance(part, Mapping) and isinstance(whole, Mapping):
         return all(key in whole and holds(value, whole[key]) for key, value in part.items())
     return same(part, whole)
 
 
 def unmatched(parts: Sequence[Any], wholes: Sequence[Any]) -> list[Any]:
-    """The parts for which no whole is left that holds them, when every whole serves one part and as many as can are."""
+    """The parts without a matching whole, if each whole matches at most one part and as many as possible match."""
     served: dict[int, int] = {}
 
     def serve(part: int, tried: set[int]) -> bool:
@@ -58,13 +58,13 @@ def unmatched(parts: Sequence[Any], wholes: Sequence[Any]) -> list[Any]:
 
 
 def differ(what: str, expected: Any, actual: Any) -> Iterator[ExpectationDifference]:
-    """The one difference of two values, if they are not the same."""
+    """The single difference of two values, if they aren't equal."""
     if not same(expected, actual):
         yield ExpectationDifference(what, expected, actual)
 
 
 def compare(what: str, expected: Any, actual: Any) -> Iterator[ExpectationDifference]:
-    """Where two JSON values differ, as deep inside as can be told."""
+    """Where two JSON values differ, as deep inside as possible."""
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         for key in dict.fromkeys((*expected, *actual)):
             yield from compare(f"{what}.{key}" if what else str(key), expected.get(key), actual.get(key))
@@ -76,14 +76,14 @@ def compare(what: str, expected: Any, actual: Any) -> Iterator[ExpectationDiffer
 
 
 def written(value: Any) -> str:
-    """A value in a few words: JSON, in which text that reads as text has no quotes."""
+    """A value in short form: JSON, but without quotes around unambiguous text."""
     if isinstance(value, str) and value.strip() == value and value and value not in ("null", "true", "false"):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
 def table(differences: Iterable[ExpectationDifference], left: str = "expected", right: str = "actual") -> list[str]:
-    """Lines of three columns, under a heading. Values too wide to stand beside each other stand under each other."""
+    """Lines of three columns, under a heading. Values too wide for that are placed below each other."""
     rows = [(each.what, written(each.expected), written(each.actual)) for each in differences]
     what_width = max((len(what) for what, _, _ in rows), default=0)
     narrow = [row for row in rows if len(row[1]) <= _WIDEST]

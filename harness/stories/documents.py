@@ -58,7 +58,7 @@ class ScenarioMistakes(ValueError):
 
 
 class NoScenario(ScenarioMistakes):
-    """A good document, but without steps: a game, perhaps."""
+    """A valid document, but without steps: perhaps a game."""
 
 
 def load(path: str | Path) -> Scenario:
@@ -73,7 +73,7 @@ def load(path: str | Path) -> Scenario:
     except DocumentError as error:
         raise ScenarioMistakes([ScenarioMistake(path, *_at(error.place), f"the document {error}")]) from None
     if not isinstance(document.data, dict) or "steps" not in document.data:
-        raise NoScenario([ScenarioMistake(path, 1, 1, "this is no scenario: it has no steps")])
+        raise NoScenario([ScenarioMistake(path, 1, 1, "this isn't a scenario: it has no steps")])
     mistakes = [ScenarioMistake(path, *_at(place), message) for place, message in document.problems]
     story: PlayedStory | None = None
     try:
@@ -105,7 +105,7 @@ def load(path: str | Path) -> Scenario:
 def find(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[ScenarioMistake]]:
     """The scenarios in files and, recursively, in directories; and all mistakes.
 
-    A document without steps is passed over in a directory, and is a mistake when it is named.
+    A document without steps is skipped in a directory, and is a mistake if it is named.
     """
     scenarios: list[Scenario] = []
     mistakes: list[ScenarioMistake] = []
@@ -129,7 +129,7 @@ def shipped() -> Path:
 
 
 def by_place_in_source(scenario: Scenario) -> Scenario:
-    """A shipped scenario, named by where it lies in the source, wherever this program unpacked it this time."""
+    """A built-in scenario, named by its path in the source, wherever this program has unpacked it."""
     return replace(scenario, path=Path("harness", "scenarios") / scenario.path.relative_to(shipped()))
 
 
@@ -161,7 +161,7 @@ def _game_places(data: Mapping[str, Any]) -> Iterator[Location]:
 
 
 def _game(path: Path, text: str, document: Document, place: Location) -> LoadedGame:
-    """The game at a place of a document, inline or by its path. Raises `ScenarioMistakes`."""
+    """The game at a path of a document, inline or in another file. Raises `ScenarioMistakes`."""
     source = document.data
     for part in place:
         source = source[part]
@@ -187,7 +187,7 @@ def _inline(path: Path, text: str, place: Location, source: dict[str, Any], star
     mistakes = [ScenarioMistake(path, *start, _told(each)) for each in checked.errors]
     with suppress(yaml.YAMLError):
         placed = check(_alone(text, place)).errors
-        # A game with an alias of something outside is nothing by itself.
+        # A game with an alias of something outside can't stand alone.
         if {each.message for each in placed} == {each.message for each in checked.errors}:
             mistakes = [ScenarioMistake(path, each.line, each.column, _told(each)) for each in placed]
     raise ScenarioMistakes(mistakes)
@@ -198,7 +198,7 @@ def _told(mistake: GameMistake) -> str:
 
 
 def _alone(text: str, place: Location) -> str:
-    """A value of a document as a document of its own, in which everything stands where it stood."""
+    """A value of a document as a separate document, in which everything keeps its position."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     node: Any = yaml.compose(text, Loader=loader)
     for part in place:
@@ -219,7 +219,7 @@ def _mistakes(path: Path, document: Document, errors: Sequence[ErrorDetails]) ->
         if (inside and error["type"] in _SCALARS) or (
             where in told and error["type"] not in ("missing", "extra_forbidden")
         ):
-            continue  # of a union's branches, only the one that the author took is of interest
+            continue  # of a union's branches, only the one that the author chose matters
         told.add(where)
         place = document.values.get(where, SourcePosition())
         name = str(error["loc"][-1]) if error["loc"] else ""
@@ -270,7 +270,7 @@ def _value(document: Document, where: Location) -> Any:
 
 
 def _named(document: Document, where: Location) -> SourcePosition:
-    """Where a code stands: as a key, or as a value."""
+    """Where a code is: as a key, or as a value."""
     as_key = where[-2] in ("challenges", "streaks", "leaderboards", "objectives")
     return (document.keys if as_key else document.values).get(where, SourcePosition())
 

@@ -1,4 +1,4 @@
-"""Expectations: where the state of a participant, or of the environment, is not as a story tells."""
+"""Expectations: where the state of a participant or of the environment is not as the story says."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ MOST_ENTRIES = 100
 
 
 def of_participant(client: Client, expected: ExpectedParticipant) -> list[ExpectationDifference]:
-    """Where a participant doesn't stand as expected."""
+    """Where a participant is not as expected."""
     try:
         state = client.state(expected.participant)
     except Refused as refused:
@@ -78,7 +78,7 @@ def of_environment(
 
 
 def of_webhooks(expected: Sequence[ExpectedWebhook], heard: Sequence[Json]) -> list[str]:
-    """Lines on what was not told, or was although nothing should be; none where all is well."""
+    """Lines about webhooks that are missing, or were sent although none should be; empty if all is well."""
     missing = unmatched([each.model_dump(exclude_unset=True) for each in expected], heard)
     if not missing and (expected or not heard):
         return []
@@ -88,7 +88,7 @@ def of_webhooks(expected: Sequence[ExpectedWebhook], heard: Sequence[Json]) -> l
 
 
 def of_refusal(expected: ExpectedRefusal, refused: Refused) -> Iterator[ExpectationDifference]:
-    """Where a refusal is another than expected."""
+    """Where a refusal differs from what was expected."""
     if expected.status is not None:
         yield from differ("status", expected.status, refused.status)
     if expected.code is not None:
@@ -113,7 +113,7 @@ def of_rejections(expected: Iterable[Rejection], rejected: Rejected) -> Iterator
 
 
 def timezone_of(client: Client, participant_id: str) -> str:
-    """The zone that is a participant's now: the newest that they told, or else UTC."""
+    """A participant's current zone: the newest one known, or UTC."""
     told = client.facts(participant_id=participant_id, fact_type=TIMEZONE_CHANGED)
     newest = max(told, key=lambda fact: parse_timestamp(fact["occurred_at"]), default=None)
     return "UTC" if newest is None else str(newest["properties"]["timezone"])

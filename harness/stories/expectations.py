@@ -1,4 +1,4 @@
-"""The expectations of a scenario: what must be so by now."""
+"""The expectations of a scenario: what must be true by now."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
@@ -29,16 +29,16 @@ def _something(value: dict[str, T]) -> dict[str, T]:
 
 
 ByCode = Annotated[dict[str, T], AfterValidator(_something), Field(json_schema_extra={"minProperties": 1})]
-"""What is expected of things, by their codes. Empty, it would expect nothing, and look as if it did."""
+"""What is expected of things, by their codes. An empty one would look like an expectation but expect nothing."""
 
 
 class ExpectedPart(BaseModel):
-    """A part of the document: nothing in it but what is named, and of the right type."""
+    """A part of the document: only known fields, of the right types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     MAY_BE_NULL: ClassVar[frozenset[str]] = frozenset()
-    """Keys of which null says something. Of any other it would say nothing, and look as if it did."""
+    """Keys for which null means something. For any other, it would look like an expectation but expect nothing."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -49,7 +49,7 @@ class ExpectedPart(BaseModel):
 
 
 class ExpectedFigures(ExpectedPart):
-    """What is expected of one thing. Empty, it would expect nothing, and look as if it did."""
+    """What is expected of one thing. An empty one would look like an expectation but expect nothing."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -69,7 +69,7 @@ class Points(ExpectedFigures):
 
 
 class ExpectedChallenge(ExpectedFigures):
-    """A way through a challenge."""
+    """Progress through a challenge."""
 
     status: Literal["not_enrolled", "upcoming", "active", "completed", "expired"] | None = None
     progress: Number | None = None
@@ -81,7 +81,7 @@ class ExpectedChallenge(ExpectedFigures):
 
 
 class ExpectedStreak(ExpectedFigures):
-    """A streak as it stands; one never recorded counts nothing."""
+    """A streak; one never recorded has length 0."""
 
     current: int | None = None
     longest: int | None = None
@@ -91,14 +91,14 @@ class ExpectedStreak(ExpectedFigures):
 
 
 class ExpectedPlace(ExpectedFigures):
-    """A place on a leaderboard, in its first window that is now."""
+    """A place on a leaderboard, in the current period of its first window."""
 
     rank: int | None = None
     score: Number | None = None
 
 
 class ExpectedParticipant(ExpectedPart):
-    """Where a participant stands. What is left out may be anything."""
+    """A participant's state. What is left out may be anything."""
 
     MAY_BE_NULL = frozenset({"tier"})
 
@@ -182,7 +182,7 @@ class ExpectedWebhook(ExpectedPart):
 
 
 class ExpectedEnvironment(ExpectedFigures):
-    """How the whole environment stands. What is left out may be anything."""
+    """The state of the whole environment. What is left out may be anything."""
 
     facts: Count | None = None
     duplicates: Count | None = None
@@ -190,18 +190,18 @@ class ExpectedEnvironment(ExpectedFigures):
     leaderboard: Ranking | None = None
     warnings: list[str] | None = Field(None, description="Exactly these definitions have warnings")
     webhooks: list[ExpectedWebhook] | None = Field(
-        None, description="These were told by now, in any order and among others; an empty list: none was"
+        None, description="These were sent by now, in any order and among others; an empty list: none was"
     )
 
 
-# Tags stand in the locations of errors, where they must not be taken for keys of the document.
+# Tags appear in the locations of errors, where they must not be taken for keys of the document.
 def _of_whom(value: Any) -> str:
     named = isinstance(value, ExpectedParticipant) or (isinstance(value, Mapping) and "participant" in value)
     return "of a participant" if named else "of the environment"
 
 
 class Expect(ExpectedPart):
-    """What must be so by now."""
+    """What must be true by now."""
 
     expect: Annotated[
         Annotated[ExpectedParticipant, Tag("of a participant")]

@@ -1,4 +1,4 @@
-"""Why a participant stands where they stand: what each of their facts meant to the rules of the game."""
+"""Why a participant's state is as it is: what each of their facts meant to the rules of the game."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,9 @@ _WHY = {
 
 
 def explain(exported: Exported, participant_id: str) -> list[str]:
-    """Lines that tell, fact by fact in order of event time, which rules applied, and which didn't and why.
+    """Lines that show, fact by fact in order of event time, which rules applied, and which didn't and why.
 
-    It is what the game itself says when it folds the facts by the definitions in force. Of many facts, the newest.
+    It is what the game itself says when it folds the facts by the definitions in force. Of many facts, only the newest.
     """
     facts = exported.facts_of(participant_id)
     if not facts:

@@ -1,4 +1,4 @@
-"""An environment as its export tells it: the game with what each definition counts from, everyone, and all facts."""
+"""An exported environment: the game with where each definition starts counting, everyone, and all facts."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,23 +13,23 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Exported:
-    """What an environment holds."""
+    """What an environment contains."""
 
     game: Json | None = None
     counts_after: dict[str, int] = field(default_factory=dict)
-    """By definition, how many facts there were when it began to count."""
+    """By definition, how many facts there were when it started to count."""
     participants: list[Json] = field(default_factory=list)
     facts: list[Json] = field(default_factory=list)
     """In the order in which they were made."""
 
     @property
     def participant_ids(self) -> list[str]:
-        """Everyone known, or named by a fact."""
+        """Everyone known or named by a fact."""
         named = {each["participant_id"] for each in (*self.participants, *self.facts)}
         return sorted(named)
 
     def compiled(self) -> CompiledGame:
-        """The game in force, its definitions counting what they count in the environment."""
+        """The game in force, with its definitions counting what they count in the environment."""
         return compile_game(Game.model_validate(self.game or {}), self.counts_after)
 
     def facts_of(self, participant_id: str) -> list[Fact]:
@@ -54,7 +54,7 @@ class Exported:
 
 
 def read_export(client: Client) -> Exported:
-    """What the client's environment holds. Raises `Refused` and `Unreachable`."""
+    """What the client's environment contains. Raises `Refused` and `Unreachable`."""
     exported = Exported()
     for line in client.export():
         match json.loads(line):

@@ -1,4 +1,4 @@
-"""Steps that are no events: what is done by hand, each as the request that it is."""
+"""Steps that aren't events: manual actions, each as its request."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ Manual = ByHand | PutGame
 
 
 def participant_of(step: Manual) -> str | None:
-    """Whom such a step is about; none for a game."""
+    """Whom such a step is about; None for a game."""
     match step:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
             return about.participant
@@ -36,7 +36,7 @@ def participant_of(step: Manual) -> str | None:
 
 
 def act(client: Client, step: ByHand) -> None:
-    """Do what the step says. Raises `Refused` and `Unreachable`."""
+    """Carry out the step. Raises `Refused` and `Unreachable`."""
     match step:
         case Enroll(enroll=enrolment):
             path = f"/gamify/challenges/{segment(enrolment.challenge)}/enrol"
@@ -71,7 +71,7 @@ def act(client: Client, step: ByHand) -> None:
 
 
 def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
-    """Put a game in force, and wait until all it changes is computed. Raises `Refused` and `Unreachable`."""
+    """Apply a game, and wait until everything it changes is computed. Raises `Refused` and `Unreachable`."""
     if not backfill:
         client.apply(game.document)
     elif client.call("PUT", "/gamify/admin/game", game.document, backfill="true")["recomputed"]:

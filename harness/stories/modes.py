@@ -1,4 +1,4 @@
-"""The four ways to play a scenario; each answers what was not as the story tells."""
+"""The four ways to play a scenario; each returns what was not as the story says."""
 
 import random
 import time
@@ -26,7 +26,7 @@ def by_sync(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]
 
 
 def by_both(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:  # noqa: ARG001 - nothing is random
-    """Through the stream, then through sync; both must come to the same."""
+    """Through the stream, then through sync; both must lead to the same result."""
     clock = _clock(scenario)
     streamed = Player(scenario, client, ByStream(client), way="stream", clock=clock)
     failures = list(streamed.play())
@@ -35,13 +35,13 @@ def by_both(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]
     failures += synced.play()
     if first is None or failures:
         return failures
-    # What comes late in a batch by the stream is late for itself by sync, and an award keeps the time first given.
+    # What is late within a batch of the stream is late on its own in sync, and an award keeps the time first given.
     any_order = not first.was_in_order
     return _compared(synced, first, take_snapshot(client), ("stream", "sync"), any_order=any_order)
 
 
 def by_shuffled(scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:
-    """In order, then with repeats in random order; both must come to the same."""
+    """In order, then with repeats in random order; both must lead to the same result."""
     clock = _clock(scenario)
     recorder = Recorder(client, clock, scenario.steps)
     ordered = Player(scenario, client, recorder, way="in order", clock=clock, watcher=recorder)
@@ -66,9 +66,9 @@ PLAYS: Mapping[Mode, Callable[[Scenario, Client, int], list[StoryFailure]]] = {
 
 
 def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[StoryFailure]:
-    """Play a scenario by one of the modes. What the server refuses or doesn't answer is a failure, too.
+    """Play a scenario in one of the modes. What the server refuses or doesn't answer is a failure too.
 
-    So is a mistake of the harness itself: it must not keep the other scenarios from being played.
+    So is a bug of the harness itself: it must not keep the other scenarios from being played.
     """
     try:
         return PLAYS[mode](scenario, client, seed)
@@ -81,7 +81,7 @@ def play_by(mode: Mode, scenario: Scenario, client: Client, seed: int) -> list[S
 
 
 def _clock(scenario: Scenario) -> str:
-    """Where the clock stands still in both plays: at the story's moment, or at what is now."""
+    """Where the clock is stopped in both plays: at the story's moment, or at the present."""
     return scenario.story.clock or format_timestamp(time.time_ns() // 1000)
 
 

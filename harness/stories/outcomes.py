@@ -11,12 +11,12 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 @dataclass(frozen=True, slots=True)
 class StoryFailure:
-    """Something that was not as the story tells."""
+    """Something that was not as the story says."""
 
     text: str
     """Ready to be printed, in one or more lines; the first says where and what."""
     line: int | None = None
-    """The line of its step in the file, from 1; none where no step is to blame."""
+    """The line of its step in the file, from 1; None if no step is to blame."""
     step: int | None = None
     """The number of the step, from 1."""
 
@@ -34,5 +34,5 @@ class StoryOutcome:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was as the story tells."""
+        """Whether everything was as the story says."""
         return not self.failures

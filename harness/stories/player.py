@@ -1,4 +1,4 @@
-"""Playing a story: each step becomes requests, and what is not as the story tells becomes a failure."""
+"""Playing a story: each step becomes requests, and what is not as the story says becomes a failure."""
 
 from typing import Any, Protocol
 
@@ -28,17 +28,17 @@ Json = dict[str, Any]
 
 
 class Watcher(Protocol):
-    """What is told of the steps that are not events."""
+    """Is told about the steps that aren't events."""
 
     def before(self, index: int, step: Manual) -> None:
-        """Such a step is next; everything sent before it has happened."""
+        """Such a step is next; everything sent before has been processed."""
 
     def moved(self) -> None:
         """The clock was moved."""
 
 
 class Stopped(Exception):
-    """The story can't go on: the step was refused, or nobody answered."""
+    """The story can't continue: the step was refused, or nobody answered."""
 
     def __init__(self, failure: StoryFailure) -> None:
         super().__init__(failure.text)
@@ -58,7 +58,7 @@ class Player:
         clock: str | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        """`way` names this play in failures, `clock` is where it stands still, in place of the story's own moment."""
+        """`way` names this play in failures; `clock` is where its clock stops, instead of the story's own moment."""
         self.scenario = scenario
         self.client = client
         self.failures: list[StoryFailure] = []
@@ -71,7 +71,7 @@ class Player:
         self._heard = Heard()
 
     def play(self) -> list[StoryFailure]:
-        """Play from an empty environment to the end, or to the first step that can't be taken."""
+        """Play from an empty environment to the end, or to the first step that can't be carried out."""
         try:
             self.set_up()
             with hearing(self.client, wanted(self.scenario.steps)) as self._heard:
@@ -85,7 +85,7 @@ class Player:
         return self.failures
 
     def set_up(self) -> None:
-        """Empty the environment, set its clock, and put the story's first game in force."""
+        """Reset the environment, set its clock, and apply the story's first game."""
         self.client.reset(game=True)
         if self._clock is not None:
             self.client.clock.set(self._clock)
@@ -99,7 +99,7 @@ class Player:
         return self._totals
 
     def act(self, index: int, step: Manual) -> None:
-        """Take a step that is not an event. Raises `Stopped`."""
+        """Carry out a step that isn't an event. Raises `Stopped`."""
         self._guarded(index, step.refused, lambda: self._act(index, step))
 
     def failure(self, index: int | None, what: str, lines: list[str] | None = None) -> StoryFailure:
@@ -136,7 +136,7 @@ class Player:
             case Expect():
                 self._guarded(index, None, lambda: self._expect(index, step))
             case _:
-                # What comes by hand comes at once: let it not overtake the events before it.
+                # Manual actions take effect at once: don't let them overtake the events before them.
                 self._guarded(index, None, self.settle)
                 if self._watcher is not None:
                     self._watcher.before(index, step)
@@ -156,7 +156,7 @@ class Player:
 
     def _caused(self, index: int, expected: list[Json], sent: list[Json]) -> None:
         self.settle()
-        # A repeat is answered with the effects of the first, which happened once.
+        # A repeat is answered with the effects of the first one, which happened once.
         once: dict[str | int, Json] = {}
         for place, event in enumerate(sent):
             once.setdefault(event.get("idempotency_key") or place, event)
@@ -169,7 +169,7 @@ class Player:
 
     def _batch(self, index: int, step: BatchOfEvents) -> None:
         if step.refused is not None:
-            # Only as a batch can a batch be refused, whatever the route: singly its events may be good.
+            # A batch can only be refused as a batch, whatever the route: its single events may be valid.
             self._guarded(
                 index, step.refused, lambda: self.client.call("POST", "/ingest/events/batch", {"events": step.batch})
             )
@@ -199,7 +199,7 @@ class Player:
             act(self.client, step)
 
     def _look_for_dead(self) -> None:
-        """No story means an accepted event to come to nothing, unless it says so."""
+        """No story expects an accepted event to be lost, unless it says so."""
         dead = self.settle()["dead"]
         expected = (step.expect for step in self.scenario.steps if isinstance(step, Expect))
         if dead and not any(isinstance(each, ExpectedEnvironment) and each.dead for each in expected):
@@ -232,7 +232,7 @@ class Player:
             return [f"why can't be told: {error}"]
 
     def _guarded(self, index: int, refused: ExpectedRefusal | None, request: Any) -> None:
-        """Make a request that must succeed, or be refused so. Raises `Stopped` when it did neither."""
+        """Make a request that must succeed, or be refused as expected. Raises `Stopped` if it did neither."""
         try:
             request()
         except Refused as error:

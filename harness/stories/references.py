@@ -1,4 +1,4 @@
-"""What a story names and no game of it has: a misspelt code would else be expected to be nothing, and pass."""
+"""What a story names but none of its games has: otherwise a misspelt code would be expected to be absent, and pass."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ Dangling = tuple[Location, str]
 
 
 def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
-    """Each code that no game of the story has, and where it stands. What is to be refused may name anything."""
+    """Each code that no game of the story has, and where it is. What must be refused may name anything."""
     for index, step in enumerate(story.steps):
         here: Location = ("steps", index)
         match step:

@@ -1,4 +1,4 @@
-"""Telling what became of scenarios: lines, a bar on a terminal, JSON and JUnit's XML."""
+"""Reporting the outcomes of scenarios: lines, a bar on a terminal, JSON and JUnit's XML."""
 
 import json
 import re
@@ -28,12 +28,12 @@ class Report:
 
     @property
     def failed(self) -> list[StoryOutcome]:
-        """Those that were not as their story tells."""
+        """Those that were not as their story says."""
         return [outcome for outcome in self.outcomes if not outcome.passed]
 
     @property
     def summary(self) -> str:
-        """A line that tells how it went."""
+        """A line that summarizes it."""
         passed = len(self.outcomes) - len(self.failed)
         left = self.total - len(self.outcomes)
         counts = f"{passed} passed, {len(self.failed)} failed" + (f", {left} not played" if left else "")
@@ -42,15 +42,15 @@ class Report:
 
 
 class Teller(Protocol):
-    """Tells the outcome of each scenario as it ends."""
+    """Reports the outcome of each scenario as it ends."""
 
     def __call__(self, outcome: StoryOutcome) -> None:
-        """Tell one."""
+        """Report one."""
 
 
 @contextmanager
 def telling(total: int, *, silent: bool) -> Iterator[Teller]:
-    """A teller for the time of a run: a bar on a terminal, lines when piped, nothing when silent."""
+    """A reporter for a run: a bar on a terminal, lines when piped, nothing when silent."""
     if silent:
         yield lambda _: None
     elif sys.stdout.isatty():
@@ -61,7 +61,7 @@ def telling(total: int, *, silent: bool) -> Iterator[Teller]:
 
 
 def lines(outcome: StoryOutcome) -> list[str]:
-    """An outcome in lines."""
+    """An outcome as lines."""
     word = "passed" if outcome.passed else "FAILED"
     failures = [f"  {line}".rstrip() for failure in outcome.failures for line in failure.text.splitlines()]
     return [f"{word}  {outcome.path}  {outcome.name}  ({outcome.seconds:.2f} s)", *failures]

@@ -1,4 +1,4 @@
-"""The two paths into the server, seen alike: an event goes in, or is refused."""
+"""The two paths into the server behind one interface: an event is accepted, or refused."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from harness.client import Client, Refused
 Json = dict[str, Any]
 
 Rejected = dict[int, list[Json]]
-"""What was wrong with the events that were rejected, by their place: `field` and `code`."""
+"""What was wrong with the rejected events, by index: `field` and `code`."""
 
 
 class StoryRoute(Protocol):
@@ -18,16 +18,16 @@ class StoryRoute(Protocol):
         """Send an event; returns it as it was sent. Raises `Refused`."""
 
     def send_wrong(self, event: Json) -> None:
-        """Send an event that must be refused, exactly as it stands. Raises `Refused`."""
+        """Send an event that must be refused, exactly as written. Raises `Refused`."""
 
     def send_batch(self, events: Sequence[Json], wrong: frozenset[int]) -> Rejected:
-        """Send events, of which those at the places `wrong` must be rejected. Raises `Refused`."""
+        """Send events, of which those at the indexes `wrong` must be rejected. Raises `Refused`."""
 
     def keyed(self, event: Json) -> Json:
-        """The event so that `effects` can find what it caused."""
+        """The event in a form for which `effects` can find what it caused."""
 
     def effects(self, event: Json) -> list[Json]:
-        """What an event caused that was sent as `keyed` has it, and is a fact."""
+        """What an event that was sent as returned by `keyed`, and is a fact, caused."""
 
 
 class ByStream:
@@ -61,7 +61,7 @@ class ByStream:
         return event | {"idempotency_key": f"harness-caused-{self._keys}"}
 
     def effects(self, event: Json) -> list[Json]:
-        """What an event caused: a repeat by the sync path makes no second fact, and is answered as the first."""
+        """What an event caused: a repeat through the sync path makes no second fact, and gets the first answer."""
         found: list[Json] = self._client.send_sync(event)["effects"]
         return found
 
@@ -95,7 +95,7 @@ class BySync:
         return rejected
 
     def keyed(self, event: Json) -> Json:
-        """A copy: what it causes is told with the answer."""
+        """A copy: the answer says what it causes."""
         return dict(event)
 
     def effects(self, event: Json) -> list[Json]:
@@ -104,7 +104,7 @@ class BySync:
 
 
 def errors_of(refused: Refused) -> list[Json]:
-    """What is wrong with a refused event, as a batch tells it."""
+    """What is wrong with a refused event, in the form of a batch."""
     errors: list[Json] = list(refused.problem.get("errors") or [])
     if not errors and refused.code == "idempotency_conflict":
         return [{"field": "idempotency_key", "code": refused.code, "detail": refused.detail}]

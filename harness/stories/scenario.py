@@ -1,4 +1,4 @@
-"""The scenario document: a story of events, and what is expected to have come of it."""
+"""The scenario document: a story of events, and its expected outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,13 +35,13 @@ def _duration(text: str) -> str:
 
 Moment = Annotated[str, AfterValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
 Duration = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"format": "duration"})]
-# What is wrong with an event is the server's to find: a story may send it on purpose.
+# Finding what is wrong with an event is up to the server: a story may send it on purpose.
 Event = Annotated[
     Json,
     WithJsonSchema(
         {
             "type": "object",
-            "description": "An event, sent as it stands here, right or wrong",
+            "description": "An event, sent exactly as written here, valid or not",
             "properties": {
                 "event_name": {"type": "string"},
                 "participant_id": {"type": "string"},
@@ -66,34 +66,34 @@ class ExpectedRefusal(ExpectedPart):
 
     status: int | None = None
     code: str | None = None
-    field: str | None = Field(None, description="One of the fields that are wrong")
+    field: str | None = Field(None, description="One of the invalid fields")
 
 
 class Rejection(ExpectedPart):
     """An event of a batch that must be rejected."""
 
-    index: Count = Field(description="Its place in the batch, from 0")
+    index: Count = Field(description="Its index in the batch, from 0")
     field: str | None = None
     code: str | None = None
 
 
 class _Refusable(ExpectedPart):
-    refused: ExpectedRefusal | None = Field(None, description="The request is refused, so")
+    refused: ExpectedRefusal | None = Field(None, description="The request is refused, in this way")
 
 
 class Send(_Refusable):
-    """An event to send, by the path that the mode says."""
+    """An event to send, through the path of the mode."""
 
     send: Event
-    times: int = Field(1, ge=1, le=1000, description="The very same request so often")
+    times: int = Field(1, ge=1, le=1000, description="How many times the same request is sent")
     caused: list[Json] | None = Field(
-        None, description="Effects among those it had, with any of their fields; an empty list: it had none"
+        None, description="Effects that it had, with any of their fields; an empty list: it had none"
     )
 
     @model_validator(mode="after")
     def _not_both(self) -> Self:
         if self.refused is not None and self.caused is not None:
-            raise ValueError("what is refused causes nothing: give either refused or caused")
+            raise ValueError("a refused event causes nothing: give either refused or caused")
         return self
 
 
@@ -122,26 +122,26 @@ class Advance(ExpectedPart):
 
 
 class SetClock(ExpectedPart):
-    """Let the frozen clock show this moment."""
+    """Set the stopped clock to this moment."""
 
     clock: Moment
 
 
 class Enrolment(ExpectedPart):
-    """Who enters which challenge."""
+    """Who enrols in which challenge."""
 
     participant: str
     challenge: str
 
 
 class Enroll(_Refusable):
-    """Enter a challenge."""
+    """Enrol in a challenge."""
 
     enroll: Enrolment
 
 
 class Profile(ExpectedPart):
-    """Who, and what to know of them; null takes away what was known."""
+    """Who, and their profile; null removes a value."""
 
     MAY_BE_NULL = frozenset({"display_name", "avatar_url", "attributes"})
 
@@ -174,7 +174,7 @@ class Gift(ExpectedPart):
 
 
 class Give(_Refusable):
-    """Give points or a badge."""
+    """Award points or a badge."""
 
     give: Gift
 
@@ -188,7 +188,7 @@ class Deduction(ExpectedPart):
 
 
 class Take(_Refusable):
-    """Take points, if there are enough."""
+    """Deduct points, if there are enough."""
 
     take: Deduction
 
@@ -256,10 +256,10 @@ class Void(_Refusable):
 
 
 class PutGame(_Refusable):
-    """Put another game in force."""
+    """Apply another game."""
 
     game: GameSource
-    backfill: StrictBool = Field(False, description="Count all facts already made too")
+    backfill: StrictBool = Field(False, description="Also count all existing facts")
 
 
 Step = (
@@ -295,7 +295,7 @@ STEPS: Mapping[str, type[Step]] = {
     "game": PutGame,
     "expect": Expect,
 }
-"""The kinds of steps, by the key that tells them."""
+"""The kinds of steps, by their keys."""
 
 
 def _kind(value: Any) -> str | None:
@@ -329,16 +329,18 @@ class PlayedStory(ExpectedPart):
     name: str = Field(min_length=1, max_length=255)
     description: str | None = None
     game: GameSource | None = None
-    clock: Moment | None = Field(None, description="The clock stands still here; without it the real one runs")
+    clock: Moment | None = Field(None, description="The clock is stopped here; without it the real one runs")
     in_order: str | None = Field(
-        None, min_length=1, description="Why the order of sending decides here: shuffled, the story is only duplicated"
+        None,
+        min_length=1,
+        description="Why the order of sending matters here: in mode shuffled, events are only repeated",
     )
     steps: list[TaggedStep] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedGame:
-    """A game of a scenario: as it is sent, and as it is understood."""
+    """A game of a scenario: as sent, and as parsed."""
 
     document: Json
     game: Game
@@ -355,11 +357,11 @@ class Scenario:
     game: LoadedGame | None = None
     """In force from the start."""
     games: Mapping[int, LoadedGame] = field(default_factory=dict)
-    """Those put in force on the way, by the index of the step."""
+    """Those applied later, by the index of the step."""
 
     @property
     def name(self) -> str:
-        """What the story tells, in a line."""
+        """The story in one line."""
         return self.story.name
 
     @property

@@ -1,4 +1,4 @@
-"""The shuffled mode: what a story came to must not depend on how often and in which order its events were sent."""
+"""The shuffled mode: a story's outcome must not depend on how often and in which order its events are sent."""
 
 import random
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MOST_COPIES = 3
 
 @dataclass(slots=True)
 class Chapter:
-    """Events whose order of sending doesn't count, and the step that ends them."""
+    """Events whose order of sending doesn't matter, and the step that ends them."""
 
     events: list[Json]
     moment: int
@@ -31,17 +31,17 @@ class Chapter:
 
 @dataclass(slots=True)
 class ShuffledScript:
-    """A story as it was played, ready to be played otherwise."""
+    """A story as it was played, ready to be played differently."""
 
     chapters: list[Chapter] = field(default_factory=list)
 
 
 class Recorder(ByStream):
-    """Sends events through the stream under timestamps and keys of their own, and writes down what was sent.
+    """Sends events through the stream under their own timestamps and keys, and records what was sent.
 
     A participant's events at one moment of the clock keep their order by timestamps a microsecond apart; a step that
-    is no event comes after theirs because the clock is moved as far. All stay within the second that the clock shows,
-    with which a day may end: near its end they begin so much earlier that the whole story has room.
+    isn't an event follows them because the clock is advanced as far. All stay within the second that the clock shows,
+    with which a day may end: near its end they start early enough that the whole story fits.
     """
 
     def __init__(self, client: Client, moment: str, steps: Sequence[Step]) -> None:
@@ -79,14 +79,14 @@ class Recorder(ByStream):
         self._end(index, step)
 
     def moved(self) -> None:
-        """Read the clock anew."""
+        """Read the clock again."""
         shows = parse_timestamp(self._clock.now())
         if shows < self._shows:
             self._next = {}
         self._shows = shows
 
     def finish(self) -> ShuffledScript:
-        """End the last chapter; answers all."""
+        """End the last chapter; returns all."""
         self._end()
         return self.script
 
@@ -95,7 +95,7 @@ class Recorder(ByStream):
         self._events = []
 
     def _free(self, participant: str | None) -> int:
-        """The first moment that nothing of the participant has, or else the last of the second."""
+        """The first moment without an event of the participant, or else the last of the second."""
         end = self._shows - self._shows % SECOND + SECOND
         start = min(self._shows, end - self._room)
         return min(max(start, self._next.get(participant, start)), end - 1)
@@ -109,7 +109,7 @@ class Recorder(ByStream):
             self._count += 1
             key = told["idempotency_key"] = f"harness-{self._count}"
         if told.get("timestamp") is None:
-            # A repeat under the same key is the very same event.
+            # A repeat under the same key is exactly the same event.
             if key not in self._stamped:
                 moment = self._free(participant)
                 self._stamped[key] = format_timestamp(moment)
@@ -129,9 +129,9 @@ def _moments(step: Step) -> int:
 
 
 def play_shuffled(player: Player, client: Client, script: ShuffledScript, randomness: random.Random) -> None:
-    """Play a recorded story again, every event at least once, in an order that is only kept between chapters.
+    """Play a recorded story again, every event at least once, keeping the order only between chapters.
 
-    Where the story says `in_order`, events are only repeated. Raises `Refused` and `Unreachable`, and `Stopped`.
+    If the story says `in_order`, events are only repeated. Raises `Refused`, `Unreachable` and `Stopped`.
     """
     player.set_up()
     ordered = player.scenario.story.in_order is not None
@@ -166,5 +166,5 @@ def _send(client: Client, events: Sequence[Json], randomness: random.Random) -> 
         else:
             client.send_batch(some)
         position += size
-        # What comes next is then late, not only sent later; and the same seed leads to the same end.
+        # What comes next is then really late, not only sent later; and the same seed leads to the same result.
         client.drain()

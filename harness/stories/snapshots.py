@@ -15,7 +15,7 @@ from harness.stories.exported import Exported, read_export
 Json = dict[str, Any]
 
 AWARDED_AT = frozenset({"earned_at", "completed_at", "reached_at", "achieved_at"})
-"""Moments of awards, which keep the time first given: it is another when facts came in another order."""
+"""Times of awards, which keep the time first given: it differs if facts arrive in another order."""
 
 _TOLD = ("fact_type", "participant_id", "properties", "occurred_at")
 _NAMES = ("code", "leaderboard_code", "at")
@@ -24,13 +24,13 @@ _MOST_ENTRIES = 100
 
 @dataclass(slots=True)
 class Snapshot:
-    """Where everyone stands."""
+    """Everyone's state."""
 
     exported: Exported
     states: dict[str, Json] = field(default_factory=dict)
     """By participant."""
     rankings: dict[str, list[Json]] = field(default_factory=dict)
-    """By leaderboard and window, or challenge."""
+    """By leaderboard and window, or by challenge."""
 
     @property
     def was_in_order(self) -> bool:
@@ -45,7 +45,7 @@ class Snapshot:
 
 
 def take_snapshot(client: Client) -> Snapshot:
-    """What the environment came to. Raises `Refused` and `Unreachable`."""
+    """The state of the environment. Raises `Refused` and `Unreachable`."""
     snapshot = Snapshot(read_export(client))
     game = Game.model_validate(snapshot.exported.game or {})
     for participant_id in snapshot.exported.participant_ids:
@@ -62,9 +62,9 @@ def take_snapshot(client: Client) -> Snapshot:
 
 
 def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Iterator[ExpectationDifference]:
-    """Where two ends differ, ids and moments of processing aside: `expected` is in the first, `actual` in the other.
+    """Where two ends differ, apart from ids and times of processing: `expected` is the first, `actual` the other.
 
-    With `any_order`, the moments of awards may differ, and who of equals stands first where awards decide it.
+    With `any_order`, the times of awards may differ, and so may the order of ties that awards decide.
     """
     facts, others = (Counter(_facts(each.exported, any_order=any_order)) for each in (one, other))
     for fact, count in sorted((facts - others).items()):
@@ -112,13 +112,13 @@ def _rankings(snapshot: Snapshot, *, any_order: bool) -> Json:
 
 
 def _points_boards(snapshot: Snapshot) -> set[str]:
-    """Leaderboards on which equals stand by when their points came."""
+    """Leaderboards on which ties are decided by when points were awarded."""
     game = Game.model_validate(snapshot.exported.game or {})
     return {board.code for board in game.leaderboards if board.metric == "points"}
 
 
 def _told(value: Any, without: frozenset[str]) -> Any:
-    """The same, with lists of things that have a code as mappings by it: their order says nothing."""
+    """The same, with lists of things with codes turned into mappings: their order doesn't matter."""
     if isinstance(value, dict):
         return {key: _told(each, without) for key, each in value.items() if key not in without}
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
@@ -129,7 +129,7 @@ def _told(value: Any, without: frozenset[str]) -> Any:
 
 
 def _loosely(entries: list[Json]) -> list[Json]:
-    """A ranking in which it says nothing who of equals stands first."""
+    """A ranking in which the order of ties doesn't matter."""
     told = [{name: value for name, value in entry.items() if name not in ("rank", "change")} for entry in entries]
     return sorted(
         told,

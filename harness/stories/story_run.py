@@ -17,17 +17,17 @@ from harness.stories.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class ServerUnderTest:
-    """An environment of a server that runs already."""
+    """An environment of a running server."""
 
     url: str
     key: str
 
 
 def play(scenario: Scenario, client: Client, mode: Mode = "stream", seed: int | None = None) -> StoryOutcome:
-    """Play a scenario in the client's test environment, which is emptied before, game and all, and left as it ends.
+    """Play a scenario in the client's test environment, which is emptied first, game included, and left as it ends.
 
-    The seed decides how `shuffled` shuffles; without one it is drawn, and told in the outcome. What goes wrong, even
-    a server that can't be reached, is a failure of the outcome.
+    The seed determines how `shuffled` shuffles; without one, it is random and reported in the outcome. Whatever goes
+    wrong, even a server that can't be reached, is a failure of the outcome.
     """
     seed = secrets.randbits(32) if seed is None else seed
     start = time.perf_counter()
@@ -43,7 +43,7 @@ def run(
 ) -> Generator[StoryOutcome, None, None]:
     """Play scenarios, as many at a time as there are targets; yields each as it ends.
 
-    Private servers are started and ended here: close the generator to end them early. Raises `ServerFailed`.
+    Private servers are started and stopped here: close the generator to stop them early. Raises `ServerFailed`.
     """
     waiting = queue.SimpleQueue[Scenario]()
     for scenario in scenarios:
@@ -67,7 +67,7 @@ def run(
             worker.join()
         for target in targets:
             if isinstance(target, PrivateServer):
-                target.close()  # one that was never started has a directory all the same
+                target.close()  # one that was never started has a directory nevertheless
 
 
 class _Worker(threading.Thread):
@@ -90,7 +90,7 @@ class _Worker(threading.Thread):
         self._stopped = threading.Event()
 
     def stop(self, *, at_once: bool) -> None:
-        """Take no further scenario; at once: nor finish the one that is being played, where the server is our own."""
+        """Take no further scenario; with `at_once`, don't finish the current one either, if the server is our own."""
         self._stopped.set()
         if at_once and isinstance(self._target, PrivateServer):
             self._target.stop()

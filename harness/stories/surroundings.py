@@ -1,4 +1,4 @@
-"""What a run finds in an environment that isn't its own, and puts back: the game and the clock."""
+"""What a run finds in an environment that isn't its own, and restores: the game and the clock."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -24,14 +24,14 @@ class Surroundings:
 
     @classmethod
     def of(cls, client: Client) -> Self:
-        """Look at an environment. Raises `Refused` where the key may not do what a run does, `Unreachable`."""
+        """Read an environment. Raises `Refused` if the key may not do what a run does, and `Unreachable`."""
         game = client.call("GET", "/gamify/admin/game").get("game", {})
         clock = client.call("GET", "/sandbox/clock")
         return cls(client.drain().get("facts", 0), game, clock, monotonic())
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is lost when the environment is emptied."""
+        """Whether nothing is lost if the environment is emptied."""
         return not self.facts and not self.definitions
 
     @property
@@ -46,7 +46,7 @@ class Surroundings:
         return f"{facts} and a game of {self.definitions} definition{'s' * (self.definitions > 1)}"
 
     def put_back(self, client: Client) -> None:
-        """Put the game in force and set the clock as they were; a clock that went on has gone on since.
+        """Restore the game and the clock; a clock that was running has run on since.
 
         Raises `Refused`, `Unreachable`.
         """

@@ -1,7 +1,7 @@
-"""Webhooks that a story expects: an endpoint for the time of a play, and what it was told."""
+"""Webhooks that a story expects: an endpoint for the duration of a play, and what it was sent."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,15 +16,15 @@ ENDPOINTS = "/webhooks/endpoints"
 
 
 class Heard:
-    """What was told so far, each delivery once."""
+    """What was sent so far, each delivery once."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, Json] = {}
 
-    def take(self, delivery_id: str, body: bytes) -> int:
+    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str]]:
         """Keep it."""
-        self._bodies.setdefault(delivery_id, flat(json.loads(body)))
-        return 204
+        self._bodies.setdefault(headers["webhook-id"], flat(json.loads(body)))
+        return 204, {}
 
     def bodies(self) -> list[Json]:
         """In order."""
@@ -32,7 +32,7 @@ class Heard:
 
 
 def flat(body: Json) -> Json:
-    """A webhook as stories name its fields: those of its data and its effect, side by side."""
+    """A webhook with its fields as stories name them: those of its data and its effect, side by side."""
     data: Json = body["data"]
     own = {name: value for name, value in data.get("effect", {}).items() if name != "type"}
     names = {"participant": data.get("participant_id"), "leaderboard": data.get("leaderboard_code")}
@@ -40,7 +40,7 @@ def flat(body: Json) -> Json:
 
 
 def wanted(steps: Sequence[Step]) -> list[str]:
-    """The types that a story expects, all where it expects none of any."""
+    """The types that a story expects; all, if it expects that none is sent."""
     lists = [
         step.expect.webhooks
         for step in steps
@@ -55,7 +55,7 @@ def wanted(steps: Sequence[Step]) -> list[str]:
 
 @contextmanager
 def hearing(client: Client, types: Sequence[str]) -> Iterator[Heard]:
-    """Have these told as long as this lasts; with none nothing is done. Raises `Refused` and `Unreachable`."""
+    """Receive these while this lasts; does nothing for none. Raises `Refused` and `Unreachable`."""
     heard = Heard()
     if not types:
         yield heard

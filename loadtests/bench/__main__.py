@@ -20,8 +20,8 @@ QUICK = Pace(closed=2, open=4.0, limit=1.0, backlog=10_000)
 FULL_ROUNDS, QUICK_ROUNDS = 5, 1
 
 EPILOG = """\
-The full form takes some 20 minutes, the quick one under 3. Everything runs on this machine and takes turns: compare
-what is in one report, and believe the medians of the full form only where the machine was otherwise quiet."""
+The full form takes some 20 minutes, the quick one under 3. Everything runs on this machine in turns:
+compare figures within one report, and trust the medians of the full form only if the machine was otherwise idle."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,19 +35,23 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--quick", action="store_true", help="the cases that matter most, once")
     add("--rounds", type=int, metavar="N", help=f"rounds (default {FULL_ROUNDS}, quick {QUICK_ROUNDS})")
-    add("--only", metavar="TEXT,...", help="only cases whose name begins so, such as none.single,fastify; see --list")
-    add("--list", action="store_true", help="print the names of the cases and end")
+    add(
+        "--only",
+        metavar="TEXT,...",
+        help="only cases whose names start with these prefixes, such as none.single,fastify; see --list",
+    )
+    add("--list", action="store_true", help="print the names of the cases and exit")
     add("--seconds", type=int, metavar="S", help="length of a closed-loop measurement (default 3, quick 2)")
     add(
         "--set", action="append", default=[], metavar="NAME=VALUE",
-        help="environment of our own server, such as BQ_HTTP_LANE=off",
+        help="environment variables for our own server, such as BQ_HTTP_LANE=off",
     )  # fmt: skip
-    add("--out", type=Path, default=REPORTS, metavar="DIR", help="where the report goes (default loadtests/report)")
+    add("--out", type=Path, default=REPORTS, metavar="DIR", help="directory of the report (default loadtests/report)")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the bench; returns the exit code: 0 when something was measured in every round, 1 when a case failed."""
+    """Run the bench; returns the exit code: 0 if every round measured something, 1 if a case failed."""
     options = parser().parse_args(arguments)
     cases = [
         case for case in every_case(dict(each.split("=", 1) for each in options.set)) if _wanted(case.name, options)
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.only:
         cases = [case for case in cases if case.quick or not options.quick]
     if options.list or not cases:
-        print("\n".join(f"{case.name:<20} {case.label}" for case in cases) or "no case has such a name")
+        print("\n".join(f"{case.name:<20} {case.label}" for case in cases) or "no case has a name like that")
         return 0 if cases else 2
     pace = QUICK if options.quick else FULL
     if options.seconds:

@@ -34,7 +34,7 @@ GAME = 20
 
 WARM_UP_SECONDS = 1
 GRACE_SECONDS = 10.0
-"""For answers still due when an open-loop measurement ends."""
+"""How long to wait for outstanding responses after an open-loop measurement."""
 
 MB = 1_000_000
 
@@ -66,7 +66,7 @@ class Case:
 
 
 def closed_loop(start: Start, path: str, in_flight: int, batch: int, pace: Pace) -> Measured:
-    """Throughput with so many requests in flight."""
+    """Throughput with a number of requests in flight."""
     random = Random(1)
     bodies = (
         [batch_body(random, PARTICIPANTS, batch) for _ in range(BATCH_BODIES)]
@@ -163,7 +163,7 @@ LIMITS, CLOSED, OPEN, SATURATED = "limits", "closed", "open", "saturated"
 
 
 def every_case(environment: Mapping[str, str]) -> list[Case]:
-    """All of them, those that are compared beside one another; `environment` is for our own server."""
+    """All cases, with those that are compared next to each other; `environment` is for our own server."""
     plain: Start = partial(subjects.ours, 0, environment)
     game: Start = partial(subjects.ours, GAME, environment)
     return [

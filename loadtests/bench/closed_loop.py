@@ -1,4 +1,4 @@
-"""wrk: so many requests in flight, the next sent when one is answered. For throughput; it flatters a slow server."""
+"""wrk: a fixed number of requests in flight; a response triggers the next. For throughput; flatters a slow server."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ TIMEOUT = "10s"
 
 
 class WrkFailed(Exception):
-    """It isn't there, or it didn't work. The message says which."""
+    """wrk isn't installed, or it failed. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def post(url: str, key: str, bodies: Sequence[bytes], *, in_flight: int, seconds
 
 
 def read_output(printed: str, errors: str = "") -> ClosedLoop:
-    """Read what wrk and the script print. Raises `WrkFailed` where there are no figures."""
+    """Read what wrk and the script print. Raises `WrkFailed` if there are no figures."""
     marked = [line.removeprefix(MARK) for line in printed.splitlines() if line.startswith(MARK)]
     if not marked:
         raise WrkFailed(f"wrk gave no figures: {(errors or printed).strip()[-500:]}")

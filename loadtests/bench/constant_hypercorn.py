@@ -1,4 +1,4 @@
-"""A limit: Hypercorn on uvloop, and the same answer to everything. Prints its port."""
+"""A limit: Hypercorn on uvloop, with a constant response. Prints its port."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ async def constant(
 
 
 async def serve() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     config = Config()
     config.bind = [f"fd://{os.dup(listening.fileno())}"]

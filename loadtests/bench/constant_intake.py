@@ -1,7 +1,7 @@
-"""A limit: bq-server itself, with everything an event meets but the stream. Takes the arguments of `bq-server`.
+"""A limit: bq-server itself, with everything but the stream. Takes the arguments of `bq-server`.
 
-Authentication, validation and drafting are done; in place of a round trip to the stream there is a constant. Where the
-server has a lane for the hot routes, this is what the lane can do.
+Authentication, validation and drafting are done; a constant replaces the round trip to the stream. If the server has a
+lane for the hot routes, this is what the lane can do.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ MESSAGE_ID = "1775667600000-0"
 
 
 async def accept(_: AsyncIntake, events: Sequence[Any]) -> list[Accepted]:
-    """In place of `AsyncIntake.accept`."""
+    """Replaces `AsyncIntake.accept`."""
     return [Accepted(MESSAGE_ID, repeated=False)] * len(events)
 
 
 def accept_soon(_: AsyncIntake, events: Sequence[Any]) -> asyncio.Future[list[Accepted]]:
-    """In place of the lane's way in."""
+    """Replaces the lane's intake."""
     future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
     future.set_result([Accepted(MESSAGE_ID, repeated=False)] * len(events))
     return future

@@ -1,4 +1,4 @@
-"""A limit: asyncio on uvloop with llhttp's parser, and the same answer to everything. Prints its port."""
+"""A limit: asyncio on uvloop with llhttp's parser, with a constant response. Prints its port."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Le
 
 
 class Constant(asyncio.Protocol):
-    """One connection. Headers and bodies are read as a server must read them, and forgotten."""
+    """One connection. Headers and bodies are read, as a server must, and discarded."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
@@ -46,7 +46,7 @@ class Constant(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     server = await asyncio.get_running_loop().create_server(Constant, sock=listening)
     print(f"listening {listening.getsockname()[1]}", flush=True)

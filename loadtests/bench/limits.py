@@ -1,4 +1,4 @@
-"""Limits that no server over these libraries passes: appending alone, and validating alone."""
+"""Limits that no server built on these libraries can exceed: appending alone, and validating alone."""
 
 import tempfile
 import time
@@ -101,7 +101,7 @@ def validating(batch: int, seconds: float) -> dict[str, float]:
 
 
 def _reader(batch: int) -> Callable[[bytes], object]:
-    """The server's own validation. It is inside the server, so it may move: then there is a gap, not an error."""
+    """The server's own validation. It is internal, so it may move; the report then has a gap, not an error."""
     try:
         from bq_server.ingest import validation
 

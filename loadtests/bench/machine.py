@@ -1,4 +1,4 @@
-"""Where and on what a report was made."""
+"""On what machine, and with which versions, a report was made."""
 
 import importlib.metadata
 import json
@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 
 def describe() -> dict[str, str]:
-    """Machine, versions and commit, in the order in which a report tells them."""
+    """Machine, versions and commit, in the order of the report."""
     return surroundings() | {
         "stream server": _printed([str(server_binary()), "--version"]),
         "packages": versions(PACKAGES),
@@ -30,7 +30,7 @@ def describe() -> dict[str, str]:
 
 
 def surroundings() -> dict[str, str]:
-    """What every report tells: the commit, the machine, and how busy it was before."""
+    """What every report contains: the commit, the machine, and how busy it was before."""
     return {
         "commit": _commit(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",

@@ -13,7 +13,7 @@ PROMISE_MS = 50.0
 SECTIONS = {
     LIMITS: (
         "Limits",
-        "What nothing built on these parts can pass. Processor time is of the process that serves or appends.",
+        "What nothing built on these parts can exceed. Processor time is that of the process that serves or appends.",
         ("events", "p99", "cpu", "stream_cpu"),
     ),
     CLOSED: (
@@ -23,7 +23,7 @@ SECTIONS = {
     ),
     SATURATED: (
         "A busy consumer",
-        "Events are queued first, so that the consumer never rests; then single events arrive; then nothing does.",
+        "Events are queued first, so that the consumer is never idle; then single events arrive; then none do.",
         ("events", "p50", "p99", "p999", "consumer", "consumer_alone", "left", "refused"),
     ),
     OPEN: (
@@ -69,7 +69,7 @@ def render(cases: Sequence[Case], results: Results, about: Mapping[str, str]) ->
 
 
 def picture(cases: Sequence[Case], results: Results) -> str | None:
-    """Latency against the rate of arrivals, as SVG; None where nothing was measured."""
+    """Latency against the rate of arrivals, as SVG; None if nothing was measured."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for case in cases:
         if case.section == OPEN and case.rate is not None:

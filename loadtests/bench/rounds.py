@@ -1,4 +1,4 @@
-"""Cases measured in turns, so that what else the machine does falls on all of them."""
+"""Cases measured in turns, so that other load on the machine affects all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Results:
     """What went wrong in rounds that have no figures of a case."""
 
     def spread(self, case: str, figure: str) -> Spread | None:
-        """The median and the extremes of a figure over the rounds; None where there is none."""
+        """The median and the extremes of a figure over the rounds; None if there is none."""
         found = [value for each in self.rounds if (value := each.get(case, {}).get(figure)) is not None]
         return Spread.of(found) if found else None
 
@@ -31,7 +31,7 @@ class Results:
 
 
 def run(cases: Sequence[Case], rounds: int, pace: Pace, tell: Callable[[str], None]) -> Results:
-    """Measure every case once a round; every second round goes backwards."""
+    """Measure every case once per round; every second round runs in reverse order."""
     results = Results()
     for number in range(rounds):
         found: dict[str, Measured] = {}

@@ -1,4 +1,4 @@
-"""What the bench is asked: ratios within one run and limits in milliseconds, each with the value to reach."""
+"""The targets of the bench: ratios within one run and limits in milliseconds, each with the value to reach."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from loadtests.bench.rounds import Results
 from loadtests.processing_cost.rounds import Spread
 
 ACCEPTED_SHARE = 0.98
-"""Of its requests a case must accept so many for its latencies to count."""
+"""The share of its requests that a case must accept for its latencies to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchTarget:
-    """A figure of a case, alone or over another one, that should be at least or at most so much."""
+    """A figure of a case, alone or divided by another one, that should be at least or at most a value."""
 
     label: str
     own: tuple[str, str]
@@ -34,13 +34,13 @@ class BenchTarget:
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
     def accepted(self, results: Results) -> float:
-        """Which share of the case's requests was accepted."""
+        """The share of the case's requests that was accepted."""
         share = results.spread(self.own[0], "accepted")
         return 1.0 if share is None else share.median
 
     @property
     def wanted(self) -> str:
-        """The value to reach, empty where the ratio only informs."""
+        """The value to reach; empty if the ratio is only informative."""
         if self.least is not None:
             return f"at least {self.least:g}"
         return "" if self.most is None else f"at most {self.most:g}"

@@ -1,1 +1,1 @@
-"""An open-loop generator: arrivals come when they are due, however long the answers take."""
+"""An open-loop generator: requests are sent when they are due, however long the responses take."""

@@ -25,8 +25,9 @@ from loadtests.server_api import api_client, apply_game, count_facts, newest_lag
 from loadtests.watch import Watch, told
 
 DESCRIPTION = """\
-Send single events that arrive as a Poisson process, to a private server unless --url is given, and tell how long the
-answers took from the moment each was due: a server that stands still can't make the generator wait with it."""
+Send single events that arrive as a Poisson process, to a private server unless --url is given, and
+report how long each response took from the moment its request was due: a server that stalls can't make the generator
+wait with it."""
 
 EPILOG = """\
 exit codes: 0 the figures are valid; 2 wrong usage, or no server; 3 invalid, the rate was not reached
@@ -106,7 +107,7 @@ def run(target: OpenLoopTarget, options: argparse.Namespace) -> Figures:
         left = before + warmed + options.backlog + accepted - count_facts(client)
         print(f"facts      {rate:.0f}/s while measured; {max(0, left)} events waited at the end")
         if options.backlog and left <= 0:
-            print("backlog    it was gone before the run ended: the figures hold time without it", flush=True)
+            print("backlog    it was gone before the run ended: the figures include time without it", flush=True)
         lags = _lags(client, options, accepted, before + warmed + options.backlog + accepted)
     if watch is not None:
         print(told(watch.seen))
@@ -130,7 +131,7 @@ def _lags(client: httpx.Client, options: argparse.Namespace, accepted: int, expe
     deadline = time.monotonic() + options.settle
     while count_facts(client) < expected:
         if time.monotonic() > deadline:
-            print(f"lag        not known: the facts aren't complete after {options.settle:g} s")
+            print(f"lag        unknown: the facts aren't complete after {options.settle:g} s")
             return None
         time.sleep(POLL_SECONDS)
     # Only this run sends, and the queue keeps its order: its facts are the newest.
@@ -161,24 +162,55 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--rate", type=float, metavar="R", help="single events a second (default 1000; with --backlog 300)")
     add("--seconds", type=float, default=20.0, metavar="S", help="how long (default 20)")
-    add("--game", choices=list(GAMES), default="none", help="how many definitions, ten of which listen (default none)")
-    add("--participants", type=int, default=10_000, metavar="N", help="drawn from so many (default 10000)")
-    add("--backlog", type=int, default=0, metavar="N", help="queue so many events first, and measure while they drain")
+    add(
+        "--game",
+        choices=list(GAMES),
+        default="none",
+        help="the game: how many definitions, ten of which listen (default none)",
+    )
+    add(
+        "--participants",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="number of participants to draw from (default 10000)",
+    )
+    add(
+        "--backlog", type=int, default=0, metavar="N", help="queue this many events first, and measure while they drain"
+    )
     add("--route", choices=list(PATHS), default="async", help="which route to measure (default async)")
     add("--connections", type=int, default=64, metavar="N", help="kept-alive connections (default 64)")
-    add("--probe-ms", type=float, default=5.0, metavar="MS", help="ask /livez so often; 0 never (default 5)")
-    add("--lag", action=argparse.BooleanOptionalAction, help="read when facts were made (default: without --backlog)")
-    add("--settle", type=float, default=60.0, metavar="S", help="wait so long for the facts (default 60)")
-    add("--warm-up", type=float, default=2.0, metavar="S", help="send before that, unmeasured (default 2)")
+    add(
+        "--probe-ms",
+        type=float,
+        default=5.0,
+        metavar="MS",
+        help="milliseconds between probes of /livez; 0 for none (default 5)",
+    )
+    add(
+        "--lag", action=argparse.BooleanOptionalAction, help="read when facts were created (default: without --backlog)"
+    )
+    add("--settle", type=float, default=60.0, metavar="S", help="seconds to wait for the facts (default 60)")
+    add(
+        "--warm-up",
+        type=float,
+        default=2.0,
+        metavar="S",
+        help="seconds of unmeasured sending before the run (default 2)",
+    )
     add("--watch", type=float, metavar="S", help="of a private server: memory and file sizes every S seconds")
-    add("--seed", type=int, default=1, metavar="N", help="of arrivals and events (default 1)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of arrivals and events (default 1)")
     add("--report", type=Path, metavar="FILE", help="write the figures to FILE, as JSON")
     add("--pin", action="store_true", help="give the generator of a private server a core of its own")
     add(
         "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="environment of the private server, such as BQ_LOG_LEVEL=error",
+        help="environment variable of the private server, such as BQ_LOG_LEVEL=error",
     )  # fmt: skip
-    add("--url", metavar="URL", help="measure this server, with --key of a test environment that nobody else uses")
+    add(
+        "--url",
+        metavar="URL",
+        help="measure this server; --key must belong to a test environment that nobody else uses",
+    )
     add("--key", metavar="KEY", help="its key, with the scopes ingest and read, and admin for --game")
     return found
 

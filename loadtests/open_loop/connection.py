@@ -19,7 +19,7 @@ _LENGTH = b"\r\ncontent-length:"
 
 
 class NotHTTP(Exception):
-    """The server answered what this reader doesn't understand: every answer must tell its length."""
+    """The server sent something this reader doesn't understand: every response must have a length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class LoadConnection:
         return list(self._answers()), True
 
     def reopen(self) -> None:
-        """Connect anew after the connection broke."""
+        """Reconnect after the connection broke."""
         self.close()
         self._incoming = b""
         self._outgoing.clear()
@@ -109,7 +109,7 @@ class LoadConnection:
             if len(data) < after:
                 break
             if not self._pending:
-                raise NotHTTP("an answer came that nobody asked for")
+                raise NotHTTP("a response came without a request")
             status = data[at + 9 : at + 12]
             ok = status[:1] == b"2"
             yield Answered(self._pending.popleft(), "ok" if ok else _refusal(status, data[body:after]))
@@ -126,7 +126,7 @@ class LoadConnection:
 def _content_length(head: bytes) -> int:
     at = head.find(_LENGTH)
     if at < 0 and (at := head.lower().find(_LENGTH)) < 0:
-        raise NotHTTP(f"an answer without Content-Length: {head[:200]!r}")
+        raise NotHTTP(f"a response without Content-Length: {head[:200]!r}")
     at += len(_LENGTH)
     return int(head[at : head.index(b"\r", at)])
 

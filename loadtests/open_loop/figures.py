@@ -49,12 +49,12 @@ class Figures:
 
     @property
     def valid(self) -> bool:
-        """Whether the load that was asked for is the load that was answered."""
+        """Whether the requested load was answered."""
         return abs(self.achieved - self.requested) <= TOLERANCE * self.requested
 
     @property
     def verdict(self) -> str:
-        """`VALID`, or why the figures are not those of the rate that was asked for."""
+        """`VALID`, or why the figures don't belong to the requested rate."""
         if self.valid:
             return "VALID"
         return (

@@ -1,1 +1,1 @@
-"""What a team would write by hand in place of this server: the services it is measured against."""
+"""What a team would write by hand instead of using this server: the services it is measured against."""

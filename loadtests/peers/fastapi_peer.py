@@ -1,4 +1,4 @@
-"""A peer by hand: FastAPI on Uvicorn and redis-py. One key check, one validation, one XADD an event.
+"""A handwritten peer: FastAPI on Uvicorn and redis-py. One key check, one validation and one XADD per event.
 
 python fastapi_peer.py SOCKET KEY        prints "listening PORT"
 """
@@ -27,7 +27,7 @@ def _text(value: Any) -> Any:
 
 
 class PeerEvent(BaseModel):
-    """The Event Schema, as a service of one page would have it."""
+    """The Event Schema, as a one-page service would write it."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -89,7 +89,7 @@ def create_app(path: str, key: str) -> FastAPI:
 
 
 def main() -> None:
-    """Serve on a free port of the loopback address until the process is ended."""
+    """Serve on a free port of the loopback address until the process is terminated."""
     path, key = sys.argv[1:]
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     config = uvicorn.Config(create_app(path, key), log_level="error", access_log=False, http="httptools", loop="uvloop")

@@ -1,4 +1,4 @@
-"""A receiver of webhooks in a process of its own, which costs little: it answers 204 to whatever comes."""
+"""A cheap receiver of webhooks in its own process: it responds 204 to everything."""
 
 import asyncio
 import contextlib

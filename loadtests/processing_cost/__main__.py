@@ -39,7 +39,7 @@ MEASURES: Mapping[str, Callable[[Workshop], Awaitable[ReportSection]]] = dict(
 
 
 async def measure(directory: Path, plan: BenchPlan) -> list[ReportSection]:
-    """The sections of the plan, each printed as soon as it is there."""
+    """The sections of the plan, each printed as soon as it is ready."""
     # As the server sets them when it starts: they decide how its threads share the interpreter.
     collector.relax()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""What is to be measured, and the command line that says so."""
+"""What to measure, and its command line."""
 
 import argparse
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ TEN_MILLION = 10_000_000
 EPILOG = """\
 The whole takes some 20 minutes and 3 GB of temporary files, --quick some 2 minutes; --ten-million adds about an hour
 and 15 GB.
-A cell is the median of its rounds and, in parentheses, the extremes. Ratios are made round by round, of turns a moment
-apart: believe those, and processor time (of all threads) where wall time spreads.
+A cell is the median of its rounds with the extremes in parentheses. Ratios are computed round by round, from turns a
+moment apart: trust those, and processor time (of all threads) where wall time varies.
 """
 
 
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = found.add_argument
-    add("--quick", action="store_true", help="smaller sizes and fewer rounds: to see that it works")
+    add("--quick", action="store_true", help="smaller sizes and fewer rounds, to check that it works")
     add("--only", type=_names, default=PARTS, metavar="PART,...", help=f"which of {', '.join(PARTS)} (default all)")
     add("--participants", type=int, metavar="N", help="of throughput, size and webhooks (10000)")
     add("--facts", type=_numbers, metavar="N,...", help="growth: stored facts (1000,100000,1000000)")
@@ -80,14 +80,14 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=BATCH, metavar="N", help=f"events in a batch ({BATCH}, as the consumer reads)")
     add("--backlog", type=int, metavar="N", help="throughput: batches handed over at once (5, as with a backlog)")
     add("--turn", type=int, metavar="N", help="batches in a turn (3; throughput and webhooks 100)")
-    add("--seed", type=int, default=1, metavar="N", help="of all randomness (default 1)")
-    add("--directory", type=Path, metavar="DIR", help="where to make the databases (default: where temporary files go)")
-    add("--out", type=Path, default=REPORTS, metavar="DIR", help="where the report goes (default loadtests/report)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of all randomness (default 1)")
+    add("--directory", type=Path, metavar="DIR", help="directory for the databases (default: that of temporary files)")
+    add("--out", type=Path, default=REPORTS, metavar="DIR", help="directory of the report (default loadtests/report)")
     return found
 
 
 def plan_of(options: argparse.Namespace) -> BenchPlan:
-    """What the options ask for. Raises `ValueError` for what can't be measured."""
+    """What the options ask for. Raises `ValueError` if it can't be measured."""
     quick: bool = options.quick
     facts = options.facts or ((1000, 5000, 20_000) if quick else (1000, 100_000, 1_000_000))
     plan = BenchPlan(

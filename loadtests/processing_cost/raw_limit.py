@@ -1,4 +1,4 @@
-"""The limit: what plain SQLite takes for the rows that a fact needs at the least, with nothing worked out.
+"""The limit: what plain SQLite needs for the minimum of rows of a fact, with nothing computed.
 
 A fact writes its own row, its participant's state, three standings and one ledger entry. Names are integers, ids are
 16 bytes, and there is an index only where the server couldn't do without.

@@ -1,4 +1,4 @@
-"""Variants measured in turns, so that what else the machine does falls on all of them."""
+"""Variants measured in turns, so that other load on the machine affects all of them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

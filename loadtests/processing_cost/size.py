@@ -37,7 +37,7 @@ class Files:
 
 
 async def measure(workshop: Workshop) -> ReportSection:
-    """Process every event, so that nothing but the server decides how large its rows are."""
+    """Process every event, so that the server alone decides how large its rows are."""
     count = workshop.plan.participants * FACTS_EACH
     found = {RAW: await _raw(workshop)}
     for name, game in ((GAME, game_of(DEFINITIONS)), (NO_GAME, Game())):
@@ -116,7 +116,7 @@ def _parts(found: Mapping[str, Files], count: int) -> list[str]:
     blocks = []
     for name, each in found.items():
         if each.parts is None:
-            return ["No SQLite here was built with `dbstat`, so the size of each table can't be told."]
+            return ["No SQLite here was built with `dbstat`, so the size of each table is unknown."]
         rows = [(f"{name}: table or index", "bytes a fact", "share")]
         rows += [
             (part, number(size / count), f"{size / each.database:.0%}")

@@ -26,7 +26,7 @@ GAME, NO_GAME = f"{DEFINITIONS} definitions", "no game"
 
 
 async def measure(workshop: Workshop) -> ReportSection:
-    """All that writes facts, in turns. Every turn ends with a checkpoint, so that none leaves work to the next."""
+    """Everything that writes facts, in turns. Every turn ends with a checkpoint, to leave no work to the next."""
     plan = workshop.plan
     turns: dict[str, Turn] = {}
     async with AsyncExitStack() as stack:

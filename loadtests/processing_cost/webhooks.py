@@ -31,7 +31,7 @@ NONE, DEAF, ALL = "no endpoint", "one, told of badges: nothing here", "one, told
 CHOSEN = {NONE: None, DEAF: "badge.awarded", ALL: "points.changed"}
 
 
-ACT = Act("benchmark", SCOPE, Actor(command="bench"), system_clock)
+ACT = Act("webhook_endpoint_created", SCOPE, Actor(command="bench"), system_clock)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ MB = 1_000_000
 
 @dataclass(slots=True)
 class Workshop:
-    """Makes databases: all of one seed, one source of ids and one clock that stands still."""
+    """Creates databases, all from one seed, one source of ids and one stopped clock."""
 
     directory: Path
     plan: BenchPlan
@@ -40,11 +40,11 @@ class Workshop:
         self.ids = IdSource(lambda: START, Random(self.plan.seed).randbytes)
 
     def random(self, what: str) -> Random:
-        """A source of randomness of its own for each purpose."""
+        """A separate source of randomness for each purpose."""
         return Random(f"{self.plan.seed} {what}")
 
     def path(self) -> Path:
-        """Where the next database goes."""
+        """The path of the next database."""
         self._made += 1
         return self.directory / f"{self._made}.db"
 
@@ -101,10 +101,10 @@ def turn_of(bench: Bench, batches: Iterator[list[Event]], count: int, *, checkpo
 
 
 def resident() -> str:
-    """The memory that this process has resident now."""
+    """The resident memory of this process now."""
     found = tree_usage(os.getpid())
     return "unknown" if found is None else f"{found.server.resident_bytes / MB:,.0f} MB"
 
 
 tell = partial(print, file=sys.stderr, flush=True)
-"""Says what goes on while tables are being made."""
+"""Reports progress while tables are being made."""

@@ -217,7 +217,7 @@ def test_another_stream_server_is_backed_up_and_restored_the_same_way(data_dir: 
                 make_dead_letter(client, "7-8", b"{}")
                 taken(data_dir, file, *at_it)
             assert server.stop() == 0
-        assert "not the one of" in refused("backup", tmp_path / "other", data_dir), "an embedded one nobody used"
+        assert "doesn't belong to" in refused("backup", tmp_path / "other", data_dir), "an embedded one nobody used"
 
         elsewhere = tmp_path / "elsewhere"
         assert "is in use" in refused("restore", file, elsewhere, *at_it)
@@ -327,9 +327,9 @@ def test_a_backup_has_its_name_when_it_is_whole_and_replaces_only_by_force(data_
     assert "can't be written" in ended.stderr
     assert not target.exists()
     (tmp_path / "file").write_text("")
-    assert "can't be made" in refused("restore", file, tmp_path / "file" / "data")
-    assert "can't be made" in refused("restore", file, tmp_path / "file")
-    assert "can't be made" in refused("restore", file, Path("/proc/none/data"))
+    assert "can't be created" in refused("restore", file, tmp_path / "file" / "data")
+    assert "can't be created" in refused("restore", file, tmp_path / "file")
+    assert "can't be created" in refused("restore", file, Path("/proc/none/data"))
 
 
 def test_a_backup_removes_what_a_killed_one_left_and_nothing_else(data_dir: Path, tmp_path: Path) -> None:

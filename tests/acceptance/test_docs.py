@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from bq_server.cli import app
 from bq_server.cli.options import KNOWN_VARIABLES, flag, variable
 from bq_server.refusals import Code
 from bq_server.settings import Settings
+from bq_server.store.audit_log import Action
 from tests.support.process import ServerProcess, run
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +111,16 @@ def test_help_needs_nothing_that_only_running_a_command_needs() -> None:
 def test_a_start_needs_nothing_that_only_a_person_at_a_terminal_needs() -> None:
     """Packages that draw: structlog would import Rich. They are there all the same for a command that draws."""
     script = "import sys, bq_server.runtime.logs; loaded = 'rich' in sys.modules; import rich.console; sys.exit(loaded)"
-    subprocess.run([sys.executable, "-c", script], check=True)
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ended.returncode == 0, "structlog has loaded Rich"
+
+
+def test_the_table_of_actions_is_the_actions() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text().split("\n## Audit log\n")[1]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    named = sorted(action for row in rows for action in re.findall(r"\w+", row))
+    only_logged = ["key_expired"]
+    assert named == sorted([*get_args(Action), *only_logged])
 
 
 def test_the_table_of_codes_is_the_codes() -> None:

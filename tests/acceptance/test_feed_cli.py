@@ -80,12 +80,12 @@ def test_values_are_json_where_they_parse_and_text_where_not(bq: Project, server
 
 def test_sync_tells_the_effects_in_words(bq: Project, server: ServerProcess) -> None:
     bq.apply(GAME)
-    assert sent(bq, server, "login", "ada", "--sync").splitlines()[1] == "    it caused nothing; --dry-run tells why"
+    assert sent(bq, server, "login", "ada", "--sync").splitlines()[1] == "    it caused nothing; --dry-run shows why"
     lines = sent(bq, server, "purchase_completed", "ada", "amount=40", "--sync", "--times", "2").splitlines()
     assert [line for line in lines if line.startswith("fact_")] == [each["fact_id"] for each in bq.facts()[1::-1]]
     assert [line.split("  (")[0] for line in lines if line.startswith(" ")] == [
-        "    +40 points, 40 in all",
-        "    +40 points, 80 in all",
+        "    +40 points, 40 in total",
+        "    +40 points, 80 in total",
         "    badge Regular (common)",
     ]
 
@@ -127,9 +127,9 @@ def test_what_can_not_be_sent_is_explained(bq: Project, server: ServerProcess, t
     file = tmp_path / "list.json"
     file.write_text("[1]")
     for arguments, code, words in (
-        (("amount",), 2, "'amount' is no property: write KEY=VALUE"),
+        (("amount",), 2, "'amount' is not a property: write KEY=VALUE"),
         (("a=1", "a=2"), 2, "the property a is given twice"),
-        (("--json", str(file)), 2, "must hold a JSON object"),
+        (("--json", str(file)), 2, "must contain a JSON object"),
         (("--json", str(tmp_path / "none.json")), 2, "can't be read"),
         (("--timestamp", "yesterday"), 1, "timestamp: "),
     ):
@@ -215,13 +215,13 @@ def test_a_tail_goes_on_where_it_was_when_the_server_was_killed(data_dir: Path) 
                 server.request("POST", "/sandbox/drain", json={})
                 if turn < 2:  # perhaps before they are told: then afterwards
                     server.kill()
-                    tail.until_said("connecting again", turn + 1)
+                    tail.until_said("reconnecting", turn + 1)
                     server.start()
                     tail.until_said(f"{server.url} again", turn + 1)
             numbers = [json.loads(tail.next())["data"]["properties"]["n"] for _ in range(6)]
             assert numbers == [*range(6)]
             assert server.stop() == 0
-            tail.until_said("The server stops")
+            tail.until_said("The server is stopping")
             assert tail.interrupt() == 0
     finally:
         if server.process.poll() is None:

@@ -135,7 +135,7 @@ def test_a_plan_tells_what_a_backfill_pays_and_that_a_renamed_rule_pays_again(bq
         "total": 3,
     }
     (warning,) = plan["warnings"]
-    assert warning == "points/new is points/old under another code: what that has awarded is awarded again"
+    assert warning == "points/new is points/old under another code: what that awarded is awarded again"
     assert (bq.balance("ada"), bq.balance("bob")) == (20, 10), "nothing is paid yet"
     assert bq.put_game(renamed, dry_run="true").json()["forecast"]["payments"] == [], (
         "without a backfill it pays nothing"

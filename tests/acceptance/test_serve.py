@@ -108,7 +108,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = run("serve", "--port", "0", "--data-dir", str(tmp_path / "file" / "data"))
     assert ended.returncode == 1
-    assert "can't be made" in ended.stderr
+    assert "can't be created" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -278,7 +278,7 @@ def test_the_commands_make_list_retry_replay_and_remove(server: ServerProcess, b
     webhooks("retry", endpoint_id, receiver.taken[0].id)
     until("it is told again", lambda: len(receiver.taken) == 2)
     until("nothing waits", lambda: bq.get(f"/webhooks/endpoints/{endpoint_id}").json()["waiting"] == 0)
-    assert webhooks("replay", endpoint_id) == "1 delivery waits to be sent again\n"
+    assert webhooks("replay", endpoint_id) == "1 delivery will be sent again\n"
     until("and again", lambda: len(receiver.taken) == 3)
     webhooks("remove", endpoint_id)
     assert webhooks("list") == ""

@@ -153,7 +153,7 @@ def test_every_view(shown: ServerProcess, chromium: Browser, width: int, theme: 
         sign_in(page, shown.key)
         for view in VIEWS:
             visit(page, view.where, view.heading)
-            expect(page.get_by_role("main").get_by_text(view.shown).first).to_be_visible()
+            expect(page.get_by_role("main").get_by_text(view.shown).locator("visible=true").first).to_be_visible()
             prepare(page, view.name)
             found += look(page, view.name, width, theme)
         assert found == []
@@ -174,7 +174,7 @@ def test_every_beginning(unused: ServerProcess, chromium: Browser, width: int, t
         sign_in(page, unused.key)
         for view in BEGINNINGS:
             visit(page, view.where, view.heading)
-            expect(page.get_by_role("main").get_by_text(view.shown).first).to_be_visible()
+            expect(page.get_by_role("main").get_by_text(view.shown).locator("visible=true").first).to_be_visible()
             prepare(page, view.name)
             found += look(page, view.name, width, theme)
         page.get_by_role("link", name="Game").click()

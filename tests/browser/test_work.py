@@ -276,3 +276,14 @@ def test_a_streak_shows_its_own_days_and_not_those_of_other_events(played: Serve
     assert "2026-04-10: recorded" in titles
     assert "2026-04-11: missed" in titles, "a review was written that day, and no cup bought"
     assert "2026-05-02: recorded" in titles
+
+
+def test_a_leaderboard_goes_on_beyond_its_first_page(played: ServerProcess, opened: Opened) -> None:
+    page = opened(played, played.key)
+    visit(page, "#/game/leaderboards", "Game")
+    board = page.get_by_role("region", name="Spenders of the week")
+    expect(board.get_by_role("listitem")).to_have_count(10)
+    board.get_by_role("button", name="Next").click()
+    expect(board.get_by_role("listitem").first).to_contain_text("11")
+    board.get_by_role("button", name="Previous").click()
+    expect(board.get_by_role("listitem").first).to_contain_text("guest_05")

@@ -14,6 +14,9 @@ from tests.support.process import ServerProcess
 
 PACKAGE = Path(__file__).parents[2] / "clients" / "typescript"
 INSTALLED = shutil.which("node") is not None and (PACKAGE / "node_modules").is_dir()
+RUNTIMES = Path(__file__).parent / "runtimes"
+OLDEST = next((RUNTIMES / "node_modules").glob("node-*/bin/node"), None)
+"""Node 18, the oldest that the client promises to work with."""
 GAME = {"points": [{"code": "spend", "on": "purchase_completed", "award": "properties.amount"}]}
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="needs node and the packages that `make clients` installs")
@@ -30,10 +33,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return package
 
 
-def node(*arguments: str | Path, cwd: Path, bq: Project, server: ServerProcess) -> str:
+def node(
+    *arguments: str | Path, cwd: Path, bq: Project, server: ServerProcess, program: str | Path | None = "node"
+) -> str:
     """Run a program; what it prints."""
+    if program is None:
+        pytest.skip("needs the Node that `make clients` installs, of Linux")
     ran = subprocess.run(
-        ["node", *arguments],
+        [program, *arguments],
         cwd=cwd,
         env={**os.environ, "BQ_URL": server.url, "BQ_API_KEY": bq.keys["test"]},
         capture_output=True,
@@ -45,11 +52,36 @@ def node(*arguments: str | Path, cwd: Path, bq: Project, server: ServerProcess) 
     return ran.stdout
 
 
-def test_its_own_tests_pass(package: Path, bq: Project, server: ServerProcess) -> None:
+@pytest.mark.parametrize("program", [pytest.param("node", id="node"), pytest.param(OLDEST, id="node18")])
+def test_its_own_tests_pass(package: Path, bq: Project, server: ServerProcess, program: str | Path | None) -> None:
     bq.apply(GAME)
-    said = node("--test", "--test-reporter=tap", "test/client.test.mjs", cwd=package, bq=bq, server=server)
+    arguments = ("--test", "--test-reporter=tap", "test/client.test.mjs")
+    said = node(*arguments, cwd=package, bq=bq, server=server, program=program)
     assert "# fail 0" in said
     assert "a program that closes nothing loses nothing" in said
+
+
+def test_the_oldest_node_is_the_one_that_the_package_names(package: Path, bq: Project, server: ServerProcess) -> None:
+    oldest = node("--version", cwd=package, bq=bq, server=server, program=OLDEST)
+    assert json.loads((package / "package.json").read_text())["engines"]["node"] == f">={oldest[1:3]}"
+
+
+@pytest.mark.skipif(not (RUNTIMES / "node_modules").is_dir(), reason="needs the runtime that `make clients` installs")
+def test_it_runs_at_the_edge(package: Path, bq: Project, server: ServerProcess) -> None:
+    bq.apply(GAME)
+    program = shutil.copy(RUNTIMES / "use.mjs", package / "test")
+    edge = ("--no-warnings", "--experimental-vm-modules", RUNTIMES / "edge.mjs", program)
+    assert json.loads(node(*edge, cwd=package, bq=bq, server=server)) == {
+        "node": ["undefined"] * 3,
+        "refused": "validation_failed",
+        "unreachable": True,
+        "rehearsed": "processed",
+        "status": "processed",
+        "effect": "points",
+        "accepted": 2,
+        "facts": 6,
+        "balance": 240,
+    }
 
 
 def test_it_depends_on_no_other_package(package: Path) -> None:

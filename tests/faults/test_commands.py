@@ -152,7 +152,7 @@ def test_the_example_replaces_a_test_game_only_with_consent(server: ServerProces
     assert (game(client), names(client)) == (OURS, ["worth_keeping"])
     ended = run("game", "example", "--yes", env=variables(server))
     assert ended.returncode == 0, ended.stderr
-    assert "the example game is in force" in ended.stdout
+    assert "the example game is applied" in ended.stdout
 
 
 def test_live_definitions_are_removed_only_with_consent(server: ServerProcess, live: str, tmp_path: Path) -> None:

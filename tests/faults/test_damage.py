@@ -49,7 +49,7 @@ def test_the_server_and_doctor_notice_it_and_a_reader_is_told(data_dir: Path) ->
         assert "store.damaged" in server.log
         refused = check(server.request("GET", "/facts"), Code.STORE_UNAVAILABLE)
         assert "damaged" in refused["detail"]
-        assert "Trying again doesn't help" in refused["detail"]
+        assert "Retrying doesn't help" in refused["detail"]
         diagnosis = run("doctor", "--data-dir", str(data_dir), "--port", "0")
         assert diagnosis.returncode == 1
         assert "restore a backup" in next(line for line in diagnosis.stdout.splitlines() if " pages " in line)

@@ -336,10 +336,12 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
     times: dict[int, int] = {}
     bought: list[int] = []
     used: set[int] = set()
+    frozen_by_hand = False
     grace = timedelta(hours=streak["grace_period_hours"])
     for fact in story:
         if fact.fact_type.startswith("system.streak_freeze") and fact.seq > applied_seq:
             if fact.properties["streak_code"] == streak["code"] and "freezes" in streak:
+                frozen_by_hand = True
                 shown = wall(fact.occurred_at, zone) - begins
                 alive = oldest_alive(shown, streak_period(shown, kind), kind, rest, grace)
                 savable = next_on(alive, kind, rest)
@@ -374,7 +376,7 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
         longest = max(lengths)
         out.streaks[streak["code"]] = (sum(root == group[periods[-1]] for root in group.values()), longest)
         out.earned += 11 * sum(each["at"] <= longest for each in streak["milestones"])
-    elif wanted:
+    elif wanted or frozen_by_hand:
         out.streaks[streak["code"]] = (0, 0)
 
 

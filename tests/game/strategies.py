@@ -399,6 +399,12 @@ def revocable_games(draw: st.DrawFn) -> Rules:
             challenge["duration"] = {"type": "perpetual"}
     for streak in document["streaks"]:
         streak["milestones"] = []
+    # Where there is a limit, a late fact takes the place of another.
+    criteria = [each["criteria"] for each in document["badges"] if "criteria" in each]
+    objectives = [each for challenge in document["challenges"] for each in challenge["objectives"]]
+    for each in (*document["points"], *criteria, *objectives):
+        each.pop("limit", None)
+        each.pop("cooldown", None)
     return Rules({**document, "overdraft": draw(st.sampled_from(["owed", "allowed"]))}, rules.applied_seq)
 
 

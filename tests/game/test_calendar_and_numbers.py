@@ -1,12 +1,14 @@
 """What days, clocks and long numbers do to a game: each case once came out wrong."""
 
+import zoneinfo
 from datetime import timedelta
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bq_server.game import read_streaks
+from bq_server.game import check, read_streaks
 from bq_server.game.facts import timezone as zone_named
 from bq_server.game.mechanics.periods import moment_after, period_before, period_of, period_start
 from bq_server.game.read_models import StreakState
@@ -146,3 +148,16 @@ def test_before_the_end_of_the_grace_and_after_it(moment: int, hours: int, name:
     if start > period_start(number - 1, period, zone):  # type: ignore[arg-type]
         assert period_before(end - 1, hours * HOUR, period, zone) < number  # type: ignore[arg-type]
     assert abs(end - start - hours * HOUR) <= timedelta(hours=24) // timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("name", ["localtime", "posix/Europe/Berlin", "right/Europe/Berlin", "posixrules", "Factory/x"])
+def test_a_zone_that_only_some_hosts_know_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="must be an IANA time zone"):
+        zone_named(name)
+    assert not check(STREAK.format("daily", name, 0)).game, "neither in a game"
+
+
+def test_every_zone_of_the_package_is_one_and_none_is_read_from_the_host() -> None:
+    for name in (files("tzdata") / "zones").read_text().split():
+        assert zone_named(name).key == name
+    assert zoneinfo.TZPATH == ()

@@ -86,11 +86,11 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
         ),
         (
             "badges:\n- {code: a/b, name: A}",
-            "2:10: error: badges[0].code: must have no slash, no control character and no space at either end",
+            "2:10: error: badges[0].code: must not contain slashes or control characters, or start or end with a space",
         ),
         (
             "points: []\npoints: []",
-            "2:1: error: the key points is there twice",
+            "2:1: error: the key points is given twice",
         ),
         (
             "leaderboards: [{code: l, name: L, metric: pints}]",
@@ -149,7 +149,7 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
         ),
         (
             "\x07",
-            "1:1: error: the document holds a control character",
+            "1:1: error: the document contains a control character",
         ),
     ],
 )

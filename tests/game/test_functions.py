@@ -113,12 +113,12 @@ def test_the_ends_of_the_calendar_have_a_value(edge: datetime, offset: str) -> N
     [
         ('occurred_at.getHours("Asia/Nowhere") > 1', "the time zone of getHours must be an IANA time zone"),
         ('occurred_at.getHours("25:00") > 1', "less than 24 hours"),
-        ("occurred_at.getHours(1, 2) > 1", "getHours takes"),
-        ("getHours(occurred_at) > 1", "getHours takes"),
-        ('startsWith(properties.s, "a")', "startsWith takes"),
+        ("occurred_at.getHours(1, 2) > 1", "getHours is called on"),
+        ("getHours(occurred_at) > 1", "getHours is called on"),
+        ('startsWith(properties.s, "a")', "startsWith is called on"),
         ('"1".int() > 1', "int takes"),
         ("size() > 1", "size takes"),
-        ("Foo{a: 1} == 1", "no messages"),
+        ("Foo{a: 1} == 1", "no message types"),
     ],
 )
 def test_what_can_never_work_is_a_mistake(source: str, said: str) -> None:

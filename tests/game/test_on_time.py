@@ -24,7 +24,7 @@ from tests.game.test_property import assert_equals_fold, seeds
 thorough = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def same_one_by_one(game: Rules, facts: list[Fact]) -> OnTimeGame:
+def assert_same_one_by_one(game: Rules, facts: list[Fact]) -> OnTimeGame:
     """Both take the facts one by one; after each they hold and tell the same."""
     step, quick = InMemoryGame(game.compile()), OnTimeGame(game.compile())
     for fact in facts:
@@ -38,25 +38,25 @@ def same_one_by_one(game: Rules, facts: list[Fact]) -> OnTimeGame:
 @thorough
 @given(game=games(), facts=histories(size=24))
 def test_every_fact_changes_and_causes_the_same(part: int, game: Rules, facts: list[Fact]) -> None:
-    same_one_by_one(game, facts if part else sorted(facts, key=lambda fact: fact.moment))
+    assert_same_one_by_one(game, facts if part else sorted(facts, key=lambda fact: fact.moment))
 
 
 @thorough
 @given(game=games(), facts=histories_with_voids(size=24))
 def test_so_it_is_where_facts_are_void(game: Rules, facts: list[Fact]) -> None:
-    same_one_by_one(game, facts)
+    assert_same_one_by_one(game, facts)
 
 
 @thorough
 @given(game=revocable_games(), facts=histories_with_voids(size=24))
 def test_so_it_is_where_awards_are_taken_back(game: Rules, facts: list[Fact]) -> None:
-    assert_equals_fold(same_one_by_one(game, facts))
+    assert_equals_fold(assert_same_one_by_one(game, facts))
 
 
 @thorough
 @given(game=ordered_games(), facts=dense_histories())
 def test_so_it_is_where_the_outcome_depends_on_order(game: Rules, facts: list[Fact]) -> None:
-    same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
+    assert_same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
 
 
 @thorough

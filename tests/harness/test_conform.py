@@ -20,7 +20,7 @@ def names(plan: ExaminationPlan, outcome: ExaminationOutcome) -> set[str]:
     return {result.statement.name for result in plan.results if result.outcome is outcome}
 
 
-def passed_only(plan: ExaminationPlan) -> None:
+def assert_passed_only(plan: ExaminationPlan) -> None:
     bad = [result for result in plan.results if result.outcome is not ExaminationOutcome.PASSED]
     assert not bad, bad
 
@@ -46,7 +46,7 @@ def test_our_server_passes_every_statement_and_keeps_as_many_facts_as_was_said(
     # Whether a busy machine answers in 50 ms says nothing about the server.
     (latency,) = (result for result in plan.results if result.statement.name == "single.latency")
     assert "p50 " in (latency.remark or str(latency.failure))
-    passed_only(replace(plan, results=[result for result in plan.results if result is not latency]))
+    assert_passed_only(replace(plan, results=[result for result in plan.results if result is not latency]))
     assert len(plan.results) == len(every_statement()) > 60
     facts = bq.facts()
     assert len(facts) == plan.leaves < 200
@@ -61,13 +61,13 @@ def test_the_names_are_unique() -> None:
 @pytest.mark.parametrize("statement", ["single.fact", "batch.partial.reported", "key.optional", "sync.fact"])
 def test_one_statement_alone_sends_only_what_it_needs(bq: Project, server: ServerProcess, statement: str) -> None:
     plan = examine(server.url, bq.keys["test"], statements=select(statement))
-    passed_only(plan)
+    assert_passed_only(plan)
     until("what was sent are facts", lambda: len(bq.facts()) >= plan.leaves)
     assert len(bq.facts()) == plan.leaves <= 5
 
 
 def test_a_proxy_without_a_fault_passes(conform: Callable[..., ExaminationPlan]) -> None:
-    passed_only(conform(lambda sent, forward: forward(sent)))
+    assert_passed_only(conform(lambda sent, forward: forward(sent)))
 
 
 IN_VAIN = {"accepted and forgotten", "an event of a batch lost", "an event beside an invalid one lost"}
@@ -225,7 +225,7 @@ def test_a_rate_limit_is_honoured_once(conform: Callable[..., ExaminationPlan]) 
             return Answer(429, b'{"detail": "slow down"}', {"Retry-After": "0"})
         return forward(sent)
 
-    passed_only(conform(fault, "sync"))
+    assert_passed_only(conform(fault, "sync"))
     assert len(refused) == 1
 
 

@@ -191,7 +191,7 @@ def test_a_directory_is_searched_and_games_are_passed_over(tmp_path: Path) -> No
     assert mistakes == []
     scenarios, mistakes = find([game, tmp_path / "deep" / "two.bq.yaml"])
     assert [scenario.name for scenario in scenarios] == ["Two"]
-    assert [str(mistake) for mistake in mistakes] == [f"{game}:1:1: this is no scenario: it has no steps"]
+    assert [str(mistake) for mistake in mistakes] == [f"{game}:1:1: this isn't a scenario: it has no steps"]
     with pytest.raises(NoScenario):
         load(game)
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
     for arguments, sentence in (
         ([str(tmp_path / "empty")], "there is no scenario in "),
         ([str(tmp_path / "nothere")], "can't be read: No such file"),
-        ([str(stories / "game.yaml")], "this is no scenario: it has no steps"),
+        ([str(stories / "game.yaml")], "this isn't a scenario: it has no steps"),
         ([str(stories), "-k", "stories"], "none of 2 scenarios is selected by -k 'stories'"),
         ([one, "-k", "nothing"], "none of 1 scenarios is selected by -k 'nothing'"),
         ([one, "-k", "one and"], "-k 'one and': ends too early"),
@@ -150,9 +150,9 @@ def test_what_cannot_be_run(stories: Path, tmp_path: Path, server: PrivateServer
         ([one, "--url", server.url], "give --api-key, or set BQ_API_KEY"),
         ([one, "--url", "localhost"], "must start with http:// or https://"),
         ([one, "--url", "http://127.0.0.1:9", "--api-key", server.key], "http://127.0.0.1:9/api/v1/ can't be reached"),
-        ([one, "--url", server.url, "--api-key", live], "doesn't let scenarios run with this key"),
-        ([one, "--url", server.url, "--api-key", reader], "doesn't let scenarios run with this key"),
-        ([one, "--url", server.url, "--api-key", "bq_test_"], "doesn't let scenarios run with this key"),
+        ([one, "--url", server.url, "--api-key", live], "refuses to run scenarios with this key"),
+        ([one, "--url", server.url, "--api-key", reader], "refuses to run scenarios with this key"),
+        ([one, "--url", server.url, "--api-key", "bq_test_"], "refuses to run scenarios with this key"),
         ([one, "--url", server.url, "--api-key", server.key, "-j", "2"], "-j 2 can't be used with --url"),
         ([one, "--mode", "backwards"], "'backwards' is not one of"),
     ):

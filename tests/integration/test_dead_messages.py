@@ -81,8 +81,9 @@ async def test_a_letter_is_told_of_when_it_is_there_and_what_became_none_never(
             async with dead.announced([letter(1), letter(2)]):
                 assert await dead.is_noted()
                 await letters.add(letter(1), "1-0")
+                looked = dead.progress.next()
                 dead._written.beat()  # as another batch would
-                await asyncio.sleep(0)
+                await looked
                 async with database.read() as connection:
                     assert await feed.page(connection, SCOPE, Position(0, 0), 100) == []
             [notice] = await told(database, dead)

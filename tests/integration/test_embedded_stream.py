@@ -65,7 +65,7 @@ async def test_it_is_started_again_though_there_was_no_memory_to_start_it(
 
 async def test_it_gives_up_when_it_is_killed_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instead(tmp_path, monkeypatch, "kill -9 $$")
-    with pytest.raises(StreamUnusable, match="ended by signal 9"):
+    with pytest.raises(StreamUnusable, match="killed by signal 9"):
         await EmbeddedValkey(tmp_path / "stream").start()
 
 
@@ -73,7 +73,7 @@ async def test_what_ends_by_itself_is_not_tried_again_and_its_log_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead(tmp_path, monkeypatch, f"mkdir {tmp_path}/once && echo 'no memory' > {tmp_path}/stream/valkey.log\nexit 3")
-    with pytest.raises(StreamUnusable, match="ended with code 3: no memory"):
+    with pytest.raises(StreamUnusable, match="exited with code 3: no memory"):
         await EmbeddedValkey(tmp_path / "stream").start()
 
 

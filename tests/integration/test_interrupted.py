@@ -22,7 +22,7 @@ from bq_server.runtime.data_directory import DataDirectory
 from bq_server.sandbox import resetter as resetter_module
 from bq_server.sandbox.resetter import Resetter
 from bq_server.store import environments, erasures, facts, outbox, webhooks
-from bq_server.store.audit_log import Act, Actor, AuditFilter, newest
+from bq_server.store.audit_log import Act, Action, Actor, AuditFilter, newest
 from bq_server.store.database import Database
 from bq_server.store.queries import load
 from bq_server.store.webhooks import Endpoint
@@ -59,7 +59,7 @@ class Nothing:
         return True
 
 
-def act(action: str) -> Act:
+def act(action: Action) -> Act:
     return Act(action, SCOPE, Actor("key_1"), lambda: 1)
 
 

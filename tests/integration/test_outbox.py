@@ -103,7 +103,7 @@ async def test_two_changes_at_once_are_both_made(tmp_path: Path) -> None:
             endpoints.change(act, SCOPE, "we_1", {}, enabled=False),
         )
         endpoint = await found(database)
-        assert (endpoint.description, endpoint.off_because) == ("changed", "it was switched off")
+        assert (endpoint.description, endpoint.off_because) == ("changed", "it was disabled by hand")
 
 
 @pytest.mark.anyio

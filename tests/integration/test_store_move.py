@@ -99,7 +99,7 @@ async def test_what_was_moved_away_serves_no_more(tmp_path: Path, store_url: str
     await played(path)
     await opened(store_url)
     await moved(path, store_url)
-    with pytest.raises(StoreUnavailable, match="all of it was moved to postgresql://"):
+    with pytest.raises(StoreUnavailable, match="it was moved to postgresql://"):
         await opened(path)
 
 
@@ -159,7 +159,7 @@ def test_a_server_goes_on_over_postgresql_and_back(data_dir: Path, tmp_path: Pat
     moved = run("store", "move", "--data-dir", str(data_dir), "--to", store_url)
     assert re.fullmatch(r"\d+ rows moved\n", moved.stdout), moved.stderr
     old = run("serve", "--port", "0", "--data-dir", str(data_dir))
-    assert (old.returncode, "all of it was moved to postgresql://" in old.stderr) == (1, True)
+    assert (old.returncode, "it was moved to postgresql://" in old.stderr) == (1, True)
     env = {"BQ_STORE_URL": store_url}
     with ServerProcess(data_dir, env=env) as server, server.client(key) as client:
         assert server.key == "", "the keys came along"

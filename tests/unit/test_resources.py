@@ -35,7 +35,7 @@ class Greetings:
     def __init__(self, greeting: str) -> None:
         self._greeting = greeting
 
-    @operation("GET", "/greetings", "Greetings", ALIVE, query=PageQuery)
+    @operation("getGreeting", "GET", "/greetings", "Greetings", ALIVE, query=PageQuery)
     async def greet(self, call: Call[PageQuery]) -> Response:
         """Greet, page by page.
 
@@ -47,7 +47,7 @@ class Greetings:
         """No operation."""
         raise NotImplementedError
 
-    @operation("DELETE", "/greetings", "Greetings", ALIVE)
+    @operation("endGreetings", "DELETE", "/greetings", "Greetings", ALIVE)
     async def fall_silent(self, _: Call) -> Response:
         """Fall silent."""
         raise NotImplementedError
@@ -55,7 +55,8 @@ class Greetings:
 
 async def test_a_handler_is_declared_named_and_summarised_where_it_stands() -> None:
     greet, fall_silent = operations_of(Greetings("Hello"))
-    assert (greet.method, greet.path, greet.summary) == ("GET", "/greetings", "Greet, page by page")
+    assert (greet.operation_id, greet.method, greet.path) == ("getGreeting", "GET", "/greetings")
+    assert greet.summary == "Greet, page by page"
     assert (fall_silent.method, fall_silent.summary) == ("DELETE", "Fall silent")
     assert greet.query is PageQuery
     assert fall_silent.query().model_dump() == {}

@@ -10,13 +10,13 @@ EVERY_ORIGIN = "*"
 
 METHODS = "GET, POST, PUT, PATCH, DELETE"
 SENT = "X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Last-Event-ID, X-Request-Id"
-"""Headers of requests that mean something here."""
+"""Request headers that this server uses."""
 
 SHOWN = (
     "Idempotent-Replayed, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, "
     "X-Sandbox-Clock"
 )
-"""Headers of answers that a page may read beside those that every page may."""
+"""Answer headers that a page may read beside those that every page may."""
 
 REMEMBERED_SECONDS = 600
 """How long a browser may cache a preflight."""

@@ -19,7 +19,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Envelope:
-    """Gives each request an id (`X-Request-Id`), the caller's own where it is a sane one, and counts its answer.
+    """Gives each request an id (`X-Request-Id`), the caller's own if it is valid, and counts its answer.
 
     While the server is stopping, it asks clients to close their connections.
     """
@@ -103,7 +103,7 @@ def log_refused(
 ) -> None:
     """The line of a request that was refused or failed, unless there are too many of them."""
     write = log.error if status >= 500 else log.warning
-    # The path is logged without its query: nobody should, but somebody will, put a key there.
+    # The path is logged without its query: nobody should put a key there, but somebody will.
     write(
         "request.failed" if status >= 500 else "request.refused",
         code=refusal.code.value if refusal else None,

@@ -26,14 +26,14 @@ do costs no other a place."""
 
 CHUNK_BYTES = 64 << 10
 WRITE_SECONDS = 30.0
-"""Within which a client must read a chunk of an answer, unless the server sets another time."""
+"""How long a client may take to read a chunk of an answer, unless the server sets another time."""
 
 CONNECTION_BYTES = 256 << 10
 """Unread answers of one connection before its next request is started."""
 
 
 class ClientConnection(Protocol):
-    """The connection of a request, where the server tells: `bq.connection` in the state."""
+    """The connection of a request, if the server provides it: `bq.connection` in the state."""
 
     ended: bool
     answering: int

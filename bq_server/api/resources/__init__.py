@@ -1,1 +1,1 @@
-"""One module a resource: its routes and what answers them."""
+"""One module per resource: its routes and their handlers."""

@@ -1,4 +1,4 @@
-"""`/api/v1/admin/activity`: the last quarter of an hour, for a person who looks."""
+"""`/api/v1/admin/activity`: the last quarter of an hour, for a person to look at."""
 
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ class ActivityResource:
         self._queue_limit = queue_limit
 
     @operation(
+        "getActivity",
         "GET",
         "/api/v1/admin/activity",
         "Health",

@@ -1,4 +1,4 @@
-"""`/api/v1/admin/audit-log`: what was done that is no event, by whom and when."""
+"""`/api/v1/admin/audit-log`: administrative actions, who did them and when."""
 
 from starlette.responses import Response
 
@@ -22,6 +22,7 @@ class AuditLogResource:
         self._database = database
 
     @operation(
+        "listAuditLog",
         "GET",
         PATH,
         TAG,
@@ -30,7 +31,7 @@ class AuditLogResource:
         query=AuditLogQuery,
     )
     async def list(self, call: Call[AuditLogQuery]) -> Response:
-        """What was done in the environment, or to all of them, the newest first."""
+        """Administrative actions in the environment, and those that concern all environments, newest first."""
         query = call.query
         wanted = AuditFilter(
             query.action,

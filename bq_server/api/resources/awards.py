@@ -32,7 +32,7 @@ from bq_server.processing.processor import Guard, Note
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
-from bq_server.store.audit_log import Act
+from bq_server.store.audit_log import Act, Action
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
 from bq_server.store.ledger import PointsEntry
@@ -54,10 +54,11 @@ class AwardsResource:
         self._parser = parser
 
     @operation(
+        "awardPoints",
         "POST",
         f"{PREFIX}/points/award",
         TAG,
-        {200: DocumentedAnswer(AwardAnswer, "Awarded; a repeat gets the first answer.")},
+        {200: DocumentedAnswer(AwardAnswer, "Awarded. A repeat gets the first answer.")},
         scope="award",
         body=PointsIn,
         body_example=AWARD_POINTS_BODY,
@@ -65,9 +66,9 @@ class AwardsResource:
         codes=INTAKE_CODES,
     )
     async def award_points(self, call: Call) -> Response:
-        """Give points."""
+        """Award points."""
         sent, key = await self._parser.model(call, PointsIn)
-        made = await self._give_or_take(call, POINTS_AWARDED, sent, key, no_guard)
+        made = await self._give_or_take(call, POINTS_AWARDED, "points_awarded", sent, key, no_guard)
         entry, effects = await self._what_came(call, made)
         upgrade = next((effect for effect in effects if effect["type"] == "tier"), None)
         answer = AwardAnswer(
@@ -81,10 +82,11 @@ class AwardsResource:
         return json_response(answer, 200, replayed([made]))
 
     @operation(
+        "deductPoints",
         "POST",
         f"{PREFIX}/points/deduct",
         TAG,
-        {200: DocumentedAnswer(DeductAnswer, "Deducted; a repeat gets the first answer.")},
+        {200: DocumentedAnswer(DeductAnswer, "Deducted. A repeat gets the first answer.")},
         scope="award",
         body=PointsIn,
         body_example=DEDUCT_POINTS_BODY,
@@ -92,11 +94,11 @@ class AwardsResource:
         codes=(*INTAKE_CODES, Code.INSUFFICIENT_POINTS),
     )
     async def deduct_points(self, call: Call) -> Response:
-        """Take points, if there are enough."""
+        """Deduct points, if there are enough."""
         sent, key = await self._parser.model(call, PointsIn)
         try:
             guard = enough_points(sent.amount)
-            made = await self._give_or_take(call, POINTS_DEDUCTED, sent, key, guard)
+            made = await self._give_or_take(call, POINTS_DEDUCTED, "points_deducted", sent, key, guard)
         except InsufficientPoints as short:
             detail = f"{short}: deduct at most {short.available}."
             error = FieldError("amount", "insufficient_points", str(short))
@@ -111,6 +113,7 @@ class AwardsResource:
         return json_response(answer, 200, replayed([made]))
 
     @operation(
+        "awardBadge",
         "POST",
         f"{PREFIX}/badges/award",
         TAG,
@@ -121,7 +124,7 @@ class AwardsResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def award_badge(self, call: Call) -> Response:
-        """Give a badge; who holds it already keeps it as it is."""
+        """Award a badge; a participant who holds it already keeps it as it is."""
         sent, _ = await self._parser.model(call, BadgeIn)
         async with self._database.read() as connection:
             badge = (await self._games.of(connection, call.scope)).treasury.badges.get(sent.badge_code)
@@ -140,7 +143,7 @@ class AwardsResource:
         return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
 
     async def _give_or_take(
-        self, call: Call, fact_type: str, sent: PointsIn, key: str | None, guard: Guard
+        self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
     ) -> RecordedFact:
         async def expire(connection: Connection) -> None:
             # Points that have expired can't be spent, though nobody may have looked yet.
@@ -148,7 +151,7 @@ class AwardsResource:
 
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        note = noted(call.act(fact_type.removeprefix("system.")), amount=sent.amount)
+        note = noted(call.act(action), amount=sent.amount)
         result = await self._intake.record_guarded(event, guard, note, expire)
         if isinstance(result, NotAccepted):
             raise result.refusal()
@@ -166,7 +169,7 @@ class AwardsResource:
 
 
 def noted(act: Act, **about: Any) -> Note:
-    """Keeps an award in the audit log, in the transaction that makes it a fact."""
+    """Records an award in the audit log, in the transaction that makes it a fact."""
 
     async def note(connection: Connection, fact: StoredFact) -> None:
         await act.keep(connection, **about, fact_id=fact.fact_id)

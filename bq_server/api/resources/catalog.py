@@ -25,13 +25,14 @@ TAG = "Catalogue"
 
 
 class CatalogResource:
-    """Tells which event names an environment has seen, and with what properties."""
+    """Lists the event names that an environment has seen, with their properties."""
 
     def __init__(self, database: Database, indexing: CatalogIndexJob) -> None:
         self._database = database
         self._indexing = indexing
 
     @operation(
+        "listCatalog",
         "GET",
         PREFIX,
         TAG,
@@ -41,7 +42,7 @@ class CatalogResource:
     )
     async def list_catalog(self, call: Call[CatalogQuery]) -> Response:
         """The event names seen, with their properties."""
-        await self._indexing.look()  # what was just seen is most asked for
+        await self._indexing.look()  # names just seen are requested most
         query = call.query
         async with self._database.read() as connection:
             page = await catalog.page(connection, call.scope, query.cursor or "", query.limit)
@@ -58,6 +59,7 @@ class CatalogResource:
         return json_response(answer)
 
     @operation(
+        "getCatalogEntry",
         "GET",
         f"{PREFIX}/{{event_name}}",
         TAG,

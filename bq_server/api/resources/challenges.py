@@ -1,4 +1,4 @@
-"""`/api/v1/gamify/challenges`: what there is to win, who is ahead, and entering."""
+"""`/api/v1/gamify/challenges`: definitions, rankings, enrolment."""
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -34,7 +34,7 @@ ONE = f"{PREFIX}/{{code}}"
 
 
 class ChallengesResource:
-    """Shows challenges and who is ahead in them, and lets participants enter."""
+    """Shows challenges and their rankings, and enrols participants."""
 
     def __init__(
         self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
@@ -47,6 +47,7 @@ class ChallengesResource:
         self._rankings = Rankings(database)
 
     @operation(
+        "listChallenges",
         "GET",
         PREFIX,
         TAG,
@@ -61,6 +62,7 @@ class ChallengesResource:
         return json_response(ChallengesListAnswer(challenges=shown, total=len(shown)))
 
     @operation(
+        "getChallenge",
         "GET",
         ONE,
         TAG,
@@ -75,6 +77,7 @@ class ChallengesResource:
         return Response(body, media_type="application/json")
 
     @operation(
+        "getChallengeRanking",
         "GET",
         f"{ONE}/leaderboard",
         TAG,
@@ -84,7 +87,7 @@ class ChallengesResource:
         codes=(Code.NOT_FOUND,),
     )
     async def get_ranking(self, call: Call[LimitQuery]) -> Response:
-        """Who is ahead in a challenge."""
+        """The ranking of a challenge."""
         query = call.query
         challenge = await self._challenge(call)
         ranking = (f"challenge/{challenge.code}", *round_now(challenge, self._clocks.now(call.scope)))
@@ -100,6 +103,7 @@ class ChallengesResource:
         )
 
     @operation(
+        "enrolInChallenge",
         "POST",
         f"{ONE}/enrol",
         TAG,
@@ -110,7 +114,7 @@ class ChallengesResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def enrol(self, call: Call) -> Response:
-        """Enter a challenge; a repeat changes nothing and answers the same."""
+        """Enrol in a challenge; a repeat changes nothing and gets the same answer."""
         sent, _ = await self._parser.model(call, EnrolmentIn)
         challenge = await self._challenge(call)
         if await self._said_before(call, challenge, sent.participant_id):
@@ -136,7 +140,7 @@ class ChallengesResource:
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
     async def _said_before(self, call: Call, challenge: Challenge, participant_id: str) -> bool:
-        """Whether there is an enrolment already of a challenge in which everyone takes part.
+        """Whether the participant is already enrolled in a challenge in which everyone takes part.
 
         It changes nothing there, and counts once the challenge becomes explicit.
         """

@@ -1,4 +1,4 @@
-"""`/api/v1/console`: signing in to the console, by a link that is good once or by a key."""
+"""`/api/v1/console`: signing in to the console, with a link that works once or with a key."""
 
 from typing import get_args
 
@@ -29,7 +29,7 @@ TAG = "Console"
 
 
 class ConsoleResource:
-    """Makes links, exchanges them for sessions, and tells who is signed in."""
+    """Creates links, exchanges them for sessions, and reports who is signed in."""
 
     def __init__(self, keyring: Keyring, database: Database, parser: RequestParser, clock: Clock, version: str) -> None:
         self._keyring = keyring
@@ -40,16 +40,17 @@ class ConsoleResource:
         self._version = version
 
     @operation(
+        "createConsoleLink",
         "POST",
         f"{PREFIX}/links",
         TAG,
-        {201: DocumentedAnswer(ConsoleLinkAnswer, "A link for whoever may do what this key may.")},
+        {201: DocumentedAnswer(ConsoleLinkAnswer, "A link to a session that may do what this key may.")},
         scope="read",
         body=ConsoleLinkIn,
         body_example=LINK_BODY,
     )
     async def create_link(self, call: Call) -> Response:
-        """Make a link that signs in to the console, once."""
+        """Create a link that signs in to the console once."""
         sent, _ = await self._parser.model(call, ConsoleLinkIn)
         assert call.key is not None, "the operation needs a scope"  # noqa: S101
         secret = self._sessions.link(call.key.key_id, sent.lasts_seconds)
@@ -59,10 +60,11 @@ class ConsoleResource:
         return json_response(ConsoleLinkAnswer(path=f"/console#link={secret}", expires_at=until), 201)
 
     @operation(
+        "openConsoleSession",
         "POST",
         f"{PREFIX}/session",
         TAG,
-        {200: DocumentedAnswer(ConsoleSessionAnswer, "Signed in; the cookie is for this browser only.")},
+        {200: DocumentedAnswer(ConsoleSessionAnswer, "Signed in. The cookie is for this browser only.")},
         body=ConsoleSignIn,
         body_example=SIGN_IN_BODY,
         codes=(Code.UNAUTHENTICATED, Code.VALIDATION_FAILED),
@@ -73,13 +75,14 @@ class ConsoleResource:
         opened = self._sessions.open(sent.link)
         key = None if opened is None else self._keyring.by_id(opened[1].key_id)
         if opened is None or key is None:
-            detail = "The link was used or is too old: `bq-server console` makes another."
+            detail = "The link was used or is too old: `bq-server console` prints a new one."
             raise Refusal(Code.UNAUTHENTICATED, detail)
         secret, session = opened
         answer = self._answer(key, session.ends_at)
         return json_response(answer, headers={"Set-Cookie": cookie(call.request, secret, session.lasts // SECOND)})
 
     @operation(
+        "getConsoleSession",
         "GET",
         f"{PREFIX}/session",
         TAG,
@@ -93,10 +96,11 @@ class ConsoleResource:
         return json_response(self._answer(call.key, None if session is None else session.ends_at))
 
     @operation(
+        "closeConsoleSession",
         "DELETE",
         f"{PREFIX}/session",
         TAG,
-        {200: DocumentedAnswer(ConsoleEndAnswer, "Signed out. A key stays as it is.")},
+        {200: DocumentedAnswer(ConsoleEndAnswer, "Signed out. Keys are not affected.")},
         scope="read",
     )
     async def sign_out(self, call: Call) -> Response:

@@ -1,4 +1,4 @@
-"""`/console`: the page, and the files it is made of. It loads nothing from elsewhere and runs no script of a text."""
+"""`/console`: the page and its files. It loads nothing from elsewhere and runs no inline script."""
 
 import asyncio
 import gzip
@@ -19,20 +19,20 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
     "trusted-types 'none'"
 )
-"""Without `unsafe-inline`: what a text from outside may contain, it can't become a script or a style."""
+"""Without `unsafe-inline`: whatever a text from outside contains, it can't become a script or a style."""
 
 MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 FOR_EVER = "public, max-age=31536000, immutable"
-"""Of files whose names hold a hash of what is in them."""
+"""For files whose names contain a hash of their contents."""
 
 
 class ConsolePageResource:
-    """Serves the console, and leads to it from `/`. Files are read when they are first asked for."""
+    """Serves the console, and redirects `/` to it. Files are read when they are first requested."""
 
     @property
     def routes(self) -> list[Route]:
-        """Routes that are open to everybody: what they serve is in every copy of the program."""
+        """Routes that are open to everybody: their contents are in every copy of the program."""
         return [
             Route("/", self.home),
             Route("/console", self.page),
@@ -40,12 +40,12 @@ class ConsolePageResource:
         ]
 
     async def home(self, _: Request) -> Response:
-        """To the page."""
+        """Redirects to the page."""
         return RedirectResponse("/console")
 
     async def page(self, request: Request) -> Response:
         """The page."""
-        # Asked for again each time, as the names of its files change with the program.
+        # Revalidated each time, because the names of its files change with the program.
         return await _served(request, (PAGE,), {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
 
     async def asset(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class ConsolePageResource:
 
 
 async def _served(request: Request, path: tuple[str, ...], headers: dict[str, str]) -> Response:
-    """A file of the console, compressed where the client takes it so. Raises `HTTPException` where there is none."""
+    """A file of the console, compressed if the client accepts that. Raises `HTTPException` if there is none."""
     zipped = "gzip" in request.headers.get("accept-encoding", "")
     try:
         content = await asyncio.to_thread(_read, path, zipped=zipped)
@@ -68,6 +68,6 @@ async def _served(request: Request, path: tuple[str, ...], headers: dict[str, st
 
 @cache
 def _read(path: tuple[str, ...], *, zipped: bool) -> bytes:
-    """A file's bytes. Raises `OSError`, or `ValueError` for what is no name of a file."""
+    """A file's bytes. Raises `OSError`, or `ValueError` for an invalid file name."""
     content = (files("bq_server.console") / "site").joinpath(*path).read_bytes()
     return gzip.compress(content, 9, mtime=0) if zipped else content

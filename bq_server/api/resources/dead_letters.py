@@ -1,4 +1,4 @@
-"""`/api/v1/admin/dead-letters`: messages that were accepted and given up."""
+"""`/api/v1/admin/dead-letters`: accepted messages that can't be processed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -21,10 +21,11 @@ from bq_server.api.schemas.dead_letters import (
 from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.refusals import Code, Refusal
+from bq_server.store.audit_log import Action
 from bq_server.store.database import Database
 
 Handling = Callable[[list[str]], Awaitable[list[str]]]
-"""Does something with dead letters, and answers with which it was done."""
+"""Handles dead letters, and returns the ids of those it handled."""
 
 PATH = "/api/v1/admin/dead-letters"
 TAG = "Dead letters"
@@ -32,7 +33,7 @@ ONE_CODES = (Code.NOT_FOUND, Code.STREAM_UNAVAILABLE)
 
 
 def dead_letter_answer(found: Letter) -> DeadLetterAnswer | None:
-    """A dead letter as it is read; None for one that holds no event."""
+    """A dead letter as it is returned; None for one that contains no event."""
     letter, event = found.letter, found.event
     if event is None:
         return None
@@ -51,13 +52,14 @@ def dead_letter_answer(found: Letter) -> DeadLetterAnswer | None:
 
 
 class DeadLettersResource:
-    """Lists dead letters, has them tried again, and removes them."""
+    """Lists, retries and removes dead letters."""
 
     def __init__(self, letters: ScopedDeadLetters, database: Database) -> None:
         self._letters = letters
         self._database = database
 
     @operation(
+        "listDeadLetters",
         "GET",
         PATH,
         TAG,
@@ -67,7 +69,7 @@ class DeadLettersResource:
         codes=(Code.STREAM_UNAVAILABLE,),
     )
     async def list(self, call: Call[DeadLettersQuery]) -> Response:
-        """Messages that were given up, the latest first."""
+        """Dead letters, latest first."""
         query = call.query
         found = await self._letters.page(call.scope, query.before, query.limit + 1)
         page = found[: query.limit]
@@ -78,6 +80,7 @@ class DeadLettersResource:
         return json_response(answer)
 
     @operation(
+        "getDeadLetter",
         "GET",
         f"{PATH}/{{message_id}}",
         TAG,
@@ -86,13 +89,14 @@ class DeadLettersResource:
         codes=ONE_CODES,
     )
     async def get(self, call: Call) -> Response:
-        """One message that was given up."""
+        """One dead letter."""
         found = await self._find(call)
         answer = dead_letter_answer(found)
         assert answer is not None  # noqa: S101 - it was found by the event in it
         return json_response(answer)
 
     @operation(
+        "dropDeadLetter",
         "DELETE",
         f"{PATH}/{{message_id}}",
         TAG,
@@ -101,27 +105,28 @@ class DeadLettersResource:
         codes=ONE_CODES,
     )
     async def drop(self, call: Call) -> Response:
-        """Remove a message that was given up, for good."""
+        """Remove a dead letter permanently."""
         found = await self._find(call)
         await self._handle(call, "dead_letter_dropped", found, self._letters.drop)
         return json_response(DroppedAnswer(message_id=found.letter.message_id))
 
     @operation(
+        "retryDeadLetter",
         "POST",
         f"{PATH}/{{message_id}}/retry",
         TAG,
-        {202: DocumentedAnswer(RetriedAnswer, "It is in the stream again, and keeps its id.")},
+        {202: DocumentedAnswer(RetriedAnswer, "It is in the stream again, under the same id.")},
         scope="admin",
         codes=ONE_CODES,
     )
     async def retry(self, call: Call) -> Response:
-        """Have a message that was given up tried again."""
+        """Retry a dead letter."""
         found = await self._find(call)
         await self._handle(call, "dead_letter_retried", found, self._letters.retry)
         return json_response(RetriedAnswer(message_id=found.letter.message_id), 202)
 
-    async def _handle(self, call: Call, action: str, found: Letter, how: Handling) -> None:
-        """Do it while the store is held, so that nothing is done that can't be written down."""
+    async def _handle(self, call: Call, action: Action, found: Letter, how: Handling) -> None:
+        """Handle it while the store's write lock is held, so that nothing is done that can't be recorded."""
         message_id = found.letter.message_id
         async with self._database.transaction() as connection:
             if not await how([message_id]):

@@ -29,7 +29,7 @@ class DocsResource:
 
     @property
     def routes(self) -> list[Route]:
-        """Routes that are open to everybody, and no part of what they describe."""
+        """Routes that are open to everybody, and not part of the document."""
         return [Route("/openapi.json", self.openapi), Route("/docs", self.docs)]
 
     async def openapi(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""`/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
+"""`/api/v1/ingest`: three ways to send events (Events API), and the status of a message."""
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -47,7 +47,7 @@ WAIT_SECONDS = 30.0
 
 
 def _waits(call: Call[IntakeQuery]) -> bool:
-    """Whether to answer only when the events are facts. Raises `Refusal` for a live key."""
+    """Whether to answer only once the events are facts. Raises `Refusal` for a live key."""
     if call.query.wait is None:
         return False
     call.in_sandbox()
@@ -65,7 +65,7 @@ TAG = "Ingest"
 
 
 class EventsResource:
-    """Takes events in, by the stream or at once, and tells where a message is."""
+    """Accepts events, through the stream or at once, and reports the status of messages."""
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class EventsResource:
         self._parser = parser
 
     @operation(
+        "ingestEvent",
         "POST",
         f"{PREFIX}/events",
         TAG,
@@ -98,7 +99,7 @@ class EventsResource:
         codes=(*INTAKE_CODES, Code.STREAM_FULL, Code.NOT_DRAINED),
     )
     async def accept_event(self, call: Call[IntakeQuery]) -> Response:
-        """Queue an event; answers when it is durable."""
+        """Queue an event; answers once it is durable."""
         waits = _waits(call)
         event = await self._parser.one(call)
         (result,) = await self._async_intake.accept([event])
@@ -111,15 +112,17 @@ class EventsResource:
         return json_response(answer, 202, replayed([result]))
 
     @operation(
+        "ingestEventsBatch",
         "POST",
         f"{PREFIX}/events/batch",
         TAG,
         {
             202: DocumentedAnswer(
                 BatchAnswer,
-                "At least one event was accepted. If none was, the same body comes with 422.",
+                "At least one event was accepted.",
                 ACCEPT_BATCH_ANSWER,
-            )
+            ),
+            422: DocumentedAnswer(BatchAnswer, "No event was accepted."),
         },
         scope="ingest",
         body=BatchIn,
@@ -128,7 +131,7 @@ class EventsResource:
         codes=(*INTAKE_CODES, Code.STREAM_FULL, Code.NOT_DRAINED),
     )
     async def accept_batch(self, call: Call[IntakeQuery]) -> Response:
-        """Queue up to {max_batch_events} events; each is validated by itself."""
+        """Queue up to {max_batch_events} events; each is validated on its own."""
         waits = _waits(call)
         taken = await take_batch(call, self._parser, self._async_intake.accept)
         if not waits:
@@ -140,6 +143,7 @@ class EventsResource:
         return taken.reply(answer, 202).response()
 
     @operation(
+        "ingestEventSync",
         "POST",
         f"{PREFIX}/events/sync",
         TAG,
@@ -148,6 +152,7 @@ class EventsResource:
                 SyncAnswer,
                 "The event is a fact.",
                 PROCESS_EVENT_ANSWER,
+                variants=(RehearsalAnswer, SyncEffectsAnswer),
             )
         },
         scope="ingest",
@@ -186,6 +191,7 @@ class EventsResource:
         return json_response(told, 200, replayed([result]), left_out)
 
     @operation(
+        "getMessage",
         "GET",
         f"{PREFIX}/messages/{{message_id}}",
         TAG,
@@ -194,6 +200,7 @@ class EventsResource:
                 MessageAnswer,
                 "The message's status.",
                 GET_MESSAGE_ANSWER,
+                variants=(MessageEffectsAnswer,),
             )
         },
         scope="read",
@@ -227,7 +234,7 @@ class EventsResource:
         newest = max(message_ids, key=_order, default=None)
         if newest is not None and not await self._drain.wait_for(call.scope, newest, WAIT_SECONDS):
             detail = (
-                f"Accepted as {', '.join(message_ids)}, and not all are facts after {WAIT_SECONDS:g} s. Nothing is "
+                f"Accepted as {', '.join(message_ids)}, but not all are facts after {WAIT_SECONDS:g} s. Nothing is "
                 "lost: GET /api/v1/ingest/messages/{message_id} returns the status of each."
             )
             raise Refusal(Code.NOT_DRAINED, detail)

@@ -28,7 +28,7 @@ from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 
 MOST_PAGE_CHARACTERS = 1 << 20
-"""Of properties in one page; a page that would hold more ends early, and the cursor goes on."""
+"""Most bytes of properties in one page; a page with more ends early, and the cursor continues."""
 
 
 def properties_of(fact: StoredFact) -> dict[str, Any]:
@@ -48,10 +48,11 @@ class FactsResource:
         self._database = database
 
     @operation(
+        "listFacts",
         "GET",
         PREFIX,
         TAG,
-        {200: DocumentedAnswer(FactsAnswer, "One page.")},
+        {200: DocumentedAnswer(FactsAnswer, "One page.", variants=(FactsWithEffectsAnswer,))},
         scope="read",
         query=FactsQuery,
     )
@@ -85,6 +86,7 @@ class FactsResource:
         return json_response(FactsWithEffectsAnswer(facts=told, next_cursor=following))
 
     @operation(
+        "getFact",
         "GET",
         f"{PREFIX}/{{fact_id}}",
         TAG,
@@ -98,6 +100,7 @@ class FactsResource:
             return json_response(fact_answer(await _fact(connection, call)))
 
     @operation(
+        "getFactEffects",
         "GET",
         f"{PREFIX}/{{fact_id}}/effects",
         TAG,
@@ -123,7 +126,7 @@ async def _fact(connection: Connection, call: Call) -> StoredFact:
 
 
 def _fitting(found: list[StoredFact]) -> int:
-    """How many of the facts fit a page: at least one, and no more than are answered in a few milliseconds."""
+    """How many of the facts fit into a page: at least one, and no more than can be answered in a few milliseconds."""
     room = MOST_PAGE_CHARACTERS
     for count, fact in enumerate(found):
         room -= len(fact.properties) + len(fact.warnings)
@@ -133,7 +136,7 @@ def _fitting(found: list[StoredFact]) -> int:
 
 
 def fact_answer(fact: StoredFact) -> FactAnswer:
-    """A fact as it is read."""
+    """A fact as it is returned."""
     return FactAnswer(
         fact_id=fact.fact_id,
         event_id=fact.event_id,
@@ -153,7 +156,7 @@ def fact_answer(fact: StoredFact) -> FactAnswer:
 
 
 def fact_with_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> FactWithEffects:
-    """A fact with what it caused, as it is read."""
+    """A fact with what it caused, as it is returned."""
     return FactWithEffects(**dict(fact_answer(fact)), effects=shown_effects(fact, packed))
 
 

@@ -32,7 +32,7 @@ class FeedResource:
         heartbeat_seconds: float,
         write_timeout_seconds: float,
     ) -> None:
-        """A slow client gets a third of the time in which any must have taken something; the rest is for the word."""
+        """A slow client gets a third of the write timeout; the rest is for telling it so."""
         self._feeds = feeds
         self._keyring = keyring
         self._clocks = clocks
@@ -40,17 +40,18 @@ class FeedResource:
         self._taking = write_timeout_seconds / 3
 
     @operation(
+        "streamFeed",
         "GET",
         PATH,
         TAG,
-        {200: DocumentedAnswer(FeedMessage, "Until either side ends it.", media_type="text/event-stream")},
+        {200: DocumentedAnswer(FeedMessage, "Lasts until either side ends it.", media_type="text/event-stream")},
         scope="read",
         query=FeedQuery,
         resumes=True,
         codes=(Code.TOO_MANY_FEEDS,),
     )
     async def stream(self, call: Call[FeedQuery]) -> Response:
-        """What happens, as it is committed: facts with their effects, dead letters, other games."""
+        """What happens, as it is committed: facts with their effects, dead letters, changes of the game."""
         key, scope = call.key, call.scope
         assert key is not None  # noqa: S101 - the operation needs a scope
         try:
@@ -62,7 +63,7 @@ class FeedResource:
 
         def over() -> FeedEnd | None:
             if self._feeds.ended:
-                return FeedEnd(reason="server_stopping", detail="The server stops. Connect again in a moment.")
+                return FeedEnd(reason="server_stopping", detail="The server is stopping. Connect again in a moment.")
             if not self._keyring.still_admits(call.request, key):
                 return FeedEnd(reason="key_ended", detail="The key was revoked, or it or the session came to its end.")
             return None
@@ -73,16 +74,16 @@ class FeedResource:
         return FeedResponse(call, self._feeds, after, over, now, self._heartbeat, self._taking)
 
     async def _after(self, call: Call) -> Position:
-        """Where to begin: after the event that the client received last, or after all that is there."""
+        """Where to begin: after the last event that the client received, or after everything there is."""
         head = await self._feeds.head()
         given = call.request.headers.get(RESUMES)
         if not given:
             return head
         if not re.fullmatch(POSITION, given):
-            raise _wrong("unknown_id", "is not the id of an event of the feed, nor 0 for all from the beginning")
+            raise _wrong("unknown_id", "is neither the id of an event of the feed nor 0, which is the beginning")
         position = read_position(given)
         if position.seq > head.seq or position.notice > head.notice:
-            detail = "comes after all that is here: it is of another database, or of a newer copy. Begin without it"
+            detail = "comes after everything here: it is from another database, or from a newer copy. Begin without it"
             raise _wrong("id_ahead", detail)
         return position
 

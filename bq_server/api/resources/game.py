@@ -44,17 +44,18 @@ class GameResource:
         self._parser = parser
 
     @operation(
+        "applyGame",
         "PUT",
         PATH,
         TAG,
-        {200: DocumentedAnswer(ApplyAnswer, "Applied, or for a dry run what would change.")},
+        {200: DocumentedAnswer(ApplyAnswer, "Applied; for a dry run, what would change.")},
         scope="admin",
         query=ApplyQuery,
         body=Game,
         body_example=PUT_GAME_BODY,
     )
     async def put_game(self, call: Call[ApplyQuery]) -> Response:
-        """Apply a game; JSON or YAML."""
+        """Apply a game (JSON or YAML)."""
         query = call.query
         body = await read_body(call.request, self._parser.bodies.single, self._parser.bodies.seconds, also=YAML)
         checked = await asyncio.to_thread(check, body)
@@ -79,22 +80,24 @@ class GameResource:
         return json_response(answer)
 
     @operation(
+        "checkGame",
         "POST",
         f"{PATH}/check",
         TAG,
-        {200: DocumentedAnswer(CheckAnswer, "What was found, of a document that is no YAML too.")},
+        {200: DocumentedAnswer(CheckAnswer, "The mistakes found, including invalid YAML.")},
         scope="admin",
         body=Game,
         body_example=PUT_GAME_BODY,
     )
     async def check_game(self, call: Call) -> Response:
-        """Find every mistake in a game, JSON or YAML, for an editor."""
+        """Find every mistake in a game (JSON or YAML), for editors."""
         body = await read_body(call.request, self._parser.bodies.single, self._parser.bodies.seconds, also=YAML)
         checked = await asyncio.to_thread(check, body)
         mistakes = [MistakeAnswer(**asdict(each)) for each in checked.mistakes]
         return json_response(CheckAnswer(valid=checked.game is not None, mistakes=mistakes))
 
     @operation(
+        "getGame",
         "GET",
         PATH,
         TAG,

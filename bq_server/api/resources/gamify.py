@@ -29,7 +29,7 @@ TAG = "Gamify"
 
 
 class GamifyResource:
-    """Takes events in as the vendor's API does, at once, and lists a participant's."""
+    """Processes events at once, as the vendor's API does, and lists a participant's."""
 
     def __init__(self, intake: SyncIntake, database: Database, parser: RequestParser) -> None:
         self._intake = intake
@@ -37,6 +37,7 @@ class GamifyResource:
         self._parser = parser
 
     @operation(
+        "processEvent",
         "POST",
         f"{PREFIX}/events",
         TAG,
@@ -55,15 +56,17 @@ class GamifyResource:
         return json_response(_processed(result), 200, replayed([result]))
 
     @operation(
+        "processEventsBatch",
         "POST",
         f"{PREFIX}/events/batch",
         TAG,
         {
             200: DocumentedAnswer(
                 ProcessedBatchAnswer,
-                "At least one event is a fact. If none is, the same body comes with 422.",
+                "At least one event is a fact.",
                 PROCESS_GAMIFY_BATCH_ANSWER,
-            )
+            ),
+            422: DocumentedAnswer(ProcessedBatchAnswer, "No event became a fact."),
         },
         scope="ingest",
         body=BatchIn,
@@ -82,6 +85,7 @@ class GamifyResource:
         return taken.reply(answer, 200).response()
 
     @operation(
+        "listParticipantEvents",
         "GET",
         f"{PREFIX}/participants/{{participant_id}}/events",
         TAG,

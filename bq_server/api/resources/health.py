@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`: alive; and ready, or which part is not."""
+"""`/livez` and `/readyz`: whether the server is alive, and whether it is ready or which part is not."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -17,7 +17,7 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 class HealthResource:
-    """Tells whether the server is alive, and whether it is ready."""
+    """Reports whether the server is alive, and whether it is ready."""
 
     def __init__(
         self, checks: Mapping[str, Check], cautions: Mapping[str, Check], durability: Callable[[], str], version: str
@@ -28,6 +28,7 @@ class HealthResource:
         self._version = version
 
     @operation(
+        "getLiveness",
         "GET",
         "/livez",
         "Health",
@@ -38,6 +39,7 @@ class HealthResource:
         return json_response(LiveAnswer())
 
     @operation(
+        "getReadiness",
         "GET",
         "/readyz",
         "Health",

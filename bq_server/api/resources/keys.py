@@ -35,7 +35,7 @@ TAG = "Keys"
 
 
 class KeysResource:
-    """Makes, lists, rotates and revokes keys. None of them reaches beyond the caller's own environment."""
+    """Creates, lists, rotates and revokes keys, only in the caller's own environment."""
 
     def __init__(
         self, keyring: Keyring, database: Database, parser: RequestParser, ids: IdSource, clock: Clock
@@ -46,25 +46,33 @@ class KeysResource:
         self._ids = ids
         self._clock = clock
 
-    @operation("GET", PATH, TAG, {200: DocumentedAnswer(KeysAnswer, "All, those that ended too.")}, scope="admin")
+    @operation(
+        "listKeys",
+        "GET",
+        PATH,
+        TAG,
+        {200: DocumentedAnswer(KeysAnswer, "All keys, including those that have ended.")},
+        scope="admin",
+    )
     async def list_keys(self, call: Call) -> Response:
-        """The keys of the environment, without what would open anything."""
+        """The keys of the environment, without their secrets."""
         async with self._database.read() as connection:
             found = await _of(connection, call)
         now = self._clock()
         return json_response(KeysAnswer(keys=[_answer(key, now) for key in reversed(found)]))
 
     @operation(
+        "createKey",
         "POST",
         PATH,
         TAG,
-        {201: DocumentedAnswer(NewKeyAnswer, "It is valid from now on.")},
+        {201: DocumentedAnswer(NewKeyAnswer, "Created; it is valid from now on.")},
         scope="admin",
         body=KeyIn,
         body_example=KEY_BODY,
     )
     async def create_key(self, call: Call) -> Response:
-        """Make a key."""
+        """Create a key."""
         sent, _ = await self._parser.model(call, KeyIn)
         now, key = self._clock(), _generated(call)
         expires_at = None if sent.expires_in is None else now + _microseconds(sent.expires_in)
@@ -75,17 +83,18 @@ class KeysResource:
         return await self._shown(key, made)
 
     @operation(
+        "rotateKey",
         "POST",
         f"{ONE}/rotate",
         TAG,
-        {201: DocumentedAnswer(NewKeyAnswer, "Both are valid for a while.")},
+        {201: DocumentedAnswer(NewKeyAnswer, "The new key. The old one stays valid for the overlap.")},
         scope="admin",
         body=KeyRotateIn,
         body_example=KEY_ROTATE_BODY,
         codes=(Code.NOT_FOUND,),
     )
     async def rotate_key(self, call: Call) -> Response:
-        """Make a key that may do what another may, and let the other end."""
+        """Create a key with the scopes of another, and let the other expire."""
         sent, _ = await self._parser.model(call, KeyRotateIn)
         now, key = self._clock(), _generated(call)
         async with self._database.transaction() as connection:
@@ -93,20 +102,21 @@ class KeysResource:
             lasts = None if sent.expires_in is None else _microseconds(sent.expires_in)
             made = await keys.rotate(connection, old, key, self._ids, now, _microseconds(sent.overlap), lasts)
             if made is None:
-                raise Refusal(Code.NOT_FOUND, f"The key {old.key_id} is valid no more: make another.")
+                raise Refusal(Code.NOT_FOUND, f"The key {old.key_id} is no longer valid: create a new one.")
             await call.act("key_rotated").keep(connection, **keys.described(made), in_place_of=old.key_id)
         return await self._shown(key, made)
 
     @operation(
+        "revokeKey",
         "DELETE",
         ONE,
         TAG,
-        {200: DocumentedAnswer(KeyRevokedAnswer, "It is refused from now on.")},
+        {200: DocumentedAnswer(KeyRevokedAnswer, "Revoked; it is refused from now on.")},
         scope="admin",
         codes=(Code.NOT_FOUND,),
     )
     async def revoke_key(self, call: Call) -> Response:
-        """Revoke a key, the caller's own too."""
+        """Revoke a key; it may be the caller's own."""
         async with self._database.transaction() as connection:
             key = await self._one(connection, call)
             if key.revoked_at is None:
@@ -116,7 +126,7 @@ class KeysResource:
         return json_response(KeyRevokedAnswer(key_id=key.key_id))
 
     async def _shown(self, key: str, made: ApiKey) -> Response:
-        with suppress(StoreUnavailable):  # the key is there, and is shown only now; it is looked up when it is used
+        with suppress(StoreUnavailable):  # the key exists, and is shown only now; it is looked up when it is used
             await self._keyring.refresh()
         ends = None if made.expires_at is None else format_timestamp(made.expires_at)
         return json_response(NewKeyAnswer(key=key, key_id=made.key_id, expires_at=ends), 201)

@@ -57,6 +57,7 @@ class LeaderboardsResource:
         self._rankings = Rankings(database)
 
     @operation(
+        "getLeaderboard",
         "GET",
         PREFIX,
         TAG,
@@ -96,6 +97,7 @@ class LeaderboardsResource:
         return json_response(answer)
 
     @operation(
+        "getLeaderboardNeighbours",
         "GET",
         PREFIX + "/around/{participant_id}",
         TAG,
@@ -129,10 +131,11 @@ class LeaderboardsResource:
         return json_response(answer)
 
     @operation(
+        "getLeaderboardRank",
         "GET",
         PREFIX + "/rank/{participant_id}",
         TAG,
-        {200: DocumentedAnswer(RankAnswer, "The place.")},
+        {200: DocumentedAnswer(RankAnswer, "The participant's place.")},
         scope="read",
         query=PeriodQuery,
         codes=(Code.NOT_FOUND,),

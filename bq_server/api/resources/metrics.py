@@ -1,4 +1,4 @@
-"""`/metrics`: what the server counts, for Prometheus."""
+"""`/metrics`: the server's metrics, for Prometheus."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,18 +18,18 @@ from bq_server.metrics.families import FAMILIES, QueueDepth, Scrape, Sources
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Ask = Callable[[], Awaitable[QueueDepth | None]]
-"""Asks the stream; returns None while it can't be asked."""
+"""Queries the stream; returns None while it can't be queried."""
 AskWebhooks = Callable[[], Awaitable[int | None]]
-"""Asks how many webhooks wait; returns None while that can't be read."""
+"""Counts the waiting webhooks; returns None while that can't be read."""
 
 
 async def load() -> Any:
-    """The module that writes the format: imported beside the loop and after the start, as that takes so long."""
+    """The module that writes the format: imported on a thread after the start, because that takes so long."""
     return await asyncio.to_thread(import_module, "bq_server.metrics.exposition")
 
 
 class MetricsResource:
-    """Writes what the server counts."""
+    """Writes the server's metrics."""
 
     def __init__(self, sources: Sources, ask: Ask, ask_webhooks: AskWebhooks, checks: Mapping[str, Check]) -> None:
         self._sources = sources
@@ -38,6 +38,7 @@ class MetricsResource:
         self._checks = checks
 
     @operation(
+        "getMetrics",
         "GET",
         "/metrics",
         "Health",
@@ -45,7 +46,7 @@ class MetricsResource:
         scope="metrics",
     )
     async def get_metrics(self, _: Call) -> Response:
-        """What the server counts, in Prometheus' text format."""
+        """The server's metrics, in Prometheus's text format."""
         exposition = await load()
         waiting, webhooks, found = await asyncio.gather(
             self._ask(), self._ask_webhooks(), asyncio.gather(*[check() for check in self._checks.values()])

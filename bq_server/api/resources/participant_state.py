@@ -1,4 +1,4 @@
-"""`/api/v1/gamify/participants/{id}/...`: what a participant's facts came to (vendor notes, 1.3 to 1.7)."""
+"""`/api/v1/gamify/participants/{id}/...`: what a participant's facts add up to (vendor notes, 1.3 to 1.7)."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args
@@ -49,9 +49,12 @@ PREFIX = "/api/v1/gamify/participants/{participant_id}"
 R = TypeVar("R")
 
 
-def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
-    """An operation of this resource: they differ in little."""
+def _read(
+    operation_id: str, path: str, model: type[BaseModel], query: type[Q]
+) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
+    """An operation of this resource; they differ only in these."""
     return operation(
+        operation_id,
         "GET",
         PREFIX + path,
         "Participants",
@@ -63,7 +66,7 @@ def _read(path: str, model: type[BaseModel], query: type[Q]) -> Callable[[Handle
 
 
 def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
-    """An entry of the ledger as it is read."""
+    """An entry of the ledger as it is returned."""
     return TransactionAnswer(
         transaction_id=entry.transaction_id,
         type=_type_of(entry),
@@ -85,7 +88,7 @@ def _type_of(entry: PointsEntry) -> Literal["award", "deduction", "expiry", "voi
 
 
 class ParticipantStateResource:
-    """Shows what a participant's facts came to."""
+    """Shows what a participant's facts add up to."""
 
     def __init__(self, database: Database, games: Games, clocks: Clocks) -> None:
         self._database = database
@@ -93,7 +96,7 @@ class ParticipantStateResource:
         self._clocks = clocks
         self._rankings = Rankings(database)
 
-    @_read("/state", StateAnswer, StateQuery)
+    @_read("getParticipantState", "/state", StateAnswer, StateQuery)
     async def get_state(self, call: Call[StateQuery]) -> Response:
         """A participant's state."""
         query = call.query
@@ -124,7 +127,7 @@ class ParticipantStateResource:
         body = answer.model_dump_json(include=always | chosen)
         return Response(body, media_type="application/json")
 
-    @_read("/points", PointsAnswer, Query)
+    @_read("getParticipantPoints", "/points", PointsAnswer, Query)
     async def get_points(self, call: Call) -> Response:
         """A participant's points."""
         async with self._database.read() as connection:
@@ -140,7 +143,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/points/expiring", ExpiringAnswer, Query)
+    @_read("listExpiringPoints", "/points/expiring", ExpiringAnswer, Query)
     async def list_expiring_points(self, call: Call) -> Response:
         """Which of a participant's points expire, and when."""
         async with self._database.read() as connection:
@@ -159,7 +162,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/points/transactions", TransactionsAnswer, PageQuery)
+    @_read("listPointsTransactions", "/points/transactions", TransactionsAnswer, PageQuery)
     async def list_transactions(self, call: Call[PageQuery]) -> Response:
         """A participant's points ledger."""
         query = call.query
@@ -178,7 +181,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/badges", BadgesAnswer, BadgesQuery)
+    @_read("listParticipantBadges", "/badges", BadgesAnswer, BadgesQuery)
     async def list_badges(self, call: Call[BadgesQuery]) -> Response:
         """The badges, earned or not."""
         query = call.query
@@ -198,7 +201,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/streaks", StreaksAnswer, Query)
+    @_read("listParticipantStreaks", "/streaks", StreaksAnswer, Query)
     async def list_streaks(self, call: Call) -> Response:
         """A participant's streaks."""
         async with self._database.read() as connection:
@@ -210,7 +213,7 @@ class ParticipantStateResource:
             )
         )
 
-    @_read("/tier", TierAnswer, Query)
+    @_read("getParticipantTier", "/tier", TierAnswer, Query)
     async def get_tier(self, call: Call) -> Response:
         """A participant's current, next and earlier tiers."""
         async with self._database.read() as connection:
@@ -224,7 +227,7 @@ class ParticipantStateResource:
         )
         return json_response(answer)
 
-    @_read("/challenges", ChallengesAnswer, Query)
+    @_read("listParticipantChallenges", "/challenges", ChallengesAnswer, Query)
     async def list_challenges(self, call: Call) -> Response:
         """A participant's progress in each challenge."""
         now = self._clocks.now(call.scope)

@@ -59,6 +59,7 @@ class ParticipantsResource:
         self._clocks = clocks
 
     @operation(
+        "createParticipant",
         "POST",
         PREFIX,
         TAG,
@@ -74,6 +75,7 @@ class ParticipantsResource:
         return json_response(await self._profile(call, sent.participant_id), 201)
 
     @operation(
+        "listParticipants",
         "GET",
         PREFIX,
         TAG,
@@ -96,6 +98,7 @@ class ParticipantsResource:
         return json_response(answer)
 
     @operation(
+        "getParticipant",
         "GET",
         ONE,
         TAG,
@@ -108,6 +111,7 @@ class ParticipantsResource:
         return json_response(await self._profile(call, call.parameter("participant_id")))
 
     @operation(
+        "updateParticipant",
         "PATCH",
         ONE,
         TAG,
@@ -198,12 +202,12 @@ def _read_cursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
     except ValueError:
-        detail = "is not one this server gave: send the next_cursor of the page before"
+        detail = "is not from this server: send the next_cursor of the previous page"
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None
 
 
 def _merged(kept: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """A merge patch applied (RFC 7396)."""
+    """The result of a merge patch (RFC 7396)."""
     for name, value in patch.items():
         if value is None:
             kept.pop(name, None)

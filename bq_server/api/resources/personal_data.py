@@ -1,4 +1,4 @@
-"""`/api/v1/admin/participants`: a person's rights, by whoever has the scope `admin`."""
+"""`/api/v1/admin/participants`: a person's rights, exercised with the scope `admin`."""
 
 from collections.abc import AsyncIterator
 
@@ -53,7 +53,7 @@ FACTS = 500
 
 
 class PersonalDataResource:
-    """Tells everything that is kept of one participant, and erases it."""
+    """Exports everything that is kept about a participant, and erases it."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class PersonalDataResource:
         self._parser = parser
 
     @operation(
+        "exportParticipant",
         "POST",
         f"{PATH}/export",
         TAG,
@@ -84,22 +85,23 @@ class PersonalDataResource:
         codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE),
     )
     async def export(self, call: Call) -> Response:
-        """Everything that is kept of one participant."""
+        """Everything that is kept about a participant."""
         sent, _ = await self._parser.model(call, ExportIn)
         return await spooled(self._document(call, sent.participant_id), "application/json")
 
     @operation(
+        "eraseParticipant",
         "POST",
         f"{PATH}/erase",
         TAG,
-        {200: DocumentedAnswer(ErasedAnswer, "The participant is gone.")},
+        {200: DocumentedAnswer(ErasedAnswer, "The participant was erased.")},
         scope="admin",
         body=EraseIn,
         body_example=ERASE_BODY,
         codes=(Code.NOT_FOUND, Code.STREAM_UNAVAILABLE, Code.NOT_DRAINED),
     )
     async def erase(self, call: Call) -> Response:
-        """Erase a participant: name, profile, state, and all that facts say of them."""
+        """Erase a participant: name, profile, state, and everything that facts say about them."""
         sent, _ = await self._parser.model(call, EraseIn)
         act = call.act("participant_erased")
         erased = await self._eraser.erase(act, call.scope, sent.participant_id, sent.timeout_ms / 1000)
@@ -114,6 +116,7 @@ class PersonalDataResource:
         )
 
     @operation(
+        "cleanUpErasures",
         "POST",
         f"{PATH}/clean-up",
         TAG,
@@ -124,7 +127,7 @@ class PersonalDataResource:
         codes=(Code.STREAM_UNAVAILABLE,),
     )
     async def clean_up(self, call: Call) -> Response:
-        """Take what is left of erased participants out of the files."""
+        """Remove what is left of erased participants from the files."""
         await self._parser.model(call, CleanUpIn)
         cleaned = await self._eraser.clean_up(call.act("erasures_cleaned_up"))
         return json_response(CleanedUpAnswer(erasures=cleaned.erasures, stream_clean=cleaned.stream))
@@ -132,7 +135,7 @@ class PersonalDataResource:
     async def _document(self, call: Call, participant_id: str) -> AsyncIterator[bytes]:
         """The answer in pieces: there may be any number of facts."""
         scope = call.scope
-        # In this order nothing is missed that settles meanwhile; it may then be told twice.
+        # In this order nothing that settles meanwhile is missed, though it may appear twice.
         waiting = await self._drain.waiting(scope, participant_id)
         letters = await self._dead_letters.of_participant(scope, participant_id)
         async with self._database.read() as connection, state.snapshot(connection):

@@ -68,6 +68,7 @@ class RewardsResource:
         self._clocks = clocks
 
     @operation(
+        "listRewards",
         "GET",
         f"{PREFIX}/rewards",
         TAG,
@@ -98,6 +99,7 @@ class RewardsResource:
         return json_response(RewardsAnswer(rewards=found, total=len(found)))
 
     @operation(
+        "claimReward",
         "POST",
         f"{PREFIX}/rewards/{{reward_id}}/claim",
         TAG,
@@ -129,6 +131,7 @@ class RewardsResource:
         return json_response(await self._claimed(call, reward, made), 200, replayed([made]))
 
     @operation(
+        "listParticipantRewards",
         "GET",
         f"{PREFIX}/participants/{{participant_id}}/rewards",
         "Participants",
@@ -150,6 +153,7 @@ class RewardsResource:
         )
 
     @operation(
+        "fulfilClaim",
         "POST",
         f"{PREFIX}/claims/{{claim_id}}/fulfil",
         TAG,
@@ -171,6 +175,7 @@ class RewardsResource:
         return json_response(claim)
 
     @operation(
+        "cancelClaim",
         "POST",
         f"{PREFIX}/claims/{{claim_id}}/cancel",
         TAG,

@@ -40,7 +40,7 @@ from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
 
 DRAIN_SECONDS = 30.0
-"""Longest that a move of the clock, an export or an import waits for what was accepted before."""
+"""Longest that a change of the clock, an export or an import waits for what was accepted before."""
 
 MOST_IMPORT_BYTES = 64 << 20
 
@@ -76,6 +76,7 @@ class SandboxResource:
         self._turns = Turns()
 
     @operation(
+        "drainSandbox",
         "POST",
         f"{PATH}/drain",
         TAG,
@@ -97,6 +98,7 @@ class SandboxResource:
         )
 
     @operation(
+        "getSandboxClock",
         "GET",
         f"{PATH}/clock",
         TAG,
@@ -109,6 +111,7 @@ class SandboxResource:
         return self._clock(call)
 
     @operation(
+        "setSandboxClock",
         "PUT",
         f"{PATH}/clock",
         TAG,
@@ -130,6 +133,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "resetSandboxClock",
         "DELETE",
         f"{PATH}/clock",
         TAG,
@@ -145,6 +149,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "advanceSandboxClock",
         "POST",
         f"{PATH}/clock/advance",
         TAG,
@@ -166,6 +171,7 @@ class SandboxResource:
             return self._clock(call)
 
     @operation(
+        "resetSandbox",
         "POST",
         f"{PATH}/reset",
         TAG,
@@ -185,6 +191,7 @@ class SandboxResource:
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     @operation(
+        "exportSandbox",
         "GET",
         f"{PATH}/export",
         TAG,
@@ -199,6 +206,7 @@ class SandboxResource:
             return await spooled(self._exporter.lines(call.scope), "application/x-ndjson")
 
     @operation(
+        "importSandbox",
         "POST",
         f"{PATH}/import",
         TAG,
@@ -220,7 +228,7 @@ class SandboxResource:
 
     @asynccontextmanager
     async def _drained(self, call: Call) -> AsyncIterator[None]:
-        """The environment, with everything settled that was accepted before, and nobody else at it."""
+        """The environment, once everything accepted before is settled, and with exclusive access to it."""
         async with self._turns.take(call.scope, DRAIN_SECONDS):
             await self._drain.wait(call.scope, DRAIN_SECONDS)
             yield
@@ -233,6 +241,4 @@ class SandboxResource:
 
 def _beyond(name: str) -> Refusal:
     between = f"{format_timestamp(EARLIEST)} and {format_timestamp(LATEST)}"
-    return Refusal.of_fields(
-        [FieldError(name, "beyond_the_calendar", f"the clock must show a moment between {between}")]
-    )
+    return Refusal.of_fields([FieldError(name, "beyond_the_calendar", f"the clock must show a time between {between}")])

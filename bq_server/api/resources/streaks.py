@@ -51,6 +51,7 @@ class StreaksResource:
         self._clocks = clocks
 
     @operation(
+        "getStreakCalendar",
         "GET",
         f"{ONE}/calendar",
         TAG,
@@ -85,6 +86,7 @@ class StreaksResource:
         return json_response(answer)
 
     @operation(
+        "buyFreeze",
         "POST",
         f"{ONE}/freezes/buy",
         TAG,
@@ -112,6 +114,7 @@ class StreaksResource:
         return await self._answer(call, code, made)
 
     @operation(
+        "useFreeze",
         "POST",
         f"{ONE}/freezes/use",
         TAG,

@@ -26,6 +26,7 @@ class VisibilityResource:
         self._parser = parser
 
     @operation(
+        "changeVisibility",
         "POST",
         "/api/v1/admin/participants/visibility",
         "Leaderboards",

@@ -1,4 +1,4 @@
-"""`/api/v1/facts/{fact_id}/void`: what is taken back."""
+"""`/api/v1/facts/{fact_id}/void`: making facts void."""
 
 from typing import Any
 
@@ -33,6 +33,7 @@ class VoidsResource:
         self._parser = parser
 
     @operation(
+        "voidFact",
         "POST",
         "/api/v1/facts/{fact_id}/void",
         "Facts",
@@ -44,7 +45,7 @@ class VoidsResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.NOT_VOIDABLE),
     )
     async def void_fact(self, call: Call[VoidQuery]) -> Response:
-        """Have a fact count as if it had never been; of one that voids another, have that one count again."""
+        """Make a fact count as if it had never been; if it voids another, that one counts again."""
         sent, _ = await self._parser.model(call, VoidIn)
         async with self._database.read() as connection:
             fact = await self._voidable(connection, call)
@@ -73,19 +74,21 @@ class VoidsResource:
             return _answer(fact, made.fact.fact_id, await effects_of(connection, made.fact))
 
     async def _already(self, connection: Connection, call: Call[VoidQuery], fact: StoredFact, by: str) -> Response:
-        """The answer where another fact made it void; with what that took back."""
+        """The answer if another fact made it void; with what that took back."""
         other = await facts.by_id(connection, call.scope, by)
         effects = [] if other is None else await effects_of(connection, other)
         return _answer(fact, by, effects, already=True)
 
     async def _voidable(self, connection: Connection, call: Call[Any]) -> StoredFact:
-        """The fact that the path names. Raises `Refusal`."""
+        """The fact in the path. Raises `Refusal`."""
         fact_id = call.parameter("fact_id")
         fact = await facts.by_id(connection, call.scope, fact_id)
         if fact is None:
             raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
         if fact.participant_id == NOBODY:
-            raise Refusal(Code.NOT_VOIDABLE, f"{fact_id} is of a person who was erased: nothing follows from it.")
+            raise Refusal(
+                Code.NOT_VOIDABLE, f"{fact_id} belongs to a person who was erased; nothing depends on it any more."
+            )
         return fact
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/webhooks/endpoints`: who is told outside of what happens, and what became of it."""
+"""`/api/v1/webhooks/endpoints`: webhook endpoints and their deliveries."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ TAG = "Webhooks"
 
 
 class WebhookEndpointsResource:
-    """Makes and changes webhook endpoints, and tells what became of what they were told."""
+    """Manages webhook endpoints, and reports what became of their deliveries."""
 
     def __init__(self, endpoints: Endpoints, database: Database, parser: RequestParser) -> None:
         self._endpoints = endpoints
@@ -54,6 +54,7 @@ class WebhookEndpointsResource:
         self._parser = parser
 
     @operation(
+        "createWebhookEndpoint",
         "POST",
         PATH,
         TAG,
@@ -63,7 +64,7 @@ class WebhookEndpointsResource:
         body_example={"url": "https://shop.example/hooks", "event_types": ["badge.awarded", "points.changed"]},
     )
     async def create_endpoint(self, call: Call) -> Response:
-        """Make an endpoint."""
+        """Create an endpoint."""
         sent, _ = await self._parser.model(call, EndpointIn)
         try:
             made = await self._endpoints.create(
@@ -83,6 +84,7 @@ class WebhookEndpointsResource:
         return json_response(_with_secret(made), 201)
 
     @operation(
+        "listWebhookEndpoints",
         "GET",
         PATH,
         TAG,
@@ -95,6 +97,7 @@ class WebhookEndpointsResource:
         return json_response(EndpointsAnswer(endpoints=[_answer(each) for each in found]))
 
     @operation(
+        "getWebhookEndpoint",
         "GET",
         ONE,
         TAG,
@@ -107,6 +110,7 @@ class WebhookEndpointsResource:
         return json_response(_answer(await self._of(call)))
 
     @operation(
+        "updateWebhookEndpoint",
         "PATCH",
         ONE,
         TAG,
@@ -117,7 +121,7 @@ class WebhookEndpointsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def change_endpoint(self, call: Call) -> Response:
-        """Change an endpoint, switch it on or off."""
+        """Change an endpoint, or enable or disable it."""
         sent, _ = await self._parser.model(call, EndpointPatch)
         act = call.act("webhook_endpoint_changed")
         with _known(call) as endpoint_id:
@@ -130,6 +134,7 @@ class WebhookEndpointsResource:
         return json_response(_answer(changed))
 
     @operation(
+        "removeWebhookEndpoint",
         "DELETE",
         ONE,
         TAG,
@@ -144,10 +149,11 @@ class WebhookEndpointsResource:
         return json_response(RemovedAnswer())
 
     @operation(
+        "rotateWebhookSecret",
         "POST",
         f"{ONE}/secret",
         TAG,
-        {200: DocumentedAnswer(NewEndpointAnswer, "Both secrets sign during the overlap.")},
+        {200: DocumentedAnswer(NewEndpointAnswer, "The new secret. Both secrets sign during the overlap.")},
         scope="webhooks",
         body=RotateIn,
         body_example={"overlap_seconds": 3600},
@@ -162,6 +168,7 @@ class WebhookEndpointsResource:
         return json_response(_with_secret(rotated))
 
     @operation(
+        "testWebhookEndpoint",
         "POST",
         f"{ONE}/test",
         TAG,
@@ -170,12 +177,13 @@ class WebhookEndpointsResource:
         codes=(Code.NOT_FOUND,),
     )
     async def send_test(self, call: Call) -> Response:
-        """Send a test."""
+        """Send a test delivery."""
         with _known(call) as endpoint_id:
             delivery_id = await self._endpoints.test(call.scope, endpoint_id)
         return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
     @operation(
+        "listWebhookDeliveries",
         "GET",
         f"{ONE}/deliveries",
         TAG,
@@ -202,6 +210,7 @@ class WebhookEndpointsResource:
         return json_response(answer)
 
     @operation(
+        "retryWebhookDelivery",
         "POST",
         f"{ONE}/deliveries/{{delivery_id}}/retry",
         TAG,
@@ -222,6 +231,7 @@ class WebhookEndpointsResource:
         return json_response(QueuedAnswer(delivery_id=delivery_id), 202)
 
     @operation(
+        "replayWebhooks",
         "POST",
         f"{ONE}/replay",
         TAG,
@@ -260,7 +270,7 @@ def _known(call: Call) -> Iterator[str]:
 
 
 def _changed(sent: EndpointPatch) -> dict[str, Any]:
-    """The fields of an endpoint that are given; null leaves one as it is."""
+    """The given fields of an endpoint; null leaves one unchanged."""
     given = sent.model_dump(exclude_none=True, exclude={"enabled"})
     if "event_types" in given:
         given["event_types"] = frozenset(given["event_types"])

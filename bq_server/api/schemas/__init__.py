@@ -1,1 +1,1 @@
-"""What is sent and answered: a module a resource, its models and their examples as the OpenAPI document shows them."""
+"""Requests and answers: a module per resource, with its models and their examples in the OpenAPI document."""

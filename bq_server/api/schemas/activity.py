@@ -9,21 +9,21 @@ class ActivityInterval(BaseModel):
     """What the server did in an interval."""
 
     at: Moment = Field(description="Its end.")
-    accepted: int = Field(description="Events accepted, by both paths.")
+    accepted: int = Field(description="Events accepted, through both paths.")
     facts: int = Field(description="Facts made.")
-    refused: dict[str, int] = Field(description="Requests refused, by the code of docs/errors.md.")
-    accept_p99_ms: float | None = Field(description="Of `POST /ingest/events`; null where there was none.")
-    lag_p50_ms: float | None = Field(description="From the stream to a fact; null where nothing was settled.")
+    refused: dict[str, int] = Field(description="Refused requests, by the codes of docs/errors.md.")
+    accept_p99_ms: float | None = Field(description="Of `POST /ingest/events`; null if there was none.")
+    lag_p50_ms: float | None = Field(description="From the stream to a fact; null if nothing was settled.")
     lag_p99_ms: float | None
-    waiting: int | None = Field(description="Messages not settled at its end; null while the stream can't be asked.")
+    waiting: int | None = Field(description="Messages not settled at its end; null if the stream couldn't be queried.")
 
 
 class ActivityAnswer(BaseModel):
-    """What the whole server did, whichever environment the key is of."""
+    """What the whole server did, whatever environment the key belongs to."""
 
-    interval_seconds: int = Field(description="Of each but the last, which ends now.")
-    intervals: list[ActivityInterval] = Field(description="Oldest first; since the start, where that is shorter ago.")
+    interval_seconds: int = Field(description="Of each interval except the last, which ends now.")
+    intervals: list[ActivityInterval] = Field(description="Oldest first; from the start, if that is more recent.")
     waiting: int | None = Field(description="Accepted messages that are not settled.")
-    oldest_seconds: float | None = Field(description="Age of the one that waits longest.")
+    oldest_seconds: float | None = Field(description="Age of the one that has waited longest.")
     dead_letters: int | None
     queue_limit: int

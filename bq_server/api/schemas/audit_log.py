@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/admin/audit-log`: what was done that is no event."""
+"""Schemas of `/api/v1/admin/audit-log`: administrative actions."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ class AuditEntryAnswer(BaseModel):
     """What was done, by whom and when."""
 
     at: Moment = Field(description="By the server's clock.")
-    environment: str | None = Field(description="Null for what concerns all environments.")
+    environment: str | None = Field(description="Null if it concerns all environments.")
     action: str
     key_id: str | None = Field(description="The key that did it; null for a command on the data directory.")
-    command: str | None = Field(description="That command, without its arguments; null for a key.")
+    command: str | None = Field(description="The command, without its arguments; null for a key.")
     address: str | None = Field(description="Where the request came from.")
     request_id: str | None
-    about: dict[str, Any] = Field(description="What more there is to say, by the action.")
+    about: dict[str, Any] = Field(description="Further details, depending on the action.")
 
 
 class AuditLogAnswer(BaseModel):
-    """A page of the audit log, the newest entry first."""
+    """One page of the audit log, newest first."""
 
     entries: list[AuditEntryAnswer]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
 
 
 class AuditLogQuery(Query):
@@ -32,10 +32,10 @@ class AuditLogQuery(Query):
 
     action: str | None = Field(None, description="Only this action, such as game_applied.")
     key_id: str | None = Field(None, description="Only what this key did.")
-    since: QueryMoment | None = Field(None, description="Only what was done at this moment or later.")
-    until: QueryMoment | None = Field(None, description="Only what was done before this moment.")
+    since: QueryMoment | None = Field(None, description="Only what was done at this time or later.")
+    until: QueryMoment | None = Field(None, description="Only what was done before this time.")
     limit: int = Field(100, ge=1, le=1000)
-    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$", description="From `next_cursor` of the page before.")
+    cursor: str | None = Field(None, pattern="^[0-9]{1,18}$", description="`next_cursor` of the previous page.")
 
 
 AUDIT_LOG_EXAMPLE: dict[str, Any] = {

@@ -30,7 +30,7 @@ class BadgeIn(_Sent):
 
 
 class TierUpgrade(BaseModel):
-    """The higher tier that the points led to."""
+    """The higher tier reached with the points."""
 
     code: str
     name: str
@@ -47,7 +47,7 @@ class AwardAnswer(BaseModel):
     amount: int
     new_balance: int
     tier_upgrade: TierUpgrade | None
-    badges_unlocked: list[str] = Field(description="Codes of the badges awarded with it.")
+    badges_unlocked: list[str] = Field(description="Codes of the badges awarded with them.")
 
 
 class DeductAnswer(BaseModel):

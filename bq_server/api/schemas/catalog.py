@@ -23,7 +23,9 @@ class CatalogEntry(BaseModel):
     last_seen_at: Moment
     count: int
     properties: list[PropertySeen]
-    similar_to: list[str] = Field(description="Names that differ by a likely typo, most frequent first; at most ten.")
+    similar_to: list[str] = Field(
+        description="Names that look like a misspelling of each other, most frequent first; at most ten."
+    )
 
 
 class LeftOut(BaseModel):
@@ -34,19 +36,19 @@ class LeftOut(BaseModel):
 
 
 class CatalogAnswer(BaseModel):
-    """A page of the event names this environment has seen, in alphabetical order."""
+    """One page of the event names this environment has seen, in alphabetical order."""
 
     events: list[CatalogEntry]
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
-    names: int = Field(description="How many names are listed in all.")
-    left_out: LeftOut | None = Field(description="Null where nothing is.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
+    names: int = Field(description="How many names are listed in total.")
+    left_out: LeftOut | None = Field(description="Null if nothing is.")
 
 
 class CatalogQuery(Query):
     """Which page."""
 
-    limit: int = Field(100, ge=1, le=1000, description="At most so many; fewer where names have many properties.")
-    cursor: str | None = Field(None, max_length=1000, description="From `next_cursor` of the page before.")
+    limit: int = Field(100, ge=1, le=1000, description="At most this many; fewer if names have many properties.")
+    cursor: str | None = Field(None, max_length=1000, description="`next_cursor` of the previous page.")
 
 
 CATALOG_ENTRY_EXAMPLE: dict[str, Any] = {

@@ -39,7 +39,7 @@ class ChallengeRankingEntry(BaseModel):
 
 
 class ChallengeRankingAnswer(BaseModel):
-    """A challenge's ranking; among equals, who got there first is ahead."""
+    """A challenge's ranking; ties go to whoever got there first."""
 
     challenge_code: str
     entries: list[ChallengeRankingEntry]

@@ -11,7 +11,7 @@ DAY_SECONDS = 86_400
 
 
 class ConsoleLinkIn(BaseModel):
-    """How long the session may last that the link opens."""
+    """How long the session opened by the link lasts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,12 +21,12 @@ class ConsoleLinkIn(BaseModel):
 class ConsoleLinkAnswer(BaseModel):
     """A link that signs in once."""
 
-    path: str = Field(description="Of the link, after scheme, host and port. What follows `#` never reaches a log.")
-    expires_at: Moment = Field(description="Until when it can be opened.")
+    path: str = Field(description="The link, after scheme, host and port. What follows the `#` never reaches a log.")
+    expires_at: Moment = Field(description="When it expires.")
 
 
 class ConsoleSignIn(BaseModel):
-    """What a link has after `#link=`."""
+    """What follows `#link=` in a link."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -37,10 +37,10 @@ class ConsoleSessionAnswer(BaseModel):
     """Who is signed in: a key, or a session that acts as one."""
 
     environment: Literal["live", "test"]
-    scopes: list[KeyScope] = Field(description="All that the key may do; `admin` brings the others.")
+    scopes: list[KeyScope] = Field(description="Everything that the key may do; `admin` includes the others.")
     key_id: str
     key_name: str
-    ends_at: Moment | None = Field(description="When the session or the key ends by itself.")
+    ends_at: Moment | None = Field(description="When the session or the key expires.")
     version: str = Field(description="Of the server.")
 
 

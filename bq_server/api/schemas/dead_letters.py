@@ -25,10 +25,10 @@ class DeadLetterAnswer(BaseModel):
 
 
 class DeadLettersAnswer(BaseModel):
-    """A page of dead letters, the latest accepted first."""
+    """One page of dead letters, latest accepted first."""
 
     dead_letters: list[DeadLetterAnswer]
-    next_before: str | None = Field(description="`before` of the next page; null after the last.")
+    next_before: str | None = Field(description="Send it as `before` for the next page; null on the last page.")
 
 
 class RetriedAnswer(BaseModel):
@@ -48,7 +48,7 @@ class DroppedAnswer(BaseModel):
 class DeadLettersQuery(Query):
     """Which page."""
 
-    before: str | None = Field(None, pattern=f"^{MESSAGE_ID}$", description="From `next_before` of the page before.")
+    before: str | None = Field(None, pattern=f"^{MESSAGE_ID}$", description="`next_before` of the previous page.")
     limit: int = Field(20, ge=1, le=100)
 
 

@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/ingest`: events in, three ways (Events API), and where a message is now."""
+"""Schemas of `/api/v1/ingest`: three ways to send events (Events API), and the status of a message."""
 
 from typing import Any, Literal
 
@@ -135,7 +135,7 @@ class MessageAnswer(BaseModel):
 
 
 class MessageEffectsAnswer(MessageAnswer):
-    """Where an accepted event is now, and what its fact caused."""
+    """The status of an accepted event, and what its fact caused."""
 
     effects: list[dict[str, Any]] | None = Field(
         description="Of the fact it became or repeats; null while there is none."
@@ -145,7 +145,7 @@ class MessageEffectsAnswer(MessageAnswer):
 class MessageQuery(Query):
     """What to answer."""
 
-    include: Literal["effects"] | None = Field(None, description="Also answer what the fact caused.")
+    include: Literal["effects"] | None = Field(None, description="Also return what the fact caused.")
 
 
 ACCEPT_EVENT_ANSWER: dict[str, Any] = {"accepted": True, "message_id": "1707900600000-0"}

@@ -48,7 +48,7 @@ class FactsAnswer(BaseModel):
 
 
 class FactsWithEffectsAnswer(BaseModel):
-    """One page of facts with what they caused, the newest fact first."""
+    """One page of facts with what they caused, newest first."""
 
     facts: list[FactWithEffects]
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
@@ -64,7 +64,7 @@ class FactsQuery(Query):
     until: QueryMoment | None = Field(None, description="Only facts that occurred before this time.")
     limit: int = Field(100, ge=1, le=1000, description="At most this many; fewer if facts are large.")
     cursor: str | None = Field(None, description="`next_cursor` of the previous page.")
-    include: Literal["effects"] | None = Field(None, description="Also answer what each fact caused.")
+    include: Literal["effects"] | None = Field(None, description="Also return what each fact caused.")
 
 
 class VoidIn(BaseModel):

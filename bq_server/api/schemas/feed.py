@@ -10,7 +10,7 @@ from bq_server.delivery.schemas import RankData, StreakData
 from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
-"""The id of an event of the feed, or the beginning of all."""
+"""The id of an event of the feed, or of the beginning."""
 
 FeedType = Literal[
     "fact.created",
@@ -26,11 +26,11 @@ FeedType = Literal[
 ChosenType = Literal[EventType, "effects.recomputed", "game.changed"]
 
 WISHED = frozenset((STREAK_BROKEN, RANK_CHANGED))
-"""What is worked out, and sent, only where it is asked for."""
+"""What is computed and sent only if it is requested."""
 
 
 class DeadMessage(BaseModel):
-    """A message was given up; with the scope `admin`, `/admin/dead-letters/{message_id}` tells all of it."""
+    """A message became a dead letter; with the scope `admin`, `/admin/dead-letters/{message_id}` returns all of it."""
 
     message_id: str
     event_id: str
@@ -48,17 +48,17 @@ class RecomputedEffects(BaseModel):
 
 
 class GameChange(BaseModel):
-    """Another game is in force: what differs from the one before, by `<kind>/<code>`."""
+    """Another game is in force: how it differs from the previous one, by `<kind>/<code>`."""
 
     version: int
     added: list[str]
     changed: list[str]
     removed: list[str]
-    recomputed: list[str] = Field(description="What is computed anew, in the background.")
+    recomputed: list[str] = Field(description="What is being recomputed, in the background.")
 
 
 class EnvironmentReset(BaseModel):
-    """The test environment was emptied: nothing that was told before is there any more."""
+    """The test environment was emptied: nothing that was sent before exists any more."""
 
     game_removed: bool
 
@@ -74,7 +74,7 @@ class FeedMessage(BaseModel):
     """The `data` of every event of the feed."""
 
     type: FeedType = Field(description="Also the name of the event.")
-    timestamp: Moment = Field(description="When it happened to the server.")
+    timestamp: Moment = Field(description="When the server processed it.")
     data: (
         FactWithEffects
         | RecomputedEffects
@@ -92,20 +92,22 @@ def _divided(value: Any) -> Any:
 
 
 class FeedQuery(Query):
-    """What to tell."""
+    """What to send."""
 
-    participant_id: str | None = Field(None, description="Only what has to do with this participant.")
-    event_name: str | None = Field(None, description="Only facts and dead letters of events of this name.")
+    participant_id: str | None = Field(None, description="Only what concerns this participant.")
+    event_name: str | None = Field(None, description="Only facts and dead letters of events with this name.")
     type: Annotated[list[ChosenType], BeforeValidator(_divided)] | None = Field(
         None,
         description=(
-            "Only events of these types, with commas. An effect's type stands for the facts that caused one. "
+            "Only these types, separated by commas. An effect's type selects the facts that caused one. "
             "`streak.broken` and `leaderboard.rank_changed` are only sent if they are named."
         ),
     )
-    follow: bool = Field(True, description="Whether to stay; otherwise the answer ends with what is there.")
+    follow: bool = Field(
+        True, description="Whether to continue with what happens; if not, the answer ends after what exists."
+    )
 
     @property
     def wishes(self) -> frozenset[str]:
-        """What is to be worked out for it from now on."""
+        """What must be computed for it from now on."""
         return WISHED & {*self.type} if self.type is not None and self.follow else frozenset()

@@ -17,7 +17,7 @@ class ApplyQuery(Query):
 class PaymentForecast(BaseModel):
     """What one cause would award for stored facts."""
 
-    cause: str = Field(description="As in the ledger, without the id of a fact.")
+    cause: str = Field(description="As in the ledger, without the fact's id.")
     participants: int
     points: int
     badges: int
@@ -27,8 +27,8 @@ class BackfillForecast(BaseModel):
     """What would be awarded for stored facts."""
 
     payments: list[PaymentForecast]
-    participants: int = Field(description="How many would be awarded anything.")
-    examined: int = Field(description="How many participants were examined, of `total`; it takes ten seconds at most.")
+    participants: int = Field(description="How many would be awarded something.")
+    examined: int = Field(description="How many participants of `total` were examined; this takes ten seconds at most.")
     total: int
 
 
@@ -44,23 +44,25 @@ class ApplyAnswer(BaseModel):
     recomputed: list[str] = Field(description="Recomputed for every participant, in the background.")
     participants_affected: int
     forecast: BackfillForecast | None = Field(description="For a dry run: what it would award for stored facts.")
-    warnings: list[str] = Field(description="What probably doesn't do what its author meant.")
+    warnings: list[str] = Field(description="What probably doesn't do what was meant.")
 
 
 class MistakeAnswer(BaseModel):
     """Something wrong in a game document."""
 
-    line: int = Field(description="From 1, as the column.")
+    line: int = Field(description="From 1, as is the column.")
     column: int
-    path: str = Field(description="Where in the game: `challenges[0].objectives[1].when`; empty for the whole.")
+    path: str = Field(
+        description="Where in the game: `challenges[0].objectives[1].when`; empty for the document itself."
+    )
     message: str
     severity: Literal["error", "warning"]
 
 
 class CheckAnswer(BaseModel):
-    """What is wrong in a game document; nothing of it is applied, and no state looked at."""
+    """What is wrong in a game document. Nothing is applied, and no state is read."""
 
-    valid: bool = Field(description="Whether it could be applied: warnings don't prevent that.")
+    valid: bool = Field(description="Whether it can be applied; warnings don't prevent that.")
     mistakes: list[MistakeAnswer]
 
 

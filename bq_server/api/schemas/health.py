@@ -1,4 +1,4 @@
-"""Schemas of `/livez` and `/readyz`: alive; and ready, or which part is not."""
+"""Schemas of `/livez` and `/readyz`."""
 
 from pydantic import BaseModel, Field
 

@@ -14,7 +14,7 @@ MOST_LIFE = timedelta(days=36_500)
 
 def _mortal(value: timedelta) -> timedelta:
     if value > MOST_LIFE:
-        raise ValueError(f"may be {MOST_LIFE.days:,} days at most")
+        raise ValueError(f"must be at most {MOST_LIFE.days:,} days")
     return value
 
 
@@ -31,11 +31,11 @@ class KeyIn(_Body):
 
     scopes: list[KeyScope] = Field(min_length=1, max_length=10)
     name: str = Field("", max_length=100)
-    expires_in: Life | None = Field(None, description="ISO 8601, such as P90D; for ever when left out.")
+    expires_in: Life | None = Field(None, description="ISO 8601, such as P90D; for ever if left out.")
 
 
 class KeyRotateIn(_Body):
-    """How a successor takes over."""
+    """How the new key takes over."""
 
     overlap: Life = Field(timedelta(days=1), description="How long the old key stays valid beside the new one.")
     expires_in: Life | None = Field(
@@ -44,27 +44,27 @@ class KeyRotateIn(_Body):
 
 
 class KeyAnswer(BaseModel):
-    """A key, without what would open anything."""
+    """A key, without its secret."""
 
     key_id: str
     environment: Literal["live", "test"]
     scopes: list[str]
     name: str
     created_at: Moment
-    last_used_at: Moment | None = Field(description="To about a minute.")
+    last_used_at: Moment | None = Field(description="Accurate to about a minute.")
     expires_at: Moment | None
     revoked_at: Moment | None
-    valid: bool = Field(description="Whether it is neither revoked nor past its end.")
+    valid: bool = Field(description="Whether it is neither revoked nor expired.")
 
 
 class KeysAnswer(BaseModel):
-    """The keys of the environment, the newest first."""
+    """The keys of the environment, newest first."""
 
     keys: list[KeyAnswer]
 
 
 class NewKeyAnswer(BaseModel):
-    """A key, which is shown only now."""
+    """A key with its secret, which is shown only now."""
 
     key: str
     key_id: str
@@ -72,7 +72,7 @@ class NewKeyAnswer(BaseModel):
 
 
 class KeyRevokedAnswer(BaseModel):
-    """It opens nothing any more."""
+    """The key was revoked."""
 
     key_id: str
     revoked: Literal[True] = True

@@ -1,7 +1,7 @@
-"""Schemas of `/metrics`: what the server counts, for Prometheus."""
+"""Schemas of `/metrics`: the server's metrics, for Prometheus."""
 
 from pydantic import RootModel
 
 
 class MetricsAnswer(RootModel[str]):
-    """Lines of Prometheus' text format, version 0.0.4."""
+    """Lines of Prometheus's text format, version 0.0.4."""

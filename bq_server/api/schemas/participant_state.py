@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts came to."""
+"""Schemas of `/api/v1/gamify/participants/{id}/...`: what a participant's facts add up to."""
 
 from datetime import date
 from datetime import date as Day  # noqa: N812 - a field is called date
@@ -191,7 +191,7 @@ class ChallengesAnswer(BaseModel):
 class StateQuery(Query):
     """Which sections."""
 
-    include: str | None = Field(None, description=f"Sections, with commas between: {', '.join(get_args(Section))}.")
+    include: str | None = Field(None, description=f"Sections, separated by commas: {', '.join(get_args(Section))}.")
 
     @field_validator("include")
     @classmethod

@@ -15,7 +15,7 @@ from bq_server.game.read_models import (
 
 
 class ParticipantEdit(BaseModel):
-    """What may be edited of a participant."""
+    """The editable part of a participant."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,7 +36,7 @@ class ParticipantIn(ParticipantEdit):
 
 
 class ParticipantPatch(ParticipantEdit):
-    """What to edit; what is left out stays."""
+    """What to edit; omitted fields stay."""
 
 
 class ProfileAnswer(BaseModel):
@@ -73,17 +73,17 @@ class ParticipantsAnswer(BaseModel):
 
     participants: list[ParticipantSummary]
     next_cursor: str | None = Field(
-        description="Send it as `cursor` for the next page; null on the last one. A page of a search may hold few, "
-        "or none, and there be more all the same."
+        description="Send it as `cursor` for the next page; null on the last page. A page of a search may contain few, "
+        "or none, though more follow."
     )
 
 
 class ParticipantsQuery(Query):
     """Which participants."""
 
-    search: str = Field("", max_length=255, description="Only those whose id or display name holds this text.")
+    search: str = Field("", max_length=255, description="Only those whose id or display name contains this text.")
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, max_length=2000, description="From `next_cursor` of the page before.")
+    cursor: str | None = Field(None, max_length=2000, description="`next_cursor` of the previous page.")
 
 
 CREATE_BODY: dict[str, Any] = {"participant_id": "user_123", "display_name": "Ada", "timezone": "Europe/Paris"}

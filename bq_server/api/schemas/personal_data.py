@@ -1,4 +1,4 @@
-"""Schemas of `/api/v1/admin/participants`: a person's rights. Names stand in bodies, because paths are logged."""
+"""Schemas of `/api/v1/admin/participants`: a person's rights. Ids are in bodies, because paths are logged."""
 
 from typing import Any
 
@@ -25,18 +25,18 @@ class EraseIn(_Body):
     """Who is erased."""
 
     participant_id: str = Field(min_length=1, max_length=255, strict=True)
-    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until what was accepted is settled.")
+    timeout_ms: Milliseconds = Field(30_000, description="How long to wait until every accepted event is settled.")
     clean_up: bool = Field(
-        True, strict=True, description="Whether the files are written anew at once; else do it with `clean-up`."
+        True, strict=True, description="Whether the files are rewritten at once; otherwise call `clean-up` later."
     )
 
 
 class CleanUpIn(_Body):
-    """Nothing more is to be said."""
+    """No details."""
 
 
 class PersonalProfile(BaseModel):
-    """What was said of the participant by hand."""
+    """What was entered about the participant by hand."""
 
     display_name: str | None
     avatar_url: str | None
@@ -73,9 +73,9 @@ class PersonalMessage(BaseModel):
 
 
 class PersonalDelivery(BaseModel):
-    """What a webhook endpoint was told, or is to be told."""
+    """What a webhook endpoint was sent, or will be sent."""
 
-    delivery_id: str | None = Field(description="Null before its turn to be sent has come.")
+    delivery_id: str | None = Field(description="Null until its turn to be sent has come.")
     endpoint_id: str
     event_type: str
     fact_id: str | None
@@ -84,7 +84,7 @@ class PersonalDelivery(BaseModel):
 
 
 class PersonalNotice(BaseModel):
-    """What the feed tells of the participant beside facts."""
+    """What the feed reports about the participant beside facts."""
 
     type: str
     noted_at: Moment
@@ -92,15 +92,17 @@ class PersonalNotice(BaseModel):
 
 
 class PersonalDataAnswer(BaseModel):
-    """Everything that is kept of one participant."""
+    """Everything that is kept about a participant."""
 
     participant_id: str
     environment: str
     exported_at: Moment
-    profile: PersonalProfile | None = Field(description="Null for one whom no event has named yet.")
-    state: StateAnswer | None = Field(description="What the facts came to.")
+    profile: PersonalProfile | None = Field(description="Null if no event has named them yet.")
+    state: StateAnswer | None = Field(description="What the facts add up to.")
     places: list[PersonalPlace] = Field(description="Every period of every window.")
-    transactions: list[TransactionAnswer] = Field(description="The points ledger, in the order written.")
+    transactions: list[TransactionAnswer] = Field(
+        description="The points ledger, in the order in which it was written."
+    )
     waiting: list[PersonalMessage] = Field(description="What was accepted and is not a fact yet.")
     dead_letters: list[DeadLetterAnswer]
     webhook_deliveries: list[PersonalDelivery]
@@ -112,16 +114,16 @@ class ErasedAnswer(BaseModel):
     """The participant is gone."""
 
     erased: bool = True
-    facts: int = Field(description="Facts that belong to nobody now.")
+    facts: int = Field(description="Facts that are anonymous now.")
     dead_letters: int
     database_clean: bool = Field(description="Whether nothing is left in the database's files.")
     stream_clean: bool = Field(description="Whether nothing is left in the stream server's append-only file.")
 
 
 class CleanedUpAnswer(BaseModel):
-    """Of nobody who was erased anything is left in the database's files."""
+    """Nothing is left of erased participants in the database's files."""
 
-    erasures: int = Field(description="Those of which something may have been left.")
+    erasures: int = Field(description="Erasures of which something may have been left.")
     stream_clean: bool = Field(description="Whether nothing is left in the stream server's append-only file.")
 
 

@@ -19,7 +19,7 @@ class DrainIn(_Body):
     """How long to wait, and for what."""
 
     timeout_ms: Milliseconds = 30_000
-    webhooks: bool = Field(False, strict=True, description="Also until each webhook that is due was tried.")
+    webhooks: bool = Field(False, strict=True, description="Also wait until each webhook that is due was tried.")
 
 
 class DrainAnswer(BaseModel):

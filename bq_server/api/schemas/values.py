@@ -16,17 +16,17 @@ def _unspaced(value: Any) -> Any:
 
 
 QueryMoment = Annotated[Timestamp, BeforeValidator(_unspaced)]
-"""A moment in a query, where a `+` that was not escaped arrives as a space."""
+"""A moment in a query, where an unescaped `+` arrives as a space."""
 
 
 class Query(BaseModel):
-    """The query of a route. An unknown parameter is refused: a misspelt filter must not answer with everything."""
+    """The query of a route. An unknown parameter is refused: a misspelt filter must not select everything."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class PageQuery(Query):
-    """Which page, of a listing that has pages."""
+    """Which page of a list."""
 
     page: int = Field(1, ge=1, le=1_000_000)
     page_size: int = Field(20, ge=1, le=100)

@@ -1,4 +1,4 @@
-"""`bq-server harness`: play scenarios, hold a server against its contract, and break it on purpose."""
+"""`bq-server harness`: play scenarios, check a server against its contract, and break one on purpose."""
 
 import typer
 

@@ -11,7 +11,7 @@ from bq_server.cli.options import fail
 
 EXIT_INTERRUPTED = 130
 
-# As `harness.chaos.options.FAULTS` has them, which would take its time to load for a --help.
+# As in `harness.chaos.options.FAULTS`, which would take too long to load for a --help.
 FAULTS = "kill-server,kill-stream,pause-stream,slow-disk,duplicate,reorder,late"
 
 MORE_FAULTS = "kill-store (needs PostgreSQL), exhaust-descriptors, exhaust-memory, trim-stream, flush-stream"
@@ -47,25 +47,25 @@ def chaos(
     except ValueError as error:
         fail(str(error), code=2)
     typer.echo(f"seed {options.seed}", err=True)
-    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+    ending = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
 
     def handle(handler: Any) -> None:
         for number in ending:
             signal.signal(number, handler)
 
     def interrupt(*_: object) -> NoReturn:
-        # Once: a second Ctrl-C must not interrupt the ending of the server.
+        # Once: a second Ctrl-C must not interrupt stopping the server.
         handle(signal.SIG_IGN)
         raise KeyboardInterrupt
 
     try:
         handle(interrupt)
         ledger = run(options, tell=lambda line: typer.echo(line, err=True))
-        handle(signal.SIG_DFL)  # nothing is left that has to be ended in order
+        handle(signal.SIG_DFL)  # nothing is left that has to be stopped in order
     except (ServerFailed, Refused, Unreachable, RuntimeError, OSError) as error:
         fail(str(error), code=2)
     except KeyboardInterrupt:
-        fail("broken off, and the server ended", code=EXIT_INTERRUPTED)
+        fail("interrupted; the server was stopped", code=EXIT_INTERRUPTED)
     if as_json:
         typer.echo(json.dumps(ledger.as_json(), ensure_ascii=False, indent=2))
     else:

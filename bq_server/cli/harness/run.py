@@ -149,16 +149,16 @@ def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenar
 
 
 def _within(path: Path, places: list[Path]) -> Path:
-    """The path as it is below the directory that was given; where that is, says nothing about the scenario."""
+    """The path relative to the given directory, whose location says nothing about the scenario."""
     return next((path.relative_to(place) for place in places if place in path.parents), path)
 
 
 def _targets(
     url: str | None, key: str | None, count: int, *, asked: int, pointed_at: bool
 ) -> "tuple[list[ServerUnderTest] | list[PrivateServer], Surroundings | None]":
-    """Where to play, and what to put back there; ends the program when a server isn't there, or doesn't let us.
+    """Where to play, and what to restore there; ends the program if the server isn't there or refuses.
 
-    One that was not pointed at is emptied only where nothing is lost by it, or with consent.
+    A server named only by the environment is emptied only if nothing is lost, or with consent.
     """
     from harness.client import Client, Refused, Unreachable
     from harness.private_server import PrivateServer
@@ -185,14 +185,14 @@ def _targets(
                 consent(what, "Empty it?", "--url or --yes")
             client.reset(game=True)
         except Refused as refused:
-            fail(f"{url} doesn't let scenarios run with this key: {refused.detail}", code=2)
+            fail(f"{url} refuses to run scenarios with this key: {refused.detail}", code=2)
         except Unreachable as error:
             fail(str(error), code=2)
     return [ServerUnderTest(url, key)], found
 
 
 def _put_back(targets: "Sequence[ServerUnderTest | PrivateServer]", found: "Surroundings") -> bool:
-    """Give the server its game and its clock again; whether that was possible."""
+    """Restore the server's game and clock; whether that was possible."""
     from harness.client import Client, Refused, Unreachable
 
     (target,) = targets
@@ -200,7 +200,7 @@ def _put_back(targets: "Sequence[ServerUnderTest | PrivateServer]", found: "Surr
         try:
             found.put_back(client)
         except (Refused, Unreachable) as error:
-            typer.echo(f"bq-server: the game and the clock of {target.url} could not be put back: {error}", err=True)
+            typer.echo(f"bq-server: the game and the clock of {target.url} could not be restored: {error}", err=True)
             return False
     return True
 
@@ -211,7 +211,7 @@ def _conclude(report: "Report", junit: Path | None, *, as_json: bool) -> None:
 
     try:
         typer.echo(in_json(report) if as_json else report.summary)
-    finally:  # nobody may be reading any more
+    finally:  # nobody may be reading it any more
         if junit is not None:
             try:
                 write_junit(report, junit)

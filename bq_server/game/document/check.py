@@ -62,7 +62,7 @@ class CheckedDocument:
 
     @property
     def warnings(self) -> list[Mistake]:
-        """What will hardly do what its author meant."""
+        """What probably doesn't do what its author meant."""
         return [mistake for mistake in self.mistakes if mistake.severity == "warning"]
 
 
@@ -95,7 +95,7 @@ def check(text: str | bytes) -> CheckedDocument:
 def _mistakes(document: Document, errors: Sequence[ErrorDetails]) -> Iterator[Mistake]:
     located = [(each, _resolve(document, each["loc"])) for each in errors]
     for each, path in located:
-        # Of the branches of a union, only the one the author took is of interest.
+        # Of the branches of a union, only the one the author chose matters.
         others = [other["type"] for other, place in located if place[: len(path)] == path and other is not each]
         if each["type"] == "literal_error" and (set(others) - {"model_type"}):
             continue
@@ -129,7 +129,7 @@ def _mistake(document: Document, error: ErrorDetails, path: Path) -> Mistake:
 
 
 def _resolve(document: Document, location: Sequence[int | str]) -> Path:
-    """The path of the nearest value in the document: locations also name branches of unions and missing keys."""
+    """The path of the nearest value in the document, since locations also name branches of unions and missing keys."""
     path: Path = ()
     for part in location:
         if (*path, part) in document.values:
@@ -138,7 +138,7 @@ def _resolve(document: Document, location: Sequence[int | str]) -> Path:
 
 
 def _between_the_valid(document: Document, errors: Sequence[ErrorDetails]) -> Iterator[Mistake]:
-    """Mistakes between definitions that have none of their own."""
+    """Mistakes between definitions that have no mistakes of their own."""
     broken = {each["loc"][:2] for each in errors}
     kept = {
         kind: [index for index in range(len(_definitions(document, kind))) if (kind, index) not in broken]
@@ -174,12 +174,12 @@ def _doubtful(document: Document) -> Iterator[Mistake]:
                 yield Mistake(place.line, place.column, _written(path), refusal.message)
             for line, column, literal in integer_arithmetic(str(value)):
                 place = document.place_in(path, line, column)
-                message = f"a property is a double, and CEL adds no integer to one: write {literal}.0"
+                message = f"a property is a double, and CEL can't combine it with an integer: write {literal}.0"
                 yield Mistake(place.line, place.column, _written(path), message, "warning")
 
 
 def _refused(expression: str) -> list[ExpressionRefusal]:
-    """What no event could have evaluated; of an expression that doesn't compile, something else tells."""
+    """What could never be evaluated for any event; expressions that don't compile are reported elsewhere."""
     try:
         compile_expression(expression)
     except ExpressionError:

@@ -1,4 +1,4 @@
-"""What must hold between definitions: unique codes, badges that exist, prerequisites that end, tiers that agree."""
+"""What must hold between definitions: unique codes, existing badges, no circular prerequisites, consistent tiers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Location = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Inconsistency:
-    """A mistake between definitions, and the place in the document where it is best mended."""
+    """A mistake between definitions, and the place in the document where it is best corrected."""
 
     location: Location
     message: str
@@ -55,7 +55,7 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
 
 
 def refuse_inconsistencies(game: Game) -> None:
-    """Raise Pydantic's `ValidationError`, with a location for each, when definitions contradict each other."""
+    """Raise Pydantic's `ValidationError`, with a location for each, if definitions contradict each other."""
     found = list(inconsistencies(game))
     if found:
         _refuse(found)
@@ -125,7 +125,7 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
         if challenge.depends_on_order and objective.aggregate == "distinct" and objective.target > MAX_INLINE_MEMBERS:
             yield Inconsistency(
                 (*place, "target"),
-                f"can be at most {MAX_INLINE_MEMBERS} for distinct where order matters "
+                f"can be at most {MAX_INLINE_MEMBERS} for distinct if order matters "
                 "(prerequisites, explicit enrolment, a rolling or recurring duration, or a limit)",
             )
         else:
@@ -171,7 +171,7 @@ def _tiers(game: Game) -> Iterator[Inconsistency]:
     thresholds: dict[int, str] = {}
     for index, tier in enumerate(game.tiers):
         if tier.level in levels:
-            yield Inconsistency(("tiers", index, "level"), f"{levels[tier.level]} has the level {tier.level} too")
+            yield Inconsistency(("tiers", index, "level"), f"{levels[tier.level]} also has the level {tier.level}")
         if tier.min_points in thresholds:
             yield Inconsistency(
                 ("tiers", index, "min_points"),

@@ -29,7 +29,7 @@ MAX_INLINE_MEMBERS = 1000
 
 def _without_slash(code: str) -> str:
     if code != code.strip() or "/" in code or not code.isprintable():
-        raise ValueError("must have no slash, no control character and no space at either end")
+        raise ValueError("must not contain slashes or control characters, or start or end with a space")
     return code
 
 
@@ -44,7 +44,7 @@ def _utc(value: Any) -> Any:
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("must be a moment between the years 1 and 9999 in UTC") from None
+        raise ValueError("must be a time between the years 1 and 9999 in UTC") from None
 
 
 def _one_or_many(value: Any) -> Any:
@@ -85,7 +85,7 @@ On = Annotated[
 ]
 Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
 When = Annotated[Expression | None, Field(description="CEL; sees event_name, participant_id, properties, occurred_at")]
-# A naive moment counts as UTC, as it does in an event.
+# A time without an offset is UTC, as in an event.
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_utc, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
@@ -108,7 +108,7 @@ class _Part(BaseModel):
 
 
 class Definition(_Part):
-    """What every definition has: a code, unique within its kind, and bounds on the event times it counts."""
+    """What every definition has: a code, unique within its kind, and bounds on the event times that it counts."""
 
     code: Code
     starts_at: Instant | None = Field(default=None, description="Counts no fact with an earlier occurred_at")
@@ -170,14 +170,16 @@ class Metric(_Part):
     on: On
     when: When = None
     aggregate: Aggregate = "count"
-    of: Expression | None = Field(default=None, description="CEL: what to sum, to take the maximum of, to tell apart")
+    of: Expression | None = Field(
+        default=None, description="CEL: what to sum, take the maximum of, or count distinct values of"
+    )
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
         if self.aggregate in ("sum", "max", "min", "distinct") and self.of is None:
             raise ValueError(f"{self.aggregate} needs `of`: an expression for the value")
         if self.aggregate in ("count", "days") and self.of is not None:
-            raise ValueError(f"{self.aggregate} takes no `of`")
+            raise ValueError(f"{self.aggregate} has no `of`")
         return self
 
 
@@ -244,7 +246,7 @@ Revocable = Annotated[bool, Field(description="Taken back when a void fact leave
 
 
 class Milestone(_Part):
-    """Rewards at a part of the way: a fraction of a challenge."""
+    """Rewards at a fraction of a challenge."""
 
     at: float = Field(gt=0, lt=1)
     rewards: Rewards = Field(min_length=1)
@@ -258,7 +260,7 @@ class StreakMilestone(_Part):
 
 
 class Badge(Definition):
-    """A badge. Without criteria it is given by a reward or by hand."""
+    """A badge. Without criteria it is awarded by a reward or by hand."""
 
     name: str = Field(min_length=1, max_length=255)
     description: str | None = Field(default=None, max_length=2000)
@@ -348,7 +350,7 @@ class Challenge(Definition):
 
     @property
     def depends_on_order(self) -> bool:
-        """Whether, sums that fall aside, the order of facts decides the outcome."""
+        """Whether the order of facts decides the outcome, apart from sums that fall."""
         return (
             self.enrolment == "explicit"
             or self.duration.type in ("rolling", "recurring")

@@ -1,4 +1,4 @@
-"""Reading a YAML or JSON document so that every value's line and column stay known.
+"""Reading a YAML or JSON document while keeping every value's line and column.
 
 Scalars follow the core schema of YAML 1.2: `on` is a string, and so is a date.
 """
@@ -21,7 +21,7 @@ _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 Path = tuple[int | str, ...]
 
-# The parser in C is twenty times as fast, and nearly every platform has it.
+# The C parser is twenty times as fast, and nearly every platform has it.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -43,7 +43,7 @@ class DocumentError(ValueError):
 
 @dataclass(slots=True)
 class Document:
-    """What a text says, and where."""
+    """What a text contains, and where."""
 
     data: Any = None
     values: dict[Path, SourcePosition] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Document:
     styles: dict[Path, str | None] = field(default_factory=dict)
     """How each string is quoted."""
     problems: list[tuple[SourcePosition, str]] = field(default_factory=list)
-    """What can be read but mustn't be there."""
+    """What can be read but isn't allowed."""
     text: str = ""
 
     def place_in(self, path: Path, line: int, column: int) -> SourcePosition:
@@ -69,7 +69,7 @@ class Document:
 
 
 class _Loader(_Parser):  # type: ignore[misc]
-    """Composes nodes, and makes no Python object of any."""
+    """Composes nodes, without making Python objects of them."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
@@ -91,7 +91,7 @@ def read_document(text: str | bytes) -> Document:
     text = _decoded(text)
     data = _json(text)
     if data is not None:
-        # Tabs and surrogate pairs are good JSON and bad YAML; the places stay the same.
+        # Tabs and surrogate pairs are valid in JSON and not in YAML; positions stay the same.
         text = re.sub(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", "?" * 12, text.replace("\t", " "))
     try:
         node = _compose(text)
@@ -117,7 +117,7 @@ def _decoded(text: str | bytes) -> str:
         place = SourcePosition(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
         raise DocumentError(place, "is not UTF-8") from None
     except UnicodeEncodeError as error:
-        raise DocumentError(_place_of(str(error.object), error.start), "holds half a character") from None
+        raise DocumentError(_place_of(str(error.object), error.start), "contains half of a surrogate pair") from None
     return content.removeprefix("\ufeff")
 
 
@@ -131,7 +131,7 @@ def _json(text: str) -> Any:
 
 
 def _compose(text: str) -> Node | None:
-    # The parser in C recurses, and no exception tells when its stack is used up.
+    # The C parser recurses, and no exception is raised when its stack overflows.
     if _depth(text) > _MAX_PARSED_DEPTH:
         raise DocumentError(SourcePosition(), "is nested too deeply")
     loader = None
@@ -144,7 +144,7 @@ def _compose(text: str) -> Node | None:
         place = SourcePosition(mark.line + 1, mark.column + 1) if mark is not None else SourcePosition()
         raise DocumentError(place, f"is not YAML: {error.problem or error.context}") from None
     except yaml.reader.ReaderError as error:
-        raise DocumentError(_place_of(text, error.position), "holds a control character") from None
+        raise DocumentError(_place_of(text, error.position), "contains a control character") from None
     except (yaml.YAMLError, RecursionError):
         raise DocumentError(SourcePosition(), "is not YAML") from None
     finally:
@@ -153,7 +153,7 @@ def _compose(text: str) -> Node | None:
 
 
 def _depth(text: str) -> int:
-    """A bound on how deeply brackets, dashes and question marks can nest values."""
+    """An upper bound on how deeply brackets, dashes and question marks nest values."""
     brackets = sum(text.count(mark) for mark in "[{")
     dashes = max((line.count("- ") + line.count("? ") + line.count(": ") for line in text.splitlines()), default=0)
     return max(dashes, _open(text) if brackets > MAX_DEPTH else 0)
@@ -172,7 +172,7 @@ def _place_of(text: str, offset: int) -> SourcePosition:
 
 
 class _Reader:
-    """Makes data of nodes, and notes where they stand."""
+    """Builds data from nodes, and notes where they are."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -204,7 +204,7 @@ class _Reader:
                 continue
             name = str(key.value)
             if name in seen:
-                self._document.problems.append((_start(key), f"the key {name} is there twice"))
+                self._document.problems.append((_start(key), f"the key {name} is given twice"))
                 continue
             seen.add(name)
             self._document.keys[*path, name] = _start(key)
@@ -218,7 +218,7 @@ class _Reader:
             case "bool":
                 return text.lower() == "true"
             case "int":
-                # Longer digits are no number that any field takes, and Python refuses to read much longer ones.
+                # No field accepts a longer number, and Python refuses to read much longer ones.
                 return int(text, 16 if text.startswith("0x") else 10) if len(text) <= 100 else text
             case "float":
                 return float(text)

@@ -1,1 +1,1 @@
-"""Conditions and formulas: CEL, its costs and limits, and the simple ones as plain functions."""
+"""Conditions and formulas: CEL, its costs and limits, and simple ones as plain functions."""

@@ -25,9 +25,9 @@ FUNCTIONS = frozenset(
     | ACCESSORS.keys()
 )
 MAX_AWARD = 1_000_000_000
-"""Most points a formula may give for one fact."""
+"""Most points that a formula may give for one fact."""
 
-# The engine logs what goes wrong in a function of ours, though that is a warning of the rule and told as one.
+# The engine logs what fails in a function of ours, though it is already reported as a warning of the rule.
 logging.getLogger("cel").setLevel(logging.ERROR)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN_FUNCTION = re.compile(r"Python function call failed: ValueError: (.*?)\. Check function arguments")
@@ -49,7 +49,7 @@ class ExpressionError(ValueError):
 
 
 def compile_expression(expression: str) -> cel.Program:
-    """Compile a CEL expression. Raises `ExpressionError` for bad syntax or a name that no event has."""
+    """Compile a CEL expression. Raises `ExpressionError` for invalid syntax or a name that no event has."""
     try:
         program = cel.compile(expression)
     except Exception as error:  # noqa: BLE001 - whatever CEL raises means that it doesn't compile
@@ -75,7 +75,7 @@ def compile_expression(expression: str) -> cel.Program:
 def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
     """Where an integer literal meets a property in arithmetic, as (line, column, literal).
 
-    A property that is a number is a double, and CEL adds no double to an integer: such a rule fails on every event.
+    A numeric property is a double, and CEL can't add a double to an integer: such a rule fails on every event.
     """
     plain = _STRINGS.sub(lambda match: '"' + " " * (len(match[0]) - 2) + '"', expression)
     found = []
@@ -86,7 +86,7 @@ def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
 
 
 def _plain(message: str) -> str:
-    """The parser's message without the list of all that could have come instead."""
+    """The parser's message without the list of everything it expected."""
     said = message.partition(" expecting ")[0].strip()
     if "<EOF>" in said:
         return "the expression ends too early"
@@ -105,7 +105,7 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def as_doubles(value: Any) -> Any:
-    """JSON as CEL's own mapping has it: every number a double, so that a rule works for all events or for none."""
+    """JSON according to CEL's own mapping: every number a double, so that a rule works for all events or none."""
     match value:
         case bool() | str() | None:
             return value
@@ -120,7 +120,7 @@ def as_doubles(value: Any) -> Any:
 
 
 class Variables:
-    """What expressions see of one fact. Handing values to CEL costs more than evaluating, so it is done once."""
+    """What expressions see of one fact. Passing values to CEL costs more than evaluating, so it is done once."""
 
     __slots__ = ("_contexts", "fact")
 
@@ -129,9 +129,9 @@ class Variables:
         self._contexts: dict[object, cel.Context] | None = None
 
     def context(self, names: tuple[str, ...] | None = None, accessors: tuple[str, ...] = ()) -> cel.Context:
-        """The fact as a CEL context, with the properties of these names, or all of them, and the zoned accessors named.
+        """The fact as a CEL context, with the named properties, or all of them, and the named zoned accessors.
 
-        Raises `ValueError` when a property is not JSON.
+        Raises `ValueError` if a property isn't JSON.
         """
         if self._contexts is None:
             self._contexts = {}
@@ -158,7 +158,7 @@ class ExpressionFailure:
 
 
 class Formula:
-    """A compiled expression. A simple one is a Python function; of any other, the cost is bounded before it is run."""
+    """A compiled expression. A simple one is a Python function; for any other, the cost is bounded before it runs."""
 
     __slots__ = ("_accessors", "_cost", "_program", "_simple", "source")
 
@@ -180,7 +180,7 @@ class Formula:
             self._program = cel.compile(_renamed(source, calls))
 
     def value(self, variables: Variables) -> Any:
-        """The value for a fact, or a `ExpressionFailure`; never an exception."""
+        """The value for a fact, or an `ExpressionFailure`; never an exception."""
         try:
             value = self._simple(variables.fact)
             kind = type(value)
@@ -189,11 +189,11 @@ class Formula:
             return self._otherwise(error, variables)
 
     def _otherwise(self, error: Exception, variables: Variables) -> Any:
-        """What a fact gives that the simple form gives no value for."""
+        """The value for a fact for which the simple form has none."""
         return self._ask(variables) if isinstance(error, UnsureError) else ExpressionFailure(_sentence(error))
 
     def _ask(self, variables: Variables) -> Any:
-        """The engine's value, or a `ExpressionFailure`."""
+        """The engine's value, or an `ExpressionFailure`."""
         if self._cost is None:
             return ExpressionFailure("the expression is nested too deeply to be evaluated")
         fact = variables.fact
@@ -206,7 +206,7 @@ class Formula:
             return ExpressionFailure(_sentence(error))
 
     def holds(self, variables: Variables) -> bool | ExpressionFailure:
-        """Whether a condition is true of a fact; anything but a boolean is a `ExpressionFailure`."""
+        """Whether a condition is true for a fact; anything except a boolean is an `ExpressionFailure`."""
         try:
             value = self._simple(variables.fact)
         except Exception as error:  # noqa: BLE001 - told by kind there
@@ -223,11 +223,11 @@ class Formula:
         if not 0 <= number <= MAX_AWARD:
             return ExpressionFailure(f"the formula gave {_counted(number)} points; it may give 0 to {MAX_AWARD:,}")
         whole = math.floor(number)
-        # A product of doubles may miss a whole number by a hair: 19.99 * 100.0 is 1998.9999999999998.
+        # A product of doubles may just miss a whole number: 19.99 * 100.0 is 1998.9999999999998.
         return whole if number - whole < 0.9999 else to_millionths(number) // MILLIONTHS
 
     def number(self, variables: Variables) -> float | ExpressionFailure:
-        """A finite number, or a `ExpressionFailure`."""
+        """A finite number, or an `ExpressionFailure`."""
         value = self.value(variables)
         if type(value) is float and math.isfinite(value):
             return value
@@ -236,12 +236,12 @@ class Formula:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return ExpressionFailure(f"the expression gave {_kind(value)}, not a number")
         if not math.isfinite(value):
-            return ExpressionFailure("the expression gave a number without a finite value")
+            return ExpressionFailure("the expression gave a number that isn't finite")
         return value
 
 
 def _counted(number: float) -> str:
-    """A number as people write it, as long as it can be read."""
+    """A number as people write it, if it isn't too long."""
     if abs(number) >= 10**15:
         return f"{number:g}"
     return f"{int(number):,}" if number == int(number) else f"{number:,}"
@@ -252,7 +252,7 @@ def _never_simple(fact: Fact) -> Any:  # noqa: ARG001
 
 
 def _zoned_calls(tree: Node) -> list[CallNode]:
-    """The calls that ask for a part of a moment in a zone, which the engine doesn't know."""
+    """The calls for a part of a timestamp in a zone, which the engine doesn't support."""
     return [
         node
         for node in walk(tree)
@@ -261,7 +261,7 @@ def _zoned_calls(tree: Node) -> list[CallNode]:
 
 
 def _zoned_name(accessor: str) -> str:
-    """Another name, so that the engine's own functions stay what they are."""
+    """A different name, so that the engine's own functions stay unchanged."""
     return f"{accessor}InZone"
 
 

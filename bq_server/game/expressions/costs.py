@@ -1,8 +1,8 @@
-"""How many steps an expression takes at most over one fact, told without evaluating it.
+"""The most steps that an expression takes over one fact, determined without evaluating it.
 
-The engine can't be stopped, and holds the interpreter while it runs. So the cost is bounded beforehand: from the
-expression and from the sizes of the values it reads. Everything is rounded up; a value computed on the way is known by
-its size only.
+The engine can't be interrupted, and holds the interpreter while it runs. So the cost is bounded beforehand, from the
+expression and the sizes of the values it reads. Everything is rounded up; intermediate values are known only by their
+sizes.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,26 +31,26 @@ from bq_server.game.expressions.patterns import pattern_cost
 MAX_STEPS = 300_000
 """Most steps that one evaluation may take. A step was measured to take 55 ns at worst: 16 ms, of a slice of 20."""
 MAX_NESTING = 4
-"""Most macros over lists (`all`, `exists`, `map`, ...) within one another."""
+"""Deepest nesting of macros over lists (`all`, `exists`, `map`, ...)."""
 
 _UNBOUNDED = 10**15
-"""The cost of what can't be told from sizes."""
+"""The cost of what can't be bounded by sizes."""
 _OVERHEAD = 1_500
-"""Entering the engine, and leaving it by an error."""
+"""Entering the engine, and leaving it with an error."""
 _NODE = 3
 _ROUND = 8
-"""One round of a macro, beside its body."""
+"""One iteration of a macro, beside its body."""
 _HANDED = 75
-"""Handing a text, a list, a map or a key to the engine, which tries one type after the other."""
+"""Passing a text, a list, a map or a key to the engine, which tries one type after the other."""
 _HANDED_NUMBER = 45
 _TAKEN = 6
-"""Taking a value back."""
+"""Returning a value."""
 _BYTES = 32
 """Bytes of text copied in one step."""
 
 
 class _Known:
-    """A value of the fact itself. Going through it is done once, however often the expression names it."""
+    """A value of the fact itself. It is traversed once, however often the expression names it."""
 
     __slots__ = ("_item", "_members", "_weight", "value")
 
@@ -92,7 +92,7 @@ class _Known:
 
 
 class _Gathered:
-    """A list that the expression makes: the steps of copying it, how many items it has, and those of the largest."""
+    """A list that the expression creates: the steps of copying it, its number of items, the steps of the largest."""
 
     __slots__ = ("item", "length", "weight")
 
@@ -103,9 +103,9 @@ class _Gathered:
 
 
 _Size = int | _Known | _Gathered
-"""What is known of a value: itself, or the most steps it takes to copy it. Nothing has more items than that."""
+"""What is known about a value: itself, or the most steps it takes to copy it. Nothing has more items than that."""
 _NOTHING = _Known(None)
-"""What stands where the engine gives an error: what follows takes no longer with it."""
+"""Stands for a value where the engine raises an error: what follows takes no longer with it."""
 
 
 class _Meter:
@@ -129,12 +129,12 @@ class Cost:
     def __init__(self, tree: Node) -> None:
         self._estimate = _estimate(tree)
         self.names = properties_read(tree)
-        """The properties that the expression reads, or none where it may read any."""
+        """The properties that the expression reads, or none if it may read any."""
 
     def steps(self, properties: Mapping[str, Any], **texts: str) -> int:
-        """At most so many steps over a fact with these properties, event name and participant.
+        """The most steps over a fact with these properties, event name and participant.
 
-        Or some number beyond `MAX_STEPS`, where handing over what is read is too much already.
+        Or some number above `MAX_STEPS`, if passing what is read is already too much.
         """
         handed = _handing(only(properties, self.names))
         if handed > MAX_STEPS:
@@ -144,12 +144,12 @@ class Cost:
         return min(_OVERHEAD + meter.steps + handed + _TAKEN * size, _UNBOUNDED)
 
     def least(self) -> int:
-        """So many steps it takes even where an event has nothing."""
+        """The steps it takes even for an event without properties."""
         return self.steps({})
 
 
 def properties_read(tree: Node) -> tuple[str, ...] | None:
-    """The names of the properties that an expression reads, sorted, or none where it may read any."""
+    """The names of the properties that an expression reads, sorted, or none if it may read any."""
     names: set[str] = set()
     waiting = [tree]
     while waiting:
@@ -167,12 +167,12 @@ def properties_read(tree: Node) -> tuple[str, ...] | None:
 
 
 def only(properties: Mapping[str, Any], names: tuple[str, ...] | None) -> Mapping[str, Any]:
-    """These properties, of those there are."""
+    """Those of these properties that exist."""
     return properties if names is None else {name: properties[name] for name in names if name in properties}
 
 
 def weight(value: Any) -> int:
-    """The steps of copying a JSON value. Stops counting where it is more than any expression may take."""
+    """The steps of copying a JSON value. Stops counting once it is more than any expression may take."""
     total = 0
     waiting = [value]
     while waiting and total <= MAX_STEPS:
@@ -192,7 +192,7 @@ def weight(value: Any) -> int:
 
 
 def _handing(value: Any) -> int:
-    """The steps of handing a JSON value to the engine, which costs more than all that it then does with most values."""
+    """The steps of passing a JSON value to the engine, which costs more than whatever it then does with most values."""
     total = 0
     waiting = [value]
     while waiting and total <= MAX_STEPS:
@@ -215,7 +215,7 @@ def _handing(value: Any) -> int:
 
 
 def said(steps: int) -> str:
-    """A failure's message: rounded, because warnings of the same words are counted together."""
+    """A failure's message: rounded, because warnings with the same words are counted together."""
     if steps >= _UNBOUNDED:
         return f"the expression would take far too many steps; at most {MAX_STEPS:,} are allowed"
     unit = 10 ** floor(log10(steps))
@@ -225,7 +225,7 @@ def said(steps: int) -> str:
 
 
 def nesting(node: Node) -> int:
-    """How many macros over lists stand within one another."""
+    """How deeply macros over lists are nested."""
     if isinstance(node, MacroNode):
         inner = max(nesting(each) for each in children(node) if each is not node.source)
         return max(1 + inner, nesting(node.source))
@@ -241,17 +241,17 @@ def _weight(size: _Size) -> int:
 
 
 def _length(size: _Size) -> int:
-    """Most rounds of a macro over a value."""
+    """Most iterations of a macro over a value."""
     return size if isinstance(size, int) else size.length
 
 
 def _item(size: _Size) -> int:
-    """The largest of what a macro goes through: the items of a list, the keys of a map."""
+    """The largest element that a macro visits: an item of a list, a key of a map."""
     return size if isinstance(size, int) else size.item
 
 
 def _estimate(node: Node) -> _Estimate:
-    """Compile the estimate of a node: adds the steps to the meter, and tells the size of the value."""
+    """Compile the estimate of a node, which adds the steps to the meter and returns the size of the value."""
     match node:
         case LiteralNode(value=value):
             return _constant(value)
@@ -276,7 +276,7 @@ def _estimate(node: Node) -> _Estimate:
         case CallNode(name="matches", target=target, args=args):
             return _match(_estimate(target) if target is not None else None, [_estimate(each) for each in args])
         case CallNode():
-            # A conversion of bytes to text may be three times as long, of a double to text 310 characters.
+            # Bytes converted to text may become three times as long, a double converted to text 310 characters.
             return _sum([_estimate(each) for each in children(node)], result=3, each=12, copies=6)
         case MacroNode():
             return _macro(node)
@@ -310,9 +310,9 @@ def _member(operand: _Estimate, field: str, *, test: bool) -> _Estimate:
 
 
 def _sum(parts: list[_Estimate], *, result: int, each: int = 0, copies: int = 2) -> _Estimate:
-    """A node that looks at the whole of its parts `copies` times, and gives `result` times as much, or but a number.
+    """A node that reads the whole of its parts `copies` times, and returns `result` times as much, or just a number.
 
-    Looking at a number, or a truth, is in the price of the node.
+    Reading a number or a boolean is included in the cost of the node.
     """
 
     def estimate(meter: _Meter) -> _Size:
@@ -351,7 +351,7 @@ def _match(target: _Estimate | None, args: list[_Estimate]) -> _Estimate:
         sizes = [each(meter) for each in args]
         pattern = sizes[-1] if sizes else 1
         if isinstance(pattern, int):
-            # One that is computed says nothing of itself, unless it is no text at all.
+            # A computed one says nothing about itself, unless it isn't text at all.
             meter.steps += _UNBOUNDED if pattern > 1 else _NODE
         elif isinstance(pattern, _Known) and isinstance(pattern.value, str):
             cost = pattern_cost(pattern.value)
@@ -385,7 +385,7 @@ def _macro(macro: MacroNode) -> _Estimate:
             return 1
         if kind == "filter":
             size = item
-        # What was gathered is copied in every round.
+        # What was collected is copied in every iteration.
         meter.steps = min(meter.steps + rounds * (rounds + 1) * (size + 1), _UNBOUNDED)
         return _Gathered(rounds, size)
 

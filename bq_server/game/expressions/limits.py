@@ -19,11 +19,11 @@ from bq_server.game.expressions.parser import UnreadableError, read
 
 _GLOBAL = frozenset({"size", "int", "uint", "double", "string", "bytes", "timestamp", "duration", "type", "dyn"})
 _METHODS = {
-    "size": "takes nothing: size(x) or x.size()",
-    "contains": "takes a text, of a text: x.contains(y)",
-    "startsWith": "takes a text, of a text: x.startsWith(y)",
-    "endsWith": "takes a text, of a text: x.endsWith(y)",
-    "matches": "takes a pattern, of a text: x.matches(y)",
+    "size": "takes no further argument: size(x) or x.size()",
+    "contains": "is called on a text with a text: x.contains(y)",
+    "startsWith": "is called on a text with a text: x.startsWith(y)",
+    "endsWith": "is called on a text with a text: x.endsWith(y)",
+    "matches": "is called on a text with a pattern: x.matches(y)",
 }
 
 
@@ -50,26 +50,24 @@ def refusals(source: str) -> Iterator[ExpressionRefusal]:
     yield from found
     deep = nesting(tree)
     if deep > MAX_NESTING:
-        yield ExpressionRefusal(
-            f"CEL: at most {MAX_NESTING} of all, exists, map, … may stand within one another; here are {deep}"
-        )
+        yield ExpressionRefusal(f"CEL: all, exists, map, … may be nested at most {MAX_NESTING} deep; here it is {deep}")
     elif not found and Cost(tree).least() > MAX_STEPS:
         yield ExpressionRefusal(
-            f"CEL: whatever the event holds, the expression takes more than the {MAX_STEPS:,} steps allowed"
+            f"CEL: whatever the event contains, the expression takes more than the {MAX_STEPS:,} steps allowed"
         )
 
 
 def _wrong(node: Node) -> str | None:
     match node:
         case MessageNode(name=name):
-            return f"there are no messages such as {name}"
+            return f"there are no message types such as {name}"
         case CallNode(name=name, args=args) if name in ACCESSORS:
             if node.target is None or len(args) > 1:
-                return f"{name} takes a time zone or nothing, of a moment: occurred_at.{name}()"
+                return f"{name} is called on a timestamp, with a time zone or nothing: occurred_at.{name}()"
             return _wrong_zone(name, args)
         case CallNode(name="matches", target=target, args=(pattern,)) if target is not None:
             if not _told_beforehand(pattern):
-                return "the pattern of matches must be written out, or be a property: a computed one has no bounds"
+                return "the pattern of matches must be a literal or a property: a computed one has no bounds"
         case CallNode(name=name, target=None, args=args):
             if name in _GLOBAL and len(args) != 1:
                 return f"{name} takes one value: {name}(x)"
@@ -94,7 +92,7 @@ def _wrong_zone(name: str, args: tuple[Node, ...]) -> str | None:
 
 
 def _told_beforehand(pattern: Node) -> bool:
-    """Whether it is a text in the expression, or a member of the properties."""
+    """Whether it is a literal text, or a member of the properties."""
     while isinstance(pattern, MemberNode | IndexNode):
         pattern = pattern.operand
     return (isinstance(pattern, NameNode) and pattern.name == "properties") or isinstance(pattern, LiteralNode)

@@ -1,4 +1,4 @@
-"""The parts of a moment that CEL can tell, in UTC or in a time zone, which the engine itself can't."""
+"""The parts of a timestamp that CEL defines, in UTC or in a time zone, which the engine doesn't support."""
 
 import re
 from collections.abc import Callable
@@ -19,13 +19,13 @@ ACCESSORS: dict[str, Callable[[datetime], int]] = {
     "getSeconds": lambda moment: moment.second,
     "getMilliseconds": lambda moment: moment.microsecond // 1000,
 }
-"""By the name in CEL, with CEL's counting: months, days of the month and of the year from 0, but `getDate` from 1."""
+"""By the name in CEL, counting as CEL does: months, days of the month and of the year from 0, but `getDate` from 1."""
 
 _OFFSET = re.compile(r"([+-]?)(\d{1,2}):(\d{2})", re.ASCII)
 
 
 def zone(name: str) -> tzinfo:
-    """The zone that an IANA name or an offset such as +09:00 means. Raises `ValueError` for any other text."""
+    """The zone of an IANA name or an offset such as +09:00. Raises `ValueError` for any other text."""
     found = _OFFSET.fullmatch(name)
     if found is None:
         return timezone(name)
@@ -36,7 +36,7 @@ def zone(name: str) -> tzinfo:
 
 
 def accessor(name: str, of_zone: str | None) -> Callable[[datetime], int]:
-    """The function that tells this part of a moment, in UTC or in a zone. Raises `ValueError` for no zone."""
+    """The function for this part of a timestamp, in UTC or in a zone. Raises `ValueError` for an invalid zone."""
     part = ACCESSORS[name]
     if of_zone is None:
         return part
@@ -46,18 +46,18 @@ def accessor(name: str, of_zone: str | None) -> Callable[[datetime], int]:
         try:
             return part(moment.astimezone(there))
         except OverflowError:
-            # The first and the last day of the calendar are not on it in every zone.
+            # The first and the last day of the calendar don't exist in every zone.
             return part(moment)
 
     return told
 
 
 def zoned(name: str) -> Callable[[object, object], int]:
-    """What the engine calls for `moment.name(zone)`. It raises `ValueError` where these are not a moment and a zone."""
+    """What the engine calls for `moment.name(zone)`. It raises `ValueError` if these aren't a timestamp and a zone."""
 
     def told(moment: object, of_zone: object) -> int:
         if not isinstance(moment, datetime) or not isinstance(of_zone, str):
-            raise ValueError(f"{name} takes a time zone only of a timestamp")
+            raise ValueError(f"{name} with a time zone is called on a timestamp")
         return accessor(name, of_zone)(moment)
 
     return told

@@ -156,7 +156,7 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A node and all within it."""
+    """A node and everything within it."""
     waiting = [node]
     while waiting:
         here = waiting.pop()

@@ -1,7 +1,7 @@
-"""The syntax tree of a CEL expression, for what is told from an expression without evaluating it.
+"""The syntax tree of a CEL expression, for what is derived from an expression without evaluating it.
 
-The engine compiles an expression but shows nothing of it. This reads the same grammar, so that simple expressions can
-be evaluated here and the cost of all others can be bounded. It is no judge of what is valid: the engine is.
+The engine compiles an expression but exposes nothing of it. This reads the same grammar, so that simple expressions can
+be evaluated here and the cost of all others can be bounded. It doesn't decide what is valid: the engine does.
 """
 
 import re
@@ -27,13 +27,13 @@ from bq_server.game.expressions.nodes import (
 )
 
 MAX_DEPTH = 150
-"""Deepest nesting of an expression that is read. The engine itself takes fewer than 100 parentheses."""
+"""Deepest nesting of an expression that is read. The engine itself allows fewer than 100 parentheses."""
 MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "map": (2, 3), "filter": (2,)}
-"""The methods that go through a list or a map, with how many arguments make them one."""
+"""The methods that iterate over a list or a map, with the numbers of arguments that make them macros."""
 
 
 class UnreadableError(ValueError):
-    """An expression that is not of the grammar, or nested beyond `MAX_DEPTH`."""
+    """An expression that doesn't match the grammar, or is nested beyond `MAX_DEPTH`."""
 
 
 _TOKEN = re.compile(
@@ -83,7 +83,7 @@ class _Reader:
         return self._tokens[self._next] if self._next < len(self._tokens) else _END
 
     def _take(self, *wanted: str) -> str | None:
-        """The next token when it is one of these signs or words."""
+        """The next token, if it is one of these signs or words."""
         kind, text, _ = self._peek()
         if kind in ("sign", "name") and text in wanted:
             self._next += 1
@@ -139,7 +139,7 @@ class _Reader:
         if operator == "-" and times == 1 and self._peek()[0] in ("int", "double"):
             return self._member(self._number("-"))
         operand = self._member(self._primary())
-        # The engine drops pairs of them unseen.
+        # The engine drops pairs of them.
         return UnaryNode(operator, operand) if times % 2 else operand
 
     def _member(self, operand: Node) -> Node:
@@ -287,7 +287,7 @@ def _text(token: str) -> LiteralNode:
     body = body[quotes:-quotes]
     if "r" not in prefix.lower():
         body = _ESCAPE.sub(_unescaped, body)
-    # What the bytes are matters to nobody here, only how many.
+    # What the bytes are doesn't matter here, only how many.
     return (
         LiteralNode("bytes", body.encode("utf-8", "replace")) if "b" in prefix.lower() else LiteralNode("string", body)
     )

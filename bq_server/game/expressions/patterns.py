@@ -1,7 +1,7 @@
-"""What a regular expression costs the engine, which compiles it anew on every evaluation.
+"""What a regular expression costs the engine, which compiles it on every evaluation.
 
 Matching is linear in the text. Compiling isn't cheap: a class of Unicode letters takes half a millisecond, and a
-counted repetition takes it as many times. Figures are in the steps of `costs`, measured with the engine.
+counted repetition multiplies that. The figures are in the steps of `costs`, measured with the engine.
 """
 
 import re
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 _BASE = 2_500
 """Compiling anything at all, with the first class of its kind."""
 _EACH = 2
-"""Looking at one character with one character of the pattern, at worst."""
+"""Comparing one character with one character of the pattern, at worst."""
 _CHARACTER = 40
 _CLASS = 250
 _DIGITS = 2_000
-"""A class such as `\\d`, `\\s`, or of characters beyond ASCII, or a character compared without case."""
+"""A class such as `\\d`, `\\s`, or of characters beyond ASCII, or a character compared ignoring case."""
 _OTHERS = 6_000
 """`\\D` and `\\S`."""
 _LETTERS = 14_000
@@ -39,7 +39,7 @@ _IN_CLASS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PatternCost:
-    """Steps to compile a pattern, and to look at one character of a text with it."""
+    """Steps to compile a pattern, and to match one character of a text with it."""
 
     compiling: int
     each_character: int
@@ -51,7 +51,7 @@ def pattern_cost(pattern: str) -> PatternCost:
     single = _DIGITS if without_case else _CHARACTER
     groups: list[tuple[int, int]] = []
     steps, size = 0, 0
-    # The part that a repetition which follows repeats.
+    # The part that a following repetition repeats.
     last, last_size = 0, 0
     at = 0
     while found := _PART.match(pattern, at):

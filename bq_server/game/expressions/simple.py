@@ -1,7 +1,7 @@
 """Simple expressions as Python functions over a fact. Most rules are simple, and the engine costs 50 times as much.
 
-A function gives the value that the engine would, raises `KeyError` with the name of a property that is missing, or
-raises `UnsureError` wherever the engine is to be asked: for everything unusual, and for all other errors.
+A function returns the value that the engine would, raises `KeyError` with the name of a missing property, or raises
+`UnsureError` if the engine must be asked: for everything unusual, and for all other errors.
 """
 
 import operator
@@ -26,16 +26,16 @@ from bq_server.game.expressions.nodes import (
 from bq_server.game.facts import Fact
 
 Simple = Callable[[Fact], Any]
-"""From a fact to a value. A list or an object comes as it stands in the properties, its numbers not yet doubles."""
+"""From a fact to a value. A list or an object is returned as it is in the properties, its numbers not yet doubles."""
 
 
 class UnsureError(Exception):
-    """The engine is to be asked."""
+    """The engine must be asked."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT = 2**53
-"""Whole numbers up to this are doubles, either sign."""
+"""Whole numbers up to this, of either sign, are exact doubles."""
 _INT64 = 2**63
 _ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
@@ -55,7 +55,7 @@ _TEXTS: dict[str, Callable[[str, str], bool]] = {
 
 
 def simple(tree: Node) -> Simple | None:
-    """The function of an expression, or none where it takes the engine."""
+    """The function of an expression, or none if it needs the engine."""
     match tree:
         case LiteralNode(kind="int" | "double" | "string" | "bool" | "null", value=value):
             return lambda fact: value  # noqa: ARG005
@@ -96,10 +96,12 @@ def simple(tree: Node) -> Simple | None:
 
 
 class InexactError(ValueError):
-    """A whole number that no double says: two such numbers would be one."""
+    """A whole number that no double represents: two such numbers would become equal."""
 
     def __init__(self) -> None:
-        super().__init__("a whole number beyond 2^53 would be rounded, and two such be one: send it as text")
+        super().__init__(
+            "a whole number beyond 2^53 would be rounded, so that different ones become equal: send it as text"
+        )
 
 
 def double(value: int) -> float:
@@ -179,7 +181,7 @@ def _logic(sign: str, parts: list[Simple | None]) -> Simple | None:
     def logic(fact: Fact) -> Any:
         missing: KeyError | None = None
         for part in known:
-            # What decides absorbs what is missing elsewhere; of what is missing, the engine tells the last.
+            # A deciding part absorbs what is missing elsewhere; of several missing ones, the engine reports the last.
             try:
                 value = part(fact)
             except KeyError as error:
@@ -210,7 +212,7 @@ def _choice(condition: Simple | None, positive: Simple | None, negative: Simple 
 
 
 def _constant_comparison(sign: str, left: Node, right: Node) -> Simple | None:
-    """The commonest condition, made short: a property and a constant."""
+    """The most common condition, optimized: a property and a constant."""
     if not isinstance(left, MemberNode) or left.test or not _own(left.operand) or not isinstance(right, LiteralNode):
         return None
     field, compared, limit = left.field, _ORDERS[sign], right.value
@@ -305,7 +307,7 @@ def _converted(kind: str, operand: Simple | None) -> Simple | None:
 
     def whole(fact: Fact) -> int:
         value = operand(fact)
-        # The engine refuses what is near the ends of its range.
+        # The engine refuses values near the ends of its range.
         if type(value) is float and -_EXACT <= value <= _EXACT:
             return int(value)
         if type(value) is int:

@@ -1,1 +1,1 @@
-"""The mechanics: one rule each, over the same base."""
+"""The mechanics: one rule each, on the same base."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 MILLIONTHS = 1_000_000
 MAX_AMOUNT = 10**12
-"""Largest amount, either sign, that one fact may bring to a sum or a maximum."""
+"""Largest amount, of either sign, that one fact may add to a sum or a maximum."""
 _FEW_DIGITS = 10**9
 
 
@@ -24,14 +24,14 @@ def to_millionths(value: float) -> int:
 def nearest_millionths(value: float) -> int:
     """A finite number in millionths, rounded to the nearest, halves to even."""
     if -_FEW_DIGITS < value < _FEW_DIGITS:
-        # Decimals of at most 15 digits are told apart by doubles: one that gives this double is the one meant.
+        # Doubles distinguish decimals of at most 15 digits: the one that gives this double is the one meant.
         found = round(value * MILLIONTHS)
         if found / MILLIONTHS == value:
             return found
-    # The shortest decimal that is this double is what the sender wrote: 0.1 is a tenth, not 0.1000000000000000055.
+    # The shortest decimal with this double is what the sender wrote: 0.1 is a tenth, not 0.1000000000000000055.
     return int(value) * MILLIONTHS if value == int(value) else round(Decimal(repr(value)) * MILLIONTHS)
 
 
 def from_millionths(amount: int) -> int | float:
-    """The number as JSON shows it: an integer where it is one."""
+    """The number as JSON shows it: an integer if it is one."""
     return amount / MILLIONTHS if amount % MILLIONTHS else amount // MILLIONTHS

@@ -1,4 +1,4 @@
-"""Badges: earned by criteria, given by a reward or by hand, never taken back."""
+"""Badges: earned by criteria, awarded by a reward or by hand, never taken back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ class ChallengeRule(QuestRule):
         return self.objectives[part] if part >= 0 else None
 
     def steps(self) -> list[Step]:
-        """Everything there is to reach, the end last."""
+        """Everything that can be reached, the end last."""
         on_the_way = [(name, causes.of_challenge(self.code, name), rewards) for name, rewards in self.milestones]
         return [*on_the_way, (COMPLETE, causes.of_challenge(self.code), self.completion)]
 
@@ -141,7 +141,7 @@ def challenge_rule(challenge: Challenge, applied_seq: int) -> ChallengeRule:
             min(each for each in (limits.ends_at, micros(duration.ends_at)) if each is not None),
         )
     elif isinstance(duration, RollingDuration):
-        # A stamp of a clock that was never set must not open the window, and so close it for good.
+        # A timestamp from a clock that was never set must not open the window, and thus close it for good.
         limits = replace(limits, starts_at=max(limits.starts_at or PLAUSIBLE_FROM, PLAUSIBLE_FROM))
     paid = [reward for milestone in milestones for reward in milestone.rewards] + challenge.rewards
     cosmetic = ("name", "description", "milestones", "rewards", "revocable")

@@ -1,4 +1,4 @@
-"""Checkpoints: what a course was at a few moments of its past, so that a late fact replays only what came after one."""
+"""Checkpoints: the states of a course at a few past moments, so that a late fact replays only what came after one."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from bq_server.game.state.keys import Cell
 SPACING = 64
 """Facts between a checkpoint and the next one made."""
 KEPT = 16
-"""How many are kept: near each other in the near past, far apart in the far one."""
+"""How many are kept: close together in the recent past, far apart in the distant one."""
 MAX_MEMBERS = 32
-"""Most members of sets in a checkpoint: the cell is read and written with each fact."""
+"""Most members of sets in a checkpoint, because the cell is read and written with each fact."""
 MAX_ALL_MEMBERS = 128
 """Most members of sets in all checkpoints together."""
 
@@ -23,7 +23,7 @@ class Checkpoints:
     """Each stands for all facts of a course up to its moment, in order. They are kept as JSON."""
 
     compacted: int = 0
-    """How many facts came before the tail, by which they are spaced."""
+    """How many facts came before the tail, which determines their spacing."""
     rows: list[list[Any]] = field(default_factory=list)
     """`[compacted, at, seq, progress]`, in order."""
 
@@ -37,12 +37,12 @@ class Checkpoints:
         return [self.compacted, self.rows]
 
     def due(self) -> bool:
-        """Count a fact; returns whether a checkpoint after it is due."""
+        """Count a fact; returns whether a checkpoint is due after it."""
         self.compacted += 1
         return self.compacted - (self.rows[-1][0] if self.rows else 0) >= SPACING
 
     def keep(self, moment: Moment, progress: Cell) -> None:
-        """Keep a checkpoint of the facts up to this moment, which is newer than all others."""
+        """Add a checkpoint of the facts up to this moment, which is newer than all others."""
         self.rows.append([self.compacted, *moment, progress])
         while len(self.rows) > KEPT or (len(self.rows) > 1 and self._members() > MAX_ALL_MEMBERS):
             del self.rows[self._least_useful()]
@@ -53,7 +53,7 @@ class Checkpoints:
         return Moment(*earlier[-1][1:3]) if earlier else None
 
     def go_back(self, moment: Moment) -> tuple[Moment, Cell] | None:
-        """Drop those that are not before this; returns the newest that is left."""
+        """Drop those that aren't before this; returns the newest one left."""
         self.rows = self._before(moment)
         if not self.rows:
             return None
@@ -61,7 +61,7 @@ class Checkpoints:
         return Moment(at, seq), progress
 
     def take(self, moment: Moment, change: Callable[[Moment, Cell], Cell | None]) -> None:
-        """Put a fact before those after a moment, which it changes; one that comes to none is dropped."""
+        """Insert a fact into the checkpoints after a moment; those for which that is impossible are dropped."""
         self.compacted += 1
         earlier = self._before(moment)
         changed = [(row, change(Moment(row[1], row[2]), row[3])) for row in self.rows[len(earlier) :]]
@@ -75,12 +75,12 @@ class Checkpoints:
         return sum(len(each) for row in self.rows for each in row[3].get("s", ()) if isinstance(each, list))
 
     def _least_useful(self) -> int:
-        """The one without which the way back from any moment grows by the least factor."""
+        """The one whose removal lengthens replays by the smallest factor."""
 
         def growth(place: int) -> float:
             earlier: int = self.rows[place - 1][0] if place else 0
             later: int = self.rows[place + 1][0]
-            # The newest may be where the tail begins, which is never nothing.
+            # The newest may be where the tail begins, whose distance is never zero.
             return (self.compacted - earlier) / (self.compacted - later + SPACING)
 
         return min(range(len(self.rows) - 1), key=growth)

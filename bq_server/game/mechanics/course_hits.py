@@ -1,4 +1,4 @@
-"""Hits as a course takes them: in the order of their moments, among those that it has kept."""
+"""Folding hits into a course, in the order of their moments, among those that it keeps."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from bq_server.game.mechanics.ordered_quest import Course
 from bq_server.game.mechanics.quests import Parts
 
 ENROLMENT = -1
-"""The part of a reading that is an enrolment."""
+"""The part of a reading that stands for an enrolment."""
 
 
 def take(story: Sequence[Hit], course: Course) -> dict[tuple[str, int], Verdict]:
-    """Take hits into a course; what each part of each fact came to. The past must be there, see `fits`."""
+    """Fold hits into a course; returns what became of each part of each fact. The past must be there, see `fits`."""
     verdicts: dict[tuple[str, int], Verdict] = {}
     entries: list[tuple[Moment, Parts]] = []
     fact_ids: dict[Moment, str] = {}
@@ -50,7 +50,7 @@ def _inserted(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, V
 
 
 def fits(hits: Sequence[Hit], course: Course) -> bool:
-    """Whether what is kept can take the hits, without the past. Try it on a course that is not needed any more."""
+    """Whether the hits can be folded without the past. Try it on a course that is no longer needed."""
     entries = [(hit.fact.moment, amounts) for hit in hits if (amounts := amounts_of(hit))]
     while entries and not course.final and course.base_end is not None and entries[0][0] < course.base_end:
         if _inserted(course, *entries.pop(0)) is None:
@@ -63,7 +63,7 @@ def fits(hits: Sequence[Hit], course: Course) -> bool:
 
 
 def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple[Moment, int, Verdict]]:
-    """Take facts from after the base, in order, among those of the tail."""
+    """Fold facts from after the base, in order, among those of the tail."""
     entries = list(entries)
     if entries and course.end is not None and entries[0][0] < course.end:
         entries = sorted([*entries, *course.rewind()], key=lambda entry: entry[0])
@@ -71,18 +71,18 @@ def _push(course: Course, entries: Sequence[tuple[Moment, Parts]]) -> list[tuple
 
 
 def earliest(hits: Sequence[Hit], course: Course | None) -> Moment:
-    """From when on a replay must count anew. What it changes may let in any other hit of the batch."""
+    """The moment from which a replay must count again. Its changes may make any other hit of the batch count."""
     moments = [hit.fact.moment for hit in hits if amounts_of(hit)]
     return min(moment for moment in moments if course is None or not course.is_before_entry(moment))
 
 
 def is_late(hits: Sequence[Hit], newest: Moment | None) -> bool:
-    """Whether one of the hits comes before the newest that has counted; no two facts share a moment."""
+    """Whether one of the hits comes before the newest that counted; no two facts share a moment."""
     return newest is not None and hits[0].fact.moment < newest
 
 
 def amounts_of(hit: Hit) -> list[tuple[int, Amount]]:
-    """The parts that the fact counts for, and how much."""
+    """The parts for which the fact counts, and how much."""
     return [
         (reading.part, reading.amount)
         for reading in hit.readings

@@ -1,4 +1,4 @@
-"""Sets of days as `[[first, last], ...]`, in order, with a gap between any two: days in a row take the room of one."""
+"""Sets of days as `[[first, last], ...]`, in order, with gaps: consecutive days take no more space than one."""
 
 from bisect import bisect_right
 
@@ -12,7 +12,7 @@ def has_day(days: Days, day: int) -> bool:
 
 
 def add_day(days: Days, day: int) -> None:
-    """Put a day into the set."""
+    """Add a day to the set."""
     if has_day(days, day):
         return
     index = bisect_right(days, day, key=lambda each: each[0])
@@ -23,5 +23,5 @@ def add_day(days: Days, day: int) -> None:
 
 
 def days_until(days: Days, last: int) -> Days:
-    """Those of the days that are not after the last one."""
+    """Those days that are not after the last one."""
     return [[start, min(end, last)] for start, end in days if start <= last]

@@ -1,7 +1,7 @@
-"""Points that expire: when, and how much of them is left by then.
+"""Points that expire: when, and how many of them are left by then.
 
-What is spent, or expires, is taken from the points that expire first; so what has expired by a moment is what was given
-that expires until then, less all that was ever taken. No order of arrival changes that.
+What is spent or expires is taken from the points that expire first, so what has expired by a moment is what was given
+that expires by then, less everything ever taken. The order of arrival doesn't change that.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 NEVER = 2**63 - 1
-"""In place of a moment beyond the calendar."""
+"""Stands for a moment beyond the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ExpiringPoints:
 
 
 def expires_at(expiry: PointsExpiry, at: int) -> int:
-    """When points expire that were given at a moment; both in microseconds since the epoch, UTC."""
+    """When points given at a moment expire; both in microseconds since the epoch, UTC."""
     try:
         given = _EPOCH + timedelta(microseconds=at)
         if expiry.after is not None:
@@ -45,7 +45,7 @@ def expires_at(expiry: PointsExpiry, at: int) -> int:
 
 
 def left(expiry: PointsExpiry, ledger: Iterable[LedgerEntry]) -> list[ExpiringPoints]:
-    """The points that are left, by when they expire; those that have expired and weren't taken among them."""
+    """The points that are left, by when they expire; including those that have expired but weren't taken yet."""
     entries = standing_entries(ledger)
     given: dict[int, int] = {}
     for entry in entries:

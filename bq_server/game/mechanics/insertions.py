@@ -1,9 +1,9 @@
-"""Insertions: a late fact taken into what a course keeps, without a look at stored facts.
+"""Insertions: adding a late fact to what a course keeps, without reading stored facts.
 
-What a late fact adds to its parts, it adds to every later state as well: to those of checkpoints, of the base and of
-the tip. Where it meets a part earlier for which others wait, the turn there tells what else counts now, and that is
-added in the same way. This holds as long as nothing else is met by it. Whether it holds can be seen in the states kept,
-since sums only rise, or where one has fallen, its height is kept; where they can't tell, the course must be replayed.
+What a late fact adds to its parts, it adds to every later state as well: to the checkpoints, the base and the tip. If
+it meets a part earlier that others wait for, the turn there says what else counts now, and that is added in the same
+way. This is right as long as nothing else is met by it, which the stored states show, since sums only rise, or if one
+has fallen, its peak is kept; if they don't, the course must be replayed.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from bq_server.game.mechanics.quests import COMPLETE, Parts, Progress, in_order
 
 
 def insert(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verdict]] | None:
-    """Take a fact from before the end of the base; returns what became of each part it matched.
+    """Insert a fact from before the end of the base; returns what became of each part it matched.
 
-    None where only a replay can tell; the course may be half changed then.
+    None if only a replay can tell; the course may then be half changed.
     """
     insertion = _Insertion(course, moment)
     verdicts = insertion.read(parts)
@@ -33,7 +33,7 @@ def insert(course: Course, moment: Moment, parts: Parts) -> list[tuple[int, Verd
 
 
 def met_later(before: Sequence[Moment | None], after: Sequence[Moment | None]) -> bool:
-    """Whether a part that was met is met later or no more: what came after it was not kept."""
+    """Whether a part that was met is now met later or no longer: what came after it was not kept."""
     pairs = zip(before, after, strict=True)
     return any(old is not None and (new is None or new > old) for old, new in pairs)
 
@@ -45,11 +45,11 @@ class _Insertion:
         """When parts were met, before."""
         self.marks = dict(course.tip.marks)
         self.kept: list[list[int | str]] = []
-        """The parts that were not met before the fact, with what it brings."""
+        """The parts that were not met before the fact, with the amounts it adds."""
         self.added = Counted()
         """What counts now and didn't before."""
         self.moved: dict[int, Moment] = {}
-        """When parts for which others wait are met now."""
+        """When parts that others wait for are met now."""
 
     def read(self, parts: Parts) -> list[tuple[int, Verdict]] | None:
         verdicts: list[tuple[int, Verdict]] = []
@@ -69,7 +69,7 @@ class _Insertion:
         return verdicts
 
     def carry(self) -> bool:
-        """Add to all later states what counts now; whether they could take it."""
+        """Add what counts now to all later states; returns whether that was possible."""
         if not self.kept:
             return True
         course = self.course
@@ -97,7 +97,7 @@ class _Insertion:
         return done is not None and done < moment
 
     def _add(self, moment: Moment, part: int, amount: Amount) -> bool:
-        """Note what counts now. What was met may not be met any more after a fall, and then the rest is unknown.
+        """Note what counts now. What was met may no longer be met after a fall, and then the rest is unknown.
 
         Unknown is, too, what else counts or doesn't where there is a limit.
         """
@@ -109,7 +109,7 @@ class _Insertion:
         return True
 
     def _turn(self) -> bool:
-        """Go through the later turns in order: what one lets in may lead to the next earlier."""
+        """Go through the later turns in order: what one admits may reach the next one earlier."""
         turns: list[PartOrder] = []
         for turn in sorted(self.course.turns, key=lambda each: self.met[each.part] or self.moment):
             if self._is_met_before(self.moment, turn.part):
@@ -122,7 +122,7 @@ class _Insertion:
         self.course.turns = turns
         for moment, part in self.added:
             done = self.met[part]
-            # One that was met in the tail is met there again, or the base can't take it.
+            # One that was met in the tail is met there again, or can't be inserted into the base.
             unknown = self.quest.leads_on(part) and part not in self.moved and done is not None
             if unknown and done is not None and moment < done and self.course.base.done[part] is not None:
                 return False
@@ -153,7 +153,7 @@ class _Insertion:
         return changed
 
     def _was_met_anyway(self, part: int) -> bool:
-        """Whether nothing depends on when a part is met: it was met, and no other waits for it, or its turn tells."""
+        """Whether nothing depends on when a part is met: it was met, and no other waits for it, or its turn knows."""
         return self.met[part] is not None and (
             not self.quest.leads_on(part) or any(each.part == part for each in self.course.turns)
         )
@@ -163,7 +163,7 @@ class _Insertion:
         return state.dump() if self._take(state, end) else None
 
     def _take(self, state: Progress, end: Moment) -> bool:
-        """Add to a state what counts now up to its end; false where it can't be told what comes of it."""
+        """Add to a state what counts now up to its end; false if the result can't be determined."""
         for part, moment in self.moved.items():
             if moment <= end:
                 state.meet(part, moment)
@@ -182,7 +182,7 @@ class _Insertion:
         return self._take_marks(state, end)
 
     def _is_new(self, state: Progress, part: int, amount: Amount, fresh: set[tuple[int, Amount]]) -> bool | None:
-        """Whether a set has no such member yet; none where that isn't known."""
+        """Whether a set has no such member yet; None if unknown."""
         match self.quest.measures[part].aggregate:
             case "distinct":
                 return state.add_member(part, amount)
@@ -203,14 +203,14 @@ class _Insertion:
                 assert_never(never)
 
     def _may_rise(self, state: Progress, part: int, amount: Amount) -> bool:
-        """Whether a sum that has fallen stays below its target, at its height as well."""
+        """Whether a sum that has fallen stays below its target, even at its peak."""
         if part in state.highs and isinstance(amount, int) and amount > 0:
             state.highs[part] += amount
             return state.highs[part] < self.quest.targets[part]
         return True
 
     def _take_marks(self, state: Progress, end: Moment) -> bool:
-        """Note what a state has reached now; false where something new is reached, at a moment that isn't known."""
+        """Note what a state has reached now; false if something new is reached at an unknown moment."""
         if COMPLETE not in state.marks and all(state.done):
             if COMPLETE not in self.marks:
                 return False

@@ -1,4 +1,4 @@
-"""Leaderboards: scores within windows of time; among equal scores, who reached it first stands first.
+"""Leaderboards: scores within windows of time; among equal scores, whoever reached it first ranks first.
 
 A score is reached when it last changed. For sums and counts that is the newest fact that changed it, for a maximum or
 a minimum the first fact that had it, for distinct values and days the first fact of the last one to appear.
@@ -33,14 +33,14 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
 _TOLD_APART = 10**15
-"""Numbers of at most 15 digits are told apart by doubles."""
+"""Doubles distinguish numbers of at most 15 digits."""
 NEVER_REACHED = 2**63 - 1
-"""In place of the moment at which a score was reached that nothing ever changed: it stands last among equals."""
+"""Stands for when a score that never changed was reached: it ranks last among equals."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoardScore:
-    """A participant's place in a ranking, for the caller's index: the cell says the same."""
+    """A participant's place in a ranking, for the caller's index; the cell contains the same."""
 
     participant_id: str
     board: str
@@ -48,11 +48,11 @@ class BoardScore:
     window: str
     period: str
     score: int | float | None
-    """As it ranks: negated where the lowest leads. None when there is no score any more."""
+    """As it ranks: negated where the lowest leads. None if there is no score any more."""
     reached_at: int | None
-    """Microseconds; among equal scores the earlier stands first."""
+    """Microseconds; among equal scores the earlier one ranks first."""
     exact: int | None = None
-    """The score in the rule's own unit, where `score` can't say it exactly."""
+    """The score in the rule's own unit, if `score` can't express it exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ HIGHEST_FIRST = BoardOrder()
 
 @dataclass(slots=True)
 class LeaderboardRule(Rule):
-    """A leaderboard with a metric of its own."""
+    """A leaderboard with its own metric."""
 
     key: str
     code: str
@@ -94,7 +94,7 @@ class LeaderboardRule(Rule):
         return (self.measure.read(fact, variables),)
 
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
-        """The scores of the windows the hits fall into, and the members that they name."""
+        """The scores of the windows that the hits fall into, and the members that they name."""
         for hit in hits:
             if hit.readings[0].verdict == "matched":
                 for window, period in self.windows.at(hit.fact.occurred_at):
@@ -112,14 +112,14 @@ class LeaderboardRule(Rule):
         return Replay(self.fact_types, self.bounds.starts_at, (keys.scores(self.code), keys.members(self.key)))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """The sets in which a known value turns out older and it was the one that had set the time of the score."""
+        """The sets in which a known value turns out to be older, if it was the one that set the score's time."""
         sets = {keys.members(f"{self.key}/{window}/{period}") for window, period in self._unset(hits, cells)}
         return Replay(frozenset(), None, tuple(sorted(sets))) if sets else None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
         """Add the hits to the scores."""
         outcome = RuleOutcome()
-        # A set that was asked for holds no scores; everything does, and there are some whenever a set is asked for.
+        # A requested set includes no scores; everything does, and there are some whenever a set is requested.
         unset = self._unset(hits, cells) if replayed is not None and self._are_sets(replayed.cells) else []
         anew = replayed if not unset else None
         story = hits if anew is None else merge(anew.hits, hits)
@@ -152,7 +152,7 @@ class LeaderboardRule(Rule):
         return outcome
 
     def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:
-        """The windows, with the period, whose score was reached when a value first came that came earlier now."""
+        """The windows, with the period, whose score was reached with a value that now first came earlier."""
         found: dict[tuple[str, str], None] = {}
         for hit in hits if self._keeps_set else ():
             reading = hit.readings[0]
@@ -172,14 +172,14 @@ class LeaderboardRule(Rule):
         return self.measure.shown(score)
 
     def told(self, score: int) -> tuple[int | float, int | None]:
-        """A score as the reader sees it and, where that can't say it exactly, the score itself."""
+        """A score as the reader sees it and, if that isn't exact, the score itself."""
         shown = self.measure.shown(score)
         if not self.measure.in_millionths or -_TOLD_APART < score < _TOLD_APART:
             return shown, None
         return shown, None if nearest_millionths(shown) == score else score
 
     def untold(self, shown: float, exact: int | None) -> int:
-        """The score that `told` was given."""
+        """The score that `told` was called with."""
         if exact is not None:
             return exact
         return nearest_millionths(shown) if self.measure.in_millionths else int(shown)
@@ -207,13 +207,13 @@ class LeaderboardRule(Rule):
             new[key] = _cell(self.revision, score, max(at, cell["at"]) if cell else at)
             new[member] = list(fact.moment)
         elif fact.moment < Moment(*first):
-            # It wasn't the one that set the time, or the whole would be replayed.
+            # It wasn't the one that set the time, or everything would be replayed.
             new[member] = list(fact.moment)
 
 
 @dataclass(slots=True)
 class PointsBoardRule(Rule):
-    """A leaderboard by points earned. It listens to no fact: its scores follow from the ledger, which loads them."""
+    """A leaderboard by points earned. It listens to no facts: its scores follow from the ledger, which loads them."""
 
     key: str
     code: str
@@ -238,7 +238,7 @@ class PointsBoardRule(Rule):
         return Replay(frozenset(), None, (keys.scores(self.code),), ledger=True)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
-        """Compute the scores anew from a ledger that was asked for."""
+        """Recompute the scores from a requested ledger."""
         outcome = RuleOutcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
@@ -271,7 +271,7 @@ def _cell(revision: str, score: int, at: int | None) -> dict[str, Any]:
 
 
 def leaderboard_rule(board: Leaderboard, metric: Metric, applied_seq: int) -> LeaderboardRule:
-    """Compile a leaderboard that has a metric of its own."""
+    """Compile a leaderboard with its own metric."""
     measure = Measure(0, metric)
     return LeaderboardRule(
         key=f"leaderboard/{board.code}",

@@ -1,4 +1,4 @@
-"""Measures: what one fact brings to an aggregate, before any state is looked at."""
+"""Measures: what one fact adds to an aggregate, before any state is read."""
 
 from dataclasses import dataclass
 from typing import assert_never
@@ -19,7 +19,7 @@ Of a part with a limit, text that begins with what the limit needs: see `limits.
 
 @dataclass(frozen=True, slots=True)
 class PartReading:
-    """A fact as one part of a definition reads it; the amount is there exactly when it matched."""
+    """A fact as one part of a definition reads it; there is an amount if and only if it matched."""
 
     part: int
     verdict: Verdict
@@ -36,7 +36,7 @@ class Hit:
 
 
 def fact_types(names: list[str]) -> frozenset[str]:
-    """The types of the facts that events of these names become."""
+    """The types of the facts that events with these names become."""
     return frozenset(CUSTOM_PREFIX + name for name in names)
 
 
@@ -54,7 +54,7 @@ class Condition:
         return True if self.formula is None else self.formula.holds(variables)
 
     def refusal(self, part: int, variables: Variables) -> PartReading | None:
-        """Why a fact doesn't match, or none when it does."""
+        """Why a fact doesn't match, or None if it does."""
         holds = self.holds(variables)
         return None if holds is True else refused(part, holds)
 
@@ -68,7 +68,7 @@ class Measure:
         self.part = part
         self.aggregate = metric.aggregate
         self.keeps_set = _keeps_set(metric.aggregate)
-        """Whether it counts the members of a set."""
+        """Whether it counts members of a set."""
         self.in_millionths = _in_millionths(metric.aggregate)
         """Whether values of this measure are millionths."""
         self.fact_types = fact_types(metric.on)
@@ -77,9 +77,9 @@ class Measure:
         self._of = Formula(metric.of) if metric.of is not None else None
 
     def amount(self, fact: Fact, variables: Variables) -> Amount | ExpressionFailure | None:
-        """What the fact brings: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day.
+        """What the fact adds: 1, an amount in millionths, the digest of a value, or the ordinal of a UTC day.
 
-        None when it doesn't match.
+        None if it doesn't match.
         """
         if self._when is not None and (holds := self._when.holds(variables)) is not True:
             return holds or None
@@ -89,12 +89,12 @@ class Measure:
 
     @property
     def question(self) -> tuple[str | None, ...]:
-        """What is asked of a fact: measures of the same question are brought the same amounts."""
+        """What is asked of a fact: measures with the same question get the same amounts."""
         of = self._of.source if self._of is not None else None
         return self._condition.source, of, self.aggregate if self.keeps_set else None
 
     def read(self, fact: Fact, variables: Variables) -> PartReading:
-        """What the fact brings, as `amount` says, or why it brings nothing."""
+        """What the fact adds, as `amount`, or why it adds nothing."""
         amount = self.amount(fact, variables)
         if amount is None or isinstance(amount, ExpressionFailure):
             return refused(self.part, amount or False)
@@ -130,7 +130,7 @@ def _in_millionths(aggregate: Aggregate) -> bool:
 
 
 def refused(part: int, holds: bool | ExpressionFailure) -> PartReading:
-    """The reading of a fact that doesn't match, or of which an expression has no value."""
+    """The reading of a fact that doesn't match, or for which an expression has no value."""
     if isinstance(holds, ExpressionFailure):
         return PartReading(part, "expression_error", message=holds.message)
     return PartReading(part, "condition_false")

@@ -1,8 +1,8 @@
 """Courses: quests whose outcome depends on the order of facts.
 
-The newest facts are kept as a tail beside the state before them, so that a fact a little late costs a short replay of
-what the definition read from those facts, and no look at stored ones. A later one is inserted into the states that are
-kept (`insertions`), or where these don't tell what comes of it, replayed from a checkpoint.
+The newest facts are kept as a tail beside the state before them, so that a slightly late fact costs a short replay of
+what the definition read from those facts, without reading stored ones. A later one is inserted into the states that are
+kept (`insertions`) or, if these can't tell the result, replayed from a checkpoint.
 
 A cell is read and written with each fact, and its tail is long: it stays JSON until a late fact needs it.
 """
@@ -21,23 +21,23 @@ from bq_server.game.mechanics.quests import COMPLETE, Parts, Progress, Quest, in
 from bq_server.game.state.keys import Cell
 
 TAIL = 64
-"""How many of the newest facts a late one may fall between without any history, at least."""
+"""Least number of newest facts among which a late one may fall without any history."""
 LATENESS = 10_000_000
-"""How late, in microseconds, a fact may be without any history, whatever came since: up to `MAX_TAIL` facts."""
+"""How late, in microseconds, a fact may be without any history, whatever came since, within `MAX_TAIL` facts."""
 MAX_TAIL = 1024
 MAX_STRETCHES = 64
-"""Most stretches of days that a course remembers of a part that counts days."""
+"""Most stretches of days that a course remembers for a part that counts days."""
 
 
 @dataclass(slots=True)
 class Course:
-    """A participant's way through a quest. Facts are pushed in order."""
+    """A participant's course through a quest. Facts are pushed in order."""
 
     quest: Quest
     explicit: bool
-    """Whether one must enrol; else the first fact pushed enrols."""
+    """Whether participants must enrol; otherwise the first fact pushed enrols them."""
     rolling: int | None
-    """How long it runs from enrolment, in microseconds; none without such an end."""
+    """How long it runs from enrolment, in microseconds; None without such an end."""
     enrolled: Moment | None = None
     opens: int | None = None
     """Before that, in microseconds since the epoch, nothing counts: who enters earlier has the whole time from then."""
@@ -51,11 +51,11 @@ class Course:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     """Of the base, in its past."""
     turns: list[PartOrder] = field(default_factory=list)
-    """Of parts for which others wait, once facts of the tail that led there are to leave it."""
+    """Turns of parts that others wait for, once facts of the tail that led there have to leave it."""
     days: dict[int, Days] = field(default_factory=dict)
-    """By part that counts days: those in the base. None are known of a part that has too many."""
+    """The days in the base, by part that counts days. For a part with too many, none are known."""
     insertable: bool = True
-    """Whether all of this is known. A course that an earlier release kept must be replayed once."""
+    """Whether all of this is known. A course stored by an earlier release must be replayed once."""
 
     def __post_init__(self) -> None:
         self.tip = Progress.empty(self.quest)
@@ -65,7 +65,7 @@ class Course:
         """Read what `dump` wrote."""
         self.enrolled = Moment(*cell["e"]) if cell["e"] is not None else None
         self.tip = Progress.load(cell["p"])
-        # Where nothing has left the tail, all is known, whoever wrote the cell.
+        # If nothing has left the tail, all is known, whatever wrote the cell.
         self.insertable = "w" in cell or ("t" in cell and cell["k"] is None)
         if "t" in cell:
             self.base = Progress.load(cell["b"])
@@ -80,9 +80,9 @@ class Course:
                 self.checkpoints.load(cell["c"])
 
     def dump(self) -> dict[str, Any]:
-        """As JSON. A completed course keeps no tail, and where no sum can fall, nothing else: nothing can change it."""
+        """As JSON. A completed course keeps no tail and, if no sum can fall, nothing else: nothing can change it."""
         progress = self.tip.dump()
-        progress.pop("h", None)  # the base knows
+        progress.pop("h", None)  # the base knows them
         cell: dict[str, Any] = {"e": list(self.enrolled) if self.enrolled is not None else None, "p": progress}
         if not self.tip.complete:
             cell["b"] = self.base.dump()
@@ -97,7 +97,7 @@ class Course:
         return cell
 
     def check(self) -> None:
-        """Read what a load leaves unread. Raises `ValueError`, `TypeError` or `LookupError` where it can't be."""
+        """Read what a load leaves unread. Raises `ValueError`, `TypeError` or `LookupError` if that is impossible."""
         for at, seq, parts in self.tail:
             _ = Moment(at, seq), [self.quest.measures[part] for part, _ in parts]
         for _, at, seq, progress in self.checkpoints.rows:
@@ -107,7 +107,7 @@ class Course:
 
     @property
     def final(self) -> bool:
-        """Whether no other fact can change what came of it."""
+        """Whether no other fact can change its outcome."""
         return self.tip.complete and not self.quest.has_sums and not self.quest.may_lose
 
     def may_fall(self, entries: Iterable[Parts]) -> bool:
@@ -124,24 +124,24 @@ class Course:
 
     @property
     def expires_at(self) -> int | None:
-        """When a rolling course ends, for one who is enrolled."""
+        """When a rolling course ends, for an enrolled participant."""
         return None if self.enrolled is None else self.ends(self.enrolled)
 
     def ends(self, entry: Moment) -> int | None:
-        """When a rolling course ends for one who enters at a moment."""
+        """When a rolling course ends for a participant who enrols at a moment."""
         return None if self.rolling is None else max(entry.at, self.opens or entry.at) + self.rolling
 
     def is_before_entry(self, moment: Moment) -> bool:
-        """Whether one who had to enrol hadn't yet."""
+        """Whether the participant must enrol and hasn't yet."""
         return self.explicit and (self.enrolled is None or moment < self.enrolled)
 
     def would_lose(self, entry: Moment) -> bool:
-        """Whether a rolling course that began at an earlier moment would end before what it keeps."""
+        """Whether a rolling course that started at an earlier moment would end before what it keeps."""
         ends = self.ends(entry)
         return ends is not None and self.end is not None and self.end.at >= ends
 
     def enrol(self, moment: Moment) -> None:
-        """Enter the course; the earliest entry counts."""
+        """Enrol; the earliest enrolment counts."""
         if self.enrolled is None or moment < self.enrolled:
             self.enrolled = moment
 
@@ -170,9 +170,9 @@ class Course:
         return [(Moment(at, seq), parts) for at, seq, parts in tail]
 
     def go_back(self, moment: Moment) -> bool:
-        """Go back to the newest checkpoint before a moment, for all later facts to be pushed; false when there is none.
+        """Go back to the newest checkpoint before a moment, for all later facts to be pushed; false if there is none.
 
-        Who was enrolled stays so: nobody goes back past an enrolment that has moved.
+        Enrolled participants stay enrolled: nobody goes back past an enrolment that has moved.
         """
         found = self.checkpoints.go_back(moment)
         if found is None:
@@ -187,7 +187,7 @@ class Course:
         return True
 
     def take_member(self, part: int, member: str) -> None:
-        """Note a member of a set, as a cell names it, in a base that counts it already."""
+        """Note a member of a set, as named by its cell, in a base that already counts it."""
         if self.quest.measures[part].aggregate == "distinct":
             self.base.add_member(part, member)
         else:
@@ -196,7 +196,7 @@ class Course:
             self.base.seen[part] = max(int(member), self.base.seen[part] or 0)
 
     def know_days(self, part: int) -> None:
-        """Begin to remember the days of a part that counts days, where the base has none yet."""
+        """Start remembering the days of a part that counts days, if the base has none yet."""
         if self.quest.measures[part].aggregate == "days" and self.base.seen[part] is self.base.done[part] is None:
             self.days.setdefault(part, [])
 
@@ -222,7 +222,7 @@ class Course:
             self.checkpoints.keep(self.base_end, self.base.copy().dump())
 
     def _keep_turns(self, oldest: int = KEPT_ENTRIES) -> None:
-        """Make the turns to which the oldest facts of the tail lead, before those facts leave it."""
+        """Record the turns to which the oldest facts of the tail lead, before those facts leave it."""
         known = {each.part for each in self.turns}
         for part, done in enumerate(self.tip.done):
             if done is None or self.base.done[part] is not None or part in known or not self.quest.leads_on(part):

@@ -1,7 +1,7 @@
-"""Turns: where a part of a course was met for which others wait.
+"""Turns: where a part of a course was met that others wait for.
 
-Meeting it earlier lets in what came meanwhile. A turn keeps the facts that led to it, so that a fact which meets the
-part earlier, however late it comes itself, shows which those are without a look at stored facts.
+Meeting it earlier makes what came meanwhile count. A turn keeps the facts that led to it, so that a fact which meets
+the part earlier, however late it arrives, shows which those are without reading stored facts.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from bq_server.game.mechanics.quests import Progress, Quest, in_order
 from bq_server.game.state.keys import Cell
 
 KEPT_ENTRIES = 16
-"""How many facts before it a turn keeps at most, with it."""
+"""Most facts that a turn keeps, including itself."""
 
 Counted = dict[tuple[Moment, int], Amount]
-"""What was counted: an amount, by when it came and for which part."""
+"""What was counted: amounts, by moment and part."""
 
 
 @dataclass(slots=True)
 class PartOrder:
-    """The way to where a part was met."""
+    """The facts that led to where a part was met."""
 
     part: int
     start: Moment | None
-    """The newest fact before those kept; none where the course begins with them."""
+    """The newest fact before those kept; None if the course starts with them."""
     base: Progress
     """The state before those kept."""
     entries: list[list[Any]]
@@ -42,11 +42,11 @@ class PartOrder:
         return [self.part, list(self.start) if self.start is not None else None, self.base.dump(), self.entries]
 
     def copy(self) -> Self:
-        """Another one, to be changed."""
+        """A copy, to be changed."""
         return type(self)(self.part, self.start, self.base.copy(), list(self.entries))
 
     def run(self, quest: Quest) -> tuple[Progress, Counted]:
-        """The state that the facts kept lead to, and what they counted."""
+        """The state that the kept facts lead to, and what they counted."""
         progress, counted = self.base.copy(), Counted()
         for at, seq, parts in self.entries:
             moment = Moment(at, seq)
@@ -57,7 +57,7 @@ class PartOrder:
         return progress, counted
 
     def cut(self, quest: Quest, met: Moment) -> None:
-        """Keep what led to this moment, at which the part is met now, and of that the newest."""
+        """Keep the newest facts that led to this moment, at which the part is met now."""
         self.entries = [entry for entry in self.entries if (entry[0], entry[1]) <= met]
         while len(self.entries) > KEPT_ENTRIES:
             at, seq, parts = self.entries.pop(0)
@@ -68,7 +68,7 @@ class PartOrder:
 def turn(
     part: int, quest: Quest, met: Moment, start: Moment | None, base: Progress, entries: list[list[Any]]
 ) -> PartOrder:
-    """The turn at which a part was met, of which it keeps the newest of these facts that led there."""
+    """The turn at which a part was met, with the newest of these facts that led there."""
     found = PartOrder(part, start, base.copy(), list(entries))
     found.cut(quest, met)
     return found

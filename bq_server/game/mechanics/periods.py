@@ -23,12 +23,12 @@ def to_micros(moment: datetime) -> int:
 
 
 def _shown(at: int, zone: tzinfo) -> datetime:
-    """What the zone's wall clock shows, which calculates on that clock. Raises `OverflowError` beyond the calendar."""
+    """The zone's wall clock time, for calculations on that clock. Raises `OverflowError` beyond the calendar."""
     return (_EPOCH + timedelta(microseconds=at)).astimezone(zone)
 
 
 def local_date(at: int, zone: tzinfo) -> date:
-    """The calendar date in a zone; at the ends of the calendar, the last date there is."""
+    """The calendar date in a zone; at the ends of the calendar, the last existing date."""
     try:
         return _shown(at, zone).date()
     except OverflowError:
@@ -36,12 +36,12 @@ def local_date(at: int, zone: tzinfo) -> date:
 
 
 def utc_day(at: int) -> int:
-    """The UTC date as its ordinal: day 1 is the first of January of the year 1."""
+    """The UTC date as an ordinal: day 1 is 1 January of the year 1."""
     return local_date(at, UTC).toordinal()
 
 
 def period_of(at: int, period: Period, zone: tzinfo) -> int:
-    """The number of the daily, weekly (from Monday) or monthly period that holds a moment."""
+    """The number of the daily, weekly (from Monday) or monthly period that contains a moment."""
     return period_of_day(local_date(at, zone), period)
 
 
@@ -58,7 +58,7 @@ def period_of_day(day: date, period: Period) -> int:
 
 
 def period_start(number: int, period: Period, zone: tzinfo) -> int:
-    """The first moment of a period, in microseconds: local midnight, or what the clock shows where DST skips it."""
+    """The first moment of a period, in microseconds: local midnight, or the next existing time if DST skips it."""
     try:
         first = first_day(number, period)
         return (datetime(first.year, first.month, first.day, tzinfo=zone) - _EPOCH) // _MICROSECOND
@@ -68,14 +68,14 @@ def period_start(number: int, period: Period, zone: tzinfo) -> int:
 
 @lru_cache(maxsize=4096)
 def is_skipped(number: int, period: Period, zone: tzinfo) -> bool:
-    """Whether the zone has no such period: a day that was left out, as Apia's 30th of December 2011."""
+    """Whether the zone has no such period: a skipped day, such as 30 December 2011 in Apia."""
     if period != "daily" or zone is UTC:
         return False
     return period_start(number, period, zone) == period_start(number + 1, period, zone)
 
 
 def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
-    """The number of the period in which the zone's wall clock was so many microseconds before what it shows then."""
+    """The number of the period of the wall clock time that many microseconds before a moment's."""
     try:
         return period_of_day((_shown(at, zone) - timedelta(microseconds=back)).date(), period)
     except OverflowError:
@@ -83,10 +83,10 @@ def period_before(at: int, back: int, period: Period, zone: tzinfo) -> int:
 
 
 def moment_after(at: int, ahead: int, zone: tzinfo) -> int:
-    """When the zone's wall clock last shows so many microseconds more than at a moment."""
+    """When the zone's wall clock last shows that many microseconds more than at a moment."""
     try:
         ended = (_shown(at, zone) + timedelta(microseconds=ahead)).replace(fold=0)
-        # Shown twice, the later counts; never shown, the moment at which the clock skips it.
+        # If shown twice, the later one counts; if never shown, the moment at which the clock skips it.
         return max(each - _EPOCH for each in (ended, ended.replace(fold=1))) // _MICROSECOND if ahead else at
     except OverflowError:
         return at + ahead
@@ -132,13 +132,13 @@ def period_name(number: int, period: Period) -> str:
 
 
 class ProfileUnreadable(Exception):
-    """What is stored of a participant means nothing to this program: their events wait."""
+    """This program can't read what is stored about a participant: their events wait."""
 
 
 def zone_at(timeline: Sequence[Sequence[Any]], moment: Moment) -> tzinfo:
-    """The participant's zone at a moment; UTC before the first they told us.
+    """The participant's zone at a moment; UTC before the first known one.
 
-    The timeline holds `[at, seq, zone name]` in order.
+    The timeline contains `[at, seq, zone name]` in order.
     """
     for at, seq, name in reversed(timeline):
         if (at, seq) <= moment:

@@ -1,4 +1,4 @@
-"""Points: the rules that give them, and the ledger, from which tiers and standings by points follow."""
+"""Points: the rules that award them, and the ledger, from which tiers and rankings by points follow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ from bq_server.game.state.keys import Cell, Cells
 
 @dataclass(slots=True)
 class PointsRuleCompiled(Rule):
-    """A points rule. It keeps no state: each fact is paid by itself, once."""
+    """A points rule. It keeps no state: each fact is paid separately, once."""
 
     key: str
     code: str
@@ -44,7 +44,7 @@ class PointsRuleCompiled(Rule):
 
     @property
     def pays_points(self) -> bool:
-        """That's what it is for."""
+        """It always does."""
         return True
 
     @property
@@ -62,12 +62,12 @@ class PointsRuleCompiled(Rule):
         return (PartReading(0, "matched", points),)
 
     def points(self, variables: Variables) -> int | ExpressionFailure | None:
-        """How many points a fact within the bounds is worth; none when it doesn't match."""
+        """How many points a fact within the bounds is worth; None if it doesn't match."""
         holds = self.condition.holds(variables)
         return self.award.points(variables) if holds is True else holds or None
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
-        """What was paid stays paid: a changed rule counts from now on, unless its past is asked for."""
+        """What was paid stays paid: a changed rule counts from now on, unless its past is requested."""
         return True
 
     def whole(self) -> Replay:
@@ -77,7 +77,7 @@ class PointsRuleCompiled(Rule):
         )
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
-        """Pay the facts that match, but those already paid."""
+        """Pay the facts that match, except those already paid."""
         outcome = RuleOutcome()
         if replayed is not None:
             gone = (key for key in replayed.cells if key.startswith(keys.members(self.key)))
@@ -121,7 +121,7 @@ class Treasury:
         return frozenset(code for code, badge in self.badges.items() if badge.revocable)
 
     def cells(self, facts: Iterable[Fact], badges: Iterable[str], *, points: bool) -> Iterable[str]:
-        """The keys of the cells that awards brought by these facts may read."""
+        """The keys of the cells that awards caused by these facts may read."""
         for code in badges:
             yield keys.badge(code)
         if points:
@@ -133,7 +133,7 @@ class Treasury:
                         yield keys.score(board.code, window, period)
 
     def pay(self, grants: Iterable[Grant], cells: Cells) -> "Payout":
-        """Enter grants into the ledger, in the order of the facts that brought them."""
+        """Enter grants into the ledger, in the order of the facts that caused them."""
         payout = Payout(self, cells)
         for grant in sorted(grants, key=lambda grant: grant.fact.moment):
             payout.enter(grant)
@@ -177,7 +177,7 @@ class Payout:
             self._enter_points(amount, grant)
 
     def finish(self) -> None:
-        """Tell the scores that changed."""
+        """Report the scores that changed."""
         if self._newest is not None:
             self.effects.extend(scored(self._newest, self.cells, int))
 
@@ -195,7 +195,7 @@ class Payout:
             uncounted = {"n": 0} if count == 0 else {}
             self.cells[key] = {"at": grant.at, "fact": grant.fact.fact_id, "cause": grant.cause, **uncounted}
         if badge is None:
-            # Given by hand before the game knew it: held, and seen once the badge is defined.
+            # Awarded by hand before the game knew it: held, and shown once the badge is defined.
             return
         self.effects.append(
             BadgeEarned(

@@ -1,4 +1,4 @@
-"""What badges with criteria and challenges share: keeping a quest in a cell, freely or as a course."""
+"""What badges with criteria and challenges share: keeping a quest in a cell, in any order or as a course."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class QuestState:
 
     progress: Progress
     newest: Moment | None = None
-    """The newest fact that counted, where order is not kept."""
+    """The newest fact that counted, if order is not kept."""
     course: Course | None = None
 
     def dump(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class QuestState:
 
 @dataclass(slots=True)
 class QuestRule(Rule):
-    """A definition that is a quest. Subclasses say what reaching something means."""
+    """A definition that is a quest. Subclasses define what reaching something means."""
 
     key: str
     cell: str
@@ -62,10 +62,10 @@ class QuestRule(Rule):
     revocable: bool = False
     """Whether what was given is taken back when a void fact leaves it not reached."""
     ordered: bool = False
-    """Whether order decides the outcome even without sums that fall."""
+    """Whether order decides the outcome even without falling sums."""
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
-        """What the parts read; an enrolment counts however early it was."""
+        """What the parts read; an enrolment counts however early it is."""
         if fact.fact_type == TIMEZONE_CHANGED:
             return ()
         if fact.fact_type == CHALLENGE_ENROLLED:
@@ -77,7 +77,7 @@ class QuestRule(Rule):
         return tuple(measure.read(fact, variables) for measure in measures)
 
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
-        """Its own cell, and where sets are kept beside it, the members that these hits name."""
+        """Its own cell and, if sets are kept beside it, the members that these hits name."""
         yield self.cell
         if TIMEZONE_CHANGED in self.fact_types:
             yield keys.ZONE
@@ -93,12 +93,12 @@ class QuestRule(Rule):
         return None if cell is None else cell.get("rev") == self.revision
 
     def whole(self) -> Replay:
-        """All facts it listens to, the members of its sets, and what was paid where something pays."""
+        """All facts that it listens to, the members of its sets and, if anything pays, what was paid."""
         since = None if self.explicit or self.rolling is not None else self.bounds.starts_at
         return Replay(self._past_types(), since, (keys.members(self.key),), ledger=bool(self.steps()))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """The past, when a fact comes before what is kept and may change more than that, or an enrolment moves."""
+        """The past, if a fact comes before what is kept and may change more than that, or an enrolment moves."""
         cell = cells.get(self.cell)
         if self._in_order(hits, cell):
             return None
@@ -121,7 +121,7 @@ class QuestRule(Rule):
         return None if fits(hits, course) else self._past_of(hits, cell)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
-        """Take the hits into the quest."""
+        """Fold the hits into the quest."""
         outcome = RuleOutcome()
         old = cells.get(self.cell)
         timeline = cells.get(keys.ZONE, ())
@@ -158,10 +158,10 @@ class QuestRule(Rule):
         outcome.grants = again(reduced(outcome.grants, self.steps(), due), self.steps(), revoked)
         cell = {"rev": self.revision, **standing.dump()}
         if given or awarded:
-            cell["given"] = given | awarded  # the time first given stays
+            cell["given"] = given | awarded  # the time of the first award stays
         if revoked:
             cell["revoked"] = revoked
-        # A replay leaves a cell even where nothing counted: it says that the past has been looked at.
+        # A replay leaves a cell even if nothing counted, as a sign that the past has been examined.
         if cell != old and (
             replayed is not None
             or old is not None
@@ -171,14 +171,14 @@ class QuestRule(Rule):
         return outcome
 
     def open(self, cell: Cell | None) -> QuestState:
-        """The state that a cell of this definition holds. Raises when it can't be read."""
+        """The state in a cell of this definition. Raises if it can't be read."""
         standing = self._load(cell)
         if standing.course is not None:
             standing.course.check()
         return standing
 
     def place(self, cell: Cell) -> tuple[Fraction, int | None]:
-        """How far a cell of this definition says one is, and since when: none before anything counted or enrolled."""
+        """The progress in a cell of this definition, and since when; None before anything counted or an enrolment."""
         if cell.get("rev") != self.revision:
             return Fraction(0), None
         progress = Progress.load(cell["p"])
@@ -230,7 +230,7 @@ class QuestRule(Rule):
         return verdicts
 
     def _in_order(self, hits: Sequence[Hit], cell: Cell | None) -> bool:
-        """Whether a cell's surface shows that nothing is late, as with nearly all facts: not parsing it is worth it."""
+        """Whether a glance at the cell shows that nothing is late, as with nearly all facts: it saves parsing it."""
         if cell is None or cell.get("rev") != self.revision or not cell.get("e") or COMPLETE in cell["p"].get("m", {}):
             return False
         newest = max(cell["e"], cell["t"][-1][:2] if cell["t"] else cell["k"] or cell["e"])
@@ -254,7 +254,7 @@ class QuestRule(Rule):
     def _opened(
         self, hits: Sequence[Hit], cell: Cell | None, replayed: Replayed | None
     ) -> tuple[QuestState, Sequence[Hit]]:
-        """The state that the step starts from, and the hits to be taken into it."""
+        """The state that the step starts from, and the hits to fold into it."""
         if replayed is not None and replayed.by is not None:
             return self._anew(hits, replayed)
         standing = self._load(cell)
@@ -272,7 +272,7 @@ class QuestRule(Rule):
             return standing, hits
         course = self._resumed(hits, course) if self._is_own(cell) else None
         if course is not None:
-            # Facts of the checkpoint's own event time are among the answers, and it knows those up to its moment.
+            # The answers include facts with the checkpoint's own event time, and it knows those up to its moment.
             past = [hit for hit in replayed.hits if course.base_end is None or hit.fact.moment > course.base_end]
             return QuestState(course.tip, course=course), merge(past, hits)
         return self._anew(hits, replayed)
@@ -284,7 +284,7 @@ class QuestRule(Rule):
         return self._fresh(ordered=self.ordered or falls), story
 
     def _restarts(self, hits: Sequence[Hit], course: Course) -> Moment | None:
-        """The first hit with which one enters earlier, where that changes which known facts count."""
+        """The first hit that makes an enrolment earlier, if that changes which known facts count."""
         enrolled = course.enrolled
         for hit in hits:
             moment = hit.fact.moment
@@ -297,12 +297,12 @@ class QuestRule(Rule):
         return None
 
     def _starts_alone(self, restart: Moment, course: Course) -> bool:
-        """Whether a course that begins earlier ends before the first fact known, which began it until now."""
+        """Whether a course that starts earlier ends before the first known fact, which started it until now."""
         ends = course.ends(restart)
         return not self.explicit and ends is not None and course.enrolled is not None and ends <= course.enrolled.at
 
     def _resumed(self, hits: Sequence[Hit], course: Course | None) -> Course | None:
-        """The course back at the checkpoint from which `late` asked for the past; none to start from nothing."""
+        """The course back at the checkpoint from which `late` requested the past; None to start from scratch."""
         if course is None or not course.checkpoints.rows or self._restarts(hits, course) is not None or not hits:
             return None
         if self._moves(hits, course):
@@ -317,11 +317,11 @@ class QuestRule(Rule):
         return Replay(whole.fact_types, since.at, whole.prefixes, until=self._course().ends(since))
 
     def _sets(self) -> Replay:
-        """The members of the sets kept in cells, and no facts."""
+        """The members of the sets kept in cells, but no facts."""
         return Replay(frozenset(), None, (keys.members(self.key),))
 
     def _first_fall(self, hits: Sequence[Hit], standing: QuestState) -> bool:
-        """Whether an amount makes order decide that didn't before. One after its part was met never counts."""
+        """Whether an amount makes order matter that didn't before. One after its part was met never counts."""
         late = is_late(hits, standing.newest)
         return any(
             self.quest.falls(part, amount) and (late or standing.progress.done[part] is None)
@@ -337,7 +337,7 @@ class QuestRule(Rule):
         )
 
     def _converted(self, standing: QuestState, members: Cells | None = None) -> QuestState:
-        """The course that a state kept in any order comes to: when something was reached, it only knows the latest."""
+        """The course equal to a state kept in any order, which only knows the latest moment of reaching something."""
         end = standing.newest
         if end is None:
             return self._fresh(ordered=True)

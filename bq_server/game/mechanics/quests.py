@@ -1,6 +1,6 @@
 """Quests: parts with targets, met one by one. A badge's criteria are a quest of one part, a challenge is one of many.
 
-`Progress` is the running state; `freely` takes facts in any order, `in_order` in theirs.
+`Progress` is the running state; `freely` folds facts in any order, `in_order` in theirs.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from bq_server.game.mechanics.measures import Amount, Measure
 from bq_server.game.state.keys import Cell
 
 Parts = Sequence[tuple[int, Amount]]
-"""What a fact brings to parts of a quest."""
+"""What a fact adds to parts of a quest."""
 
 COMPLETE = "complete"
 """The mark of a quest whose parts are all met."""
@@ -44,7 +44,7 @@ class Quest:
         return any(part in each for each in self.prerequisites)
 
     def keeps_set(self, part: int) -> bool:
-        """Whether the part counts each of its amounts once."""
+        """Whether the part counts each distinct amount once."""
         return self.measures[part].aggregate in ("distinct", "days")
 
     def falls(self, part: int, amount: Amount) -> bool:
@@ -77,12 +77,12 @@ class Quest:
         )
 
     def way(self, progress: "Progress", part: int) -> tuple[int | float, int | float]:
-        """How far a part has come, and where it is met, for a reader."""
+        """A part's value and target, for a reader."""
         return progress.shown(self, part), self.measures[part].shown(self.targets[part])
 
     @property
     def has_sums(self) -> bool:
-        """Whether a part may fall, and so the whole be less than it was."""
+        """Whether a part may fall, and thus the whole be less than it was."""
         return any(measure.aggregate == "sum" for measure in self.measures)
 
 
@@ -93,19 +93,19 @@ class Progress:
     values: list[int | None]
     done: list[Moment | None]
     marks: dict[str, Moment] = field(default_factory=dict)
-    """When milestones, and the whole, were reached."""
+    """When milestones and the whole were reached."""
     seen: list[Any] = field(default_factory=list)
-    """Per part, where the order is kept: the digests counted by distinct, the last day counted by days."""
+    """Per part, if the order is kept: the digests counted by distinct, the last day counted by days."""
     at: int | None = None
     """Event time of the newest fact that counted."""
     highs: dict[int, int] = field(default_factory=dict)
-    """By part whose sum has fallen: the most it can have been, while it is more than it is now."""
+    """By part whose sum has fallen: the most it can have been, while that is more than it is now."""
     tallies: dict[int, dict[str, Tally]] = field(default_factory=dict)
     """By part with a limit: by object, what has counted of it."""
 
     @classmethod
     def empty(cls, quest: Quest) -> Self:
-        """Nothing counted yet."""
+        """The state before anything counted."""
         return cls([None] * quest.size, [None] * quest.size, {}, [None] * quest.size)
 
     @classmethod
@@ -124,7 +124,7 @@ class Progress:
         )
 
     def copy(self) -> Self:
-        """Another one that says the same."""
+        """A copy."""
         seen = [list(each) if isinstance(each, list) else each for each in self.seen]
         tallies = {part: dict(each) for part, each in self.tallies.items()}
         return type(self)(
@@ -158,7 +158,7 @@ class Progress:
         return members + sum(len(each) for each in self.tallies.values())
 
     def count(self, quest: Quest, part: int, amount: Amount, moment: Moment, *, new: bool) -> None:
-        """Take one amount into a part that is not met yet; `new` says whether a set has no such member yet."""
+        """Add one amount to a part that is not met yet; `new` says whether a set has no such member yet."""
         value = self.values[part]
         match quest.measures[part].aggregate:
             case "sum":
@@ -183,7 +183,7 @@ class Progress:
             self.meet(part, moment)
 
     def add_member(self, part: int, member: Amount) -> bool:
-        """Put a distinct value into the set of its part; whether it is new."""
+        """Add a distinct value to the set of its part; returns whether it is new."""
         if self.seen[part] is None:
             self.seen[part] = []
         if member in self.seen[part]:
@@ -192,7 +192,7 @@ class Progress:
         return True
 
     def meet(self, part: int, moment: Moment) -> None:
-        """Note that a part is met, and forget what only mattered before."""
+        """Note that a part is met, and drop what only mattered before."""
         self.done[part] = moment
         self.seen[part] = None
         self.highs.pop(part, None)
@@ -212,7 +212,7 @@ class Progress:
                     self.marks[name] = moment
 
     def fraction(self, quest: Quest, *, at_most: bool = False) -> Fraction:
-        """The mean over the parts of how much of each is met, each between 0 and 1; or a limit that it never passed."""
+        """The mean over the parts of the fraction met, each between 0 and 1; or an upper limit of it."""
         total = Fraction(0)
         for part, (value, done, target) in enumerate(zip(self.values, self.done, quest.targets, strict=True)):
             most = self.highs.get(part, value) if at_most else value
@@ -220,7 +220,7 @@ class Progress:
         return total / quest.size
 
     def shown(self, quest: Quest, part: int) -> int | float:
-        """A part's value for a reader: the target once it is met, so that it doesn't tell the order of arrival."""
+        """A part's value for a reader: the target once it is met, so that it doesn't depend on the order of arrival."""
         value = quest.targets[part] if self.done[part] else self.values[part]
         return quest.measures[part].shown(value)
 
@@ -232,7 +232,7 @@ def freely(
     amounts: Sequence[tuple[int, Amount]],
     is_new: Callable[[int, Amount], bool],
 ) -> list[int]:
-    """Take one fact where order decides nothing; returns the parts that counted it.
+    """Fold one fact if order decides nothing; returns the parts that counted it.
 
     `is_new(part, member)` says whether a set has no such member yet, and remembers it.
     """
@@ -249,7 +249,7 @@ def freely(
 def in_order(
     quest: Quest, progress: Progress, moment: Moment, parts: Parts
 ) -> tuple[list[tuple[int, Verdict]], list[tuple[int, Amount]]]:
-    """Take the next fact where order decides; returns what became of each part, and the parts not met before."""
+    """Fold the next fact if order decides; returns what became of each part, and the parts not met before."""
     met = [done is not None for done in progress.done]
     verdicts: list[tuple[int, Verdict]] = []
     kept: list[tuple[int, Amount]] = []
@@ -258,7 +258,7 @@ def in_order(
         if met[part]:
             verdicts.append((part, "already_complete"))
             continue
-        # A part that waits is kept: a late fact may meet its prerequisite earlier.
+        # Facts for a waiting part are kept: a late fact may meet its prerequisite earlier.
         kept.append((part, amount))
         if not all(met[each] for each in quest.prerequisites[part]):
             verdicts.append((part, "prerequisite_open"))
@@ -282,7 +282,7 @@ def in_order(
 
 
 def _is_new(quest: Quest, progress: Progress, part: int, amount: Amount) -> bool:
-    """In order a day is new when it is later than the last; a distinct value must be looked up."""
+    """In order, a day is new if it is later than the last; a distinct value must be looked up."""
     seen = progress.seen[part]
     match quest.measures[part].aggregate:
         case "days":

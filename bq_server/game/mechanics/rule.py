@@ -22,12 +22,12 @@ class Bounds:
     """Which facts a definition counts at all."""
 
     applied_seq: int
-    """Facts processed up to this one were there before the definition, and don't count; 0 counts all."""
+    """Facts processed up to this one existed before the definition, and don't count; 0 counts all."""
     starts_at: int | None
     ends_at: int | None
 
     def admits(self, moment: Moment) -> bool:
-        """Whether a fact was processed since the definition was applied, and happened within its bounds."""
+        """Whether a fact was processed after the definition was applied, and happened within its bounds."""
         return (
             moment.seq > self.applied_seq
             and (self.starts_at is None or moment.at >= self.starts_at)
@@ -37,14 +37,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Rewards:
-    """What reaching something pays."""
+    """What reaching something awards."""
 
     points: int = 0
     badges: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rewards: Sequence[Reward]) -> "Rewards":
-        """The sum of a list of rewards."""
+        """The total of a list of rewards."""
         return cls(
             sum(reward.points or 0 for reward in rewards),
             tuple(dict.fromkeys(reward.badge for reward in rewards if reward.badge is not None)),
@@ -56,33 +56,33 @@ NO_REWARDS = Rewards()
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Something reached: what it pays, once, and which fact brought it."""
+    """Something reached: what it awards, once, and which fact caused it."""
 
     fact: Fact
-    """The fact that brought it: its event time is the ledger's and decides the leaderboard window."""
+    """The fact that caused it: its event time is the ledger's and determines the leaderboard window."""
     at: int
     """When it was reached in the story."""
     cause: str
     rewards: Rewards
     amount: int = 0
-    """Points beside the rewards, with a sign: a rule's award, or a change by hand."""
+    """Points beside the rewards, positive or negative: a rule's award, or a change by hand."""
     again: bool = False
     """Whether it was given before and taken back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A rule must see past facts again before it can step."""
+    """A rule's need to see past facts again before it can step."""
 
     fact_types: frozenset[str]
     since: int | None
-    """From this event time on; none for all."""
+    """From this event time on; None for all."""
     prefixes: tuple[str, ...] = ()
-    """The cells under these prefixes are written anew, so those that exist must be known."""
+    """The cells under these prefixes are rewritten, so the existing ones must be known."""
     ledger: bool = False
     """Whether the points ledger must be known."""
     until: int | None = None
-    """Facts from this event time on are not needed, though they may be given; none where all are."""
+    """Facts from this event time on are not needed, though they may be included; None if all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class LedgerEntry:
     cause: str
     amount: int
     occurred_at: int
-    """Event time of the fact that brought it, microseconds."""
+    """Event time of the fact that caused it, microseconds."""
     seq: int
     """Of that fact."""
     fact_id: str = ""
@@ -101,13 +101,13 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The answer to a `Replay`: the past as this rule reads it."""
+    """The answer to a `Replay`: the past as read by this rule."""
 
     hits: Sequence[Hit]
-    """In order; without the facts of the batch."""
+    """In order, without the facts of the batch."""
     cells: Cells
     ledger: Sequence[LedgerEntry] | None
-    """None where it was not asked for."""
+    """None if it was not requested."""
     by: Fact | None = None
     """The fact that voids others, where that is why the past is looked at: what was given may be taken back."""
 
@@ -117,7 +117,7 @@ class RuleOutcome:
     """What a rule's step changes and causes."""
 
     cells: dict[str, Cell | None] = field(default_factory=dict)
-    """New values; none deletes the cell."""
+    """New values; None deletes the cell."""
     grants: list[Grant] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
@@ -126,7 +126,7 @@ class RuleOutcome:
 
 
 class Rule:
-    """A compiled definition. What most mechanics have no need of has a default here."""
+    """A compiled definition. What most mechanics don't need has a default here."""
 
     __slots__ = ()
 
@@ -135,7 +135,7 @@ class Rule:
     fact_types: frozenset[str]
     """The types of the facts it listens to."""
     rewards: Rewards
-    """Everything it may ever pay, so that the cells of awards can be loaded beforehand."""
+    """Everything it may ever award, so that the cells of awards can be loaded beforehand."""
 
     @property
     def pays_points(self) -> bool:
@@ -152,23 +152,23 @@ class Rule:
         raise NotImplementedError
 
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:  # noqa: ARG002
-        """The keys of the cells that a step over these hits reads: none, unless it keeps state."""
+        """The keys of the cells that a step over these hits reads; empty, unless it keeps state."""
         return ()
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:
-        """Whether the cells were written under this very definition; none when there are none yet."""
+        """Whether the cells were written under this same definition; None if there are none yet."""
         raise NotImplementedError
 
     def whole(self) -> Replay:
-        """What computing the state from nothing takes."""
+        """What computing the state from scratch needs."""
         raise NotImplementedError
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:  # noqa: ARG002
-        """Which past facts a step over these hits must see again: none, where a late fact adds as any other."""
+        """Which past facts a step over these hits must see again; None if a late fact is added as any other."""
         return None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
-        """Take the hits, in order, into the state."""
+        """Fold the hits, in order, into the state."""
         raise NotImplementedError
 
     def steps(self) -> list["Step"]:
@@ -176,12 +176,12 @@ class Rule:
         return []
 
     def part_name(self, part: int) -> str | None:  # noqa: ARG002
-        """What a part is called, where a definition has several."""
+        """The name of a part, if a definition has several."""
         return None
 
 
 Way = tuple[int | float | None, int | float | None]
-"""How far a part has come, and where it is reached."""
+"""A part's value and target."""
 
 
 def bounds(definition: Definition, applied_seq: int) -> Bounds:
@@ -195,9 +195,9 @@ def micros(moment: datetime | None) -> int | None:
 
 
 def revision(definition: BaseModel, applied_seq: int, *cosmetic: str, salt: str = "") -> str:
-    """A short name for how a definition counts. A cell of another revision is recomputed when it is met.
+    """A short name for how a definition counts. A cell of another revision is recomputed when it is encountered.
 
-    `cosmetic` names fields that change nothing about counting; `salt` stands for what the definition leaves out.
+    `cosmetic` names fields that don't affect counting; `salt` stands for what the definition doesn't contain.
     """
     text = definition.model_dump_json(exclude=set(cosmetic))
     return blake2b(f"{applied_seq} {salt} {text}".encode(), digest_size=6).hexdigest()
@@ -211,7 +211,7 @@ def explain(
 
 
 def merge(past: Sequence[Hit], batch: Sequence[Hit]) -> list[Hit]:
-    """Both in one order; a fact that is in both counts once."""
+    """Both merged in order; a fact in both counts once."""
     known = {hit.fact.fact_id for hit in batch}
     hits = [hit for hit in past if hit.fact.fact_id not in known]
     hits.extend(batch)
@@ -220,10 +220,11 @@ def merge(past: Sequence[Hit], batch: Sequence[Hit]) -> list[Hit]:
 
 
 def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit], by: Fact | None = None) -> Fact:
-    """The fact to which something reached at a moment is due.
+    """The fact that caused something reached at a moment.
 
-    The fact at that moment, when it is of the batch or there is no batch; else the newest fact of the batch before it:
-    the late fact that changed the story. Where there is no batch, that is the one that voids others (`by`).
+    The fact at that moment, if it is in the batch or there is no batch; otherwise the newest fact of the batch before
+    it, which is the late fact that changed the story. Where there is no batch, that is the one that voids others
+    (`by`).
     """
     if by is not None and not batch:
         return by
@@ -237,15 +238,15 @@ def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit], by: Fact 
 
 
 Step = tuple[str, str, Rewards]
-"""Something to reach: its name, the cause of what it pays, and what that is."""
+"""Something to reach: its name, the cause of its award, and the award."""
 
 
 def still_due(
     steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]
 ) -> dict[str, Rewards]:
-    """What steps owe that were reached before their rewards were in the game, by name.
+    """What is still owed for steps reached before their rewards were in the game, by name.
 
-    `cells` holds the badges held, `ledger` all that was paid before.
+    `cells` contains the badges held, `ledger` everything paid before.
     """
     paid = {entry.cause for entry in ledger}
     owed = {
@@ -259,7 +260,7 @@ def still_due(
 
 
 def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Mapping[str, Rewards]) -> list[Grant]:
-    """The grants, where a step owes only a part of its rewards with that part."""
+    """The grants, reduced to what is still owed for their steps."""
     left = {cause: owed[name] for name, cause, _ in steps if name in owed}
     return [replace(grant, rewards=left.get(grant.cause, grant.rewards)) for grant in grants]
 

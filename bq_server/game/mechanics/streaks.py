@@ -64,7 +64,7 @@ class StreakRule(Rule):
     required: int
     """How many facts a period takes."""
     zone: tzinfo | None
-    """None for the participant's own."""
+    """None for the participant's own zone."""
     milestones: tuple[tuple[int, Rewards], ...]
     rewards: Rewards
     freezes: FreezeRules | None = None
@@ -117,7 +117,7 @@ class StreakRule(Rule):
         return Replay(facts, self.bounds.starts_at, (keys.members(self.key),), ledger=bool(self.milestones))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """The periods no longer kept, when a record may touch them; all records when a zone changed before some."""
+        """The periods no longer kept, if a record may touch them; all records, if a zone changed before some."""
         runs = self.runs(cells.get(self.cell))
         if self._recalls(hits, runs):
             return Replay(frozenset(), None, (keys.members(self.key),))
@@ -183,7 +183,7 @@ class StreakRule(Rule):
         if records or replayed is not None:
             cell = {"rev": self.revision, **runs.dump()}
             if given or before:
-                cell["given"] = given | before  # the time first given stays
+                cell["given"] = given | before  # the time of the first award stays
             if cell != old:
                 outcome.cells[key] = cell
         rows = {keys.member(self.key, "past", last): row for last, row in runs.rows.items()}
@@ -222,7 +222,7 @@ class StreakRule(Rule):
         return any(self.calendar.place(fact.occurred_at, UTC)[0] - 1 <= runs.tally_floor for fact in records)
 
     def _recalls(self, hits: Sequence[Hit], runs: Runs) -> bool:
-        """Whether all that the hits touch is kept, though not all of it in the cell."""
+        """Whether everything that the hits touch is kept, though not all of it in the cell."""
         if runs.newest is None or not runs.rows_known or self._uncounted(hits, runs):
             return False
         return not self._moves(hits, runs.newest) and self._forgot(hits, runs)
@@ -231,7 +231,7 @@ class StreakRule(Rule):
         return cell is not None and cell["rev"] == self.revision
 
     def steps(self) -> list[Step]:
-        """Everything there is to reach."""
+        """Everything that can be reached."""
         return [(str(at), causes.of_streak(self.code, at), rewards) for at, rewards in self.milestones]
 
     def _take_freeze(self, runs: Runs, fact: Fact, zone: tzinfo) -> None:

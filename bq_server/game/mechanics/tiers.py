@@ -1,4 +1,4 @@
-"""Tiers: ranks by lifetime points. Lifetime points never fall, and so nobody falls from a tier."""
+"""Tiers: ranks by lifetime points, which never fall, so that nobody loses a tier."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from bq_server.game.mechanics.rule import LedgerEntry
 
 
 def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fact) -> TierChanged | None:
-    """Append the tiers newly reached, as `[code, level, at]`; returns the change to the highest of them, if it is one.
+    """Append the newly reached tiers, as `[code, level, at]`; returns the change to the highest of them, if any.
 
     `tiers` are in order of level.
     """

@@ -1,9 +1,9 @@
-"""The on-time path: what nearly every fact takes, straight and short.
+"""The on-time path: the short path that nearly every fact takes.
 
-A fact is on time for a rule when nothing that was seen before has to be seen again: no replay, no change of the game
-under way. Each mechanic has a track here, which does for such a fact what the rule's own `step` would do, on the cells
-themselves, without models and explanations. A track that can't raises `NotOnTime` and the participant's facts go
-through the step. A property test holds both equal.
+A fact is on time for a rule if no earlier fact has to be seen again: no replay, no game change under way. Each mechanic
+has a track here, which does for such a fact what the rule's own `step` would do, directly on the cells, without models
+and explanations. A track that can't raises `NotOnTime`, and the participant's facts go through the step. A property
+test checks that both are equal.
 """
 
 from bq_server.game.on_time.fact_reading import FactReading

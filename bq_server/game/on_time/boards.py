@@ -1,4 +1,4 @@
-"""Leaderboards: the score of the newest period stands in the participant's own state."""
+"""Leaderboards: the score of the newest period is in the participant's own state."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -27,9 +27,9 @@ class BoardWindows:
         self._latest: tuple[Hashable, Sequence[tuple[str, ScoreOf]]] | None = None
 
     def at(self, moment: int) -> Sequence[tuple[str, ScoreOf]]:
-        """For each window its slot, and the ranking of the period that holds a moment."""
+        """For each window its slot, and the ranking of the period that contains a moment."""
         day: Hashable = moment // DAY if self._of_days else self._windows.place_in_time(moment)
-        # Most facts are of the day that the one before was of. One name, so that no thread sees half of a change.
+        # Most facts are of the same day as the previous one. A single name, so that no thread sees half of a change.
         latest = self._latest
         if latest is None or latest[0] != day:
             latest = self._latest = (
@@ -43,9 +43,9 @@ class BoardWindows:
 
 
 def newest_score(turn: ParticipantTurn, slot: str, period: str, revision: str) -> list[Any]:
-    """The score of a period as it is kept, to be changed; 'None' stands in it for no score yet.
+    """The stored score of a period, to be changed; it contains None if there is no score yet.
 
-    Raises `NotOnTime` for a period that is not the newest, or a score of another revision.
+    Raises `NotOnTime` for a period that isn't the newest, or a score of another revision.
     """
     held = turn.scores.get(slot)
     if held is None or held[0] < period:
@@ -62,7 +62,7 @@ def place(turn: ParticipantTurn, ranking: ScoreOf, held: list[Any], turned: floa
 
 
 class BoardTrack:
-    """A leaderboard with a metric of its own."""
+    """A leaderboard with its own metric."""
 
     __slots__ = ("_aggregate", "_code", "_order", "_revision", "_rule", "_windows", "bounds", "keeps_apart", "key")
 
@@ -82,7 +82,7 @@ class BoardTrack:
         return questions_of([self._rule.measure], fact_type)
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:
-        """Where the metric counts a set, the fact's member of every window's period."""
+        """If the metric counts a set, the fact's member in every window's period."""
         if not self.keeps_apart:
             return ()
         return [self._member(ranking, parts) for _, ranking in self._windows.at(fact.occurred_at)]
@@ -113,7 +113,7 @@ class BoardTrack:
             place(turn, ranking, held, self._order.turned(told), exact)
 
     def _counts(self, turn: ParticipantTurn, fact: Fact, member: str) -> bool:
-        """Whether a member is new to its set; then it is in it from now on."""
+        """Whether a member is new to its set; if so, adds it."""
         first = turn.apart.get(member)
         if first is None:
             turn.apart[member] = turn.apart_changed[member] = list(fact.moment)

@@ -1,4 +1,4 @@
-"""What the rules read from a fact, before any state is looked at."""
+"""What the rules read from a fact, before any state is read."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class FactReading:
 
     fact: Fact
     parts: list[tuple[Advance, Parts]]
-    """What takes it in, with what is taken."""
+    """The functions that fold it, each with what it folds."""
     apart: list[str]
-    """The cells kept apart that the tracks will look at."""
+    """The cells stored apart that the tracks will read."""
 
 
 class Reader:
-    """Reads facts of one type. What several definitions ask of a fact is worked out once."""
+    """Reads facts of one type. What several definitions ask of a fact is computed once."""
 
     __slots__ = ("_questions", "_tracks")
 
@@ -50,7 +50,7 @@ class Reader:
             self._tracks.append((track, track.bounds.applied_seq, bounded, asked))
 
     def read(self, fact: Fact, warnings: Warnings) -> FactReading:
-        """Read a fact; what expressions can't read of it is counted among the warnings."""
+        """Read a fact; expressions without a usable value are counted as warnings."""
         variables = Variables(fact)
         questions = self._questions
         answers: list[Any] = [_UNASKED] * len(questions)

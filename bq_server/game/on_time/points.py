@@ -17,7 +17,7 @@ from bq_server.game.state import keys
 
 
 class PointsTrack:
-    """A points rule: each fact is paid by itself, whenever it comes."""
+    """A points rule: each fact is paid separately, whenever it arrives."""
 
     __slots__ = ("_cause", "_rule", "bounds", "key")
     keeps_apart = False
@@ -45,7 +45,7 @@ class PointsTrack:
 
 
 class Purse:
-    """Pays what one fact has brought."""
+    """Pays what one fact has earned."""
 
     __slots__ = ("_boards", "_thresholds", "_treasury")
 
@@ -58,7 +58,7 @@ class Purse:
         ]
 
     def pay(self, turn: ParticipantTurn, fact: Fact) -> None:
-        """Enter the awards of the fact at hand."""
+        """Enter the awards of the current fact."""
         gained = 0
         for award in turn.awards:
             rewards, amount = award.rewards, award.amount

@@ -1,4 +1,4 @@
-"""Quests: a badge's criteria and challenges, whose parts simply add, or which count facts in their order."""
+"""Quests: a badge's criteria and challenges, whose parts simply add up, or which count facts in order."""
 
 from collections.abc import Iterable
 from math import lcm
@@ -25,7 +25,7 @@ Cell = dict[str, Any]
 
 
 class QuestTrack:
-    """What both kinds of quest share."""
+    """What both kinds of quests share."""
 
     __slots__ = (
         "_aggregates",
@@ -54,7 +54,7 @@ class QuestTrack:
         self._revision = rule.revision
         self._targets = quest.targets
         self._aggregates = [measure.aggregate for measure in quest.measures]
-        # The progress of a quest is a fraction: whole numbers over a common denominator say it exactly.
+        # The progress of a quest is a fraction, exact as whole numbers over a common denominator.
         self._common = lcm(*quest.targets)
         self._weights = [self._common // target for target in quest.targets]
         self._goal = self._common * quest.size
@@ -92,7 +92,7 @@ class QuestTrack:
     def _counted(
         self, turn: ParticipantTurn, fact: Fact, cell: Cell, counted: list[tuple[int, int | None]], newly_done: bool
     ) -> None:
-        """Tell and award what the parts that counted the fact, each with its value before, have led to."""
+        """Report and award what the parts that counted the fact have reached, given their values before."""
         progress = cell["p"]
         new = []
         if newly_done and COMPLETE not in progress.get("m", ()) and all(progress["d"]):
@@ -118,7 +118,7 @@ _NO_MARKS: dict[str, Any] = {}
 
 
 class FreeTrack(QuestTrack):
-    """A quest whose parts simply add, whatever the order."""
+    """A quest whose parts simply add up, in any order."""
 
     __slots__ = ()
 
@@ -172,7 +172,7 @@ class FreeTrack(QuestTrack):
 
 
 class OrderedTrack(QuestTrack):
-    """A quest that counts facts in the order they happened, for facts newer than all it has seen."""
+    """A quest that counts facts in the order in which they happened, for facts newer than all it has seen."""
 
     __slots__ = ("_prerequisites", "_quotas", "_sets")
 
@@ -191,7 +191,7 @@ class OrderedTrack(QuestTrack):
         cell: Cell | None = turn.cells.get(self._cell)
         if cell is None:
             if self._rule.explicit:
-                return  # who has not enrolled leaves no trace
+                return  # without an enrolment nothing is stored
             cell = self._entered(moment)
             self._reached.enter(turn, fact)
         elif cell.get("rev") != self._revision or "revoked" in cell:
@@ -218,7 +218,7 @@ class OrderedTrack(QuestTrack):
             quota = self._quotas[part] if self._quotas else None
             if quota is not None:
                 amount = placed(amount, quota, fact.moment, turn.cells.get(keys.ZONE, ()))
-            # A part that waits is kept: a late fact may meet its prerequisite earlier.
+            # Facts for a waiting part are kept: a late fact may meet its prerequisite earlier.
             kept.append([part, amount])
             if not self._may_count(part, met):
                 continue
@@ -257,7 +257,7 @@ class OrderedTrack(QuestTrack):
         return True
 
     def _entered(self, moment: list[int]) -> Cell:
-        """The cell of who enters at a moment."""
+        """The cell of a participant who enrols at a moment."""
         none = [None] * len(self._targets)
         return {
             "rev": self._revision,
@@ -288,7 +288,7 @@ def _forget_tallies(progress: Cell, part: int) -> None:
 
 
 def _is_late(cell: Cell, moment: list[int]) -> bool:
-    """Whether the fact is not newer than all before, or the tail is so long that some of it must be compacted."""
+    """Whether the fact isn't newer than all before, or the tail is so long that some of it must be compacted."""
     tail, entered = cell.get("t"), cell.get("e")
     if not entered or type(tail) is not Tail or moment <= entered:
         return True
@@ -297,7 +297,7 @@ def _is_late(cell: Cell, moment: list[int]) -> bool:
 
 
 def _counted_in(aggregate: Aggregate, before: int | None, amount: Amount) -> int:
-    """The value of a part, but for those that count a set, with one more amount."""
+    """The value of a part with one more amount, except for parts that count a set."""
     match aggregate:
         case "count":
             return (before or 0) + 1
@@ -321,18 +321,18 @@ class _Badge:
         self._rewards = rule.rewards
 
     def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
-        """Nobody enters a badge's criteria."""
+        """Nothing: nobody enrols in a badge's criteria."""
 
     def stand(self, turn: ParticipantTurn, fraction: float, at: int) -> None:
-        """A badge has no ranking."""
+        """Nothing: a badge has no ranking."""
 
     def tell(
         self, turn: ParticipantTurn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float
     ) -> None:
-        """Progress towards a badge is not told."""
+        """Nothing: progress towards a badge is not reported."""
 
     def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:  # noqa: ARG002
-        """Give the badge."""
+        """Award the badge."""
         turn.awards.append(Award(fact.occurred_at, self._cause, self._rewards))
 
 
@@ -357,7 +357,7 @@ class _Challenge:
         self._steps = rule.steps()
 
     def enter(self, turn: ParticipantTurn, fact: Fact) -> None:
-        """Say when a course that is the participant's own began, and when it ends."""
+        """Report when the participant's own course started, and when it ends."""
         if self._rule.rolling is not None:
             turn.caused.append([ENROLMENT, self._rule.code, fact.occurred_at + self._rule.rolling])
 
@@ -368,7 +368,7 @@ class _Challenge:
     def tell(
         self, turn: ParticipantTurn, progress: Cell, counted: list[tuple[int, int | None]], fraction: float
     ) -> None:
-        """Say how far the challenge has come."""
+        """Report the challenge's progress."""
         values, met, caused = progress["v"], progress["d"], turn.caused
         changed = False
         for part, before in counted:
@@ -383,7 +383,7 @@ class _Challenge:
         turn.places[self._ranking] = (fraction, progress["at"], None)
 
     def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:
-        """Give what has been reached and not been given."""
+        """Award what has been reached and not yet awarded."""
         given: dict[str, Any] = cell.setdefault("given", {})
         marks = cell["p"]["m"]
         for name, cause, rewards in self._steps:

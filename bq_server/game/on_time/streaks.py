@@ -15,10 +15,10 @@ from bq_server.game.state import keys
 from bq_server.game.state.packed import APART
 
 _FIRST_OF_1970 = 719_163
-"""The ordinal of 1970-01-01, day 1 being the first of January of the year 1."""
+"""The ordinal of 1970-01-01, day 1 being 1 January of the year 1."""
 
 _BEGIN, _END = -719_162 * DAY, 2_932_896 * DAY
-"""The calendar, in microseconds, but for its last day."""
+"""The calendar, in microseconds, without its last day."""
 
 
 class StreakTrack:
@@ -80,7 +80,7 @@ class StreakTrack:
         zone = rule.zone or (zone_at(turn.cells[keys.ZONE], fact.moment) if keys.ZONE in turn.cells else UTC)
         grace, start = rule.calendar.grace, rule.calendar.day_start
         if zone is UTC and self._days is not None and _BEGIN + start + grace <= at < _END:
-            # The calendar of UTC has neither gaps nor days of another length.
+            # UTC has neither gaps nor days of other lengths.
             at -= start
             period = self._number(at)
             return period, (self._number(at - grace) if grace else period) - 1

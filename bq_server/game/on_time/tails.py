@@ -1,6 +1,6 @@
-"""The tails of courses, left as text: most of a participant's state, and a fact on time only adds to their end.
+"""The tails of courses, left as text: they are most of a participant's state, and a fact on time only appends to them.
 
-A tail is `[[at, seq, [[part, amount], ...]], ...]`, see `ordered_quest.Course`; it stands in a cell under `t`.
+A tail is `[[at, seq, [[part, amount], ...]], ...]`, see `ordered_quest.Course`; it is in a cell under `t`.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ State = dict[str, Any]
 
 _NAME = '"t":['
 _END = "]]]]"
-"""Of a tail that is not empty; nothing within it ends so."""
+"""The end of a tail that isn't empty; nothing within it ends this way."""
 _EMPTY = "[]"
 _BETWEEN = "]]],["
-"""Two entries."""
+"""Between two entries."""
 _SHORTEST = len("[0,0,[[0,1]]],")
-"""Of an entry."""
+"""The start of an entry."""
 
 
 class Tail:
@@ -46,7 +46,7 @@ class Tail:
         return [int(text[start:comma]), int(text[comma + 1 : text.index(",", comma + 1)])]
 
     def is_long(self, now: int) -> bool:
-        """Whether it has grown so long that as much as it should hold can be compacted at once."""
+        """Whether it has grown so long that as much as it should contain can be compacted at once."""
         text, most = self.text, ordered_quest.TAIL
         if len(text) < 2 * most * _SHORTEST:
             return False
@@ -62,7 +62,7 @@ class Tail:
 
 
 def load(text: str) -> State:
-    """A participant's state from its JSON. Tails are left as text, but for those that only the slow reader can read."""
+    """A participant's state from its JSON. Tails are left as text, except those that only the slow reader can read."""
     start = text.find(_NAME)
     if start < 0 or is_by_the_book(text):
         return loads_own(text)  # type: ignore[no-any-return]
@@ -74,7 +74,7 @@ def load(text: str) -> State:
         end = start + len(_EMPTY) if text.startswith(_EMPTY, start) else text.find(_END, start) + len(_END)
         if end < start:
             break
-        # The place of the tail stands in for it.
+        # The tail's index stands in for it.
         rest += (text[done:start], str(len(tails)))
         tails.append(text[start:end])
         done = end
@@ -94,7 +94,7 @@ def load(text: str) -> State:
 
 
 def dump(state: State) -> str:
-    """A state as JSON, tails written as they stand."""
+    """A state as JSON, with tails written as they are."""
     try:
         return orjson.dumps(state, _written).decode()
     except TypeError:
@@ -107,5 +107,5 @@ def dump(state: State) -> str:
 
 def _written(value: Any) -> Any:
     if type(value) is not Tail:
-        raise TypeError(f"a {type(value).__name__} is not JSON")
+        raise TypeError(f"a {type(value).__name__} isn't JSON")
     return orjson.Fragment(value.text)

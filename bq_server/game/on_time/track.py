@@ -11,7 +11,7 @@ from bq_server.game.mechanics.rule import Bounds
 from bq_server.game.on_time.turn import ParticipantTurn
 
 Parts = Sequence[tuple[int, Amount]]
-"""For each part of a definition that a fact matches: its number, and what the fact brings to it."""
+"""For each part of a definition that a fact matches: its number, and what the fact adds to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Question:
 
     part: int
     about: Hashable
-    """Questions about the same have the same answer, whichever definition asks."""
+    """Equal questions have the same answer, whichever definition asks."""
     answer: Callable[[Fact, Variables], Amount | ExpressionFailure | None]
-    """None where the fact doesn't match."""
+    """None if the fact doesn't match."""
 
 
 class Track(Protocol):
@@ -40,7 +40,7 @@ class Track(Protocol):
 
     @property
     def keeps_apart(self) -> bool:
-        """Whether `apart` may name any cells."""
+        """Whether `apart` may return any cells."""
         ...
 
     def questions(self, fact_type: str) -> Iterable[Question]:
@@ -48,11 +48,11 @@ class Track(Protocol):
         ...
 
     def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:
-        """The cells kept apart that `advance` looks at."""
+        """The cells stored apart that `advance` reads."""
         ...
 
     def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:
-        """Take the fact, which is no older in seq than what was taken before, into the state.
+        """Fold the fact, whose seq is no lower than those before, into the state.
 
         Raises `NotOnTime`.
         """
@@ -60,5 +60,5 @@ class Track(Protocol):
 
 
 def questions_of(measures: Iterable[Measure], fact_type: str) -> list[Question]:
-    """What those measures ask that listen to facts of a type."""
+    """What the measures that listen to facts of a type ask."""
     return [Question(each.part, each.question, each.amount) for each in measures if fact_type in each.fact_types]

@@ -1,4 +1,4 @@
-"""The tracks of a game, by the type of the facts they take."""
+"""The tracks of a game, by the type of the facts they fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Tracks:
         return FactReading(fact, [], []) if reader is None else reader.read(fact, warnings)
 
     def advance(self, turn: ParticipantTurn, facts: Sequence[FactReading]) -> None:
-        """Take a participant's facts, in order, into the state. Raises `NotOnTime`; the turn is then worth nothing."""
+        """Fold a participant's facts, in order, into the state. Raises `NotOnTime`; the turn must then be discarded."""
         for each in facts:
             fact = each.fact
             for advance, parts in each.parts:
@@ -52,7 +52,7 @@ class Tracks:
 
 
 def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> Tracks:
-    """The tracks of the rules that listen to facts of clients."""
+    """The tracks of the rules that listen to clients' facts."""
     made: dict[str, Track] = {}
     readers = {
         fact_type: Reader([made.setdefault(rule.key, _track(rule)) for rule in rules], fact_type)

@@ -10,14 +10,14 @@ from bq_server.game.state.keys import Cell
 
 
 class NotOnTime(Exception):
-    """The fact needs the past, or what the step knows to do; whatever the turn changed counts for nothing."""
+    """The fact needs the past, or what only the step can do; whatever the turn changed must be discarded."""
 
 
 class Paid(NamedTuple):
     """An entry for the points ledger."""
 
     cause: str
-    """As it is kept, see `bq_server.causes`."""
+    """As stored, see `bq_server.causes`."""
     amount: int
     balance: int
     fact: Fact
@@ -25,11 +25,11 @@ class Paid(NamedTuple):
 
 @dataclass(slots=True)
 class Award:
-    """Something reached by the fact at hand: what it pays."""
+    """Something reached by the current fact: what it awards."""
 
     at: int
     cause: str
-    """As it is kept."""
+    """As stored."""
     rewards: Rewards
     amount: int = 0
 
@@ -40,21 +40,21 @@ ScoreOf = tuple[str, str, str]
 
 @dataclass(slots=True)
 class ParticipantTurn:
-    """A participant's state while facts of a batch are taken in. It is changed in place."""
+    """A participant's state while facts of a batch are folded. It is changed in place."""
 
     participant_id: str
     cells: dict[str, Cell]
     scores: dict[str, list[Any]]
     """For `<code>/<window>` of a leaderboard its newest period: `[period, revision, score, reached at]`."""
     apart: dict[str, Cell]
-    """The cells kept apart that the facts name and that exist."""
+    """The cells stored apart that the facts name and that exist."""
     apart_changed: dict[str, Cell] = field(default_factory=dict)
     places: dict[ScoreOf, tuple[int | float, int, int | None]] = field(default_factory=dict)
-    """Changed places in rankings: the score as told, when it was reached, and its exact value where it differs."""
+    """Changed places in rankings: the score as shown, when it was reached, and its exact value if it differs."""
     paid: list[Paid] = field(default_factory=list)
     effects: dict[str, list[PackedEffect]] = field(default_factory=dict)
     """By fact."""
     awards: list[Award] = field(default_factory=list)
-    """Of the fact at hand."""
+    """Of the current fact."""
     caused: list[PackedEffect] = field(default_factory=list)
-    """By the fact at hand."""
+    """By the current fact."""

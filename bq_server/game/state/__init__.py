@@ -1,1 +1,1 @@
-"""What is kept of a participant: the keys of cells, and their packed form."""
+"""What is stored about a participant: the keys of cells, and their packed form."""

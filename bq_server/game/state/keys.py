@@ -1,6 +1,6 @@
 """The cells that hold a participant's state: what their keys are. A cell's value is JSON.
 
-Codes have no slash, so a key says unambiguously whose it is.
+Codes contain no slash, so keys are unambiguous.
 """
 
 import json
@@ -45,7 +45,7 @@ def criteria(code: str) -> str:
 
 
 def challenge(code: str) -> str:
-    """A challenge's progress, and under `given` what it has awarded."""
+    """A challenge's progress and, under `given`, what it has awarded."""
     return f"challenge/{code}"
 
 
@@ -65,7 +65,7 @@ def number_of_round(key: str) -> int:
 
 
 def streak(code: str) -> str:
-    """A streak's periods, and under `given` the milestones awarded."""
+    """A streak's periods and, under `given`, the milestones awarded."""
     return f"streak/{code}"
 
 
@@ -85,7 +85,7 @@ def scores(code: str) -> str:
 
 
 def members(definition: str) -> str:
-    """The prefix of the members of all sets a definition keeps."""
+    """The prefix of the members of all sets of a definition."""
     return f"seen/{definition}/"
 
 
@@ -95,6 +95,6 @@ def member(definition: str, part: str, value: str | int) -> str:
 
 
 def digest(value: Any) -> str:
-    """A short name for any JSON value; equal for equal values, 96 bits so that no two others meet."""
+    """A short name for any JSON value: equal for equal values, and 96 bits, so that others don't collide."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return blake2b(text.encode(), digest_size=12).hexdigest()

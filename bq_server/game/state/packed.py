@@ -1,7 +1,7 @@
-"""A participant's state as it is kept, and as the cells that the step knows.
+"""A participant's state as stored, and as the cells that the step uses.
 
-What is kept is one JSON object: `cells`, by key; `scores`, for each window of each leaderboard its newest period;
-`entries`, how many the points ledger has. Cells of which there may be any number are kept apart, and so are scores of
+What is stored is one JSON object: `cells`, by key; `scores`, for each window of each leaderboard its newest period;
+`entries`, how many the points ledger has. Cells of which there may be any number are stored apart, and so are scores of
 older periods.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from bq_server.game.state.keys import Cell
 
 APART = ("seen/", "past/")
-"""The prefixes of the cells that are kept apart."""
+"""The prefixes of the cells that are stored apart."""
 
 SCORE = "score/"
 
@@ -19,12 +19,12 @@ State = dict[str, Any]
 
 
 def new_state() -> State:
-    """That of a participant of whom nothing is known."""
+    """The state of an unknown participant."""
     return {"cells": {}, "scores": {}, "entries": 0}
 
 
 def cells_of(state: State) -> dict[str, Cell]:
-    """The cells of a state, the newest scores among them."""
+    """The cells of a state, including the newest scores."""
     cells = dict(state.get("cells", {}))
     for slot, (period, revision, score, at) in state.get("scores", {}).items():
         cells[f"{SCORE}{slot}/{period}"] = score_cell(revision, score, at)
@@ -43,9 +43,9 @@ def slot_of(key: str) -> tuple[str, str]:
 
 
 def change(state: State, changed: Mapping[str, Cell | None], known: Iterable[tuple[str, Cell]]) -> dict[str, Any]:
-    """Take changed cells into a state; returns those of them that are kept apart. None stands for a cell removed.
+    """Apply changed cells to a state; returns those that are stored apart. None stands for a removed cell.
 
-    `known` holds the cells there were before, at least all scores of the leaderboards of which some are removed.
+    `known` has the cells before, at least all scores of leaderboards of which some are removed.
     """
     apart: dict[str, Any] = {}
     cells = state.setdefault("cells", {})

@@ -1,4 +1,4 @@
-"""The schema's history: numbered SQL files, each run once, in order, in a transaction of its own."""
+"""The schema's history: numbered SQL files, each run once, in order, in its own transaction."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bq_server.store.database import Connection
 
 BEFORE: Mapping[int, Callable[["Connection"], Awaitable[None]]] = {5: carry_over, 11: fill_checksums}
-"""What comes before a migration, by its number: what takes too long for one transaction. It may be done in part."""
+"""What runs before a migration, by its number, because it takes too long for one transaction. It can be resumed."""
 
 
 class SchemaTooNew(Exception):
@@ -46,7 +46,7 @@ def due(had: Set[int], known: Sequence[Migration], *, allowed: bool) -> list[Mig
     found = [each for each in known if each[0] not in had]
     if found and not allowed:
         raise SchemaTooOld(
-            "the database is older than this bq-server and in use by another one: stop that server, start this one"
+            "the database is older than this bq-server and in use by another one: stop that server and start this one"
         )
     return found
 

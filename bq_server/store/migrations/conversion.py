@@ -1,16 +1,16 @@
-"""Between two migrations: what stands in the tables of the first release is carried over into the compact ones.
+"""Between two migrations: the tables of the first release are converted into the compact ones.
 
-In portions, each in a transaction of its own that also says how far it has come, so that a process that was killed
-goes on where it was and memory stays bounded. Until all of it is done, and the next migration has dropped the old
-tables, the database is nothing that any program serves.
+In portions, each in its own transaction that also records how far it has come, so that a killed process continues where
+it was and memory stays bounded. Until all of it is done, and the next migration has dropped the old tables, no program
+serves the database.
 
-Whatever somebody wrote by hand is carried over where the new tables can say it, so that `verify` still finds it. What
-they can't say, and so is left behind:
+Whatever somebody wrote by hand is converted if the new tables can express it, so that `verify` still finds it. What
+they can't express, and is therefore left behind:
 
-- The cell of a score whose period isn't the newest of its window: its place in the ranking says the same. Without that
-  place the score is gone, which `verify` finds; a revision or a time that differs from the place's is lost.
-- That a ledger entry gives another seq than that of the fact it names: the fact it names counts.
-- Effects that are no JSON of this program.
+- The cell of a score whose period isn't the newest of its window: its place in the ranking has the same information.
+Without that place the score is lost, which `verify` finds; a revision or a time that differs from the place's is lost.
+- That a ledger entry gives another seq than that of the fact it names: the fact it names counts. - Effects that aren't
+JSON of this program.
 """
 
 import json
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger("bq_server.store.migrations")
 
 PORTION = 10_000
-"""Rows in one transaction."""
+"""Rows per transaction."""
 
 PARTICIPANTS = 500
-"""Participants in one transaction, each with some tens of cells."""
+"""Participants per transaction, each with some tens of cells."""
 
 TELL_SECONDS = 3.0
-"""Between two lines of the log."""
+"""Seconds between two lines of the log."""
 
 _queries = load("conversion", "sqlite3")
 
 FIRST = -(2**63)
 
 Key = Sequence[Any]
-"""Of a row of an old table."""
+"""The key of a row of an old table."""
 
 _WHO = ("project", "environment", "participant_id")
 _CELL = (*_WHO, "cell")
@@ -55,20 +55,20 @@ _PLACE = ("project", "environment", "board", "time_window", "period", "participa
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What is carried over of one table, in the order of its key."""
+    """The conversion of one table, in the order of its key."""
 
     name: str
     table: str
-    """What there is of it in all, about."""
+    """Approximately how many rows there are."""
     first: Key
     """Before every key."""
     portion: int
     carry: Callable[[Any, Key, int], tuple[int, Key]]
-    """Carries the next rows after a key, at most so many; returns how many, and the key of the last."""
+    """Converts the next rows after a key, at most so many; returns how many, and the key of the last."""
 
 
 async def carry_over(connection: "Connection") -> None:
-    """Carry everything over, or what is left of it. Raises the database's own errors; then it may be called again."""
+    """Convert everything, or what is left of it. Raises the database's own errors; then it may be called again."""
     if not await connection.run(_prepare):
         return
     for step in _STEPS:
@@ -95,7 +95,7 @@ async def _carry(connection: "Connection", step: _Step) -> None:
 
 
 def _prepare(connection: Any) -> bool:
-    """Whether there is anything to carry over; if so, what the steps need is made ready."""
+    """Whether there is anything to convert; if so, prepares what the steps need."""
     if not (_queries.has_any(connection) or _queries.had_facts(connection)):
         return False
     for name, count, function in (
@@ -212,7 +212,7 @@ def _ledger(connection: Any, after: Key, limit: int) -> tuple[int, Key]:
 
 
 def _cells(connection: Any, after: Key, limit: int) -> tuple[int, Key]:
-    """Those that are kept apart."""
+    """Cells that are stored apart."""
     page = list(_queries.cells_after(connection, **_names(_CELL, after), limit=limit))
     if page:
         _queries.add_cells(connection, **_range(_CELL, after, page[-1]))
@@ -240,4 +240,4 @@ _STEPS = (
     _Step("cells", "old_cells", ("",) * len(_CELL), PORTION, _cells),
     _Step("rankings", "old_standings", ("",) * len(_PLACE), PORTION, _standings),
 )
-"""In this order: each needs what those before it have made."""
+"""In this order: each needs what the previous ones have written."""

@@ -1,6 +1,6 @@
-"""Between two migrations: facts of before get what newer ones are written with.
+"""Between two migrations: older facts get what newer ones are written with.
 
-In portions, each in a transaction of its own, so that a process that was killed goes on where it was.
+In portions, each in its own transaction, so that a killed process continues where it was.
 """
 
 from functools import partial

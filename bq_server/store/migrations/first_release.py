@@ -1,7 +1,7 @@
-"""What the first release stored, as the tables of `0004_compact` have it.
+"""What the first release stored, in the form of the tables of `0004_compact`.
 
 Frozen history: it agrees with the rest of the program as of that migration, and doesn't change with it.
-None of these functions raises, whatever somebody may have written into the old tables.
+None of these functions raises, whatever the old tables contain.
 """
 
 import json
@@ -33,11 +33,11 @@ _EFFECTS = {
         }.items()
     )
 }
-"""The number of each kind of effect, and what is packed of it, in order."""
+"""The number of each kind of effect, and which members are packed, in order."""
 
 
 def packed_id(prefix: str, identifier: str) -> bytes:
-    """16 bytes for a ULID with that prefix; a zero byte or two and the text for any other."""
+    """16 bytes for a ULID with that prefix; one or two zero bytes and the text for any other."""
     ulid = identifier.removeprefix(f"{prefix}_")
     if ulid is not identifier and _ULID.fullmatch(ulid):
         return int(ulid.translate(_DIGITS), 32).to_bytes(_ID_BYTES)
@@ -89,9 +89,9 @@ def _packed_effect(effect: Mapping[str, Any], fact_id: str, at: str) -> list[Any
 
 
 def state(cells: Iterable[tuple[str, str]], entries: int) -> str:
-    """What stands in a participant's own row: all cells but those kept apart, and the number of ledger entries.
+    """A participant's own row: all cells except those stored apart, and the number of ledger entries.
 
-    `cells` are names and JSON; what is no JSON is kept as a string. Of each window of each leaderboard only the newest
+    `cells` are names and JSON; what isn't JSON is kept as a string. Of each window of each leaderboard only the newest
     score is kept: the rankings have the others.
     """
     own: dict[str, Any] = {}
@@ -109,12 +109,12 @@ def state(cells: Iterable[tuple[str, str]], entries: int) -> str:
 
 
 def _score(value: Any) -> tuple[Any, Any, Any]:
-    """The revision, the score and when it was reached. What is none of the kind takes the place of the score."""
+    """The revision, the score and when it was reached. Anything else takes the place of the score."""
     return (value.get("rev"), value.get("score"), value.get("at")) if isinstance(value, dict) else (None, value, None)
 
 
 def exact(told: Any, cell: str) -> str | None:
-    """The score of a cell where what a ranking tells of it, a count or a number of units, is not exactly that."""
+    """The score of a cell, if what a ranking shows of it, a count or a number of units, isn't exactly that."""
     value = _value(cell)
     score = value.get("score") if isinstance(value, dict) else None
     if not isinstance(score, int) or isinstance(score, bool):

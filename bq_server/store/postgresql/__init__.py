@@ -1,1 +1,1 @@
-"""The store on a PostgreSQL server: a connection that takes what SQLite's takes, its statements and its schema."""
+"""The store on a PostgreSQL server: a connection with the interface of SQLite's, its statements and its schema."""

@@ -1,8 +1,7 @@
-"""A connection to PostgreSQL that takes what a connection to SQLite takes, on a thread of its own.
+"""A connection to PostgreSQL with the interface of a connection to SQLite, on its own thread.
 
-Who uses it works through a whole transaction on that thread, so each statement waits for its answer: the thread's own
-event loop runs until asyncpg has it. What lasts is the way to the server and back, and therefore statements take many
-rows at once.
+Its user runs a whole transaction on that thread, so each statement waits for its result: the thread's own event loop
+runs until asyncpg has it. What takes time is the round trip to the server, so statements take many rows at once.
 """
 
 import asyncio
@@ -22,14 +21,14 @@ Row = tuple[Any, ...]
 CONNECT_SECONDS = 3.0
 
 ANSWER_SECONDS = 30.0
-"""Longest wait for the answer to a statement: a server that is stuck must not hold a thread for ever."""
+"""Longest wait for the result of a statement: a stuck server must not hold a thread for ever."""
 
 _PASSING = ("08", "28", "3D", "40", "53", "55", "57", "58", "XX")
-"""Classes of SQLSTATE that tell of the server or of others who use it, not of the statement."""
+"""Classes of SQLSTATE that concern the server or its other users, not the statement."""
 _NOT_TO_BE_WRITTEN = ("25006", "42501", "0A000")
-"""Codes that do: a standby, rights that are missing, a schema that another process has changed."""
+"""Other such codes: a standby, missing rights, a schema that another process has changed."""
 _GONE = ("08", "57P", "25006", "0A000")
-"""After these a connection is of no more use."""
+"""After these a connection is useless."""
 
 _STORE = "hashtext(current_schema())"
 """Tells stores of one database apart."""
@@ -43,7 +42,7 @@ _FREE = f"""SELECT NOT EXISTS (
 
 _WORDS = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # As in SQLite one process writes at a time: whoever comes second waits here.
+    # As in SQLite, one process writes at a time; a second one waits here.
     "BEGIN IMMEDIATE": f"BEGIN; SELECT pg_advisory_xact_lock(25201, {_STORE})",
     "COMMIT": "COMMIT",
     "ROLLBACK": "ROLLBACK",
@@ -51,7 +50,7 @@ _WORDS = {
 
 
 class PostgresRefused(Exception):
-    """The server can't be reached, or won't do it now."""
+    """The server can't be reached, or refuses for now."""
 
     def __init__(self, error: BaseException, said: str | None = None) -> None:
         super().__init__(said or str(error) or type(error).__name__)
@@ -101,14 +100,14 @@ class PostgresCursor:
 
 
 class PostgresConnection:
-    """What `sqlite3.Connection` is to a file, as far as it is used here.
+    """What `sqlite3.Connection` is for a file, as far as it is used here.
 
-    Raises `PostgresRefused`, and what asyncpg raises for a mistake. A connection that was lost is made anew by the next
-    statement outside a transaction.
+    Raises `PostgresRefused`, and what asyncpg raises for a mistake. A lost connection is reopened by the next statement
+    outside a transaction.
     """
 
     def __init__(self, url: str, patience: float) -> None:
-        """`patience`: so many seconds it waits for others that write."""
+        """`patience`: how many seconds it waits for other writers."""
         self._url = url
         self._patience = patience
         self._loop = asyncio.new_event_loop()
@@ -125,7 +124,7 @@ class PostgresConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether one was begun and the connection still stands."""
+        """Whether one was begun and the connection still exists."""
         return not self._connection.is_closed() and self._connection.is_in_transaction()
 
     def cursor(self) -> PostgresCursor:
@@ -145,7 +144,7 @@ class PostgresConnection:
         self._answer(self._connection.execute(script, timeout=seconds))
 
     def insert(self, sql: str, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Perform a statement of rows, whose values have these names."""
+        """Perform a statement that takes rows, whose values have these names."""
         found = statement(sql)
         if not found.of_rows:
             raise ValueError(f"write this statement for many rows (`unnest`) in postgresql/statements.sql: {sql}")
@@ -162,7 +161,7 @@ class PostgresConnection:
         return self._again(lambda: self._begun(found, found.values(parameters)))
 
     def perform_many(self, sql: str, parameters: Sequence[Mapping[str, Any]]) -> int:
-        """Perform one statement for each of these; how many rows were changed, or -1 where that isn't known."""
+        """Perform one statement for each of these; returns how many rows were changed, or -1 if that isn't known."""
         rows = list(parameters)
         if not rows:
             return 0
@@ -174,7 +173,7 @@ class PostgresConnection:
         return -1
 
     def hold(self) -> None:
-        """Be the only process that serves from the store, now and after each time the connection was lost.
+        """Be the only process that serves from the store, now and after every reconnection.
 
         Raises `PostgresRefused` where another is.
         """
@@ -187,7 +186,7 @@ class PostgresConnection:
         return bool(free)
 
     def wait_at_most(self, seconds: float) -> None:
-        """From now on wait so long for others that write."""
+        """From now on, wait that long for other writers."""
         self._patience = seconds
         self._answer(self._connection.execute(f"SET lock_timeout = {round(seconds * 1000)}"))
 
@@ -225,7 +224,7 @@ class PostgresConnection:
             raise PostgresRefused(RuntimeError("a statement of the transaction had failed"))
 
     def _again(self, work: Callable[[], T]) -> T:
-        """Do what begins nothing that could be lost; once more on a new connection if the old one had gone."""
+        """Do something outside a transaction; once more on a new connection if the old one was gone."""
         if self._connection.is_closed():
             self._connect()
             return work()
@@ -260,7 +259,7 @@ class PostgresConnection:
         return prepared
 
     def _answer(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for what the server answers."""
+        """Wait for the server's response."""
         try:
             return self._loop.run_until_complete(work)
         except TimeoutError as error:
@@ -282,7 +281,7 @@ class PostgresConnection:
             raise
 
     def _drop(self) -> None:
-        """Have the next statement connect anew."""
+        """Let the next statement reconnect."""
         if self._connection is not None:
             self._connection.terminate()
 
@@ -301,7 +300,7 @@ async def _connected(url: str, patience: float) -> Any:
         url, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, statement_cache_size=0
     )
     try:
-        # A score is a whole number where it can be, as SQLite has it.
+        # A score is an integer if it can be, as in SQLite.
         await connection.set_type_codec("numeric", schema="pg_catalog", encoder=repr, decoder=_number, format="text")
         # What was committed must be there after a crash, whatever the server's own setting.
         await connection.execute(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bq_server.store.database import Connection
 
 OLDEST = 14
-"""The oldest release of PostgreSQL that will do."""
+"""The oldest supported release of PostgreSQL."""
 
 _ADVICE = {
     "28": "give the right user and password, in the URL, as PGPASSWORD or in a password file",
@@ -41,7 +41,7 @@ _CREATE = """CREATE TABLE IF NOT EXISTS schema_migrations (
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A database, or a schema of one, that nobody else uses."""
+    """A database, or a schema in one, that nobody else uses."""
 
     url: str = field(repr=False)
     error: ClassVar[type[Exception]] = PostgresRefused
@@ -49,7 +49,7 @@ class PostgresServer:
     path: ClassVar[None] = None
 
     def check(self, *, may_write: bool) -> None:
-        """See whether the server is there, new enough and no standby."""
+        """Check that the server is there, new enough and not a standby."""
         try:
             with closing(self.connect(PATIENCE_SECONDS)) as connection:
                 version, encoding, standby = connection.execute(_ASK).fetchall()[0]
@@ -58,7 +58,7 @@ class PostgresServer:
         if version < OLDEST:
             raise StoreUnavailable(f"{self.name}: PostgreSQL {version} is too old: {OLDEST} or newer is needed")
         if encoding != "UTF8":
-            raise StoreUnavailable(f"{self.name}: the database is in {encoding}: make one in UTF8")
+            raise StoreUnavailable(f"{self.name}: the database's encoding is {encoding}: create one in UTF8")
         if may_write and standby:
             raise StoreUnavailable(f"{self.name}: this is a standby, which can't be written: name the primary")
 
@@ -71,15 +71,15 @@ class PostgresServer:
         await writer.run(partial(_migrate, allowed=may_migrate))
 
     def hold(self, connection: Any) -> None:
-        """Hold a lock of the server's, now and after each time the connection was made anew."""
+        """Hold a lock on the server, now and after every reconnection."""
         connection.hold()
 
     def wait_at_most(self, connection: Any, seconds: float) -> None:
-        """Wait so long for others that write."""
+        """Wait that long for other writers."""
         connection.wait_at_most(seconds)
 
     def compact(self) -> None:
-        """Write every table anew. What the server's own log still holds goes when it is reused."""
+        """Rewrite every table. What the server's own log still contains is gone once the log is reused."""
         with closing(self.connect(PATIENCE_SECONDS)) as connection:
             for (table,) in connection.execute(_TABLES).fetchall():
                 connection.executescript(f"VACUUM (FULL) {table}", seconds=None)
@@ -91,7 +91,7 @@ class PostgresServer:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def unavailable(self, error: Exception, *, for_commands: bool) -> StoreUnavailable:
-        """What the server, or the lack of it, means."""
+        """What an error of the server, or its absence, means."""
         code = getattr(error, "sqlstate", None) or ""
         if not for_commands:
             return (StoreDamaged if code.startswith(("XX001", "XX002")) else StoreUnavailable)(str(error))
@@ -102,7 +102,7 @@ class PostgresServer:
 
 
 def _migrate(connection: PostgresConnection, *, allowed: bool) -> None:
-    """As `migrations.migrate`: all that is due in one transaction, one process at a time."""
+    """As `migrations.migrate`: everything that is due in one transaction, one process at a time."""
     known = available(__package__ or "")
     if not due(_had(connection), known, allowed=allowed):
         return

@@ -1,7 +1,7 @@
 """Which statement PostgreSQL gets for one of SQLite's.
 
-The rooms above know statements by the text that SQLite gets. Most mean the same to PostgreSQL, but for how a parameter
-is written; those that don't have another text, under the same name, in `statements.sql`.
+The rooms above know statements by their text for SQLite. Most mean the same to PostgreSQL, except for how a parameter
+is written; the others have another text, under the same name, in `statements.sql`.
 """
 
 import re
@@ -25,7 +25,7 @@ class SqlStatement:
     sql: str
     """With $1 for the first parameter."""
     names: tuple[str, ...]
-    """Of the parameters, in order; none where the caller gives them by their places."""
+    """The names of the parameters, in order; empty if the caller passes them by position."""
     of_rows: bool
     """Whether each parameter is an array, with an element for each of any number of rows."""
 
@@ -41,12 +41,12 @@ class SqlStatement:
 
 @cache
 def statement(sql: str) -> SqlStatement:
-    """What PostgreSQL gets where SQLite gets that."""
+    """What PostgreSQL gets when SQLite gets that."""
     return parsed(_others().get(sql, sql))
 
 
 def parsed(sql: str) -> SqlStatement:
-    """A text with named parameters, or with question marks, as PostgreSQL wants it."""
+    """A text with named parameters, or with question marks, in PostgreSQL's form."""
     names: list[str] = []
     places = 0
 

@@ -181,7 +181,7 @@ export interface Ranking {
   period: string;
   entries: { rank: number; participant_id: string; score: number; change: "up" | "same" | "down" | "new" | null }[];
   total_participants: number;
-  next_cursor?: string | null;
+  next_cursor: string | null;
 }
 
 export interface SandboxClock { now: string; frozen: boolean; real: boolean }

@@ -1,4 +1,4 @@
-"""Send events to a bq-server, and read what they came to: `Client`, and `AsyncClient` for asyncio."""
+"""Send events to a bq-server, and read what they led to: `Client`, and `AsyncClient` for asyncio."""
 
 from bq_client.answers import Accepted, BatchResult, Fact, Message, Rehearsal, Rejection
 from bq_client.async_batch import AsyncBatch

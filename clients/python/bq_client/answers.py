@@ -1,4 +1,4 @@
-"""What the server answers. Members that a newer server adds are left out."""
+"""The server's answers. Members that a newer server adds are left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,9 +19,9 @@ class Accepted(_Answer):
 
     message_id: str
     event_id: str | None = None
-    """Of the fact; only where the call waited for it."""
+    """The fact's event id; only if the call waited for it."""
     fact_id: str | None = None
-    """Only where the call waited; None too for a message that was given up."""
+    """Only if the call waited; also None for a message that became a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Rejection(_Answer):
     """Why one event of a batch was not accepted."""
 
     index: int
-    """Its place in the batch."""
+    """Its index in the batch."""
     field: str
     code: str
     detail: str
@@ -42,7 +42,7 @@ class BatchResult:
     accepted: int
     rejected: int
     message_ids: Sequence[str]
-    """Of the accepted events, in their order."""
+    """Of the accepted events, in order."""
     errors: Sequence[Rejection] = ()
     """One event may have several."""
 
@@ -81,7 +81,7 @@ class Rehearsal(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Message(_Answer):
-    """Where an accepted event is now."""
+    """The status of an accepted event."""
 
     message_id: str
     status: str

@@ -1,4 +1,4 @@
-"""A batch that fills and sends itself from a task of its own."""
+"""A batch that fills, and sends itself from its own task."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ from bq_client.events import Event
 
 
 class AsyncBatch:
-    """As `Batch`, for tasks of one event loop. What is left when the loop is ended by `asyncio.run` is sent too."""
+    """As `Batch`, for tasks of one event loop. What is left when `asyncio.run` ends the loop is sent too."""
 
     def __init__(
         self,
@@ -33,18 +33,18 @@ class AsyncBatch:
         self._task = asyncio.create_task(self._run(), name="bq-client-batch")
 
     async def add(self, event: Event) -> None:
-        """Take an event in. Raises `Unsent` when earlier ones can't be sent, and has then not taken this one."""
+        """Add an event. Raises `Unsent` if earlier ones can't be sent, and has then not added this one."""
         buffer = self._buffer
         async with self._changed:
             await self._changed.wait_for(lambda: not buffer.is_full or buffer.closing or buffer.failure is not None)
             buffer.check()
             buffer.add(event, monotonic())
             self._changed.notify_all()
-        # Let the task run: one that is cancelled before it began could not even send what is left.
+        # Let the task start: one that is cancelled before that could not even send what is left.
         await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Send all there is, and wait until it is accepted or rejected. Raises `Unsent`."""
+        """Send everything, and wait until it is accepted or rejected. Raises `Unsent`."""
         buffer = self._buffer
         async with self._changed:
             buffer.check()
@@ -55,7 +55,7 @@ class AsyncBatch:
                 raise buffer.unsent() from buffer.failure
 
     async def aclose(self, timeout: float = CLOSE_SECONDS) -> None:  # noqa: ASYNC109 - how long to try, not to wait
-        """Send all there is and take no more; try for so many seconds. Raises `Unsent`."""
+        """Send everything and accept no more; try for so many seconds. Raises `Unsent`."""
         if self._buffer.closing:
             return
         self._buffer.closing = True
@@ -112,7 +112,7 @@ class AsyncBatch:
             return rejection_of(events, error) or error
 
     async def _next(self) -> list[Event]:
-        """Wait for the events of the next request; none when the batch is closed and empty."""
+        """Wait for the events of the next request; none if the batch is closed and empty."""
         async with self._changed:
             while (wait := self._buffer.wait(monotonic())) != 0.0:
                 if wait is None and self._buffer.closing:

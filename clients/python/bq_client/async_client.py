@@ -31,7 +31,7 @@ from bq_client.retries import Retries
 
 
 class AsyncClient:
-    """Requests with one API key, for tasks of one event loop. Every method raises a `BqError` when all tries failed."""
+    """Requests with one API key, for tasks of one event loop. Every method raises a `BqError` if all tries failed."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class AsyncClient:
         self._batches: set[AsyncBatch] = set()
 
     async def send(self, event: Event, *, wait: bool = False) -> Accepted:
-        """Queue an event. `wait` for the fact works in test environments."""
+        """Queue an event. `wait` for the fact works in test environments only."""
         return Accepted.of(await self._answer(event_call(event, wait=wait)))
 
     async def send_sync(self, event: Event) -> Fact:
@@ -79,15 +79,15 @@ class AsyncClient:
         return batch
 
     async def message(self, message_id: str) -> Message:
-        """Where a queued event is now."""
+        """The status of a queued event."""
         return Message.of(await self._answer(message_call(message_id)))
 
     async def state(self, participant_id: str) -> Json:
-        """Everything that a participant's facts came to."""
+        """Everything that a participant's facts add up to."""
         return await self._answer(state_call(participant_id))
 
     async def facts(self, **filters: str | int | None) -> AsyncIterator[Json]:
-        """The facts that pass the filters of `GET /facts`, the newest first, over all pages."""
+        """The facts that match the filters of `GET /facts`, newest first, across all pages."""
         while True:
             page = await self._answer(facts_call(filters))
             for fact in page["facts"]:
@@ -97,9 +97,9 @@ class AsyncClient:
             filters["cursor"] = page["next_cursor"]
 
     async def feed(self, *, after: str | None = None, **filters: str | None) -> AsyncIterator[FeedEvent]:
-        """What happens from now on, or after the event of that id (`"0"`: all), with the filters of `GET /feed`.
+        """What happens from now on, or after the event with that id (`"0"`: all), with the filters of `GET /feed`.
 
-        It has no end: it connects again and goes on where it was, and raises when that fails too often.
+        It has no end: it reconnects and continues where it was, and raises if that fails too often.
         """
         reading, tries = FeedReading(after, filters), 0
         while True:
@@ -124,7 +124,7 @@ class AsyncClient:
             await asyncio.sleep(wait)
 
     async def aclose(self) -> None:
-        """Send what batches still hold, then close the connections. Raises `Unsent`."""
+        """Send what is left in batches, then close the connections. Raises `Unsent`."""
         try:
             for batch in [*self._batches]:
                 await batch.aclose()

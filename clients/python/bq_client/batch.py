@@ -1,4 +1,4 @@
-"""A batch that fills and sends itself from a thread of its own."""
+"""A batch that fills, and sends itself from its own thread."""
 
 import atexit
 import threading
@@ -13,12 +13,12 @@ from bq_client.events import Event
 
 
 class Batch:
-    """Events go out together, as soon as there are `size`, or the first has waited for `seconds`.
+    """Events are sent together, once there are `size` of them, or the first has waited for `seconds`.
 
-    While the server can't be reached they are kept and tried again, and `add` waits when there are `capacity` of them.
-    What is left is sent when the batch or its client is closed, or when the program ends. What can't be sent for
-    another reason, such as a revoked key, is raised as `Unsent`, with the events, by the next call. `on_rejected` is
-    called from the batch's thread.
+    While the server can't be reached they are kept and retried, and `add` blocks when there are `capacity` of them.
+    What is left is sent when the batch or its client is closed, or when the program ends. If they can't be sent for
+    another reason, such as a revoked key, the next call raises `Unsent` with the events. `on_rejected` is called from
+    the batch's thread.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Batch:
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="bq-client-batch", daemon=True)
         self._thread.start()
-        # Not for a program that ends in order, which closes what it opens, but for all others.
+        # For programs that end without closing what they opened.
         atexit.register(self.close)
 
     def add(self, event: Event) -> None:
-        """Take an event in. Raises `Unsent` when earlier ones can't be sent, and has then not taken this one."""
+        """Add an event. Raises `Unsent` if earlier ones can't be sent, and has then not added this one."""
         buffer = self._buffer
         with self._changed:
             self._changed.wait_for(lambda: not buffer.is_full or buffer.closing or buffer.failure)
@@ -51,7 +51,7 @@ class Batch:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Send all there is, and wait until it is accepted or rejected. Raises `Unsent`."""
+        """Send everything, and wait until it is accepted or rejected. Raises `Unsent`."""
         buffer = self._buffer
         with self._changed:
             buffer.check()
@@ -62,7 +62,7 @@ class Batch:
                 raise buffer.unsent() from buffer.failure
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Send all there is and take no more; try for so many seconds. Raises `Unsent`."""
+        """Send everything and accept no more; try for so many seconds. Raises `Unsent`."""
         with self._changed:
             if self._buffer.closing:
                 return
@@ -101,7 +101,7 @@ class Batch:
             return rejection_of(events, error) or error
 
     def _next(self) -> list[Event]:
-        """Wait for the events of the next request; none when the batch is closed and empty."""
+        """Wait for the events of the next request; none if the batch is closed and empty."""
         with self._changed:
             while (wait := self._buffer.wait(monotonic())) != 0.0:
                 if wait is None and self._buffer.closing:

@@ -1,4 +1,4 @@
-"""Requests and answers as data: what both clients say and understand, whoever carries it."""
+"""Requests and answers as data, shared by both clients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from bq_client.retries import retry_after
 Json = dict[str, Any]
 
 TIMEOUT_SECONDS = 40.0
-"""Longer than the server takes for any answer."""
+"""Longer than any answer of the server takes."""
 
 
 def base_url(url: str) -> str:
-    """Where the API of a server is."""
+    """The URL of a server's API."""
     return f"{url.rstrip('/')}/api/v1"
 
 
@@ -51,7 +51,7 @@ def event_call(event: Event, *, wait: bool = False) -> Call:
 
 
 def sync_call(event: Event, **query: str) -> Call:
-    """Process an event at once, or rehearse it."""
+    """Process an event at once, or do a dry run."""
     return Call("POST", "/ingest/events/sync", event.content, query)
 
 
@@ -61,12 +61,12 @@ def batch_call(events: Sequence[Event]) -> Call:
 
 
 def message_call(message_id: str) -> Call:
-    """Ask where a message is."""
+    """Ask for the status of a message."""
     return Call("GET", f"/ingest/messages/{_segment(message_id)}")
 
 
 def state_call(participant_id: str) -> Call:
-    """Ask what a participant's facts came to."""
+    """Ask for a participant's state."""
     return Call("GET", f"/gamify/participants/{_segment(participant_id)}/state")
 
 
@@ -76,14 +76,14 @@ def facts_call(filters: Mapping[str, str | int | None]) -> Call:
 
 
 def answer_of(response: httpx.Response) -> Json:
-    """The JSON of a success. Raises `Refused`, or `BqError` for what is no answer of a bq-server."""
+    """The JSON of a success. Raises `Refused`, or `BqError` for what isn't an answer of a bq-server."""
     try:
         found = response.json()
     except ValueError:
         found = None
     if response.is_success and isinstance(found, dict):
         return found
-    # A batch of which nothing was accepted is refused, with the answer of a batch.
+    # A batch of which nothing was accepted is refused with the answer of a batch.
     if response.status_code == 422 and isinstance(found, dict) and "message_ids" in found:
         return found
     if response.is_success or response.is_redirect:
@@ -92,12 +92,12 @@ def answer_of(response: httpx.Response) -> Json:
 
 
 def failure_of(error: httpx.HTTPError) -> BqError:
-    """A failure of the connection, for those who call. One that no repetition mends is raised as it is."""
+    """A failure of the connection, as callers see it. One that no retry can cure is raised as it is."""
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         raise error
     return Unreachable(f"no answer: {error or type(error).__name__}")
 
 
 def _segment(name: str) -> str:
-    """A name as a part of a path of its own. Dots alone would be taken for steps of the path."""
+    """A name as one segment of a path. Dots alone would be taken for `.` or `..`."""
     return quote(name, safe="").replace(".", "%2E")

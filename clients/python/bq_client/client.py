@@ -31,7 +31,7 @@ from bq_client.retries import Retries
 
 
 class Client:
-    """Requests with one API key; threads may share it. Every method raises a `BqError` when all tries failed."""
+    """Requests with one API key; threads may share it. Every method raises a `BqError` if all tries failed."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Client:
         self._batches: set[Batch] = set()
 
     def send(self, event: Event, *, wait: bool = False) -> Accepted:
-        """Queue an event. `wait` for the fact works in test environments."""
+        """Queue an event. `wait` for the fact works in test environments only."""
         return Accepted.of(self._answer(event_call(event, wait=wait)))
 
     def send_sync(self, event: Event) -> Fact:
@@ -79,15 +79,15 @@ class Client:
         return batch
 
     def message(self, message_id: str) -> Message:
-        """Where a queued event is now."""
+        """The status of a queued event."""
         return Message.of(self._answer(message_call(message_id)))
 
     def state(self, participant_id: str) -> Json:
-        """Everything that a participant's facts came to."""
+        """Everything that a participant's facts add up to."""
         return self._answer(state_call(participant_id))
 
     def facts(self, **filters: str | int | None) -> Iterator[Json]:
-        """The facts that pass the filters of `GET /facts`, the newest first, over all pages."""
+        """The facts that match the filters of `GET /facts`, newest first, across all pages."""
         while True:
             page = self._answer(facts_call(filters))
             yield from page["facts"]
@@ -96,9 +96,9 @@ class Client:
             filters["cursor"] = page["next_cursor"]
 
     def feed(self, *, after: str | None = None, **filters: str | None) -> Iterator[FeedEvent]:
-        """What happens from now on, or after the event of that id (`"0"`: all), with the filters of `GET /feed`.
+        """What happens from now on, or after the event with that id (`"0"`: all), with the filters of `GET /feed`.
 
-        It has no end: it connects again and goes on where it was, and raises when that fails too often.
+        It has no end: it reconnects and continues where it was, and raises if that fails too often.
         """
         reading, tries = FeedReading(after, filters), 0
         while True:
@@ -123,7 +123,7 @@ class Client:
             time.sleep(wait)
 
     def close(self) -> None:
-        """Send what batches still hold, then close the connections. Raises `Unsent`."""
+        """Send what is left in batches, then close the connections. Raises `Unsent`."""
         try:
             for batch in [*self._batches]:
                 batch.close()

@@ -18,20 +18,20 @@ class Refused(BqError):
         self.code = str(problem.get("code", ""))
         self.detail = str(problem.get("detail", ""))
         self.errors: list[Mapping[str, str]] = list(problem.get("errors") or [])
-        """For each wrong field: `field`, `code` and `detail`."""
+        """For each invalid field: `field`, `code` and `detail`."""
         self.request_id = str(problem.get("request_id", ""))
-        """Stands in the server's log."""
+        """Also in the server's log."""
         self.retry_after = retry_after
-        """Seconds after which to try again, where the server says so."""
+        """Seconds after which to retry, if the server says so."""
         super().__init__(f"{status} {self.code}: {self.detail}" if self.code else f"status {status}")
 
 
 class Unreachable(BqError):
-    """No answer came. The request may have been carried out all the same; repeating it is safe."""
+    """No answer came. The request may have been carried out nevertheless; repeating it is safe."""
 
 
 class Unsent(BqError):
-    """A batch ended with events that could not be sent. They are all here; the cause says why."""
+    """A batch has events that could not be sent. They are all here; the cause says why."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.events = tuple(events)

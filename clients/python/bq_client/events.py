@@ -12,23 +12,23 @@ from uuid import uuid4
 class Event:
     """Something that a participant did.
 
-    The idempotency key is made with the event, so that however often it is sent, it becomes one fact. Two events that
-    are meant to count twice are two `Event`s.
+    The idempotency key is created with the event, so that it becomes one fact however often it is sent. Two events that
+    should count twice are two `Event`s.
 
     Raises `ValueError` for a timestamp without a time zone, and `TypeError` or `ValueError` for properties that JSON
-    can't hold: here, where they are known, and not when the event is sent.
+    can't represent: here, where they are known, and not when the event is sent.
     """
 
     event_name: str
     participant_id: str
     properties: Mapping[str, Any] = field(default_factory=dict)
     timestamp: datetime | None = None
-    """When it happened, with a time zone; None for the moment at which the server takes it."""
+    """When it happened, with a time zone; None for the time at which the server accepts it."""
     idempotency_key: str = field(default_factory=lambda: uuid4().hex)
     voids: str | None = None
     """The idempotency key of an event of the same participant, which counts as if it had never been."""
     content: bytes = field(init=False, repr=False, compare=False)
-    """The event as JSON, as it was when it was made."""
+    """The event as JSON, as it was when it was created."""
 
     def __post_init__(self) -> None:
         if self.timestamp is not None and self.timestamp.tzinfo is None:

@@ -1,4 +1,4 @@
-"""The feed as data: Server-Sent Events, line by line, and where to go on after the last."""
+"""The feed as data: Server-Sent Events, line by line, and where to continue after the last one."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class FeedEvent:
     """Something that happened."""
 
     id: str
-    """A feed that begins after it goes on with the next."""
+    """A feed that starts after it continues with the next one."""
     type: str
     """`fact.created`, `effects.recomputed`, `message.dead`, `game.changed`, `environment.reset`, or what was named."""
     timestamp: str
@@ -24,11 +24,11 @@ class FeedEvent:
 
 
 class FeedReading:
-    """One feed, over as many connections as it takes."""
+    """One feed, across as many connections as it takes."""
 
     def __init__(self, after: str | None, filters: Mapping[str, str | None]) -> None:
         self._last = self._coming = after
-        """Where to go on; an id counts once its event has come whole, which its empty line says."""
+        """Where to continue; an id counts once its event is complete, which its empty line says."""
         self._filters = {name: value for name, value in filters.items() if value is not None}
         self._type = ""
         self._data = ""
@@ -45,15 +45,15 @@ class FeedReading:
 
     @staticmethod
     def require_feed(response: httpx.Response) -> None:
-        """Raises `Refused`, or `BqError` for what is no feed. What is no success must have been read."""
+        """Raises `Refused`, or `BqError` for what isn't a feed. The body of a refusal must have been read."""
         if not response.is_success:
             answer_of(response)
         if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
-            raise BqError(f"{response.url} is no feed: is it a bq-server, and not an older one?")
+            raise BqError(f"{response.url} is not a feed: is it a bq-server, and recent enough?")
 
     @staticmethod
     def ended() -> BqError:
-        """For a connection that came to its end: another one goes on."""
+        """For a connection that ended: another one continues."""
         return Unreachable("the feed ended")
 
     def take(self, line: str) -> FeedEvent | None:

@@ -1,4 +1,4 @@
-"""When a request is sent again."""
+"""When a request is retried."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,19 +10,19 @@ import httpx
 from bq_client.errors import BqError, Refused, Unreachable
 
 BUSY = frozenset({429, 503})
-"""Statuses of a server, or of something before it, that may be able to answer in a moment."""
+"""Statuses of a server, or of something in front of it, that may be able to answer soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often and after how long a request is sent again after 429, 503 or no answer. Waits are in seconds."""
+    """How often and after how long a request is retried after 429, 503 or no answer. Waits are in seconds."""
 
     most: int = 5
     """Tries after the first."""
     first_wait: float = 0.1
-    """Doubled with every further try, and varied so that clients don't come back all at once."""
+    """Doubled with every further try, and varied so that clients don't all come back at once."""
     longest_wait: float = 30.0
-    """A server that asks for more patience than this is not waited for."""
+    """If the server asks for a longer wait than this, the request isn't retried."""
 
     def wait(self, tries: int, error: BqError) -> float | None:
         """Seconds to wait after the failure of so many tries; None to give up."""
@@ -41,7 +41,7 @@ def is_temporary(error: BqError) -> bool:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds that `Retry-After` asks for, given as a number or as a date; None without a legible one."""
+    """The seconds that `Retry-After` asks for, as a number or as a date; None without a valid one."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)

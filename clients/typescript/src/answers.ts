@@ -2,15 +2,15 @@
 export interface Accepted {
   accepted: true;
   message_id: string;
-  /** Only where the call waited for the fact. */
+  /** Only if the call waited for the fact. */
   event_id?: string | null;
-  /** Only where the call waited; null for a message that was given up. */
+  /** Only if the call waited; null for a message that became a dead letter. */
   fact_id?: string | null;
 }
 
 /** Why one event of a batch was not accepted. */
 export interface Rejection {
-  /** Its place in the batch. */
+  /** Its index in the batch. */
   index: number;
   field: string;
   code: string;
@@ -21,7 +21,7 @@ export interface Rejection {
 export interface BatchResult {
   accepted: number;
   rejected: number;
-  /** Of the accepted events, in their order. */
+  /** Of the accepted events, in order. */
   message_ids: string[];
   /** Only when an event was rejected; one event may have several. */
   errors?: Rejection[];
@@ -60,7 +60,7 @@ export interface Rehearsal {
   definitions: { definition: string; part: string | null; verdict: string; message: string | null; value: number | null; target: number | null }[];
 }
 
-/** Where an accepted event is now. */
+/** The status of an accepted event. */
 export interface Message {
   message_id: string;
   status: "queued" | "processed" | "duplicate" | "dead" | "lost";
@@ -69,7 +69,7 @@ export interface Message {
   reason: string | null;
 }
 
-/** Everything that a participant's facts came to. */
+/** Everything that a participant's facts add up to. */
 export interface State {
   participant_id: string;
   points: { balance: number; [member: string]: unknown };

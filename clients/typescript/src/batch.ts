@@ -10,7 +10,7 @@ export interface BatchOptions {
   wait?: number;
   /** Events held before adding one more waits; 10,000. */
   capacity?: number;
-  /** Called for an event that the server will never take, and the reason; a warning on the console by default. */
+  /** Called with an event that the server will never accept, and the reason; by default it warns on the console. */
   onRejected?: (event: Event, rejection: Rejection) => void;
 }
 
@@ -19,17 +19,17 @@ interface Held {
   encoded: string;
 }
 
-/** Between two rounds of tries, in milliseconds, for a server that doesn't say how long it needs. */
+/** Between two rounds of tries, in milliseconds, if the server doesn't say how long to wait. */
 const PAUSE = 5_000;
 
-/** A timer that is set for longer goes off at once. */
+/** A timer set for longer fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * Events go out together, as soon as there are `size`, or the first has waited long enough.
+ * Events are sent together, once there are `size` of them, or the first has waited long enough.
  *
- * While the server can't be reached they are kept and tried again, and `add` waits when there are `capacity` of them.
- * What can't be sent for another reason, such as a revoked key, is handed back: the next call rejects with `Unsent`.
+ * While the server can't be reached they are kept and retried, and `add` waits when there are `capacity` of them.
+ * If they can't be sent for another reason, such as a revoked key, the next call rejects with `Unsent`, which holds them.
  * A program that ends because nothing is left to do sends what is left first; before `process.exit`, or at the end of
  * a request at the edge (`waitUntil`), call `close`.
  */
@@ -40,7 +40,7 @@ export class Batch {
   readonly #capacity: number;
   readonly #onRejected: (event: Event, rejection: Rejection) => void;
   readonly #held: Held[] = [];
-  /** Events in one request, once the server found `size` of them too many. */
+  /** Events in one request, once the server has found `size` of them too many. */
   #most: number;
   #due = 0;
   #added = 0;
@@ -64,7 +64,7 @@ export class Batch {
     if (this.#size < 1 || this.#capacity < this.#size) throw new RangeError("size must be 1 to capacity");
   }
 
-  /** Take an event in. Rejects with `Unsent` when earlier ones can't be sent, and has then not taken this one. */
+  /** Add an event. Rejects with `Unsent` if earlier ones can't be sent, and has then not added this one. */
   async add(event: Event): Promise<void> {
     const held = { event, encoded: encode(event) };
     await this.#until(() => this.#held.length < this.#capacity || this.#closing || this.#failure !== undefined);
@@ -75,13 +75,13 @@ export class Batch {
     this.#schedule();
   }
 
-  /** Send all there is, and wait until it is accepted or rejected. */
+  /** Send everything, and wait until it is accepted or rejected. */
   async flush(): Promise<void> {
     this.#check();
     await this.#sendAll();
   }
 
-  /** Send all there is and take no more; try for so many milliseconds. Rejects with `Unsent`. */
+  /** Send everything and accept no more; try for so many milliseconds. Rejects with `Unsent`. */
   async close(timeout = 30_000): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
@@ -151,7 +151,7 @@ export class Batch {
     this.#due = Date.now() + this.#wait;
   }
 
-  /** Keep the events, unless it is a single one that the server will never take. */
+  /** Keep the events, unless it is a single one that the server will never accept. */
   async #fail(events: Held[], error: unknown): Promise<void> {
     if (isTemporary(error)) {
       await this.#pause((error instanceof Refused ? error.retryAfter : undefined) ?? PAUSE);

@@ -8,13 +8,13 @@ export interface ClientOptions {
   retries?: Partial<Retries>;
   /** Milliseconds for one try; 40,000, longer than the server takes for any answer. */
   timeout?: number;
-  /** In place of the runtime's own `fetch`. */
+  /** Instead of the runtime's own `fetch`. */
   fetch?: typeof fetch;
 }
 
 type Query = Record<string, string | number>;
 
-/** Requests with one API key. Every method rejects with a `BqError` when all tries failed. */
+/** Requests with one API key. Every method rejects with a `BqError` if all tries failed. */
 export class Client {
   readonly #base: string;
   readonly #key: string;
@@ -32,7 +32,7 @@ export class Client {
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
   }
 
-  /** Queue an event. To wait for its fact works in test environments. */
+  /** Queue an event. Waiting for its fact works in test environments only. */
   send(event: Event, options: { wait?: boolean } = {}): Promise<Accepted> {
     return this.#call("POST", "/ingest/events", encode(event), options.wait ? { wait: "fact" } : {});
   }
@@ -57,17 +57,17 @@ export class Client {
     return new Batch((events) => this.#sendEncoded(events), options);
   }
 
-  /** Where a queued event is now. */
+  /** The status of a queued event. */
   message(messageId: string): Promise<Message> {
     return this.#call("GET", `/ingest/messages/${segment(messageId)}`);
   }
 
-  /** Everything that a participant's facts came to. */
+  /** Everything that a participant's facts add up to. */
   state(participantId: string): Promise<State> {
     return this.#call("GET", `/gamify/participants/${segment(participantId)}/state`);
   }
 
-  /** The facts that pass the filters of `GET /facts`, the newest first, over all pages. */
+  /** The facts that match the filters of `GET /facts`, newest first, across all pages. */
   async *facts(filters: Query = {}): AsyncGenerator<FactPage["facts"][number]> {
     let cursor: string | null = null;
     do {

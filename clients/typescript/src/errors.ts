@@ -17,13 +17,13 @@ export class Refused extends BqError {
   readonly code: string;
   readonly detail: string;
   readonly errors: FieldProblem[];
-  /** Stands in the server's log. */
+  /** Also in the server's log. */
   readonly requestId: string;
 
   constructor(
     readonly status: number,
     problem: Record<string, unknown>,
-    /** Milliseconds after which to try again, where the server says so. */
+    /** Milliseconds after which to retry, if the server says so. */
     readonly retryAfter?: number,
   ) {
     super(`${status} ${problem["code"] ?? ""}: ${problem["detail"] ?? ""}`);
@@ -34,12 +34,12 @@ export class Refused extends BqError {
   }
 }
 
-/** No answer came. The request may have been carried out all the same; repeating it is safe. */
+/** No answer came. The request may have been carried out nevertheless; repeating it is safe. */
 export class Unreachable extends BqError {
   override readonly name = "Unreachable";
 }
 
-/** A batch ended with events that could not be sent. They are all here; `cause` says why. */
+/** A batch has events that could not be sent. They are all here; `cause` says why. */
 export class Unsent extends BqError {
   override readonly name = "Unsent";
 

@@ -3,15 +3,15 @@ export interface Event {
   event_name: string;
   participant_id: string;
   properties?: Record<string, unknown>;
-  /** When it happened; left out for the moment at which the server takes it. */
+  /** When it happened; by default, when the server accepts it. */
   timestamp?: Date | string;
-  /** Made up when left out, so that a request that is repeated stays one fact. */
+  /** Generated if left out, so that a repeated request stays one fact. */
   idempotency_key?: string;
   /** The idempotency key of an event of the same participant, which counts as if it had never been. */
   voids?: string;
 }
 
-/** An event as JSON, as it was when it was handed over. */
+/** An event as JSON, as it was when it was passed in. */
 export function encode(event: Event): string {
   return JSON.stringify({ ...event, idempotency_key: event.idempotency_key ?? randomKey() });
 }

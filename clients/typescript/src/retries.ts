@@ -1,12 +1,12 @@
 import { Refused, Unreachable } from "./errors.js";
 
-/** How often and after how long a request is sent again after 429, 503 or no answer. */
+/** How often and after how long a request is retried after 429, 503 or no answer. */
 export interface Retries {
   /** Tries after the first; 5. */
   most: number;
-  /** Milliseconds; 100. Doubled with every further try, and varied so that clients don't come back all at once. */
+  /** Milliseconds; 100. Doubled with every further try, and varied so that clients don't all come back at once. */
   firstWait: number;
-  /** Milliseconds; 30,000. A server that asks for more patience than this is not waited for. */
+  /** Milliseconds; 30,000. If the server asks for a longer wait than this, the request isn't retried. */
   longestWait: number;
 }
 
@@ -26,7 +26,7 @@ export function isTemporary(error: unknown): boolean {
   return error instanceof Unreachable || (error instanceof Refused && (error.status === 429 || error.status === 503));
 }
 
-/** The milliseconds that `Retry-After` asks for, given in seconds or as a date; undefined without a legible one. */
+/** The milliseconds that `Retry-After` asks for, in seconds or as a date; undefined without a valid one. */
 export function retryAfter(header: string | null): number | undefined {
   if (header === null || header.trim() === "") return undefined;
   if (/^\d+$/.test(header.trim())) return Number(header) * 1000;

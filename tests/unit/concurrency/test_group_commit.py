@@ -127,7 +127,7 @@ async def test_a_commit_that_answers_for_others_than_it_got_fails_the_whole_grou
 
     group: GroupCommit[int, int] = GroupCommit(short, group_weight=10, waiting_weight=10)
     found = await asyncio.gather(group.submit(1), group.submit(2), return_exceptions=True)
-    assert ["2 items were committed and 1 answered" in str(each) for each in found] == [True, True]
+    assert ["2 items were committed, and 1 results returned" in str(each) for each in found] == [True, True]
 
 
 async def test_what_would_wait_too_long_is_turned_away_but_never_the_very_next_group(

@@ -45,7 +45,7 @@ async def test_who_waits_no_longer_is_not_answered(servers: threading.Event) -> 
         async with asyncio.timeout(0):
             await resolve("gone.example", 80, private=True)
     servers.set()
-    with pytest.raises(AddressRefused, match="fe80::1, which is no address of the public Internet"):
+    with pytest.raises(AddressRefused, match="fe80::1, which is not a public Internet address"):
         await resolve("shop.example", 80, private=False)
     with pytest.raises(AddressRefused, match="can't be resolved"):
         await resolve("nowhere.example", 80, private=False)

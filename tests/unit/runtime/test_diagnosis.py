@@ -111,7 +111,7 @@ def test_a_port_is_free_taken_taken_by_our_server_or_not_of_this_machine() -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
         check(diagnosis.port("127.0.0.1", number, served=False), "problem", f"127.0.0.1:{number}", "--port")
-        check(diagnosis.port("127.0.0.1", number, served=True), "ok", "while the server runs")
+        check(diagnosis.port("127.0.0.1", number, served=True), "ok", "as the server is running")
     check(diagnosis.port("127.0.0.1", 0, served=False), "ok", "free")
     check(diagnosis.port("192.0.2.1", 0, served=False), "problem", "--host")
     check(diagnosis.port("no.such.host.invalid", 0, served=True), "problem", "--host")

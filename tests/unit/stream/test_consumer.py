@@ -263,7 +263,7 @@ async def test_what_can_not_be_processed_now_is_tried_when_it_is_due_and_outlive
     consumer = consumer_of(stream, handler, clock)
     async with running(consumer):
         await until(consumer, lambda: consumer.status.deferred == 1)
-        assert consumer.status.caution == "1 message waits for another try: the game can't be read"
+        assert consumer.status.caution == "1 message waits for a retry: the game can't be read"
         assert stream.pending_now == {"2-0": Delivery("me", 0)}
         clock.advance(60)
         handler.results.clear()

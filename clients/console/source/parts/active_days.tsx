@@ -32,7 +32,7 @@ export function ActiveDays({ id }: { id: string }) {
   return (
     <Card title="Active days" aside={<span class="soft">{facts.value?.next_cursor ? `of the newest ${MOST_FACTS} events` : `up to ${until}`}</span>}>
       <Trouble error={facts.error} />
-      <PeriodGrid cells={days} rows={7} label={`${counted(counts.size, "day")} with events in the ${WEEKS} weeks up to ${until}`} />
+      <PeriodGrid cells={days} byWeek label={`${counted(counts.size, "day")} with events in the ${WEEKS} weeks up to ${until}`} />
       <p class="soft">Events of every kind, by days in UTC.</p>
     </Card>
   );

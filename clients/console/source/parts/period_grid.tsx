@@ -1,4 +1,4 @@
-// Periods as squares: days in columns of a week each, Monday on top, or longer and shorter periods in one row.
+// Periods as squares: days in columns of a week each, Monday on top; longer and shorter periods line by line.
 
 export interface Cell {
   /** Its start, in milliseconds since the epoch. */
@@ -22,23 +22,28 @@ export const dateOf = (at: number): string => new Date(at).toISOString().slice(0
 interface Props {
   /** In order, without gaps; days begin with a Monday. */
   cells: Cell[];
-  /** In a column: 7 days, or 1 of any other period. */
-  rows: 1 | 7;
+  /** Whether they are days. */
+  byWeek: boolean;
   label: string;
 }
 
-export function PeriodGrid({ cells, rows, label }: Props) {
-  const columns = Math.ceil(cells.length / rows);
-  const tops = cells.filter((_, place) => place % rows === 0);
+const ACROSS = 18; // of a line
+
+export function PeriodGrid({ cells, byWeek, label }: Props) {
+  const columns = byWeek ? Math.ceil(cells.length / 7) : ACROSS;
+  const rows = byWeek ? 7 : Math.ceil(cells.length / ACROSS);
+  const above = byWeek ? ABOVE : 0;
+  const tops = byWeek ? cells.filter((_, place) => place % 7 === 0) : [];
+  const spot = (place: number): [number, number] => (byWeek ? [Math.floor(place / 7), place % 7] : [place % ACROSS, Math.floor(place / ACROSS)]);
   return (
-    <svg class={`calendar ${rows === 1 ? "row-of" : ""}`} viewBox={`0 ${-ABOVE} ${Math.max(columns, 16) * STEP} ${rows * STEP + ABOVE}`} role="img" aria-label={label}>
+    <svg class="calendar" viewBox={`0 ${-above} ${Math.max(columns, 16) * STEP} ${rows * STEP + above}`} role="img" aria-label={label}>
       {tops.map(({ at }, column) => {
         const month = new Date(at).getUTCMonth();
         const before = tops[column - 1];
         return before && new Date(before.at).getUTCMonth() !== month && <text key={at} x={column * STEP} y="-4">{MONTHS[month]}</text>;
       })}
       {cells.map(({ at, kind, words }, place) => (
-        <rect key={at} x={Math.floor(place / rows) * STEP} y={(place % rows) * STEP} width="12" height="12" rx="2.5" class={kind}><title>{`${dateOf(at)}: ${words}`}</title></rect>
+        <rect key={at} x={spot(place)[0] * STEP} y={spot(place)[1] * STEP} width="12" height="12" rx="2.5" class={kind}><title>{`${dateOf(at)}: ${words}`}</title></rect>
       ))}
     </svg>
   );

@@ -39,8 +39,8 @@ export function StreakPeriods({ id, streak }: { id: string; streak: Streak }) {
   const label = `${streak.name ?? streak.code}: ${held} of ${counted(periods.length, "period")} recorded, ${found.value.start} to ${found.value.end}, ${timezone}`;
   return (
     <>
-      <PeriodGrid cells={cells} rows={daily ? 7 : 1} label={label} />
-      <p class="legend soft">{(["recorded", "frozen", "forgiven", "missed"] as const).filter((each) => periods.some((its) => its.status === each)).map((each) => <span key={each} class={each}>{WORDS[each]}</span>)}</p>
+      <PeriodGrid cells={cells} byWeek={daily} label={label} />
+      <p class="legend soft">{(["recorded", "frozen", "forgiven", "missed"] as const).filter((each) => periods.some((its) => its.status === each)).map((each) => <span key={each} class={each}>{WORDS[each]}</span>)}{!daily && ` ${found.value.start} to ${found.value.end}`}</p>
     </>
   );
 }

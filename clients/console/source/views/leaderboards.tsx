@@ -53,7 +53,7 @@ function BoardCard({ board }: { board: Board }) {
         </ol>
       ))}
       {found && found.total_participants > found.entries.length && <p class="soft">of {counted(found.total_participants, "participant")}</p>}
-      {found && <Pager pages={pages} next={found.next_cursor ?? null} />}
+      {found && <Pager pages={pages} next={found.next_cursor} />}
     </Card>
   );
 }
