@@ -25,6 +25,7 @@ WITH_EACH_STORE = {
     "test_participants",
     "test_rewards",
     "test_sandbox",
+    "test_sandbox_export",
     "test_sandbox_reset",
     "test_streaks_and_tiers",
 }
