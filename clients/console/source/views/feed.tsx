@@ -29,6 +29,8 @@ export function Feed({ canSend, mayRehearse, admin }: { canSend: boolean; mayReh
   const [heard, setHeard] = useState<Heard[]>([]);
   const [kept, setKept] = useState<Heard[]>([]);
   const [state, setState] = useState<FeedState>("connecting");
+  /** Whether what was before is known: only then can there be nothing. */
+  const [complete, setComplete] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const place = useRef(0);
   const participantId = useSettled(participant.trim(), 400);
@@ -40,6 +42,7 @@ export function Feed({ canSend, mayRehearse, admin }: { canSend: boolean; mayReh
     let drawing = 0;
     let begun = false;
     setHeard([]);
+    setComplete(false);
     const begin = async () => {
       begun = true;
       const { facts } = await get<{ facts: FactWithEffects[] }>("/api/v1/facts", { ...filter, include: "effects", limit: BEFORE }, stop.signal);
@@ -48,6 +51,7 @@ export function Feed({ canSend, mayRehearse, admin }: { canSend: boolean; mayReh
         const known = new Set(since.map(factOf));
         return [...since, ...before.filter((each) => !known.has(factOf(each)))];
       });
+      setComplete(true);
     };
     void follow(
       filter,
@@ -86,7 +90,7 @@ export function Feed({ canSend, mayRehearse, admin }: { canSend: boolean; mayReh
         <label class="field"><span>Only event</span><input value={name} onInput={(event) => setName(event.currentTarget.value)} autocomplete="off" autocapitalize="off" spellcheck={false} /></label>
       </div>
       <Trouble error={error} />
-      {shown.length === 0 && state === "open" && <Empty>{filtered ? "Nothing like that yet. It appears here as soon as it comes in." : <>No events yet. They appear here as they come in{canSend && <>: <a href={link("sandbox")}>send the first one</a></>}.</>}</Empty>}
+      {shown.length === 0 && complete && <Empty>{filtered ? "Nothing like that yet. It appears here as soon as it comes in." : <>No events yet. They appear here as they come in{canSend && <>: <a href={link("sandbox")}>send the first one</a></>}.</>}</Empty>}
       <ol class="timeline inner" aria-label="What happened, newest first">{shown.map((each) => <Happened key={each.place} message={each.message} mayRehearse={mayRehearse} admin={admin} />)}</ol>
     </Card>
   );
