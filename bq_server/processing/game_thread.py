@@ -18,12 +18,16 @@ class GameThread:
         self._calls: Calls = SimpleQueue()
         self._thread: Thread | None = None
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Call a function there; returns what it returns, raises what it raises."""
+    def start(self) -> None:
+        """Start it now, while there is memory: Python waits for a thread that found none, and without an end."""
         if self._thread is None:
             thread = Thread(target=make_calls, args=(self._calls,), name="fold", daemon=True)
             thread.start()
             self._thread = thread
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Call a function there; returns what it returns, raises what it raises."""
+        self.start()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.put((done, work))
         return await done

@@ -128,6 +128,10 @@ class Processor:
         self._game_thread = GameThread()
         self.counts = ProcessingCounts()
 
+    def start_thread(self) -> None:
+        """Start the thread of the game; otherwise the first batch does."""
+        self._game_thread.start()
+
     async def process(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction and return one outcome for each.
 

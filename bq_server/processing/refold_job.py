@@ -53,6 +53,7 @@ class RefoldJob:
 
     async def run(self) -> None:
         """Work until cancelled. A page that fails had no effect: it is retried, after the other refolds."""
+        self._game_thread.start()
         while True:
             await self._asked.wait()
             self._asked.clear()

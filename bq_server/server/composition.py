@@ -245,6 +245,7 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     games = Games()
     caps = CatalogCaps(site.settings.max_event_names, site.settings.max_event_properties)
     processor = Processor(store.database, site.ids, store.clocks, games, caps)
+    processor.start_thread()
     handler = MessageProcessor(processor, site.clock, tracer).process
     dead = DeadMessages(store.database, stream.letters, store.clocks)
     await site.stack.enter_async_context(background(dead.run))

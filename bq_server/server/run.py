@@ -5,7 +5,9 @@ import errno
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
 
@@ -50,6 +52,9 @@ HEADER_BYTES = 16 << 10
 REQUESTS_PER_CONNECTION = 2**31
 """Hypercorn's default of 1000 looks like random disconnects under load."""
 
+THREADS = 6
+"""For calls that would hold the loop. One waits for the stream server to end, one may search the store for damage."""
+
 SWITCH_SECONDS = 0.001
 """How long the game thread may hold the interpreter lock while requests wait; Python's default is 5 ms."""
 
@@ -82,7 +87,21 @@ def run(settings: Settings, announce: Announce) -> None:
         last_resort.end_after(error)  # threads that wait for somebody would hold the process up, with its port open
 
 
+def _start_threads() -> None:
+    """Start the threads that calls are handed to, all of them and now, while there is memory.
+
+    Python waits for a new thread, on the event loop as well, and for one that finds no memory to begin with for ever.
+    """
+    threads = ThreadPoolExecutor(THREADS, "calls")
+    together = threading.Barrier(THREADS + 1)
+    for _ in range(THREADS):
+        threads.submit(together.wait)
+    together.wait()
+    asyncio.get_running_loop().set_default_executor(threads)
+
+
 async def _serve(settings: Settings, announce: Announce) -> None:
+    _start_threads()
     app = create_app(settings)
     running: ServerState = app.state.running
     shutdown = Shutdown(running)
