@@ -76,7 +76,7 @@ def test_whatever_expires_nobody_loses_what_they_do_not_have(rows: list[tuple[in
 @pytest.mark.parametrize(
     ("written", "column", "message"),
     [
-        ("{after: P1Y}", 24, "must be an ISO 8601 duration such as PT10M or P1D"),
+        ("{after: P1Y}", 24, "must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D"),
         ("{after: PT0S}", 24, "must be longer than nothing"),
         ("{each_year: 02-30}", 28, "must be a month and a day that every year has, such as 01-01"),
         ("{}", 16, "give either after or each_year"),
