@@ -92,6 +92,7 @@ def _recorded(file: Path) -> list[Call]:
             os.kill(server.pid, signal.SIGUSR1)
             _until(_armed(file).exists)
             _send(events, other)
+            _until(lambda: "\nbq_queue_messages 0" in other.get(f"{server.url}/metrics").raise_for_status().text)
             os.kill(server.pid, signal.SIGUSR2)
             _until(file.exists)
     return [Call(*each) for each in json.loads(file.read_text("utf-8"))]
