@@ -51,7 +51,7 @@ challenges:
     objectives: [{code: o, on: act, target: 1}]
     duration: {type: eternal}  # "{type" perpetual
 streaks:
-  - {code: s, on: act, period: hourly}  # "hourly" weekly
+  - {code: s, on: act, period: minutely}  # "minutely" weekly
   - {code: t, on: act, timezone: Mars/Olympus}  # "Mars" zone
   - {code: u, on: act, milestones: [{at: 3, rewards: [{points: 1, badge: h}]}]}  # "{points" either
 tiers:

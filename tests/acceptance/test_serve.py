@@ -75,7 +75,7 @@ def test_a_wrong_setting_ends_with_a_sentence(arguments: list[str], env: dict[st
 
 
 def test_an_unknown_key_in_the_file_ends_with_a_sentence(tmp_path: Path) -> None:
-    for text, said in (("prot = 1\n", "no setting prot"), ("port = \n", "can't be read")):
+    for text, said in (("prot = 1\n", "prot is not a setting"), ("port = \n", "can't be read")):
         config = tmp_path / "bq.toml"
         config.write_text(text)
         ended = run("serve", "--config", str(config))

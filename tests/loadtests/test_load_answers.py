@@ -28,7 +28,7 @@ def test_the_ids_of_accepted_events_are_read_on_each_route() -> None:
 def test_a_repeat_must_be_answered_as_the_first_time() -> None:
     same, other = {"message_id": "1-0"}, {"message_id": "1-9"}
     assert read(LoadRoute.ASYNC, [REPEAT], 202, same, replayed=True) == LoadReply(("1-0",))
-    assert "another id" in str(read(LoadRoute.ASYNC, [REPEAT], 202, other, replayed=True).problem)
+    assert "a different id" in str(read(LoadRoute.ASYNC, [REPEAT], 202, other, replayed=True).problem)
     assert "no Idempotent-Replayed" in str(read(LoadRoute.ASYNC, [REPEAT], 202, same).problem)
     assert "on new events" in str(read(LoadRoute.ASYNC, [NEW], 202, same, replayed=True).problem)
 
@@ -51,8 +51,8 @@ def test_a_batch_that_was_taken_in_part_is_a_failure() -> None:
         (404, b"<html>", "404", True),
         (503, b'{"code": "overloaded"}', "503 overloaded", False),
         (200, b"{}", "200", False),
-        (202, b"{}", "202 with a body of another shape than documented", False),
-        (202, None, "202 with a body of another shape than documented", False),
+        (202, b"{}", "202 with a body that isn't as documented", False),
+        (202, None, "202 with a body that isn't as documented", False),
         (0, None, "no answer", False),
     ],
 )
