@@ -155,7 +155,9 @@ class Listener:
             return False
         if address and self._by_network[network] >= limits.per_address:
             whose = plain(address) if plain(address) == network else f"the network {network}"
-            self._turn_away(transport, f"{whose} has reached the limit of {limits.per_address} open connections from one address")
+            self._turn_away(
+                transport, f"{whose} has reached the limit of {limits.per_address} open connections from one address"
+            )
             return False
         self._open[transport] = Open(guest, network)
         self._by_network[network] += 1

@@ -176,3 +176,15 @@ def test_a_points_rule_that_was_changed_since_pays_no_old_fact_for_a_void() -> N
     assert story.points() == 10
     story.send("system.fact_voided", "2026-04-04T08", {"fact_id": "f3"})
     assert story.points() == 20
+
+
+def test_points_of_what_is_reached_anew_count_on_the_day_it_is() -> None:
+    story = VoidStory(GAME)
+    story.send("bought", "2026-04-02T08", {"amount": 40})
+    story.send("bought", "2026-04-02T09", {"amount": 20})
+    story.send("refunded", "2026-04-02T10", {"voids": "k1"})
+    story.send("bought", "2026-04-05T08", {"amount": 1})
+    cells = story.memory.cells("ada")
+    assert cells["score/pts/daily/2026-04-02"]["score"] == 20
+    assert cells["score/pts/daily/2026-04-05"]["score"] == 101
+    assert story.differences() == []

@@ -70,7 +70,27 @@ def leave_out_what_was_decided_since(then: Any, now: Any) -> None:
                     new.pop("progress")
 
 
-TOLD_SINCE = {"voids", "voided_by", "period_key", "next_cursor", "count", "level", "completions", "completion_streak", "times", "required", "freezes", "total_expired", "owed", "rewards_claimed", "is_hidden", "levels", "period", "current_streak", "longest_streak"}
+TOLD_SINCE = {
+    "voids",
+    "voided_by",
+    "period_key",
+    "next_cursor",
+    "count",
+    "level",
+    "completions",
+    "completion_streak",
+    "times",
+    "required",
+    "freezes",
+    "total_expired",
+    "owed",
+    "rewards_claimed",
+    "is_hidden",
+    "levels",
+    "period",
+    "current_streak",
+    "longest_streak",
+}
 """Members that the first release didn't have."""
 
 

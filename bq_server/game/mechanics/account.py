@@ -11,13 +11,15 @@ from bq_server.game.mechanics.rule import LedgerEntry
 def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
     """One entry for each cause for which anything was ever given: as it was given first, with what is left of it.
 
-    In the order of the ledger. What was taken back altogether stands there with 0.
+    In the order of the ledger. What was taken back altogether stands there with 0. What is no fact's but was reached,
+    lost and reached anew stands there as it was given last.
     """
     found: dict[str, LedgerEntry] = {}
     for entry in ledger:
         cause = causes.origin(entry.cause)
         known = found.get(cause)
-        if known is None:
+        if known is None or (not known.amount and causes.fact_paid(cause) is None):
+            found.pop(cause, None)
             found[cause] = replace(entry, cause=cause)
         else:
             found[cause] = replace(known, amount=known.amount + entry.amount)
