@@ -44,7 +44,7 @@ class Exported:
                 fact["properties"],
                 parse_timestamp(fact["occurred_at"]),
                 parse_timestamp(fact["received_at"]),
-                fact["idempotency_key"],
+                fact.get("idempotency_key"),
                 fact.get("voids"),
             )
             for seq, fact in enumerate(self.facts, start=1)

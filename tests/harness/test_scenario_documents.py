@@ -119,9 +119,9 @@ def test_every_mistake_has_its_place(tmp_path: Path, text: str) -> None:
         ("name: x\nsteps: []\n", "2:8: "),
         ("name: x\nsteps: 3\n", "2:8: "),
         ("steps:\n  - advance: P1D\n", "1:1: needs name"),
-        ("- name: x\n", "1:1: this is no scenario"),
-        (GAME, "1:1: this is no scenario"),
-        ("", "1:1: this is no scenario"),
+        ("- name: x\n", "1:1: this isn't a scenario"),
+        (GAME, "1:1: this isn't a scenario"),
+        ("", "1:1: this isn't a scenario"),
     ],
 )
 def test_a_document_that_is_no_story(tmp_path: Path, text: str, mistake: str) -> None:
