@@ -145,3 +145,15 @@ def test_a_changed_game_counts_as_if_it_had_always_been(old: Rules, new: Rules, 
     memory.refold(memory.game.rules)
     memory.process(facts[half:])
     assert_equals_fold(memory)
+
+
+def test_a_badge_by_hand_that_was_never_earned_counts_once_when_it_is_counted_no_more() -> None:
+    badge = {"code": "b", "name": "B", "criteria": {"on": ["a"], "aggregate": "count", "target": 1}}
+    old, new = (Rules({"badges": [each]}, 0) for each in ({**badge, "repeatable": True}, badge))
+    by_hand = Fact("f1", 1, "system.badge_awarded", "badge_awarded", "p0", {"badge_code": "b"}, 1, 1, "k1", None)
+    earned = Fact("f2", 2, "custom.a", "a", "p0", {}, 1, 1, "k2", None)
+    memory = play(old, [by_hand], 0)
+    memory.game = new.compile()
+    memory.refold(memory.game.rules)
+    memory.process([earned])
+    assert_equals_fold(memory)
