@@ -39,6 +39,14 @@ class Call(Generic[Q]):
         actor = Actor(state.get("bq.key_id"), None, state.get("bq.address"), state.get("bq.request_id"))
         return Act(action, self.scope, actor, self.clock)
 
+    def missing(self, what: str, name: str) -> Refusal:
+        """The refusal for something that the environment doesn't have."""
+        return Refusal(Code.NOT_FOUND, f"The {self.scope.environment} environment has no {what} {name}.")
+
+    def undefined(self, kind: str, code: str) -> Refusal:
+        """The refusal for a definition that the environment's game doesn't have."""
+        return Refusal(Code.NOT_FOUND, f"The {self.scope.environment} environment's game has no {kind} {code}.")
+
     def in_sandbox(self) -> None:
         """Raises `Refusal` for a key of the live environment."""
         if self.scope.environment != "test":

@@ -11,7 +11,6 @@ from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.game.read_models import rounds_now
 from bq_server.processing.compiled_games import Games
-from bq_server.refusals import Code, Refusal
 from bq_server.store import participants, state
 from bq_server.store.database import Connection
 from bq_server.store.participants import Participant
@@ -33,7 +32,7 @@ async def known_participant(connection: Connection, call: Call, participant_id: 
     participant_id = participant_id or call.parameter("participant_id")
     found = await participants.find(connection, call.scope, participant_id)
     if found is None:
-        raise unknown_participant(call, participant_id)
+        raise call.missing("participant", participant_id)
     return found
 
 
@@ -73,9 +72,3 @@ class RanksNow:
                 score = order.turned(place.score.score)
                 found.append(RankState(leaderboard_code=board.code, period=window, score=score, rank=place.rank))
         return found
-
-
-def unknown_participant(call: Call, participant_id: str) -> Refusal:
-    """The refusal for an unknown participant."""
-    detail = f"The {call.scope.environment} environment has no participant {participant_id}."
-    return Refusal(Code.NOT_FOUND, detail)

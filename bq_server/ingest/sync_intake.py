@@ -78,24 +78,24 @@ class SyncIntake:
 
     async def record_guarded(
         self, event: Event, guard: Guard, note: Note | None = None, look: Look | None = None
-    ) -> RecordedFact | NotAccepted:
+    ) -> RecordedFact:
         """Make a fact of one event, unless the guard or the look raises, inside the transaction.
 
-        `note` is called there with a new fact.
+        `note` is called there with a new fact. Raises `Refusal` also for an event that its key keeps out.
         """
         with unavailable():
             (fact,) = await self._known.of([event])
             if fact is not None:
-                return self._counted(_repeat(event, fact))
+                return self._accepted(_repeat(event, fact))
             mine = await self._claim(event)
             if isinstance(mine, NotAccepted):
-                return mine
+                raise mine.refusal()
             try:
                 outcome = await self._processor.process_guarded(mine, guard, note, look)
             except BaseException:
                 await self._release([mine])
                 raise
-            return self._counted(_recorded(outcome, adopted=mine.event_id != event.event_id))
+            return self._accepted(_recorded(outcome, adopted=mine.event_id != event.event_id))
 
     async def close(self) -> None:
         """Take no more events and finish those under way."""
@@ -141,6 +141,12 @@ class SyncIntake:
         for event in events:
             if claim := self._event_claims.of(event):
                 await self._claims.release(claim)
+
+    def _accepted(self, result: RecordedFact | NotAccepted) -> RecordedFact:
+        counted = self._counted(result)
+        if isinstance(counted, NotAccepted):
+            raise counted.refusal()
+        return counted
 
     def _counted(self, result: RecordedFact | NotAccepted) -> RecordedFact | NotAccepted:
         if isinstance(result, RecordedFact):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import structlog
 from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.store.database import Connection, Database, StoreUnavailable
-from bq_server.store.facts import EARLIEST, LATEST
+from bq_server.store.facts import EARLIEST, LATEST, StoredFact
 from bq_server.store.queries import load
 
 log = structlog.get_logger("bq_server.admin")
@@ -120,6 +120,14 @@ class Act:
         await connection.run(lambda writing: self.write(writing, **about))
         if self.actor.command is None:
             connection.after_commit(partial(_tell, self.action, self.scope, self.actor, about))
+
+    def of_fact(self, **about: Any) -> Callable[[Connection, StoredFact], Awaitable[None]]:
+        """Records it with the id of a new fact, in the transaction that makes the fact."""
+
+        async def keep(connection: Connection, fact: StoredFact) -> None:
+            await self.keep(connection, **about, fact_id=fact.fact_id)
+
+        return keep
 
     def write(self, connection: Any, **about: Any) -> None:
         """As `keep`, with a DB-API connection, for commands without any other."""

@@ -22,19 +22,18 @@ from bq_server.api.schemas.awards import (
 )
 from bq_server.game.document.definitions import Badge
 from bq_server.game.facts import BADGE_AWARDED, POINTS_AWARDED, POINTS_DEDUCTED
-from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
 from bq_server.processing.points_expiry import PointsExpirer
-from bq_server.processing.processor import Guard, Note
+from bq_server.processing.processor import Guard
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
-from bq_server.store.audit_log import Act, Action
+from bq_server.store.audit_log import Action
 from bq_server.store.database import Connection, Database
-from bq_server.store.facts import StoredFact
 from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify"
@@ -129,18 +128,15 @@ class AwardsResource:
         async with self._database.read() as connection:
             badge = (await self._games.of(connection, call.scope)).treasury.badges.get(sent.badge_code)
         if badge is None:
-            detail = f"The {call.scope.environment} environment's game has no badge {sent.badge_code}."
-            raise Refusal(Code.NOT_FOUND, detail)
+            raise call.undefined("badge", sent.badge_code)
         properties = {"badge_code": sent.badge_code, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, BADGE_AWARDED, sent.participant_id, properties)
         try:
-            note = noted(call.act("badge_awarded"), badge_code=sent.badge_code)
-            result = await self._intake.record_guarded(event, badge_not_held(sent.badge_code), note)
+            note = call.act("badge_awarded").of_fact(badge_code=sent.badge_code)
+            made = await self._intake.record_guarded(event, badge_not_held(sent.badge_code), note)
         except AlreadySo as held:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
-        if isinstance(result, NotAccepted):
-            raise result.refusal()
-        return json_response(_held(sent, badge, result.fact.occurred_at, already=False))
+        return json_response(_held(sent, badge, made.fact.occurred_at, already=False))
 
     async def _give_or_take(
         self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
@@ -151,11 +147,7 @@ class AwardsResource:
 
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        note = noted(call.act(action), amount=sent.amount)
-        result = await self._intake.record_guarded(event, guard, note, expire)
-        if isinstance(result, NotAccepted):
-            raise result.refusal()
-        return result
+        return await self._intake.record_guarded(event, guard, call.act(action).of_fact(amount=sent.amount), expire)
 
     async def _what_came(self, call: Call, made: RecordedFact) -> tuple[PointsEntry, list[dict[str, Any]]]:
         fact = made.fact
@@ -166,15 +158,6 @@ class AwardsResource:
         if entry is None:
             raise RuntimeError(f"fact {fact.fact_id} has no entry in the ledger")
         return entry, effects
-
-
-def noted(act: Act, **about: Any) -> Note:
-    """Records an award in the audit log, in the transaction that makes it a fact."""
-
-    async def note(connection: Connection, fact: StoredFact) -> None:
-        await act.keep(connection, **about, fact_id=fact.fact_id)
-
-    return note
 
 
 def _held(sent: BadgeIn, badge: Badge, at: int, *, already: bool) -> BadgeAnswer:

@@ -23,7 +23,7 @@ from bq_server.game.read_models import read_challenge, rounds_now
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
-from bq_server.refusals import Code, Refusal
+from bq_server.refusals import Code
 from bq_server.store import participants, state
 from bq_server.store.database import Database
 from bq_server.store.rankings import Rankings
@@ -126,7 +126,7 @@ class ChallengesResource:
         except AlreadySo:
             pass
         except NoSuchChallenge:
-            raise _unknown(call, challenge.code) from None
+            raise call.undefined("challenge", challenge.code) from None
         return json_response(await self._state(call, challenge, sent.participant_id))
 
     async def _state(self, call: Call, challenge: Challenge, participant_id: str) -> EnrolmentAnswer:
@@ -135,7 +135,7 @@ class ChallengesResource:
             now = self._clocks.now(call.scope)
             cells = await state.cells_with(connection, call.scope, participant_id, rounds_now(game, now))
         if f"challenge/{challenge.code}" not in game.rules:
-            raise _unknown(call, challenge.code)
+            raise call.undefined("challenge", challenge.code)
         found = read_challenge(game, challenge.code, cells, now)
         return EnrolmentAnswer(participant_id=participant_id, challenge=found)
 
@@ -156,9 +156,5 @@ class ChallengesResource:
             game = (await self._games.of(connection, call.scope)).game
         found = next((each for each in game.challenges if each.code == code), None)
         if found is None:
-            raise _unknown(call, code)
+            raise call.undefined("challenge", code)
         return found
-
-
-def _unknown(call: Call, code: str) -> Refusal:
-    return Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no challenge {code}.")

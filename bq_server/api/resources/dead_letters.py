@@ -142,5 +142,4 @@ class DeadLettersResource:
 
 
 def _nothing(call: Call) -> Refusal:
-    detail = f"The {call.scope.environment} environment has no dead letter {call.parameter('message_id')}."
-    return Refusal(Code.NOT_FOUND, detail)
+    return call.missing("dead letter", call.parameter("message_id"))

@@ -97,7 +97,7 @@ class FactsResource:
     async def get_fact(self, call: Call) -> Response:
         """One fact."""
         async with self._database.read() as connection:
-            return json_response(fact_answer(await _fact(connection, call)))
+            return json_response(fact_answer(await known_fact(connection, call)))
 
     @operation(
         "getFactEffects",
@@ -111,17 +111,17 @@ class FactsResource:
     async def get_effects(self, call: Call) -> Response:
         """What a fact caused when it was processed."""
         async with self._database.read() as connection:
-            fact = await _fact(connection, call)
+            fact = await known_fact(connection, call)
             caused = await effects_of(connection, fact)
         return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=[shown(each) for each in caused]))
 
 
-async def _fact(connection: Connection, call: Call) -> StoredFact:
+async def known_fact(connection: Connection, call: Call[Any]) -> StoredFact:
     """The fact that the path names. Raises `Refusal`."""
     fact_id = call.parameter("fact_id")
     fact = await facts.by_id(connection, call.scope, fact_id)
     if fact is None:
-        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+        raise call.missing("fact", fact_id)
     return fact
 
 

@@ -136,7 +136,7 @@ class KeysResource:
         key_id = call.parameter("key_id")
         found = next((key for key in await _of(connection, call) if key.key_id == key_id), None)
         if found is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no key {key_id}.")
+            raise call.missing("key", key_id)
         return found
 
 

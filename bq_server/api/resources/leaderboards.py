@@ -179,7 +179,7 @@ class LeaderboardsResource:
             game = (await self._games.of(connection, call.scope)).game
         board = next((each for each in game.leaderboards if each.code == code), None)
         if board is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no leaderboard {code}.")
+            raise call.undefined("leaderboard", code)
         return board
 
     def _period(self, call: Call, board: Leaderboard, asked: str | None) -> PeriodOfWindow:

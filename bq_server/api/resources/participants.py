@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import unknown_participant, view_of_participant
+from bq_server.api.participant_view import view_of_participant
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.schemas.participants import (
     CREATE_BODY,
@@ -133,7 +133,7 @@ class ParticipantsResource:
             known = await participants.find(connection, call.scope, participant_id)
             if known is None:
                 if must_exist:
-                    raise unknown_participant(call, participant_id)
+                    raise call.missing("participant", participant_id)
                 known = Participant(participant_id, None, None, "{}", 0, self._clocks.now(call.scope))
             given = sent.model_fields_set
             attributes = _merged(from_json(known.attributes), sent.attributes or {})

@@ -13,7 +13,6 @@ from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import known_participant, view_of_participant
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.awards import noted
 from bq_server.api.schemas.rewards import (
     CANCEL_BODY,
     CLAIM_BODY,
@@ -32,7 +31,7 @@ from bq_server.game.document.definitions import ClaimableReward, Game
 from bq_server.game.facts import FACT_VOIDED, REWARD_CLAIMED, REWARD_FULFILLED
 from bq_server.game.mechanics.rule import micros
 from bq_server.game.read_models import read_points
-from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
@@ -118,7 +117,7 @@ class RewardsResource:
         cost = reward.cost if sent.points_deduction else 0
         properties = {"reward_code": reward.code, "cost": cost}
         event = self._parser.drafter.draft_system(call.scope, REWARD_CLAIMED, sent.participant_id, properties, key)
-        note = noted(call.act("reward_claimed"), reward_code=reward.code)
+        note = call.act("reward_claimed").of_fact(reward_code=reward.code)
         try:
             made = await self._intake.record_guarded(
                 event, enough_points(cost), note, self._look(call, event, properties)
@@ -126,8 +125,6 @@ class RewardsResource:
         except InsufficientPoints as short:
             error = FieldError("participant_id", "insufficient_points", str(short))
             raise Refusal(Code.INSUFFICIENT_POINTS, f"{short}.", [error]) from None
-        if isinstance(made, NotAccepted):
-            raise made.refusal()
         return json_response(await self._claimed(call, reward, made), 200, replayed([made]))
 
     @operation(
@@ -168,9 +165,7 @@ class RewardsResource:
             event = self._parser.drafter.draft_system(
                 call.scope, REWARD_FULFILLED, fact.participant_id, {"claim_id": fact.fact_id}, f"fulfil:{fact.fact_id}"
             )
-            made = await self._intake.record_guarded(event, no_guard, noted(call.act("claim_fulfilled")))
-            if isinstance(made, NotAccepted):
-                raise made.refusal()
+            await self._intake.record_guarded(event, no_guard, call.act("claim_fulfilled").of_fact())
             claim, _ = await self._found(call)
         return json_response(claim)
 
@@ -198,11 +193,9 @@ class RewardsResource:
                 if now is None or now.voided_by is not None:
                     raise AlreadySo(fact.fact_id)
 
-            note = noted(call.act("claim_cancelled"), voided_fact_id=fact.fact_id)
+            note = call.act("claim_cancelled").of_fact(voided_fact_id=fact.fact_id)
             with suppress(AlreadySo):
-                made = await self._intake.record_guarded(event, no_guard, note, look)
-                if isinstance(made, NotAccepted):
-                    raise made.refusal()
+                await self._intake.record_guarded(event, no_guard, note, look)
             claim, _ = await self._found(call)
         return json_response(claim)
 
@@ -253,7 +246,7 @@ class RewardsResource:
         async with self._database.read() as connection:
             fact = await facts.by_id(connection, call.scope, claim_id)
             if fact is None or fact.fact_type != REWARD_CLAIMED:
-                raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no claim {claim_id}.")
+                raise call.missing("claim", claim_id)
             game = (await self._games.of(connection, call.scope)).game
             own = await participants.facts(
                 connection, call.scope, fact.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED]
@@ -274,7 +267,7 @@ def _reward(call: Call, game: Game) -> ClaimableReward:
     code = call.parameter("reward_id")
     found = next((each for each in game.rewards if each.code == code), None)
     if found is None:
-        raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no reward {code}.")
+        raise call.undefined("reward", code)
     return found
 
 

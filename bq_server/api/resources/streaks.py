@@ -9,7 +9,6 @@ from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import ParticipantView, view_of_participant
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.awards import noted
 from bq_server.api.schemas.participant_state import (
     BUY_FREEZE_BODY,
     USE_FREEZE_BODY,
@@ -25,7 +24,7 @@ from bq_server.game.freeze_offers import FreezeUnavailable, is_frozen, period_to
 from bq_server.game.read_calendar import TooManyPeriods, read_calendar
 from bq_server.game.read_models import FreezesState
 from bq_server.game.state import keys
-from bq_server.ingest.outcomes import NotAccepted, RecordedFact
+from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import InsufficientPoints, freeze_at_hand, freeze_for_sale
@@ -70,7 +69,7 @@ class StreaksResource:
         try:
             found = read_calendar(at.game, code, at.cells, older, dates, self._clocks.now(call.scope))
         except KeyError:
-            raise _unknown(call, code) from None
+            raise call.undefined("streak", code) from None
         except TooManyPeriods as error:
             raise Refusal.of_fields([FieldError("end", "too_many_periods", str(error))]) from None
         answer = CalendarAnswer(
@@ -106,7 +105,7 @@ class StreaksResource:
             raise _unavailable(FreezeUnavailable("freezes of this streak are not for sale"))
         properties = {"streak_code": code, "price": price}
         try:
-            note = noted(call.act("streak_freeze_bought"), **properties)
+            note = call.act("streak_freeze_bought").of_fact(**properties)
             made = await self._record(call, FREEZE_BOUGHT, properties, key, freeze_for_sale(code, price), note)
         except InsufficientPoints as short:
             detail = f"{short}: a freeze costs {price}."
@@ -156,12 +155,9 @@ class StreaksResource:
         participant_id = call.parameter("participant_id")
         event = self._parser.drafter.draft_system(call.scope, fact_type, participant_id, properties, key)
         try:
-            result = await self._intake.record_guarded(event, guard, note=note)
+            return await self._intake.record_guarded(event, guard, note)
         except FreezeUnavailable as error:
             raise _unavailable(error) from None
-        if isinstance(result, NotAccepted):
-            raise result.refusal()
-        return result
 
     async def _answer(self, call: Call, code: str, made: RecordedFact | None = None) -> Response:
         at = await self._view(call)
@@ -176,13 +172,9 @@ class StreaksResource:
         try:
             return read_freezes(at.game, code, at.cells, self._clocks.now(call.scope))
         except KeyError:
-            raise _unknown(call, code) from None
+            raise call.undefined("streak", code) from None
         except FreezeUnavailable as error:
             raise _unavailable(error) from None
-
-
-def _unknown(call: Call, code: str) -> Refusal:
-    return Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment's game has no streak {code}.")
 
 
 def _unavailable(error: FreezeUnavailable) -> Refusal:

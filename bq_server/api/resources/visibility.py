@@ -6,10 +6,8 @@ from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import known_participant
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.awards import noted
 from bq_server.api.schemas.visibility import VISIBILITY_BODY, VisibilityAnswer, VisibilityIn
 from bq_server.game.facts import VISIBILITY_CHANGED
-from bq_server.ingest.outcomes import NotAccepted
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.guards import AlreadySo, otherwise_visible
@@ -43,16 +41,14 @@ class VisibilityResource:
             await known_participant(connection, call, sent.participant_id)
         properties = {"hidden": sent.hidden, "reason": sent.reason}
         event = self._parser.drafter.draft_system(call.scope, VISIBILITY_CHANGED, sent.participant_id, properties)
-        note = noted(call.act("participant_hidden" if sent.hidden else "participant_shown"))
+        note = call.act("participant_hidden" if sent.hidden else "participant_shown").of_fact()
         since: int | None
         try:
-            result = await self._intake.record_guarded(event, otherwise_visible(hidden=sent.hidden), note)
+            made = await self._intake.record_guarded(event, otherwise_visible(hidden=sent.hidden), note)
         except AlreadySo as already:
             since = already.cell[-1][0] if already.cell else None
         else:
-            if isinstance(result, NotAccepted):
-                raise result.refusal()
-            since = result.fact.occurred_at
+            since = made.fact.occurred_at
         answer = VisibilityAnswer(
             participant_id=sent.participant_id,
             hidden=sent.hidden,

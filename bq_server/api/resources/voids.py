@@ -7,11 +7,10 @@ from starlette.responses import Response
 from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.resources.awards import noted
+from bq_server.api.resources.facts import known_fact
 from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
 from bq_server.game.effects import EFFECTS
 from bq_server.game.facts import FACT_VOIDED
-from bq_server.ingest.outcomes import NotAccepted
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.guards import AlreadySo, no_guard
 from bq_server.processing.processor import Processor
@@ -63,13 +62,11 @@ class VoidsResource:
                 raise AlreadySo(now.voided_by)
 
         try:
-            note = noted(call.act("fact_voided"), voided_fact_id=fact.fact_id)
+            note = call.act("fact_voided").of_fact(voided_fact_id=fact.fact_id)
             made = await self._intake.record_guarded(event, no_guard, note, look)
         except AlreadySo as so:
             async with self._database.read() as connection:
                 return await self._already(connection, call, fact, so.cell)
-        if isinstance(made, NotAccepted):
-            raise made.refusal()
         async with self._database.read() as connection:
             return _answer(fact, made.fact.fact_id, await effects_of(connection, made.fact))
 
@@ -81,14 +78,10 @@ class VoidsResource:
 
     async def _voidable(self, connection: Connection, call: Call[Any]) -> StoredFact:
         """The fact in the path. Raises `Refusal`."""
-        fact_id = call.parameter("fact_id")
-        fact = await facts.by_id(connection, call.scope, fact_id)
-        if fact is None:
-            raise Refusal(Code.NOT_FOUND, f"The {call.scope.environment} environment has no fact {fact_id}.")
+        fact = await known_fact(connection, call)
         if fact.participant_id == NOBODY:
-            raise Refusal(
-                Code.NOT_VOIDABLE, f"{fact_id} belongs to a person who was erased; nothing depends on it any more."
-            )
+            detail = f"{fact.fact_id} belongs to a person who was erased; nothing depends on it any more."
+            raise Refusal(Code.NOT_VOIDABLE, detail)
         return fact
 
 

@@ -265,8 +265,7 @@ def _known(call: Call) -> Iterator[str]:
     try:
         yield endpoint_id
     except UnknownEndpoint:
-        detail = f"The {call.scope.environment} environment has no webhook endpoint {endpoint_id}."
-        raise Refusal(Code.NOT_FOUND, detail) from None
+        raise call.missing("webhook endpoint", endpoint_id) from None
 
 
 def _changed(sent: EndpointPatch) -> dict[str, Any]:
