@@ -16,7 +16,7 @@ from bq_server.moments import SECOND
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.participant_cells import stored_ledger
-from bq_server.processing.processor import Processor
+from bq_server.processing.processor import Look, Processor
 from bq_server.store import expiring_points, participants
 from bq_server.store.database import Connection, Database, StoreUnavailable
 
@@ -63,12 +63,22 @@ class PointsExpirer:
         while await self._look(scope):
             pass
 
+    def before_spending(self, scope: Scope, participant_id: str) -> Look:
+        """Points that have expired can't be spent, though nobody may have looked yet."""
+
+        async def look(connection: Connection) -> None:
+            await self.expire(connection, scope, participant_id)
+
+        return look
+
     async def expire(self, connection: Connection, scope: Scope, participant_id: str) -> None:
         """Let a participant's due points expire, in a transaction; the result can then be read in it."""
         game = await self._games.of(connection, scope)
         expiry = game.game.points_expire
+        if expiry is None:
+            return
         reference = await participants.reference(connection, scope, participant_id)
-        if expiry is None or reference is None:
+        if reference is None:
             return
         now = self._clocks.now(scope)
         ledger = await stored_ledger(connection, reference)

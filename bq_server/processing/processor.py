@@ -218,9 +218,10 @@ class Processor:
 
     async def process_within(self, connection: Connection, events: Sequence[Event]) -> None:
         """Make facts of events of our own in a transaction of the caller's, who can then read what came of them."""
+        began = time.perf_counter()
         batch = await self._process(connection, events)
         await connection.deferred()
-        self._count([batch], 0.0)
+        self._count([batch], time.perf_counter() - began)
 
     async def rehearse(self, event: Event) -> Rehearsal:
         """What processing the event now would do, including its effects; nothing is stored."""

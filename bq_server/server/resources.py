@@ -66,7 +66,7 @@ def resources(
         CatalogResource(database, processing.indexing),
         GamifyResource(intake.sync_intake, database, parser),
         ParticipantStateResource(database, games, clocks),
-        StreaksResource(intake.sync_intake, database, games, parser, clocks),
+        StreaksResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),

@@ -31,10 +31,16 @@ def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None
     )
 
 
-async def live(connection: Connection, scope: Scope, reward_code: str) -> list[tuple[str, str | None]]:
-    """The claims of a reward that were not cancelled: whose each is, and the code that came with it."""
-    rows = _queries.live(connection, **scope._asdict(), reward_code=reward_code)
-    return [(row[0], row[1]) async for row in rows]
+async def codes(connection: Connection, scope: Scope, reward_code: str) -> list[str | None]:
+    """The codes that came with the claims of a reward that were not cancelled; None for each without."""
+    return [row[0] async for row in _queries.codes(connection, **scope._asdict(), reward_code=reward_code)]
+
+
+async def count_of_reward(connection: Connection, scope: Scope, participant_id: str, reward_code: str) -> int:
+    """How many claims of a reward by a participant were not cancelled."""
+    parameters = {**scope._asdict(), "participant_id": participant_id, "reward_code": reward_code}
+    found: int = await _queries.count_of_reward(connection, **parameters)
+    return found
 
 
 async def counts(connection: Connection, scope: Scope) -> dict[str, int]:

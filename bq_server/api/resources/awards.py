@@ -33,7 +33,7 @@ from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
 from bq_server.store.audit_log import Action
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Database
 from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify"
@@ -141,13 +141,11 @@ class AwardsResource:
     async def _give_or_take(
         self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
     ) -> RecordedFact:
-        async def expire(connection: Connection) -> None:
-            # Points that have expired can't be spent, though nobody may have looked yet.
-            await self._expirer.expire(connection, call.scope, sent.participant_id)
-
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        return await self._intake.record_guarded(event, guard, call.act(action).of_fact(amount=sent.amount), expire)
+        note = call.act(action).of_fact(amount=sent.amount)
+        look = self._expirer.before_spending(call.scope, sent.participant_id)
+        return await self._intake.record_guarded(event, guard, note, look)
 
     async def _what_came(self, call: Call, made: RecordedFact) -> tuple[PointsEntry, list[dict[str, Any]]]:
         fact = made.fact

@@ -205,18 +205,20 @@ class RewardsResource:
         async def look(connection: Connection) -> Event:
             await self._expirer.expire(connection, call.scope, event.participant_id)
             reward = _reward(call, (await self._games.of(connection, call.scope)).game)
-            held = await reward_claims.live(connection, call.scope, reward.code)
             if not _is_open(reward, self._clocks.now(call.scope)):
                 raise _unavailable(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
-            own = sum(who == event.participant_id for who, _ in held)
-            if reward.limit is not None and own >= reward.limit:
-                raise _unavailable(
-                    reward, "limit_reached", f"was claimed {own} of {reward.limit} times by the participant"
-                )
-            if reward.amount is not None and len(held) >= reward.amount:
-                raise _unavailable(reward, "sold_out", f"is sold out: {len(held)} of {reward.amount} are claimed")
-            taken = {code for _, code in held}
-            code_value = next((code for code in reward.codes if code not in taken), None)
+            if reward.limit is not None:
+                own = await reward_claims.count_of_reward(connection, call.scope, event.participant_id, reward.code)
+                if own >= reward.limit:
+                    detail = f"was claimed {own} of {reward.limit} times by the participant"
+                    raise _unavailable(reward, "limit_reached", detail)
+            code_value = None
+            if reward.amount is not None:  # without a stock there may be claims without end
+                taken = await reward_claims.codes(connection, call.scope, reward.code)
+                if len(taken) >= reward.amount:
+                    raise _unavailable(reward, "sold_out", f"is sold out: {len(taken)} of {reward.amount} are claimed")
+                given = set(taken)
+                code_value = next((code for code in reward.codes if code not in given), None)
             told = {**properties, "code_value": code_value}
             return event._replace(properties=to_json(told).decode())
 

@@ -28,7 +28,8 @@ from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import InsufficientPoints, freeze_at_hand, freeze_for_sale
-from bq_server.processing.processor import Guard, Note
+from bq_server.processing.points_expiry import PointsExpirer
+from bq_server.processing.processor import Guard, Look, Note
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import state
 from bq_server.store.database import Database
@@ -41,11 +42,18 @@ class StreaksResource:
     """Shows what a streak's calendar shows, sells freezes and uses them."""
 
     def __init__(
-        self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
+        self,
+        intake: SyncIntake,
+        database: Database,
+        games: Games,
+        expirer: PointsExpirer,
+        parser: RequestParser,
+        clocks: Clocks,
     ) -> None:
         self._intake = intake
         self._database = database
         self._games = games
+        self._expirer = expirer
         self._parser = parser
         self._clocks = clocks
 
@@ -106,7 +114,8 @@ class StreaksResource:
         properties = {"streak_code": code, "price": price}
         try:
             note = call.act("streak_freeze_bought").of_fact(**properties)
-            made = await self._record(call, FREEZE_BOUGHT, properties, key, freeze_for_sale(code, price), note)
+            look = self._expirer.before_spending(call.scope, call.parameter("participant_id"))
+            made = await self._record(call, FREEZE_BOUGHT, properties, key, freeze_for_sale(code, price), note, look)
         except InsufficientPoints as short:
             detail = f"{short}: a freeze costs {price}."
             raise Refusal(Code.INSUFFICIENT_POINTS, detail) from None
@@ -151,11 +160,12 @@ class StreaksResource:
         key: str | None,
         guard: Guard,
         note: Note | None = None,
+        look: Look | None = None,
     ) -> RecordedFact:
         participant_id = call.parameter("participant_id")
         event = self._parser.drafter.draft_system(call.scope, fact_type, participant_id, properties, key)
         try:
-            return await self._intake.record_guarded(event, guard, note)
+            return await self._intake.record_guarded(event, guard, note, look)
         except FreezeUnavailable as error:
             raise _unavailable(error) from None
 
