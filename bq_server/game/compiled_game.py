@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bq_server.game.document.definitions import Challenge, Game, Metric, PointsRule, RecurringDuration
+from bq_server.game.document.criteria import Metric
+from bq_server.game.document.definitions import Challenge, Game, PointsRule, RecurringDuration
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,

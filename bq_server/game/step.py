@@ -13,8 +13,6 @@ from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
 from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
-    TIMEZONE_CHANGED,
-    VISIBILITY_CHANGED,
     BadgeAwarded,
     Fact,
     FreezeBought,
@@ -22,6 +20,7 @@ from bq_server.game.facts import (
     PointsDeducted,
     PointsExpired,
     RewardClaimed,
+    SystemProperties,
     TimezoneChanged,
     VisibilityChanged,
     system_properties,
@@ -209,11 +208,11 @@ def _step_participant(
     changed: dict[str, Cell | None] = {}
     effects: list[Effect] = []
     voiding = own.voiding
-    zones = _zones(own, cells.get(keys.ZONE, []))
+    zones = _timeline(own, cells.get(keys.ZONE, []), TimezoneChanged, "timezone")
     if zones != cells.get(keys.ZONE, []):
         cells[keys.ZONE] = zones
         changed[keys.ZONE] = zones or None
-    hidden = _hidden(own, cells.get(keys.HIDDEN, []))
+    hidden = _timeline(own, cells.get(keys.HIDDEN, []), VisibilityChanged, "hidden")
     if hidden != cells.get(keys.HIDDEN, []):
         changed[keys.HIDDEN] = hidden or None
     places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
@@ -260,30 +259,17 @@ def _step_participant(
         result.cells[own.participant_id] = changed
 
 
-def _zones(own: ParticipantMatches, timeline: Sequence[Cell]) -> list[Cell]:
-    zones = {(at, seq): name for at, seq, name in timeline}
-    voiding = own.voiding
-    for fact in () if voiding is None else voiding.struck:
-        zones.pop(fact.moment, None)
-    for fact in own.facts if voiding is None else (*own.facts, *voiding.restored):
-        if fact.fact_type == TIMEZONE_CHANGED:
-            properties = system_properties(fact)
-            if isinstance(properties, TimezoneChanged):
-                zones[fact.moment] = properties.timezone
-    return [[*moment, name] for moment, name in sorted(zones.items())]
-
-
-def _hidden(own: ParticipantMatches, timeline: Sequence[Cell]) -> list[Cell]:
-    told = {(at, seq): hidden for at, seq, hidden in timeline}
+def _timeline(own: ParticipantMatches, stored: Sequence[Cell], by: type[SystemProperties], what: str) -> list[Cell]:
+    """What system facts say, in the order of event time: with those of the batch, and without void ones."""
+    told = {(at, seq): each for at, seq, each in stored}
     voiding = own.voiding
     for fact in () if voiding is None else voiding.struck:
         told.pop(fact.moment, None)
     for fact in own.facts if voiding is None else (*own.facts, *voiding.restored):
-        if fact.fact_type == VISIBILITY_CHANGED:
-            properties = system_properties(fact)
-            if isinstance(properties, VisibilityChanged):
-                told[fact.moment] = properties.hidden
-    return [[*moment, hidden] for moment, hidden in sorted(told.items())]
+        properties = system_properties(fact)
+        if isinstance(properties, by):
+            told[fact.moment] = getattr(properties, what)
+    return [[*moment, each] for moment, each in sorted(told.items())]
 
 
 def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:

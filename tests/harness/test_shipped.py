@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
-from bq_server.game.document.definitions import Aggregate, Game, StreakPeriod, Window
+from bq_server.game.document.criteria import Aggregate
+from bq_server.game.document.definitions import Game, StreakPeriod, Window
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import find

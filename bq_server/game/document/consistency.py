@@ -8,17 +8,8 @@ from typing import NoReturn
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from bq_server.game.document.definitions import (
-    MAX_INLINE_MEMBERS,
-    Challenge,
-    Criteria,
-    Game,
-    Leaderboard,
-    Milestone,
-    Objective,
-    Reward,
-    StreakMilestone,
-)
+from bq_server.game.document.criteria import MAX_INLINE_MEMBERS, Criteria, Objective
+from bq_server.game.document.definitions import Challenge, Game, Leaderboard, Milestone, Reward, StreakMilestone
 
 Location = tuple[int | str, ...]
 

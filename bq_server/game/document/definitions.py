@@ -1,97 +1,27 @@
 """The game document: every definition of one environment, as its author writes it."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from bq_server.game.expressions.conditions import compile_expression
+from bq_server.game.document.criteria import BadgeCriteria, Limited, Metric, Objective
+from bq_server.game.document.fields import (
+    Code,
+    Definition,
+    DocumentPart,
+    Expression,
+    Instant,
+    IsoDuration,
+    On,
+    When,
+    check_order,
+    is_none,
+    one_or_many,
+)
 from bq_server.game.facts import TimezoneName
-from bq_server.game.mechanics.amounts import MAX_AMOUNT
-from bq_server.moments import is_duration
 
 _MOST_HOURLY_GRACE = 23
-
-MAX_INLINE_MEMBERS = 1000
-"""Largest target of a `distinct` objective in a challenge whose outcome depends on order, and of one limited `by`."""
-
-
-def _without_slash(code: str) -> str:
-    if code != code.strip() or "/" in code or not code.isprintable():
-        raise ValueError("must not contain slashes or control characters, or start or end with a space")
-    return code
-
-
-def _utc(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("must be an ISO 8601 date and time such as 2026-04-01T00:00:00Z") from None
-    if not isinstance(value, datetime):
-        return value
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must be a time between the years 1 and 9999 in UTC") from None
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-def _formula(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
-def _written(expression: str) -> str:
-    compile_expression(expression)
-    return expression
-
-
-def _duration(value: Any) -> Any:
-    if not isinstance(value, timedelta) and not (isinstance(value, str) and is_duration(value)):
-        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as P365D")
-    return value
-
-
-def _pause(value: timedelta) -> timedelta:
-    if not timedelta(0) < value <= timedelta(days=366):
-        raise ValueError("must be longer than nothing, and at most P366D")
-    return value
-
-
-def _is_none(value: Any) -> bool:
-    return value is None
-
-
-Code = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_without_slash)]
-EventName = Annotated[str, Field(min_length=1, max_length=100)]
-On = Annotated[
-    list[EventName],
-    BeforeValidator(_one_or_many, json_schema_input_type=EventName | list[EventName]),
-    Field(min_length=1, max_length=100, description="An event name, or a list of them"),
-]
-Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
-When = Annotated[Expression | None, Field(description="CEL; sees event_name, participant_id, properties, occurred_at")]
-# A time without an offset is UTC, as in an event.
-Instant = Annotated[
-    AwareDatetime,
-    BeforeValidator(_utc, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})]),
-    PlainSerializer(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
-]
-Aggregate = Literal["count", "sum", "max", "min", "distinct", "days"]
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
 StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
@@ -100,58 +30,9 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 WindowName = Window | Literal["season"]
-Per = Literal["day", "week", "month", "ever"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Definition(_Part):
-    """What every definition has: a code, unique within its kind, and bounds on the event times that it counts."""
-
-    code: Code
-    starts_at: Instant | None = Field(default=None, description="Counts no fact with an earlier occurred_at")
-    ends_at: Instant | None = Field(default=None, description="Counts no fact at or after this occurred_at")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
-            raise ValueError("starts_at must be before ends_at")
-        return self
-
-
-Cooldown = Annotated[
-    timedelta,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
-    AfterValidator(_pause),
-]
-
-
-class Limit(_Part):
-    """How many events count in a calendar period: the first by event time."""
-
-    times: int = Field(ge=1, le=1_000_000)
-    per: Per
-    by: Expression | None = Field(default=None, description="CEL: every value of it has a limit of its own")
-    timezone: Literal["participant"] | TimezoneName = "participant"
-
-
-class _Limited(_Part):
-    """What may count some of the matching events only. Neither field is told where it isn't given: revisions stay."""
-
-    limit: Limit | None = Field(default=None, exclude_if=_is_none)
-    cooldown: Cooldown | None = Field(
-        default=None, exclude_if=_is_none, description="ISO 8601: after an event that counts, none does for so long"
-    )
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether matching isn't enough to count."""
-        return self.limit is not None or self.cooldown is not None
-
-
-class MultiplierPeriod(_Part):
+class MultiplierPeriod(DocumentPart):
     """When a multiplier holds: from one moment until another, on some days of the week, or both."""
 
     starts_at: Instant | None = None
@@ -163,23 +44,26 @@ class MultiplierPeriod(_Part):
     def _sometimes(self) -> Self:
         if self.starts_at is None and self.ends_at is None and not self.on_days:
             raise ValueError("give starts_at, ends_at or on_days")
-        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
-            raise ValueError("starts_at must be before ends_at")
+        check_order(self.starts_at, self.ends_at)
         return self
 
 
-class Multiplier(_Part):
+class Multiplier(DocumentPart):
     """Points are multiplied at some times."""
 
     during: MultiplierPeriod
     by: float = Field(gt=0, le=1000)
 
 
+def _formula(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
 def _one_or_several(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-class PointsRule(Definition, _Limited):
+class PointsRule(Definition, Limited):
     """Points for every matching event."""
 
     name: str | None = Field(default=None, max_length=255)
@@ -194,74 +78,10 @@ class PointsRule(Definition, _Limited):
         list[Multiplier],
         BeforeValidator(_one_or_several, json_schema_input_type=Multiplier | list[Multiplier]),
         Field(max_length=20, description="A multiplier, or a list of them: all that hold are multiplied"),
-    ] = []
+    ] = Field(default=[])
 
 
-class Metric(_Part):
-    """What is measured: an aggregate over the matching events."""
-
-    on: On
-    when: When = None
-    aggregate: Aggregate = "count"
-    of: Expression | None = Field(
-        default=None, description="CEL: what to sum, take the maximum of, or count distinct values of"
-    )
-
-    @model_validator(mode="after")
-    def _of_something(self) -> Self:
-        if self.aggregate in ("sum", "max", "min", "distinct") and self.of is None:
-            raise ValueError(f"{self.aggregate} needs `of`: an expression for the value")
-        if self.aggregate in ("count", "days") and self.of is not None:
-            raise ValueError(f"{self.aggregate} has no `of`")
-        return self
-
-
-class Criteria(Metric, _Limited):
-    """A metric and the target at which it is met."""
-
-    # What can only fall reaches nothing.
-    aggregate: Literal["count", "sum", "max", "distinct", "days"] = "count"
-    target: float = Field(gt=0, le=MAX_AMOUNT)
-
-    @model_validator(mode="after")
-    def _whole_count(self) -> Self:
-        if self.aggregate in ("count", "distinct", "days") and self.target != int(self.target):
-            raise ValueError(f"the target of {self.aggregate} must be a whole number")
-        return self
-
-
-class BadgeCriteria(Criteria):
-    """The criteria of a badge: met at a target, or level by level."""
-
-    target: float = Field(default=0, gt=0, le=MAX_AMOUNT, description="Left out where there are levels")
-    levels: list[Annotated[float, Field(gt=0, le=MAX_AMOUNT)]] = Field(
-        default=[],
-        max_length=100,
-        exclude_if=lambda value: not value,
-        description="The targets of one level after another",
-    )
-
-    @model_validator(mode="after")
-    def _target_or_levels(self) -> Self:
-        if bool(self.target) == bool(self.levels):
-            raise ValueError("needs target or levels, one of them")
-        if any(later <= earlier for earlier, later in pairwise(self.levels)):
-            raise ValueError("each of the levels must be above the one before")
-        whole = self.aggregate in ("count", "distinct", "days")
-        if whole and any(level != int(level) for level in self.levels):
-            raise ValueError(f"the levels of {self.aggregate} must be whole numbers")
-        return self
-
-
-class Objective(Criteria):
-    """One part of a challenge. It counts only facts after its prerequisites were met."""
-
-    code: Code
-    name: str | None = Field(default=None, max_length=255)
-    prerequisites: list[Code] = Field(default=[], max_length=100)
-
-
-class Reward(_Part):
+class Reward(DocumentPart):
     """Points or a badge."""
 
     points: int | None = Field(default=None, gt=0, le=1_000_000)
@@ -278,14 +98,14 @@ Rewards = Annotated[list[Reward], Field(max_length=20)]
 Revocable = Annotated[bool, Field(description="Taken back when a void fact leaves it not reached")]
 
 
-class Milestone(_Part):
+class Milestone(DocumentPart):
     """Rewards at a fraction of a challenge."""
 
     at: float = Field(gt=0, lt=1)
     rewards: Rewards = Field(min_length=1)
 
 
-class StreakMilestone(_Part):
+class StreakMilestone(DocumentPart):
     """Rewards at a length of a streak, in periods."""
 
     at: int = Field(gt=0, le=100_000)
@@ -329,7 +149,7 @@ class Badge(Definition):
         return self
 
 
-class FixedDuration(_Part):
+class FixedDuration(DocumentPart):
     """The same dates for everyone."""
 
     type: Literal["fixed"]
@@ -338,19 +158,18 @@ class FixedDuration(_Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.starts_at >= self.ends_at:
-            raise ValueError("starts_at must be before ends_at")
+        check_order(self.starts_at, self.ends_at)
         return self
 
 
-class RollingDuration(_Part):
+class RollingDuration(DocumentPart):
     """A number of days, of 24 hours, from the participant's enrolment."""
 
     type: Literal["rolling"]
     days: int = Field(gt=0, le=36_500)
 
 
-class RecurringDuration(_Part):
+class RecurringDuration(DocumentPart):
     """Anew each day, week or month; each round has its own progress and rewards."""
 
     type: Literal["recurring"]
@@ -358,7 +177,7 @@ class RecurringDuration(_Part):
     timezone: TimezoneName = Field(default="UTC", description="Where days, weeks and months begin")
 
 
-class PerpetualDuration(_Part):
+class PerpetualDuration(DocumentPart):
     """No end."""
 
     type: Literal["perpetual"]
@@ -378,7 +197,7 @@ class Challenge(Definition):
     duration: Duration = PerpetualDuration(type="perpetual")
     objectives: list[Objective] = Field(min_length=1, max_length=100)
     milestones: list[Milestone] = Field(default=[], max_length=20)
-    rewards: Rewards = []
+    rewards: Rewards = Field(default=[])
     revocable: Revocable = False
 
     @property
@@ -391,7 +210,7 @@ class Challenge(Definition):
         )
 
 
-class Freezes(_Part):
+class Freezes(DocumentPart):
     """What covers missed periods of a streak: some every month, others bought, up to the most that one can hold."""
 
     monthly: int = Field(default=0, ge=0, le=31, description="How many come with each calendar month")
@@ -422,9 +241,9 @@ class Streak(Definition):
         default=1, ge=1, le=1000, exclude_if=lambda value: value == 1, description="Events that a period takes"
     )
     on_days: list[Weekday] | None = Field(
-        default=None, min_length=1, max_length=7, exclude_if=_is_none, description="The days that count; others rest"
+        default=None, min_length=1, max_length=7, exclude_if=is_none, description="The days that count; others rest"
     )
-    freezes: Freezes | None = Field(default=None, exclude_if=_is_none)
+    freezes: Freezes | None = Field(default=None, exclude_if=is_none)
     milestones: list[StreakMilestone] = Field(default=[], max_length=100)
     display_order: int = 0
 
@@ -441,7 +260,7 @@ class Streak(Definition):
         return self
 
 
-class Tier(_Part):
+class Tier(DocumentPart):
     """A rank by lifetime points; a participant never falls from one."""
 
     code: Code
@@ -452,7 +271,7 @@ class Tier(_Part):
     benefits: list[str] = Field(default=[], max_length=100)
 
 
-class Season(_Part):
+class Season(DocumentPart):
     """A window with dates of its own; several of a leaderboard follow one another."""
 
     type: Literal["season"]
@@ -461,8 +280,7 @@ class Season(_Part):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.starts_at >= self.ends_at:
-            raise ValueError("starts_at must be before ends_at")
+        check_order(self.starts_at, self.ends_at)
         return self
 
 
@@ -480,19 +298,10 @@ def _day_of_each_year(text: str) -> str:
     return text
 
 
-class PointsExpiry(_Part):
+class PointsExpiry(DocumentPart):
     """When points expire: so long after they were given, or as a day of each year begins, in UTC."""
 
-    after: (
-        Annotated[
-            timedelta,
-            BeforeValidator(
-                _duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]
-            ),
-            AfterValidator(_positive),
-        ]
-        | None
-    ) = None
+    after: Annotated[IsoDuration, AfterValidator(_positive)] | None = None
     each_year: Annotated[str, AfterValidator(_day_of_each_year)] | None = Field(
         default=None, description="A month and a day, such as 01-01"
     )
@@ -517,9 +326,9 @@ class Leaderboard(Definition):
     metric: Literal["points"] | Metric
     window: Annotated[
         list[Window | Season],
-        BeforeValidator(_one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
+        BeforeValidator(one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
         Field(min_length=1, max_length=50, description="A window, or a list of them; the first is the default"),
-    ] = ["all_time"]
+    ] = Field(default=["all_time"])
     # Fields of later releases aren't told where they say what is so without them: revisions stay.
     timezone: TimezoneName = Field(
         default="UTC",
@@ -577,16 +386,16 @@ class ClaimableReward(Definition):
         return len(self.codes) if self.codes else self.stock
 
 
-class Game(_Part):
+class Game(DocumentPart):
     """All definitions of one environment."""
 
-    points: list[PointsRule] = []
-    badges: list[Badge] = []
-    challenges: list[Challenge] = []
-    streaks: list[Streak] = []
-    tiers: list[Tier] = []
-    leaderboards: list[Leaderboard] = []
-    rewards: list[ClaimableReward] = []
+    points: list[PointsRule] = Field(default=[])
+    badges: list[Badge] = Field(default=[])
+    challenges: list[Challenge] = Field(default=[])
+    streaks: list[Streak] = Field(default=[])
+    tiers: list[Tier] = Field(default=[])
+    leaderboards: list[Leaderboard] = Field(default=[])
+    rewards: list[ClaimableReward] = Field(default=[])
     overdraft: Literal["owed", "allowed"] = Field(
         default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
     )

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import UTC, timedelta, tzinfo
 from typing import Any, assert_never
 
-from bq_server.game.document.definitions import Cooldown, Criteria, Limit, Per, Period
+from bq_server.game.document.criteria import Cooldown, Criteria, Limit, Per
+from bq_server.game.document.definitions import Period
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from bq_server.game.document.definitions import Aggregate, Metric
+from bq_server.game.document.criteria import Aggregate, Metric
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import CUSTOM_PREFIX, Fact

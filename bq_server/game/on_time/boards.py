@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from bq_server.game.document.definitions import Aggregate
+from bq_server.game.document.criteria import Aggregate
 from bq_server.game.effects import LEADERBOARD
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.board_periods import BoardPeriods

@@ -5,7 +5,7 @@ from math import lcm
 from typing import Any, assert_never
 
 from bq_server import causes
-from bq_server.game.document.definitions import Aggregate
+from bq_server.game.document.criteria import Aggregate
 from bq_server.game.effects import CHALLENGE, ENROLMENT, MILESTONE, OBJECTIVE, timed
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.amounts import from_millionths
