@@ -25,16 +25,9 @@ from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.read_calendar import read_calendar
-from bq_server.game.read_models import (
-    read_badges,
-    read_challenge,
-    read_challenges,
-    read_points,
-    read_streaks,
-    read_tier,
-    state_keys,
-)
+from bq_server.game.read_models import read_badges, read_challenge, read_challenges, read_points, read_tier, state_keys
 from bq_server.game.step import HistoryRequest, Past, StepPlan, StepResult, prepare, step
+from bq_server.game.streak_states import read_streaks
 from bq_server.game.verification import Difference, KeptAward, Verification, verify
 
 __all__ = [

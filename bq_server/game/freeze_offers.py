@@ -7,9 +7,10 @@ from bq_server.game.facts import Moment
 from bq_server.game.mechanics.freezes import FreezeRules, FrozenRuns
 from bq_server.game.mechanics.periods import zone_at
 from bq_server.game.mechanics.streaks import StreakRule
-from bq_server.game.read_models import FAR_SEQ, FreezesState
+from bq_server.game.read_models import FAR_SEQ
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cells
+from bq_server.game.streak_states import FreezesState, freezes_of
 
 
 class FreezeUnavailable(Exception):
@@ -20,7 +21,7 @@ def read_freezes(game: CompiledGame, code: str, cells: Cells, now: int) -> Freez
     """The freezes that one has. Raises `KeyError` without such a streak, and `FreezeUnavailable` where it has none."""
     rule, rules = _rules(game, code)
     runs, period, reach, _ = _runs(rule, cells, now)
-    return FreezesState(runs.have(period, reach), rules.most, rules.automatic, rules.price)
+    return freezes_of(runs, rules, period, reach)
 
 
 def is_frozen(game: CompiledGame, code: str, cells: Cells, now: int, day: date) -> bool:

@@ -4,9 +4,7 @@ Each takes the participant's cells (`state_keys` names those to load) and return
 microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from bq_server.game.compiled_game import CompiledGame
@@ -15,13 +13,10 @@ from bq_server.game.facts import Moment
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
-from bq_server.game.mechanics.freezes import FrozenRuns
-from bq_server.game.mechanics.periods import period_name, zone_at
+from bq_server.game.mechanics.periods import period_name
 from bq_server.game.mechanics.quests import COMPLETE
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, count, rounds_of, streaks_at
 from bq_server.game.mechanics.rule import micros
-from bq_server.game.mechanics.runs import Runs
-from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -109,42 +104,6 @@ class ChallengeState:
     current_streak: int | None
     """How many in a row, up to this round or the one before."""
     longest_streak: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class FreezesState:
-    """The freezes one has for a streak."""
-
-    available: int
-    max: int
-    automatic: bool
-    price: int | None
-    """In points; none where none can be bought."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreakState:
-    """A streak at a moment."""
-
-    code: str
-    name: str | None
-    description: str | None
-    period: str
-    current_count: int
-    longest_count: int
-    last_recorded_at: At | None
-    is_at_risk: bool
-    """Whether it will be lost within the current period, unless extended."""
-    expires_at: At | None
-    """When it will be lost, unless extended before; None for a streak of length 0."""
-    times: int
-    """How many events of the period that now is have counted; no more than it takes."""
-    required: int
-    """How many a period takes."""
-    freezes: FreezesState | None
-    """None for a streak without."""
-    timezone: str
-    milestones: list[MilestoneState] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +236,7 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         _status(rule, enrolled, completed_at, expires_at, now),
         float(state.progress.fraction(rule.quest)),
         objectives,
-        [_milestone(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
+        [milestone_state(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
         enrolled_at=enrolled.at if enrolled is not None else None,
         starts_at=rule.bounds.starts_at if rule.rolling is None else micros(definition.starts_at),
         expires_at=expires_at,
@@ -308,11 +267,6 @@ def _rounds(rule: RecurringChallengeRule, cells: Cells, now: int) -> dict[str, A
 def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[ChallengeState]:
     """Every challenge of the game at a moment, in the order of the document."""
     return [read_challenge(game, challenge.code, cells, now) for challenge in game.game.challenges]
-
-
-def read_streaks(game: CompiledGame, cells: Cells, now: int) -> list[StreakState]:
-    """The streaks that the participant has ever recorded, at a moment, by display order."""
-    return list(_streaks(game, cells, now))
 
 
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
@@ -382,58 +336,7 @@ def _status(
     return "active"
 
 
-def _milestone(at: float, given: dict[str, list[int]]) -> MilestoneState:
+def milestone_state(at: float, given: dict[str, list[int]]) -> MilestoneState:
+    """A milestone, given when each step of its rule was given."""
     reached = given.get(str(at))
     return MilestoneState(at, reached is not None, reached[0] if reached is not None else None)
-
-
-def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState]:
-    zone_here = zone_at(cells.get(keys.ZONE, ()), Moment(now, FAR_SEQ))
-    for definition in sorted(game.game.streaks, key=lambda streak: streak.display_order):
-        rule = game.rules[f"streak/{definition.code}"]
-        cell = cells.get(keys.streak(definition.code))
-        if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
-            continue
-        runs = rule.runs(cell)
-        zone = rule.zone or zone_here
-        calendar = rule.calendar
-        period, reach = calendar.place(now, zone)
-        # A day of rest comes before the period that holds it.
-        last, count = runs.until(period - calendar.rests(now, zone))
-        stand = runs.stand(period - calendar.rests(now, zone), reach) if isinstance(runs, FrozenRuns) else None
-        if stand is not None:
-            last = stand.last
-        alive = last is not None and last >= reach
-        if isinstance(runs, FrozenRuns) and stand is not None:
-            last = runs.end(stand)
-        lost_at = calendar.lost_at(last, zone) if last is not None and alive else None
-        given = cell.get("given", {})
-        yield StreakState(
-            definition.code,
-            definition.name,
-            definition.description,
-            definition.period,
-            current_count=count if alive else 0,
-            longest_count=runs.longest,
-            last_recorded_at=_last_recorded(rule, runs),
-            is_at_risk=lost_at is not None and lost_at <= calendar.day_ends(now, zone),
-            expires_at=lost_at,
-            times=0 if calendar.rests(now, zone) else rule.required if runs.has(period) else runs.times(period),
-            required=rule.required,
-            freezes=_freezes(runs, period, reach),
-            timezone="UTC" if zone is UTC else str(zone),
-            milestones=[_milestone(each.at, given) for each in definition.milestones],
-        )
-
-
-def _last_recorded(rule: StreakRule, runs: Runs) -> int | None:
-    if rule.notes_records or runs.newest is None:
-        return runs.recorded_at
-    return runs.newest.at
-
-
-def _freezes(runs: Runs, period: int, reach: int) -> FreezesState | None:
-    if not isinstance(runs, FrozenRuns) or runs.rules is None:
-        return None
-    rules = runs.rules
-    return FreezesState(runs.have(period, reach), rules.most, rules.automatic, rules.price)

@@ -1,33 +1,22 @@
 """Streaks that break: no event says so, so they are looked for by the clock of each environment."""
 
-import asyncio
-from contextlib import suppress
 from functools import partial
-
-import structlog
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
 from bq_server.events import Scope
-from bq_server.game.read_models import read_streaks
+from bq_server.game.streak_states import read_streaks
 from bq_server.moments import SECOND
 from bq_server.processing.announcements import forget_unheard, tell_broken
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
+from bq_server.processing.time_watch import LOOK_SECONDS, watch
 from bq_server.store import state, watched_streaks
-from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.database import Connection, Database
 from bq_server.store.watched_streaks import WatchedStreak
-
-log = structlog.get_logger("bq_server.processing.broken_streaks")
 
 PAGE = 50
 """Streaks per transaction."""
-
-REST_SECONDS = 0.2
-"""Pause between two transactions: new facts come first."""
-
-LOOK_SECONDS = 60.0
-"""Longest wait before looking again, in case no signal says that there is a streak to watch."""
 
 
 class StreakWatch:
@@ -42,20 +31,7 @@ class StreakWatch:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            beat = self._database.outbox.next(watched_streaks.NAME)
-            wait = LOOK_SECONDS
-            try:
-                wait = await self._look_everywhere()
-            except StoreUnavailable as error:
-                log.warning("streaks.stalled", reason=str(error))
-            except Exception as error:
-                log.error("streaks.stalled", exc_info=error)
-            self.progress.beat()
-            if wait > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(beat), wait)
-            await asyncio.sleep(REST_SECONDS)
+        await watch(self._database, watched_streaks.NAME, self._checked)
 
     async def is_due(self, scope: Scope) -> bool:
         """Whether a streak of the environment is due."""
@@ -74,6 +50,12 @@ class StreakWatch:
         """Check all that are due in the environment, in a transaction; few are left after `look_at_all`."""
         while await self._look(connection, scope):
             pass
+
+    async def _checked(self) -> float:
+        try:
+            return await self._look_everywhere()
+        finally:
+            self.progress.beat()
 
     async def _look_everywhere(self) -> float:
         """Check some in each environment; returns the seconds until there is more to do."""

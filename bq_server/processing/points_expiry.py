@@ -1,11 +1,7 @@
 """Points that expire: no event comes then, so each environment is searched for them by its clock, to make facts."""
 
-import asyncio
 import json
-from contextlib import suppress
 from functools import partial
-
-import structlog
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
@@ -17,19 +13,12 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.processor import Look, Processor
+from bq_server.processing.time_watch import LOOK_SECONDS, watch
 from bq_server.store import expiring_points, participants
-from bq_server.store.database import Connection, Database, StoreUnavailable
-
-log = structlog.get_logger("bq_server.processing.points_expiry")
+from bq_server.store.database import Connection, Database
 
 PAGE = 20
 """Participants in one transaction."""
-
-REST_SECONDS = 0.2
-"""Wait between two transactions: new facts come first."""
-
-LOOK_SECONDS = 60.0
-"""Longest wait before looking again, should nothing say that points are to expire sooner."""
 
 
 class PointsExpirer:
@@ -44,19 +33,7 @@ class PointsExpirer:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            beat = self._database.outbox.next(expiring_points.NAME)
-            wait = LOOK_SECONDS
-            try:
-                wait = await self._look_everywhere()
-            except StoreUnavailable as error:
-                log.warning("points_expiry.stalled", reason=str(error))
-            except Exception as error:
-                log.error("points_expiry.stalled", exc_info=error)
-            if wait > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(beat), wait)
-            await asyncio.sleep(REST_SECONDS)
+        await watch(self._database, expiring_points.NAME, self._look_everywhere)
 
     async def look(self, scope: Scope) -> None:
         """Let everything that is due in the environment expire. Raises `StoreUnavailable`."""

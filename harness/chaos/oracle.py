@@ -25,7 +25,8 @@ from bq_server.game import (
 )
 from bq_server.game.document.definitions import WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods
-from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, StreakState, TierState
+from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, TierState
+from bq_server.game.streak_states import StreakState
 from bq_server.moments import parse_timestamp
 from harness.chaos.history import SentEvent
 

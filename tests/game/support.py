@@ -15,7 +15,8 @@ from bq_server.game import (
     read_streaks,
     verify,
 )
-from bq_server.game.read_models import ChallengeState, StreakState
+from bq_server.game.read_models import ChallengeState
+from bq_server.game.streak_states import StreakState
 
 
 def at(text: str) -> int:

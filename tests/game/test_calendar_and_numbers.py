@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bq_server.game import check, read_streaks
 from bq_server.game.facts import timezone as zone_named
 from bq_server.game.mechanics.periods import moment_after, period_before, period_of, period_start
-from bq_server.game.read_models import StreakState
+from bq_server.game.streak_states import StreakState
 from bq_server.moments import format_timestamp, parse_timestamp
 from tests.game.support import Story, at
 

@@ -1,6 +1,5 @@
 """Limits and cooldowns: what counts, what a late fact changes, and that any order of arrival pays as often."""
 
-import random
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.game.on_time_game import OnTimeGame
 from tests.game.strategies import Rules, histories, limited_games
 from tests.game.support import Story
 from tests.game.test_oracle import seen
-from tests.game.test_property import assert_equals_fold, seeds
+from tests.game.test_property import assert_equals_fold, play, seeds
 
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -298,18 +297,6 @@ def test_many_objects_want_a_small_target() -> None:
 def _short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered_quest, "TAIL", 3)
     monkeypatch.setattr(ordered_quest, "LATENESS", -1)
-
-
-def play(game: Rules, facts: list[Fact], seed: int) -> InMemoryGame:
-    chance = random.Random(seed)
-    arrivals = facts + chance.sample(facts, chance.randint(0, len(facts)))
-    chance.shuffle(arrivals)
-    memory = InMemoryGame(game.compile())
-    while arrivals:
-        size = chance.choice([1, 1, 2, 5, len(arrivals)])
-        memory.process(arrivals[:size])
-        del arrivals[:size]
-    return memory
 
 
 @pytest.mark.usefixtures("_short_memory")

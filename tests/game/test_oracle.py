@@ -12,9 +12,10 @@ from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.streaks import StreakRule
-from bq_server.game.read_models import read_badges, read_challenges, read_points, read_streaks
+from bq_server.game.read_models import read_badges, read_challenges, read_points
 from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
+from bq_server.game.streak_states import read_streaks
 from tests.game import oracle
 from tests.game.strategies import (
     Rules,

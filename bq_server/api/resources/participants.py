@@ -25,13 +25,9 @@ from bq_server.api.schemas.participants import (
 from bq_server.clock import Clocks
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import TIMEZONE_CHANGED
-from bq_server.game.read_models import (
-    read_badges,
-    read_points,
-    read_streaks,
-    read_tier,
-)
+from bq_server.game.read_models import read_badges, read_points, read_tier
 from bq_server.game.state.keys import is_hidden
+from bq_server.game.streak_states import read_streaks
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games

@@ -22,8 +22,8 @@ from bq_server.clock import Clocks
 from bq_server.game.facts import FREEZE_BOUGHT, FREEZE_USED
 from bq_server.game.freeze_offers import FreezeUnavailable, is_frozen, period_to_freeze, read_freezes
 from bq_server.game.read_calendar import TooManyPeriods, read_calendar
-from bq_server.game.read_models import FreezesState
 from bq_server.game.state import keys
+from bq_server.game.streak_states import FreezesState
 from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games

@@ -8,16 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.read_calendar import StreakPeriodState
-from bq_server.game.read_models import (
-    BadgeState,
-    ChallengeState,
-    FreezesState,
-    NextTier,
-    PointsState,
-    StreakState,
-    TierHeld,
-    TierState,
-)
+from bq_server.game.read_models import BadgeState, ChallengeState, NextTier, PointsState, TierHeld, TierState
+from bq_server.game.streak_states import FreezesState, StreakState
 
 Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
 

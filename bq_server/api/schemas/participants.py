@@ -6,12 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.facts import TimezoneName
-from bq_server.game.read_models import (
-    BadgeState,
-    PointsState,
-    StreakState,
-    TierState,
-)
+from bq_server.game.read_models import BadgeState, PointsState, TierState
+from bq_server.game.streak_states import StreakState
 
 
 class ParticipantEdit(BaseModel):

@@ -1,0 +1,37 @@
+"""Watching for what comes of time alone, since no event says so: streaks that break, points that expire."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from bq_server.store.database import Database, StoreUnavailable
+
+log = structlog.get_logger("bq_server.processing.time_watch")
+
+REST_SECONDS = 0.2
+"""Pause between two transactions: new facts come first."""
+
+LOOK_SECONDS = 60.0
+"""Longest wait before looking again, in case no signal says that there is something to watch."""
+
+
+async def watch(database: Database, name: str, look: Callable[[], Awaitable[float]]) -> None:
+    """Look until cancelled: when it is time, or when a commit signals `name`.
+
+    `look` returns the seconds until there is more to do.
+    """
+    while True:
+        beat = database.outbox.next(name)
+        wait = LOOK_SECONDS
+        try:
+            wait = await look()
+        except StoreUnavailable as error:
+            log.warning("watch.stalled", watched=name, reason=str(error))
+        except Exception as error:
+            log.error("watch.stalled", watched=name, exc_info=error)
+        if wait > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(beat), wait)
+        await asyncio.sleep(REST_SECONDS)
