@@ -65,3 +65,16 @@ def test_a_session_that_ends_is_told(played: ServerProcess, opened: Opened) -> N
     page.evaluate("location.hash = '#/participants'")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("has expired")
+
+
+def test_the_address_is_followed_from_the_first_moment(played: ServerProcess, opened: Opened) -> None:
+    page = opened(played)
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+            if (!document.querySelector("nav")) return;
+            observer.disconnect();
+            location.hash = "#/participants";
+        }).observe(document.body, { childList: true, subtree: true })"""
+    )
+    sign_in(page, played.key)
+    expect(page.get_by_role("heading", name="Participants", level=1)).to_be_visible()

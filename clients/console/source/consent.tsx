@@ -1,6 +1,6 @@
 // Whoever changes something has said so. In a live environment every change is asked for, by name; in a test environment
 // only what can't be undone.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { legible } from "./format";
 
 let make: () => Consent;
@@ -56,7 +56,7 @@ export function ConsentDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
   const [asked, setAsked] = useState<Asked | null>(null);
   const [typed, setTyped] = useState("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     show = (next) => {
       setTyped("");
       setAsked(next);

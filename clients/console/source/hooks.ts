@@ -1,5 +1,5 @@
 // What views share.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { serverNow, shownClock, watchClock } from "./api";
 
 export interface Loaded<T> {
@@ -90,7 +90,7 @@ export function useSettled<T>(value: T, milliseconds: number): T {
 /** What the environment's own clock shows; null where it reads the real one. */
 export function useShownClock(): string | null {
   const [shown, setShown] = useState(shownClock);
-  useEffect(() => watchClock(() => setShown(shownClock())), []);
+  useLayoutEffect(() => watchClock(() => setShown(shownClock())), []);
   return shown;
 }
 

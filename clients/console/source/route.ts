@@ -1,5 +1,5 @@
 // Where in the console one is: the part of the address after `#`.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 const read = (): string[] => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
 
@@ -17,7 +17,8 @@ export const link = (...parts: string[]): string => `#/${parts.map(encodeURIComp
 /** The parts of the address, as they are now. */
 export function useRoute(): string[] {
   const [route, setRoute] = useState(read);
-  useEffect(() => {
+  // An effect would run after the paint, and what changes before then would not be followed.
+  useLayoutEffect(() => {
     const follow = () => setRoute(read());
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
