@@ -7,7 +7,10 @@ SITE_TOOLS := build/site-tools
 CONSOLE := clients/console
 QUICK_TESTS := tests/unit tests/game tests/lane tests/integration
 NPM_TESTED := clients/typescript tests/clients/runtimes tests/contract/generated_typescript
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# What is never imported need not be compiled; the rest is, when it is imported first.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+# Tests start servers by the hundred. Where nothing compiled may be kept, each compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help serve test test-all test-server test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
@@ -23,10 +26,10 @@ test: $(VENV)/dev.stamp  ## the quick tests, in about a minute: units, the game,
 test-all: clients test-browser test-harness test-server  ## every test of the source tree; make test-binary adds those of the executable
 
 test-server: $(VENV)/dev.stamp  ## every test except the harness's and the browser's, the quick ones included
-	$(BIN)/pytest -n auto --ignore tests/harness --ignore tests/browser $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/harness --ignore tests/browser $(ARGS)
 
 test-harness: $(VENV)/dev.stamp  ## the tests of the harness, which start many servers and break some
-	$(BIN)/pytest -n auto tests/harness $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal tests/harness $(ARGS)
 
 test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp  ## the console in Chromium; pictures of it go to build/pictures
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser $(ARGS)
@@ -55,7 +58,7 @@ site: $(SITE_TOOLS)/.stamp $(VENV)/run.stamp  ## the documentation site, in buil
 $(SITE_TOOLS)/.stamp: requirements/site.txt
 	rm -rf $(SITE_TOOLS)
 	$(PYTHON) -m venv $(SITE_TOOLS)
-	$(SITE_TOOLS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/site.txt
+	$(SITE_TOOLS)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/site.txt
 	@touch $@
 
 load: $(VENV)/dev.stamp  ## a load test with Locust against a private server; ARGS="--users 20 --run-time 20s"
@@ -93,7 +96,7 @@ $(NPM_TESTED:=/node_modules/.stamp) $(CONSOLE)/node_modules/.stamp: %/node_modul
 build/contract.stamp: requirements/contract.txt
 	rm -rf build/contract
 	$(PYTHON) -m venv build/contract
-	build/contract/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/contract.txt
+	build/contract/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/contract.txt
 	@touch $@
 
 # dist/bq-server and dist/bq-server-dir.tar.gz, from the pinned packages and nothing else that is installed here.
