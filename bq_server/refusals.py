@@ -15,6 +15,7 @@ class Code(StrEnum):
     INVALID_JSON = "invalid_json"
     INSUFFICIENT_POINTS = "insufficient_points"
     UNAUTHENTICATED = "unauthenticated"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"

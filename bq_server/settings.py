@@ -73,6 +73,9 @@ class Settings(BaseModel):
     wrong_keys_per_address: str = Field(
         "30/60", description="Most invalid keys from one address, as keys/seconds, beyond which it gets 429; or off."
     )
+    rate_limit_per_participant: str = Field(
+        "300/60", description="Most requests with the tokens of one participant, as requests/seconds; or off."
+    )
     max_connections: int = Field(
         4096, ge=1, description="Most open connections; fewer if the limit of file descriptors is lower."
     )
@@ -172,7 +175,9 @@ class Settings(BaseModel):
                 )
         return value
 
-    @field_validator("rate_limit_per_key", "rate_limit_per_address", "wrong_keys_per_address")
+    @field_validator(
+        "rate_limit_per_key", "rate_limit_per_address", "wrong_keys_per_address", "rate_limit_per_participant"
+    )
     @classmethod
     def _is_a_rate_limit(cls, value: str | None) -> str | None:
         rate_limit_of(value)

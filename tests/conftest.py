@@ -22,6 +22,7 @@ WITH_EACH_STORE = {
     "test_awards",
     "test_challenges",
     "test_leaderboards",
+    "test_participant_tokens",
     "test_participants",
     "test_rewards",
     "test_sandbox",

@@ -10,8 +10,9 @@ import structlog
 from starlette.requests import Request
 
 from bq_server.api.console_sessions import ConsoleSessions
+from bq_server.api.participant_tokens import ParticipantTokens
 from bq_server.clock import Clock
-from bq_server.store import keys
+from bq_server.store import keys, participant_tokens
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.keys import ApiKey, KeyScope
 
@@ -44,13 +45,21 @@ class Keyring:
         self._looked_at = 0.0
         """By the event loop's clock."""
         self._looking = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self.sessions = ConsoleSessions(clock)
+        self.tokens = ParticipantTokens(database, clock)
 
     async def refresh(self) -> None:
-        """Read the keys. Raises `StoreUnavailable`."""
+        """Read the keys, and what signs tokens. Raises `StoreUnavailable`."""
+        async with self._refreshing:  # one after another, so that the last one to read has the last word
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         self._looked_at = asyncio.get_running_loop().time()
         async with self._database.read_for_intake() as connection:
             found = await keys.every(connection)
+            secrets = await participant_tokens.secrets(connection)
+        self.tokens.know(secrets)
         by_prefix: dict[str, list[ApiKey]] = {}
         now = self._clock()
         for key in (*self._always, *found):

@@ -10,6 +10,7 @@ from bq_server.api.contract import SERVERS, TAGS
 from bq_server.api.json_schemas import Used, schemas_of
 from bq_server.api.middleware.gate import ALWAYS
 from bq_server.api.operations import Operation
+from bq_server.api.participant_tokens import TokenUse
 from bq_server.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from bq_server.api.schemas.feed import POSITION
 from bq_server.api.schemas.problems import Problem
@@ -24,6 +25,13 @@ Json = dict[str, Any]
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+
+
+_TOKEN_WORDS: Mapping[TokenUse | None, str] = {
+    None: "",
+    "own": ", or a token of this participant",
+    "shared": ", or a participant token",
+}
 
 
 def document(operations: Sequence[Operation], version: str, limits: Limits) -> Json:
@@ -55,6 +63,12 @@ def document(operations: Sequence[Operation], version: str, limits: Limits) -> J
                     "name": "X-API-Key",
                     "description": "`bq_live_` or `bq_test_` and 32 hex characters; it acts on that environment.",
                 },
+                "ParticipantToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "bqp_",
+                    "description": "Of one participant, for a browser: `createParticipantToken` makes it.",
+                },
                 "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, for Prometheus."},
             },
         },
@@ -83,8 +97,9 @@ def _operation(operation: Operation, references: Mapping[Any, Json], limits: Lim
         "responses": _responses(operation, references),
     }
     if operation.scope is not None:
-        described["security"] = [{"ApiKey": []}, *([{"Bearer": []}] if operation.scope == "metrics" else [])]
-        described["description"] = f"Needs a key with the scope `{operation.scope}`."
+        others = ["Bearer"] if operation.scope == "metrics" else ["ParticipantToken"] if operation.reads else []
+        described["security"] = [{name: []} for name in ("ApiKey", *others)]
+        described["description"] = f"Needs a key with the scope `{operation.scope}`{_TOKEN_WORDS[operation.reads]}."
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
+from bq_server.api.participant_tokens import TokenUse
 from bq_server.api.schemas.values import Query
 from bq_server.refusals import Code
 from bq_server.store.keys import KeyScope
@@ -74,6 +75,8 @@ class Operation:
     """Whether it takes a `Last-Event-ID`."""
     codes: Sequence[Code] = field(default=())
     """Refusals beside those that every route of its kind has."""
+    reads: TokenUse | None = None
+    """What a participant token may read by it; None for nothing."""
 
     @property
     def every_code(self) -> list[Code]:
@@ -82,6 +85,8 @@ class Operation:
         if self.scope is not None:
             codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.VALIDATION_FAILED, Code.RATE_LIMITED}
             codes |= {Code.STORE_UNAVAILABLE, Code.GAME_UNREADABLE}
+        if self.reads is not None:
+            codes |= {Code.TOKEN_EXPIRED}
         if self.body is not None:
             codes |= {Code.INVALID_JSON, Code.REQUEST_TIMEOUT, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE}
         return [code for code in Code if code in codes]
@@ -102,6 +107,7 @@ def operation(
     takes_idempotency_key: bool = False,
     resumes: bool = False,
     codes: Sequence[Code] = (),
+    reads: TokenUse | None = None,
 ) -> Callable[[Handler[R, Q]], Handler[R, Q]]:
     """Declare the route of the handler below, with the fields of `Operation`.
 
@@ -128,6 +134,7 @@ def operation(
                 takes_idempotency_key,
                 resumes,
                 codes,
+                reads,
             )
 
         setattr(handler, _DECLARED, bound_to)

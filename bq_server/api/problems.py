@@ -37,6 +37,9 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.INVALID_JSON: ProblemType(400, "The body is not JSON"),
     Code.INSUFFICIENT_POINTS: ProblemType(400, "There are not enough points"),
     Code.UNAUTHENTICATED: ProblemType(401, "No valid API key", headers={"WWW-Authenticate": "ApiKey"}),
+    Code.TOKEN_EXPIRED: ProblemType(
+        401, "The participant token has expired", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    ),
     Code.FORBIDDEN: ProblemType(403, "The API key may not do this"),
     Code.NOT_FOUND: ProblemType(404, "Not found"),
     Code.METHOD_NOT_ALLOWED: ProblemType(405, "Method not allowed"),

@@ -5,6 +5,7 @@ from typing import Literal, Protocol, get_args
 
 from bq_server.api.addresses import is_this_machine, network_of
 from bq_server.clock import Clock
+from bq_server.events import Scope
 from bq_server.moments import SECOND
 from bq_server.refusals import Code, Refusal
 from bq_server.settings import RateLimit
@@ -13,7 +14,7 @@ from bq_server.store.keys import ApiKey
 MOST_COUNTED = 50_000
 """Of each kind that are counted at once; past it the one that asked longest ago is forgotten."""
 
-Counted = Literal["key", "address", "wrong_keys"]
+Counted = Literal["key", "address", "wrong_keys", "participant"]
 """What is counted of: each kind by itself, so that many addresses make no key forgotten."""
 
 
@@ -92,12 +93,14 @@ class RateLimits:
         per_address: RateLimit | None = None,
         wrong_keys: RateLimit | None = None,
         counts: RateCounts | None = None,
+        per_participant: RateLimit | None = None,
     ) -> None:
         """`per_key` is the limit of keys without their own. This machine's own addresses have none."""
         self._clock = clock
         self._per_key = per_key
         self.per_address = per_address
         self._wrong_keys = wrong_keys
+        self._per_participant = per_participant
         self._counts = LocalCounts() if counts is None else counts
 
     def of_address(self, address: str) -> Allowance | None:
@@ -112,6 +115,16 @@ class RateLimits:
         if limit is None or not limit.requests:
             return None
         return self._allowance("key", key.key_id, limit, "This key")
+
+    def of_participant(self, scope: Scope, participant_id: str) -> Allowance | None:
+        """The state of the limit of a participant's tokens, all together, after one more request; None without one.
+
+        Not of their key: one participant must not use up what the others, and the backend, may send.
+        """
+        if self._per_participant is None:
+            return None
+        name = "/".join((*scope, participant_id))
+        return self._allowance("participant", name, self._per_participant, "This participant")
 
     def limits(self, key: ApiKey) -> bool:
         """Whether requests with this key have to be counted at all."""

@@ -42,7 +42,7 @@ def _endpoint(
         key = None
         try:
             if operation.scope is not None:
-                key = await admission.admit(request, operation.scope)
+                key = await admission.admit(request, operation.scope, operation.reads)
             response = await operation.handle(Call(request, key, _query(request, operation.query), clocks.real))
         except Refusal as refusal:
             goes_on = await discard_body(request)

@@ -14,7 +14,7 @@ from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.ingest.unavailable import unavailable
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, feed, participants
+from bq_server.store import erasures, feed, participant_tokens, participants
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.erasure import StreamErasure
@@ -87,6 +87,7 @@ class Eraser:
                 raise unknown(scope)
             async with self._database.transaction() as connection:
                 facts = await erasures.count(connection, reference)
+                await participant_tokens.end_series(connection, scope, participant_id)
                 await act.keep(connection, facts=facts, dead_letters=len(letters))  # first: this may be interrupted
             await self._drop(scope, letters)
             facts = await self._remove(scope, participant_id, reference)

@@ -35,6 +35,7 @@ async def open_door(site: Site, store: StoreRoom) -> Admission:
         rate_limit_of(settings.rate_limit_per_key),
         rate_limit_of(settings.rate_limit_per_address),
         rate_limit_of(settings.wrong_keys_per_address),
+        per_participant=rate_limit_of(settings.rate_limit_per_participant),
     )
     return Admission(keyring, limits, Proxies(networks_of(settings.trusted_proxies), settings.forwarded_header))
 

@@ -21,6 +21,7 @@ from bq_server.api.resources.keys import KeysResource
 from bq_server.api.resources.leaderboards import LeaderboardsResource
 from bq_server.api.resources.metrics import MetricsResource
 from bq_server.api.resources.participant_state import ParticipantStateResource
+from bq_server.api.resources.participant_tokens import ParticipantTokensResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.rewards import RewardsResource
@@ -68,6 +69,7 @@ def resources(
         ParticipantStateResource(database, games, clocks),
         StreaksResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
+        ParticipantTokensResource(keyring, database, parser, site.ids, site.clock),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
         VisibilityResource(intake.sync_intake, database, parser),

@@ -116,6 +116,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         _queries.remove_event_names,
         _queries.remove_expiring_points,
         _queries.remove_reward_claims,
+        _queries.remove_token_series,
         _queries.remove_event_properties,
         _queries.remove_event_forms,
         _queries.remove_catalog_totals,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, feed, rank_sections
+from bq_server.store import checksums, feed, participant_tokens, rank_sections
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -111,6 +111,7 @@ async def remove(
     await _queries.remove_watched_streaks(connection, **own)
     await _queries.step_back(connection, **own)
     await _queries.remove_expiring_points(connection, **own)
+    await participant_tokens.end_series(connection, scope, participant_id)  # one may have begun meanwhile
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:

@@ -40,8 +40,31 @@ def test_a_page_of_a_known_origin_may_ask(served: ServerProcess, path: str) -> N
     assert answer.headers["Access-Control-Allow-Origin"] == SHOP
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
     allowed = answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
-    assert {"x-api-key", "content-type", "content-encoding", "idempotency-key"} <= set(allowed)
+    assert {"authorization", "x-api-key", "content-type", "content-encoding", "idempotency-key"} <= set(allowed)
     assert answer.headers["Vary"] == "Origin"
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [f"{SHOP}/", f"{SHOP}.evil.example", f"{SHOP}:8443", "http://shop.example", "HTTPS://SHOP.EXAMPLE", "null"],
+)
+def test_an_origin_is_compared_exactly_and_none_is_reflected(served: ServerProcess, origin: str) -> None:
+    check(preflight(served.url, origin), Code.METHOD_NOT_ALLOWED)
+    answer = httpx.get(f"{served.url}/api/v1/facts", headers={"Origin": origin, "X-API-Key": served.key}, verify=False)
+    assert answer.status_code == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_cache_tells_origins_apart_whoever_asks(served: ServerProcess) -> None:
+    for headers in ({}, {"Origin": OTHER}, {"Origin": SHOP}):
+        own = {"X-API-Key": served.key, **headers}
+        for path in ("/api/v1/facts", "/api/v1/nothing"):
+            answer = httpx.get(f"{served.url}{path}", headers=own, verify=False)
+            assert answer.headers["Vary"] == "Origin", (path, headers)
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+        page = httpx.get(f"{served.url}/console", headers=headers, verify=False)
+        assert {each.strip() for each in page.headers["Vary"].split(",")} == {"Accept-Encoding", "Origin"}
 
 
 def test_and_see_every_answer_also_a_refusal(served: ServerProcess) -> None:
@@ -74,6 +97,7 @@ def test_every_origin(data_dir: Path) -> None:
     with ServerProcess(data_dir, env={"BQ_CORS_ORIGINS": "*"}) as server:
         answer = preflight(server.url, "https://any.example")
         assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, "*")
+        assert "Vary" not in answer.headers
         assert server.stop() == 0
 
 

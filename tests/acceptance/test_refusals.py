@@ -66,6 +66,8 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/gamify/participants/{participant_id}/challenges": ("GET", "read", "/gamify/participants/u/challenges"),
     "/gamify/participants/{participant_id}": ("GET", "read", "/gamify/participants/u"),
     "/gamify/participants": ("POST", "ingest", "/gamify/participants"),
+    "/gamify/participants/{participant_id}/tokens": ("POST", "read", "/gamify/participants/u/tokens"),
+    "/admin/token-secret/rotate": ("POST", "admin", "/admin/token-secret/rotate"),
     "/admin/keys": ("POST", "admin", "/admin/keys"),
     "/admin/keys/{key_id}": ("DELETE", "admin", "/admin/keys/key_x"),
     "/admin/keys/{key_id}/rotate": ("POST", "admin", "/admin/keys/key_x/rotate"),
@@ -112,6 +114,8 @@ OTHERS: dict[str, tuple[str, str, str]] = {
 }
 """A method of every other route, the scope it needs, and a path of it."""
 
+TOKENS = "/gamify/participants/u/tokens"
+
 ROUTES = [("POST", "ingest", path) for path in POSTS] + list(OTHERS.values())
 
 
@@ -148,7 +152,7 @@ def test_403_without_the_scope_and_admin_has_every_scope(bq: Project, method: st
 @pytest.mark.parametrize(("method", "scope", "path"), ROUTES)
 def test_405_names_the_methods_there_are(bq: Project, method: str, scope: str, path: str) -> None:
     others = {"/webhooks/endpoints/e": "PUT"} | dict.fromkeys(
-        ("/sandbox/clock", "/admin/dead-letters/1-1", "/admin/keys/key_x", "/console/session"), "PATCH"
+        ("/sandbox/clock", "/admin/dead-letters/1-1", "/admin/keys/key_x", "/console/session", TOKENS), "PATCH"
     )
     other = others.get(path, "DELETE")
     response = bq.request(other, path)

@@ -124,6 +124,7 @@ def _heads() -> Iterator[Conversation]:
         squeezed = gzip.compress(body, mtime=0)
         yield _one(f"gzip, encoding {encoding!r}", request(squeezed, b"Content-Encoding: " + encoding))
     yield _one("an origin", request(body, b"Origin: https://shop.example"))
+    yield _one("another origin", request(body, b"Origin: https://other.example"))
     for given in (b"abc", b"a b", b"x" * 64, b"x" * 65, b'"', b"", b"\xe4"):
         yield _one(f"request id {given!r}"[:30], request(body, b"X-Request-Id: " + given))
         yield _one(f"request id {given!r}, refused"[:40], request(b"{", b"x-request-id: " + given))

@@ -14,7 +14,8 @@ from tests.support.client import event
 from tests.support.process import ServerProcess, run, until
 from tests.support.wire import Wire, converse, request
 
-FLAGS = ("--max-body-bytes", str(MAX_BODY), "--max-batch-body-bytes", str(MAX_BATCH_BODY))
+FLAGS: tuple[str, ...] = ("--max-body-bytes", str(MAX_BODY), "--max-batch-body-bytes", str(MAX_BATCH_BODY))
+FLAGS += ("--cors-origins", "https://shop.example")
 
 
 class Side:

@@ -85,6 +85,7 @@ class ChallengesResource:
         scope="read",
         query=LimitQuery,
         codes=(Code.NOT_FOUND,),
+        reads="shared",
     )
     async def get_ranking(self, call: Call[LimitQuery]) -> Response:
         """The ranking of a challenge."""

@@ -65,6 +65,7 @@ class LeaderboardsResource:
         scope="read",
         query=RankingQuery,
         codes=(Code.NOT_FOUND,),
+        reads="shared",
     )
     async def get_leaderboard(self, call: Call[RankingQuery]) -> Response:
         """A leaderboard, now or in a period of the past."""
@@ -105,6 +106,7 @@ class LeaderboardsResource:
         scope="read",
         query=AroundQuery,
         codes=(Code.NOT_FOUND,),
+        reads="own",
     )
     async def get_neighbours(self, call: Call[AroundQuery]) -> Response:
         """A participant's place on a leaderboard, with those above and below."""
@@ -139,6 +141,7 @@ class LeaderboardsResource:
         scope="read",
         query=PeriodQuery,
         codes=(Code.NOT_FOUND,),
+        reads="own",
     )
     async def get_rank(self, call: Call[PeriodQuery]) -> Response:
         """A participant's place on a leaderboard."""

@@ -57,6 +57,7 @@ def _read(
         scope="read",
         query=query,
         codes=(Code.NOT_FOUND,),
+        reads="own",
     )
 
 

@@ -74,6 +74,7 @@ class RewardsResource:
         {200: DocumentedAnswer(RewardsAnswer, "The rewards.")},
         scope="read",
         query=RewardsQuery,
+        reads="shared",
     )
     async def list_rewards(self, call: Call[RewardsQuery]) -> Response:
         """Rewards that can be claimed now."""
@@ -135,6 +136,7 @@ class RewardsResource:
         {200: DocumentedAnswer(ParticipantRewardsAnswer, "The claims.")},
         scope="read",
         codes=(Code.NOT_FOUND,),
+        reads="own",
     )
     async def list_claims(self, call: Call) -> Response:
         """What a participant claimed."""

@@ -66,6 +66,7 @@ class StreaksResource:
         scope="read",
         query=CalendarQuery,
         codes=(Code.NOT_FOUND,),
+        reads="own",
     )
     async def get_calendar(self, call: Call[CalendarQuery]) -> Response:
         """A streak, period by period."""

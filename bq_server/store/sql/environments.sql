@@ -51,6 +51,9 @@ DELETE FROM duplicates WHERE (scope, message_id) IN (
 -- name: remove_expiring_points(project, environment)!
 DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
 
+-- name: remove_token_series(project, environment)!
+DELETE FROM token_series WHERE project = :project AND environment = :environment;
+
 -- name: remove_reward_claims(project, environment)!
 DELETE FROM reward_claims
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
