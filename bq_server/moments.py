@@ -19,8 +19,9 @@ _DURATION = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+FIRST_MOMENT = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LAST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The first and the last moment of the calendar, the years 1 to 9999 in UTC."""
 
 
 def parse_timestamp(text: str) -> int:
@@ -73,7 +74,7 @@ def format_timestamp(moment: int) -> str:
 
     Anything outside the years 1 to 9999, such as the end of a period, is written as their first or last moment.
     """
-    moment = max(_FIRST, min(moment, _LAST))
+    moment = max(FIRST_MOMENT, min(moment, LAST_MOMENT))
     value = _EPOCH + timedelta(microseconds=moment)
     fraction = moment % SECOND
     timespec = "seconds" if fraction == 0 else "milliseconds" if fraction % 1000 == 0 else "microseconds"

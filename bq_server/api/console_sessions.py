@@ -3,6 +3,7 @@
 They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they.
 """
 
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -104,11 +105,12 @@ class ConsoleSessions:
 
 def cookie_name(request: Request) -> str:
     """Of the session: browsers share cookies among the ports of a host, and each may be a server of its own."""
-    return f"bq_console_{request.url.port or request.url.scheme}"
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"bq_console_{port if re.fullmatch('[0-9]{1,5}', port) else request.scope['scheme']}"
 
 
 def cookie(request: Request, secret: str, seconds: int) -> str:
     """The `Set-Cookie` of a session; with 0 seconds, of its end."""
-    proxied = request.headers.get("x-forwarded-proto", request.url.scheme)
+    proxied = request.headers.get("x-forwarded-proto", request.scope["scheme"])
     secure = "; Secure" if proxied == "https" else ""
     return f"{cookie_name(request)}={secret}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"

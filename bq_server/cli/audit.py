@@ -1,12 +1,12 @@
 """`bq-server audit`: administrative actions in all environments, whether or not a server runs."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bq_server.cli.options import STORE, complete, fail, with_settings
 from bq_server.cli.remote import AS_JSON
+from bq_server.cli.words import json_text
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_entries(
                 fail(f"--{name} {text!r}: {error}", code=2)
     entries = complete(_entries(settings, AuditFilter(action, key_id, **span), limit))
     if as_json:
-        typer.echo(json.dumps([_document(each) for each in entries], ensure_ascii=False))
+        typer.echo(json_text([_document(each) for each in entries]))
         return
     from bq_server.cli.tables import print_table
 
@@ -75,7 +75,7 @@ def _document(entry: "AuditEntry") -> dict[str, Any]:
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json_text(value)
 
 
 async def _entries(settings: Settings, wanted: Any, limit: int) -> "list[AuditEntry]":

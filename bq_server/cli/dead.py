@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bq_server.cli.options import complete, fail, reveal, with_settings
+from bq_server.cli.words import json_text
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def show(
     found = complete(find())
     if found is None:
         fail(f"there is no dead letter {message_id}: `bq-server dead list` shows the ids")
-    typer.echo(json.dumps(_document(found), ensure_ascii=False, indent=2))
+    typer.echo(json_text(_document(found), indent=2))
 
 
 @app.command("retry")
@@ -107,7 +108,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the dead letters as NDJSON, one per line."""
-    lines = "".join(f"{json.dumps(_document(each), ensure_ascii=False)}\n" for each in complete(_every(settings)))
+    lines = "".join(f"{json_text(_document(each))}\n" for each in complete(_every(settings)))
     if file is None:
         typer.echo(lines, nl=False)
         return
@@ -179,12 +180,21 @@ async def _handle(settings: Settings, message_ids: list[str] | None, *, every: b
         fail("give message ids, or --all", code=2)
     async with _letters(settings) as letters:
         chosen = message_ids or [each.message_id async for each in letters.latest_first()]
-        act = Act(how.action, None, Actor(command=how.command), system_clock)
+        store = DataDirectory(settings.data_dir).store(settings.store_url)
+        actor = Actor(command=how.command)
+        begun = Act("dead_letter_handling_begun", None, actor, system_clock)
+        act = Act(how.action, None, actor, system_clock)
         done: list[str] = []
         for start in range(0, len(chosen), AT_ONCE):
-            # While the store's write lock is held, so that nothing is done that can't be recorded.
-            with kept(DataDirectory(settings.data_dir).store(settings.store_url), act) as (_, about):
-                some = await how.by(letters)(chosen[start : start + AT_ONCE])
+            found = await letters.get(chosen[start : start + AT_ONCE])
+            asked = [each.message_id for each in found if each.retried_as is None]
+            if not asked:
+                continue
+            # The stream server takes no part in the transaction: what is interrupted leaves the intention.
+            with kept(store, begun) as (_, about):
+                about |= {"handling": how.action, "message_ids": asked}
+            with kept(store, act) as (_, about):
+                some = await how.by(letters)(asked)
                 if some:
                     about |= {"messages": len(some), "message_ids": some}
             done += some

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import typer
 
 from bq_server.cli.remote import AS_JSON, READ_KEY, URL, call
+from bq_server.cli.words import json_text
 
 app = typer.Typer(help="List facts: what events became.", no_args_is_help=True)
 
@@ -30,7 +31,7 @@ def list_facts(
     query = urlencode({name: value for name, value in asked.items() if value})
     facts = call(url, "GET", f"/api/v1/facts?{query}", api_key)["facts"]
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False))
+        typer.echo(json_text(facts))
         return
     from bq_server.cli.tables import print_table
 

@@ -8,6 +8,7 @@ import typer
 
 from bq_server.cli.options import fail
 from bq_server.cli.remote import ADMIN_KEY, AS_JSON, READ_KEY, URL, call, segment
+from bq_server.cli.words import json_text
 
 PATH = "/api/v1/admin/participants"
 
@@ -29,7 +30,7 @@ def show(
     """Show a participant's state."""
     state = call(url, "GET", f"/api/v1/gamify/participants/{segment(participant_id)}/state", api_key)
     if as_json:
-        typer.echo(json.dumps(state, ensure_ascii=False))
+        typer.echo(json_text(state))
         return
     from bq_server.cli.tables import print_table
 
@@ -45,7 +46,7 @@ def export(
     """Print everything that is kept about a participant, as JSON."""
     body = json.dumps({"participant_id": participant_id}).encode()
     found = call(url, "POST", f"{PATH}/export", api_key, body, CLEANING_SECONDS)
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    typer.echo(json_text(found, indent=2))
 
 
 @app.command()
@@ -101,4 +102,4 @@ def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json_text(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bq_server.cli.remote import READ_KEY, URL
-from bq_server.cli.words import as_json, in_brief, printable
+from bq_server.cli.words import in_brief, json_text, printable
 
 if TYPE_CHECKING:
     from bq_server.cli.feed import FeedItem
@@ -71,7 +71,7 @@ def line_of(item: "FeedItem") -> str:
             head = f"{typer.style(name, bold=True)} {typer.style(who, fg='cyan')}"
             told = head + " " * max(0, WIDTH - len(name) - len(who))
             if data["properties"]:
-                told += "  " + printable(as_json(data["properties"]))
+                told += "  " + json_text(data["properties"])
             if data["effects"]:
                 told += "  " + typer.style(f"-> {printable(in_brief(data['effects']))}", fg="green")
         case "effects.recomputed":
@@ -99,5 +99,5 @@ def line_of(item: "FeedItem") -> str:
             removed = ", its game too" if data["game_removed"] else ""
             told = typer.style(f"the environment was emptied{removed}", fg="yellow")
         case kind:
-            told = f"{printable(kind)} {printable(as_json(data))}"
+            told = f"{printable(kind)} {json_text(data)}"
     return f"{at}  {told}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bq_server.cli.options import STORE, complete, fail, with_settings
+from bq_server.cli.words import json_text, printable
 from bq_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,10 +139,11 @@ class _Report:
                     "expected": each.expected,
                 }
                 start = ",\n  " if self.differences > 1 else '{"differences": [\n  '
-                typer.echo(start + json.dumps(found, ensure_ascii=False), nl=False)
+                typer.echo(start + json_text(found), nl=False)
             else:
                 stored, expected = _shown(each.stored), _shown(each.expected)
-                typer.echo(f"{_name(scope)} {participant_id} {each.key}: stored {stored}, expected {expected}")
+                told = f"{_name(scope)} {participant_id} {each.key}: stored {stored}, expected {expected}"
+                typer.echo(printable(told))
 
     def end(self) -> None:
         if self.as_json:
@@ -154,7 +156,7 @@ class _Report:
                 "participants": self.participants,
             }
             start = "\n], " if self.differences else '{"differences": [], '
-            typer.echo(start + json.dumps(rest, ensure_ascii=False)[1:])
+            typer.echo(start + json_text(rest)[1:])
             return
         for name, each in sorted(self.pending):
             typer.echo(f"{name} {each}: left out, it is still being recomputed")

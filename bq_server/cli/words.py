@@ -59,11 +59,16 @@ def _briefly(effect: dict[str, Any]) -> str:
             return in_words(effect)
 
 
-def as_json(value: Any) -> str:
-    """JSON on one line, readable in any language."""
-    return json.dumps(value, ensure_ascii=False)
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON readable in any language, on one line unless indented. What controls a terminal is escaped, as JSON can."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def printable(text: str) -> str:
     """A text from outside without characters that control the terminal: those are written as escapes."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -6,6 +6,7 @@ them, and who come later, then wait for ever.
 
 import asyncio
 import time
+from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -15,6 +16,15 @@ Calls = SimpleQueue[tuple[asyncio.Future[Any] | None, Callable[[], Any]]]
 
 AGAIN_SECONDS = 0.01
 """After which a future is told again, where there was no memory to tell it with."""
+
+
+def begin_thread(work: Callable[[], object]) -> None:
+    """Call a function on a new thread, without waiting for the thread, which doesn't keep the process alive.
+
+    `Thread.start` waits until the thread has begun, for ever if there is no memory for it: nothing for the event loop.
+    Raises `RuntimeError` if no thread is to be had; one that ended as it began says nothing, so have it report.
+    """
+    start_new_thread(work, ())
 
 
 def make_calls(calls: Calls, last: object = None) -> None:

@@ -23,7 +23,7 @@ PAUSE_SECONDS = 1.0
 
 
 class ConnectionHost(SecureHost, Protocol):
-    """Whoever lets connections in."""
+    """Admits connections."""
 
     def protocol(self) -> asyncio.Protocol:
         """For a connection without TLS."""
@@ -71,7 +71,7 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # No descriptor or no memory is left: they come back as connections end.
+                # No descriptors or memory are left: some are freed as connections end.
                 log.error("connections.not_accepted", reason=error.strerror)
                 self._loop.remove_reader(self._listening)
                 self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)

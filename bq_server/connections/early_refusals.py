@@ -1,4 +1,4 @@
-"""Refusals of what is no request that the application could see: the same documents, ids, counts and log lines."""
+"""Refusals of what never reaches the application, with the same documents, ids, counts and log lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _REFUSALS: Mapping[int, Refusal] = {
 
 @dataclass(frozen=True, slots=True)
 class EarlyRefusals:
-    """Makes them."""
+    """Makes early refusals."""
 
     ids: IdSource
     requests: RequestCounts

@@ -80,7 +80,7 @@ class ConnectionStatus:
         self.counts.limit = self.limits.total
 
     def problem(self) -> str | None:
-        """What keeps new connections out, or None when nothing does."""
+        """Why new connections are refused; None if they aren't."""
         if self.counts.open >= self.limits.total:
             return f"the limit of {self.limits.total} open connections is reached"
         used = in_use()

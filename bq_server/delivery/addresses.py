@@ -9,17 +9,17 @@ from bq_server.delivery.lookups import look_up
 Address = IPv4Address | IPv6Address
 
 _UNICAST = IPv6Network("2000::/3")
-"""All that was ever given out of IPv6. The rest is local, of a purpose of its own, or old."""
+"""The part of IPv6 that is assigned to the Internet. The rest is local, reserved for special purposes, or obsolete."""
 
 _DOCUMENTATION = IPv6Network("3fff::/20")
 """Newer than what `ipaddress` knows (RFC 9637)."""
 
 _RELAYS = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-"""For protocols between routers, and for those that carried IPv6 over IPv4."""
+"""Reserved for protocol assignments, and formerly for relays that carried IPv6 over IPv4."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
-"""Of the interface's half, before the address of IPv4 that it is reached by (RFC 5214)."""
+"""Precede an embedded IPv4 address in the interface identifier (RFC 5214)."""
 
 
 class AddressRefused(Exception):

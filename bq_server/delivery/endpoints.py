@@ -159,24 +159,26 @@ class Endpoints:
     async def remove(self, act: Act, scope: Scope, endpoint_id: str) -> None:
         """Remove it with all its deliveries. Raises `UnknownEndpoint`.
 
-        What fails midway leaves it off with a part of them: to ask again removes the rest.
+        A failure midway leaves it disabled with some of them; asking again removes the rest.
         """
-        left = True
+        left = first = True
         while left:
             async with self._database.transaction() as connection:
                 await _one(connection, scope, endpoint_id)
+                if first:
+                    await act.keep(connection, endpoint_id=endpoint_id)
                 await webhooks.switch_off(connection, endpoint_id, "it is being removed")
                 left = await webhooks.remove_some(connection, endpoint_id, AT_ONCE) == AT_ONCE
                 if not left:
                     await webhooks.remove(connection, endpoint_id)
-                    await act.keep(connection, endpoint_id=endpoint_id)
+            first = False
             self.tell_changed()
 
     async def replay(self, act: Act, scope: Scope, endpoint_id: str, since: int | None, until: int | None) -> int:
-        """Have all of a span sent again that was delivered or set aside; answer how many. By `created_at`.
+        """Send everything delivered or set aside in a time range again, by `created_at`; returns how many.
 
-        What waits is sent with it: nothing may overtake what stands before it. Raises `UnknownEndpoint`, and
-        `TooManyDeliveries`; then nothing is.
+        What is waiting is sent with it, so that order is kept. Raises `UnknownEndpoint`, and `TooManyDeliveries`, in
+        which case nothing is sent.
         """
         positions: list[int] = []
         more = True
@@ -193,10 +195,11 @@ class Endpoints:
             some = positions[start : start + AT_ONCE]
             async with self._database.transaction() as connection:
                 await _one(connection, scope, endpoint_id)
+                if start == 0:
+                    await act.keep(connection, endpoint_id=endpoint_id, deliveries=len(positions))
                 count += await webhooks.replay(connection, endpoint_id, some)
                 if start + AT_ONCE >= len(positions):
                     await webhooks.bring_forward(connection, endpoint_id)
-                    await act.keep(connection, endpoint_id=endpoint_id, deliveries=count)
         return count
 
     async def test(self, scope: Scope, endpoint_id: str) -> str:

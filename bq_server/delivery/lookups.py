@@ -1,17 +1,18 @@
-"""Looking names up, each on a thread of its own.
+"""Name lookups, each on its own thread.
 
-The event loop's own lookups share four threads, and a name whose servers are gone holds one for half a minute: a few
-such names would keep all others waiting.
+The event loop's own lookups share four threads, and a name whose servers don't answer occupies one for half a
+minute: a few such names would delay all others.
 """
 
 import asyncio
 import socket
-import threading
 from contextlib import suppress
+
+from bq_server.concurrency.worker_thread import begin_thread
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """The addresses that a name stands for. Raises `OSError` and `UnicodeError` where it stands for none."""
+    """The addresses of a name. Raises `OSError` and `UnicodeError` if it has none."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[str]] = loop.create_future()
 
@@ -32,5 +33,8 @@ async def look_up(host: str, port: int) -> list[str]:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(finish, found)
 
-    threading.Thread(target=work, name="lookup", daemon=True).start()
+    try:
+        begin_thread(work)
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
     return await answer

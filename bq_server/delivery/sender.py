@@ -7,9 +7,9 @@ import asyncio
 import os
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ import uvloop
 
 from bq_server import __version__
 from bq_server.clock import Clock
+from bq_server.concurrency.worker_thread import begin_thread
 from bq_server.delivery.addresses import AddressRefused, resolve
 from bq_server.delivery.signing import headers, vendor_headers
 from bq_server.moments import SECOND
@@ -33,6 +34,9 @@ TIMEOUT_SECONDS = 10.0
 
 ANSWER_BYTES = 256
 """How much of an answer is kept; no more is read."""
+
+BEGIN_SECONDS = 5.0
+"""For the sending thread to begin; one that finds no memory never does."""
 
 AT_ONCE = 8
 """Requests to one endpoint at the same time."""
@@ -141,7 +145,9 @@ class Sender:
         self.private = private
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._beginning = asyncio.Lock()
+        self._ended: Future[None] = Future()
+        """Done when the sending thread has ended."""
         self._client: httpx.AsyncClient | None = None
         self._quick: set[str] = set()
         """Endpoints that answer quickly, by id."""
@@ -152,23 +158,43 @@ class Sender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._loop is None or self._thread is None:
+        if self._loop is None:
             return
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._close(), self._loop))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.wrap_future(self._ended)
         self._loop.close()
 
     async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
         """Send lines of letters in parallel, those of a line one after the other until one fails.
 
-        Whatever goes wrong is a result too. Not all need be sent: see `Sent`.
+        Whatever goes wrong is a result too. Not all need be sent: see `Sent`. Raises `RuntimeError`, `TimeoutError` or
+        `MemoryError` if the thread can't begin; the next call tries again.
         """
-        if self._loop is None:
-            self._loop = uvloop.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="webhooks", daemon=True)
-            self._thread.start()
+        async with self._beginning:
+            if self._loop is None:
+                self._loop = await self._begin()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._send(endpoint, lines), self._loop))
+
+    async def _begin(self) -> asyncio.AbstractEventLoop:
+        loop, here = uvloop.new_event_loop(), asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def work() -> None:
+            loop.call_soon(here.call_soon_threadsafe, begun.set)
+            try:
+                loop.run_forever()
+            finally:
+                self._ended.set_result(None)
+
+        try:
+            begin_thread(work)
+        except BaseException:
+            loop.close()
+            raise
+        async with asyncio.timeout(BEGIN_SECONDS):
+            await begun.wait()
+        return loop
 
     async def _send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
         began = time.thread_time()

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, reset_tzpath
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from bq_server.moments import FIRST_MOMENT, LAST_MOMENT
+
 # The zones of the `tzdata` package and no others: a name that only this host knows (`localtime`, `posix/...`), or whose
 # rules are older here, would make another game of the same facts elsewhere.
 reset_tzpath(())
@@ -28,6 +30,9 @@ FACT_VOIDED = "system.fact_voided"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points that one manual award may give (vendor notes, 1.4)."""
+
+MAX_POINTS = 10**15
+"""More than anybody has: sums of these still fit where they are stored."""
 
 
 class Moment(NamedTuple):
@@ -110,21 +115,21 @@ class PointsDeducted(PointsAwarded):
 class PointsExpired(_Properties):
     """Properties of `system.points_expired`: how many of the points given had expired at its event time, unspent."""
 
-    amount: int = Field(gt=0)
+    amount: int = Field(gt=0, le=MAX_POINTS)
 
 
 class RewardClaimed(_Properties):
     """Properties of `system.reward_claimed`: what was claimed, what it cost, and the code that came with it."""
 
     reward_code: str = Field(min_length=1, max_length=50)
-    cost: int = Field(ge=0)
-    code_value: str | None = None
+    cost: int = Field(ge=0, le=MAX_POINTS)
+    code_value: str | None = Field(default=None, max_length=255)
 
 
 class RewardFulfilled(_Properties):
     """Properties of `system.reward_fulfilled`: which claim, by the id of its fact."""
 
-    claim_id: str
+    claim_id: str = Field(min_length=1, max_length=100)
 
 
 class BadgeAwarded(_Properties):
@@ -154,7 +159,7 @@ class FreezeUsed(_Properties):
     """Properties of `system.streak_freeze_used`."""
 
     streak_code: str = Field(min_length=1, max_length=50)
-    starts_at: int
+    starts_at: int = Field(ge=FIRST_MOMENT, le=LAST_MOMENT)
     """When the period that is to be covered begins, in microseconds since the epoch, UTC."""
 
 

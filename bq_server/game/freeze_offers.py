@@ -1,4 +1,4 @@
-"""Buying and using freezes: what stands against it at a moment, and what a use covers."""
+"""Buying and using freezes: whether it is possible at a moment, and what a use covers."""
 
 from datetime import date, tzinfo
 
@@ -18,14 +18,14 @@ class FreezeUnavailable(Exception):
 
 
 def read_freezes(game: CompiledGame, code: str, cells: Cells, now: int) -> FreezesState:
-    """The freezes that one has. Raises `KeyError` without such a streak, and `FreezeUnavailable` where it has none."""
+    """A participant's freezes. Raises `KeyError` without such a streak, `FreezeUnavailable` if it has none."""
     rule, rules = _rules(game, code)
     runs, period, reach, _ = _runs(rule, cells, now)
     return freezes_of(runs, rules, period, reach)
 
 
 def is_frozen(game: CompiledGame, code: str, cells: Cells, now: int, day: date) -> bool:
-    """Whether its participant already wanted the period of a date covered."""
+    """Whether the participant already used a freeze for the period of a date."""
     rule, _ = _rules(game, code)
     return rule.calendar.number_of(day) in _runs(rule, cells, now)[0].used
 
@@ -42,7 +42,7 @@ def price_of_freeze(game: CompiledGame, code: str, cells: Cells, now: int) -> in
 
 
 def period_to_freeze(game: CompiledGame, code: str, cells: Cells, now: int, wanted: date | int | None = None) -> int:
-    """When the period begins that a freeze used now covers: the first without which the streak ends, or one wanted.
+    """When the period begins that a freeze used now covers: the first that would end the streak, or the one wanted.
 
     It is named by a date or a moment in it. In microseconds since the epoch.
     Raises `KeyError` without such a streak, and `FreezeUnavailable`.
@@ -83,7 +83,7 @@ def _rules(game: CompiledGame, code: str) -> tuple[StreakRule, FreezeRules]:
 
 
 def _runs(rule: StreakRule, cells: Cells, now: int) -> tuple[FrozenRuns, int, int, tzinfo]:
-    """What is recorded, the period that now is, how far back a record now would reach, and the zone."""
+    """What is recorded, the current period, how far back a record now would reach, and the zone."""
     cell = cells.get(rule.cell)
     runs = rule.runs(cell if cell is not None and cell["rev"] == rule.revision else None)
     if not isinstance(runs, FrozenRuns):

@@ -1,10 +1,10 @@
-"""What a calendar shows of a streak: each period between two dates, and what it was to the streak."""
+"""A streak as a calendar: each period between two dates, with its status."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from typing import Literal
+from typing import Literal, assert_never
 
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import At
@@ -52,7 +52,7 @@ class StreakCalendarState:
 
 
 class TooManyPeriods(ValueError):
-    """Between the dates there are more periods than a calendar shows."""
+    """There are more periods between the dates than a calendar shows."""
 
 
 def read_calendar(
@@ -97,8 +97,10 @@ def _dates(rule: StreakRule, dates: tuple[date | None, date | None], today: date
             first = today.replace(day=1)
             last = date(today.year + today.month // 12, today.month % 12 + 1, 1)
             last = date.fromordinal(last.toordinal() - 1)
-        case _:
+        case "weekly" | "monthly":
             first, last = date(today.year, 1, 1), date(today.year, 12, 31)
+        case unknown:
+            assert_never(unknown)
     if start is not None and end is None:
         last = max(last, start)
     if end is not None and start is None:
@@ -136,7 +138,7 @@ def _period(rule: StreakRule, runs: Runs, zone: tzinfo, period: int, status: Per
 
 
 class _Statuses:
-    """What each period was to a streak, as of a moment."""
+    """The status of each period of a streak, as of a moment."""
 
     def __init__(self, rule: StreakRule, runs: Runs, zone: tzinfo, now: int) -> None:
         period, reach = rule.calendar.place(now, zone)

@@ -65,6 +65,8 @@ def _streaks(game: CompiledGame, cells: Cells, now: int) -> Iterator[StreakState
         if cell is None or not isinstance(rule, StreakRule) or cell["rev"] != rule.revision:
             continue
         runs = rule.runs(cell)
+        if runs.newest is None:
+            continue  # counted anew, of nothing
         zone = rule.zone or zone_here
         calendar = rule.calendar
         period, reach = calendar.place(now, zone)

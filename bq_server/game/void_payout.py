@@ -1,4 +1,4 @@
-"""Paying a batch that makes facts void or makes them count again: what they gave is taken back, or given again."""
+"""Payments for a batch that voids facts or restores them: what they gave is taken back or given again."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -85,7 +85,7 @@ def pay_with_voids(
 
 
 def _other_grants(game: CompiledGame, code: str, by: Fact, cells: Cells, past: Sequence[Fact]) -> Iterator[Grant]:
-    """What else awards a badge that was taken away from the cause that first awarded it."""
+    """Other causes of a badge whose first cause was taken away."""
     only = Rewards(badges=(code,))
     for fact in past:
         properties = system_properties(fact)

@@ -1,15 +1,16 @@
 """Voids: facts that make another fact count as if it had never been.
 
-A client's event names the fact by its idempotency key, `system.fact_voided` by its id. Only facts of one participant
-void each other, and either may come first. Which facts are void is a function of the facts alone, so the order of
-arrival doesn't change it: an event undoes no void, and `system.fact_voided` undoes only one that was made before it, so
-there can be no cycle.
+A client's event names the fact of another event by its idempotency key, `system.fact_voided` any fact by its id. Only
+facts of one participant void each other, and either may come first. Which facts are void is a function of the facts
+alone, so the order of arrival doesn't change it: an event undoes no void, and `system.fact_voided` undoes only one that
+was made before it, so there can be no cycle. Nor does an event undo what was done by hand, such as a deduction or a
+claim: whoever may send events would decide what takes a scope of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bq_server.game.facts import FACT_VOIDED, Fact, FactVoided, system_properties
+from bq_server.game.facts import CUSTOM_PREFIX, FACT_VOIDED, Fact, FactVoided, system_properties
 
 Name = str
 """How a fact is named: `key/<idempotency key>` or `fact/<fact id>`."""
@@ -22,7 +23,7 @@ class Voids:
     by: Mapping[str, Fact]
     """The fact that voids it, the earliest made if there are several; by the id of the void fact."""
     waiting: Sequence[Name]
-    """The names of facts that are void as soon as they arrive, sorted."""
+    """The names of facts that will be void when they arrive, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def voids_among(facts: Iterable[Fact]) -> Voids:
     targets = {name: fact for fact in known for name in names(fact)}
     by: dict[str, Fact] = {}
     waiting: set[Name] = set()
-    # Whether a void holds is decided by those made after it.
+    # Whether a void holds depends on those made after it.
     for fact in sorted(known, key=lambda fact: fact.seq, reverse=True):
         name = named(fact)
         if name is None or fact.fact_id in by:
@@ -105,6 +106,6 @@ def void_change(known: Sequence[Fact], fresh: Sequence[Fact]) -> VoidChange | No
 
 
 def _reaches(fact: Fact, target: Fact) -> bool:
-    if named(target) is None:
-        return True
-    return fact.fact_type == FACT_VOIDED and fact.seq > target.seq
+    if fact.fact_type != FACT_VOIDED:
+        return target.fact_type.startswith(CUSTOM_PREFIX) and target.voids is None
+    return named(target) is None or fact.seq > target.seq

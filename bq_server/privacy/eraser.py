@@ -1,7 +1,7 @@
 """Erasing a participant from the facts, everything that follows from them, the stream, and the files.
 
-Events accepted before are waited for, and erased with the rest. A later event under the same name is the first of a new
-participant.
+Events accepted before are waited for, and erased with the rest, as are those that come while it runs. A later event
+under the same name is the first of a new participant.
 """
 
 import asyncio
@@ -132,16 +132,38 @@ class Eraser:
         facts = 0
         if reference is not None:
             facts = await self._in_portions(lambda each: self._strip(each, scope, reference))
-        after: int | None = 0
-        while after is not None:
+        seen = 0
+        until: int | None = 0
+        while until is not None:
             async with self._database.transaction() as connection:
-                after = await erasures.remove_announcements(connection, scope, participant_id, after, ANNOUNCEMENTS)
+                until = await erasures.remove_announcements(connection, scope, participant_id, seen, ANNOUNCEMENTS)
+            seen = until or seen
         await self._in_portions(lambda each: erasures.remove_deliveries(each, scope, participant_id, ROWS))
         if reference is not None:
             await self._in_portions(lambda each: erasures.remove_ledger(each, reference, ROWS))
-        async with self._database.transaction() as connection:
-            await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
+        more = True
+        while more:
+            async with self._database.transaction() as connection:
+                # Events may have come between the portions; between this and the last step none can.
+                came = await self._remove_portion(connection, scope, participant_id, reference, seen)
+                facts += came[0]
+                more = ROWS in came
+                if not more:
+                    await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
         return facts
+
+    async def _remove_portion(
+        self, connection: Connection, scope: Scope, participant_id: str, reference: int | None, seen: int
+    ) -> tuple[int, ...]:
+        """Take out some of everything; returns how much of each, facts first. `seen`: the last announcement seen."""
+        until: int | None = seen
+        while until is not None:
+            until = await erasures.remove_announcements(connection, scope, participant_id, until, ANNOUNCEMENTS)
+        deliveries = await erasures.remove_deliveries(connection, scope, participant_id, ROWS)
+        if reference is None:
+            return 0, deliveries
+        facts = await self._strip(connection, scope, reference)
+        return facts, deliveries, await erasures.remove_ledger(connection, reference, ROWS)
 
     async def _in_portions(self, remove: Callable[[Connection], Awaitable[int]]) -> int:
         """Remove at most `ROWS` in each transaction until there are no more; answer how many there were."""

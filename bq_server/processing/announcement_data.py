@@ -1,4 +1,4 @@
-"""What is told of an announcement, in the same words by webhooks and feeds."""
+"""The contents of an announcement, the same in webhooks and feeds."""
 
 from typing import Any
 
@@ -22,6 +22,6 @@ def data_of(announcement: Announcement) -> dict[str, Any]:
 
 
 def effect_of(participant_id: str, fact_id: str, occurred_at: int, packed: PackedEffect) -> dict[str, Any]:
-    """A packed effect of a fact, as it is told beside the fact."""
+    """A packed effect of a fact, in the form in which it accompanies the fact."""
     [effect] = EFFECTS.dump_python([unpacked(packed, fact_id, participant_id, occurred_at)], mode="json")
     return shown(effect)

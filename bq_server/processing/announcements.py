@@ -25,7 +25,7 @@ _MOVES_ENDS = frozenset({TIMEZONE_CHANGED, FREEZE_BOUGHT, FREEZE_USED})
 
 
 class Announcer:
-    """What endpoints and feeds must be told of changes: prepared before these are written, and written after them.
+    """What to announce to endpoints and feeds about changes: prepared before these are written, and written after them.
 
     Both happen in the transaction that makes the changes, on its connection's thread.
     """
@@ -94,9 +94,9 @@ def tell(connection: Any, scope: Scope, event_type: EventType, told: Sequence[An
 
 
 def forget_unheard(connection: Any, scope: Scope) -> bool:
-    """Watch no streak where nobody is told of its end; whether nobody is.
+    """Stop watching streaks if nobody is notified when they end; returns whether nobody is.
 
-    What extends a streak meanwhile isn't noted: whoever came later would be told of the wrong fact.
+    What extends a streak meanwhile isn't noted, so a later listener would be given the wrong fact.
     """
     listeners = outbox.listening(connection, scope)
     heard = any(STREAK_BROKEN in each.event_types for each in listeners)
@@ -107,14 +107,14 @@ def forget_unheard(connection: Any, scope: Scope) -> bool:
 
 
 def _note(connection: Any, scope: Scope, kind: NoticeKind, told: Sequence[Announcement], now: int) -> None:
-    """Have the feed tell of these."""
+    """Announce these in the feed."""
     if told:
         notices = [NewNotice(scope, kind, now, data_of(each), participant_id=each[0]) for each in told]
         feed.write_notices(connection, notices)
 
 
 def _happened(changes: Changes, chosen: Collection[str]) -> Iterator[Announcement]:
-    """What is announced of these events: facts first, then what they caused."""
+    """What to announce for these events: facts first, then what they caused."""
     if "fact.created" in chosen:
         for fact in changes.facts:
             yield fact.event.participant_id, "fact.created", fact.fact_id, fact.event.occurred_at, None

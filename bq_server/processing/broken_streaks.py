@@ -1,4 +1,4 @@
-"""Streaks that break: no event says so, so they are looked for by the clock of each environment."""
+"""Streaks that break. No event announces it, so each environment is checked by its own clock."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Points that expire: no event comes then, so each environment is searched for them by its clock, to make facts."""
+"""Expiring points. No event announces them, so each environment is checked by its own clock, and facts are made."""
 
 import json
 from functools import partial
@@ -41,7 +41,7 @@ class PointsExpirer:
             pass
 
     def before_spending(self, scope: Scope, participant_id: str) -> Look:
-        """Points that have expired can't be spent, though nobody may have looked yet."""
+        """Expires what is due before points are spent: the background job may not have got to it yet."""
 
         async def look(connection: Connection) -> None:
             await self.expire(connection, scope, participant_id)
@@ -103,7 +103,7 @@ class PointsExpirer:
             page = await connection.run(partial(expiring_points.due, scope=scope, now=now, limit=PAGE))
             try:
                 for participant_id in page:
-                    # If nothing expires any more, nothing postpones the next look.
+                    # If nothing expires any more, there is no next time to look.
                     forget = partial(expiring_points.forget, scope=scope, participant_id=participant_id)
                     await connection.run(forget)
                     await self.expire(connection, scope, participant_id)

@@ -28,7 +28,7 @@ class RankChanges:
         most: int,
         order_of: Callable[[str], BoardOrder],
     ) -> None:
-        """`most`: down to which rank anybody is told; `order_of`: how a board ranks."""
+        """`most`: the lowest rank that anybody is notified of; `order_of`: how a board ranks."""
         self._connection = connection
         self._references = references
         self._changes = changes
@@ -47,13 +47,13 @@ class RankChanges:
         return {name: batch.first(self._connection, self._references, scope, name, self._most) for name in self._names}
 
     def within(self, top: int) -> Iterator[Announcement]:
-        """What is announced about the first so many, leaderboard by leaderboard, best ranks first."""
+        """What to announce about the top ranks, leaderboard by leaderboard, best ranks first."""
         last = {fact.event.participant_id: fact for fact in self._changes.facts}
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]
             order = self._order_of(board)
             old, new = _ranks(before[:top], order), _ranks(after[:top], order)
-            # Who fell out of those that were looked at may have done so by a score of their own, or be hidden.
+            # Whoever dropped out of these ranks may have done so by their own score, or be hidden.
             changed = {
                 who: None if who in self._changes.hidden else score
                 for who, (score, *_) in self._changes.places[name].items()

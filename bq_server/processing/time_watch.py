@@ -1,4 +1,4 @@
-"""Watching for what comes of time alone, since no event says so: streaks that break, points that expire."""
+"""Watching for what the passing of time alone causes: streaks that break, points that expire."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -30,7 +30,7 @@ def by_participant(facts: Iterable[GameFact]) -> dict[str, list[GameFact]]:
 
 
 def awaits_voids(held: Held | None) -> bool:
-    """Whether something that may still arrive for a participant is already void. Seldom true by mistake."""
+    """Whether something that may still arrive for a participant is already void. Rarely a false positive."""
     return held is not None and _CELL in held.state
 
 

@@ -138,9 +138,10 @@ def _take(site: Site) -> None:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    path = request.scope["path"]  # `request.url` fails on a Host that is none
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} is not allowed on {request.url.path}: use {allowed}."
+        detail = f"{request.method} is not allowed on {path}: use {allowed}."
         return problem_response(request, HttpRefusal(Code.METHOD_NOT_ALLOWED, detail, {"Allow": allowed}))
-    detail = f"There is nothing at {request.url.path}; /docs lists every route."
+    detail = f"There is nothing at {path}; /docs lists every route."
     return problem_response(request, Refusal(Code.NOT_FOUND, detail))

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 
-from bq_server.concurrency.lasting import keep_running
+from bq_server.concurrency.supervision import keep_running
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import StreamUnavailable

@@ -30,6 +30,7 @@ Action = Literal[
     "clock_set",
     "console_link_created",
     "dead_letter_dropped",
+    "dead_letter_handling_begun",
     "dead_letter_retried",
     "dead_letters_dropped",
     "dead_letters_retried",

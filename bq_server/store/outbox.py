@@ -70,12 +70,12 @@ def add_waiting(connection: Any, endpoint_id: str, count: int) -> None:
 
 
 def switch_off(connection: Any, endpoint_id: str, because: str) -> None:
-    """Have nothing written for the endpoint any more, nor sent; one that is off stays off for the reason it has."""
+    """Stop writing and sending for the endpoint; one that is already off keeps its reason."""
     _queries.switch_off(connection, endpoint_id=endpoint_id, off_because=because)
 
 
 def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int | None:
-    """Make deliveries of the oldest row of the endpoint; answer how many, None where there is no row."""
+    """Turn the endpoint's oldest row into deliveries; returns how many, or None if there is no row."""
     found = _queries.first(connection, endpoint_id=endpoint_id)
     if found is None:
         return None
@@ -87,7 +87,7 @@ def take(connection: Any, endpoint_id: str, new_id: Callable[[], str]) -> int | 
 
 
 def add(connection: Any, endpoint_id: str, deliveries: Sequence[tuple[str, Announcement]], created_at: int) -> None:
-    """Write deliveries, each under its own id, behind everything that waits for the endpoint."""
+    """Append deliveries, each under its own id, to what waits for the endpoint."""
     names = dumps(list({participant_id for _, (participant_id, *_) in deliveries}))
     put_off = dict(_queries.put_off_until(connection, endpoint_id=endpoint_id, participants=names))
     _add_deliveries(

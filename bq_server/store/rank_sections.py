@@ -22,7 +22,7 @@ within one, for who stood where in the period before; reading the sections of a 
 millisecond."""
 
 LONG = 10_000
-"""Places from which on it is worth while: counting as many takes half a millisecond."""
+"""Fewest places worth dividing: counting this many takes half a millisecond."""
 
 LOWEST = -(2**63)
 HIGHEST = 2**63 - 1
@@ -39,9 +39,9 @@ class Miscount:
     ranking: str
     """`<kind>/<code>/<window>/<period>`."""
     counted: int
-    """Places that they say there are."""
+    """Places according to the sections."""
     places: int
-    """Those that there are."""
+    """Actual places."""
 
 
 SectionKey = tuple[float, int]
@@ -76,7 +76,7 @@ class Sections:
         return self._sums[number] + self.counted_from(self._starts[number], score, reached_at)
 
     def move(self, old: Iterable[tuple[float, int]], new: Iterable[tuple[float, int]]) -> None:
-        """Some places, given as score and moment, became others. They are written already."""
+        """Account for places, given as score and moment, that were replaced by others and are already written."""
         changed: dict[int, int] = {}
         for keys, by in ((old, -1), (new, 1)):
             for score, reached_at in keys:
@@ -94,7 +94,7 @@ class Sections:
             self._part(number)
 
     def miscounted(self) -> list[tuple[SectionKey, int, int]]:
-        """The sections that don't hold as many places as they say: where they start, what they say, what they hold."""
+        """The sections whose count is wrong: where they start, what they say, what they hold."""
         ends = [*self._starts[1:], (-FIRST, HIGHEST)]
         held = [self.counted_from(start, -end[0], end[1]) for start, end in zip(self._starts, ends, strict=True)]
         return [each for each in zip(self._starts, self._places, held, strict=True) if each[1] != each[2]]
@@ -119,7 +119,7 @@ class Sections:
         return counted
 
     def _part(self, number: int) -> None:
-        """Divide a section in two, where not all its places are equal."""
+        """Divide a section in two, unless all its places are equal."""
         (behind, at), places = self._starts[number], self._places[number]
         row = _nth_from(self._connection, self._ranking, (behind, at), places // 2)
         if row is None or (middle := (-row[0], row[1])) == (behind, at):
@@ -153,7 +153,7 @@ class PlacesMoved:
 
 
 def _nth_from(connection: Any, ranking: int, start: SectionKey, nth: int) -> tuple[float, int] | None:
-    """The place so many after the first of a section, as score and moment; none where the ranking ends before."""
+    """The n-th place after the first of a section, as score and moment; None if the ranking ends before it."""
     behind, at = start
     row: tuple[float, int] | None = _queries.nth_from(
         connection, ranking=ranking, score=-behind, reached_at=at, nth=nth
@@ -196,7 +196,7 @@ def divide(connection: Any, ranking: int) -> None:
 
 
 def move_places_of(connection: Any, scope: int, participant: int, *, hidden: bool) -> None:
-    """Put a participant's places out of sight, under the negated numbers of their rankings, or back."""
+    """Hide a participant's places, under the negated numbers of their rankings, or show them again."""
     found = [ranking for (ranking,) in _queries.rankings_within(connection, scope=scope, participant=participant)]
     turned = [ranking for ranking in found if (ranking > 0) is hidden]
     moved = _moved(connection, turned, participant)
@@ -217,7 +217,7 @@ def miscounted(connection: Any, scope: Scope, *, mend: bool = False) -> Iterator
 
 
 def remove_places_of(connection: Any, scope: int, participant: int) -> None:
-    """Take a participant off all rankings."""
+    """Remove a participant from all rankings."""
     found = [ranking for (ranking,) in _queries.rankings_within(connection, scope=scope, participant=participant)]
     moved = _moved(connection, found, participant)
     _queries.remove_place(connection, [{"ranking": each, "participant": participant} for each in found])

@@ -15,7 +15,7 @@ _queries = load("rankings", "sqlite3")
 T = TypeVar("T")
 
 NOWHERE = 0
-"""In place of the integer of a ranking that nobody has a place in."""
+"""Stands for the integer of a ranking without any places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class RankingView:
 
     @property
     def undivided(self) -> int | None:
-        """The ranking's integer, where dividing it would have spared counting a lot."""
+        """The ranking's integer, if dividing it would have saved much counting."""
         found = self._sections
         return self._ranking if found is not None and not found.are_there and found.counted > LONG else None
 
     def total(self) -> int:
-        """How many have a place."""
+        """The number of places."""
         return self.sections.total()
 
     def best(self, limit: int, *, shared: bool = False) -> list[Ranked]:
@@ -69,7 +69,7 @@ class RankingView:
         return self._ranked([Score(*row) for row in rows], 1, shared=shared)
 
     def after(self, place: Score, limit: int, *, shared: bool = False) -> list[Ranked]:
-        """The places after one, which nobody may have any more."""
+        """The places after one, which need not exist any more."""
         rows = _queries.after(self._connection, ranking=self._ranking, **_named(place), limit=limit)
         scores = [Score(*row) for row in rows]
         return self._ranked(scores, self._position(scores[0]), shared=shared) if scores else []
@@ -102,12 +102,12 @@ class RankingView:
         return self.sections.before(place.score, LOWEST) + 1
 
     def _position(self, place: Score) -> int:
-        """Counts from 1; nobody shares it."""
+        """From 1, and never shared."""
         equals: int = _queries.count_equals(self._connection, ranking=self._ranking, **_named(place))
         return self.sections.before(place.score, place.reached_at) + equals + 1
 
     def _ranked(self, scores: Sequence[Score], first: int, *, shared: bool) -> list[Ranked]:
-        """Places that follow one another, the first of which is at this position."""
+        """Consecutive places, of which the first is at this position."""
         found: list[Ranked] = []
         for position, each in enumerate(scores, first):
             rank = position
@@ -162,7 +162,7 @@ class Rankings:
 
 
 def views_of(connection: Any, scope: Scope, names: Sequence[Ranking]) -> list[RankingView]:
-    """Views of these rankings; of one that nobody has a place in, an empty one."""
+    """Views of these rankings; an empty one for a ranking without any places."""
     return [RankingView(connection, _number(connection, scope, name)) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Claims of rewards: which facts they are, so that a stock can be counted. Those that are void were cancelled."""
+"""Claims of rewards: which facts they are, so that stock can be counted. A void one was cancelled."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ _writing = load("reward_claims", "sqlite3")
 
 
 class NewRewardClaim(NamedTuple):
-    """A claim to remember."""
+    """A claim to store."""
 
     seq: int
     """Of its fact."""
@@ -21,7 +21,7 @@ class NewRewardClaim(NamedTuple):
 
 
 def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None:
-    """Remember claims, in the transaction of their facts. On the connection's own thread (`Connection.run`)."""
+    """Store claims, in the transaction of their facts. On the connection's own thread (`Connection.run`)."""
     _writing.add(
         connection,
         [
@@ -32,7 +32,7 @@ def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None
 
 
 async def codes(connection: Connection, scope: Scope, reward_code: str) -> list[str | None]:
-    """The codes that came with the claims of a reward that were not cancelled; None for each without."""
+    """The codes given out with claims of a reward that were not cancelled; None for a claim without one."""
     return [row[0] async for row in _queries.codes(connection, **scope._asdict(), reward_code=reward_code)]
 
 

@@ -177,7 +177,7 @@ async def remove_of_environment(connection: Connection, scope: Scope, limit: int
 
 
 async def switch_off(connection: Connection, endpoint_id: str, because: str) -> None:
-    """Send nothing more there until somebody switches it on."""
+    """Disable the endpoint until somebody enables it."""
     await connection.run(lambda writing: outbox.switch_off(writing, endpoint_id, because))
 
 
@@ -236,7 +236,7 @@ async def bring_forward(connection: Connection, endpoint_id: str) -> None:
 
 
 async def bring_environment_forward(connection: Connection, scope: Scope, now: int) -> None:
-    """Have all that waits in an environment tried at once, whose clock was set back to `now`: nobody failed before."""
+    """After an environment's clock was set back to `now`: make all that waits due at once, and forget failures."""
     await _queries.fail_since(connection, **scope._asdict(), now=now)
     for endpoint in await every(connection):
         if endpoint.scope == scope:
@@ -315,7 +315,7 @@ async def done(
 
 
 async def replay(connection: Connection, endpoint_id: str, positions: Sequence[int]) -> int:
-    """Have these sent again that were delivered or set aside; answer how many."""
+    """Send these again, delivered or set aside; returns how many."""
     count: int = await _queries.replay(connection, endpoint_id=endpoint_id, positions=json.dumps(positions))
     await connection.run(lambda writing: outbox.add_waiting(writing, endpoint_id, count))
     return count

@@ -4,7 +4,7 @@ import asyncio
 
 import redis.asyncio as redis
 
-from bq_server.concurrency.lasting import pause
+from bq_server.concurrency.supervision import pause
 from bq_server.stream.connection import StreamUnavailable
 
 PROBE_SECONDS = 0.1

@@ -15,8 +15,8 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bq_server.clock import Clock
-from bq_server.concurrency.lasting import pause
 from bq_server.concurrency.notifier import Notifier
+from bq_server.concurrency.supervision import pause
 from bq_server.metrics.counts import ConsumerCounts
 from bq_server.stream.consumer_group import BATCH, ConsumerGroup, PendingEntry
 from bq_server.stream.counts import Totals

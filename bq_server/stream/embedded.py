@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
-from bq_server.concurrency.lasting import keep_running
+from bq_server.concurrency.supervision import keep_running
 from bq_server.runtime.data_directory import DataDirectory, DataDirectoryUnusable
 from bq_server.runtime.frozen import child_environment
 from bq_server.stream.connection import StreamUnusable

@@ -233,7 +233,17 @@ def test_what_is_added_again_starts_from_nothing(bq: Project) -> None:
         assert (board, ranking["entries"], ranking["total_participants"]) == (board, [], 0)
     (challenge,) = bq.participant("ada", "/challenges")["challenges"]
     assert challenge["progress"] == 0
-    assert [each["longest_count"] for each in bq.participant("ada", "/streaks")["streaks"]] in ([], [0])
+    assert bq.participant("ada", "/streaks")["streaks"] == [], "as for somebody who never recorded one"
+
+
+def test_a_streak_that_is_changed_so_that_nothing_counts_is_listed_no_longer(bq: Project) -> None:
+    bq.apply({"streaks": [{"code": "daily", "on": "act"}]})
+    bq.send_sync(act("ada", "2026-03-01T00:00:00Z"))
+    assert [each["longest_count"] for each in bq.participant("ada", "/streaks")["streaks"]] == [1]
+    bq.apply({"streaks": [{"code": "daily", "on": "act", "when": "properties.x > 1.0"}]})
+    assert bq.participant("ada", "/streaks")["streaks"] == []
+    bq.send_sync(act("ada", "2026-03-02T00:00:00Z") | {"properties": {"x": 2}})
+    assert [each["longest_count"] for each in bq.participant("ada", "/streaks")["streaks"]] == [1]
 
 
 def test_live_and_test_have_games_of_their_own(bq: Project) -> None:

@@ -44,3 +44,19 @@ def test_who_is_not_there_is_said_not_to_be(bq: Project, server: ServerProcess) 
     told = run("participants", "show", "nobody", env={"BQ_URL": server.url, "BQ_API_KEY": bq.keys["test"]})
     assert told.returncode == 1
     assert "nobody" in told.stderr
+
+
+def test_what_others_sent_does_not_control_the_terminal(bq: Project, server: ServerProcess) -> None:
+    steering = "\x1b[2J\x9b31m\u202e"
+    bq.send_sync(event(f"e{steering}", f"p{steering}", properties={"x": steering}))
+    for arguments in (
+        ["facts", "list"],
+        ["facts", "list", "--json"],
+        ["participants", "show", f"p{steering}"],
+        ["participants", "show", f"p{steering}", "--json"],
+    ):
+        text = shown(bq, server, *arguments)
+        assert not set(steering) - set("[2J31m") & set(text), arguments
+    assert "e\\x1b[2J\\x9b31m\\u202e" in shown(bq, server, "facts", "list")
+    (fact,) = json.loads(shown(bq, server, "facts", "list", "--json"))
+    assert (fact["event_name"], fact["properties"]) == (f"e{steering}", {"x": steering})

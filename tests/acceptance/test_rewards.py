@@ -115,6 +115,29 @@ def test_a_claim_is_fulfilled_once(bq: Project) -> None:
     check(bq.post("/gamify/claims/fact_x/fulfil", {}), Code.NOT_FOUND)
 
 
+def test_no_key_of_an_event_stands_in_the_way_of_fulfilling(bq: Project) -> None:
+    claim_id = claim(bq, "thanks").json()["claim_id"]
+    bq.told(event("act", "ada", idempotency_key=f"fulfil:{claim_id}", properties={"amount": 1}))
+    assert bq.post(f"/gamify/claims/{claim_id}/fulfil", {}).json()["status"] == "fulfilled"
+
+
+def test_what_was_fulfilled_by_mistake_can_be_fulfilled_again(bq: Project) -> None:
+    claim_id = claim(bq, "thanks").json()["claim_id"]
+    bq.post(f"/gamify/claims/{claim_id}/fulfil", {})
+    (fulfilled,) = bq.facts(fact_type="system.reward_fulfilled")
+    assert bq.post(f"/facts/{fulfilled['fact_id']}/void", {}).status_code == 200
+    assert [status for _, status, _, _ in rewards(bq)] == ["claimed"]
+    assert bq.post(f"/gamify/claims/{claim_id}/fulfil", {}).json()["status"] == "fulfilled"
+
+
+def test_many_at_once_fulfil_a_claim_once(bq: Project) -> None:
+    claim_id = claim(bq, "thanks").json()["claim_id"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: bq.post(f"/gamify/claims/{claim_id}/fulfil", {}), range(16)))
+    assert {answer.json()["status"] for answer in answers} == {"fulfilled"}
+    assert len(bq.facts(fact_type="system.reward_fulfilled")) == 1
+
+
 def test_two_hundred_at_once_never_oversell(bq: Project) -> None:
     bq.apply({**GAME, "rewards": [{"code": "hat", "name": "A hat", "cost": 1, "stock": 25}]})
     people = [f"p{number}" for number in range(200)]

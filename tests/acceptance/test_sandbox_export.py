@@ -19,6 +19,14 @@ def nested(levels: int) -> Json:
     return found
 
 
+BEYOND_ALL_BOUNDS: list[tuple[str, Json]] = [
+    ("streak_freeze_used", {"streak_code": "daily", "starts_at": 10**30}),
+    ("points_expired", {"amount": 10**30}),
+    ("reward_claimed", {"reward_code": "mug", "cost": 10**30}),
+]
+"""Properties of facts that no sum and no calendar takes."""
+
+
 def without_ids(lines: list[Json]) -> list[Json]:
     """An export but for its head and what is new with every import."""
     return [
@@ -105,6 +113,15 @@ class TestExportAndImport:
             assert set(told) == {f"line {number}" for number in (1, 2, *range(4, 15))}
             assert bq.facts() == []
             assert bq.game()["game"]["points"][0]["code"] == "spend"
+
+    @pytest.mark.parametrize(("kind", "properties"), BEYOND_ALL_BOUNDS)
+    def test_what_no_sum_and_no_calendar_takes_is_told(self, bq: Project, kind: str, properties: Json) -> None:
+        bq.send_sync(buy())
+        head, *_, fact = export(bq)
+        bq.post("/sandbox/reset", {})
+        wrong = {"fact": fact["fact"] | {"fact_type": f"system.{kind}", "properties": properties}}
+        problem = check(import_lines(bq, [head, wrong]), Code.VALIDATION_FAILED)
+        assert [each["field"] for each in problem["errors"]] == [f"line 2: properties.{list(properties)[-1]}"]
 
     @pytest.mark.parametrize("body", [b"", b"\n\n", b"{", b"[]", b"\xff"])
     def test_what_is_no_export_is_refused(self, bq: Project, body: bytes) -> None:

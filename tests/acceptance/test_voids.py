@@ -125,3 +125,19 @@ def test_an_exported_environment_keeps_what_is_void(bq: Project) -> None:
 def _imported(bq: Project, lines: bytes) -> httpx.Response:
     headers = {"Content-Type": "application/x-ndjson"}
     return bq.request("POST", "/sandbox/import", content=lines, headers=headers)
+
+
+def test_a_key_that_only_sends_events_gives_back_no_points_that_were_spent(bq: Project) -> None:
+    bq.apply({**GAME, "rewards": [{"code": "mug", "name": "A mug", "cost": 10}]})
+    acted(bq)
+    assert bq.post("/gamify/points/award", {"participant_id": "ada", "amount": 30}).status_code == 200
+    deduction = {"participant_id": "ada", "amount": 15, "idempotency_key": "deduct-1"}
+    assert bq.post("/gamify/points/deduct", deduction).status_code == 200
+    claim = {"participant_id": "ada", "idempotency_key": "claim-1"}
+    assert bq.post("/gamify/rewards/mug/claim", claim).status_code == 200
+    with bq.using("test:ingest") as sender:
+        for key in ("deduct-1", "claim-1", "deduct-2"):
+            assert sender.send_sync(event("act", "ada", voids=key)).status_code == 200
+    assert bq.post("/gamify/points/deduct", deduction | {"idempotency_key": "deduct-2"}).status_code == 200
+    assert bq.balance("ada") == 10 + 30 - 15 - 10 + 30 - 15
+    assert [each["status"] for each in bq.participant("ada", "/rewards")["rewards"]] == ["claimed"]

@@ -11,20 +11,30 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from starlette.requests import Request
 
+from bq_server.api.call import Call
+from bq_server.api.resources.dead_letters import DeadLettersResource
+from bq_server.api.schemas.values import Query
+from bq_server.cli.dead import _handle, _Handling
 from bq_server.events import Event, Scope
+from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.ingest.idempotency import fingerprint
 from bq_server.refusals import Code
+from bq_server.settings import Settings
+from bq_server.store.database import Database
+from bq_server.store.keys import ApiKey
 from bq_server.stream.connection import connect
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import no_new_facts
+from tests.support.store import address_of, no_new_facts
 
 PATH = "/admin/dead-letters"
 SCOPE = Scope("default", "test")
+BEGUN = "dead_letter_handling_begun"
 
 
 @pytest.fixture
@@ -227,10 +237,54 @@ def test_whoever_handles_them_is_in_the_audit_log(server: ServerProcess, stream:
     assert dead(server, "retry", "--all").returncode == 0
     check(server.request("DELETE", f"{PATH}/{one}"), Code.NOT_FOUND)
     assert dead(server, "drop", "--yes", one).returncode == 1
-    entries = server.request("GET", "/admin/audit-log").json()["entries"]
-    assert [(each["action"], each["command"], each["about"]) for each in entries[:3]] == [
+    entries = server.request("GET", "/admin/audit-log").json()["entries"][:6]
+    assert [(each["action"], each["command"], each["about"]) for each in entries] == [
         ("dead_letters_retried", "dead retry", {"messages": 1, "message_ids": [third]}),
+        (BEGUN, "dead retry", {"handling": "dead_letters_retried", "message_ids": [third]}),
         ("dead_letters_dropped", "dead drop", {"messages": 1, "message_ids": [other]}),
+        (BEGUN, "dead drop", {"handling": "dead_letters_dropped", "message_ids": [other]}),
         ("dead_letter_dropped", None, {"message_id": one}),
+        (BEGUN, None, {"handling": "dead_letter_dropped", "message_ids": [one]}),
     ]
-    assert [each["environment"] for each in entries[:3]] == [None, None, "test"]
+    assert [each["environment"] for each in entries] == [None, None, None, None, "test", "test"]
+
+
+class Interrupted(Exception):
+    """As a process that is killed, or a connection that breaks."""
+
+
+@pytest.mark.parametrize(("what", "done"), [("drop", "dropped"), ("retry", "retried")])
+def test_what_ends_before_it_is_written_down_as_done_was_written_down_before(
+    server: ServerProcess, stream: Any, monkeypatch: pytest.MonkeyPatch, what: str, done: str
+) -> None:
+    over_http, by_command = given_up(server, stream), given_up(server, stream)
+    actual = getattr(DeadLetters, what)
+
+    async def interrupted(letters: DeadLetters, message_ids: list[str]) -> None:
+        assert await actual(letters, message_ids) == message_ids
+        raise Interrupted
+
+    monkeypatch.setattr(DeadLetters, what, interrupted)
+
+    async def handle() -> None:
+        settings = Settings(data_dir=server.data_dir)
+        action: Any = f"dead_letters_{done}"
+        how = _Handling(action, f"dead {what}", lambda letters: getattr(letters, what))
+        with pytest.raises(Interrupted):
+            await _handle(settings, [by_command], every=False, how=how)
+        key = ApiKey("key_1", SCOPE, "", frozenset({"admin"}), "", 1)
+        request = Request({"type": "http", "path_params": {"message_id": over_http}, "bq.key_id": "key_1"})
+        async with (
+            connect(f"unix://{server.data_dir}/stream/valkey.sock") as client,
+            Database.open(address_of(server.data_dir)) as database,
+        ):
+            resource = DeadLettersResource(ScopedDeadLetters(DeadLetters(client, StreamKeys("bq"))), database)
+            with pytest.raises(Interrupted):
+                await getattr(resource, what)(Call(request, key, Query(), lambda: 1))
+
+    asyncio.run(handle())
+    found = server.request("GET", "/admin/audit-log").json()["entries"][:2]
+    assert [(each["action"], each["key_id"], each["command"], each["about"]) for each in found] == [
+        (BEGUN, "key_1", None, {"handling": f"dead_letter_{done}", "message_ids": [over_http]}),
+        (BEGUN, None, f"dead {what}", {"handling": f"dead_letters_{done}", "message_ids": [by_command]}),
+    ]

@@ -54,3 +54,15 @@ def test_the_same_said_twice_is_said_once(bq: Project) -> None:
 def test_other_routes_too(bq: Project) -> None:
     headers = [("X-API-Key", bq.keys["test"]), ("X-API-Key", bq.keys["live"])]
     check(bq.http.get("/api/v1/facts", headers=headers), Code.VALIDATION_FAILED)
+
+
+@pytest.mark.parametrize("host", ["x:99999", "x:port", "[::1", "[zz]", "a/b?c#d@e", "x\xff", ""])
+def test_a_host_that_is_none_is_no_failure_of_the_server(bq: Project, host: str) -> None:
+    named = {b"Host": host.encode("latin-1")}
+    with_key = named | {b"X-API-Key": bq.keys["test"].encode()}
+    assert bq.http.get("/api/v1/facts", headers=with_key).status_code == 200
+    mark = {b"X-Console": b"1", b"Cookie": b"bq_console_80=x"}
+    check(bq.http.get("/api/v1/facts", headers=named | mark), Code.UNAUTHENTICATED)
+    check(bq.http.post("/api/v1/console/session", headers=named, json={"link": "x"}), Code.UNAUTHENTICATED)
+    assert "/nothing" in check(bq.http.get("/nothing", headers=named), Code.NOT_FOUND)["detail"]
+    assert "/livez" in check(bq.http.post("/livez", headers=named), Code.METHOD_NOT_ALLOWED)["detail"]

@@ -131,6 +131,25 @@ async def test_those_that_are_slow_hold_up_none_that_is_quick(monkeypatch: pytes
             await asyncio.gather(*rounds)
 
 
+@pytest.mark.anyio
+async def test_a_sending_thread_that_could_not_begin_is_begun_with_the_next_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with receiving() as quick:
+        async with Sender(system_clock, private=True) as sender:
+            with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+                patch.setattr(sending, "begin_thread", refused)
+                await delivered(sender, 0, quick)
+            with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+                patch.setattr(sending, "begin_thread", lambda _: None)
+                patch.setattr(sending, "BEGIN_SECONDS", 0.0)
+                await delivered(sender, 0, quick)
+            assert await delivered(sender, 0, quick) == 1
+
+
 async def delivered(sender: Sender, number: int, receiver: Receiver) -> int:
     before = len(receiver.taken)
     sent = await sender.send(endpoint(number, receiver.url), lines(sending.AT_ONCE if before else 1))

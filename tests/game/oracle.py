@@ -129,6 +129,7 @@ def without_void(facts: list[Fact]) -> list[Fact]:
             named = other.fact_id == fact.properties["fact_id"] if by_id else other.idempotency_key == fact.voids
             voids_too = other.voids is not None or other.fact_type == "system.fact_voided"
             reaches = not voids_too or (by_id and other.seq < fact.seq)
+            reaches = reaches and (by_id or other.fact_type.startswith("custom."))
             if named and reaches and other.participant_id == fact.participant_id:
                 void.add(other.fact_id)
     return [fact for fact in facts if fact.fact_id not in void]

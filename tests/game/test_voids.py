@@ -119,6 +119,20 @@ def test_nobody_voids_the_facts_of_another_and_no_event_undoes_a_void() -> None:
     assert story.differences() == []
 
 
+def test_no_event_undoes_what_was_done_by_hand_whichever_comes_first() -> None:
+    """Sending events is one scope, awarding and deducting another."""
+    story = VoidStory(GAME)
+    story.send("bought", "2026-04-02T08", {"amount": 40})
+    story.send("system.points_deducted", "2026-04-02T09", {"amount": 30})
+    story.send("refunded", "2026-04-03T08", {"voids": "k2"})
+    story.send("refunded", "2026-04-03T08", {"voids": "k5"})
+    story.send("system.points_deducted", "2026-04-03T09", {"amount": 5})
+    assert story.points() == 5
+    story.send("system.fact_voided", "2026-04-04T08", {"fact_id": "f2"})
+    assert story.points() == 35
+    assert story.differences() == []
+
+
 def test_events_that_void_each_other_come_to_nothing() -> None:
     facts = [
         Fact("f1", 1, "custom.a", "a", "ada", {}, 0, 0, "k1", "k2"),

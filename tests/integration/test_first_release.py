@@ -54,11 +54,12 @@ def test_it_holds_something_of_everything_that_the_first_release_stores(database
 
 
 def leave_out_what_was_decided_since(then: Any, now: Any) -> None:
-    """Two things that states tell otherwise today: a record of the future counts when its time comes, and the progress
-    of a completed challenge follows the facts."""
+    """Three things that states tell otherwise today: a record of the future counts when its time comes, the progress of
+    a completed challenge follows the facts, and a streak that was counted anew, of nothing, is not listed."""
     for moment, states in then.items():
         for participant, state in states.items():
             today = now[moment][participant]
+            state["streaks"] = [each for each in state["streaks"] if each["last_recorded_at"] is not None]
             for old, new in zip(state["streaks"], today["streaks"], strict=True):
                 if moment == min(then):  # in each environment its clock shows, then, what lies before the last records
                     for name in ("current_count", "expires_at", "is_at_risk"):

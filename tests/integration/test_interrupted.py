@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from bq_server.audit.rebuild import Rebuilder
 from bq_server.cli.verify import _replay
 from bq_server.clock import Clocks
+from bq_server.delivery import endpoints as endpoints_module
+from bq_server.delivery.endpoints import Endpoints
 from bq_server.events import Event, Scope
 from bq_server.ids import IdSource
 from bq_server.privacy import eraser
@@ -171,6 +173,57 @@ async def test_an_erasure_at_each_of_its_steps(tmp_path: Path, monkeypatch: pyte
         assert kept == FACTS
         assert await count(database, "webhook_endpoints", what="waiting") == FACTS
         assert await count(database, "facts") == 2 * FACTS
+
+
+async def test_what_comes_between_the_portions_of_an_erasure_is_erased_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eraser, "ROWS", 5)
+    async with lived(tmp_path / "facts") as database:
+        processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
+        erasing = an_eraser(database)
+        portions = erasing._in_portions
+        came = 0
+
+        async def coming(remove: Any) -> int:
+            nonlocal came
+            removed = await portions(remove)
+            for _ in range(7):
+                came += 1
+                await processor.process([Event(f"evt_late_{came}", SCOPE, "e", WHO, '{"name":"Ada"}', 1, 1)])
+            return removed
+
+        monkeypatch.setattr(erasing, "_in_portions", coming)
+        erased = await erasing.erase(act("participant_erased"), SCOPE, WHO, 1)
+        assert (erased.facts, came) == (FACTS + came, 21)
+        assert await count(database, "facts") == 2 * FACTS + came
+        assert await count(database, "facts", "properties <> '{}'") == 0
+        assert await count(database, "facts", "participant NOT IN (SELECT participant FROM participants)") == 0
+        for table in ("webhook_deliveries", "participants"):
+            assert await count(database, table, f"participant_id = '{WHO}'") == 0
+        assert await count(database, "webhook_outbox", f"content LIKE '%{WHO}%'") == 0
+
+
+async def test_a_removal_and_a_replay_of_deliveries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints_module, "AT_ONCE", 1)
+    async with lived(tmp_path / "facts") as database:
+        async with database.transaction() as connection:
+            await connection.execute("UPDATE webhook_deliveries SET state = 'delivered'")
+            await connection.execute("UPDATE webhook_endpoints SET waiting = 0")
+        endpoints = Endpoints(database, IdSource(), Clocks(lambda: 1), bytes, private=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(webhooks, "bring_forward", interrupt)
+            with pytest.raises(Interrupted):
+                await endpoints.replay(act("webhooks_replayed"), SCOPE, "we_1", None, None)
+        assert await entries(database) == [("webhooks_replayed", {"endpoint_id": "we_1", "deliveries": 4})]
+        removal = act("webhook_endpoint_removed")
+        with monkeypatch.context() as patch:
+            patch.setattr(webhooks, "remove", interrupt)
+            with pytest.raises(Interrupted):
+                await endpoints.remove(removal, SCOPE, "we_1")
+        assert [action for action, _ in await entries(database)] == [removal.action, "webhooks_replayed"]
+        await endpoints.remove(removal, SCOPE, "we_1")
+        assert await count(database, "webhook_endpoints") == 0
 
 
 async def test_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

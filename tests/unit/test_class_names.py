@@ -30,3 +30,11 @@ def test_no_class_is_a_gerund() -> None:
     nouns = {"Finding", "LedgerFinding", "Keyring", "Ranking", "Recording", "FactReading", "PartReading"}
     gerunds = {name for name in places() if name.endswith("ing") and not name.endswith("Warning")}
     assert gerunds - nouns == set()
+
+
+def test_modules_are_nouns() -> None:
+    """What a module holds, or is about: seldom a gerund, and then a term of its own."""
+    terms = {"processing", "routing", "signing", "tracing", "fact_reading"}
+    names = {part for room in ROOMS for path in (ROOT / room).rglob("*.py") for part in path.relative_to(ROOT).parts}
+    gerunds = {name.removesuffix(".py") for name in names if name.removesuffix(".py").endswith("ing")}
+    assert gerunds - terms == set()

@@ -1,5 +1,6 @@
 """Resources: what is declared above a handler becomes its route, its documentation and its refusals."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,15 +14,21 @@ from bq_server.api.middleware.gate import Gate
 from bq_server.api.openapi import document
 from bq_server.api.operations import DocumentedAnswer, operation, operations_of
 from bq_server.api.problems import PROBLEM_TYPES, HttpRefusal, problem_reply
+from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.events import EventsResource
 from bq_server.api.resources.gamify import GamifyResource
 from bq_server.api.schemas.health import LiveAnswer
 from bq_server.api.schemas.values import PageQuery
 from bq_server.clock import system_clock
 from bq_server.concurrency.byte_budget import ByteBudget, Lease
+from bq_server.events import Scope as Environment
+from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.validation import Limits
 from bq_server.refusals import Code, Refusal
 from bq_server.runtime.sampled_log import SampledLog
+from bq_server.store.database import Database
+from bq_server.store.facts import StoredFact
+from bq_server.store.keys import ApiKey
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +84,18 @@ def test_the_openapi_document_tells_the_limits_of_this_server() -> None:
     assert "at most 7 events" in found["components"]["schemas"]["Batch"]["description"]
     for path in ("/api/v1/ingest/events/batch", "/api/v1/gamify/events/batch"):
         assert "up to 7 events" in found["paths"][path]["post"]["summary"]
+
+
+async def test_points_of_who_was_erased_before_the_answer_are_not_found(tmp_path: Path) -> None:
+    what = ("system.points_awarded", "system.points_awarded", "ada", "{}")
+    fact = StoredFact(1, "fact_1", "evt_1", None, "default", "test", *what, 1, 1, 1, None, None, "[]")
+    async with Database.open(tmp_path / "facts") as database:
+        awards = AwardsResource(NOBODY, database, NOBODY, NOBODY, NOBODY)
+        key = ApiKey("key_1", Environment("default", "test"), "", frozenset(), "", 1)
+        call = Call(Request({"type": "http"}), key, PageQuery(), system_clock)
+        with pytest.raises(Refusal) as refused:
+            await awards._what_came(call, RecordedFact(fact, repeated=False))
+        assert refused.value.code is Code.NOT_FOUND
 
 
 @pytest.mark.parametrize("code", Code, ids=str)

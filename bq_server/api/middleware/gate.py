@@ -1,4 +1,4 @@
-"""Limits in front of the application: memory of all requests together, and how long clients are waited for."""
+"""Limits in front of the application: the memory of all requests together, and the time spent waiting for clients."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -41,7 +41,7 @@ class ClientConnection(Protocol):
     write_seconds: float
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close it at once."""
 
 
 class Gate:
@@ -77,7 +77,7 @@ class Gate:
             self._requests -= 1
 
     async def _has_room(self, connection: ClientConnection) -> bool:
-        """Wait until the client has read enough of the earlier answers; whether it is still connected."""
+        """Wait until the client has read enough of the earlier answers; returns whether it is still connected."""
         if connection.answering > CONNECTION_BYTES:
             try:
                 async with self._waits.bounded(connection.write_seconds):

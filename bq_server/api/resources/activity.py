@@ -1,4 +1,4 @@
-"""`/api/v1/admin/activity`: the last quarter of an hour, for a person to look at."""
+"""`/api/v1/admin/activity`: the last 15 minutes, for people."""
 
 from starlette.responses import Response
 

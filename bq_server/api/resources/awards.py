@@ -62,7 +62,7 @@ class AwardsResource:
         body=PointsIn,
         body_example=AWARD_POINTS_BODY,
         takes_idempotency_key=True,
-        codes=INTAKE_CODES,
+        codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def award_points(self, call: Call) -> Response:
         """Award points."""
@@ -90,7 +90,7 @@ class AwardsResource:
         body=PointsIn,
         body_example=DEDUCT_POINTS_BODY,
         takes_idempotency_key=True,
-        codes=(*INTAKE_CODES, Code.INSUFFICIENT_POINTS),
+        codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.INSUFFICIENT_POINTS),
     )
     async def deduct_points(self, call: Call) -> Response:
         """Deduct points, if there are enough."""
@@ -154,7 +154,8 @@ class AwardsResource:
             entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
             effects = await effects_of(connection, fact)
         if entry is None:
-            raise RuntimeError(f"fact {fact.fact_id} has no entry in the ledger")
+            detail = f"{fact.fact_id} was made, and then its participant was erased or the environment reset."
+            raise Refusal(Code.NOT_FOUND, detail)
         return entry, effects
 
 

@@ -126,8 +126,15 @@ class DeadLettersResource:
         return json_response(RetriedAnswer(message_id=found.letter.message_id), 202)
 
     async def _handle(self, call: Call, action: Action, found: Letter, how: Handling) -> None:
-        """Handle it while the store's write lock is held, so that nothing is done that can't be recorded."""
+        """Record the intention, handle it, and record that it was done.
+
+        The stream server takes no part in the store's transactions, so whatever ends in between, a process or
+        a connection, leaves the intention. The store's write lock is held meanwhile: it can be written to.
+        """
         message_id = found.letter.message_id
+        async with self._database.transaction() as connection:
+            begun = call.act("dead_letter_handling_begun")
+            await begun.keep(connection, handling=action, message_ids=[message_id])
         async with self._database.transaction() as connection:
             if not await how([message_id]):
                 raise _nothing(call)

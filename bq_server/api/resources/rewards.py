@@ -48,7 +48,7 @@ TAG = "Rewards"
 
 
 class RewardsResource:
-    """Lists rewards, and keeps claims."""
+    """Lists rewards and records claims."""
 
     def __init__(
         self,
@@ -161,13 +161,20 @@ class RewardsResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def fulfil(self, call: Call) -> Response:
-        """Say that a claimed reward was handed over; a repeat changes nothing, nor does it for a cancelled claim."""
+        """Mark a claimed reward as handed over. A repeat changes nothing, nor is a cancelled claim changed."""
         claim, fact = await self._found(call)
         if claim.status == "claimed":
-            event = self._parser.drafter.draft_system(
-                call.scope, REWARD_FULFILLED, fact.participant_id, {"claim_id": fact.fact_id}, f"fulfil:{fact.fact_id}"
-            )
-            await self._intake.record_guarded(event, no_guard, call.act("claim_fulfilled").of_fact())
+            properties = {"claim_id": fact.fact_id}
+            event = self._parser.drafter.draft_system(call.scope, REWARD_FULFILLED, fact.participant_id, properties)
+
+            async def look(connection: Connection) -> None:
+                # Not by an idempotency key: a client may have used it, and what was fulfilled may be void.
+                now, _ = await self._read_claim(connection, call)
+                if now.status != "claimed":
+                    raise AlreadySo(now.status)
+
+            with suppress(AlreadySo):
+                await self._intake.record_guarded(event, no_guard, call.act("claim_fulfilled").of_fact(), look)
             claim, _ = await self._found(call)
         return json_response(claim)
 
@@ -183,7 +190,7 @@ class RewardsResource:
         codes=(*INTAKE_CODES, Code.NOT_FOUND),
     )
     async def cancel(self, call: Call) -> Response:
-        """Have a claim count as if it had never been: points and stock come back. A repeat changes nothing."""
+        """Cancel a claim: points and stock are returned. A repeat changes nothing."""
         sent, _ = await self._parser.model(call, CancelIn)
         claim, fact = await self._found(call)
         if claim.status != "cancelled":
@@ -202,7 +209,7 @@ class RewardsResource:
         return json_response(claim)
 
     def _look(self, call: Call, event: Event, properties: dict[str, Any]) -> Look:
-        """What only the transaction can tell: whether one is left for the participant, and its code."""
+        """Checks inside the transaction that one is left for the participant, and picks its code."""
 
         async def look(connection: Connection) -> Event:
             await self._expirer.expire(connection, call.scope, event.participant_id)
@@ -246,15 +253,16 @@ class RewardsResource:
 
     async def _found(self, call: Call) -> tuple[ParticipantReward, StoredFact]:
         """The claim that the path names. Raises `Refusal`."""
-        claim_id = call.parameter("claim_id")
         async with self._database.read() as connection:
-            fact = await facts.by_id(connection, call.scope, claim_id)
-            if fact is None or fact.fact_type != REWARD_CLAIMED:
-                raise call.missing("claim", claim_id)
-            game = (await self._games.of(connection, call.scope)).game
-            own = await participants.facts(
-                connection, call.scope, fact.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED]
-            )
+            return await self._read_claim(connection, call)
+
+    async def _read_claim(self, connection: Connection, call: Call) -> tuple[ParticipantReward, StoredFact]:
+        claim_id = call.parameter("claim_id")
+        fact = await facts.by_id(connection, call.scope, claim_id)
+        if fact is None or fact.fact_type != REWARD_CLAIMED:
+            raise call.missing("claim", claim_id)
+        game = (await self._games.of(connection, call.scope)).game
+        own = await participants.facts(connection, call.scope, fact.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED])
         found = next((each for each in _claims(game, own) if each.claim_id == claim_id), None)
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"{claim_id} is of a person who was erased.")

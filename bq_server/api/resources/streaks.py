@@ -39,7 +39,7 @@ TAG = "Participants"
 
 
 class StreaksResource:
-    """Shows what a streak's calendar shows, sells freezes and uses them."""
+    """Shows a streak's calendar; sells and uses freezes."""
 
     def __init__(
         self,

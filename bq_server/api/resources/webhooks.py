@@ -46,7 +46,7 @@ TAG = "Webhooks"
 
 
 class WebhookEndpointsResource:
-    """Manages webhook endpoints, and reports what became of their deliveries."""
+    """Manages webhook endpoints and reports on their deliveries."""
 
     def __init__(self, endpoints: Endpoints, database: Database, parser: RequestParser) -> None:
         self._endpoints = endpoints
@@ -260,7 +260,7 @@ class WebhookEndpointsResource:
 
 @contextmanager
 def _known(call: Call) -> Iterator[str]:
-    """The id of the endpoint that is called for; refuses the request where the environment has none of it."""
+    """The id of the endpoint in the path. Raises `Refusal` if the environment has no such endpoint."""
     endpoint_id = call.parameter("endpoint_id")
     try:
         yield endpoint_id

@@ -45,7 +45,7 @@ class PointsAnswer(BaseModel):
     total_earned: int
     total_spent: int
     total_expired: int
-    owed: int = Field(description="What voids took back beyond the balance: later points go towards it first.")
+    owed: int = Field(description="What voids took back beyond the balance; later points pay it off first.")
 
 
 class PointsToExpire(BaseModel):
@@ -106,9 +106,9 @@ class CalendarQuery(Query):
     """Between which dates, both included, in the streak's time zone."""
 
     start: date | None = Field(
-        None, description="By default the first of this month; of hours, today; of longer periods, of this year."
+        None, description="By default the first day of this month; today for hours; 1 January for longer periods."
     )
-    end: date | None = Field(None, description="By default the end of that month, day or year.")
+    end: date | None = Field(None, description="By default the last day of that month, day or year.")
 
     @field_validator("end")
     @classmethod
@@ -120,7 +120,7 @@ class CalendarQuery(Query):
 
 
 class CalendarAnswer(BaseModel):
-    """The periods of a streak, in order, each with what it was to the streak."""
+    """The periods of a streak, in order, each with its status."""
 
     participant_id: str
     streak_code: str
@@ -148,7 +148,7 @@ class FreezeUseIn(BaseModel):
     date: Day | None = Field(
         None,
         strict=False,
-        description="A date of it, in the streak's zone. By default the first without which the streak ends.",
+        description="A date in the period, in the streak's zone. By default the first that would end the streak.",
     )
 
 

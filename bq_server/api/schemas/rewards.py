@@ -22,7 +22,7 @@ class RewardAnswer(BaseModel):
     type: RewardType
     description: str | None
     points_cost: int
-    available_codes: int | None = Field(description="How many are left; null for no end.")
+    available_codes: int | None = Field(description="How many are left; null if there is no limit.")
     max_claims_per_user: int | None
     expires_at: Moment | None
 
@@ -40,7 +40,7 @@ class ClaimIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     participant_id: str = Field(min_length=1, max_length=255)
-    points_deduction: bool = Field(True, description="False: it costs nothing.")
+    points_deduction: bool = Field(True, description="False if the claim is to cost nothing.")
     idempotency_key: str | None = Field(None, min_length=1, max_length=255)
 
 
@@ -62,7 +62,7 @@ class ParticipantReward(BaseModel):
     claim_id: str
     reward_id: str
     reward_name: str
-    reward_type: RewardType | None = Field(description="Null for a reward that the game has no longer.")
+    reward_type: RewardType | None = Field(description="Null if the game no longer has this reward.")
     code_value: str | None
     points_deducted: int
     status: Literal["claimed", "fulfilled", "cancelled"]

@@ -110,7 +110,7 @@ class DeliveryAnswer(BaseModel):
     event_type: str
     participant_id: str
     fact_id: str | None
-    state: Literal["waiting", "delivered", "aside"] = Field(description="`aside`: all its tries failed.")
+    state: Literal["waiting", "delivered", "aside"] = Field(description="`aside`: every try failed.")
     created_at: Moment
     next_try_at: Moment | None = Field(description="For a waiting delivery that isn't due yet.")
     tries: list[TryAnswer]

@@ -30,7 +30,7 @@ class Limit(DocumentPart):
 
     times: int = Field(ge=1, le=1_000_000)
     per: Per
-    by: Expression | None = Field(default=None, description="CEL: every value of it has a limit of its own")
+    by: Expression | None = Field(default=None, description="CEL: each value has its own limit")
     timezone: Literal["participant"] | TimezoneName = "participant"
 
 
@@ -39,7 +39,7 @@ class Limited(DocumentPart):
 
     limit: Limit | None = Field(default=None, exclude_if=is_none)
     cooldown: Cooldown | None = Field(
-        default=None, exclude_if=is_none, description="ISO 8601: after an event that counts, none does for so long"
+        default=None, exclude_if=is_none, description="ISO 8601: how long no other event counts after one that does"
     )
 
     @property

@@ -24,7 +24,7 @@ from bq_server.game.facts import TimezoneName
 _MOST_HOURLY_GRACE = 23
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
-StreakPeriod = Literal["hourly", "daily", "weekly", "monthly"]
+StreakPeriod = Literal["hourly", Period]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]

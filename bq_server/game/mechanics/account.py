@@ -11,8 +11,8 @@ from bq_server.game.mechanics.rule import LedgerEntry
 def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
     """One entry for each cause for which anything was ever given: as it was given first, with what is left of it.
 
-    In the order of the ledger. What was taken back altogether stands there with 0. What is no fact's but was reached,
-    lost and reached anew stands there as it was given last.
+    In the order of the ledger. What was taken back completely is listed with 0. What no single fact gave, and
+    was reached, lost and reached again, is listed as it was last given.
     """
     found: dict[str, LedgerEntry] = {}
     for entry in ledger:
@@ -32,7 +32,7 @@ def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:
 
 
 def totals(ledger: Iterable[LedgerEntry]) -> dict[str, int]:
-    """The cell of the points that a ledger comes to, voids being as if what they took back had never been."""
+    """The points cell for a ledger; what voids took back counts as never given."""
     earned = spent = expired = 0
     for entry in standing_entries(ledger):
         if entry.amount > 0:

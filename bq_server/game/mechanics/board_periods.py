@@ -1,4 +1,4 @@
-"""The periods of a leaderboard: which ones hold a moment, which is now, which came before, what one is called."""
+"""The periods of a leaderboard: which contain a moment, which is current, which came before, and their names."""
 
 import re
 from bisect import bisect_right
@@ -58,7 +58,7 @@ class BoardPeriods:
         return self.zone is UTC and not self.seasons
 
     def at(self, moment: int) -> list[PeriodOfWindow]:
-        """The windows that a moment falls into, each with its period: a season may be over, or not have begun."""
+        """The windows that contain a moment, each with its period; a season may be over or not have begun."""
         day = self._day(moment)
         found: list[PeriodOfWindow] = []
         for name in self.names:
@@ -74,13 +74,13 @@ class BoardPeriods:
         return self._day(moment), 2 * number + (number >= 0 and moment >= self.seasons[number].ends_at)
 
     def now(self, name: WindowName, moment: int) -> str:
-        """The period of a window that is now; of seasons the last that has begun, else the first."""
+        """The current period of a window; for seasons, the last that has begun, or else the first."""
         if name == "season":
             return self.seasons[max(self._season(moment), 0)].period
         return window_period(self._day(moment), name)
 
     def before(self, name: WindowName, period: str) -> str | None:
-        """The period before one; none where there is none."""
+        """The period before one, if there is one."""
         if name == "season":
             earlier = [each.period for each in self.seasons if each.period < period]
             return max(earlier, default=None)
@@ -88,7 +88,7 @@ class BoardPeriods:
         return None if first is None or first == date.min else window_period(first.toordinal() - 1, name)
 
     def named(self, asked: str) -> PeriodOfWindow | None:
-        """The period that is called so, of whichever window has it; None where none has."""
+        """The period with this name, and its window; None if there is none."""
         for name in self.names:
             if name == "season":
                 if any(each.period == asked for each in self.seasons):
@@ -102,12 +102,12 @@ class BoardPeriods:
         return local_date(moment, self.zone).toordinal()
 
     def _season(self, moment: int) -> int:
-        """The number of the last season that has begun by a moment; -1 where none has."""
+        """The number of the last season that has begun by a moment; -1 if none has."""
         return bisect_right(self.starts, moment) - 1
 
 
 def first_day(window: Window, period: str) -> date | None:
-    """The first day of the period of a window that is called so; None where none is."""
+    """The first day of the period with this name in a window; None if there is none."""
     shape = _SHAPES.get(window)
     found = None if shape is None else shape.fullmatch(period)
     if found is None:

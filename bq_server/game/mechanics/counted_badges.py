@@ -1,6 +1,6 @@
-"""Badges that are earned again: each time the target is reached once more, or level by level.
+"""Badges that can be earned again, at each multiple of the target or level by level.
 
-What is counted only grows, so that facts may come in any order: an amount below zero doesn't count here.
+The count only grows, so facts may arrive in any order; negative amounts don't count here.
 """
 
 from bisect import bisect_right
@@ -36,7 +36,7 @@ _BELOW_ZERO = "an amount below zero doesn't count towards a badge that is earned
 
 @dataclass(slots=True)
 class CountedBadgeRule(Rule):
-    """A badge with levels, or a repeatable one. Its cell holds the value counted and how often that gave the badge."""
+    """A badge with levels, or a repeatable one. Its cell holds the value and how often it awarded the badge."""
 
     key: str
     cell: str
@@ -75,7 +75,7 @@ class CountedBadgeRule(Rule):
         return Replay(self.fact_types, self.bounds.starts_at, (keys.members(self.key),))
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
-        """Add the hits, and give the badge as often as that reaches it once more."""
+        """Add the hits, and award the badge each time they reach it again."""
         outcome = RuleOutcome()
         old = cells.get(self.cell)
         value = old["v"] if old is not None and replayed is None else 0
@@ -122,11 +122,11 @@ class CountedBadgeRule(Rule):
         return bisect_right(self.levels, value) if self.levels else value // self.target
 
     def cause(self, time: int) -> str:
-        """The cause of the badge, the so-manieth time."""
+        """The cause of the n-th award of the badge."""
         return causes.of_criteria(self.key, time)
 
     def way(self, value: int) -> tuple[int | float, int | float | None]:
-        """How far the next time is, for a reader; it has no end after the last level."""
+        """Progress towards the next award, for display; no target after the last level."""
         time = self.times(value)
         if self.levels:
             target = self.measure.shown(self.levels[time]) if time < len(self.levels) else None
@@ -138,7 +138,7 @@ class CountedBadgeRule(Rule):
         return keys.member(self.key, "0", amount)
 
     def _given(self, cell: Cell | None, cells: Cells) -> int:
-        """How often it was given; of a badge that could be earned once, until the game changed, it says so itself."""
+        """How often it was given; a badge that could only be earned once, before the game changed, counts as one."""
         if cell is not None and "n" in cell:
             times: int = cell["n"]
             return times
@@ -180,5 +180,5 @@ def counted_badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) 
 
 
 def essence(cell: Any) -> Any:
-    """What a cell says, but for how often the badge was given; one that counted nothing says the same as none."""
+    """A cell without how often the badge was given; one that counted nothing equals none."""
     return None if cell is None or not cell["v"] else {name: value for name, value in cell.items() if name != "n"}

@@ -21,7 +21,7 @@ FURTHEST = 1000
 
 
 class Stock(NamedTuple):
-    """What a participant has at a period."""
+    """The freezes a participant has at a period."""
 
     have: int
     month: int
@@ -31,7 +31,7 @@ class Stock(NamedTuple):
 
 
 class Stand(NamedTuple):
-    """How a streak stands after a period that was missed, or wasn't."""
+    """The state of a streak after a period, missed or not."""
 
     last: int
     """The last period recorded or covered."""
@@ -52,11 +52,11 @@ class FreezeRules:
     """The number of the month in which a period begins."""
 
     def first(self, period: int) -> Stock:
-        """What one has at the first record, before anything came."""
+        """The stock at the first record, before any were added."""
         return Stock(0, self.month_of(period) - 1, -_LONG_AGO)
 
     def refilled(self, stock: Stock, period: int, bought: list[int]) -> Stock:
-        """What one has when a later period was missed."""
+        """The stock when a later period was missed."""
         month = max(self.month_of(period), stock.month)
         came = bisect_right(bought, period) - bisect_right(bought, stock.period)
         have = stock.have + self.monthly * (month - stock.month) + max(came, 0)
@@ -94,12 +94,12 @@ class FrozenRuns(Runs):
         self._measure()
 
     def recall(self, rows: Any) -> None:
-        """Keep those again that were in cells."""
+        """Restore those that were kept in cells of their own."""
         Runs.recall(self, rows)
         self.base, self.base_longest = None, 0
 
     def links(self) -> list[bool]:
-        """Whether each stretch is of one run with the one before it, with what freezes cover."""
+        """Whether each stretch belongs to the same run as the one before it, counting covered periods."""
         return [linked for linked, _, _ in self._story()]
 
     def covered(self) -> list[int]:
@@ -107,9 +107,9 @@ class FrozenRuns(Runs):
         return [period for _, covered, _ in self._story() for period in covered]
 
     def stand(self, period: int, reach: int) -> Stand | None:
-        """How a streak stands in a period from which a record would reach back so far; none before the first record.
+        """The state of a streak in a period from which a record would reach back so far; None before the first record.
 
-        It lives if its `last` is not before `reach`.
+        It is alive if its `last` is not before `reach`.
         """
         last, stock = self.older[0] if self.older is not None else None, self.base
         for (first, end, _), (_, _, after) in zip(self.stretches, self._story(), strict=True):
@@ -121,7 +121,7 @@ class FrozenRuns(Runs):
         return Stand(covered[-1] if covered else last, found, tuple(covered))
 
     def have(self, period: int, reach: int) -> int:
-        """How many freezes one has in a period, but for those promised to later ones. The first record brings some."""
+        """How many freezes are available in a period, less those promised to later ones. The first record adds some."""
         rules, stand = self._rules, self.stand(period, reach)
         if stand is None:
             return min(len(self.bought), rules.most)
@@ -176,7 +176,7 @@ class FrozenRuns(Runs):
         self.longest = max(self.base_longest, *self.lengths(), 0)
 
     def _story(self) -> list[tuple[bool, list[int], Stock]]:
-        """For each stretch whether it goes on with the one before, what freezes covered between, and what was left."""
+        """For each stretch: whether it continues the one before, what freezes covered in between, and what was left."""
         reaches = self._reaches()
         last, stock = self.older[0] if self.older is not None else None, self.base
         found = []
@@ -192,7 +192,7 @@ class FrozenRuns(Runs):
         return found
 
     def _reaches(self) -> list[int]:
-        """How far back each stretch reaches, with those that it is of one run with anyway."""
+        """How far back each stretch reaches, including those of the same run."""
         reaches: list[int] = []
         later: int | None = None
         for _, last, own in reversed(self.stretches):

@@ -43,7 +43,7 @@ Group = tuple[str, int]
 
 
 class PaidPlace(NamedTuple):
-    """Where a fact that may be paid stands."""
+    """The place of a fact that may be paid."""
 
     about: str
     """The object."""
@@ -60,7 +60,7 @@ class LimitedPointsRule(PointsRuleCompiled):
 
     @property
     def keeps_nothing(self) -> bool:
-        """One fact less makes room for another."""
+        """Removing a fact makes room for another."""
         return False
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
@@ -78,7 +78,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return (PartReading(0, "matched", worth or 0),)
 
     def worth(self, variables: Variables) -> str | ExpressionFailure | None:
-        """The object that a fact within the bounds is about, and its points; none when it isn't worth any."""
+        """The object that a fact within the bounds is about, and its points; None if it is worth none."""
         points = self.points(variables)
         if not points or isinstance(points, ExpressionFailure):
             return points or None
@@ -127,7 +127,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return Replay(self.fact_types - {TIMEZONE_CHANGED}, since, until=until)
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
-        """Pay the facts that find room."""
+        """Pay the facts within the limit."""
         outcome = RuleOutcome()
         timeline = cells.get(keys.ZONE, ())
         if replayed is not None and replayed.ledger is not None:
@@ -143,7 +143,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return outcome
 
     def place(self, hit: Hit, timeline: Cell) -> PaidPlace | None:
-        """Where a fact stands; none for one that isn't worth a point. Without the zones, the period means nothing."""
+        """The place of a fact; None if it is worth no points. Without the zones, the period is meaningless."""
         reading = hit.readings[0] if hit.readings else None
         if reading is None or reading.verdict != "matched" or not reading.amount:
             return None
@@ -198,7 +198,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return place.about, 0 if self.quota.cooldown else place.period
 
     def _moves(self, zones: Sequence[Hit], others: bool, cells: Cells) -> bool:
-        """Whether changes of zone may move facts into other periods. Of many objects, who knows."""
+        """Whether changes of zone may move facts into other periods; assumed if there are many objects."""
         cell = cells.get(keys.limit(self.code))
         if others or self.quota.by is not None:
             return True

@@ -52,7 +52,7 @@ class Quota:
             self.zone = None if limit.timezone == "participant" else timezone(limit.timezone)
 
     def object_of(self, variables: Variables) -> str | ExpressionFailure:
-        """The digest of what the fact is about; the same for all facts where nothing tells them apart."""
+        """The digest of what the fact is about; the same for all facts without `by`."""
         return "" if self._by is None else digest_of(self._by, variables)
 
     def period(self, moment: Moment, timeline: Cell) -> int:
@@ -69,7 +69,7 @@ class Quota:
         return first - DAY, following + DAY
 
     def refusal(self, tally: Tally | None, at: int, period: int) -> Verdict | None:
-        """Why a fact after all others of its object doesn't count; none when it does."""
+        """Why a fact that is newer than all others of its object doesn't count; None if it does."""
         if tally is None:
             return None
         if self.times is not None and counted(tally, period) >= self.times:
@@ -87,7 +87,7 @@ class Quota:
         return [max(at, last or at) if self.cooldown else None, kept]
 
     def take(self, tallies: dict[str, Tally], about: str, at: int, period: int) -> dict[str, Tally]:
-        """The tallies of a participant's objects, in order, with a fact that counts; without those of no use any more.
+        """The tallies of a participant's objects, in order, with a fact that counts; without those no longer needed.
 
         Those given are not changed.
         """
@@ -111,7 +111,7 @@ class Quota:
 
 
 class LimitedMeasure(Measure):
-    """A metric that counts some of what matches.
+    """A metric that counts only some of what matches.
 
     Its amount is text, `<object>/<amount>`, before which `placed` puts the period: `<period>/<object>/<amount>`.
     """
@@ -148,7 +148,7 @@ def place_of(amount: Amount) -> tuple[int, str, str]:
 
 
 def counted(tally: Tally, period: int) -> int:
-    """How often one counted in a period that the tally keeps."""
+    """How many counted in a period that the tally keeps."""
     for each, times in reversed(tally[1]):
         if each == period:
             return int(times)

@@ -1,4 +1,4 @@
-"""Multipliers: what a points rule pays at some times, several times over."""
+"""Multipliers: what a points rule pays is multiplied at some times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bq_server.game.mechanics.rule import micros
 
 @dataclass(frozen=True, slots=True)
 class TimedFactor:
-    """A factor, and when it holds."""
+    """A factor, and when it applies."""
 
     by: Fraction
     starts_at: int | None
@@ -25,7 +25,7 @@ class TimedFactor:
     zone: tzinfo
 
     def holds(self, at: int) -> bool:
-        """Whether it holds at a moment, in microseconds."""
+        """Whether it applies at a moment, in microseconds."""
         return (
             (self.starts_at is None or self.starts_at <= at)
             and (self.ends_at is None or at < self.ends_at)
@@ -34,7 +34,7 @@ class TimedFactor:
 
 
 class MultipliedFormula(Formula):
-    """A formula for points, whose value is multiplied before it is rounded down."""
+    """A points formula whose value is multiplied before it is rounded down."""
 
     __slots__ = ("_factors",)
 
@@ -43,7 +43,7 @@ class MultipliedFormula(Formula):
         self._factors = factors
 
     def points(self, variables: Variables) -> int | ExpressionFailure:
-        """As of the formula alone, by all factors that hold at the event's time."""
+        """The formula's value, multiplied by all factors that apply at the event's time."""
         plain = super().points(variables)
         held = [factor.by for factor in self._factors if factor.holds(variables.fact.occurred_at)]
         if isinstance(plain, ExpressionFailure) or not held:

@@ -1,4 +1,4 @@
-"""Challenges that begin anew each day, week or month: each such round is a challenge of its own, with its own rewards.
+"""Challenges that restart each day, week or month. Each round is a challenge of its own, with its own rewards.
 
 A round's cell is kept apart: a fact reads that of the round it falls into, however many there were. The challenge's
 own cell holds which rounds were completed.
@@ -72,7 +72,7 @@ class RecurringChallengeRule(Rule):
         )
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
-        """What any of the rounds must see again."""
+        """What any of the rounds must replay."""
         asked = [
             replay
             for number, own in self._by_round(hits).items()
@@ -123,7 +123,7 @@ class RecurringChallengeRule(Rule):
         return outcome
 
     def round(self, number: int) -> ChallengeRule:
-        """A round as the challenge that it is."""
+        """A round, as a challenge."""
         starts_at, ends_at = self.start(number), self.start(number + 1)
         return replace(
             self.challenge,
@@ -156,7 +156,7 @@ class RecurringChallengeRule(Rule):
         return found
 
     def _of_round(self, effect: Effect, number: int) -> Effect:
-        """An effect of a round, told of the challenge."""
+        """An effect of a round, attributed to the challenge."""
         period = period_name(number, self.every)
         match effect:
             case MilestoneReached():
@@ -186,7 +186,7 @@ def recurring_challenge_rule(
 
 
 def round_now(challenge: Challenge, now: int) -> tuple[Window, str]:
-    """The window and the period of a challenge's ranking: of a recurring one those of the round that is now."""
+    """The window and the period of a challenge's ranking; for a recurring one, those of the current round."""
     duration = challenge.duration
     if not isinstance(duration, RecurringDuration):
         return "all_time", "all_time"
@@ -200,13 +200,13 @@ def count(rounds: Rounds) -> int:
 
 
 def streaks_at(rounds: Rounds, number: int) -> tuple[int, int]:
-    """How many rounds in a row were completed up to this round or the one before, and how many at most."""
+    """How many consecutive rounds were completed up to this round or the one before, and the longest such run."""
     run = next((min(last, number) - first + 1 for first, last in rounds if first <= number <= last + 1), 0)
     return run, max((last - first + 1 for first, last in rounds), default=0)
 
 
 def missing(held: Rounds, due: Rounds) -> list[int]:
-    """The rounds that are due and not held."""
+    """The rounds that are due and missing."""
     return [number for first, last in due for number in range(first, last + 1) if not has_day(held, number)]
 
 

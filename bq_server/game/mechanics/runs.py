@@ -34,9 +34,9 @@ class Runs:
     """Where a period takes several facts, of those not recorded yet: how many reach back how far, `[reach, times]`."""
 
     def tally(self, period: int, reach: int, required: int, *, steady: bool) -> int | None:
-        """Count a fact of a period that takes so many; returns how far back the period reaches, once it has them.
+        """Count a fact of a period that requires several; returns how far back the period reaches, once it has enough.
 
-        That is as far as the last of the facts that it takes. In a `steady` calendar all reach equally far.
+        That is as far as the last of the required facts reaches. In a `steady` calendar all reach equally far.
         """
         if steady and self.has(period):
             return reach
@@ -56,7 +56,7 @@ class Runs:
         return kept[-1][0]
 
     def times(self, period: int) -> int:
-        """How many facts a period has that is not recorded yet."""
+        """How many facts a period that isn't recorded yet has."""
         return sum(times for _, times in self.tallies.get(period, ()))
 
     def has(self, period: int) -> bool:
@@ -77,7 +77,7 @@ class Runs:
         self.longest = max(self.longest, *self.lengths())
 
     def recall(self, rows: Iterable[tuple[int, list[int]]]) -> None:
-        """Keep those again that were in cells."""
+        """Restore those that were kept in cells of their own."""
         self.stretches[:0] = sorted([first, last, reach] for last, (first, reach) in rows)
         self.older = None
 
@@ -125,7 +125,7 @@ class Runs:
         return self.lengths()[-1] if self.stretches else 0
 
     def until(self, period: int) -> tuple[int | None, int]:
-        """The last period recorded up to this one, none where there is none, and the length of the run up to it."""
+        """The last period recorded up to this one, if any, and the length of the run up to it."""
         found: tuple[int | None, int] = (None, 0)
         if self.older is not None and self.older[0] <= period:
             found = self.older
@@ -135,7 +135,7 @@ class Runs:
         return found
 
     def links(self) -> list[bool]:
-        """Whether each stretch is of one run with the one before it."""
+        """Whether each stretch belongs to the same run as the one before it."""
         links, reach = [], None
         for index in range(len(self.stretches) - 1, -1, -1):
             own = self.stretches[index][2]

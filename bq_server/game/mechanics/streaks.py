@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Streak
+from bq_server.game.document.definitions import Streak, StreakPeriod
 from bq_server.game.effects import MilestoneReached, StreakChanged, Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
@@ -58,7 +58,7 @@ class StreakRule(Rule):
     bounds: Bounds
     revision: str
     condition: Condition
-    period: str
+    period: StreakPeriod
     """As in the document."""
     calendar: StreakCalendar
     required: int

@@ -30,9 +30,9 @@ def climb(tiers: Sequence[Tier], history: list[list[Any]], earned: int, fact: Fa
 def catch_up(
     participant_id: str, tiers: Sequence[Tier], history: list[list[Any]], ledger: Iterable[LedgerEntry]
 ) -> TierChanged | None:
-    """Append the tiers of a changed game that were reached, each at the entry whose points led to it.
+    """Append the tiers of a changed game that were reached, each at the ledger entry that reached it.
 
-    `ledger` is in the order written. Returns the change to the highest of them, if it is one.
+    `ledger` is in the order written. Returns the change to the highest of them, if any.
     """
     held = {code for code, _, _ in history}
     before = max(history, key=lambda entry: entry[1], default=None)

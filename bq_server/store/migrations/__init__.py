@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from bq_server.store.migrations.conversion import carry_over
-from bq_server.store.migrations.filling import fill_checksums
+from bq_server.store.migrations.older_facts import fill_checksums
 
 if TYPE_CHECKING:
     from bq_server.store.database import Connection

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bq_server.delivery import lookups
 from bq_server.delivery.addresses import AddressRefused, resolve
 
 pytestmark = pytest.mark.anyio
@@ -49,3 +50,20 @@ async def test_who_waits_no_longer_is_not_answered(servers: threading.Event) -> 
         await resolve("shop.example", 80, private=False)
     with pytest.raises(AddressRefused, match="can't be resolved"):
         await resolve("nowhere.example", 80, private=False)
+
+
+async def test_without_a_thread_it_is_a_name_that_can_not_be_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(lookups, "begin_thread", refused)
+    with pytest.raises(AddressRefused, match="can't start new thread"):
+        await resolve("shop.example", 80, private=True)
+
+
+async def test_a_thread_that_never_begins_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that found no memory."""
+    monkeypatch.setattr(lookups, "begin_thread", lambda _: None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await resolve("shop.example", 80, private=True)

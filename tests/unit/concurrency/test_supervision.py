@@ -6,7 +6,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from bq_server.concurrency.lasting import keep_running, pause
+from bq_server.concurrency.supervision import keep_running, pause
 
 pytestmark = pytest.mark.anyio
 

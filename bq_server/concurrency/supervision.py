@@ -1,4 +1,4 @@
-"""Work that must not end: whatever it fails of, it is begun anew."""
+"""Work that must not end: whatever error it fails with, it is restarted."""
 
 import asyncio
 import time
@@ -13,10 +13,10 @@ AGAIN_SECONDS = 1.0
 
 
 async def keep_running(work: Callable[[], Awaitable[None]], again_seconds: float = AGAIN_SECONDS) -> None:
-    """Run what never ends by itself, until cancelled.
+    """Run something that never ends by itself, until cancelled.
 
-    What it raises was foreseen by nobody, or there was no memory: it is logged, and after a while the work begins anew.
-    Without it the server would look well and be less than it says.
+    Any error is unexpected, or a lack of memory: it is logged, and the work is restarted after a while. Otherwise
+    the server would look healthy while part of it is missing.
     """
     while True:
         try:
@@ -28,7 +28,7 @@ async def keep_running(work: Callable[[], Awaitable[None]], again_seconds: float
 
 
 async def pause(seconds: float) -> None:
-    """Wait; also where there is no memory to wait with, and then for less: who goes on at once would hold the loop."""
+    """Sleep. Without memory even for that, block briefly instead: retrying at once would hold up the loop."""
     try:
         await asyncio.sleep(seconds)
     except MemoryError:
