@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bq_server.game import check
-from bq_server.game.document.definitions import PointsExpiry
+from bq_server.game.document.definitions import Game, PointsExpiry
 from bq_server.game.mechanics.expiry import NEVER, expired, expires_at, left
 from bq_server.game.mechanics.rule import LedgerEntry
 from tests.game.support import at
@@ -85,3 +85,10 @@ def test_whatever_expires_nobody_loses_what_they_do_not_have(rows: list[tuple[in
 def test_mistakes_have_their_place(written: str, column: int, message: str) -> None:
     (mistake,) = check(f"points_expire: {written}").mistakes
     assert (mistake.line, mistake.column, mistake.message) == (1, column, message)
+
+
+@pytest.mark.parametrize("after", ["P30D", "P364D", "P365D", "P366DT2H", "P800D", "PT90S", "P52W"])
+def test_a_game_is_stored_so_that_it_can_be_read_again(after: str) -> None:
+    """A year of 365 days was written as `P1Y`, which is no length of time, and the stored game unreadable."""
+    game = Game.model_validate({"points_expire": {"after": after}})
+    assert Game.model_validate_json(game.model_dump_json(exclude_unset=True)) == game

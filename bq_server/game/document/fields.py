@@ -1,5 +1,6 @@
 """What definitions are made of: the types of their fields, with what each refuses."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -11,11 +12,15 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
     model_validator,
 )
 
 from bq_server.game.expressions.conditions import compile_expression
 from bq_server.moments import is_duration
+
+_YEARS = re.compile(r"^P(\d+)Y(?:(\d+)D)?")
 
 
 def _without_slash(code: str) -> str:
@@ -54,6 +59,14 @@ def _duration(value: Any) -> Any:
     return value
 
 
+def _without_years(value: timedelta, write: SerializerFunctionWrapHandler) -> Any:
+    """As it may be written: Pydantic makes a year of 365 days, which is no length of time."""
+    text = write(value)
+    if not isinstance(text, str):
+        return text
+    return _YEARS.sub(lambda found: f"P{int(found[1]) * 365 + int(found[2] or 0)}D", text)
+
+
 def is_none(value: Any) -> bool:
     """For fields that aren't told where they aren't given."""
     return value is None
@@ -77,6 +90,7 @@ Instant = Annotated[
 IsoDuration = Annotated[
     timedelta,
     BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
+    WrapSerializer(_without_years),
 ]
 
 
