@@ -2,6 +2,7 @@
 
 import json
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from bq_server.cli.options import consent, fail
 from bq_server.cli.remote import URL, call
-from bq_server.cli.words import in_words
+from bq_server.cli.words import in_words, printable
 
 app = typer.Typer(help="Check and apply the rules of the game.", no_args_is_help=True)
 
@@ -20,6 +21,13 @@ API_KEY = Annotated[
 ]
 
 POLL_SECONDS = 0.2
+
+
+class ExampleName(StrEnum):
+    """The shipped examples, by the names of their files."""
+
+    COFFEE = "coffee"
+    LEARNING = "learning"
 
 
 @app.command()
@@ -34,6 +42,21 @@ def check(file: FILE) -> None:
         raise typer.Exit(1)
     counts = ", ".join(f"{len(found)} {kind}" for kind, found in checked.game if found)
     typer.echo(f"{file}: ok: {counts or 'no definitions'}")
+
+
+@app.command()
+def explain(file: FILE) -> None:
+    """Say what each rule of a game document does, in plain English."""
+    from bq_server.game.document.check import check as check_text
+    from bq_server.game.plain_english.explanation import explain as explain_game
+
+    checked = check_text(_read(file))
+    for mistake in checked.mistakes:
+        typer.echo(f"{file}:{mistake}", err=True)
+    if checked.game is None:
+        raise typer.Exit(1)
+    for line in explain_game(checked.game).splitlines():
+        typer.echo(printable(line))
 
 
 @app.command()
@@ -86,20 +109,24 @@ def apply(
 
 @app.command()
 def example(
+    name: Annotated[
+        ExampleName,
+        typer.Argument(help="coffee: a loyalty game of the usual mechanics. learning: a course, finely tuned."),
+    ] = ExampleName.COFFEE,
     show: Annotated[bool, typer.Option("--show", help="Only print the game and its events.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Replace the current game without asking.")] = False,
     url: URL = "http://127.0.0.1:8080",
     api_key: API_KEY = "",
 ) -> None:
-    """Apply the shipped example game, which uses every mechanic, play it, and print what each event caused.
+    """Apply a shipped example game, play it, and print what each event caused.
 
     Only in a test environment, because its events are invented. Asks before it replaces another game.
     """
     from importlib.resources import files
 
     directory = files("bq_server.examples")
-    document = (directory / "coffee.yaml").read_text("utf-8")
-    events = (directory / "coffee.ndjson").read_text("utf-8")
+    document = (directory / f"{name.value}.yaml").read_text("utf-8")
+    events = (directory / f"{name.value}.ndjson").read_text("utf-8")
     if show:
         typer.echo(document)
         typer.echo(events, nl=False)
@@ -112,13 +139,15 @@ def example(
         consent(f"this would replace the test game of {url}, {_counted(removed)}", "Play the example?", "--yes")
     applied = call(url, "PUT", path, api_key, document.encode())
     typer.echo(f"the example game is applied as version {applied['version']}")
+    who = ""
     for line in events.splitlines():
         event = json.loads(line)
+        who = who or event["participant_id"]
         answer = call(url, "POST", "/api/v1/ingest/events/sync?include=effects", api_key, line.encode())
         typer.echo(f"{event['timestamp']}  {event['participant_id']}  {event['event_name']}")
         for effect in answer["effects"]:
             typer.echo(f"    {in_words(effect)}")
-    typer.echo(f"see her state: curl {url}/api/v1/gamify/participants/ada/state -H 'X-API-Key: ...'")
+    typer.echo(f"see the state of {who}: curl {url}/api/v1/gamify/participants/{who}/state -H 'X-API-Key: ...'")
 
 
 def _is_of_test(api_key: str) -> bool:

@@ -241,6 +241,22 @@ def test_what_cannot_be_applied_ends_with_a_sentence(server: ServerProcess, file
     assert "http://" in ended.stderr
 
 
+def test_explain_says_each_rule_and_no_control_character(tmp_path: Path) -> None:
+    game = tmp_path / "game.yaml"
+    game.write_text('points:\n  - {code: visit, name: "\\e[2JVisit", on: visited, award: 5}\n')
+    explained = run("game", "explain", str(game))
+    assert explained.returncode == 0, explained.stderr
+    assert explained.stdout.splitlines()[:3] == [
+        "Points",
+        '  visit "\\x1b[2JVisit"',
+        "    Each visited gives 5 points.",
+    ]
+    game.write_text("points: [{code: a}]\n")
+    refused = run("game", "explain", str(game))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{game}:1:10: error: points[0]: needs on" in refused.stderr
+
+
 # A server with a game file
 
 
