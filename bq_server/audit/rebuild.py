@@ -18,11 +18,12 @@ from bq_server.game.state.packed import change
 from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
-from bq_server.store import batch, ledger, participants, rank_sections, state, voids
+from bq_server.store import batch, ledger, participants, rank_sections, reward_claims, state, voids
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
 from bq_server.store.references import Ranking, References
+from bq_server.store.reward_claims import NewRewardClaim
 
 
 class Rebuilder:
@@ -48,6 +49,7 @@ class Rebuilder:
                 changed = await self._cells(connection, scope, stored)
                 changed += await self._total(connection, stored)
                 changed += await self._marks(connection, stored)
+                changed += await self._claims(connection, scope, stored)
             yield changed > 0
 
     async def strays(self, scope: Scope) -> int:
@@ -143,6 +145,16 @@ class Rebuilder:
         ]
         await connection.run(partial(voids.mark, marks=wrong))
         return len(wrong)
+
+    @staticmethod
+    async def _claims(connection: Connection, scope: Scope, stored: Stored) -> int:
+        """Remember the claims that the facts tell of, and no others; returns how many that changed."""
+        due = stored.due_claims
+        renewed = [NewRewardClaim(seq, *told) for seq, told in due.items() if stored.claims.get(seq) != told]
+        removed = list(stored.claims.keys() - due.keys())
+        if renewed or removed:
+            await connection.run(partial(reward_claims.put, scope=scope, claims=renewed, removed=removed))
+        return len(renewed) + len(removed)
 
     async def _total(self, connection: Connection, stored: Stored) -> int:
         known = stored.total_events is not None or not stored.facts

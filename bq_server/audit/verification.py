@@ -7,7 +7,7 @@ from typing import Any
 from bq_server.events import Scope
 from bq_server.exact_json import loads
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.facts import VISIBILITY_CHANGED, VisibilityChanged, system_properties
+from bq_server.game.facts import REWARD_CLAIMED, VISIBILITY_CHANGED, RewardClaimed, VisibilityChanged, system_properties
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
@@ -19,7 +19,7 @@ from bq_server.game.verification import Difference, KeptAward, owner, verify
 from bq_server.game.voids import voids_among
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.participant_cells import game_fact, score_of
-from bq_server.store import checksums, games, ledger, participants, state
+from bq_server.store import checksums, games, ledger, participants, reward_claims, state
 from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Connection, Database, StoreUnavailable
@@ -65,8 +65,16 @@ class Stored:
     """Those on the boards of the game."""
     marks: dict[str, str]
     """The facts marked as void, each with the fact that voids it, by id."""
+    claims: dict[int, tuple[str, str | None]]
+    """The rewards and codes that are remembered of claims, by the seq of their facts."""
     total_events: int | None
     """None if the participant is not known."""
+
+    @property
+    def due_claims(self) -> dict[int, tuple[str, str | None]]:
+        """Those that the facts tell of, cancelled ones among them."""
+        told = {fact.seq: system_properties(fact) for fact in self.facts if fact.fact_type == REWARD_CLAIMED}
+        return {seq: (own.reward_code, own.code_value) for seq, own in told.items() if isinstance(own, RewardClaimed)}
 
     @property
     def is_hidden(self) -> bool:
@@ -226,6 +234,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         await ledger.whole(connection, reference),
         places,
         {fact.fact_id: fact.voided_by for fact in rows if fact.voided_by is not None},
+        await reward_claims.of_participant(connection, reference),
         known.total_events if known is not None else None,
     )
 
@@ -295,6 +304,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *_entries(game, stored),
         *_places(game, stored),
         *_marks(stored),
+        *_claims(stored),
         *_total(stored),
     ):
         known = found.get(each.key)
@@ -353,6 +363,15 @@ def _marks(stored: Stored) -> Iterator[Difference]:
         void = due[fact_id].fact_id if fact_id in due else None
         if stored.marks.get(fact_id) != void:
             yield Difference(f"void/{fact_id}", stored.marks.get(fact_id), void)
+
+
+def _claims(stored: Stored) -> Iterator[Difference]:
+    """A claim that isn't remembered would leave the stock too large, one without a fact too small."""
+    due, names = stored.due_claims, {fact.seq: fact.fact_id for fact in stored.facts}
+    for seq in sorted(due.keys() | stored.claims.keys()):
+        known, right = stored.claims.get(seq), due.get(seq)
+        if known != right:
+            yield Difference(f"claim/{names.get(seq, seq)}", known and list(known), right and list(right))
 
 
 def _total(stored: Stored) -> Iterable[Difference]:

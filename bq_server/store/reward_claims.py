@@ -43,6 +43,22 @@ async def count_of_reward(connection: Connection, scope: Scope, participant_id: 
     return found
 
 
+async def of_participant(connection: Connection, participant: int) -> dict[int, tuple[str, str | None]]:
+    """What is remembered of a participant's facts as claims: the reward and its code, by the seq of the fact."""
+    rows = _queries.of_participant(connection, participant=participant)
+    return {row[0]: (row[1], row[2]) async for row in rows}
+
+
+def put(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim], removed: Iterable[int]) -> None:
+    """Remember these claims, whatever was remembered of their facts, and forget those of other facts, by seq.
+
+    On the connection's own thread.
+    """
+    renewed = list(claims)
+    _writing.remove(connection, [{"fact": fact} for fact in (*removed, *(each.seq for each in renewed))])
+    add(connection, scope, renewed)
+
+
 async def counts(connection: Connection, scope: Scope) -> dict[str, int]:
     """How many claims of each reward were not cancelled, by code."""
     return {row[0]: row[1] async for row in _queries.counts(connection, **scope._asdict())}

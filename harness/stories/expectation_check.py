@@ -1,5 +1,6 @@
 """Expectations: where the state of a participant or of the environment is not as the story says."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,9 @@ def state_differences(expected: ExpectedParticipant, state: Mapping[str, Any]) -
     counts = {badge["code"]: badge["count"] for badge in state["badges"]}
     for code, count in expected.badge_counts.items():
         yield from differ(f"badge_counts.{code}", count, counts.get(code))
+    claimed = Counter(each["reward_id"] for each in state.get("rewards") or () if each["status"] != "cancelled")
+    for code, count in expected.rewards.items():
+        yield from differ(f"rewards.{code}", count, claimed[code])
     if "tier" in expected.model_fields_set:
         tier = state["tier"]["current_tier"]
         yield from differ("tier", expected.tier, tier and tier["code"])

@@ -110,6 +110,7 @@ class ExpectedParticipant(ExpectedPart):
     badge_counts: ByCode[Count] = Field(
         {}, description="How often repeatable badges were earned, or the level of others"
     )
+    rewards: ByCode[Count] = Field({}, description="How many claims of each stand; cancelled ones don't")
     tier: str | None = None
     challenges: ByCode[ExpectedChallenge] = {}
     streaks: ByCode[ExpectedStreak] = {}

@@ -34,7 +34,7 @@ def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequen
     yield from _unknown(games, "badges", badges)
     if expected.tier is not None:
         yield from _unknown(games, "tiers", [((*here, "tier"), expected.tier)])
-    for kind in ("challenges", "streaks", "leaderboards"):
+    for kind in ("challenges", "streaks", "leaderboards", "rewards"):
         yield from _unknown(games, kind, [((*here, kind, code), code) for code in getattr(expected, kind)])
     for code, challenge in expected.challenges.items():
         known = {

@@ -17,6 +17,9 @@ Json = dict[str, Any]
 AWARDED_AT = frozenset({"earned_at", "completed_at", "reached_at", "achieved_at"})
 """Times of awards, which keep the time first given: it differs if facts arrive in another order."""
 
+OF_ONE_PLAY = frozenset({"clock", "participant_id", "claim_id"})
+"""What is another in each play, or a key already."""
+
 _TOLD = ("fact_type", "participant_id", "properties", "occurred_at")
 _NAMES = ("code", "leaderboard_code", "at")
 _MOST_ENTRIES = 100
@@ -92,7 +95,7 @@ def _known(value: Any, facts: Mapping[str, list[str]]) -> Any:
 
 
 def _states(snapshot: Snapshot, *, any_order: bool) -> Json:
-    without = AWARDED_AT | {"clock", "participant_id"} if any_order else frozenset({"clock", "participant_id"})
+    without = AWARDED_AT | OF_ONE_PLAY if any_order else OF_ONE_PLAY
     states: Json = _told(snapshot.states, without)
     for state in states.values() if any_order else ():
         for code in _points_boards(snapshot) & set(state["leaderboards"] or ()):

@@ -107,6 +107,41 @@ def test_cancelling_gives_points_and_stock_back(bq: Project) -> None:
     assert bq.participant("ada")["rewards_claimed"] == 2
 
 
+def test_a_dry_run_of_a_claim_says_what_it_would_come_to_and_claims_nothing(bq: Project) -> None:
+    paid(bq, "ada", 45)
+    path = "/gamify/rewards/mug/claim?dry_run=true"
+    assert bq.post(path, {"participant_id": "ada"}).json() == {
+        "dry_run": True,
+        "participant_id": "ada",
+        "reward_name": "A mug",
+        "reward_type": "physical",
+        "points_deducted": 40,
+        "new_balance": 5,
+    }
+    assert bq.post(path, {"participant_id": "new", "points_deduction": False}).json()["new_balance"] == 0
+    check(bq.post(path, {"participant_id": "new"}), Code.INSUFFICIENT_POINTS)
+    early = bq.post("/gamify/rewards/early/claim?dry_run=true", {"participant_id": "ada"})
+    assert check(early, Code.REWARD_UNAVAILABLE)["errors"][0]["code"] == "not_open"
+    assert (bq.balance("ada"), left(bq)["mug"], rewards(bq)) == (45, 2, [])
+    claim(bq, "mug", points_deduction=False)
+    claim(bq, "mug", points_deduction=False)
+    gone = bq.post(path, {"participant_id": "ada"})
+    assert check(gone, Code.REWARD_UNAVAILABLE)["errors"][0]["code"] == "limit_reached"
+
+
+def test_the_state_has_what_was_claimed(bq: Project) -> None:
+    paid(bq, "ada", 100)
+    assert bq.participant("ada", "/state")["rewards"] == []
+    claim_id = claim(bq, "voucher").json()["claim_id"]
+    found = bq.participant("ada", "/state", include="rewards")
+    assert found == {
+        "participant_id": "ada",
+        "total_events": 1,
+        "rewards": bq.participant("ada", "/rewards")["rewards"],
+    }
+    assert found["rewards"][0]["claim_id"] == claim_id
+
+
 def test_a_claim_is_fulfilled_once(bq: Project) -> None:
     claim_id = claim(bq, "thanks").json()["claim_id"]
     for _ in range(2):

@@ -24,6 +24,43 @@ async def test_what_was_played_is_clean_and_a_replay_changes_no_award(world: Wor
     assert await world.replay() == 0, "there is nothing left to do"
 
 
+def change_claims(world: World, sql: str) -> int:
+    """Somebody changes what is remembered of claims; answers how many."""
+    with closing(sqlite.connect(str(world.database.path))) as connection:
+        changed: int = connection.execute(sql).rowcount
+        connection.commit()
+    return changed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("change", "stored"),
+    [
+        ("DELETE FROM reward_claims WHERE code_value = 'AAA'", None),
+        ("UPDATE reward_claims SET reward_code = 'hat' WHERE code_value = 'AAA'", ["hat", "AAA"]),
+        ("UPDATE reward_claims SET code_value = 'CCC' WHERE code_value = 'AAA'", ["mug", "CCC"]),
+    ],
+)
+async def test_a_claim_is_remembered_as_its_fact_says(world: World, change: str, stored: list[str] | None) -> None:
+    first = world.event("reward_claimed", "u1", START, reward_code="mug", cost=0, code_value="AAA")
+    await world.send(first, world.event("reward_claimed", "u2", START, reward_code="mug", cost=0, code_value=None))
+    assert await world.differences() == {}
+    assert change_claims(world, change) == 1
+    ((who, key), (found, expected)) = (await world.differences()).popitem()
+    assert (who, key.partition("/")[0], found, expected) == ("u1", "claim", stored, ["mug", "AAA"])
+    await world.replay()
+    assert await world.differences() == {}
+
+
+@pytest.mark.anyio
+async def test_a_claim_without_a_fact_of_one_is_forgotten(world: World) -> None:
+    await world.send(world.event("reward_claimed", "u1", START, reward_code="mug", cost=0, code_value=None))
+    assert change_claims(world, "INSERT INTO reward_claims SELECT 1, scope, 'hat', NULL FROM reward_claims") == 1
+    assert [stored for stored, _ in (await world.differences()).values()] == [["hat", None]]
+    await world.replay()
+    assert await world.differences() == {}
+
+
 def cell(change: str, name: str) -> tuple[str, str]:
     return f"{change} WHERE environment = 'test' AND participant_id = 'u1' AND cell = ?", name
 

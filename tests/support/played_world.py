@@ -159,7 +159,9 @@ class World:
         return legible.rows(self.database.path, sql, *parameters)
 
 
-SYSTEM = {"points_awarded", "points_deducted", "badge_awarded", "timezone_changed", "challenge_enrolled"}
+SYSTEM = {
+    "points_awarded", "points_deducted", "badge_awarded", "timezone_changed", "challenge_enrolled", "reward_claimed",
+}  # fmt: skip
 
 
 async def play(world: World) -> None:

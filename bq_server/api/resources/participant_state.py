@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
+from bq_server.api.claims_view import claims_of
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
 from bq_server.api.participant_view import RanksNow, known_participant, view_of_participant
 from bq_server.api.schemas.participant_state import (
@@ -101,6 +102,7 @@ class ParticipantStateResource:
             now = self._clocks.now(call.scope)
             at = await view_of_participant(connection, call, self._games, now=now)
             own = at.participant.participant_id
+            claims = await claims_of(connection, call.scope, at.game.game, own) if "rewards" in chosen else None
         ranks = None
         if "leaderboards" in chosen:
             ranks_now = RanksNow(at.game, own, now)
@@ -112,6 +114,7 @@ class ParticipantStateResource:
             "streaks": lambda: read_streaks(at.game, at.cells, now),
             "challenges": lambda: read_challenges(at.game, at.cells, now),
             "leaderboards": lambda: ranks,
+            "rewards": lambda: claims,
         }
         answer = StateAnswer(
             participant_id=at.participant.participant_id,

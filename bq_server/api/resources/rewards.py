@@ -1,6 +1,5 @@
 """`/api/v1/gamify/rewards` and `/claims`: what is claimed for points (vendor notes, 1.10)."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from bq_server import causes
 from bq_server.api.batches import replayed
 from bq_server.api.call import Call
+from bq_server.api.claims_view import claims_of
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import known_participant, view_of_participant
 from bq_server.api.request_parser import RequestParser
@@ -19,6 +19,8 @@ from bq_server.api.schemas.rewards import (
     CancelIn,
     ClaimAnswer,
     ClaimIn,
+    ClaimQuery,
+    ClaimRehearsalAnswer,
     ParticipantReward,
     ParticipantRewardsAnswer,
     RewardAnswer,
@@ -39,7 +41,7 @@ from bq_server.processing.guards import AlreadySo, InsufficientPoints, enough_po
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import facts, ledger, participants, reward_claims
+from bq_server.store import facts, ledger, reward_claims, state
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
 
@@ -103,14 +105,19 @@ class RewardsResource:
         "POST",
         f"{PREFIX}/rewards/{{reward_id}}/claim",
         TAG,
-        {200: DocumentedAnswer(ClaimAnswer, "Claimed; a repeat gets the first answer.")},
+        {
+            200: DocumentedAnswer(
+                ClaimAnswer, "Claimed; a repeat gets the first answer.", variants=(ClaimRehearsalAnswer,)
+            )
+        },
         scope="award",
+        query=ClaimQuery,
         body=ClaimIn,
         body_example=CLAIM_BODY,
         takes_idempotency_key=True,
         codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.INSUFFICIENT_POINTS, Code.REWARD_UNAVAILABLE),
     )
-    async def claim(self, call: Call) -> Response:
+    async def claim(self, call: Call[ClaimQuery]) -> Response:
         """Spend points on a reward and take it out of stock, both or neither."""
         sent, key = await self._parser.model(call, ClaimIn)
         async with self._database.read() as connection:
@@ -118,14 +125,15 @@ class RewardsResource:
         cost = reward.cost if sent.points_deduction else 0
         properties = {"reward_code": reward.code, "cost": cost}
         event = self._parser.drafter.draft_system(call.scope, REWARD_CLAIMED, sent.participant_id, properties, key)
+        if call.query.dry_run:
+            return json_response(await self._rehearsed(call, reward, event, cost, self._look(call, event, properties)))
         note = call.act("reward_claimed").of_fact(reward_code=reward.code)
         try:
             made = await self._intake.record_guarded(
                 event, enough_points(cost), note, self._look(call, event, properties)
             )
         except InsufficientPoints as short:
-            error = FieldError("participant_id", "insufficient_points", str(short))
-            raise Refusal(Code.INSUFFICIENT_POINTS, f"{short}.", [error]) from None
+            raise _insufficient(short) from None
         return json_response(await self._claimed(call, reward, made), 200, replayed([made]))
 
     @operation(
@@ -143,10 +151,7 @@ class RewardsResource:
         async with self._database.read() as connection:
             known = await known_participant(connection, call)
             game = (await self._games.of(connection, call.scope)).game
-            own = await participants.facts(
-                connection, call.scope, known.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED]
-            )
-        found = _claims(game, own)
+            found = await claims_of(connection, call.scope, game, known.participant_id)
         return json_response(
             ParticipantRewardsAnswer(participant_id=known.participant_id, rewards=found, total=len(found))
         )
@@ -233,6 +238,24 @@ class RewardsResource:
 
         return look
 
+    async def _rehearsed(
+        self, call: Call[ClaimQuery], reward: ClaimableReward, event: Event, cost: int, look: Look
+    ) -> ClaimRehearsalAnswer:
+        """What a claim would come to. Raises `Refusal` where it would be refused."""
+        async with self._database.transaction(undo=True) as connection:
+            await look(connection)
+            cells = await state.cells(connection, call.scope, event.participant_id)
+            balance = read_points(await self._games.of(connection, call.scope), cells).balance
+        if balance < cost:
+            raise _insufficient(InsufficientPoints(balance, cost))
+        return ClaimRehearsalAnswer(
+            participant_id=event.participant_id,
+            reward_name=reward.name,
+            reward_type=reward.type,
+            points_deducted=cost,
+            new_balance=balance - cost,
+        )
+
     async def _claimed(self, call: Call, reward: ClaimableReward, made: RecordedFact) -> ClaimAnswer:
         fact = made.fact
         told = from_json(fact.properties)
@@ -262,8 +285,8 @@ class RewardsResource:
         if fact is None or fact.fact_type != REWARD_CLAIMED:
             raise call.missing("claim", claim_id)
         game = (await self._games.of(connection, call.scope)).game
-        own = await participants.facts(connection, call.scope, fact.participant_id, [REWARD_CLAIMED, REWARD_FULFILLED])
-        found = next((each for each in _claims(game, own) if each.claim_id == claim_id), None)
+        own = await claims_of(connection, call.scope, game, fact.participant_id)
+        found = next((each for each in own if each.claim_id == claim_id), None)
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"{claim_id} is of a person who was erased.")
         return found, fact
@@ -283,41 +306,11 @@ def _reward(call: Call, game: Game) -> ClaimableReward:
     return found
 
 
+def _insufficient(short: InsufficientPoints) -> Refusal:
+    error = FieldError("participant_id", "insufficient_points", str(short))
+    return Refusal(Code.INSUFFICIENT_POINTS, f"{short}.", [error])
+
+
 def _unavailable(reward: ClaimableReward, code: str, detail: str) -> Refusal:
     error = FieldError("reward_id", code, detail)
     return Refusal(Code.REWARD_UNAVAILABLE, f"{reward.code} {detail}.", [error])
-
-
-def _claims(game: Game, own: Sequence[StoredFact]) -> list[ParticipantReward]:
-    """Claims among a participant's facts, the newest first."""
-    rewards = {each.code: each for each in game.rewards}
-    fulfilled = {
-        from_json(fact.properties)["claim_id"]
-        for fact in own
-        if fact.fact_type == REWARD_FULFILLED and fact.voided_by is None
-    }
-    found = []
-    for fact in reversed(own):
-        if fact.fact_type != REWARD_CLAIMED:
-            continue
-        told = from_json(fact.properties)
-        reward = rewards.get(told["reward_code"])
-        found.append(
-            ParticipantReward(
-                claim_id=fact.fact_id,
-                reward_id=told["reward_code"],
-                reward_name=told["reward_code"] if reward is None else reward.name,
-                reward_type=None if reward is None else reward.type,
-                code_value=told.get("code_value"),
-                points_deducted=told["cost"],
-                status=(
-                    "cancelled"
-                    if fact.voided_by is not None
-                    else "fulfilled"
-                    if fact.fact_id in fulfilled
-                    else "claimed"
-                ),
-                claimed_at=format_timestamp(fact.occurred_at),
-            )
-        )
-    return found

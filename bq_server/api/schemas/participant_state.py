@@ -6,12 +6,13 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from bq_server.api.schemas.rewards import ParticipantReward
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.read_calendar import StreakPeriodState
 from bq_server.game.read_models import BadgeState, ChallengeState, NextTier, PointsState, TierHeld, TierState
 from bq_server.game.streak_states import FreezesState, StreakState
 
-Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
+Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards", "rewards"]
 
 
 class RankState(BaseModel):
@@ -35,6 +36,7 @@ class StateAnswer(BaseModel):
     streaks: list[StreakState] | None = None
     challenges: list[ChallengeState] | None = None
     leaderboards: list[RankState] | None = None
+    rewards: list[ParticipantReward] | None = Field(None, description="What was claimed, the newest first.")
 
 
 class PointsAnswer(BaseModel):

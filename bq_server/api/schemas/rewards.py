@@ -34,6 +34,12 @@ class RewardsAnswer(BaseModel):
     total: int
 
 
+class ClaimQuery(Query):
+    """Whether to do anything."""
+
+    dry_run: bool = Field(False, description="Write nothing; refuse what would be refused.")
+
+
 class ClaimIn(BaseModel):
     """Who claims."""
 
@@ -52,6 +58,17 @@ class ClaimAnswer(BaseModel):
     reward_name: str
     reward_type: RewardType
     code_value: str | None
+    points_deducted: int
+    new_balance: int
+
+
+class ClaimRehearsalAnswer(BaseModel):
+    """The reward could be claimed; nothing was written."""
+
+    dry_run: Literal[True] = True
+    participant_id: str
+    reward_name: str
+    reward_type: RewardType
     points_deducted: int
     new_balance: int
 

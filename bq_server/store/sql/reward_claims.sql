@@ -3,6 +3,14 @@ INSERT INTO reward_claims (fact, scope, reward_code, code_value)
 SELECT :fact, scopes.scope, :reward_code, :code_value FROM scopes
 WHERE scopes.project = :project AND scopes.environment = :environment;
 
+-- name: of_participant(participant)
+SELECT facts.seq, reward_claims.reward_code, reward_claims.code_value
+FROM facts JOIN reward_claims ON reward_claims.fact = facts.seq
+WHERE facts.participant = :participant;
+
+-- name: remove(fact)*!
+DELETE FROM reward_claims WHERE fact = :fact;
+
 -- name: codes(project, environment, reward_code)
 -- The codes that came with the claims of a reward that were not cancelled; NULL for each without.
 SELECT reward_claims.code_value
