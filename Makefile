@@ -37,7 +37,7 @@ test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp  ## the console i
 console: $(CONSOLE)/node_modules/.stamp  ## builds the console from clients/console; commit it with its source
 	cd $(CONSOLE) && npm run --silent build
 
-mutants: $(VENV)/dev.stamp  ## which mistakes of one operator in the game the shipped stories don't see; ARGS="--sample 20"
+mutants: $(VENV)/dev.stamp  ## which mistakes of one operator in the game the shipped stories don't see; ARGS="--all"
 	@$(BIN)/python -m tools.mutation $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy and the rules of imports

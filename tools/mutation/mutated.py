@@ -1,62 +1,88 @@
 """A program with a mutant in it: `python -m tools.mutation.mutated SITE serve ...` is `bq-server serve ...`, but wrong.
 
-As a plugin of pytest (`-p tools.mutation.mutated`) it takes the site from `MUTANT`. No file is changed: the module is
-compiled from its mutated source when it is imported, and no bytecode of it is kept.
+With `--switched` for the site it has all of them, and a tool decides which one is on (`tools.mutation.switch`). As a
+plugin of pytest (`-p tools.mutation.mutated`) it takes the site from `MUTANT`. No file is changed: a module is compiled
+from its mutated source when it is imported, and no bytecode of it is kept.
 """
 
+import ast
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-from tools.mutation.operators import mutated
+from tools.mutation.operators import every_site, mutated
+from tools.mutation.switched import switched
 
 VARIABLE = "MUTANT"
+SWITCHED = "--switched"
+
+Rewrite = Callable[[str], ast.Module]
 
 
 class _Loader(SourceFileLoader):
-    """Compiles one module with a mutant in it."""
+    """Compiles a module from other code than its own."""
 
-    def __init__(self, fullname: str, path: str, place: tuple[int, int, int]) -> None:
+    def __init__(self, fullname: str, path: str, rewrite: Rewrite) -> None:
         super().__init__(fullname, path)
-        self._place = place
+        self._rewrite = rewrite
 
     def get_code(self, fullname: str) -> CodeType:
         """Never from a cache."""
         path = self.get_filename(fullname)
-        source = self.get_data(path).decode("utf-8")
-        code: CodeType = compile(mutated(source, *self._place), path, "exec")
+        code: CodeType = compile(self._rewrite(self.get_data(path).decode("utf-8")), path, "exec")
         return code
 
 
 class _Finder(MetaPathFinder):
-    def __init__(self, module: str, place: tuple[int, int, int]) -> None:
-        self._module = module
-        self._place = place
+    def __init__(self, rewrites: Mapping[str, Rewrite]) -> None:
+        self._rewrites = rewrites
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's own spec, with the loader above."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname == self._module else None
-        if spec is not None and spec.origin is not None:
-            spec.loader = _Loader(fullname, spec.origin, self._place)
+        rewrite = self._rewrites.get(fullname)
+        spec = None if rewrite is None else PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None and rewrite is not None:
+            spec.loader = _Loader(fullname, spec.origin, rewrite)
         return spec
 
 
 def install(site: str) -> None:
     """Let the module of a site have its mutant when it is imported. Raises `RuntimeError` when it has been."""
     module, *place = site.split(":")
-    if module in sys.modules:
-        raise RuntimeError(f"{module} is imported already")
     line, column, number = map(int, place)
-    sys.meta_path.insert(0, _Finder(module, (line, column, number)))
+    _find({module: lambda source: mutated(source, line, column, number)})
+
+
+def install_all() -> None:
+    """Let the modules of all sites have all mutants, none of them on. Raises `RuntimeError` when one is imported."""
+    from tools.mutation import switch
+
+    sites = every_site()
+    switch.prepare(sites)
+    numbers = {site.name: number for number, site in enumerate(sites)}
+    modules = sorted({site.module for site in sites})
+    _find({module: partial(switched, module, numbers=numbers) for module in modules})
+    switch.obey()
+
+
+def _find(rewrites: Mapping[str, Rewrite]) -> None:
+    if imported := sorted(rewrites.keys() & sys.modules.keys()):
+        raise RuntimeError(f"{imported[0]} is imported already")
+    sys.meta_path.insert(0, _Finder(rewrites))
 
 
 if __name__ == "__main__":
-    install(sys.argv.pop(1))
+    wanted = sys.argv.pop(1)
+    if wanted == SWITCHED:
+        install_all()
+    else:
+        install(wanted)
 
     from bq_server.cli import main
 

@@ -3,6 +3,11 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+GAME = REPOSITORY / "bq_server" / "game"
+MUTATED = ("step.py", "match.py", "mechanics/*.py", "on_time/*.py")
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -34,15 +39,24 @@ class Site:
         return f"{self.module}:{self.line}:{self.column}:{self.number}"
 
 
+def every_site() -> list[Site]:
+    """Every mutant of the step and the mechanics, in an order that is always the same."""
+    files = [path for pattern in MUTATED for path in sorted(GAME.glob(pattern))]
+    return [site for path in files for site in sites(_module(path), path.read_text("utf-8"))]
+
+
 def sites(module: str, source: str) -> list[Site]:
     """Every mutant of a module, in the order of its lines."""
-    found: list[Site] = []
+    return sorted(site for site, _ in changes(module, ast.parse(source)))
+
+
+def changes(module: str, tree: ast.Module) -> Iterator[tuple[Site, "Change"]]:
+    """Every mutant of a module's tree, and what it changes there."""
     taken: dict[tuple[int, int], int] = {}
-    for node, mistake, _ in _mutations(ast.parse(source)):
+    for node, mistake, change in _mutations(tree):
         place = node.lineno, node.col_offset
         number = taken[place] = taken.get(place, -1) + 1
-        found.append(Site(module, *place, number, mistake))
-    return sorted(found)
+        yield Site(module, *place, number, mistake), change
 
 
 def mutated(source: str, line: int, column: int, number: int) -> ast.Module:
@@ -56,7 +70,7 @@ def mutated(source: str, line: int, column: int, number: int) -> ast.Module:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
     """Something else in a field of a node."""
 
     node: ast.AST
@@ -64,10 +78,11 @@ class _Change:
     value: object
 
     def apply(self) -> None:
+        """Make the mistake in the tree itself."""
         setattr(self.node, self.field, self.value)
 
 
-def _mutations(tree: ast.Module) -> Iterator[tuple[ast.expr, str, _Change]]:
+def _mutations(tree: ast.Module) -> Iterator[tuple[ast.expr, str, Change]]:
     """Each with the expression that is mistaken. Types and assertions are left alone: nothing runs by them."""
     for node in _running(tree):
         match node:
@@ -75,25 +90,25 @@ def _mutations(tree: ast.Module) -> Iterator[tuple[ast.expr, str, _Change]]:
                 for place, operator in enumerate(operators):
                     other = COMPARISONS[type(operator)]
                     changed = [*operators[:place], other(), *operators[place + 1 :]]
-                    yield node, f"{SIGNS[type(operator)]} -> {SIGNS[other]}", _Change(node, "ops", changed)
+                    yield node, f"{SIGNS[type(operator)]} -> {SIGNS[other]}", Change(node, "ops", changed)
             case ast.BinOp(op=ast.Add() | ast.Sub() as sign):
                 opposite = ARITHMETIC[type(sign)]
-                yield node, f"{SIGNS[type(sign)]} -> {SIGNS[opposite]}", _Change(node, "op", opposite())
+                yield node, f"{SIGNS[type(sign)]} -> {SIGNS[opposite]}", Change(node, "op", opposite())
             case ast.AugAssign(target=target, op=ast.Add() | ast.Sub() as sign):
                 opposite = ARITHMETIC[type(sign)]
-                yield target, f"{SIGNS[type(sign)]}= -> {SIGNS[opposite]}=", _Change(node, "op", opposite())
+                yield target, f"{SIGNS[type(sign)]}= -> {SIGNS[opposite]}=", Change(node, "op", opposite())
             case ast.BoolOp(op=joined):
                 swapped = LOGIC[type(joined)]
-                yield node, f"{SIGNS[type(joined)]} -> {SIGNS[swapped]}", _Change(node, "op", swapped())
+                yield node, f"{SIGNS[type(joined)]} -> {SIGNS[swapped]}", Change(node, "op", swapped())
             case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
                 if not isinstance(test, ast.Compare) or len(test.ops) > 1:  # that of one is turned round above
-                    yield test, "not (...)", _Change(node, "test", ast.UnaryOp(ast.Not(), test))
+                    yield test, "not (...)", Change(node, "test", ast.UnaryOp(ast.Not(), test))
             case ast.comprehension(ifs=tests):
                 for place, test in enumerate(tests):
                     if not isinstance(test, ast.Compare) or len(test.ops) > 1:
                         turned = ast.UnaryOp(ast.Not(), test)
                         changed_tests = [*tests[:place], turned, *tests[place + 1 :]]
-                        yield test, "not (...)", _Change(node, "ifs", changed_tests)
+                        yield test, "not (...)", Change(node, "ifs", changed_tests)
             case _:
                 pass
 
@@ -121,3 +136,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
             yield node
             for child in ast.iter_child_nodes(node):
                 yield from _running(child)
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
