@@ -1,7 +1,8 @@
 """Causes of awards: how they are built, and how they are stored in few bytes.
 
 A cause names what was reached, such as `challenge:spring/0.5`; if each fact is paid separately, it ends with the fact's
-id: `points:spend:fact_01jr...`. It is unique per participant.
+id: `points:spend:fact_01jr...`. What is paid in a currency other than the default begins with its code:
+`gems/points:spend:fact_01jr...`. A cause is unique per participant.
 """
 
 _POINTS = "points:"
@@ -46,7 +47,7 @@ def by_hand(fact_id: str) -> str:
 
 def is_by_hand(cause: str) -> bool:
     """Whether `by_hand` made the cause."""
-    return cause.startswith(_BY_HAND)
+    return in_any_currency(cause).startswith(_BY_HAND)
 
 
 def of_expiry(fact_id: str) -> str:
@@ -56,7 +57,7 @@ def of_expiry(fact_id: str) -> str:
 
 def is_of_expiry(cause: str) -> bool:
     """Whether `of_expiry` made the cause, or it takes such points back."""
-    return origin(cause).startswith(_EXPIRED)
+    return in_any_currency(origin(cause)).startswith(_EXPIRED)
 
 
 def of_claim(fact_id: str) -> str:
@@ -88,14 +89,32 @@ def origin(cause: str) -> str:
 
 def fact_paid(cause: str) -> str | None:
     """The id of the fact that was paid by itself; none for the cause of something reached."""
-    return cause.rpartition(":")[2] if cause.startswith(_OF_A_FACT) else None
+    return cause.rpartition(":")[2] if in_any_currency(cause).startswith(_OF_A_FACT) else None
 
 
 def of_any_fact(cause: str) -> str:
     """The cause, without the fact's id where each fact is paid by itself, or the time where criteria are met again."""
     if cause.startswith(_CRITERIA):
         return "/".join(cause.split("/")[:2])
-    return cause.rpartition(":")[0] if cause.startswith(_OF_A_FACT) else cause
+    return cause.rpartition(":")[0] if in_any_currency(cause).startswith(_OF_A_FACT) else cause
+
+
+def in_currency(cause: str, currency: str | None) -> str:
+    """The cause of what is paid in a currency; None is the default, whose causes say nothing of it."""
+    return cause if currency is None else f"{currency}/{cause}"
+
+
+def currency_of(cause: str) -> str | None:
+    """The currency of what was paid for a cause, or taken back of it; None is the default."""
+    currency, slash, _ = origin(cause).partition(":")[0].partition("/")
+    return currency if slash else None
+
+
+def in_any_currency(cause: str) -> str:
+    """The cause without its currency: what was reached, whatever it paid."""
+    # A cause's own slash comes after its first colon, and a currency's code has neither.
+    head, slash, rest = cause.partition("/")
+    return rest if slash and ":" not in head else cause
 
 
 OF_THE_FACT = "/"

@@ -42,6 +42,7 @@ def _among(game: Game, own: Sequence[StoredFact]) -> list[ParticipantReward]:
                 reward_type=None if reward is None else reward.type,
                 code_value=told.get("code_value"),
                 points_deducted=told["cost"],
+                currency=told.get("currency"),
                 status=(
                     "cancelled"
                     if fact.voided_by is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,6 +13,7 @@ from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event, Scope
 from bq_server.ingest.drafts import Drafter
 from bq_server.ingest.validation import (
+    MOST_FAULTS,
     Limits,
     ValidEvent,
     batch,
@@ -103,6 +104,36 @@ class RequestParser:
         if faults := faults_of(document, self.limits):
             raise Refusal.of_fields(faults)
         return found, idempotency_key(_header_key(call), getattr(found, "idempotency_key", None))
+
+    async def items(
+        self, call: Call, name: str, item: type[M], most: int
+    ) -> tuple[list[M | list[FieldError]], str | None]:
+        """The items of a body that is a list under a name, each valid or with its errors; and the header's key.
+
+        Raises `Refusal` if there is no such list of 1 to `most` items.
+        """
+        document = parse(await read_body(call.request, self.bodies.single, self.bodies.seconds))
+        given = document.get(name) if isinstance(document, dict) else None
+        wrong = [
+            FieldError(other, "extra_forbidden", "extra inputs are not permitted")
+            for other in (document if isinstance(document, dict) else ())
+            if other != name
+        ]
+        if not isinstance(given, list):
+            wrong.insert(0, FieldError(name, "list_type", f'must be a list, in a body like {{"{name}": [...]}}'))
+        if wrong or not isinstance(given, list):
+            raise Refusal.of_fields(wrong[:MOST_FAULTS])
+        if not 1 <= len(given) <= most:
+            detail = f"must have 1 to {most} items, not {len(given)}"
+            raise Refusal.of_fields([FieldError(name, "list_length", detail)])
+        return [self._item(each, item) for each in given], idempotency_key(_header_key(call), None)
+
+    def _item(self, document: Any, item: type[M]) -> M | list[FieldError]:
+        try:
+            found = item.model_validate(document)
+        except ValidationError as error:
+            return field_errors(error)
+        return faults_of(document, self.limits) or found
 
 
 def _header_key(call: Call) -> str | None:

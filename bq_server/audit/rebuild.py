@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from bq_server.audit.verification import BEGINNING, PAGE, Stored, everyone, is_stray, load, rankings
-from bq_server.causes import pack_cause
+from bq_server.causes import currency_of, pack_cause
 from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
@@ -113,11 +113,12 @@ class Rebuilder:
         missing = {effect.cause: effect for effect in rebuilt.missing}
         mended: list[NumberedEntry] = []
         added: list[tuple[int, NewEntry]] = []
-        balance = 0
+        balances: dict[str | None, int] = {}
         founded = {each.cause for each in rebuilt.ledger}
         number = max((each.number for cause, each in entries.items() if cause in founded), default=0)
         for each in rebuilt.ledger:
-            balance += each.amount
+            currency = currency_of(each.cause)
+            balance = balances[currency] = balances.get(currency, 0) + each.amount
             if each.cause in missing:
                 number += 1
                 added.append((stored.reference, self._entry(missing[each.cause], balance, number, each.seq)))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mappin
 from dataclasses import dataclass
 from typing import Any
 
+from bq_server.causes import currency_of
 from bq_server.events import Scope
 from bq_server.exact_json import loads
 from bq_server.game.compiled_game import CompiledGame
@@ -23,7 +24,7 @@ from bq_server.store import checksums, games, ledger, participants, reward_claim
 from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Connection, Database, StoreUnavailable
-from bq_server.store.ledger import NumberedEntry
+from bq_server.store.ledger import NumberedEntry, PointsEntry
 from bq_server.store.rank_sections import Miscount, miscounted
 from bq_server.store.references import Ranking
 from bq_server.store.state import StoredPlace
@@ -109,10 +110,9 @@ class Stored:
     def doubtful(self) -> frozenset[str]:
         """The causes of the entries whose amount isn't the difference of two balances."""
         entries = [each.entry for each in self.entries]
-        balances = [0, *(number(entry.balance) for entry in entries)]
         return frozenset(
             entry.cause
-            for entry, before in zip(entries, balances, strict=False)
+            for entry, before in zip(entries, _balances_before(entries), strict=True)
             if entry.balance != before + number(entry.amount) or entry.amount != number(entry.amount)
         )
 
@@ -330,8 +330,8 @@ def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     moments = {fact.fact_id: (fact.seq, fact.occurred_at) for fact in stored.facts}
     doubtful = stored.doubtful
     paid = due(game, stored.facts) if doubtful else {}
-    before = 0
-    for numbered in stored.entries:
+    balances = _balances_before([each.entry for each in stored.entries])
+    for numbered, before in zip(stored.entries, balances, strict=True):
         entry, seq = numbered.entry, numbered.seq
         key = f"ledger/{entry.cause}"
         moment = moments.get(entry.fact_id)
@@ -345,7 +345,17 @@ def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
                 yield Difference(key, entry.amount, effect.amount)
             else:
                 yield Difference(f"{key}/balance", entry.balance, before + number(entry.amount))
-        before = number(entry.balance)
+
+
+def _balances_before(entries: Iterable[PointsEntry]) -> list[int]:
+    """The balance of each entry's currency before it, as the entry before says."""
+    newest: dict[str | None, int] = {}
+    found = []
+    for entry in entries:
+        currency = currency_of(entry.cause)
+        found.append(newest.get(currency, 0))
+        newest[currency] = number(entry.balance)
+    return found
 
 
 def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:

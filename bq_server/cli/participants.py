@@ -92,6 +92,8 @@ def _tell_of_stream(*, clean: bool) -> None:
 def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The state, one line per item."""
     yield "points", "", str(state["points"]["balance"])
+    for each in state["points"].get("currencies", ())[1:]:
+        yield "points", each["code"], str(each["balance"])
     for name in ("tier", "badges", "streaks", "challenges", "leaderboards"):
         found = state[name]
         for each in found if isinstance(found, list) else [found]:

@@ -9,7 +9,8 @@ def in_words(effect: dict[str, Any]) -> str:
     """An effect as a line for a person."""
     match effect["type"]:
         case "points":
-            return f"{effect['amount']:+} points, {effect['balance']} in total  ({effect['cause']})"
+            currency = effect.get("currency", "points")
+            return f"{effect['amount']:+} {currency}, {effect['balance']} in total  ({effect['cause']})"
         case "badge":
             return f"badge {effect['name']} ({effect['rarity']})"
         case "objective":
@@ -48,7 +49,7 @@ def in_brief(effects: Iterable[dict[str, Any]]) -> str:
 def _briefly(effect: dict[str, Any]) -> str:
     match effect["type"]:
         case "points":
-            return f"{effect['amount']:+} points"
+            return f"{effect['amount']:+} {effect.get('currency', 'points')}"
         case "badge":
             return f"badge {effect['name']}"
         case "streak":

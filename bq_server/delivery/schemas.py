@@ -25,6 +25,7 @@ class PointsEffect(_Model):
     cause: str = Field(description="Unique per participant.")
     amount: int
     balance: int = Field(description="With this entry.")
+    currency: str | None = Field(None, description="If it isn't the default; the balance is of it.")
 
 
 class BadgeEffect(_Model):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bq_server.game.document.criteria import Metric
+from bq_server.game.document.currencies import expiries
 from bq_server.game.document.definitions import Challenge, Game, PointsRule, RecurringDuration
 from bq_server.game.facts import (
     BADGE_AWARDED,
@@ -103,6 +104,8 @@ def compile_game(
         {badge.code: badge for badge in game.badges},
         tuple(sorted(game.tiers, key=lambda tier: tier.level)),
         tuple(boards),
+        len(game.currencies) > 1,
+        expiries(game),
     )
     return CompiledGame(
         game,

@@ -48,6 +48,8 @@ class PointsChanged(_Effect):
     amount: int
     balance: int
     """The balance including this entry."""
+    currency: Sometimes[str] = None
+    """None is the default."""
     type: Literal["points"] = "points"
 
 

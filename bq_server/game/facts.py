@@ -84,6 +84,13 @@ def _known_timezone(name: str) -> str:
 TimezoneName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_known_timezone)]
 
 
+CurrencyCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$", description="Lower-case letters, digits and _")]
+"""The code of a currency. It is a part of causes, and so has no colon and no slash."""
+
+InCurrency = Annotated[CurrencyCode | None, Field(description="Of the game's currencies; the default otherwise")]
+"""Which currency points are of; None is the default."""
+
+
 class _Properties(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -106,6 +113,7 @@ class PointsAwarded(_Properties):
     amount: int = Field(gt=0, le=MAX_MANUAL_POINTS)
     reason: str | None = Field(default=None, max_length=500)
     metadata: dict[str, Any] = {}
+    currency: InCurrency = None
 
 
 class PointsDeducted(PointsAwarded):
@@ -116,6 +124,7 @@ class PointsExpired(_Properties):
     """Properties of `system.points_expired`: how many of the points given had expired at its event time, unspent."""
 
     amount: int = Field(gt=0, le=MAX_POINTS)
+    currency: InCurrency = None
 
 
 class RewardClaimed(_Properties):
@@ -124,6 +133,7 @@ class RewardClaimed(_Properties):
     reward_code: str = Field(min_length=1, max_length=50)
     cost: int = Field(ge=0, le=MAX_POINTS)
     code_value: str | None = Field(default=None, max_length=255)
+    currency: InCurrency = None
 
 
 class RewardFulfilled(_Properties):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.effects import At
+from bq_server.game.document.currencies import overdraft_of
+from bq_server.game.effects import At, Sometimes
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
@@ -25,6 +26,19 @@ FAR_SEQ = 2**63
 
 
 @dataclass(frozen=True, slots=True)
+class CurrencyState:
+    """The figures of one currency."""
+
+    code: str
+    name: str
+    balance: int
+    total_earned: int
+    total_spent: int
+    total_expired: int
+    owed: int
+
+
+@dataclass(frozen=True, slots=True)
 class PointsState:
     """The figures of the ledger; `total_earned` falls by nothing but what voids take back."""
 
@@ -34,6 +48,8 @@ class PointsState:
     total_expired: int
     owed: int
     """What voids took back beyond the balance; later points go towards it first."""
+    currencies: Sometimes[list[CurrencyState]] = None
+    """All of a game that has several, the default first, which the other figures are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,7 @@ def state_keys(game: CompiledGame) -> list[str]:
     document = game.game
     return [
         keys.POINTS,
+        keys.PURSES,
         keys.TIERS,
         keys.ZONE,
         *(keys.criteria(each.code) for each in document.badges if each.criteria is not None),
@@ -151,9 +168,26 @@ def state_keys(game: CompiledGame) -> list[str]:
 
 def read_points(game: CompiledGame, cells: Cells) -> PointsState:
     """The points balance and totals."""
-    points = cells.get(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0}
-    owed = max(-points["balance"], 0) if game.game.overdraft == "owed" else 0
-    return PointsState(points["balance"] + owed, points["earned"], points["spent"], points.get("expired", 0), owed)
+    currencies = [
+        CurrencyState(each.code, each.name or each.code, *_figures(game, cells, each.code if index else None))
+        for index, each in enumerate(game.game.currencies)
+    ]
+    return PointsState(*_figures(game, cells, None), currencies or None)
+
+
+def _figures(game: CompiledGame, cells: Cells, currency: str | None) -> tuple[int, int, int, int, int]:
+    """The balance, what was earned, spent and has expired, and what is owed, of a currency; None is the default."""
+    points = purse(cells, currency)
+    owed = max(-points["balance"], 0) if overdraft_of(game.game, currency) == "owed" else 0
+    return points["balance"] + owed, points["earned"], points["spent"], points.get("expired", 0), owed
+
+
+def purse(cells: Cells, currency: str | None) -> dict[str, int]:
+    """What a participant has of a currency, as kept; None is the default."""
+    found: dict[str, int] | None = (
+        cells.get(keys.POINTS) if currency is None else (cells.get(keys.PURSES) or {}).get(currency)
+    )
+    return found or {"balance": 0, "earned": 0, "spent": 0}
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
@@ -272,7 +306,7 @@ def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[Challeng
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     """The current tier, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
-    earned = read_points(game, cells).total_earned
+    earned = purse(cells, game.treasury.tier_currency)["earned"]
     defined = {tier.code: tier for tier in tiers}
     history = [
         TierHeld(

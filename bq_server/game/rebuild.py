@@ -14,7 +14,15 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
-from bq_server.game.mechanics.account import corrections, netted, standing_entries, totals
+from bq_server.game.mechanics.account import (
+    by_currency,
+    corrections,
+    in_currency,
+    netted,
+    purses,
+    standing_entries,
+    totals,
+)
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
@@ -145,12 +153,12 @@ def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) ->
 
     Each as the key of the cell and the step. Otherwise they would be awarded again.
     """
-    causes = {entry.cause for entry in standing_entries(ledger)}
-    causes |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
+    awarded = {causes.in_any_currency(entry.cause) for entry in standing_entries(ledger)}
+    awarded |= {cell["cause"] for key, cell in cells.items() if key.startswith("badge/")}
     for key, rule in _giving(game, cells):
         given = (cells.get(key) or {}).get("given", {})
         for step, cause in _steps(rule):
-            if cause in causes and step not in given:
+            if cause in awarded and step not in given:
                 yield key, step
 
 
@@ -227,11 +235,13 @@ def _mark(
     """Carry over what was given, instead of what the fold would give."""
     by_seq = {fact.seq: fact.fact_id for fact in facts}
     account = netted(ledger)
-    proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in account.items() if entry.amount}
+    standing = [(causes.in_any_currency(cause), entry) for cause, entry in account.items() if entry.amount]
+    proofs = {cause: [entry.occurred_at, by_seq[entry.seq]] for cause, entry in standing}
+    taken = {causes.in_any_currency(cause) for cause in account} - proofs.keys()
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
     for key, rule in _giving(game, {**cells, **new}):
         given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
-        revoked = {step for step, cause in _steps(rule) if cause in account and not account[cause].amount}
+        revoked = {step for step, cause in _steps(rule) if cause in taken}
         for each in (new.get(key), cells.get(key)):
             given |= each.get("given", {}) if each is not None else {}
             revoked.update(each.get("revoked", ()) if each is not None else ())
@@ -252,13 +262,16 @@ def _treasury(
 ) -> dict[str, Cell]:
     if not ledger:
         return {keys.TIERS: list(held)} if held else {}
-    cells: dict[str, Cell] = {keys.POINTS: totals(ledger)}
+    own = by_currency(ledger)
+    cells: dict[str, Cell] = {keys.POINTS: totals(own[None])} if None in own else {}
+    if others := purses(ledger):
+        cells[keys.PURSES] = others
     for board in game.treasury.boards:
         cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0
-    for entry in standing_entries(ledger):
+    for entry in standing_entries(in_currency(ledger, game.treasury.tier_currency)):
         if entry.amount > 0:
             total += entry.amount
             climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])
@@ -289,7 +302,7 @@ def _steps(rule: object) -> Iterator[tuple[str, str]]:
 
 
 def _from_ledger(game: CompiledGame, key: str) -> bool:
-    return key in (keys.POINTS, keys.TIERS) or isinstance(game.rules.get(owner(key)), PointsBoardRule)
+    return key in (keys.POINTS, keys.PURSES, keys.TIERS) or isinstance(game.rules.get(owner(key)), PointsBoardRule)
 
 
 def _gone(game: CompiledGame, key: str) -> bool:

@@ -170,7 +170,8 @@ def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Ce
 
 def _replays(game: CompiledGame, own: ParticipantMatches, cells: Cells) -> Iterator[tuple[str, Replay]]:
     voiding = own.voiding is not None
-    boards = [rule.key for rule in game.treasury.boards] if keys.POINTS in cells or own.touched or voiding else []
+    asked = own.touched or voiding or keys.POINTS in cells or keys.PURSES in cells
+    boards = [rule.key for rule in game.treasury.boards] if asked else []
     for key in dict.fromkeys((*own.hits, *own.touched, *boards)):
         rule = game.rules[key]
         hits = own.hits.get(key, ())
@@ -277,16 +278,18 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
         if fact.fact_type in HAND_TYPES:
             cause = causes.by_hand(fact.fact_id)
             match system_properties(fact):
-                case PointsExpired(amount=amount):
-                    yield Grant(fact, fact.occurred_at, causes.of_expiry(fact.fact_id), Rewards(), -amount)
-                case RewardClaimed(cost=cost):
-                    yield Grant(fact, fact.occurred_at, causes.of_claim(fact.fact_id), Rewards(), -cost)
-                case PointsDeducted(amount=amount):
-                    yield Grant(fact, fact.occurred_at, cause, Rewards(), -amount)
+                case PointsExpired(amount=amount, currency=currency):
+                    expired = causes.in_currency(causes.of_expiry(fact.fact_id), currency)
+                    yield Grant(fact, fact.occurred_at, expired, Rewards(), -amount)
+                case RewardClaimed(cost=cost, currency=currency):
+                    claimed = causes.in_currency(causes.of_claim(fact.fact_id), currency)
+                    yield Grant(fact, fact.occurred_at, claimed, Rewards(), -cost)
+                case PointsDeducted(amount=amount, currency=currency):
+                    yield Grant(fact, fact.occurred_at, causes.in_currency(cause, currency), Rewards(), -amount)
                 case FreezeBought(price=price) if price:
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -price)
-                case PointsAwarded(amount=amount):
-                    yield Grant(fact, fact.occurred_at, cause, Rewards(), amount)
+                case PointsAwarded(amount=amount, currency=currency):
+                    yield Grant(fact, fact.occurred_at, causes.in_currency(cause, currency), Rewards(), amount)
                 case BadgeAwarded(badge_code=code):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(badges=(code,)))
                 case _:

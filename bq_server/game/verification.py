@@ -14,7 +14,7 @@ from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import fold
 from bq_server.game.match import rematch
-from bq_server.game.mechanics.account import netted, standing_entries, totals
+from bq_server.game.mechanics.account import in_currency, netted, purses, standing_entries, totals
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule, essence
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
@@ -113,7 +113,7 @@ def _compare(
 ) -> None:
     kind = key.partition("/")[0]
     rule = game.rules.get(owner(key))
-    if kind in ("badge", "points", "tiers"):
+    if kind in ("badge", "points", "purses", "tiers"):
         if kind == "badge" and stored is None:
             result.differences.append(Difference(key, stored, expected))
         elif kind == "badge" and expected is None:
@@ -230,15 +230,19 @@ def _compare_ledger(
         if stored != expected:
             result.differences.append(Difference(key, stored, expected))
     held = {code for code, *_ in cells.get(keys.TIERS, ())}
-    earned = totals(ledger)["earned"]
-    due_tiers = {tier.code for tier in game.treasury.tiers if ledger and earned and tier.min_points <= earned}
+    earned = totals(in_currency(ledger, game.treasury.tier_currency))["earned"]
+    due_tiers = {tier.code for tier in game.treasury.tiers if earned and tier.min_points <= earned}
     result.differences.extend(Difference(f"tiers/{code}", None, "reached") for code in sorted(due_tiers - held))
     result.kept.extend(KeptAward(f"tiers/{code}") for code in sorted(held - due_tiers))
 
 
 def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells) -> Iterator[tuple[str, Cell | None]]:
-    if ledger or keys.POINTS in cells:
-        yield keys.POINTS, totals(ledger)
+    own = in_currency(ledger, None)
+    if own or keys.POINTS in cells:
+        yield keys.POINTS, totals(own)
+    others = purses(ledger)
+    if others or keys.PURSES in cells:
+        yield keys.PURSES, others or None
     for board in game.treasury.boards:
         if board.key not in game.pending:
             known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}

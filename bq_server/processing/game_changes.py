@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame, compile_game
+from bq_server.game.document.currencies import expiries, moved_default
 from bq_server.game.document.definitions import Game
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
@@ -67,6 +68,10 @@ def definitions_of(game: Game) -> dict[str, BaseModel]:
     return {f"{kind}/{each.code}": each for section, kind in KINDS.items() for each in getattr(game, section)}
 
 
+class DefaultMoved(Exception):
+    """The document's default currency is another one of the game in force; the message says what to do."""
+
+
 class GameChanges:
     """Puts games in force."""
 
@@ -86,7 +91,7 @@ class GameChanges:
         """Put a game in force and start the refold it needs; returns what that changes. A dry run changes nothing.
 
         A definition counts the facts made since it was first applied; with `backfill`, all. What was awarded stays. A
-        dry run also returns what would be awarded for stored facts. Raises `StoreUnavailable`.
+        dry run also returns what would be awarded for stored facts. Raises `DefaultMoved` and `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
             plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
@@ -122,6 +127,8 @@ class GameChanges:
         """The plan, and the game that computes the past."""
         now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
+        if (moved := moved_default(old.game, new)) is not None:
+            raise DefaultMoved(moved)
         applied = await games.applied(connection, scope)
         newest = await facts.last_seq(connection)
         before, after = definitions_of(old.game), definitions_of(new)
@@ -151,7 +158,8 @@ class GameChanges:
         version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
         await games.forget_warnings(connection, scope, [*changed, *removed])
         await state.remove_boards(connection, scope, removed)
-        if new.points_expire is not None and new.points_expire != old.game.points_expire:
+        expiring = expiries(new)
+        if expiring and expiring != expiries(old.game):
             await connection.run(partial(expiring_points.watch_everyone, scope=scope))
             connection.wakes.add(expiring_points.NAME)
         if recomputed:

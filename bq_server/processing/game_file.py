@@ -8,7 +8,7 @@ import structlog
 from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.game.document.check import check
-from bq_server.processing.game_changes import GameChanges
+from bq_server.processing.game_changes import DefaultMoved, GameChanges
 from bq_server.store.audit_log import Act, Actor
 
 log = structlog.get_logger("bq_server.game")
@@ -47,7 +47,11 @@ class GameFile:
         if checked.game is None:
             return False
         act = Act("game_applied", self._scope, Actor(command="serve"), self._clock)
-        plan = await self._game_changes.apply(self._scope, checked.game, act=act)
+        try:
+            plan = await self._game_changes.apply(self._scope, checked.game, act=act)
+        except DefaultMoved as moved:
+            log.error("game.mistake", file=str(self._path), mistake=f"currencies: {moved}")
+            return False
         log.info(
             "game.applied",
             file=str(self._path),

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from bq_server.causes import pack_cause
+from bq_server.causes import currency_of, pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
@@ -21,7 +21,7 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import HIDDEN, POINTS, TIERS, VOIDS, Cells, is_hidden
+from bq_server.game.state.keys import HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, is_hidden
 from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
@@ -154,8 +154,8 @@ class GameRunner:
                     connection.wakes |= announcer.write()
 
             connection.defer(write)
-            expiry = self._game.game.points_expire
-            if expiry is not None and (moments := _due(expiry, changes.entries)):
+            expiring = self._game.treasury.expiries
+            if expiring and (moments := _due(expiring, changes.entries)):
                 connection.defer(partial(expiring_points.watch, scope=self._scope, moments=moments))
                 connection.wakes.add(expiring_points.NAME)
 
@@ -329,7 +329,7 @@ class GameRunner:
         for participant_id in participant_ids:
             state = states.get(participant_id)
             held = self._held.get(participant_id)
-            if state is None or held is None or not {POINTS, TIERS} & state.get("cells", {}).keys():
+            if state is None or held is None or not {POINTS, PURSES, TIERS} & state.get("cells", {}).keys():
                 continue
             history = state["cells"].get(TIERS, [])
             ledger = await stored_ledger(self._connection, held.reference)
@@ -346,11 +346,12 @@ class GameRunner:
 _moment = attrgetter("occurred_at", "seq")
 
 
-def _due(expiry: PointsExpiry, entries: Iterable[NewEntry]) -> dict[str, int]:
+def _due(expiring: Mapping[str | None, PointsExpiry], entries: Iterable[NewEntry]) -> dict[str, int]:
     """When the first of new points expire, by participant."""
     found: dict[str, int] = {}
     for entry in entries:
-        if entry.amount > 0:
+        expiry = expiring.get(currency_of(entry.cause)) if entry.amount > 0 else None
+        if expiry is not None:
             moment = expires_at(expiry, entry.occurred_at)
             found[entry.participant_id] = min(found.get(entry.participant_id, moment), moment)
     return found

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
-from bq_server.game.read_models import read_challenge
+from bq_server.game.read_models import purse, read_challenge
 from bq_server.game.state import keys
 from bq_server.processing.processor import Guard, View
 
@@ -11,8 +11,9 @@ from bq_server.processing.processor import Guard, View
 class InsufficientPoints(Exception):
     """The balance is smaller than the amount to deduct."""
 
-    def __init__(self, available: int, requested: int) -> None:
-        super().__init__(f"{available} points are available and {requested} were requested")
+    def __init__(self, available: int, requested: int, currency: str | None = None) -> None:
+        """`currency`: None is the default."""
+        super().__init__(f"{available} {currency or 'points'} are available and {requested} were requested")
         self.available = available
         self.requested = requested
 
@@ -33,14 +34,13 @@ def no_guard(_: View) -> None:
     """No condition."""
 
 
-def enough_points(amount: int) -> Guard:
-    """The balance covers the amount. Raises `InsufficientPoints`."""
+def enough_points(amount: int, currency: str | None = None) -> Guard:
+    """The balance of the currency covers the amount; None is the default. Raises `InsufficientPoints`."""
 
     def guard(view: View) -> None:
-        points = view.cells.get(keys.POINTS)
-        available = max(points["balance"], 0) if points else 0
+        available = max(purse(view.cells, currency)["balance"], 0)
         if available < amount:
-            raise InsufficientPoints(available, amount)
+            raise InsufficientPoints(available, amount, currency)
 
     return guard
 

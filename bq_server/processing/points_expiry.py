@@ -6,6 +6,7 @@ from functools import partial
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.facts import POINTS_EXPIRED
+from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, expired, left
 from bq_server.ids import IdSource
 from bq_server.moments import SECOND
@@ -51,30 +52,32 @@ class PointsExpirer:
     async def expire(self, connection: Connection, scope: Scope, participant_id: str) -> None:
         """Let a participant's due points expire, in a transaction; the result can then be read in it."""
         game = await self._games.of(connection, scope)
-        expiry = game.game.points_expire
-        if expiry is None:
+        expiring = game.treasury.expiries
+        if not expiring:
             return
         reference = await participants.reference(connection, scope, participant_id)
         if reference is None:
             return
         now = self._clocks.now(scope)
-        ledger = await stored_ledger(connection, reference)
+        ledger = by_currency(await stored_ledger(connection, reference))
         events = [
             Event(
                 event_id=self._ids.new("evt"),
                 scope=scope,
                 event_name=POINTS_EXPIRED,
                 participant_id=participant_id,
-                properties=json.dumps({"amount": each.amount}, separators=(",", ":")),
+                properties=json.dumps(_told(each.amount, currency), separators=(",", ":")),
                 occurred_at=each.expires_at,
                 received_at=now,
                 system_type=POINTS_EXPIRED,
             )
-            for each in expired(expiry, ledger, now)
+            for currency, expiry in expiring.items()
+            for each in expired(expiry, ledger.get(currency, ()), now)
         ]
         if events:
             await self._processor.process_within(connection, events)
-        due = min((each.expires_at for each in left(expiry, ledger) if each.expires_at > now), default=NEVER)
+        kept = [each for currency, expiry in expiring.items() for each in left(expiry, ledger.get(currency, ()))]
+        due = min((each.expires_at for each in kept if each.expires_at > now), default=NEVER)
         if due != NEVER:
             await connection.run(partial(expiring_points.watch, scope=scope, moments={participant_id: due}))
 
@@ -110,3 +113,8 @@ class PointsExpirer:
             except GameUnreadable:
                 return False
         return len(page) == PAGE
+
+
+def _told(amount: int, currency: str | None) -> dict[str, object]:
+    """The properties of the fact."""
+    return {"amount": amount} if currency is None else {"amount": amount, "currency": currency}

@@ -38,8 +38,13 @@ def state_differences(expected: ExpectedParticipant, state: Mapping[str, Any]) -
     if expected.facts is not None:
         yield from differ("facts", expected.facts, state["total_events"])
     if expected.points is not None:
-        points = expected.points if isinstance(expected.points, Points) else Points(balance=expected.points)
-        yield from _figures("points", points.model_dump(exclude_none=True), state["points"])
+        yield from _figures("points", _points(expected.points), state["points"])
+    kept = {each["code"]: each for each in state["points"].get("currencies", ())}
+    for code, points in expected.currencies.items():
+        if code in kept:
+            yield from _figures(f"currencies.{code}", _points(points), kept[code])
+        else:
+            yield ExpectationDifference(f"currencies.{code}", _points(points), None)
     if expected.badges is not None:
         held = sorted(badge["code"] for badge in state["badges"] if badge["earned"])
         yield from differ("badges", sorted(expected.badges), held)
@@ -121,6 +126,11 @@ def timezone_of(client: Client, participant_id: str) -> str:
     told = client.facts(participant_id=participant_id, fact_type=TIMEZONE_CHANGED)
     newest = max(told, key=lambda fact: parse_timestamp(fact["occurred_at"]), default=None)
     return "UTC" if newest is None else str(newest["properties"]["timezone"])
+
+
+def _points(expected: int | Points) -> Json:
+    points = expected if isinstance(expected, Points) else Points(balance=expected)
+    return points.model_dump(exclude_none=True)
 
 
 def _figures(what: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[ExpectationDifference]:

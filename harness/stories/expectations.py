@@ -106,6 +106,7 @@ class ExpectedParticipant(ExpectedPart):
     exists: StrictBool | None = Field(None, description="false: no event ever named this participant")
     facts: Count | None = Field(None, description="Facts of the participant's own events")
     points: int | Points | None = Field(None, description="The balance, or figures of the ledger")
+    currencies: ByCode[int | Points] = Field({}, description="The same of each currency, the default too")
     badges: list[str] | None = Field(None, description="Exactly these are held, in any order")
     badge_counts: ByCode[Count] = Field(
         {}, description="How often repeatable badges were earned, or the level of others"
@@ -172,6 +173,7 @@ class ExpectedWebhook(ExpectedPart):
     leaderboard: str | None = None
     amount: int | None = None
     balance: int | None = None
+    currency: str | None = None
     current: int | None = None
     longest: int | None = None
     progress: Number | None = None

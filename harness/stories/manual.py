@@ -5,8 +5,10 @@ from typing import Any
 from harness.client import Client, segment
 from harness.stories.scenario import (
     ClaimReward,
+    Deduction,
     Enroll,
     Freeze,
+    Gift,
     Give,
     Hide,
     LoadedGame,
@@ -50,10 +52,9 @@ def act(client: Client, step: ByHand) -> None:
                 body["metadata"] = {"reason": gift.reason}
             client.call("POST", "/gamify/badges/award", body)
         case Give(give=gift):
-            client.call("POST", "/gamify/points/award", _points(gift.participant, gift.points, gift.reason))
+            client.call("POST", "/gamify/points/award", _points(gift))
         case Take(take=deduction):
-            body = _points(deduction.participant, deduction.points, deduction.reason)
-            client.call("POST", "/gamify/points/deduct", body)
+            client.call("POST", "/gamify/points/deduct", _points(deduction))
         case Hide(hide=hidden):
             body = {"participant_id": hidden.participant, "hidden": hidden.hidden}
             client.call("POST", "/admin/participants/visibility", body)
@@ -78,9 +79,9 @@ def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
         client.drain()
 
 
-def _points(participant: str, amount: int | None, reason: str | None) -> Json:
-    body: Json = {"participant_id": participant, "amount": amount}
-    return body if reason is None else body | {"reason": reason}
+def _points(about: Gift | Deduction) -> Json:
+    body: Json = {"participant_id": about.participant, "amount": about.points}
+    return body | about.model_dump(include={"currency", "reason"}, exclude_none=True)
 
 
 def _fact_id(client: Client, about: VoidedFact) -> str:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from bq_server.game import Game
 from bq_server.game.document.parser import Path as Location
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory
+from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory, Take
 
 Dangling = tuple[Location, str]
 
@@ -20,6 +20,9 @@ def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
                 yield from _unknown(games, "challenges", [((*here, "enroll", "challenge"), enrolment.challenge)])
             case Give(give=gift, refused=None) if gift.badge is not None:
                 yield from _unknown(games, "badges", [((*here, "give", "badge"), gift.badge)])
+            case Give(give=about, refused=None) | Take(take=about, refused=None) if about.currency is not None:
+                verb = "give" if isinstance(step, Give) else "take"
+                yield from _unknown(games, "currencies", [((*here, verb, "currency"), about.currency)])
             case Freeze(freeze=freeze, refused=None):
                 yield from _unknown(games, "streaks", [((*here, "freeze", "streak"), freeze.streak)])
             case Expect(expect=ExpectedParticipant() as expected):
@@ -34,7 +37,7 @@ def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequen
     yield from _unknown(games, "badges", badges)
     if expected.tier is not None:
         yield from _unknown(games, "tiers", [((*here, "tier"), expected.tier)])
-    for kind in ("challenges", "streaks", "leaderboards", "rewards"):
+    for kind in ("challenges", "streaks", "leaderboards", "rewards", "currencies"):
         yield from _unknown(games, kind, [((*here, kind, code), code) for code in getattr(expected, kind)])
     for code, challenge in expected.challenges.items():
         known = {
@@ -69,7 +72,7 @@ def _of_environment(here: Location, expected: ExpectedEnvironment, games: Sequen
 
 def _unknown(games: Sequence[Game], kind: str, named: Iterable[tuple[Location, str]]) -> Iterator[Dangling]:
     known = {each.code for game in games for each in getattr(game, kind)}
-    yield from _missing("the game", kind.removesuffix("s"), known, named)
+    yield from _missing("the game", "currency" if kind == "currencies" else kind.removesuffix("s"), known, named)
 
 
 def _missing(owner: str, what: str, known: set[str], named: Iterable[tuple[Location, str]]) -> Iterator[Dangling]:

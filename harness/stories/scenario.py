@@ -164,12 +164,15 @@ class Gift(ExpectedPart):
     participant: str
     badge: str | None = None
     points: int | None = None
+    currency: str | None = None
     reason: str | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.badge is None) == (self.points is None):
             raise ValueError("give either points or a badge")
+        if self.badge is not None and self.currency is not None:
+            raise ValueError("a badge has no currency")
         return self
 
 
@@ -184,6 +187,7 @@ class Deduction(ExpectedPart):
 
     participant: str
     points: int
+    currency: str | None = None
     reason: str | None = None
 
 

@@ -75,6 +75,7 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/console/links": ("POST", "read", "/console/links"),
     "/console/session": ("GET", "read", "/console/session"),
     "/gamify/points/award": ("POST", "award", "/gamify/points/award"),
+    "/gamify/points/award-batch": ("POST", "award", "/gamify/points/award-batch"),
     "/gamify/points/deduct": ("POST", "award", "/gamify/points/deduct"),
     "/gamify/badges/award": ("POST", "award", "/gamify/badges/award"),
     "/gamify/challenges": ("GET", "read", "/gamify/challenges"),

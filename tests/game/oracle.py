@@ -22,6 +22,8 @@ class Outcome:
     earned: int = 0
     spent: int = 0
     expired: int = 0
+    purses: dict[str, list[int]] = field(default_factory=dict)
+    """Of currencies other than the default, what was earned, spent and has expired."""
     badges: set[str] = field(default_factory=set)
     objectives: dict[tuple[str, str], Any] = field(default_factory=dict)
     """`met`, or the value counted."""
@@ -43,7 +45,7 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
     by_hand(story, out)
     for rule in document["points"]:
         paying = [fact for fact in matching(rule, story, applied_seq) if worth(rule, fact) > 0]
-        out.earned += sum(worth(rule, fact) for fact in within_limit(rule, paying, zones(story)))
+        enter(out, rule, sum(worth(rule, fact) for fact in within_limit(rule, paying, zones(story))))
     for badge in document["badges"]:
         if badge.get("repeatable") or "levels" in badge.get("criteria", {}):
             count_badge(badge, story, applied_seq, out)
@@ -61,6 +63,28 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             for window in windows:
                 run_board(board, window, story, applied_seq, out)
     return out
+
+
+EARNED, SPENT, EXPIRED = range(3)
+
+
+def enter(out: Outcome, about: dict[str, Any], points: int, kind: int = EARNED) -> None:
+    """Enter points of the currency that something names; coins are the default."""
+    currency = about.get("currency", "coins")
+    if currency != "coins":
+        if points:
+            out.purses.setdefault(currency, [0, 0, 0])[kind] += points
+    elif kind == EARNED:
+        out.earned += points
+    elif kind == SPENT:
+        out.spent += points
+    else:
+        out.expired += points
+
+
+def reward(out: Outcome, rewards: list[dict[str, Any]]) -> None:
+    for each in rewards:
+        enter(out, each, each.get("points", 0))
 
 
 def worth(rule: dict[str, Any], fact: Fact) -> int:
@@ -192,13 +216,13 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
     for fact in story:
         match fact.fact_type:
             case "system.points_awarded":
-                out.earned += fact.properties["amount"]
+                enter(out, dict(fact.properties), fact.properties["amount"])
             case "system.points_deducted":
-                out.spent += fact.properties["amount"]
+                enter(out, dict(fact.properties), fact.properties["amount"], SPENT)
             case "system.reward_claimed":
-                out.spent += fact.properties["cost"]
+                enter(out, dict(fact.properties), fact.properties["cost"], SPENT)
             case "system.points_expired":
-                out.expired += fact.properties["amount"]
+                enter(out, dict(fact.properties), fact.properties["amount"], EXPIRED)
             case "system.streak_freeze_bought":
                 out.spent += fact.properties["price"]
             case "system.badge_awarded":
@@ -305,11 +329,12 @@ def run_challenge(challenge: dict[str, Any], story: list[Fact], applied_seq: int
     values, completed, passed = run_quest(challenge, counted, zones(story), applied_seq)
     out.objectives.update({(code, objective): value for objective, value in values.items()})
     out.milestones |= {(code, at) for at in passed}
-    out.earned += 5 * len(passed)
+    for each in challenge["milestones"]:
+        reward(out, each["rewards"] if each["at"] in passed else [])
     if completed:
         out.completed.add(code)
         out.badges.add("given")
-        out.earned += 7
+        reward(out, challenge["rewards"])
 
 
 def run_rounds(challenge: dict[str, Any], counted: list[Fact], applied_seq: int, out: Outcome) -> None:
@@ -321,11 +346,12 @@ def run_rounds(challenge: dict[str, Any], counted: list[Fact], applied_seq: int,
     done = []
     for number, facts in sorted(rounds.items()):
         _, completed, passed = run_quest(challenge, facts, [], applied_seq)
-        out.earned += 5 * len(passed)
+        for each in challenge["milestones"]:
+            reward(out, each["rewards"] if each["at"] in passed else [])
         if completed:
             done.append(number)
             out.badges.add("given")
-            out.earned += 7
+            reward(out, challenge["rewards"])
     longest = run = 0
     for number in done:
         run = run + 1 if number - 1 in done else 1
@@ -384,7 +410,8 @@ def run_streak(streak: dict[str, Any], story: list[Fact], applied_seq: int, out:
     if periods:
         longest = max(lengths)
         out.streaks[streak["code"]] = (sum(root == group[periods[-1]] for root in group.values()), longest)
-        out.earned += 11 * sum(each["at"] <= longest for each in streak["milestones"])
+        for each in streak["milestones"]:
+            reward(out, each["rewards"] if each["at"] <= longest else [])
     elif wanted or frozen_by_hand:
         out.streaks[streak["code"]] = (0, 0)
 

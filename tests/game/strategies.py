@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.game.facts import Fact
+from tests.game.currency_strategies import by_hand, in_currencies
 
 EVENTS = ["a", "b", "c"]
 ZONES = ["UTC", "Asia/Tokyo", "Europe/Paris", "America/New_York", "Pacific/Kiritimati"]
@@ -222,7 +223,7 @@ def games(draw: st.DrawFn) -> Rules:
             ),
         ],
     }
-    return Rules(document, draw(st.sampled_from([0, 0, 0, 0, 1, 3, 6])))
+    return Rules(draw(in_currencies(document)), draw(st.sampled_from([0, 0, 0, 0, 1, 3, 6])))
 
 
 @st.composite
@@ -374,10 +375,12 @@ positive = st.fixed_dictionaries(
 system = st.one_of(
     st.sampled_from(ZONES).map(lambda zone: ("system.timezone_changed", {"timezone": zone})),
     st.sampled_from(["c0", "c1"]).map(lambda code: ("system.challenge_enrolled", {"challenge_code": code})),
-    st.integers(1, 15).map(lambda amount: ("system.points_awarded", {"amount": amount})),
-    st.integers(1, 15).map(lambda amount: ("system.points_deducted", {"amount": amount})),
-    st.integers(1, 15).map(lambda amount: ("system.points_expired", {"amount": amount})),
-    st.integers(0, 9).map(lambda cost: ("system.reward_claimed", {"reward_code": "mug", "cost": cost})),
+    by_hand({"amount": st.integers(1, 15)}).map(lambda given: ("system.points_awarded", given)),
+    by_hand({"amount": st.integers(1, 15)}).map(lambda given: ("system.points_deducted", given)),
+    by_hand({"amount": st.integers(1, 15)}).map(lambda given: ("system.points_expired", given)),
+    by_hand({"reward_code": st.just("mug"), "cost": st.integers(0, 9)}).map(
+        lambda given: ("system.reward_claimed", given)
+    ),
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
     st.booleans().map(lambda hidden: ("system.visibility_changed", {"hidden": hidden})),

@@ -82,6 +82,13 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
     out.hidden = is_hidden(cells)
     points = read_points(compiled, cells)
     out.earned, out.spent, out.expired = points.total_earned, points.total_spent, points.total_expired
+    out.purses = {
+        code: [each["earned"], each["spent"], each.get("expired", 0)]
+        for code, each in cells.get("purses", {}).items()
+        if each["earned"] or each["spent"] or each.get("expired")
+    }
+    for code, (earned, spent, gone) in out.purses.items():
+        assert cells["purses"][code]["balance"] == earned - spent - gone
     assert points.balance - points.owed == out.earned - out.spent - out.expired
     out.counts = {badge.code: badge.count for badge in read_badges(compiled, cells) if badge.count is not None}
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}

@@ -120,7 +120,9 @@ def test_in_order_one_by_one_gives_the_awards_of_one_fold_at_the_same_times(game
 
 def awards(cells: Mapping[str, Cell]) -> dict[str, Cell]:
     """Everything given, with the time it was given."""
-    held = {key: cell for key, cell in cells.items() if key.startswith(("badge/", "score/", "tiers", "points"))}
+    held = {
+        key: cell for key, cell in cells.items() if key.startswith(("badge/", "score/", "tiers", "points", "purses"))
+    }
     steps = {key: cell.get("given") for key, cell in cells.items() if key.startswith(("challenge/", "streak/"))}
     return held | steps
 

@@ -160,8 +160,14 @@ class World:
 
 
 SYSTEM = {
-    "points_awarded", "points_deducted", "badge_awarded", "timezone_changed", "challenge_enrolled", "reward_claimed",
-}  # fmt: skip
+    "points_awarded",
+    "points_deducted",
+    "points_expired",
+    "badge_awarded",
+    "timezone_changed",
+    "challenge_enrolled",
+    "reward_claimed",
+}
 
 
 async def play(world: World) -> None:

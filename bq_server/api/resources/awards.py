@@ -7,16 +7,24 @@ from starlette.responses import Response
 from bq_server import causes
 from bq_server.api.batches import replayed
 from bq_server.api.call import Call
+from bq_server.api.known_currency import known_currency
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
+from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.schemas.awards import (
     AWARD_BADGE_BODY,
+    AWARD_BATCH_BODY,
     AWARD_POINTS_BODY,
     DEDUCT_POINTS_BODY,
+    MAX_BATCH_AWARDS,
     AwardAnswer,
+    AwardBatchAnswer,
+    AwardError,
     BadgeAnswer,
     BadgeIn,
+    BatchAwardResult,
     DeductAnswer,
+    PointsBatchIn,
     PointsIn,
     TierUpgrade,
 )
@@ -24,6 +32,7 @@ from bq_server.game.document.definitions import Badge
 from bq_server.game.facts import BADGE_AWARDED, POINTS_AWARDED, POINTS_DEDUCTED
 from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
+from bq_server.ingest.validation import idempotency_key
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
@@ -37,6 +46,9 @@ from bq_server.store.database import Database
 from bq_server.store.ledger import PointsEntry
 
 PREFIX = "/api/v1/gamify"
+MAX_BATCH_KEY = 250
+"""Most characters of a batch's idempotency key, to which each award's place is added."""
+SERVER_FAULT = 500
 TAG = "Awards"
 
 
@@ -67,18 +79,44 @@ class AwardsResource:
     async def award_points(self, call: Call) -> Response:
         """Award points."""
         sent, key = await self._parser.model(call, PointsIn)
-        made = await self._give_or_take(call, POINTS_AWARDED, "points_awarded", sent, key, no_guard)
-        entry, effects = await self._what_came(call, made)
-        upgrade = next((effect for effect in effects if effect["type"] == "tier"), None)
-        answer = AwardAnswer(
-            transaction_id=entry.transaction_id,
-            participant_id=sent.participant_id,
-            amount=sent.amount,
-            new_balance=entry.balance,
-            tier_upgrade=None if upgrade is None else TierUpgrade.model_validate(upgrade),
-            badges_unlocked=[effect["code"] for effect in effects if effect["type"] == "badge"],
-        )
+        answer, made = await self._award(call, sent, key)
         return json_response(answer, 200, replayed([made]))
+
+    @operation(
+        "awardPointsBatch",
+        "POST",
+        f"{PREFIX}/points/award-batch",
+        TAG,
+        {200: DocumentedAnswer(AwardBatchAnswer, "What became of each. A repeat gets the first answers.")},
+        scope="award",
+        body=PointsBatchIn,
+        body_example=AWARD_BATCH_BODY,
+        takes_idempotency_key=True,
+        codes=INTAKE_CODES,
+    )
+    async def award_batch(self, call: Call) -> Response:
+        """Award points to up to 100 participants; each award stands or fails on its own."""
+        awards, key = await self._parser.items(call, "awards", PointsIn, MAX_BATCH_AWARDS)
+        if key is not None and len(key) > MAX_BATCH_KEY:
+            detail = f"must have at most {MAX_BATCH_KEY} characters for a batch: the key of each award is made of it"
+            raise Refusal.of_fields([FieldError("Idempotency-Key", "too_long", detail)])
+        results: list[BatchAwardResult] = []
+        given: list[RecordedFact] = []
+        for index, sent in enumerate(awards):
+            if isinstance(sent, list):
+                results.append(_failed(None, Refusal.of_fields(sent)))
+                continue
+            try:
+                answer, made = await self._award(call, sent, _own_key(sent, key, index))
+            except Refusal as refusal:
+                if not given and PROBLEM_TYPES[refusal.code].status >= SERVER_FAULT:
+                    raise  # as nothing was given, all may be sent again
+                results.append(_failed(sent.participant_id, refusal))
+            else:
+                results.append(BatchAwardResult(success=True, **answer.model_dump()))
+                given.append(made)
+        told = AwardBatchAnswer(results=results, awarded=len(given), failed=len(results) - len(given))
+        return json_response(told, 200, replayed(given) if not told.failed else None)
 
     @operation(
         "deductPoints",
@@ -95,19 +133,21 @@ class AwardsResource:
     async def deduct_points(self, call: Call) -> Response:
         """Deduct points, if there are enough."""
         sent, key = await self._parser.model(call, PointsIn)
+        currency = await known_currency(call, self._database, self._games, sent.currency)
         try:
-            guard = enough_points(sent.amount)
-            made = await self._give_or_take(call, POINTS_DEDUCTED, "points_deducted", sent, key, guard)
+            guard = enough_points(sent.amount, currency)
+            made = await self._give_or_take(call, POINTS_DEDUCTED, "points_deducted", sent, currency, key, guard)
         except InsufficientPoints as short:
             detail = f"{short}: deduct at most {short.available}."
             error = FieldError("amount", "insufficient_points", str(short))
             raise Refusal(Code.INSUFFICIENT_POINTS, detail, [error]) from None
-        entry, _ = await self._what_came(call, made)
+        entry, _ = await self._what_came(call, made, currency)
         answer = DeductAnswer(
             transaction_id=entry.transaction_id,
             participant_id=sent.participant_id,
             amount=sent.amount,
             new_balance=entry.balance,
+            currency=currency,
         )
         return json_response(answer, 200, replayed([made]))
 
@@ -138,25 +178,65 @@ class AwardsResource:
             return json_response(_held(sent, badge, held.cell["at"], already=True))
         return json_response(_held(sent, badge, made.fact.occurred_at, already=False))
 
+    async def _award(self, call: Call, sent: PointsIn, key: str | None) -> tuple[AwardAnswer, RecordedFact]:
+        currency = await known_currency(call, self._database, self._games, sent.currency)
+        made = await self._give_or_take(call, POINTS_AWARDED, "points_awarded", sent, currency, key, no_guard)
+        entry, effects = await self._what_came(call, made, currency)
+        upgrade = next((effect for effect in effects if effect["type"] == "tier"), None)
+        answer = AwardAnswer(
+            transaction_id=entry.transaction_id,
+            participant_id=sent.participant_id,
+            amount=sent.amount,
+            new_balance=entry.balance,
+            tier_upgrade=None if upgrade is None else TierUpgrade.model_validate(upgrade),
+            badges_unlocked=[effect["code"] for effect in effects if effect["type"] == "badge"],
+            currency=currency,
+        )
+        return answer, made
+
     async def _give_or_take(
-        self, call: Call, fact_type: str, action: Action, sent: PointsIn, key: str | None, guard: Guard
+        self,
+        call: Call,
+        fact_type: str,
+        action: Action,
+        sent: PointsIn,
+        currency: str | None,
+        key: str | None,
+        guard: Guard,
     ) -> RecordedFact:
         properties = {"amount": sent.amount, "reason": sent.reason, "metadata": sent.metadata}
+        if currency is not None:
+            properties["currency"] = currency
         event = self._parser.drafter.draft_system(call.scope, fact_type, sent.participant_id, properties, key)
-        note = call.act(action).of_fact(amount=sent.amount)
+        note = call.act(action).of_fact(amount=sent.amount, **({} if currency is None else {"currency": currency}))
         look = self._expirer.before_spending(call.scope, sent.participant_id)
         return await self._intake.record_guarded(event, guard, note, look)
 
-    async def _what_came(self, call: Call, made: RecordedFact) -> tuple[PointsEntry, list[dict[str, Any]]]:
+    async def _what_came(
+        self, call: Call, made: RecordedFact, currency: str | None
+    ) -> tuple[PointsEntry, list[dict[str, Any]]]:
         fact = made.fact
         async with self._database.read() as connection:
-            cause = causes.by_hand(fact.fact_id)
+            cause = causes.in_currency(causes.by_hand(fact.fact_id), currency)
             entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
             effects = await effects_of(connection, fact)
         if entry is None:
             detail = f"{fact.fact_id} was made, and then its participant was erased or the environment reset."
             raise Refusal(Code.NOT_FOUND, detail)
         return entry, effects
+
+
+def _own_key(sent: PointsIn, batch_key: str | None, index: int) -> str | None:
+    """The idempotency key of one award: its own, or what the batch's makes of its place."""
+    if sent.idempotency_key is not None or batch_key is None:
+        return idempotency_key(None, sent.idempotency_key)
+    return f"{batch_key}:{index}"
+
+
+def _failed(participant_id: str | None, refusal: Refusal) -> BatchAwardResult:
+    first = refusal.errors[0] if refusal.errors else None
+    error = AwardError(code=refusal.code, field=first and first.field, detail=refusal.detail)
+    return BatchAwardResult(participant_id=participant_id, success=False, error=error)
 
 
 def _held(sent: BadgeIn, badge: Badge, at: int, *, already: bool) -> BadgeAnswer:

@@ -26,7 +26,7 @@ from bq_server.game.document.check import Mistake, check
 from bq_server.game.document.definitions import Game
 from bq_server.moments import format_timestamp
 from bq_server.processing.forecast import Forecast
-from bq_server.processing.game_changes import GameChanges
+from bq_server.processing.game_changes import DefaultMoved, GameChanges
 from bq_server.refusals import FieldError, Refusal
 from bq_server.store import games
 from bq_server.store.database import Database
@@ -62,9 +62,12 @@ class GameResource:
         if checked.game is None:
             raise Refusal.of_fields([_field_error(mistake) for mistake in checked.errors])
         act = call.act("game_applied")
-        applied = await self._game_changes.apply(
-            call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run, act=act
-        )
+        try:
+            applied = await self._game_changes.apply(
+                call.scope, checked.game, backfill=query.backfill, dry_run=query.dry_run, act=act
+            )
+        except DefaultMoved as moved:
+            raise Refusal.of_fields([FieldError("currencies", "game_mistake", str(moved))]) from None
         answer = ApplyAnswer(
             dry_run=query.dry_run,
             version=None if query.dry_run else applied.version,

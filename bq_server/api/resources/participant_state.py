@@ -26,8 +26,9 @@ from bq_server.api.schemas.participant_state import (
     TransactionsAnswer,
 )
 from bq_server.api.schemas.values import PageQuery, Query
-from bq_server.causes import is_of_expiry, is_taken_back
+from bq_server.causes import currency_of, is_of_expiry, is_taken_back
 from bq_server.clock import Clocks
+from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, left
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_tier
 from bq_server.game.streak_states import read_streaks
@@ -73,6 +74,7 @@ def transaction_answer(entry: PointsEntry) -> TransactionAnswer:
         fact_id=entry.fact_id,
         occurred_at=format_timestamp(entry.occurred_at),
         created_at=format_timestamp(entry.created_at),
+        currency=currency_of(entry.cause),
     )
 
 
@@ -139,6 +141,7 @@ class ParticipantStateResource:
             total_spent=points.total_spent,
             total_expired=points.total_expired,
             owed=points.owed,
+            currencies=points.currencies,
         )
         return json_response(answer)
 
@@ -148,14 +151,19 @@ class ParticipantStateResource:
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games)
             entries = await stored_ledger(connection, at.participant.reference)
-        expiry, now = at.game.game.points_expire, self._clocks.now(call.scope)
-        found = [] if expiry is None else left(expiry, entries)
+        now, own = self._clocks.now(call.scope), by_currency(entries)
+        found = [
+            (currency, each)
+            for currency, expiry in at.game.treasury.expiries.items()
+            for each in left(expiry, own.get(currency, ()))
+        ]
+        found.sort(key=lambda pair: pair[1].expires_at)
         answer = ExpiringAnswer(
             participant_id=at.participant.participant_id,
             balance=read_points(at.game, at.cells).balance,
             expiring=[
-                PointsToExpire(amount=each.amount, expires_at=format_timestamp(each.expires_at))
-                for each in found
+                PointsToExpire(amount=each.amount, expires_at=format_timestamp(each.expires_at), currency=currency)
+                for currency, each in found
                 if now < each.expires_at < NEVER
             ],
         )

@@ -32,7 +32,7 @@ from bq_server.events import Event
 from bq_server.game.document.definitions import ClaimableReward, Game
 from bq_server.game.facts import FACT_VOIDED, REWARD_CLAIMED, REWARD_FULFILLED
 from bq_server.game.mechanics.rule import micros
-from bq_server.game.read_models import read_points
+from bq_server.game.read_models import purse
 from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
@@ -91,6 +91,7 @@ class RewardsResource:
                 type=each.type,
                 description=each.description,
                 points_cost=each.cost,
+                currency=each.currency,
                 available_codes=None if each.amount is None else max(each.amount - claimed.get(each.code, 0), 0),
                 max_claims_per_user=each.limit,
                 expires_at=None if each.ends_at is None else format_timestamp(micros(each.ends_at) or 0),
@@ -123,14 +124,16 @@ class RewardsResource:
         async with self._database.read() as connection:
             reward = _reward(call, (await self._games.of(connection, call.scope)).game)
         cost = reward.cost if sent.points_deduction else 0
-        properties = {"reward_code": reward.code, "cost": cost}
+        properties: dict[str, Any] = {"reward_code": reward.code, "cost": cost}
+        if reward.currency is not None:
+            properties["currency"] = reward.currency
         event = self._parser.drafter.draft_system(call.scope, REWARD_CLAIMED, sent.participant_id, properties, key)
         if call.query.dry_run:
             return json_response(await self._rehearsed(call, reward, event, cost, self._look(call, event, properties)))
         note = call.act("reward_claimed").of_fact(reward_code=reward.code)
         try:
             made = await self._intake.record_guarded(
-                event, enough_points(cost), note, self._look(call, event, properties)
+                event, enough_points(cost, reward.currency), note, self._look(call, event, properties)
             )
         except InsufficientPoints as short:
             raise _insufficient(short) from None
@@ -245,25 +248,26 @@ class RewardsResource:
         async with self._database.transaction(undo=True) as connection:
             await look(connection)
             cells = await state.cells(connection, call.scope, event.participant_id)
-            balance = read_points(await self._games.of(connection, call.scope), cells).balance
+        balance = max(purse(cells, reward.currency)["balance"], 0)
         if balance < cost:
-            raise _insufficient(InsufficientPoints(balance, cost))
+            raise _insufficient(InsufficientPoints(balance, cost, reward.currency))
         return ClaimRehearsalAnswer(
             participant_id=event.participant_id,
             reward_name=reward.name,
             reward_type=reward.type,
             points_deducted=cost,
             new_balance=balance - cost,
+            currency=reward.currency,
         )
 
     async def _claimed(self, call: Call, reward: ClaimableReward, made: RecordedFact) -> ClaimAnswer:
         fact = made.fact
         told = from_json(fact.properties)
         async with self._database.read() as connection:
-            cause = causes.of_claim(fact.fact_id)
+            cause = causes.in_currency(causes.of_claim(fact.fact_id), told.get("currency"))
             entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
             at = await view_of_participant(connection, call, self._games, fact.participant_id)
-        balance = read_points(at.game, at.cells).balance if entry is None else max(entry.balance, 0)
+        balance = purse(at.cells, told.get("currency"))["balance"] if entry is None else entry.balance
         return ClaimAnswer(
             claim_id=fact.fact_id,
             participant_id=fact.participant_id,
@@ -271,7 +275,8 @@ class RewardsResource:
             reward_type=reward.type,
             code_value=told.get("code_value"),
             points_deducted=told["cost"],
-            new_balance=balance,
+            new_balance=max(balance, 0),
+            currency=told.get("currency"),
         )
 
     async def _found(self, call: Call) -> tuple[ParticipantReward, StoredFact]:

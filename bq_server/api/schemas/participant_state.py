@@ -8,8 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from bq_server.api.schemas.rewards import ParticipantReward
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.game.effects import Sometimes
 from bq_server.game.read_calendar import StreakPeriodState
-from bq_server.game.read_models import BadgeState, ChallengeState, NextTier, PointsState, TierHeld, TierState
+from bq_server.game.read_models import (
+    BadgeState,
+    ChallengeState,
+    CurrencyState,
+    NextTier,
+    PointsState,
+    TierHeld,
+    TierState,
+)
 from bq_server.game.streak_states import FreezesState, StreakState
 
 Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards", "rewards"]
@@ -48,6 +57,7 @@ class PointsAnswer(BaseModel):
     total_spent: int
     total_expired: int
     owed: int = Field(description="What voids took back beyond the balance; later points pay it off first.")
+    currencies: Sometimes[list[CurrencyState]] = Field(None, description="Of a game that has several.")
 
 
 class PointsToExpire(BaseModel):
@@ -55,6 +65,7 @@ class PointsToExpire(BaseModel):
 
     amount: int
     expires_at: Moment
+    currency: Sometimes[str] = Field(None, description="If it isn't the default.")
 
 
 class ExpiringAnswer(BaseModel):
@@ -76,6 +87,7 @@ class TransactionAnswer(BaseModel):
     fact_id: str
     occurred_at: Moment
     created_at: Moment
+    currency: Sometimes[str] = Field(None, description="If it isn't the default; the balance is of it.")
 
 
 class TransactionsAnswer(BaseModel):

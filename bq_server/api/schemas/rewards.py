@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.game.document.definitions import RewardType
+from bq_server.game.effects import Sometimes
 
 
 class RewardsQuery(Query):
@@ -22,6 +23,7 @@ class RewardAnswer(BaseModel):
     type: RewardType
     description: str | None
     points_cost: int
+    currency: Sometimes[str] = Field(None, description="Of the cost, if it isn't the default.")
     available_codes: int | None = Field(description="How many are left; null if there is no limit.")
     max_claims_per_user: int | None
     expires_at: Moment | None
@@ -60,6 +62,7 @@ class ClaimAnswer(BaseModel):
     code_value: str | None
     points_deducted: int
     new_balance: int
+    currency: Sometimes[str] = Field(None, description="If it isn't the default; the balance is of it.")
 
 
 class ClaimRehearsalAnswer(BaseModel):
@@ -71,6 +74,7 @@ class ClaimRehearsalAnswer(BaseModel):
     reward_type: RewardType
     points_deducted: int
     new_balance: int
+    currency: Sometimes[str] = Field(None, description="If it isn't the default; the balance is of it.")
 
 
 class ParticipantReward(BaseModel):
@@ -82,6 +86,7 @@ class ParticipantReward(BaseModel):
     reward_type: RewardType | None = Field(description="Null if the game no longer has this reward.")
     code_value: str | None
     points_deducted: int
+    currency: Sometimes[str] = Field(None, description="Of what was deducted, if it isn't the default.")
     status: Literal["claimed", "fulfilled", "cancelled"]
     claimed_at: Moment
 

@@ -21,7 +21,7 @@ from bq_server.game.expressions.conditions import (
 )
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
 
-_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards")
+_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies")
 _FIELDS = sorted(
     {
         name
@@ -149,8 +149,7 @@ def _between_the_valid(document: Document, errors: Sequence[ErrorDetails]) -> It
         game = Game.model_validate(valid, context={"inconsistent": True})
     except ValidationError:
         return
-    badges = [each.get("code") for each in _definitions(document, "badges") if isinstance(each, dict)]
-    for found in inconsistencies(game, [code for code in badges if isinstance(code, str)]):
+    for found in inconsistencies(game, _codes(document, "badges"), _codes(document, "currencies")):
         kind, index, *rest = found.location
         path = _resolve(document, (kind, kept[str(kind)][int(index)], *rest))
         place = document.values.get(path, SourcePosition())
@@ -160,6 +159,11 @@ def _between_the_valid(document: Document, errors: Sequence[ErrorDetails]) -> It
 def _definitions(document: Document, kind: str) -> list[Any]:
     found = document.data.get(kind)
     return found if isinstance(found, list) else []
+
+
+def _codes(document: Document, kind: str) -> list[str]:
+    codes = [each.get("code") for each in _definitions(document, kind) if isinstance(each, dict)]
+    return [code for code in codes if isinstance(code, str)]
 
 
 def _doubtful(document: Document) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bq_server.game.document.criteria import MAX_INLINE_MEMBERS, Criteria, Objective
+from bq_server.game.document.currencies import misnamed
 from bq_server.game.document.definitions import Challenge, Game, Leaderboard, Milestone, Reward, StreakMilestone
 
 Location = tuple[int | str, ...]
@@ -22,12 +23,14 @@ class Inconsistency:
     message: str
 
 
-def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[Inconsistency]:
+def inconsistencies(
+    game: Game, other_badges: Iterable[str] = (), other_currencies: Iterable[str] = ()
+) -> Iterator[Inconsistency]:
     """Every mistake between the definitions of a game.
 
-    `other_badges` are codes that count as defined as well.
+    `other_badges` and `other_currencies` are codes that count as defined as well.
     """
-    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards"):
+    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies"):
         yield from _repeated((kind,), getattr(game, kind))
     badges = {badge.code for badge in game.badges} | set(other_badges)
     for index, badge in enumerate(game.badges):
@@ -43,6 +46,7 @@ def inconsistencies(game: Game, other_badges: Iterable[str] = ()) -> Iterator[In
     for index, board in enumerate(game.leaderboards):
         yield from _windows(("leaderboards", index, "window"), board)
     yield from _tiers(game)
+    yield from (Inconsistency(place, message) for place, message in misnamed(game, other_currencies))
 
 
 def refuse_inconsistencies(game: Game) -> None:

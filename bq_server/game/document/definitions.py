@@ -13,13 +13,14 @@ from bq_server.game.document.fields import (
     Expression,
     Instant,
     IsoDuration,
+    OfCurrency,
     On,
     When,
     check_order,
     is_none,
     one_or_many,
 )
-from bq_server.game.facts import TimezoneName
+from bq_server.game.facts import CurrencyCode, TimezoneName
 
 _MOST_HOURLY_GRACE = 23
 Rarity = Literal["common", "rare", "epic", "legendary"]
@@ -79,6 +80,7 @@ class PointsRule(Definition, Limited):
         BeforeValidator(_one_or_several, json_schema_input_type=Multiplier | list[Multiplier]),
         Field(max_length=20, description="A multiplier, or a list of them: all that hold are multiplied"),
     ] = Field(default=[])
+    currency: OfCurrency = None
 
 
 class Reward(DocumentPart):
@@ -86,11 +88,14 @@ class Reward(DocumentPart):
 
     points: int | None = Field(default=None, gt=0, le=1_000_000)
     badge: Code | None = None
+    currency: OfCurrency = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.points is None) == (self.badge is None):
             raise ValueError("give either points or a badge")
+        if self.points is None and self.currency is not None:
+            raise ValueError("a badge has no currency")
         return self
 
 
@@ -269,6 +274,7 @@ class Tier(DocumentPart):
     min_points: int = Field(ge=0, le=10**15)
     color: str | None = Field(default=None, max_length=50)
     benefits: list[str] = Field(default=[], max_length=100)
+    currency: OfCurrency = None
 
 
 class Season(DocumentPart):
@@ -319,6 +325,20 @@ class PointsExpiry(DocumentPart):
         return int(month), int(day)
 
 
+Overdraft = Literal["owed", "allowed"]
+
+
+class Currency(DocumentPart):
+    """A kind of points. Of the first, the default, the game itself says how they expire and what an overdraft is."""
+
+    code: CurrencyCode
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    points_expire: PointsExpiry | None = Field(default=None, description="Without it, they never expire")
+    overdraft: Overdraft = Field(
+        default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
+    )
+
+
 class Leaderboard(Definition):
     """Participants ranked by a metric within a window of time; weeks start on Monday."""
 
@@ -345,6 +365,13 @@ class Leaderboard(Definition):
         exclude_if=lambda value: value == "first",
         description="Among equal scores who reached it first ranks first, or they share the rank",
     )
+    currency: OfCurrency = None
+
+    @model_validator(mode="after")
+    def _points_have_a_currency(self) -> Self:
+        if self.currency is not None and self.metric != "points":
+            raise ValueError("currency needs metric: points")
+        return self
 
     @property
     def window_names(self) -> list[WindowName]:
@@ -366,6 +393,7 @@ class ClaimableReward(Definition):
     description: str | None = Field(default=None, max_length=2000)
     type: RewardType = "digital"
     cost: int = Field(default=0, ge=0, le=10**9, description="Points")
+    currency: OfCurrency = None
     stock: int | None = Field(default=None, ge=0, le=10**9, description="How many there are; without it no end")
     limit: int | None = Field(default=1, ge=1, le=10**6, description="Claims of one participant; null for no limit")
     codes: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
@@ -396,11 +424,21 @@ class Game(DocumentPart):
     tiers: list[Tier] = Field(default=[])
     leaderboards: list[Leaderboard] = Field(default=[])
     rewards: list[ClaimableReward] = Field(default=[])
-    overdraft: Literal["owed", "allowed"] = Field(
+    currencies: list[Currency] = Field(
+        default=[], max_length=20, description="The first is the default: what names none is of it"
+    )
+    overdraft: Overdraft = Field(
         default="owed", description="Whether a void may make a balance negative, or what is missing is owed"
     )
 
     points_expire: PointsExpiry | None = Field(default=None, description="Without it, points never expire")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unnamed_default(cls, document: Any) -> Any:
+        from bq_server.game.document.currencies import without_default
+
+        return without_default(document)
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

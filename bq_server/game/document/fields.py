@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from bq_server.game.expressions.conditions import compile_expression
+from bq_server.game.facts import CurrencyCode
 from bq_server.moments import is_duration
 
 _YEARS = re.compile(r"^P(\d+)Y(?:(\d+)D)?")
@@ -91,6 +92,12 @@ IsoDuration = Annotated[
     timedelta,
     BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "duration"})]),
     WrapSerializer(_without_years),
+]
+
+
+# It isn't told where it isn't given, so that revisions stay.
+OfCurrency = Annotated[
+    CurrencyCode | None, Field(exclude_if=is_none, description="One of the currencies; the default otherwise")
 ]
 
 

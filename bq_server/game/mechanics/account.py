@@ -31,8 +31,26 @@ def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     return [entry for entry in netted(ledger).values() if entry.amount]
 
 
+def in_currency(ledger: Iterable[LedgerEntry], currency: str | None) -> list[LedgerEntry]:
+    """The entries in a currency, in order; None is the default."""
+    return [entry for entry in ledger if causes.currency_of(entry.cause) == currency]
+
+
+def by_currency(ledger: Iterable[LedgerEntry]) -> dict[str | None, list[LedgerEntry]]:
+    """The entries in order, by the currency that they are in."""
+    found: dict[str | None, list[LedgerEntry]] = {}
+    for entry in ledger:
+        found.setdefault(causes.currency_of(entry.cause), []).append(entry)
+    return found
+
+
+def purses(ledger: Iterable[LedgerEntry]) -> dict[str, dict[str, int]]:
+    """The cell of the other currencies that a ledger comes to; empty if there was never anything of any."""
+    return {code: totals(own) for code, own in by_currency(ledger).items() if code is not None}
+
+
 def totals(ledger: Iterable[LedgerEntry]) -> dict[str, int]:
-    """The points cell for a ledger; what voids took back counts as never given."""
+    """What a ledger of one currency comes to; what voids took back counts as never given."""
     earned = spent = expired = 0
     for entry in standing_entries(ledger):
         if entry.amount > 0:
@@ -57,7 +75,7 @@ def corrections(
     first = {causes.origin(entry.cause): entry.amount for entry in reversed(entries)}
     for cause, entry in netted(entries).items():
         paid = causes.fact_paid(cause)
-        taker = lost.get(cause) if paid is None else void.get(paid)
+        taker = lost.get(causes.in_any_currency(cause)) if paid is None else void.get(paid)
         if taker is not None and entry.amount:
             yield LedgerEntry(causes.taken_back(cause, taker.fact_id), -entry.amount, *taker.moment), taker
         elif taker is None and paid is not None and not entry.amount:

@@ -13,7 +13,7 @@ from bq_server.game.document.definitions import Leaderboard
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
-from bq_server.game.mechanics.account import standing_entries
+from bq_server.game.mechanics.account import in_currency, standing_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
@@ -222,6 +222,8 @@ class PointsBoardRule(Rule):
     order: BoardOrder
     bounds: Bounds
     revision: str
+    currency: str | None = None
+    """Of the points; None is the default."""
     fact_types: frozenset[str] = frozenset()
     rewards: Rewards = NO_REWARDS
 
@@ -243,7 +245,7 @@ class PointsBoardRule(Rule):
         outcome = RuleOutcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
-            for entry in standing_entries(replayed.ledger or ()):
+            for entry in standing_entries(in_currency(replayed.ledger or (), self.currency)):
                 if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
                     for window, period in self.windows.at(entry.occurred_at):
                         key = keys.score(self.code, window, period)
@@ -295,6 +297,7 @@ def points_board_rule(board: Leaderboard, applied_seq: int) -> PointsBoardRule:
         order=board_order(board),
         bounds=bounds(board, applied_seq),
         revision=revision(board, applied_seq, "name", "tie"),
+        currency=board.currency,
     )
 
 

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bq_server import causes
 from bq_server.game.document.definitions import PointsRule
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
@@ -182,7 +181,7 @@ class LimitedPointsRule(PointsRuleCompiled):
             place = self.place(hit, timeline)
             if place is None:
                 continue
-            cause, group = causes.of_points(self.code, hit.fact.fact_id), self._group(place)
+            cause, group = self.cause(hit.fact.fact_id), self._group(place)
             paid[group] += cause in held
             if cause in due:
                 owed[group] += 1
@@ -270,7 +269,7 @@ class LimitedPointsRule(PointsRuleCompiled):
             cell = new.get(key)
             refusal = self.quota.refusal(cell["n"] if cell is not None else None, moment.at, place.period)
             new[key] = self.taken(cell, moment, place.period, counts=refusal is None)
-            is_paid = causes.of_points(self.code, hit.fact.fact_id) in paid
+            is_paid = self.cause(hit.fact.fact_id) in paid
             room[self._group(place)] += (refusal is None) - is_paid
             if refusal is not None:
                 verdicts[hit.fact.fact_id] = refusal
@@ -290,8 +289,7 @@ class LimitedPointsRule(PointsRuleCompiled):
         return verdicts
 
     def _grant(self, hit: Hit, place: PaidPlace) -> Grant:
-        cause = causes.of_points(self.code, hit.fact.fact_id)
-        return Grant(hit.fact, hit.fact.occurred_at, cause, NO_REWARDS, place.points)
+        return Grant(hit.fact, hit.fact.occurred_at, self.cause(hit.fact.fact_id), NO_REWARDS, place.points)
 
 
 def limited_points_rule(rule: PointsRule, applied_seq: int) -> LimitedPointsRule:
@@ -306,4 +304,5 @@ def limited_points_rule(rule: PointsRule, applied_seq: int) -> LimitedPointsRule
         award=award_of(rule),
         quota=quota,
         revision=revision(rule, applied_seq, "name"),
+        currency=rule.currency,
     )

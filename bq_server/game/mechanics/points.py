@@ -1,11 +1,11 @@
 """Points: the rules that award them, and the ledger, from which tiers and rankings by points follow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Badge, PointsRule, Tier
+from bq_server.game.document.definitions import Badge, PointsExpiry, PointsRule, Tier
 from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact
@@ -42,6 +42,12 @@ class PointsRuleCompiled(Rule):
     condition: Condition
     award: Formula
     rewards: Rewards = NO_REWARDS
+    currency: str | None = None
+    """None is the default."""
+
+    def cause(self, fact_id: str) -> str:
+        """The cause of what a fact is paid."""
+        return causes.in_currency(causes.of_points(self.code, fact_id), self.currency)
 
     @property
     def pays_points(self) -> bool:
@@ -86,7 +92,7 @@ class PointsRuleCompiled(Rule):
         paid = {entry.cause for entry in (replayed.ledger or ())} if replayed is not None else set()
         for hit in hits if replayed is None else merge(replayed.hits, hits):
             reading = hit.readings[0]
-            cause = causes.of_points(self.code, hit.fact.fact_id)
+            cause = self.cause(hit.fact.fact_id)
             if reading.verdict == "matched" and reading.amount and cause not in paid:
                 outcome.grants.append(Grant(hit.fact, hit.fact.occurred_at, cause, Rewards(), int(reading.amount)))
         for hit in hits:
@@ -104,6 +110,7 @@ def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
         bounds=bounds(rule, applied_seq),
         condition=Condition(rule.when),
         award=award_of(rule),
+        currency=rule.currency,
     )
 
 
@@ -115,6 +122,15 @@ class Treasury:
     tiers: tuple[Tier, ...]
     """In order of level."""
     boards: tuple[PointsBoardRule, ...]
+    has_currencies: bool = False
+    """Whether there is another currency than the default."""
+    expiries: Mapping[str | None, PointsExpiry] = field(default_factory=dict)
+    """When points expire, by currency, of those that do; None is the default."""
+
+    @property
+    def tier_currency(self) -> str | None:
+        """Of which currency points lead to tiers; None is the default."""
+        return self.tiers[0].currency if self.tiers else None
 
     @property
     def revocable(self) -> frozenset[str]:
@@ -127,6 +143,7 @@ class Treasury:
             yield keys.badge(code)
         if points:
             yield keys.POINTS
+            yield keys.PURSES
             yield keys.TIERS
             for board in self.boards:
                 for fact in facts:
@@ -173,9 +190,12 @@ class Payout:
         """Pay one grant."""
         for code in grant.rewards.badges:
             self._give_badge(code, grant)
-        amount = grant.amount + grant.rewards.points
+        currency = causes.currency_of(grant.cause)
+        amount = grant.amount + (grant.rewards.points if currency is None else 0)
         if amount:
-            self._enter_points(amount, grant)
+            self._enter_points(amount, grant, grant.cause, currency)
+        for code, points in grant.rewards.others:
+            self._enter_points(points, grant, causes.in_currency(grant.cause, code), code)
 
     def finish(self) -> None:
         """Report the scores that changed."""
@@ -213,15 +233,16 @@ class Payout:
 
     def correct(self, cause: str, amount: int, fact: Fact) -> None:
         """Enter what a fact takes back or gives again."""
-        points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
+        currency = causes.currency_of(cause)
+        points = self._purse(currency)
         points["balance"] += amount
         if (amount > 0) == causes.is_taken_back(cause):
             _lower(points, cause, amount)
         else:
             points["earned"] += amount
-        self._tell(points, cause, amount, fact)
+        self._tell(points, cause, amount, fact, currency)
         if amount > 0:
-            self._climb(points["earned"], fact)
+            self._climb(points["earned"], fact, currency)
 
     def remove_badge(self, code: str, cause: str, fact: Fact) -> bool:
         """Take a badge away, if it was given for this cause; whether it was."""
@@ -254,22 +275,30 @@ class Payout:
         self.cells.update(changed)
         self.effects.extend(scored(fact, changed, int))
 
-    def _enter_points(self, amount: int, grant: Grant) -> None:
+    def _enter_points(self, amount: int, grant: Grant, cause: str, currency: str | None) -> None:
         fact = grant.fact
-        points: dict[str, int] = dict(self._cell(keys.POINTS) or {"balance": 0, "earned": 0, "spent": 0})
+        points = self._purse(currency)
         points["balance"] += amount
         if amount > 0:
             points["earned"] += amount
         else:
-            _lower(points, grant.cause, amount)
-        cause = causes.given_again(grant.cause, fact.fact_id) if grant.again else grant.cause
-        self._tell(points, cause, amount, fact)
+            _lower(points, cause, amount)
+        cause = causes.given_again(cause, fact.fact_id) if grant.again else cause
+        self._tell(points, cause, amount, fact, currency)
         if amount > 0:
-            self._climb(points["earned"], fact)
-            self._score(amount, fact)
+            self._climb(points["earned"], fact, currency)
+            self._score(amount, fact, currency)
 
-    def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact) -> None:
-        self.cells[keys.POINTS] = points
+    def _purse(self, currency: str | None) -> dict[str, int]:
+        """A copy of what there is of a currency."""
+        found = self._cell(keys.POINTS) if currency is None else (self._cell(keys.PURSES) or {}).get(currency)
+        return dict(found or {"balance": 0, "earned": 0, "spent": 0})
+
+    def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact, currency: str | None) -> None:
+        if currency is None:
+            self.cells[keys.POINTS] = points
+        else:
+            self.cells[keys.PURSES] = {**(self._cell(keys.PURSES) or {}), currency: points}
         self.entries.append(LedgerEntry(cause, amount, *fact.moment))
         self.effects.append(
             PointsChanged(
@@ -279,10 +308,13 @@ class Payout:
                 cause=cause,
                 amount=amount,
                 balance=points["balance"],
+                currency=currency,
             )
         )
 
-    def _climb(self, earned: int, fact: Fact) -> None:
+    def _climb(self, earned: int, fact: Fact, currency: str | None) -> None:
+        if currency != self.treasury.tier_currency:
+            return
         history: list[list[Any]] = [list(entry) for entry in self._cell(keys.TIERS) or ()]
         known = len(history)
         change = climb(self.treasury.tiers, history, earned, fact)
@@ -291,9 +323,9 @@ class Payout:
         if change is not None:
             self.effects.append(change)
 
-    def _score(self, amount: int, fact: Fact) -> None:
+    def _score(self, amount: int, fact: Fact, currency: str | None) -> None:
         for board in self.treasury.boards:
-            if not board.bounds.admits(fact.moment):
+            if board.currency != currency or not board.bounds.admits(fact.moment):
                 continue
             for window, period in board.windows.at(fact.occurred_at):
                 key = keys.score(board.code, window, period)

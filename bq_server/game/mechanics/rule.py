@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bq_server.causes import in_currency
 from bq_server.game.document.definitions import Reward
 from bq_server.game.document.fields import Definition
 from bq_server.game.effects import Effect, Explanation, Verdict
@@ -41,14 +42,22 @@ class Rewards:
     """What reaching something awards."""
 
     points: int = 0
+    """Of the default currency."""
     badges: tuple[str, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()
+    """Points of other currencies, each with its code."""
 
     @classmethod
     def of(cls, rewards: Sequence[Reward]) -> "Rewards":
         """The total of a list of rewards."""
+        others: dict[str, int] = {}
+        for reward in rewards:
+            if reward.currency is not None:
+                others[reward.currency] = others.get(reward.currency, 0) + (reward.points or 0)
         return cls(
-            sum(reward.points or 0 for reward in rewards),
+            sum(reward.points or 0 for reward in rewards if reward.currency is None),
             tuple(dict.fromkeys(reward.badge for reward in rewards if reward.badge is not None)),
+            tuple(others.items()),
         )
 
 
@@ -66,7 +75,7 @@ class Grant:
     cause: str
     rewards: Rewards
     amount: int = 0
-    """Points beside the rewards, positive or negative: a rule's award, or a change by hand."""
+    """Points beside the rewards, positive or negative, of the cause's currency: a rule's award, or by hand."""
     again: bool = False
     """Whether it was given before and taken back."""
 
@@ -141,7 +150,7 @@ class Rule:
     @property
     def pays_points(self) -> bool:
         """Whether it may change the points ledger."""
-        return self.rewards.points > 0
+        return self.rewards.points > 0 or bool(self.rewards.others)
 
     @property
     def keeps_nothing(self) -> bool:
@@ -252,7 +261,9 @@ def still_due(
     paid = {entry.cause for entry in ledger}
     owed = {
         name: Rewards(
-            0 if cause in paid else rewards.points, tuple(code for code in rewards.badges if badge(code) not in cells)
+            0 if cause in paid else rewards.points,
+            tuple(code for code in rewards.badges if badge(code) not in cells),
+            tuple((code, points) for code, points in rewards.others if in_currency(cause, code) not in paid),
         )
         for name, cause, rewards in steps
         if name in given

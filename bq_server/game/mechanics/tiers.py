@@ -6,7 +6,7 @@ from typing import Any
 from bq_server.game.document.definitions import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.account import standing_entries
+from bq_server.game.mechanics.account import in_currency, standing_entries
 from bq_server.game.mechanics.rule import LedgerEntry
 
 
@@ -32,13 +32,14 @@ def catch_up(
 ) -> TierChanged | None:
     """Append the tiers of a changed game that were reached, each at the ledger entry that reached it.
 
-    `ledger` is in the order written. Returns the change to the highest of them, if any.
+    `ledger` is in the order written, and holds all currencies. Returns the change to the highest of them, if any.
     """
     held = {code for code, _, _ in history}
     before = max(history, key=lambda entry: entry[1], default=None)
     change: TierChanged | None = None
     earned = 0
-    for entry in standing_entries(ledger):
+    currency = tiers[0].currency if tiers else None
+    for entry in standing_entries(in_currency(ledger, currency)):
         earned += max(entry.amount, 0)
         for tier in tiers if entry.amount > 0 else ():
             if tier.min_points <= earned and tier.code not in held:

@@ -22,7 +22,7 @@ class LimitedPointsTrack:
         self.bounds = rule.bounds
         self.keeps_apart = rule.quota.by is not None
         self._rule = rule
-        self._cause = causes.of_points(rule.code, causes.OF_THE_FACT)
+        self._cause = rule.cause(causes.OF_THE_FACT)
 
     def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """How many points the fact is worth, and what it is about."""

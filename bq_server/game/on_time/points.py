@@ -26,7 +26,7 @@ class PointsTrack:
         self.key = rule.key
         self.bounds = rule.bounds
         self._rule = rule
-        self._cause = causes.of_points(rule.code, causes.OF_THE_FACT)
+        self._cause = rule.cause(causes.OF_THE_FACT)
 
     def questions(self, fact_type: str) -> Iterable[Question]:  # noqa: ARG002
         """How many points the fact is worth, if any."""
@@ -67,12 +67,17 @@ class Purse:
                     self._give_badge(turn, fact, code, award)
                 amount += rewards.points
             if amount:
-                self._enter(turn, fact, amount, award.cause)
+                self.enter(turn, fact, amount, award.cause)
                 if amount > 0:
                     gained += amount
         turn.awards.clear()
         if gained and self._boards:
-            self._score(turn, fact, gained)
+            self.score(turn, fact, gained)
+
+    def award_badges(self, turn: ParticipantTurn, fact: Fact, award: Award) -> None:
+        """Give the badges of an award."""
+        for code in award.rewards.badges:
+            self._give_badge(turn, fact, code, award)
 
     def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
         key = keys.badge(code)
@@ -92,7 +97,8 @@ class Purse:
                 told.append(count)
             turn.caused.append(timed(BADGE, award.at, fact.occurred_at, *told))
 
-    def _enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
+    def enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
+        """Enter points into the ledger."""
         points = turn.cells.get(keys.POINTS)
         if points is None:
             points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
@@ -102,11 +108,12 @@ class Purse:
         if amount > 0:
             points["earned"] += amount
             if self._thresholds:
-                self._climb(turn, fact, points["earned"])
+                self.climb(turn, fact, points["earned"])
         else:
             points["spent"] -= amount
 
-    def _climb(self, turn: ParticipantTurn, fact: Fact, earned: int) -> None:
+    def climb(self, turn: ParticipantTurn, fact: Fact, earned: int) -> None:
+        """Reach the tiers that so many points lead to."""
         history: list[list[Any]] = turn.cells.get(keys.TIERS) or []
         held = {entry[0] for entry in history}
         if not any(least <= earned and code not in held for least, code in self._thresholds):
@@ -117,7 +124,8 @@ class Purse:
         if change is not None:
             turn.caused.append(packed(change, fact.occurred_at))
 
-    def _score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
+    def score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
+        """Add the points gained to the leaderboards by points."""
         at = fact.occurred_at
         for code, revision, bounds, order, windows in self._boards:
             if not bounds.admits(fact.moment):

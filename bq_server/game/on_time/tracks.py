@@ -15,6 +15,7 @@ from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
 from bq_server.game.on_time.counted_badges import CountedBadgeTrack
+from bq_server.game.on_time.currencies import purse_of
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
 from bq_server.game.on_time.limited_points import LimitedPointsTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
@@ -59,7 +60,7 @@ def lay_tracks(listening: Mapping[str, Sequence[Rule]], treasury: Treasury) -> T
         for fact_type, rules in listening.items()
         if fact_type.startswith(CUSTOM_PREFIX)
     }
-    return Tracks(readers, Purse(treasury))
+    return Tracks(readers, purse_of(treasury))
 
 
 def _track(rule: Rule) -> Track:

@@ -14,6 +14,8 @@ Cells = Mapping[str, Cell]
 
 POINTS = "points"
 """`{"balance", "earned", "spent"}`."""
+PURSES = "purses"
+"""`{currency: {"balance", "earned", "spent"}}`, of the currencies other than the default."""
 TIERS = "tiers"
 """`[[code, level, at], ...]`, in the order reached."""
 BADGES = "badge/"

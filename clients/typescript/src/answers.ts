@@ -72,7 +72,7 @@ export interface Message {
 /** Everything that a participant's facts add up to. */
 export interface State {
   participant_id: string;
-  points: { balance: number; [member: string]: unknown };
+  points: { balance: number; currencies?: { code: string; balance: number; [member: string]: unknown }[]; [member: string]: unknown };
   [member: string]: unknown;
 }
 
