@@ -21,7 +21,7 @@ serve: $(VENV)/run.stamp  ## the server from this tree; ARGS="--port 9000" passe
 	@exec $(BIN)/bq-server serve $(ARGS)
 
 test: $(VENV)/dev.stamp  ## the quick tests, in about a minute: units, the game, the store, the lane; ARGS="-k idempotency" selects
-	$(BIN)/pytest -n auto $(QUICK_TESTS) $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(QUICK_TESTS) $(ARGS)
 
 test-all: clients test-browser test-harness test-server  ## every test of the source tree; make test-binary adds those of the executable
 

@@ -1,7 +1,6 @@
 """What the executable runs."""
 
 import sys
-from types import ModuleType
 
 from bq_server.runtime import collector
 from bq_server.runtime.frozen import bundle
@@ -16,8 +15,6 @@ import pysqlite3  # noqa: E402
 
 # The executable has one SQLite. aiosqlite takes names from the standard library's module, which is not packed.
 sys.modules["sqlite3"] = pysqlite3
-# The package cel imports its own command line, and with it a terminal toolkit that nothing here needs.
-sys.modules["cel.cli"] = ModuleType("cel.cli")
 
 from bq_server.cli import main  # noqa: E402
 

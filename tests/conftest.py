@@ -72,21 +72,21 @@ def store(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def server(shared_servers: SharedServers, store: str) -> ServerProcess:
     """The shared server."""
-    return shared_servers(store)[0]
+    return shared_servers(store).process
 
 
 @pytest.fixture
 def bq(shared_servers: SharedServers, store: str) -> Project:
     """A project nobody used before, on the shared server."""
-    _, client, projects = shared_servers(store)
-    return Project(client, projects.pop())
+    shared = shared_servers(store)
+    return Project(shared.client, shared.keys())
 
 
 @pytest.fixture
 def other_bq(shared_servers: SharedServers, store: str) -> Project:
     """One more such project."""
-    _, client, projects = shared_servers(store)
-    return Project(client, projects.pop())
+    shared = shared_servers(store)
+    return Project(shared.client, shared.keys())
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is done that is no event leaves a line: what, by which key, when. What clients cause at will leaves few."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,15 @@ def test_keys_that_commands_make_and_revoke_are_told_by_the_server(data_dir: Pat
 @pytest.mark.parametrize("lane", ["on", "off"])
 def test_refused_requests_without_end_fill_no_disk(data_dir: Path, lane: str) -> None:
     with ServerProcess(data_dir, "--http-lane", lane) as server:
-        kinds = [request(encoded(event()), key=b"wrong"), request(b"{", key=server.key.encode())]
-        with Wire(server.url) as wire:
-            for _ in range(40):
-                wire.send(b"".join(kinds) * 10)
-                for _ in range(20):
-                    assert wire.answer().startswith((b"HTTP/1.1 401", b"HTTP/1.1 400"))
+        wrong, broken = request(encoded(event()), key=b"wrong"), request(b"{", key=server.key.encode())
+        with ExitStack() as stack:
+            wires = [stack.enter_context(Wire(server.url)) for _ in range(40)]
+            for _ in range(10):  # unknown keys that come together are looked for together
+                for wire in wires:
+                    wire.send(wrong + broken)
+                for wire in wires:
+                    assert wire.answer().startswith(b"HTTP/1.1 401")
+                    assert wire.answer().startswith(b"HTTP/1.1 400")
         wire2 = Http2Wire(server.url)
         for _ in range(190):  # more would end the connection
             stream = wire2.begin("POST", "/api/v1/ingest/events", [("x-api-key", server.key)], ends=False)

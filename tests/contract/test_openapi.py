@@ -21,7 +21,7 @@ SCHEMAS = "#/components/schemas/"
 
 @pytest.fixture(scope="module")
 def document(shared_servers: SharedServers) -> Json:
-    found: Json = httpx.get(f"{shared_servers(SQLITE)[0].url}/openapi.json", verify=False).json()
+    found: Json = httpx.get(f"{shared_servers(SQLITE).process.url}/openapi.json", verify=False).json()
     return found
 
 

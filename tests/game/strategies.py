@@ -4,13 +4,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
-
-from hypothesis import strategies as st
 
 from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.game.facts import Fact
+from tests.game import kept_strategies as st
 from tests.game.currency_strategies import by_hand, in_currencies
 
 EVENTS = ["a", "b", "c"]
@@ -398,6 +398,30 @@ times = st.one_of(
 )
 
 
+Kind = tuple[str, dict[str, Any]]
+"""A fact's type and properties."""
+
+
+def custom(values: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Kind]:
+    return st.tuples(st.sampled_from([f"custom.{name}" for name in EVENTS]), values)
+
+
+@cache
+def rows_of(values: st.SearchStrategy[dict[str, Any]], participants: int) -> st.SearchStrategy[tuple[Kind, int, int]]:
+    """A fact's kind, time and participant."""
+    usual = custom(values)
+    # Spelt out, for `one_of` would weigh each kind of system fact as much as all custom ones.
+    kinds = st.sampled_from([True] * 8 + [False]).flatmap(lambda found: usual if found else system)
+    return st.tuples(kinds, times, st.integers(0, participants - 1))
+
+
+_usual = custom(amounts)
+_enrolment: st.SearchStrategy[Kind] = st.just(("system.challenge_enrolled", {"challenge_code": "c0"}))
+dense_row = st.tuples(
+    st.sampled_from([True] * 9 + [False]).flatmap(lambda found: _usual if found else _enrolment), times
+)
+
+
 @st.composite
 def revocable_games(draw: st.DrawFn) -> Rules:
     """Where every award may be taken back, and a late fact alone undoes none: it can only add."""
@@ -450,13 +474,9 @@ def histories(
 ) -> list[Fact]:
     """Facts in order of their `seq`."""
     drawn: Any = draw(st.sampled_from([properties, positive]))
-    custom = st.tuples(st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), drawn if values is None else values)
-    # Spelt out, for `one_of` would weigh each kind of system fact as much as all custom ones.
-    kinds = st.sampled_from([True] * 8 + [False]).flatmap(lambda usual: custom if usual else system)
+    row = rows_of(drawn if values is None else values, participants)
     length = draw(st.integers(0, size))
-    rows = draw(
-        st.lists(st.tuples(kinds, times, st.integers(0, participants - 1)), min_size=length, max_size=length),
-    )
+    rows = draw(st.lists(row, min_size=length, max_size=length))
     return [
         Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], f"p{who}", values, at, at, f"k{seq}")
         for seq, ((fact_type, values), at, who) in enumerate(rows, 1)
@@ -466,14 +486,7 @@ def histories(
 @st.composite
 def dense_histories(draw: st.DrawFn) -> list[Fact]:
     """Thirty facts of one participant within ten days; one in ten is an enrolment."""
-    custom: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.tuples(
-        st.sampled_from(EVENTS).map(lambda name: f"custom.{name}"), amounts
-    )
-    enrolment: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.just(
-        ("system.challenge_enrolled", {"challenge_code": "c0"})
-    )
-    kinds = st.sampled_from([True] * 9 + [False]).flatmap(lambda usual: custom if usual else enrolment)
-    rows = draw(st.lists(st.tuples(kinds, times), min_size=30, max_size=30))
+    rows = draw(st.lists(dense_row, min_size=30, max_size=30))
     return [
         Fact(f"f{seq}", seq, fact_type, fact_type.partition(".")[2], "p0", values, at, at)
         for seq, ((fact_type, values), at) in enumerate(rows, 1)

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -19,7 +20,8 @@ from harness.private_postgres import PrivatePostgres
 from tests.support.process import ServerProcess, run
 from tests.support.store import POSTGRESQL
 
-PROJECTS = 2000
+PROJECTS = 100
+"""Made at once."""
 KEYS: dict[str, tuple[KeyScope, ...]] = {
     "test": EVERY_SCOPE,
     "live": EVERY_SCOPE,
@@ -29,12 +31,29 @@ KEYS: dict[str, tuple[KeyScope, ...]] = {
 }
 
 
-async def _add_projects(directory: DataDirectory, address: StoreAddress) -> list[dict[str, str]]:
-    directory.create()
+@dataclass(slots=True)
+class SharedServer:
+    """A server, a client of it, and projects there."""
+
+    process: ServerProcess
+    client: httpx.Client
+    address: StoreAddress
+    _unused: list[dict[str, str]] = field(default_factory=list)
+    _made: int = 0
+
+    def keys(self) -> dict[str, str]:
+        """The keys of a project that nobody used before."""
+        if not self._unused:
+            self._unused = asyncio.run(_add_projects(self.address, self._made))
+            self._made += PROJECTS
+        return self._unused.pop()
+
+
+async def _add_projects(address: StoreAddress, first: int) -> list[dict[str, str]]:
     ids = IdSource()
     projects = []
     async with Database.open(address) as database, database.transaction() as connection:
-        for number in range(PROJECTS):
+        for number in range(first, first + PROJECTS):
             made = {}
             for name, scopes in KEYS.items():
                 environment: Environment = "live" if name == "live" else "test"
@@ -51,18 +70,16 @@ class SharedServers:
         self._tmp_path_factory = tmp_path_factory
         self._postgres = postgres
         self._stack = ExitStack()
-        self._started: dict[str, tuple[ServerProcess, httpx.Client, list[dict[str, str]]]] = {}
+        self._started: dict[str, SharedServer] = {}
 
-    def __call__(self, store: str) -> tuple[ServerProcess, httpx.Client, list[dict[str, str]]]:
+    def __call__(self, store: str) -> SharedServer:
         if store not in self._started:
             data_dir = self._tmp_path_factory.mktemp(f"shared-{store}") / "data"
-            directory = DataDirectory(data_dir)
-            address = self._postgres().database() if store == POSTGRESQL else directory.database
-            projects = asyncio.run(_add_projects(directory, address))
+            address = self._postgres().database() if store == POSTGRESQL else DataDirectory(data_dir).database
             env = {"BQ_STORE_URL": str(address) if store == POSTGRESQL else ""}
             server = self._stack.enter_context(_verified(ServerProcess(data_dir, env=env), env))
             client = self._stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
-            self._started[store] = server, client, projects
+            self._started[store] = SharedServer(server, client, address)
         return self._started[store]
 
     def close(self) -> None:
