@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import strategies as st
+from tests.game import kept_strategies as st
 
 
 def by_hand(given: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:

@@ -20,7 +20,12 @@ EXAMPLES = Path(__file__).parents[2] / "bq_server" / "examples"
 EVERYTHING = """\
 overdraft: allowed
 points_expire: {after: P365D}
+currencies:
+  - {code: coins, name: Coins}
+  - {code: gems, name: Gems, points_expire: {after: P30D}, overdraft: owed}
+  - {code: stars, name: Stars, overdraft: allowed}
 points:
+  - {code: sparkle, on: bought, award: 1, currency: gems}
   - code: spend
     name: Spend
     on: [bought, ordered]
@@ -80,7 +85,7 @@ challenges:
         limit: {times: 3, per: month}
         cooldown: PT1H
     milestones: [{at: 0.5, rewards: [{points: 50}]}]
-    rewards: [{points: 500}, {badge: again}]
+    rewards: [{points: 500}, {points: 5, currency: gems}, {badge: again}]
     revocable: true
   - code: fixed
     name: Fixed
@@ -109,7 +114,7 @@ streaks:
     starts_at: 2026-01-01T00:00:00Z
     ends_at: 2027-01-01T00:00:00Z
 tiers:
-  - {code: gold, name: Gold, level: 3, min_points: 5000, color: "#fc0", benefits: [free shipping, a mug]}
+  - {code: gold, name: Gold, level: 3, min_points: 5000, currency: gems, color: "#fc0", benefits: [free shipping, a mug]}
 leaderboards:
   - code: laps
     name: Laps
@@ -120,12 +125,14 @@ leaderboards:
     tie: shared
     starts_at: 2026-01-01T00:00:00Z
     ends_at: 2027-01-01T00:00:00Z
+  - {code: bright, name: Bright, metric: points, currency: gems}
 rewards:
   - code: mug
     name: A mug
     description: For coffee.
     type: physical
     cost: 400
+    currency: gems
     stock: 100
     limit: 2
     starts_at: 2026-01-01T00:00:00Z
@@ -173,12 +180,15 @@ def models() -> set[type[BaseModel]]:
 
 def alternatives(old: Any, annotation: Any) -> Iterator[Any]:
     """Other values for a field; they need not be valid beside the rest."""
-    choices = [each for each in literals(annotation) if each != old]
+    words = list(literals(annotation))
+    choices = [each for each in words if each != old]
     match old:
         case bool():
             yield not old
         case str() if choices:
             yield choices[0]
+        case str() if old in words:
+            return
         case str():
             yield {"04:00": "05:00", "01-01": "02-01"}.get(old, old + "x")
         case int() | float():

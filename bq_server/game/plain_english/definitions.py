@@ -33,6 +33,7 @@ from bq_server.game.plain_english.phrases import (
     between,
     counted,
     listed,
+    points,
     rewards,
     times,
     titled,
@@ -84,7 +85,10 @@ def sentences(definition: AnyDefinition) -> Iterator[str]:
 
 def _points(rule: PointsRule) -> Iterator[str]:
     said = value(rule.award)
-    paid = f"{counted(int(said), 'point')}" if said.isdecimal() else f"points: {said}, rounded down"
+    if said.isdecimal():
+        paid = points(int(said), rule.currency)
+    else:
+        paid = f"{rule.currency or 'points'}: {said}, rounded down"
     yield f"Each {event(rule.on, rule.when)} gives {paid}."
     yield from _multipliers(rule.multiplier)
     yield from limits(rule)
@@ -199,13 +203,13 @@ def _freezes(freezes: Freezes, unit: str) -> Iterator[str]:
 
 
 def _tier(tier: Tier) -> Iterator[str]:
-    yield f"Reached with {counted(tier.min_points, 'point')} earned in all."
+    yield f"Reached with {points(tier.min_points, tier.currency)} earned in all."
     if tier.benefits:
         yield f"Benefits: {'; '.join(tier.benefits)}."
 
 
 def _leaderboard(board: Leaderboard) -> Iterator[str]:
-    ranked = "points earned" if board.metric == "points" else measure(board.metric)
+    ranked = f"{board.currency or 'points'} earned" if board.metric == "points" else measure(board.metric)
     leads = "lowest" if board.order == "ascending" else "highest"
     yield f"Ranks by {ranked}; the {leads} leads."
     windows = [window for window in board.window if not isinstance(window, Season)]
@@ -223,7 +227,7 @@ def _leaderboard(board: Leaderboard) -> Iterator[str]:
 
 
 def _reward(reward: ClaimableReward) -> Iterator[str]:
-    cost = counted(reward.cost, "point") if reward.cost else "nothing"
+    cost = points(reward.cost, reward.currency) if reward.cost else "nothing"
     yield f"Costs {cost}."
     if reward.codes:
         yield f"Each claim gets one of {counted(len(reward.codes), 'code')}, until none is left."

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from bq_server.game.document.currencies import others
 from bq_server.game.document.definitions import Game, PointsExpiry
 from bq_server.game.plain_english.definitions import AnyDefinition, heading, sentences
-from bq_server.game.plain_english.phrases import day_of_year, length
+from bq_server.game.plain_english.phrases import day_of_year, length, titled
 
 
 def explain(game: Game) -> str:
@@ -30,16 +31,25 @@ def _paragraphs(definitions: Sequence[AnyDefinition]) -> Iterator[str]:
 
 
 def _general(game: Game) -> Iterator[str]:
-    yield _expiry(game.points_expire)
+    if game.currencies:
+        default = game.currencies[0]
+        yield f"Points are {titled(default.code, default.name)} where nothing else is said."
+    yield _expiry("Points", game.points_expire)
+    for each in others(game):
+        yield _expiry(f"{titled(each.code, each.name)}", each.points_expire)
     if game.overdraft == "allowed":
         yield "When a fact is made void, what it gave is taken back even from a balance that then is negative."
     else:
         yield "When a fact is made void, what it gave is taken back; what the balance lacks is owed."
+    for each in others(game):
+        if each.overdraft != game.overdraft:
+            then = "a balance may become negative" if each.overdraft == "allowed" else "what the balance lacks is owed"
+            yield f"Of {titled(each.code, each.name)}, {then}."
 
 
-def _expiry(expiry: PointsExpiry | None) -> str:
+def _expiry(what: str, expiry: PointsExpiry | None) -> str:
     if expiry is None:
-        return "Points never expire."
+        return f"{what} never expire."
     if expiry.after is not None:
-        return f"Points expire {length(expiry.after)} after they were given."
-    return f"Points expire as each {day_of_year(*expiry.day)} begins, in UTC."
+        return f"{what} expire {length(expiry.after)} after they were given."
+    return f"{what} expire as each {day_of_year(*expiry.day)} begins, in UTC."

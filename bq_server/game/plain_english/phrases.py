@@ -85,10 +85,15 @@ def zone(name: str) -> str:
     return "in the participant's time zone" if name == "participant" else f"in {name}"
 
 
+def points(number: int, currency: str | None) -> str:
+    """`1 point`, `5 gems`."""
+    return counted(number, "point") if currency is None else f"{amount(number)} {currency}"
+
+
 def rewards(given: Sequence[Reward]) -> str:
     """`50 points and the badge champion`."""
     return listed(
-        counted(each.points, "point") if each.points is not None else f"the badge {each.badge}" for each in given
+        points(each.points, each.currency) if each.points is not None else f"the badge {each.badge}" for each in given
     )
 
 
