@@ -114,7 +114,13 @@ streaks:
     starts_at: 2026-01-01T00:00:00Z
     ends_at: 2027-01-01T00:00:00Z
 tiers:
-  - {code: gold, name: Gold, level: 3, min_points: 5000, currency: gems, color: "#fc0", benefits: [free shipping, a mug]}
+  - code: gold
+    name: Gold
+    level: 3
+    min_points: 5000
+    currency: gems
+    color: "#fc0"
+    benefits: [free shipping, a mug]
 leaderboards:
   - code: laps
     name: Laps

@@ -94,7 +94,7 @@ async def test_points_of_who_was_erased_before_the_answer_are_not_found(tmp_path
         key = ApiKey("key_1", Environment("default", "test"), "", frozenset(), "", 1)
         call = Call(Request({"type": "http"}), key, PageQuery(), system_clock)
         with pytest.raises(Refusal) as refused:
-            await awards._what_came(call, RecordedFact(fact, repeated=False))
+            await awards._what_came(call, RecordedFact(fact, repeated=False), None)
         assert refused.value.code is Code.NOT_FOUND
 
 
