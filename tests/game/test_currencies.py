@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from bq_server import causes
-from bq_server.game import check, read_points
+from bq_server.game import check, read_points, read_tier
 from bq_server.game.document.currencies import expiries, moved_default, named
 from bq_server.game.document.definitions import Game
+from bq_server.game.rebuild import rebuild, unmarked
 from tests.game.on_time_game import OnTimeGame
 from tests.game.support import Story
 
@@ -72,6 +73,34 @@ def test_the_figures_of_each_currency_are_its_own() -> None:
     _, gems = points.currencies
     assert (gems.name, gems.balance, gems.total_earned, gems.total_spent, gems.total_expired) == ("Gems", 2, 9, 6, 1)
     assert story.differences() == []
+
+
+def test_points_of_another_currency_lead_to_no_tier() -> None:
+    story = Story(GAME)
+    story.send("system.points_awarded", "2026-04-01", {"amount": 50})
+    story.send("act", "2026-04-02", {"gems": 0})
+    assert "tiers" not in story.memory.cells("ada")
+    state = read_tier(story.memory.game, story.memory.cells("ada"))
+    assert state.next_tier is not None
+    assert (state.current_tier, state.next_tier.code, state.next_tier.points_remaining) == (None, "low", 1)
+    quick = OnTimeGame(story.memory.game)
+    quick.take([story.fact("act", "2026-04-01", {"gems": 0})])
+    assert (quick.late, "tiers" in quick.cells("ada")) == (0, False)
+
+
+def test_a_step_that_paid_in_another_currency_only_was_awarded() -> None:
+    rewards = "rewards: [{points: 2, currency: gems}]"
+    story = Story(
+        CURRENCIES + f"challenges: [{{code: c, name: C, objectives: [{{code: o, on: act, target: 1}}], {rewards}}}]"
+    )
+    story.send("act", "2026-04-01")
+    cells = story.memory.cells("ada")
+    assert list(unmarked(story.memory.game, cells, story.memory.ledger("ada"))) == []
+    del cells["challenge/c"]["given"]
+    assert list(unmarked(story.memory.game, cells, story.memory.ledger("ada"))) == [("challenge/c", "complete")]
+    rebuilt = rebuild(story.memory.game, story.memory.facts("ada"), cells, story.memory.ledger("ada"))
+    assert rebuilt.cells == story.memory.cells("ada")
+    assert rebuilt.missing == []
 
 
 def test_a_void_takes_back_each_currency_and_each_has_its_overdraft() -> None:
