@@ -8,7 +8,14 @@ from bq_server.game import TIMEZONE_CHANGED
 from bq_server.moments import parse_timestamp
 from harness.client import NOT_FOUND, Client, Refused, segment
 from harness.stories.differences import ExpectationDifference, differ, same, unmatched, written
-from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, ExpectedWebhook, Points, Ranking
+from harness.stories.expectations import (
+    ExpectedEnvironment,
+    ExpectedParticipant,
+    ExpectedRehearsal,
+    ExpectedWebhook,
+    Points,
+    Ranking,
+)
 from harness.stories.routes import Rejected
 from harness.stories.scenario import ExpectedRefusal, Rejection
 
@@ -84,6 +91,16 @@ def of_environment(
     if expected.warnings is not None:
         warned = {each["definition"] for each in client.call("GET", "/gamify/admin/game")["warnings"]}
         yield from differ("warnings", sorted(expected.warnings), sorted(warned))
+
+
+def of_rehearsal(client: Client, expected: ExpectedRehearsal) -> list[str]:
+    """Lines about what a dry run says otherwise; empty if all is well."""
+    verdicts = client.call("POST", "/ingest/events/sync", expected.event, dry_run="true")["definitions"]
+    missing = unmatched(expected.verdicts, verdicts)
+    if not missing:
+        return []
+    told = [{name: value for name, value in each.items() if value is not None} for each in verdicts]
+    return [f"missing  {written(each)}" for each in missing] + [f"told     {written(each)}" for each in told]
 
 
 def of_webhooks(expected: Sequence[ExpectedWebhook], heard: Sequence[Json]) -> list[str]:

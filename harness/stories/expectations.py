@@ -197,8 +197,19 @@ class ExpectedEnvironment(ExpectedFigures):
     )
 
 
+class ExpectedRehearsal(ExpectedPart):
+    """What an event would do if it were sent now. A dry run tells, and sends nothing."""
+
+    event: dict[str, Any]
+    verdicts: list[dict[str, Any]] = Field(
+        min_length=1, description="What these definitions make of it, with any of the fields of a dry run"
+    )
+
+
 # Tags appear in the locations of errors, where they must not be taken for keys of the document.
 def _of_whom(value: Any) -> str:
+    if isinstance(value, ExpectedRehearsal) or (isinstance(value, Mapping) and "event" in value):
+        return "of a dry run"
     named = isinstance(value, ExpectedParticipant) or (isinstance(value, Mapping) and "participant" in value)
     return "of a participant" if named else "of the environment"
 
@@ -208,6 +219,7 @@ class Expect(ExpectedPart):
 
     expect: Annotated[
         Annotated[ExpectedParticipant, Tag("of a participant")]
-        | Annotated[ExpectedEnvironment, Tag("of the environment")],
+        | Annotated[ExpectedEnvironment, Tag("of the environment")]
+        | Annotated[ExpectedRehearsal, Tag("of a dry run")],
         Discriminator(_of_whom),
     ]

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from harness.client import Client, Refused, Unreachable
 from harness.stories import expectation_check
 from harness.stories.differences import table, unmatched, written
-from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
 from harness.stories.explanation import explain
 from harness.stories.exported import read_export
 from harness.stories.manual import Manual, act, apply
@@ -209,6 +209,11 @@ class Player:
 
     def _expect(self, index: int, step: Expect) -> None:
         totals, expected = self.settle(), step.expect
+        if isinstance(expected, ExpectedRehearsal):
+            lines = expectation_check.of_rehearsal(self.client, expected)
+            if lines:
+                self.failures.append(self.failure(index, "a dry run doesn't say what was expected", lines))
+            return
         if isinstance(expected, ExpectedParticipant):
             differences = expectation_check.of_participant(self.client, expected)
         else:

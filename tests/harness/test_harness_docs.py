@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from bq_server.game import check
 from harness import pytest_plugin
 from harness.client import Client
-from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant
+from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
 from harness.stories.outcomes import MODES
 from harness.stories.scenario import STEPS, PlayedStory
 from tests.harness.test_pytest_plugin import project, run  # noqa: F401 - a fixture
@@ -57,7 +57,11 @@ def test_its_first_example_is_of_ten_lines() -> None:
 def test_the_tables_hold_every_key_of_a_scenario() -> None:
     assert [*tables("The document")] == [fields(PlayedStory)]
     assert [*tables("Steps")] == [fields(*STEPS.values())]
-    assert [*tables("Expectations")] == [fields(ExpectedParticipant), fields(ExpectedEnvironment)]
+    assert [*tables("Expectations")] == [
+        fields(ExpectedParticipant),
+        fields(ExpectedEnvironment),
+        fields(ExpectedRehearsal),
+    ]
     assert [*tables("Modes")] == [set(MODES)]
 
 

@@ -84,6 +84,26 @@ def test_an_expectation_that_does_not_hold(told: Teller, expectation: str, rows:
     assert bool(explained) == expectation.startswith("participant:")
 
 
+def test_what_a_dry_run_says(told: Teller) -> None:
+    event = "{event_name: buy, participant_id: ada, properties: {amount: 1, currency: USD}}"
+    verdicts = (
+        "[{definition: points/spend, verdict: condition_false}, {definition: badge/first, verdict: already_complete}]"
+    )
+    assert (
+        told.failures(
+            STORY
+            + f"  - expect: {{event: {event}, verdicts: {verdicts}}}\n  - expect: {{participant: ada, facts: 3}}\n"
+        )
+        == []
+    )
+    wrong = "[{definition: points/spend, verdict: matched}]"
+    (text,) = told.failures(STORY + f"  - expect: {{event: {event}, verdicts: {wrong}}}\n")
+    first, missing, said, *_ = text.splitlines()
+    assert first.endswith(": a dry run doesn't say what was expected")
+    assert missing == '    missing  {"definition": "points/spend", "verdict": "matched"}'
+    assert said == '    told     {"definition": "points/spend", "verdict": "condition_false"}'
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_what_fails_is_told_in_every_mode(told: Teller, mode: Mode) -> None:
     outcome = told(STORY + "  - expect: {participant: ada, points: 1}\n", mode)

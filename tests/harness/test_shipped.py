@@ -16,7 +16,7 @@ from bq_server.game.document.definitions import Game, StreakPeriod, Window
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import find
-from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
+from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
 from harness.stories.outcomes import Mode
 from harness.stories.scenario import STEPS, PlayedStory, Scenario
 from harness.stories.story_run import play
@@ -67,7 +67,7 @@ def test_they_use_every_kind_of_step_and_expectation() -> None:
     assert {name for model in models for name in model.model_fields} - used == set()
     every = {
         f"{model.__name__}.{name}"
-        for model in (ExpectedParticipant, ExpectedEnvironment)
+        for model in (ExpectedParticipant, ExpectedEnvironment, ExpectedRehearsal)
         for name in model.model_fields
     }
     assert every - expected == set()
