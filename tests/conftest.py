@@ -24,6 +24,7 @@ WITH_EACH_STORE = {
     "test_leaderboards",
     "test_participant_tokens",
     "test_participants",
+    "test_recipients",
     "test_rewards",
     "test_sandbox",
     "test_sandbox_export",

@@ -55,12 +55,17 @@ class FeedEvent:
         about = happened.fact if isinstance(happened, FactHappened) else happened
         return (
             self._is_chosen(wanted.type)
-            and wanted.participant_id in (None, about.participant_id)
+            and (wanted.participant_id in (None, about.participant_id) or wanted.participant_id in self._recipients)
             and wanted.event_name in (None, about.event_name)
         )
 
     def _is_chosen(self, types: Collection[str] | None) -> bool:
         return WISHED.isdisjoint(self._types) if types is None else not self._types.isdisjoint(types)
+
+    @cached_property
+    def _recipients(self) -> frozenset[str | None]:
+        """For whom a fact of another's caused something."""
+        return frozenset(self.happened.effects if isinstance(self.happened, FactHappened) else ()) - {None}
 
     @cached_property
     def encoded(self) -> bytes:
@@ -85,7 +90,7 @@ class FeedEvent:
         if isinstance(happened, NoticeHappened):
             recomputed = {type_of_shown(each) for each in happened.data.get("effects", ())}
             return frozenset((happened.kind, *(each for each in recomputed if each is not None)))
-        effects = {event_type_of(each) for each in packed_effects(happened.effects)}
+        effects = {event_type_of(each) for _, each in packed_effects(happened.effects)}
         return frozenset(("fact.created", *(each for each in effects if each is not None)))
 
 

@@ -18,6 +18,7 @@ from bq_server.game.state.packed import change
 from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.received_facts import deliver_past
 from bq_server.store import batch, ledger, participants, rank_sections, reward_claims, state, voids
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
@@ -43,6 +44,11 @@ class Rebuilder:
 
         Raises `StoreUnavailable`; the participants before stay replayed.
         """
+        async with self._database.transaction() as connection:
+            game = await self._games.of(connection, scope)
+            awarding = [rule for rule in game.rules.values() if rule.award_to is not None]
+            if awarding:  # before anybody's story is read
+                await deliver_past(connection, scope, awarding, self._clock())
         async for participant_id, reference in everyone(self._database, scope):
             async with self._database.transaction() as connection:
                 stored = await load(connection, scope, participant_id, reference, self._games)
@@ -138,10 +144,10 @@ class Rebuilder:
     @staticmethod
     async def _marks(connection: Connection, stored: Stored) -> int:
         """Mark the facts that are void, and no others; returns how many marks that changed."""
-        due = voids_among(stored.facts).by
+        due = voids_among(stored.own_facts).by
         wrong = [
             (fact.seq, due[fact.fact_id].seq if fact.fact_id in due else None)
-            for fact in stored.facts
+            for fact in stored.own_facts
             if stored.marks.get(fact.fact_id) != (due[fact.fact_id].fact_id if fact.fact_id in due else None)
         ]
         await connection.run(partial(voids.mark, marks=wrong))

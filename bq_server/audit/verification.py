@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bq_server.causes import currency_of
@@ -14,16 +15,19 @@ from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
+from bq_server.game.recipients import spread
 from bq_server.game.state.packed import cells_of
 from bq_server.game.step import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
 from bq_server.game.voids import voids_among
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.participant_cells import game_fact, score_of
-from bq_server.store import checksums, games, ledger, participants, reward_claims, state
+from bq_server.processing.received_stories import story_of
+from bq_server.store import checksums, games, ledger, participants, received_facts, reward_claims, state
 from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Connection, Database, StoreUnavailable
+from bq_server.store.erasures import NOBODY
 from bq_server.store.ledger import NumberedEntry, PointsEntry
 from bq_server.store.rank_sections import Miscount, miscounted
 from bq_server.store.references import Ranking
@@ -70,11 +74,18 @@ class Stored:
     """The rewards and codes that are remembered of claims, by the seq of their facts."""
     total_events: int | None
     """None if the participant is not known."""
+    recipients: dict[int, set[str]]
+    """Who has received which of the participant's facts, by seq; the empty string for the erased."""
+
+    @property
+    def own_facts(self) -> list[GameFact]:
+        """Those that are the participant's own."""
+        return [fact for fact in self.facts if fact.sender is None]
 
     @property
     def due_claims(self) -> dict[int, tuple[str, str | None]]:
         """Those that the facts tell of, cancelled ones among them."""
-        told = {fact.seq: system_properties(fact) for fact in self.facts if fact.fact_type == REWARD_CLAIMED}
+        told = {fact.seq: system_properties(fact) for fact in self.own_facts if fact.fact_type == REWARD_CLAIMED}
         return {seq: (own.reward_code, own.code_value) for seq, own in told.items() if isinstance(own, RewardClaimed)}
 
     @property
@@ -89,7 +100,7 @@ class Stored:
     @property
     def events(self) -> int:
         """How many events became facts."""
-        return sum(fact.fact_type.startswith("custom.") for fact in self.facts)
+        return sum(fact.fact_type.startswith("custom.") for fact in self.own_facts)
 
     @property
     def ledger(self) -> list[LedgerEntry]:
@@ -212,6 +223,11 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
     known = await participants.find(connection, scope, participant_id)
     rows = await participants.facts(connection, scope, participant_id)
     facts = [game_fact(fact) for fact in rows]
+    recipients: dict[int, set[str]] = {}
+    if game.has_received:
+        received = await connection.run(partial(received_facts.whole_story, participant=reference))
+        facts = sorted([*facts, *story_of(participant_id, received)], key=lambda fact: fact.moment)
+        recipients = await connection.run(partial(received_facts.recipients_by_sender, participant=reference))
     text = await state.text_of(connection, reference)
     own = readable_state(text)
     boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
@@ -236,6 +252,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         {fact.fact_id: fact.voided_by for fact in rows if fact.voided_by is not None},
         await reward_claims.of_participant(connection, reference),
         known.total_events if known is not None else None,
+        recipients,
     )
 
 
@@ -305,6 +322,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *_places(game, stored),
         *_marks(stored),
         *_claims(stored),
+        *_recipients(game, stored),
         *_total(stored),
     ):
         known = found.get(each.key)
@@ -368,7 +386,7 @@ def _places(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
 
 
 def _marks(stored: Stored) -> Iterator[Difference]:
-    due = voids_among(stored.facts).by
+    due = voids_among(stored.own_facts).by
     for fact_id in sorted(due.keys() | stored.marks.keys()):
         void = due[fact_id].fact_id if fact_id in due else None
         if stored.marks.get(fact_id) != void:
@@ -382,6 +400,18 @@ def _claims(stored: Stored) -> Iterator[Difference]:
         known, right = stored.claims.get(seq), due.get(seq)
         if known != right:
             yield Difference(f"claim/{names.get(seq, seq)}", known and list(known), right and list(right))
+
+
+def _recipients(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    """Whom facts name, and who hasn't received them. A fact that an erased person had received names nobody more."""
+    if not game.receiving:
+        return
+    known, due = stored.recipients, game.deliveries(stored.own_facts).recipients
+    closed = {fact.fact_id: known[fact.seq] for fact in stored.own_facts if NOBODY in known.get(fact.seq, ())}
+    due = spread({**due, **{fact_id: who - {NOBODY} for fact_id, who in closed.items()}}, stored.own_facts)
+    for fact in stored.own_facts:
+        for each in sorted(due.get(fact.fact_id, set()) - known.get(fact.seq, set())):
+            yield Difference(f"received/{fact.fact_id}/{each}", None, "received")
 
 
 def _total(stored: Stored) -> Iterable[Difference]:

@@ -1,6 +1,6 @@
 """A compiled game: every rule under the types of the facts it listens to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bq_server.game.document.criteria import Metric
@@ -9,6 +9,7 @@ from bq_server.game.document.definitions import Challenge, Game, PointsRule, Rec
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
+    CUSTOM_PREFIX,
     FREEZE_BOUGHT,
     POINTS_AWARDED,
     POINTS_DEDUCTED,
@@ -33,6 +34,7 @@ from bq_server.game.mechanics.recurring_challenges import recurring_challenge_ru
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
+from bq_server.game.recipients import Deliveries, deliveries
 from bq_server.game.state import keys
 
 
@@ -44,7 +46,11 @@ class CompiledGame:
     rules: Mapping[str, Rule]
     """By key, `<kind>/<code>`."""
     listening: Mapping[str, tuple[Rule, ...]]
-    """By fact type."""
+    """By fact type: those that award the fact's own participant."""
+    receiving: Mapping[str, tuple[Rule, ...]]
+    """By fact type: those that award the participants whom the fact names."""
+    has_received: bool
+    """Whether any facts may stand in others' stories; where none do, nothing is looked for."""
     treasury: Treasury
     places: Mapping[str, int]
     """The position of each rule, by key: rules run in the order of the document."""
@@ -55,10 +61,16 @@ class CompiledGame:
 
     def rules_for(self, fact: Fact) -> tuple[Rule, ...]:
         """The rules that listen to a fact."""
+        if fact.sender is not None:
+            return tuple(rule for rule in self.receiving.get(fact.fact_type, ()) if rule.listens_to(fact))
         if fact.fact_type == CHALLENGE_ENROLLED:
             rule = self.rules.get(f"challenge/{fact.properties.get('challenge_code')}")
             return (rule,) if rule is not None else ()
         return self.listening.get(fact.fact_type, ())
+
+    def deliveries(self, facts: Iterable[Fact]) -> Deliveries:
+        """Whom new facts name."""
+        return deliveries(self.receiving, facts)
 
     def order_of(self, board: str) -> BoardOrder:
         """How a board (`leaderboard/<code>` or `challenge/<code>`) ranks, if it is none of the game's as most do."""
@@ -71,13 +83,17 @@ HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_
 
 
 def compile_game(
-    game: Game, applied: Mapping[str, int] | None = None, pending: frozenset[str] = frozenset()
+    game: Game,
+    applied: Mapping[str, int] | None = None,
+    pending: frozenset[str] = frozenset(),
+    *,
+    has_received: bool = False,
 ) -> CompiledGame:
     """Compile a valid game.
 
     `applied` gives, per definition key (`badge/first_purchase`), the `seq` of the newest fact when the definition was
     applied: it counts only facts after that one; 0, or no entry, counts all. `pending` names the definitions whose
-    stored facts are still being counted in the background.
+    stored facts are still being counted in the background. `has_received`: an earlier game may have had recipients.
     """
     seqs = applied or {}
     rules: list[Rule] = [_points(each, seqs.get(f"points/{each.code}", 0)) for each in game.points]
@@ -97,9 +113,11 @@ def compile_game(
             boards.append(points_board_rule(board, seq))
     rules.extend(boards)
     listening: dict[str, list[Rule]] = {}
+    receiving: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.fact_types:
-            listening.setdefault(fact_type, []).append(rule)
+            others = rule.award_to is not None and fact_type.startswith(CUSTOM_PREFIX)
+            (receiving if others else listening).setdefault(fact_type, []).append(rule)
     treasury = Treasury(
         {badge.code: badge for badge in game.badges},
         tuple(sorted(game.tiers, key=lambda tier: tier.level)),
@@ -111,6 +129,8 @@ def compile_game(
         game,
         {rule.key: rule for rule in rules},
         {fact_type: tuple(listeners) for fact_type, listeners in listening.items()},
+        {fact_type: tuple(listeners) for fact_type, listeners in receiving.items()},
+        has_received or bool(receiving),
         treasury,
         {rule.key: place for place, rule in enumerate(rules)},
         pending,

@@ -28,6 +28,7 @@ Verdict = Literal[
     "rest_day",
     "expression_error",
     "voided",
+    "no_recipient",
 ]
 
 
@@ -258,6 +259,8 @@ class Explanation:
     """How far the part has come with it; for a streak, its length. None for what has no target, such as points."""
     target: int | float | None = None
     """Where it is reached; for a streak, its next milestone, None after the last."""
+    participant_id: str | None = None
+    """The recipient, where the definition has `award_to`; None for the fact's own participant."""
 
 
 @dataclass(frozen=True, slots=True)

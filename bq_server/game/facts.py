@@ -60,6 +60,13 @@ class Fact:
     idempotency_key: str | None = None
     voids: str | None = None
     """The idempotency key of the fact that a client's event voids; see `bq_server.game.voids`."""
+    sender: str | None = None
+    """Whose fact it is, where it stands in a recipient's story; see `bq_server.game.recipients`."""
+
+    @property
+    def author(self) -> str:
+        """Whose fact it is."""
+        return self.participant_id if self.sender is None else self.sender
 
     @property
     def moment(self) -> Moment:

@@ -1,7 +1,7 @@
 """The game in memory: the same phases as a database-backed caller, over dictionaries."""
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from bq_server.game.compiled_game import CompiledGame
@@ -9,6 +9,7 @@ from bq_server.game.effects import Effect, PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.recipients import copies, spread
 from bq_server.game.state.keys import Cell
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.game.voids import VoidChange, void_change
@@ -33,7 +34,33 @@ class InMemoryGame:
         self._participants: dict[str, _Participant] = {}
 
     def process(self, facts: Iterable[Fact]) -> StepResult:
-        """Process a batch of facts."""
+        """Process a batch of facts of their senders: they also reach those whom they name."""
+        own = [fact for fact in facts if fact.fact_id not in self._of(fact.participant_id).facts]
+        if not self.game.has_received:
+            return self.process_stories(own)
+        found = self.game.deliveries(own)
+        result = self.process_stories([*own, *self._copies(own, found.recipients)])
+        result.warnings.extend(found.warnings.values())
+        result.explanations.extend(found.explanations)
+        return result
+
+    def _copies(self, facts: Sequence[Fact], named: Mapping[str, Iterable[str]]) -> list[Fact]:
+        """What stands in the stories of others from now on, and didn't before."""
+        senders = {fact.participant_id for fact in facts}
+        known = [fact for each in self._participants.values() for fact in each.facts.values()]
+        stories = [fact for fact in known if fact.sender is None and fact.participant_id in senders] + list(facts)
+        recipients = {fact_id: set(who) for fact_id, who in named.items()}
+        for fact in known:
+            if fact.sender in senders:
+                recipients.setdefault(fact.fact_id, set()).add(fact.participant_id)
+        spread_to = spread(recipients, stories)
+        new = {
+            fact_id: {each for each in who if fact_id not in self._of(each).facts} for fact_id, who in spread_to.items()
+        }
+        return list(copies({fact.fact_id: fact for fact in stories}.values(), new))
+
+    def process_stories(self, facts: Iterable[Fact]) -> StepResult:
+        """Process a batch of facts in the stories in which they stand, and in no others."""
         fresh = [fact for fact in facts if fact.fact_id not in self._of(fact.participant_id).facts]
         own: dict[str, dict[str, Fact]] = {}
         for fact in fresh:
@@ -131,7 +158,10 @@ class Fold:
 
 
 def fold(game: CompiledGame, facts: Iterable[Fact]) -> Fold:
-    """The state that facts lead to, folded at once in order of (occurred_at, seq), and what they caused."""
+    """The state that facts lead to, folded at once in order of (occurred_at, seq), and what they caused.
+
+    Those that are received are given, too: the facts of participants reach no others.
+    """
     memory = InMemoryGame(game)
-    result = memory.process(facts)
+    result = memory.process_stories(facts)
     return Fold({each: memory.cells(each) for each in memory.participants}, result.effects)

@@ -59,10 +59,10 @@ _NO_VOIDS: Mapping[str, VoidChange] = {}
 def match(game: CompiledGame, facts: Iterable[Fact], voids: Mapping[str, VoidChange] = _NO_VOIDS) -> Matches:
     """Match facts, of any participants and in any order, with the rules that listen to them.
 
-    A fact that appears twice in the batch counts once; the caller must know that it wasn't in an earlier batch.
+    A fact that appears twice in a story of the batch counts once; that it wasn't in an earlier batch, the caller knows.
     `voids` says, by participant, what the facts change about which are void: void ones count nowhere.
     """
-    unique = {fact.fact_id: fact for fact in facts}
+    unique = {(fact.fact_id, fact.participant_id): fact for fact in facts}
     participants: dict[str, ParticipantMatches] = {}
     warnings: dict[tuple[str, str], RuleWarning] = {}
     explanations: list[Explanation] = []
@@ -72,7 +72,11 @@ def match(game: CompiledGame, facts: Iterable[Fact], voids: Mapping[str, VoidCha
             own = participants[fact.participant_id] = ParticipantMatches(fact.participant_id)
             own.void_change = voids.get(fact.participant_id)
         if own.void_change is not None and fact.fact_id in own.void_change.after.by:
-            explanations += [Explanation(fact.fact_id, rule.key, None, "voided") for rule in game.rules_for(fact)]
+            about = None if fact.sender is None else fact.participant_id
+            explanations += [
+                Explanation(fact.fact_id, rule.key, None, "voided", participant_id=about)
+                for rule in game.rules_for(fact)
+            ]
             continue
         own.facts.append(fact)
         if fact.fact_type in SYSTEM_PROPERTIES and system_properties(fact) is None:
@@ -129,7 +133,7 @@ def rematch(rule: Rule, facts: Sequence[Fact], variables: dict[str, Variables]) 
     """Stored facts, in order, as one rule reads them. `variables` keeps what several rules share."""
     hits = []
     for fact in facts:
-        if fact.fact_type in rule.fact_types or _enrols_in(rule, fact):
+        if rule.listens_to(fact) or _enrols_in(rule, fact):
             shared = variables.get(fact.fact_id)
             if shared is None:
                 shared = variables[fact.fact_id] = Variables(fact)

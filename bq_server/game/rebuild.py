@@ -29,7 +29,7 @@ from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
-from bq_server.game.mechanics.rule import LedgerEntry, Replayed
+from bq_server.game.mechanics.rule import LedgerEntry, Replayed, Rule
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
@@ -75,13 +75,18 @@ def without_pending(game: CompiledGame) -> CompiledGame:
     """The game without the definitions whose past is still being counted."""
     if not game.pending:
         return game
+
+    def settled(by_type: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+        return {
+            fact_type: tuple(rule for rule in rules if rule.key not in game.pending)
+            for fact_type, rules in by_type.items()
+        }
+
     return replace(
         game,
         rules={key: rule for key, rule in game.rules.items() if key not in game.pending},
-        listening={
-            fact_type: tuple(rule for rule in rules if rule.key not in game.pending)
-            for fact_type, rules in game.listening.items()
-        },
+        listening=settled(game.listening),
+        receiving=settled(game.receiving),
         treasury=replace(
             game.treasury, boards=tuple(board for board in game.treasury.boards if board.key not in game.pending)
         ),

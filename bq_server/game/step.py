@@ -5,7 +5,7 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bq_server import causes
@@ -242,7 +242,11 @@ def _step_participant(
         grants.extend(outcome.grants)
         lost.extend(outcome.lost)
         # A fact that counts again is explained no more.
-        result.explanations.extend(each for each in outcome.explanations if each.fact_id in places)
+        result.explanations.extend(
+            each if rule.award_to is None else replace(each, participant_id=own.participant_id)
+            for each in outcome.explanations
+            if each.fact_id in places
+        )
     for key, cell in changed.items():
         if cell is None:
             cells.pop(key, None)

@@ -1,7 +1,7 @@
 """Voids: facts that make another fact count as if it had never been.
 
 A client's event names the fact of another event by its idempotency key, `system.fact_voided` any fact by its id. Only
-facts of one participant void each other, and either may come first. Which facts are void is a function of the facts
+facts of one sender void each other, and either may come first. Which facts are void is a function of the facts
 alone, so the order of arrival doesn't change it: an event undoes no void, and `system.fact_voided` undoes only one that
 was made before it, so there can be no cycle. Nor does an event undo what was done by hand, such as a deduction or a
 claim: whoever may send events would decide what takes a scope of its own.
@@ -68,9 +68,9 @@ def names(fact: Fact) -> Iterable[Name]:
 
 
 def voids_among(facts: Iterable[Fact]) -> Voids:
-    """Which facts of a participant are void. `facts` must include those that void others and those that are named."""
+    """Which facts of a story are void. `facts` must include those that void others and those that are named."""
     known = list(facts)
-    targets = {name: fact for fact in known for name in names(fact)}
+    targets = {(fact.author, name): fact for fact in known for name in names(fact)}
     by: dict[str, Fact] = {}
     waiting: set[Name] = set()
     # Whether a void holds depends on those made after it.
@@ -78,7 +78,7 @@ def voids_among(facts: Iterable[Fact]) -> Voids:
         name = named(fact)
         if name is None or fact.fact_id in by:
             continue
-        target = targets.get(name)
+        target = targets.get((fact.author, name))
         if target is None:
             waiting.add(name)
         elif _reaches(fact, target):

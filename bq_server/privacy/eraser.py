@@ -12,6 +12,7 @@ from bq_server.clock import Clock
 from bq_server.events import Scope
 from bq_server.ingest.dead_letters import Letter, ScopedDeadLetters
 from bq_server.ingest.unavailable import unavailable
+from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, feed, participant_tokens, participants
@@ -55,6 +56,7 @@ class Eraser:
         stream: StreamErasure,
         resets: Mapping[Scope, int],
         clock: Clock,
+        recipient_refold: RecipientRefold,
     ) -> None:
         """`resets`: how often each environment was reset."""
         self._database = database
@@ -63,6 +65,7 @@ class Eraser:
         self._stream = stream
         self._resets = resets
         self._clock = clock
+        self._recipient_refold = recipient_refold
         self._one_at_a_time = asyncio.Lock()
 
     async def erase(self, act: Act, scope: Scope, participant_id: str, seconds: float) -> Erased:
@@ -141,6 +144,7 @@ class Eraser:
         await self._in_portions(lambda each: erasures.remove_deliveries(each, scope, participant_id, ROWS))
         if reference is not None:
             await self._in_portions(lambda each: erasures.remove_ledger(each, reference, ROWS))
+            await self._in_portions(lambda each: erasures.give_received_to_nobody(each, scope, reference, ROWS))
         more = True
         while more:
             async with self._database.transaction() as connection:
@@ -163,7 +167,8 @@ class Eraser:
         if reference is None:
             return 0, deliveries
         facts = await self._strip(connection, scope, reference)
-        return facts, deliveries, await erasures.remove_ledger(connection, reference, ROWS)
+        entries = await erasures.remove_ledger(connection, reference, ROWS)
+        return facts, deliveries, entries, await erasures.give_received_to_nobody(connection, scope, reference, ROWS)
 
     async def _in_portions(self, remove: Callable[[Connection], Awaitable[int]]) -> int:
         """Remove at most `ROWS` in each transaction until there are no more; answer how many there were."""
@@ -177,7 +182,10 @@ class Eraser:
     async def _strip(self, connection: Connection, scope: Scope, reference: int) -> int:
         # If this fails later, the claims aren't missed: as long as facts have keys, they decide.
         await self._forget_claims(scope, await erasures.keys_of(connection, reference, ROWS))
-        return await erasures.strip(connection, scope, reference, ROWS)
+        stripped, recipients = await erasures.strip(connection, scope, reference, ROWS)
+        if recipients:
+            await self._recipient_refold.refold(connection, scope, sorted(recipients))
+        return stripped
 
     async def _forget_claims(self, scope: Scope, keys: list[str]) -> None:
         await self._stream.claims(*scope, keys, self._resets.get(scope, 0))

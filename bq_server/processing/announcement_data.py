@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bq_server.game.effects import EFFECTS, PackedEffect, unpacked
+from bq_server.game.effects import PackedEffect, unpacked
 from bq_server.moments import format_timestamp
 from bq_server.processing.recorded_effects import shown
 from bq_server.store.outbox import Announcement
@@ -23,5 +23,5 @@ def data_of(announcement: Announcement) -> dict[str, Any]:
 
 def effect_of(participant_id: str, fact_id: str, occurred_at: int, packed: PackedEffect) -> dict[str, Any]:
     """A packed effect of a fact, in the form in which it accompanies the fact."""
-    [effect] = EFFECTS.dump_python([unpacked(packed, fact_id, participant_id, occurred_at)], mode="json")
-    return shown(effect)
+    [effect] = shown([unpacked(packed, fact_id, participant_id, occurred_at)], participant_id)
+    return effect

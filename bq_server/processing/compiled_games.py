@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.definitions import Game
 from bq_server.processing.faults import GameUnreadable, is_passing
 from bq_server.refusals import field_errors
-from bq_server.store import games
+from bq_server.store import games, received_facts
 from bq_server.store.database import Connection
 
 log = structlog.get_logger("bq_server.processing.compiled_games")
@@ -62,7 +63,9 @@ class Games:
             for definition in refold.definitions
         )
         # In a thread: thousands of definitions take long enough to delay others.
-        return await asyncio.to_thread(compile_game, document, applied, pending)
+        has_received = await received_facts.has_any(connection)
+        compiling = partial(compile_game, document, applied, pending, has_received=has_received)
+        return await asyncio.to_thread(compiling)
 
 
 def _reason(error: Exception) -> str:

@@ -10,9 +10,11 @@ from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import BadgeEarned, PointsChanged, unpacked
+from bq_server.game.mechanics.rule import Rule
 from bq_server.ids import IdSource
 from bq_server.processing.game_runner import GameRunner
 from bq_server.processing.game_thread import GameThread
+from bq_server.processing.received_facts import deliver_past
 from bq_server.store import participants
 from bq_server.store.database import Database
 
@@ -55,8 +57,13 @@ class Forecaster:
         self._clocks = clocks
         self._game_thread = GameThread()
 
-    async def of(self, scope: Scope, game: CompiledGame, definitions: Sequence[str]) -> Forecast:
-        """What recomputing these definitions of a game would award. Raises `StoreUnavailable`."""
+    async def of(
+        self, scope: Scope, game: CompiledGame, definitions: Sequence[str], owed: Sequence[Rule] = ()
+    ) -> Forecast:
+        """What recomputing these definitions of a game would award. Raises `StoreUnavailable`.
+
+        `owed`: the rules by which stored facts reach others than their senders first; that is rolled back, too.
+        """
         if not definitions:
             return Forecast()
         async with self._database.read() as connection:
@@ -68,6 +75,8 @@ class Forecaster:
         after, examined = "", 0
         while asyncio.get_running_loop().time() < until:
             async with self._database.transaction(undo=True) as connection:
+                if owed:
+                    await deliver_past(connection, scope, owed, self._clocks.now(scope))
                 page = await participants.after(connection, scope, after, PAGE)
                 runner = GameRunner(connection, scope, game, self._ids, self._clocks.now(scope), self._game_thread)
                 caused = await runner.refold(page, definitions) if page else []

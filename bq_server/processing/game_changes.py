@@ -12,9 +12,11 @@ from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame, compile_game
 from bq_server.game.document.currencies import expiries, moved_default
 from bq_server.game.document.definitions import Game
+from bq_server.game.mechanics.rule import Rule
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.forecast import Forecast, Forecaster
+from bq_server.processing.received_facts import deliver_past, undelivered
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import expiring_points, facts, feed, games, participants, state
 from bq_server.store.audit_log import Act
@@ -94,12 +96,12 @@ class GameChanges:
         dry run also returns what would be awarded for stored facts. Raises `DefaultMoved` and `StoreUnavailable`.
         """
         async with self._database.transaction(undo=dry_run) as connection:
-            plan, compiled = await self._apply(connection, scope, game, backfill=backfill)
+            plan, compiled, owed = await self._apply(connection, scope, game, backfill=backfill)
             if act is not None and plan.changes_something:
                 changes = {name: getattr(plan, name) for name in ("added", "changed", "removed")}
                 await act.keep(connection, version=plan.version, backfill=backfill, **changes)
         if dry_run:
-            return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed))
+            return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed, owed))
         self._refold_job.wake()
         return plan
 
@@ -123,8 +125,8 @@ class GameChanges:
 
     async def _apply(
         self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
-    ) -> tuple[ApplyPlan, CompiledGame]:
-        """The plan, and the game that computes the past."""
+    ) -> tuple[ApplyPlan, CompiledGame, list[Rule]]:
+        """The plan, the game that computes the past, and the rules by which stored facts reach others first."""
         now = self._clocks.now(scope)
         old = await self._games.of(connection, scope)
         if (moved := moved_default(old.game, new)) is not None:
@@ -142,7 +144,7 @@ class GameChanges:
         ]
         if not changed and list(before.items()) == list(after.items()) and _settings(old.game) == _settings(new):
             version = await games.version(connection, scope)
-            return ApplyPlan(version, [], [], [], len(after), [], 0, [], changes_something=False), old
+            return ApplyPlan(version, [], [], [], len(after), [], 0, [], changes_something=False), old, []
         again = [key for key in added if applied.get(key) == REMOVED]
         since = {key: seq for key, seq in applied.items() if key not in added and seq != NEVER}
         counts = {key: 0 if backfill else since.get(key, newest) for key in after}
@@ -152,6 +154,9 @@ class GameChanges:
         anew += [key for key in (*changed, *added) if key.startswith("tier/")]
         total = await participants.count(connection, scope)
         recomputed = anew if total else []
+        owed = [rule for rule in undelivered(old, compiled) if rule.key in recomputed]
+        if owed:
+            await deliver_past(connection, scope, owed, now)
         listening = [*_listening(compiled, anew, counts), *_listening(old, removed, applied)]
         affected = await participants.count_listeners(connection, scope, listening)
         document = new.model_dump_json(exclude_defaults=True)
@@ -169,7 +174,7 @@ class GameChanges:
         again_paid = [*_renamed(before, removed, after, added)] if backfill and total else []
         plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
         await _note(connection, scope, now, plan)
-        return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+        return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed)), owed
 
 
 def _settings(game: Game) -> dict[str, object]:

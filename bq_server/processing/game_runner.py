@@ -29,6 +29,7 @@ from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
+from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
 from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
 from bq_server.store import batch, expiring_points, games, voids
@@ -52,6 +53,8 @@ class Played:
     """What facts caused, by fact id, and why definitions did or didn't apply to them."""
 
     effects: dict[str, list[PackedEffect]] = field(default_factory=dict)
+    received: dict[tuple[str, str], list[PackedEffect]] = field(default_factory=dict)
+    """What they caused for others than their own participants, by recipient and fact id."""
     explanations: list[Explanation] = field(default_factory=list)
 
 
@@ -97,19 +100,26 @@ class GameRunner:
         """Fold new facts, and write them with what they led to."""
         own = by_participant(facts)
         await self._hold(own)
-        late = await self._on_time(own, record)
+        received = (await self._receive(facts)).facts if self._game.has_received else ()
+        stories = by_participant([*facts, *received]) if received else own
+        # Who has received something takes the step.
+        quick = {who: own[who] for who in own.keys() - {fact.participant_id for fact in received}} if received else own
+        late = await self._on_time(quick, record)
+        late += [who for who in stories if who not in quick]
         if late:
-            some = [fact for participant_id in late for fact in own[participant_id]]
+            some = [fact for participant_id in late for fact in stories[participant_id]]
             played = Played()
             await self._step(some, played)
-            await self._game_thread.run(partial(record, self._changes, some, played.effects))
+            await self._game_thread.run(partial(self._record, some, played, record))
         await self._finish()
 
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
         """Fold new facts, and explain why definitions did or didn't apply to them. Nothing is written."""
         played = Played()
         await self._hold(by_participant(facts))
-        await self._step(facts, played)
+        received = await self._receive(facts) if self._game.has_received else Received()
+        await self._step([*facts, *received.facts], played)
+        played.explanations += received.explanations
         return played
 
     async def refold(
@@ -137,6 +147,27 @@ class GameRunner:
         self._held = await self._connection.run(
             lambda reading: batch.states(reading, references, self._scope, participant_ids)
         )
+
+    async def _receive(self, facts: Sequence[GameFact]) -> Received:
+        """To whom facts go beside their senders, who are held; from then on, so are the recipients."""
+        received = await receive(self._connection, self._scope, self._game, facts, self._held)
+        self._warnings += received.warnings
+        others = {fact.participant_id for fact in received.facts} - self._held.keys()
+        if others:
+            senders = self._held
+            await self._hold(others)
+            self._held |= senders
+        return received
+
+    def _record(self, facts: Sequence[GameFact], played: Played, record: Record) -> None:
+        """Have facts that took the step written where they stand."""
+        changes = self._changes
+        record(changes, [fact for fact in facts if fact.sender is None], played.effects)
+        for fact in facts:
+            if fact.sender is not None:
+                caused = played.received.get((fact.participant_id, fact.fact_id))
+                changes.received.append((fact.participant_id, fact.seq, dumps(caused) if caused else None))
+                changes.counts.setdefault(fact.participant_id, 0)
 
     def _hand_on(self) -> None:
         """Write what has changed so far."""
@@ -281,7 +312,10 @@ class GameRunner:
         for effect in result.effects:
             if effect.fact_id in moments:
                 own = packed(effect, moments[effect.fact_id].at)
-                played.effects.setdefault(effect.fact_id, []).append(own)
+                if (key := (effect.participant_id, effect.fact_id)) in run.received:
+                    played.received.setdefault(key, []).append(own)
+                else:
+                    played.effects.setdefault(effect.fact_id, []).append(own)
                 changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, [own]))
             if isinstance(effect, PointsChanged):
                 paid.setdefault(effect.participant_id, []).append(effect)

@@ -228,9 +228,10 @@ class Processor:
         async with self._database.transaction(undo=True) as connection:
             batch = await self._process(connection, [event], rehearsed=True)
         fact = batch.outcomes[0].fact
+        caused = {fact.participant_id: batch.played.effects.get(fact.fact_id, [])}
+        caused |= {who: effects for (who, fact_id), effects in batch.played.received.items() if fact_id == fact.fact_id}
         effects = [
-            unpacked(each, fact.fact_id, fact.participant_id, fact.occurred_at)
-            for each in batch.played.effects.get(fact.fact_id, ())
+            unpacked(each, fact.fact_id, who, fact.occurred_at) for who, effects in caused.items() for each in effects
         ]
         return Rehearsal(batch.outcomes[0], effects, batch.played.explanations)
 

@@ -48,7 +48,9 @@ class RankChanges:
 
     def within(self, top: int) -> Iterator[Announcement]:
         """What to announce about the top ranks, leaderboard by leaderboard, best ranks first."""
-        last = {fact.event.participant_id: fact for fact in self._changes.facts}
+        received = {participant_id for participant_id, _, _ in self._changes.received}
+        last = {who: (fact_id, at) for who, fact_id, at, _ in self._changes.caused if who in received}
+        last |= {fact.event.participant_id: (fact.fact_id, fact.event.occurred_at) for fact in self._changes.facts}
         for name, before in self._before.items():
             (board, window, period), after = name, self._after[name]
             order = self._order_of(board)
@@ -71,8 +73,7 @@ class RankChanges:
                     "previous_rank": previous,
                     "score": None if (score := scores[participant_id]) is None else order.turned(score),
                 }
-                fact = last.get(participant_id)
-                fact_id, at = (None, self._changes.now) if fact is None else (fact.fact_id, fact.event.occurred_at)
+                fact_id, at = last.get(participant_id, (None, self._changes.now))
                 yield participant_id, RANK_CHANGED, fact_id, at, told
 
 

@@ -16,8 +16,9 @@ from bq_server.game.state.keys import Cell
 from bq_server.game.state.packed import cells_of, new_state
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.processing.participant_cells import ParticipantCells, stored_ledger
+from bq_server.processing.received_stories import story_of
 from bq_server.processing.void_changes import Mark, by_participant, marks, void_changes
-from bq_server.store import batch
+from bq_server.store import batch, received_facts
 from bq_server.store.batch import Held
 from bq_server.store.database import Connection
 from bq_server.store.facts import fact_id_of
@@ -48,11 +49,16 @@ class StepRun:
         """Of every fact involved, by its id."""
         self.marks: list[Mark] = []
         """Of new facts that are void from the start."""
+        self.received: set[tuple[str, str]] = set()
+        """Of the new facts those that stand in others' stories: the recipient, and the fact's id."""
 
     async def play(self, facts: Sequence[GameFact]) -> StepResult:
         """Add new facts."""
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
-        voids = await void_changes(self._connection, self._scope, by_participant(facts), self._held)
+        self.received.update((fact.participant_id, fact.fact_id) for fact in facts if fact.sender is not None)
+        voids = await void_changes(
+            self._connection, self._scope, by_participant(facts), self._held, received=self._game.has_received
+        )
         for change in voids.values():
             self.moments.update((fact.fact_id, fact.moment) for fact in change.known)
             await self._connection.run(partial(mark, marks=marks(change, change.known)))
@@ -89,9 +95,23 @@ class StepRun:
                 lambda reading: batch.history(reading, held.reference, request.fact_types, request.since, request.until)
             )
             facts = await self._aside(partial(self._read, who, rows))
+            if received := await self._received(request, held):
+                facts = sorted([*facts, *received], key=lambda fact: fact.moment)
         cells = await self._cells.under(who, held.reference, request.prefixes, self.known[who])
         self.known[who] |= cells
         return Past(facts, cells, await stored_ledger(self._connection, held.reference) if request.ledger else ())
+
+    async def _received(self, request: HistoryRequest, held: Held) -> list[GameFact]:
+        """Stored facts that a participant has received."""
+        types = request.fact_types & self._game.receiving.keys()
+        if not types:
+            return []
+        rows = await self._connection.run(
+            lambda reading: received_facts.history(reading, held.reference, types, request.since, request.until)
+        )
+        facts: list[GameFact] = await self._aside(partial(story_of, request.participant_id, rows))
+        self.moments.update((fact.fact_id, fact.moment) for fact in facts)
+        return facts
 
     def _read(self, participant_id: str, rows: Iterable[tuple[Any, ...]]) -> list[GameFact]:
         """Stored facts of a participant as the game sees them."""

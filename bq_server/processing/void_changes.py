@@ -4,16 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pydantic_core import from_json
-
 from bq_server.events import Scope
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.state.keys import VOIDS
 from bq_server.game.voids import VoidChange, named, void_change
+from bq_server.processing.received_stories import about_voids, stored_fact
 from bq_server.store import voids
 from bq_server.store.batch import Held
 from bq_server.store.database import Connection
-from bq_server.store.facts import fact_id_of
 
 Mark = tuple[int, int | None]
 """The seq of a fact, and that of the one that voids it."""
@@ -35,9 +33,17 @@ def awaits_voids(held: Held | None) -> bool:
 
 
 async def void_changes(
-    connection: Connection, scope: Scope, by_participant: Mapping[str, Sequence[GameFact]], held: Mapping[str, Held]
+    connection: Connection,
+    scope: Scope,
+    by_participant: Mapping[str, Sequence[GameFact]],
+    held: Mapping[str, Held],
+    *,
+    received: bool,
 ) -> dict[str, VoidChange]:
-    """How new facts change which facts are void, by participant; without participants for whom nothing is void."""
+    """How new facts change which facts are void, by participant; without participants for whom nothing is void.
+
+    `received`: whether they may have received facts.
+    """
     found: dict[str, VoidChange] = {}
     for participant_id, fresh in by_participant.items():
         own = held.get(participant_id)
@@ -45,9 +51,9 @@ async def void_changes(
             continue
         known: list[GameFact] = []
         if own is not None:
-            known = await connection.run(
-                partial(_known, references=connection.references, scope=scope, who=participant_id, own=own, fresh=fresh)
-            )
+            for look in (known_of, about_voids) if received else (known_of,):
+                asked = partial(look, references=connection.references, scope=scope, who=participant_id, own=own)
+                known += await connection.run(partial(asked, fresh=fresh))
         change = void_change(known, fresh)
         if change is not None:
             found[participant_id] = change
@@ -65,22 +71,16 @@ def marks(change: VoidChange, facts: Iterable[GameFact]) -> list[Mark]:
     ]
 
 
-def _known(
+def known_of(
     reading: Any, *, references: Any, scope: Scope, who: str, own: Held, fresh: Sequence[GameFact]
 ) -> list[GameFact]:
     """The facts of a participant that void others, and all facts that these or the new ones name."""
     found = {row[0]: row for row in voids.facts_that_void(reading, own.reference)}
-    facts = {seq: _fact(who, row) for seq, row in found.items()}
+    facts = {seq: stored_fact(who, row) for seq, row in found.items()}
     names = [name.partition("/") for fact in (*facts.values(), *fresh) if (name := named(fact)) is not None]
     keys = {name for kind, _, name in names if kind == "key"}
     ids = {name for kind, _, name in names if kind == "fact"}
     number = references.scope(reading, scope)
     for row in voids.named_facts(reading, own.reference, number, keys, ids):
-        facts.setdefault(row[0], _fact(who, row))
+        facts.setdefault(row[0], stored_fact(who, row))
     return list(facts.values())
-
-
-def _fact(participant_id: str, row: voids.Row) -> GameFact:
-    seq, own_id, event_id, fact_type, event_name, properties, at, came, key, names = row
-    fact_id = fact_id_of(event_id, own_id)
-    return GameFact(fact_id, seq, fact_type, event_name, participant_id, from_json(properties), at, came, key, names)

@@ -98,7 +98,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     intake = await start_intake(site, store, stream, processing, tracer)
     delivery = await start_delivery(site, store, processing)
     sandbox = open_sandbox(site, store, stream, processing, delivery)
-    privacy = open_privacy(site, store, stream, sandbox)
+    privacy = open_privacy(site, store, stream, processing, sandbox)
     await follow_game_file(site, processing)
     admission = await open_door(site, store)
 

@@ -39,6 +39,7 @@ from bq_server.processing.game_file import GameFile
 from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
+from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.runtime.streams_used import place_of
@@ -325,10 +326,13 @@ def open_sandbox(
     )
 
 
-def open_privacy(site: Site, store: StoreRoom, stream: StreamRoom, sandbox: SandboxRoom) -> PrivacyRoom:
+def open_privacy(
+    site: Site, store: StoreRoom, stream: StreamRoom, processing: ProcessingRoom, sandbox: SandboxRoom
+) -> PrivacyRoom:
     """Set up what serves a person's rights."""
     dead_letters, erasure = ScopedDeadLetters(stream.letters), StreamErasure(stream.asking, stream.keys)
-    eraser = Eraser(store.database, sandbox.drain, dead_letters, erasure, store.resets, site.clock)
+    recipient_refold = RecipientRefold(processing.games, site.ids, store.clocks)
+    eraser = Eraser(store.database, sandbox.drain, dead_letters, erasure, store.resets, site.clock, recipient_refold)
     return PrivacyRoom(dead_letters, eraser)
 
 

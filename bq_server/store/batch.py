@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
-from bq_server.store import rank_sections
+from bq_server.store import rank_sections, received_facts
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
@@ -145,6 +145,8 @@ class Changes:
     moved: set[str] = field(default_factory=set)
     """Those who were hidden, or shown again."""
     entries: list[NewEntry] = field(default_factory=list)
+    received: list[tuple[str, int, str | None]] = field(default_factory=list)
+    """Facts that now stand in others' stories: the recipient, the fact's seq, and what it caused there, as stored."""
     caused: list[Caused] = field(default_factory=list)
     """For who is told of it."""
 
@@ -270,6 +272,8 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
         )
         rows.append((*numbers, *texts, event.voids, checksum(numbers, texts, event.voids)))
     _insert_facts(connection, rows)
+    if changes.received:
+        received_facts.put(connection, [(known[name], seq, effects) for name, seq, effects in changes.received])
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
     for name in changes.moved:
         rank_sections.move_places_of(connection, scope, known[name], hidden=name in changes.hidden)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server.clock import OwnClock
 from bq_server.events import Scope
-from bq_server.store import feed, watched_streaks
+from bq_server.store import feed, received_facts, watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
@@ -88,6 +88,7 @@ async def remove_consequences(connection: Connection, scope: Scope, limit: int) 
 
 def _remove_participants(writing: Any, own: Mapping[str, str], limit: int) -> int:
     found = [{"participant": row[0]} for row in _writing.participants_to_remove(writing, **own, limit=limit)]
+    received_facts.remove_of(writing, found)
     for remove in (_writing.remove_cells, _writing.remove_ledger, _writing.remove_participants):
         remove(writing, found)
     return len(found)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, feed, participant_tokens, rank_sections
+from bq_server.store import checksums, feed, participant_tokens, rank_sections, received_facts
 from bq_server.store.database import Connection
-from bq_server.store.facts import EARLIEST, StoredFact, fact_id_of, fact_of
+from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
 from bq_server.store.references import References
 
@@ -44,12 +44,15 @@ async def keys_of(connection: Connection, participant: int, limit: int) -> list[
     return [row[-1] async for row in rows if row[-1] is not None]
 
 
-async def strip(connection: Connection, scope: Scope, participant: int, limit: int) -> int:
-    """Make at most so many of the participant's facts nobody's, in a transaction; returns how many."""
+async def strip(connection: Connection, scope: Scope, participant: int, limit: int) -> tuple[int, set[str]]:
+    """Make at most so many of the participant's facts nobody's, in a transaction; returns how many.
+
+    And who else has received any of them: for these, they say nothing any more.
+    """
     return await connection.run(lambda writing: _strip(writing, connection.references, scope, participant, limit))
 
 
-def _strip(connection: Any, references: References, scope: Scope, participant: int, limit: int) -> int:
+def _strip(connection: Any, references: References, scope: Scope, participant: int, limit: int) -> tuple[int, set[str]]:
     own = references.scope(connection, scope)
     _writing.add_nobody(connection, scope=own)
     nobody = _writing.nobody(connection, scope=own)
@@ -58,7 +61,19 @@ def _strip(connection: Any, references: References, scope: Scope, participant: i
     checksums.renew(connection, [row[0] for row in rows])
     fact_ids = json.dumps([fact_id_of(row[1], row[2]) for row in rows])
     _writing.remove_warnings(connection, **scope._asdict(), fact_ids=fact_ids)
-    return len(rows)
+    recipients = received_facts.recipients_of(connection, [row[0] for row in rows])
+    return len(rows), set().union(*recipients.values())
+
+
+async def give_received_to_nobody(connection: Connection, scope: Scope, participant: int, limit: int) -> int:
+    """Take at most so many facts of others from the participant, in a transaction; returns how many."""
+
+    def give(writing: Any) -> int:
+        own = connection.references.scope(writing, scope)
+        _writing.add_nobody(writing, scope=own)
+        return received_facts.give_to_nobody(writing, participant, _writing.nobody(writing, scope=own), limit)
+
+    return await connection.run(give)
 
 
 async def count(connection: Connection, participant: int | None) -> int:
@@ -115,6 +130,7 @@ async def remove(
     await feed.remove_notices_of(connection, scope, participant_id)
     await _queries.recount_waiting(connection, **scope._asdict())
     if participant is not None:
+        await give_received_to_nobody(connection, scope, participant, LATEST)  # of what came meanwhile
         await _queries.remove_cells(connection, participant=participant)
         await connection.run(lambda writing: _remove_places(writing, connection.references, scope, participant))
         await _queries.remove_participant(connection, participant=participant)

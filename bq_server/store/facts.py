@@ -167,12 +167,6 @@ async def of_participant(
     return page, await _queries.count_participant_events(connection, **wanted)
 
 
-async def effects(connection: Connection, seq: int) -> str | None:
-    """What a fact caused when it was processed, packed; None for a fact that caused nothing."""
-    found: str | None = await _queries.effects(connection, seq=seq)
-    return found
-
-
 def _either(fact_id: str) -> dict[str, bytes]:
     """Both ways a fact may be stored under an id."""
     packed = pack("fact", fact_id)

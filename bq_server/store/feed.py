@@ -1,14 +1,16 @@
 """What happened in an environment, in the order of commits: facts, and notices of everything else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from bq_server.events import Scope
 from bq_server.exact_json import dumps, loads_own
+from bq_server.store import received_facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
 from bq_server.store.queries import load
+from bq_server.store.received_facts import KeptEffects
 
 _queries = load("feed", "sqlite3")
 
@@ -42,8 +44,8 @@ class FactHappened:
 
     position: Position
     fact: StoredFact
-    effects: str | None
-    """What it caused, packed; None for nothing."""
+    effects: KeptEffects
+    """What it caused, packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,6 @@ async def head(connection: Connection) -> Position:
 async def page(connection: Connection, scope: Scope, after: Position, limit: int) -> list[Happened]:
     """What came next, at most so many, and fewer if facts are large; empty if nothing did."""
     return await connection.run(lambda reading: _page(reading, scope, after, limit))
-
-
-async def effects_of(connection: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """What facts caused when they were processed, packed, by seq; facts that caused nothing are left out."""
-    wanted = dumps(list(seqs))
-    return await connection.run(lambda reading: dict(_queries.effects_of(reading, seqs=wanted)))
 
 
 async def add_notices(connection: Connection, notices: Sequence[NewNotice]) -> None:
@@ -134,7 +130,7 @@ def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happe
         names = scope._asdict()
         notices = list(_queries.notices_after(reading, **names, notice=after.notice, limit=limit))
         facts = [fact_of(row) for row in _queries.facts_after(reading, **names, seq=after.seq, limit=limit)]
-        effects = dict(_queries.effects_of(reading, seqs=dumps([fact.seq for fact in facts]))) if facts else {}
+        effects = received_facts.effects_of(reading, [fact.seq for fact in facts]) if facts else {}
     finally:
         if reading.in_transaction:
             reading.execute("ROLLBACK")
@@ -142,7 +138,7 @@ def _page(reading: Any, scope: Scope, after: Position, limit: int) -> list[Happe
 
 
 def _merged(
-    after: Position, notices: list[tuple[Any, ...]], facts: list[StoredFact], effects: dict[int, str]
+    after: Position, notices: list[tuple[Any, ...]], facts: list[StoredFact], effects: Mapping[int, KeptEffects]
 ) -> list[Happened]:
     """Notices among facts: each after the fact that was the newest when it was written."""
     found: list[Happened] = []
@@ -156,8 +152,8 @@ def _merged(
             found.append(replace(told, position=Position(seq, notice)))
             following = next(waiting, None)
         if fact is not None:
-            caused = effects.get(fact.seq)
-            room -= len(fact.properties) + len(caused or "")
+            caused = effects.get(fact.seq, {})
+            room -= len(fact.properties) + sum(map(len, caused.values()))
             if room < 0 and found:
                 break
             seq = fact.seq

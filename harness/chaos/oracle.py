@@ -4,7 +4,7 @@ The pure game folds them, each participant's in order of event time, whatever th
 that order is not compared: when an award was given.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,22 +67,20 @@ class Oracle:
     def __init__(self, game: Game, facts: Iterable[Fact]) -> None:
         self._game = compile_game(game)
         self._memory = InMemoryGame(self._game)
-        own: dict[str, list[Fact]] = defaultdict(list)
-        for fact in facts:
-            own[fact.participant_id].append(fact)
-        self._custom = {each: sum(not is_system(fact) for fact in facts) for each, facts in own.items()}
+        known = list(facts)
+        self._custom = Counter(fact.participant_id for fact in known if not is_system(fact))
         self._places: dict[tuple[str, str, str], list[BoardScore]] = defaultdict(list)
-        for story in own.values():
-            for place in self._memory.process(sorted(story, key=lambda fact: fact.moment)).standings:
-                if place.score is not None:
-                    self._places[place.board, place.window, place.period].append(place)
+        # All at once: a fact of one participant may award another.
+        for place in self._memory.process(known).standings:
+            if place.score is not None:
+                self._places[place.board, place.window, place.period].append(place)
         for places in self._places.values():
             places.sort(key=_rank)
 
     @property
     def participants(self) -> list[str]:
         """Everyone a fact names."""
-        return sorted(self._custom)
+        return sorted(self._memory.participants)
 
     def state(self, participant_id: str, now: int) -> dict[str, Json]:
         """What `/state` must return at a moment, in microseconds."""

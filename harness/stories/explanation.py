@@ -21,6 +21,8 @@ _WHY = {
     "cooling_down": "its cooldown wasn't over",
     "rest_day": "it is a day of rest",
     "expression_error": "its expression failed",
+    "voided": "the fact is void",
+    "no_recipient": "it awards nobody",
 }
 
 
@@ -30,13 +32,19 @@ def explain(exported: Exported, participant_id: str) -> list[str]:
     It is what the game itself says when it folds the facts by the definitions in force. Of many facts, only the newest.
     """
     facts = exported.facts_of(participant_id)
+    game = exported.compiled()
+    if game.receiving:  # others' facts may mean something to this participant, too
+        facts = sorted(
+            (fact for each in exported.participant_ids for fact in exported.facts_of(each)),
+            key=lambda fact: fact.moment,
+        )
     if not facts:
         return [f"there is no fact of {participant_id}"]
-    game = exported.compiled()
     if not game.rules:
         return [f"no game is in force that could mean something to the {len(facts)} facts of {participant_id}"]
-    memory = InMemoryGame(game)
-    told = [(fact, memory.process([fact]).explanations) for fact in facts]
+    told = list(_told(InMemoryGame(game), facts, participant_id))
+    if not told:
+        return [f"there is no fact of {participant_id}"]
     lines = [f"what the facts of {participant_id} meant to the rules:"]
     if len(told) > MOST_FACTS:
         lines.append(f"  ({len(told) - MOST_FACTS} older facts are left out)")
@@ -47,6 +55,15 @@ def explain(exported: Exported, participant_id: str) -> list[str]:
             verdicts = ["no rule listens to it"]
         lines += [f"      {line}" for line in verdicts]
     return lines
+
+
+def _told(memory: InMemoryGame, facts: Iterable[Fact], participant_id: str) -> Iterator[tuple[Fact, list[Explanation]]]:
+    """Facts that mean something to a participant, with what."""
+    for fact in facts:
+        explanations = memory.process([fact]).explanations
+        own = [each for each in explanations if (each.participant_id or fact.participant_id) == participant_id]
+        if own or fact.participant_id == participant_id:
+            yield fact, own
 
 
 def _headline(fact: Fact) -> str:

@@ -10,7 +10,7 @@ from bq_server.causes import pack_cause
 from bq_server.game.document.definitions import Game
 from bq_server.game.state.packed import APART
 from bq_server.ids import pack
-from bq_server.store import batch, facts, ledger, participants, state
+from bq_server.store import batch, facts, ledger, participants, received_facts, state
 from bq_server.store.batch import Changes, NewEntry, NewFact, Place
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact
@@ -90,8 +90,9 @@ class Seeder:
             reference = await participants.reference(connection, SCOPE, participant_id)
             assert reference is not None
             made = await participants.facts(connection, SCOPE, participant_id)
+            caused = await connection.run(partial(received_facts.effects_of, seqs=[fact.seq for fact in made]))
             return SeededPast(
-                [(fact, await facts.effects(connection, fact.seq)) for fact in made],
+                [(fact, caused.get(fact.seq, {}).get(None)) for fact in made],
                 await state.text_of(connection, reference),
                 await state.cells_apart(connection, reference, APART),
                 [*(await state.places_of(connection, reference, participant_id, _boards(game))).values()],

@@ -76,8 +76,8 @@ def something(outcome: oracle.Outcome) -> oracle.Outcome:
     return outcome
 
 
-def seen(memory: InMemoryGame) -> oracle.Outcome:
-    compiled, cells = memory.game, memory.cells("p0")
+def seen(memory: InMemoryGame, who: str = "p0") -> oracle.Outcome:
+    compiled, cells = memory.game, memory.cells(who)
     out = oracle.Outcome()
     out.hidden = is_hidden(cells)
     points = read_points(compiled, cells)
@@ -114,7 +114,7 @@ def seen(memory: InMemoryGame) -> oracle.Outcome:
         runs = rule.runs(cells[f"streak/{streak.code}"])
         out.streaks[streak.code] = (runs.current, streak.longest_count)
     for key, cell in cells.items():
-        place = standing(compiled, "p0", key, cell) if key.startswith("score/") else None
+        place = standing(compiled, who, key, cell) if key.startswith("score/") else None
         if place is not None and place.board != "leaderboard/pts":
             code = place.board.removeprefix("leaderboard/")
             reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at

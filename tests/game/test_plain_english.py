@@ -25,7 +25,7 @@ currencies:
   - {code: gems, name: Gems, points_expire: {after: P30D}, overdraft: owed}
   - {code: stars, name: Stars, overdraft: allowed}
 points:
-  - {code: sparkle, on: bought, award: 1, currency: gems}
+  - {code: sparkle, on: bought, award: 1, currency: gems, award_to: properties.friend}
   - code: spend
     name: Spend
     on: [bought, ordered]
@@ -62,7 +62,7 @@ badges:
       target: 5
       limit: {times: 1, per: week}
       cooldown: P1D
-  - {code: again, name: Again, repeatable: true, criteria: {on: bought, target: 10}}
+  - {code: again, name: Again, repeatable: true, criteria: {on: bought, target: 10}, award_to: properties.friend}
   - {code: runner, name: Runner, criteria: {on: run, levels: [10, 50]}}
 challenges:
   - code: spring

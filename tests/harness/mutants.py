@@ -258,6 +258,13 @@ def takes_no_points_back() -> None:
     replace(void_payout, "corrections", lambda *_: iter(()))
 
 
+def awards_nobody_else() -> None:
+    """A fact awards its sender alone."""
+    from bq_server.game.recipients import AwardTo
+
+    replace(AwardTo, "recipients", lambda *_: ())
+
+
 MUTANTS: dict[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -284,6 +291,7 @@ MUTANTS: dict[str, Mutant] = {
         restarts_a_cooldown_with_every_fact,
         forgets_what_is_void_already,
         takes_no_points_back,
+        awards_nobody_else,
     )
 }
 

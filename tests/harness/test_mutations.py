@@ -49,6 +49,7 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
     ),
     ("counts_limits_by_the_days_of_utc", "sync", ["limits/times_a_day"]),
     ("restarts_a_cooldown_with_every_fact", "stream", ["limits/cooldown"]),
+    ("awards_nobody_else", "stream", ["recipients/referral", "recipients/several_players", "recipients/undone"]),
 ]
 """Mutant, mode, and the shipped scenarios that must each fail."""
 

@@ -118,3 +118,23 @@ def test_an_explanation_is_in_order_of_event_time_and_keeps_to_the_newest() -> N
 def test_an_explanation_without_facts_or_rules() -> None:
     assert explain(_exported(2, None), "bob") == ["there is no fact of bob"]
     assert explain(_exported(2, None), "ada") == ["no game is in force that could mean something to the 2 facts of ada"]
+
+
+def test_an_explanation_names_what_others_facts_meant_to_a_participant() -> None:
+    to = {"code": "to", "on": "buy", "award": 1, "award_to": "properties.to"}
+    exported = _exported(3, {"points": [to, {"code": "own", "on": "buy", "award": 1}]})
+    exported.facts[0]["properties"] = {"to": "bob"}
+    exported.facts[1]["properties"] = {"to": ["bob", "eve"]}
+    assert explain(exported, "bob") == [
+        "what the facts of bob meant to the rules:",
+        '  2026-04-01T09:58:00Z  buy  {"to": ["bob", "eve"]}',
+        "      applied: points/to",
+        '  2026-04-01T09:59:00Z  buy  {"to": "bob"}',
+        "      applied: points/to",
+    ]
+    assert explain(exported, "ada")[1:4] == [
+        '  2026-04-01T09:57:00Z  buy  {"amount": 2}',
+        "      applied: points/own",
+        "      didn't apply: points/to: it awards nobody: properties.to names nobody else",
+    ]
+    assert explain(exported, "dan") == ["there is no fact of dan"]

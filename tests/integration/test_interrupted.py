@@ -20,6 +20,7 @@ from bq_server.privacy import eraser
 from bq_server.privacy.eraser import Eraser
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.processor import Processor
+from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.sandbox import resetter as resetter_module
 from bq_server.sandbox.resetter import Resetter
@@ -100,7 +101,8 @@ def resetter(database: Database) -> Resetter:
 
 def an_eraser(database: Database) -> Eraser:
     nothing = cast("Any", Nothing())
-    return Eraser(database, nothing, nothing, nothing, {}, lambda: 1)
+    recipient_refold = RecipientRefold(Games(), IdSource(), Clocks(lambda: 1))
+    return Eraser(database, nothing, nothing, nothing, {}, lambda: 1, recipient_refold)
 
 
 @pytest.mark.parametrize("rows", [3, 10_000])

@@ -29,7 +29,6 @@ from bq_server.api.schemas.events import (
     SyncQuery,
 )
 from bq_server.events import Event
-from bq_server.game.effects import EFFECTS
 from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.ingest.message_status import Messages
 from bq_server.ingest.models import BatchIn, EventIn
@@ -186,7 +185,7 @@ class EventsResource:
         if query.include is None:
             return json_response(answer, 200, replayed([result]), left_out)
         async with self._database.read() as connection:
-            caused = [shown(effect) for effect in await effects_of(connection, fact)]
+            caused = await effects_of(connection, fact)
         told = SyncEffectsAnswer(**answer.model_dump(), effects=caused)
         return json_response(told, 200, replayed([result]), left_out)
 
@@ -226,7 +225,7 @@ class EventsResource:
         caused = None
         if found.fact is not None:
             async with self._database.read() as connection:
-                caused = [shown(effect) for effect in await effects_of(connection, found.fact)]
+                caused = await effects_of(connection, found.fact)
         return json_response(MessageEffectsAnswer(**dict(answer), effects=caused))
 
     async def _outcomes(self, call: Call, message_ids: list[str]) -> list[tuple[str | None, str | None]]:
@@ -253,7 +252,7 @@ class EventsResource:
             fact_type=event.fact_type,
             would_be="processed" if fresh else "duplicate",
             warnings=from_json(event.warnings),
-            effects=[shown(effect) for effect in EFFECTS.dump_python(rehearsal.effects, mode="json")],
+            effects=shown(rehearsal.effects, event.participant_id),
             definitions=[
                 Applied(
                     definition=each.definition,
@@ -262,6 +261,7 @@ class EventsResource:
                     message=each.message,
                     value=each.value,
                     target=each.target,
+                    participant_id=each.participant_id,
                 )
                 for each in rehearsal.explanations
             ],

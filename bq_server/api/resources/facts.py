@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -19,13 +19,13 @@ from bq_server.api.schemas.facts import (
     FactWithEffects,
 )
 from bq_server.concurrency.time_slices import TimeSlices
-from bq_server.game.effects import PackedEffect
 from bq_server.moments import format_timestamp
-from bq_server.processing.recorded_effects import effects_of, packed_effects, shown, shown_effects
+from bq_server.processing.recorded_effects import Caused, effects_of, packed_effects, shown_effects
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import facts, feed
+from bq_server.store import facts, received_facts
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
+from bq_server.store.received_facts import KeptEffects
 
 MOST_PAGE_CHARACTERS = 1 << 20
 """Most bytes of properties in one page; a page with more ends early, and the cursor continues."""
@@ -75,14 +75,14 @@ class FactsResource:
         async with self._database.read() as connection:
             found = await facts.newest(connection, call.scope, wanted, query.limit + 1)
             page = found[: _fitting(found[: query.limit])]
-            caused = {} if query.include is None else await feed.effects_of(connection, [fact.seq for fact in page])
+            caused = await _caused(connection, page) if query.include is not None else {}
         following = _cursor(page[-1].seq) if len(found) > len(page) else None
         if query.include is None:
             return json_response(FactsAnswer(facts=[fact_answer(fact) for fact in page], next_cursor=following))
         slices, told = TimeSlices(), []
         for fact in page:
             await slices.give_way()
-            told.append(fact_with_effects(fact, packed_effects(caused.get(fact.seq))))
+            told.append(fact_with_effects(fact, packed_effects(caused.get(fact.seq, {}))))
         return json_response(FactsWithEffectsAnswer(facts=told, next_cursor=following))
 
     @operation(
@@ -113,7 +113,7 @@ class FactsResource:
         async with self._database.read() as connection:
             fact = await known_fact(connection, call)
             caused = await effects_of(connection, fact)
-        return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=[shown(each) for each in caused]))
+        return json_response(FactEffectsAnswer(fact_id=fact.fact_id, effects=caused))
 
 
 async def known_fact(connection: Connection, call: Call[Any]) -> StoredFact:
@@ -123,6 +123,10 @@ async def known_fact(connection: Connection, call: Call[Any]) -> StoredFact:
     if fact is None:
         raise call.missing("fact", fact_id)
     return fact
+
+
+async def _caused(connection: Connection, page: Sequence[StoredFact]) -> Mapping[int, KeptEffects]:
+    return await connection.run(lambda reading: received_facts.effects_of(reading, [fact.seq for fact in page]))
 
 
 def _fitting(found: list[StoredFact]) -> int:
@@ -155,7 +159,7 @@ def fact_answer(fact: StoredFact) -> FactAnswer:
     )
 
 
-def fact_with_effects(fact: StoredFact, packed: Sequence[PackedEffect]) -> FactWithEffects:
+def fact_with_effects(fact: StoredFact, packed: Sequence[Caused]) -> FactWithEffects:
     """A fact with what it caused, as it is returned."""
     return FactWithEffects(**dict(fact_answer(fact)), effects=shown_effects(fact, packed))
 

@@ -28,6 +28,7 @@ from bq_server.api.schemas.personal_data import (
     PersonalNotice,
     PersonalPlace,
     PersonalProfile,
+    PersonalReceivedFact,
 )
 from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
@@ -39,11 +40,12 @@ from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.moments import format_timestamp
 from bq_server.privacy.eraser import Eraser, unknown
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.recorded_effects import shown, told
+from bq_server.processing.recorded_effects import packed_effects, received_effects, shown_effects
 from bq_server.refusals import Code
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, feed, ledger, participants, state
+from bq_server.store import erasures, feed, ledger, participants, received_facts, state
 from bq_server.store.database import Connection, Database
+from bq_server.store.facts import fact_id_of
 from bq_server.store.participants import Participant
 from bq_server.store.rankings import views_of
 
@@ -172,6 +174,7 @@ class PersonalDataResource:
                     PersonalNotice(type=each.kind, noted_at=format_timestamp(each.noted_at), data=each.data)
                     for each in notices
                 ],
+                received=[] if reference is None else await self._received(connection, call, participant_id, reference),
                 facts=[],
             )
             head = answer.model_dump_json(by_alias=True).encode()
@@ -197,6 +200,22 @@ class PersonalDataResource:
             leaderboards=await connection.run(lambda reading: ranks.look(*views_of(reading, call.scope, ranks.names))),
         )
 
+    async def _received(
+        self, connection: Connection, call: Call, participant_id: str, reference: int
+    ) -> list[PersonalReceivedFact]:
+        if not (await self._games.of(connection, call.scope)).has_received:
+            return []
+        rows = await connection.run(lambda reading: received_facts.effects_for(reading, reference))
+        return [
+            PersonalReceivedFact(
+                fact_id=(fact_id := fact_id_of(event_id, own_id)),
+                fact_type=fact_type,
+                occurred_at=format_timestamp(at),
+                effects=received_effects(fact_id, participant_id, at, effects),
+            )
+            for _, own_id, event_id, fact_type, at, effects in rows
+        ]
+
     async def _places(self, connection: Connection, reference: int, call: Call) -> list[PersonalPlace]:
         game = await self._games.of(connection, call.scope)
         boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
@@ -218,7 +237,7 @@ async def _facts(connection: Connection, reference: int) -> AsyncIterator[bytes]
     comma = b""
     async for fact, effects in erasures.facts_with_effects(connection, reference, FACTS):
         await slices.give_way()
-        caused = [shown(each) for each in told(fact, effects)]
+        caused = shown_effects(fact, packed_effects({} if effects is None else {None: effects}))
         yield comma + PersonalFact(**fact_answer(fact).model_dump(), effects=caused).model_dump_json().encode()
         comma = b","
 

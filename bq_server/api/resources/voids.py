@@ -9,7 +9,6 @@ from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_respon
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.facts import known_fact
 from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
-from bq_server.game.effects import EFFECTS
 from bq_server.game.facts import FACT_VOIDED
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.guards import AlreadySo, no_guard
@@ -54,7 +53,7 @@ class VoidsResource:
         event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.participant_id, properties)
         if call.query.dry_run:
             rehearsal = await self._processor.rehearse(event)
-            return _answer(fact, None, EFFECTS.dump_python(rehearsal.effects, mode="json"))
+            return _answer(fact, None, shown(rehearsal.effects, fact.participant_id))
 
         async def look(connection: Connection) -> None:
             now = await self._voidable(connection, call)
@@ -86,5 +85,4 @@ class VoidsResource:
 
 
 def _answer(fact: StoredFact, by: str | None, effects: list[dict[str, Any]], *, already: bool = False) -> Response:
-    told = [shown(each) for each in effects]
-    return json_response(VoidAnswer(fact_id=fact.fact_id, voided_by=by, already_voided=already, effects=told))
+    return json_response(VoidAnswer(fact_id=fact.fact_id, voided_by=by, already_voided=already, effects=effects))

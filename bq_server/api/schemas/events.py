@@ -96,6 +96,11 @@ class Applied(BaseModel):
         description="Progress towards `target`; for a streak, its length. Null for points and leaderboards."
     )
     target: int | float | None = Field(description="The target; for a streak, its next milestone, null after the last.")
+    participant_id: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Whom it concerns, only where the definition has `award_to`.",
+    )
 
 
 class RehearsalAnswer(BaseModel):

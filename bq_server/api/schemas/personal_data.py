@@ -91,6 +91,15 @@ class PersonalNotice(BaseModel):
     data: dict[str, Any]
 
 
+class PersonalReceivedFact(BaseModel):
+    """A fact of somebody else that named the participant, and what it caused for them."""
+
+    fact_id: str
+    fact_type: str
+    occurred_at: Moment
+    effects: list[dict[str, Any]]
+
+
 class PersonalDataAnswer(BaseModel):
     """Everything that is kept about a participant."""
 
@@ -107,6 +116,7 @@ class PersonalDataAnswer(BaseModel):
     dead_letters: list[DeadLetterAnswer]
     webhook_deliveries: list[PersonalDelivery]
     notices: list[PersonalNotice] = Field(description="What the feed reports beside facts.")
+    received: list[PersonalReceivedFact] = Field(description="Facts of others, in the order of event time.")
     facts: list[PersonalFact] = Field(description="In the order of event time.")
 
 

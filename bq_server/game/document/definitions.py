@@ -21,8 +21,16 @@ from bq_server.game.document.fields import (
     one_or_many,
 )
 from bq_server.game.facts import CurrencyCode, TimezoneName
+from bq_server.game.recipients import MAX_RECIPIENTS, property_path
 
 _MOST_HOURLY_GRACE = 23
+
+
+def _property_path(path: str) -> str:
+    property_path(path)
+    return path
+
+
 Rarity = Literal["common", "rare", "epic", "legendary"]
 Period = Literal["daily", "weekly", "monthly"]
 StreakPeriod = Literal["hourly", Period]
@@ -31,6 +39,16 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 WindowName = Window | Literal["season"]
+
+AwardToProperty = Annotated[
+    str,
+    AfterValidator(_property_path),
+    Field(
+        min_length=1,
+        max_length=200,
+        description=f"The property that names who is awarded in place of the sender: one, or up to {MAX_RECIPIENTS}",
+    ),
+]
 
 
 class MultiplierPeriod(DocumentPart):
@@ -81,6 +99,7 @@ class PointsRule(Definition, Limited):
         Field(max_length=20, description="A multiplier, or a list of them: all that hold are multiplied"),
     ] = Field(default=[])
     currency: OfCurrency = None
+    award_to: AwardToProperty | None = Field(default=None, exclude_if=is_none)
 
 
 class Reward(DocumentPart):
@@ -134,6 +153,7 @@ class Badge(Definition):
     )
 
     revocable: Revocable = False
+    award_to: AwardToProperty | None = Field(default=None, exclude_if=is_none)
 
     @property
     def is_counted(self) -> bool:
@@ -142,6 +162,8 @@ class Badge(Definition):
 
     @model_validator(mode="after")
     def _can_repeat(self) -> Self:
+        if self.award_to is not None and self.criteria is None:
+            raise ValueError("award_to needs criteria: without them the badge is awarded by a reward or by hand")
         if self.is_counted and self.revocable:
             raise ValueError("what is counted only grows: give either revocable, or repeatable or levels")
         if self.is_counted and self.criteria is not None and self.criteria.is_limited:

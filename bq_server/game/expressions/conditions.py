@@ -141,7 +141,7 @@ class Variables:
             known = self._contexts[names, accessors] = cel.Context(
                 variables={
                     "event_name": fact.event_name,
-                    "participant_id": fact.participant_id,
+                    "participant_id": fact.author,
                     "properties": as_doubles(only(fact.properties, names)),
                     "occurred_at": _EPOCH + timedelta(microseconds=fact.occurred_at),
                 },
@@ -197,7 +197,7 @@ class Formula:
         if self._cost is None:
             return ExpressionFailure("the expression is nested too deeply to be evaluated")
         fact = variables.fact
-        steps = self._cost.steps(fact.properties, event_name=fact.event_name, participant_id=fact.participant_id)
+        steps = self._cost.steps(fact.properties, event_name=fact.event_name, participant_id=fact.author)
         if steps > MAX_STEPS:
             return ExpressionFailure(said(steps))
         try:

@@ -62,7 +62,7 @@ def simple(tree: Node) -> Simple | None:
         case NameNode(name="event_name"):
             return lambda fact: fact.event_name
         case NameNode(name="participant_id"):
-            return lambda fact: fact.participant_id
+            return lambda fact: fact.author
         case MemberNode(operand=operand, field=field, test=test):
             return _has(operand, field) if test else _member(operand, field)
         case IndexNode(operand=operand, key=LiteralNode(kind="string", value=str(field))):

@@ -13,6 +13,7 @@ from bq_server.game.mechanics.measures import Hit
 from bq_server.game.mechanics.quest_rule import QuestRule, QuestState
 from bq_server.game.mechanics.quests import COMPLETE, Quest
 from bq_server.game.mechanics.rule import Grant, Rewards, RuleOutcome, bounds, revision, trigger
+from bq_server.game.recipients import award_to, told_to
 from bq_server.game.state import keys
 
 
@@ -49,9 +50,10 @@ def badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) -> Badge
         cell=keys.criteria(badge.code),
         quest=Quest((measure,), (measure.scaled(criteria.target),), ((),), (), quotas),
         bounds=limits,
-        revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}"),
+        revision=revision(criteria, applied_seq, salt=f"{limits.starts_at} {limits.ends_at}{told_to(badge.award_to)}"),
         fact_types=measure.fact_types | zone_types(quotas),
         rewards=Rewards(badges=(badge.code,)),
         ordered=bool(quotas),
         revocable=badge.revocable,
+        award_to=award_to(badge.award_to),
     )

@@ -28,6 +28,7 @@ from bq_server.game.mechanics.rule import (
     revision,
     trigger,
 )
+from bq_server.game.recipients import AwardTo, award_to, told_to
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -48,6 +49,7 @@ class CountedBadgeRule(Rule):
     revision: str
     fact_types: frozenset[str]
     rewards: Rewards
+    award_to: AwardTo | None = None
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the criteria read."""
@@ -164,7 +166,7 @@ def counted_badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) 
     """Compile the criteria of a badge with levels, or of a repeatable one."""
     measure = Measure(0, criteria)
     limits = bounds(badge, applied_seq)
-    salt = f"{limits.starts_at} {limits.ends_at} again"
+    salt = f"{limits.starts_at} {limits.ends_at} again{told_to(badge.award_to)}"
     levels = tuple(measure.scaled(level) for level in criteria.levels)
     return CountedBadgeRule(
         key=f"badge/{badge.code}",
@@ -176,6 +178,7 @@ def counted_badge_rule(badge: Badge, criteria: BadgeCriteria, applied_seq: int) 
         revision=revision(criteria, applied_seq, salt=salt),
         fact_types=measure.fact_types,
         rewards=Rewards(badges=(badge.code,)),
+        award_to=award_to(badge.award_to),
     )
 
 

@@ -34,6 +34,7 @@ from bq_server.game.mechanics.rule import (
     merge,
     revision,
 )
+from bq_server.game.recipients import award_to
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -305,4 +306,5 @@ def limited_points_rule(rule: PointsRule, applied_seq: int) -> LimitedPointsRule
         quota=quota,
         revision=revision(rule, applied_seq, "name"),
         currency=rule.currency,
+        award_to=award_to(rule.award_to),
     )

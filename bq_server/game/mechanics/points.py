@@ -27,6 +27,7 @@ from bq_server.game.mechanics.rule import (
     merge,
 )
 from bq_server.game.mechanics.tiers import climb
+from bq_server.game.recipients import AwardTo, award_to
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -42,6 +43,7 @@ class PointsRuleCompiled(Rule):
     condition: Condition
     award: Formula
     rewards: Rewards = NO_REWARDS
+    award_to: AwardTo | None = None
     currency: str | None = None
     """None is the default."""
 
@@ -111,6 +113,7 @@ def points_rule(rule: PointsRule, applied_seq: int) -> PointsRuleCompiled:
         condition=Condition(rule.when),
         award=award_of(rule),
         currency=rule.currency,
+        award_to=award_to(rule.award_to),
     )
 
 

@@ -26,6 +26,7 @@ from bq_server.game.mechanics.rule import (
     reduced,
     still_due,
 )
+from bq_server.game.recipients import AwardTo
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
@@ -63,6 +64,7 @@ class QuestRule(Rule):
     """Whether what was given is taken back when a void fact leaves it not reached."""
     ordered: bool = False
     """Whether order decides the outcome even without falling sums."""
+    award_to: AwardTo | None = None
 
     def read(self, fact: Fact, variables: Variables) -> tuple[PartReading, ...]:
         """What the parts read; an enrolment counts however early it is."""

@@ -13,9 +13,10 @@ from bq_server.game.document.definitions import Reward
 from bq_server.game.document.fields import Definition
 from bq_server.game.effects import Effect, Explanation, Verdict
 from bq_server.game.expressions.conditions import Variables
-from bq_server.game.facts import Fact, Moment
+from bq_server.game.facts import CUSTOM_PREFIX, Fact, Moment
 from bq_server.game.mechanics.measures import Hit, PartReading
 from bq_server.game.mechanics.periods import to_micros
+from bq_server.game.recipients import AwardTo
 from bq_server.game.state.keys import Cell, Cells, badge
 
 
@@ -146,11 +147,27 @@ class Rule:
     """The types of the facts it listens to."""
     rewards: Rewards
     """Everything it may ever award, so that the cells of awards can be loaded beforehand."""
+    award_to: AwardTo | None = None
+    """Whom it awards, where that isn't the sender of the fact."""
+
+    def listens_to(self, fact: Fact) -> bool:
+        """Whether it listens to a fact where that stands: in its sender's story, or in a recipient's."""
+        if fact.fact_type not in self.fact_types:
+            return False
+        if fact.sender is None:
+            return self.award_to is None or not fact.fact_type.startswith(CUSTOM_PREFIX)
+        return self.award_to is not None and self.award_to.names(fact)
 
     @property
     def pays_points(self) -> bool:
         """Whether it may change the points ledger."""
         return self.rewards.points > 0 or bool(self.rewards.others)
+
+    @property
+    def applied_seq(self) -> int:
+        """It counts facts after this one; 0 if it counts all."""
+        bounds: Bounds | None = getattr(self, "bounds", None)
+        return 0 if bounds is None else bounds.applied_seq
 
     @property
     def keeps_nothing(self) -> bool:

@@ -90,6 +90,7 @@ def _points(rule: PointsRule) -> Iterator[str]:
     else:
         paid = f"{rule.currency or 'points'}: {said}, rounded down"
     yield f"Each {event(rule.on, rule.when)} gives {paid}."
+    yield from _recipient(rule.award_to)
     yield from _multipliers(rule.multiplier)
     yield from limits(rule)
     yield from _dates(rule)
@@ -114,6 +115,7 @@ def _badge(badge: Badge) -> Iterator[str]:
         yield from _criteria(badge.criteria)
         if badge.repeatable:
             yield "Earned again at each multiple of that, and with each reward that gives it."
+    yield from _recipient(badge.award_to)
     yield from _revocable(revocable=badge.revocable)
     yield from _dates(badge)
 
@@ -239,6 +241,11 @@ def _reward(reward: ClaimableReward) -> Iterator[str]:
         yield f"A participant may claim it {times(reward.limit)}."
     if dates := between(reward.starts_at, reward.ends_at):
         yield f"Can be claimed {dates}."
+
+
+def _recipient(award_to: str | None) -> Iterator[str]:
+    if award_to is not None:
+        yield f"Counts for whom {value(award_to)} names, in place of the sender."
 
 
 def _dates(definition: Definition) -> Iterator[str]:

@@ -209,10 +209,6 @@ SELECT
     greatest((SELECT max(seq) FROM facts), (SELECT seq FROM last_given WHERE name = 'facts')),
     greatest((SELECT max(notice) FROM notices), (SELECT seq FROM last_given WHERE name = 'notices'));
 
--- name: feed.effects_of
-SELECT seq, effects FROM facts
-WHERE seq = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:seqs::json))) AND effects IS NOT NULL;
-
 -- name: feed.add_notice
 INSERT INTO notices (project, environment, after_seq, kind, participant_id, event_name, noted_at, data)
 VALUES (
@@ -321,6 +317,72 @@ JOIN participants ON participants.participant = standings.participant
 WHERE rankings.scope = (SELECT scope FROM scopes WHERE project = :project AND environment = :environment)
     AND (standings.ranking, standings.participant) > (:ranking, :participant)
 ORDER BY standings.ranking, standings.participant LIMIT :limit;
+
+-- name: received_facts.put
+INSERT INTO received_facts (participant, fact, effects)
+SELECT * FROM unnest(:participant::bigint[], :fact::bigint[], :effects::text[])
+ON CONFLICT (participant, fact) DO NOTHING;
+
+-- name: received_facts.history
+SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,
+    facts.occurred_at, facts.received_at, facts.idempotency_key, facts.voids, senders.participant_id, facts.voided_by
+FROM received_facts
+JOIN facts ON facts.seq = received_facts.fact
+JOIN fact_types ON fact_types.type = facts.type
+JOIN participants AS senders ON senders.participant = facts.participant
+WHERE received_facts.participant = :participant AND facts.occurred_at >= :since AND facts.occurred_at < :until
+    AND facts.voided_by IS NULL
+    AND fact_types.fact_type = ANY(ARRAY(SELECT json_array_elements_text(:fact_types::json)))
+ORDER BY facts.occurred_at, facts.seq;
+
+-- name: received_facts.named
+SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,
+    facts.occurred_at, facts.received_at, facts.idempotency_key, facts.voids, senders.participant_id, facts.voided_by
+FROM received_facts
+JOIN facts ON facts.seq = received_facts.fact
+JOIN fact_types ON fact_types.type = facts.type
+JOIN participants AS senders ON senders.participant = facts.participant
+WHERE received_facts.participant = :participant AND facts.seq IN (
+    SELECT seq FROM facts
+    WHERE scope = :scope AND idempotency_key = ANY(ARRAY(SELECT json_array_elements_text(:keys::json)))
+    UNION SELECT seq FROM facts
+    WHERE fact_id = ANY(ARRAY(SELECT decode(value, 'hex') FROM json_array_elements_text(:fact_ids::json)))
+    UNION SELECT seq FROM facts
+    WHERE event_id = ANY(ARRAY(SELECT decode(value, 'hex') FROM json_array_elements_text(:fact_ids::json)))
+        AND fact_id IS NULL
+);
+
+-- name: received_facts.recipients_of
+SELECT received_facts.fact, participants.participant_id
+FROM received_facts JOIN participants ON participants.participant = received_facts.participant
+WHERE received_facts.fact = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:seqs::json)))
+    AND participants.participant_id <> '';
+
+-- name: received_facts.effects_of
+SELECT facts.seq, NULL, facts.effects FROM facts
+WHERE facts.seq = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:seqs::json)))
+    AND facts.effects IS NOT NULL
+UNION ALL
+SELECT received_facts.fact, participants.participant_id, received_facts.effects
+FROM received_facts JOIN participants ON participants.participant = received_facts.participant
+WHERE received_facts.fact = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:seqs::json)))
+    AND received_facts.effects IS NOT NULL
+ORDER BY 1, 2 NULLS FIRST;
+
+-- name: received_facts.facts_to_deliver
+SELECT facts.seq, facts.fact_id, facts.event_id, fact_types.fact_type, fact_types.event_name, facts.properties,
+    facts.occurred_at, facts.received_at, facts.idempotency_key, facts.voids, participants.participant_id
+FROM facts
+JOIN fact_types ON fact_types.type = facts.type
+JOIN participants ON participants.participant = facts.participant
+WHERE facts.scope = :scope AND facts.seq > :after AND participants.participant_id <> ''
+    AND fact_types.fact_type = ANY(ARRAY(SELECT json_array_elements_text(:fact_types::json)))
+    AND NOT EXISTS (
+        SELECT 1 FROM received_facts JOIN participants AS recipients
+        ON recipients.participant = received_facts.participant
+        WHERE received_facts.fact = facts.seq AND recipients.participant_id = ''
+    )
+ORDER BY facts.seq LIMIT :limit;
 
 -- name: reward_claims.add
 INSERT INTO reward_claims (fact, scope, reward_code, code_value)

@@ -10,8 +10,10 @@ SELECT seq, event_id, fact_id, scope, type, occurred_at, received_at, processed_
 FROM facts WHERE participant = :participant ORDER BY occurred_at, seq LIMIT :limit;
 
 -- name: strip_facts(seq, participant)*!
+-- Who has received a fact that is void must not be given again what it gave.
 UPDATE facts SET participant = :participant, idempotency_key = NULL, fingerprint = NULL, properties = '{}',
-    warnings = NULL, effects = NULL, voids = NULL, voided_by = NULL
+    warnings = NULL, effects = NULL, voids = NULL,
+    voided_by = CASE WHEN EXISTS (SELECT 1 FROM received_facts WHERE fact = :seq) THEN voided_by END
 WHERE seq = :seq;
 
 -- name: remove_warnings(project, environment, fact_ids)!

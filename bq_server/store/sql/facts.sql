@@ -84,6 +84,3 @@ SELECT fact_rows.* FROM duplicates
 JOIN scopes ON scopes.scope = duplicates.scope
 JOIN fact_rows ON fact_rows.seq = duplicates.fact
 WHERE duplicates.message_id = :message_id AND scopes.project = :project AND scopes.environment = :environment;
-
--- name: effects(seq)$
-SELECT effects FROM facts WHERE seq = :seq;

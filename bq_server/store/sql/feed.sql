@@ -9,11 +9,6 @@ SELECT * FROM fact_rows
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment) AND seq > :seq
 ORDER BY seq LIMIT :limit;
 
--- name: effects_of(seqs)
--- What facts caused, given by their seqs as JSON; those that caused nothing are left out.
-SELECT facts.seq, facts.effects FROM json_each(:seqs) AS given CROSS JOIN facts
-WHERE facts.seq = given.value AND facts.effects IS NOT NULL;
-
 -- name: notices_after(project, environment, notice, limit)
 SELECT after_seq, notice, kind, participant_id, event_name, noted_at, data FROM notices
 WHERE project = :project AND environment = :environment AND notice > :notice

@@ -1,0 +1,38 @@
+"""The second opinion about facts that award others than their senders."""
+
+from typing import Any
+
+from bq_server.game.facts import Fact
+from tests.game import oracle
+
+KEPT = ("system.timezone_changed", "system.badge_awarded")
+"""What of one's own decides how what others bring counts."""
+
+
+def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]) -> oracle.Outcome:
+    """What comes of everybody's facts for one participant."""
+    counting = oracle.without_void(facts)
+    mine = [fact for fact in counting if fact.participant_id == who]
+    out = oracle.play({**document, **some(document, given=False)}, applied_seq, mine)
+    nothing: dict[str, Any] = {"challenges": [], "streaks": [], "tiers": [], "leaderboards": []}
+    brought = [fact for fact in counting if who in named(fact)]
+    brought += [fact for fact in mine if fact.fact_type in KEPT]
+    given = oracle.play({**nothing, **some(document, given=True)}, applied_seq, brought)
+    out.earned += given.earned
+    out.badges |= given.badges
+    out.counts.update(given.counts)
+    return out
+
+
+def some(document: dict[str, Any], *, given: bool) -> dict[str, Any]:
+    """The rules for whom facts name, or the others."""
+    return {kind: [each for each in document[kind] if ("award_to" in each) is given] for kind in ("points", "badges")}
+
+
+def named(fact: Fact) -> set[str]:
+    """Whom the fact names, without its sender."""
+    value = fact.properties.get("r") if fact.fact_type.startswith("custom.") else None
+    names = value if isinstance(value, list) else [value]
+    if not all(name is None or isinstance(name, str) for name in names):
+        return set()
+    return {name for name in names if name} - {fact.participant_id}
