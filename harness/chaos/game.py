@@ -40,6 +40,8 @@ def document(start: int, seconds: float) -> dict[str, Any]:
                 "starts_at": format_timestamp(start - 2 * DAY),
                 "ends_at": middle,
             },
+            # For whom the sender visited with, so that one fact moves two.
+            {"code": "company", "on": "store_visited", "award": 2, "award_to": "properties.with"},
         ],
         "badges": _badges(),
         "challenges": _challenges(start),
@@ -77,7 +79,7 @@ EVENTS = ("purchase_completed", "store_visited", "login", "review_written", "lev
 
 
 def _badges() -> list[dict[str, Any]]:
-    purchase = {"on": "purchase_completed"}
+    purchase, visited = {"on": "purchase_completed"}, {"on": "store_visited"}
     spent = {"aggregate": "sum", "of": "properties.amount"}
     shops = {"aggregate": "distinct", "of": "properties.shop"}
     score = {"on": "level_completed", "aggregate": "max", "of": "properties.score"}
@@ -98,6 +100,7 @@ def _badges() -> list[dict[str, Any]]:
         *({"code": code, "name": code.title(), "criteria": each} for code, each in criteria.items()),
         {"code": "champion", "name": "Champion", "rarity": "legendary"},
         {"code": "faithful", "name": "Faithful", "rarity": "epic"},
+        {"code": "popular", "name": "Popular", "criteria": visited | {"target": 5}, "award_to": "properties.with"},
     ]
 
 

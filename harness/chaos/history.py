@@ -194,12 +194,16 @@ class _Maker:
             number,
             name,
             random.choice(own),
-            {REFERENCE: number, **dict(_properties(name, random))},
+            {REFERENCE: number, **dict(_properties(name, random)), **self._company(name, number)},
             self._moment(due) if timed else None,
             f"chaos-{self._options.seed}-{number}" if keyed else None,
         )
         self._history.events.append(event)
         return event
+
+    def _company(self, name: str, number: int) -> dict[str, Any]:
+        """Whom a visit names, if it is one: a participant that another client sends for, as a rule."""
+        return {"with": self._people[number % len(self._people)]} if name == "store_visited" else {}
 
     def _moment(self, due: float) -> int:
         """When an event sent at a time happened. No two have the same moment, so that nothing depends on ties."""
