@@ -145,6 +145,7 @@ class Rule:
     """`<kind>/<code>`."""
     fact_types: frozenset[str]
     """The types of the facts it listens to."""
+    bounds: Bounds
     rewards: Rewards
     """Everything it may ever award, so that the cells of awards can be loaded beforehand."""
     award_to: AwardTo | None = None
@@ -166,8 +167,7 @@ class Rule:
     @property
     def applied_seq(self) -> int:
         """It counts facts after this one; 0 if it counts all."""
-        bounds: Bounds | None = getattr(self, "bounds", None)
-        return 0 if bounds is None else bounds.applied_seq
+        return self.bounds.applied_seq
 
     @property
     def keeps_nothing(self) -> bool:
