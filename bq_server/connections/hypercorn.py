@@ -10,6 +10,8 @@ What is mended, and why it has to be:
   were buffered without bound. `Http2` lets such a stream wait.
 - `Content-Length` beside `Transfer-Encoding` was accepted (RFC 9112, 6.1: the way of request smuggling), and a large
   head where it came at once. `Http1` refuses both, with a document where there was only a status.
+- A request with `Connection: close` was carried out and answered 400 if any bytes followed it, even a line end. `Http1`
+  ignores them (RFC 9112, 9.6).
 - Tunnels of HTTP/2, and paths that are not of ASCII, ended the connection with a traceback. `Http2` resets their
   streams.
 - Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2`
@@ -52,11 +54,31 @@ class _Refused(Exception):
         self.status = status
 
 
+class _Http1Connection(h11.Connection):
+    """Ignores what follows a request that closes the connection."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client has sent its last request."""
+        return self.their_state in (h11.MUST_CLOSE, h11.CLOSED)
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event in what was received."""
+        return h11.NEED_DATA if self.is_over and self.trailing_data[0] else super().next_event()
+
+
 class Http1(H11Protocol):
     """HTTP/1 as Hypercorn speaks it, without ambiguous framing."""
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._own = _Http1Connection(h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size)
+        self.connection = self._own
+
     async def handle(self, event: Event) -> None:
         """Take what was read, or the end."""
+        if isinstance(event, RawData) and event.data and self._own.is_over:
+            return
         try:
             await super().handle(event)
         except _Refused as refused:

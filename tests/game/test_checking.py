@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bq_server.game import Game, check, compile_game, game_schema
+from bq_server.game.document.check import MOST_MISTAKES
 
 OBJECTIVE = {"code": "o", "on": "e", "target": 1}
 
@@ -252,6 +253,11 @@ def test_evil_documents_are_refused_quietly(text: str) -> None:
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_no_text_raises(text: str | bytes) -> None:
     check(text)
+
+
+def test_thousands_of_mistakes_are_not_compared_with_one_another() -> None:
+    document = "".join(f"unknown_{number}: 1\n" for number in range(5_000))
+    assert len(check(document).errors) == MOST_MISTAKES
 
 
 def test_a_document_given_as_data_is_held_to_the_same_rules() -> None:

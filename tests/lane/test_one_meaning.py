@@ -142,10 +142,13 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing_behind(sides: tupl
         assert [fact["event_name"] for fact in told(side)].count("left") == 1
 
 
-def test_what_follows_a_request_that_closes_is_nobodys(sides: tuple[Side, Side]) -> None:
-    """Here the lane is kinder: Hypercorn answers the request itself with 400, for the bytes after it."""
-    on, _ = sides
-    sent = request(encoded(event()), b"Connection: close") + request(encoded(event())) * 2
-    answer, rest = on.converse(Conversation("after close", [sent]))
-    assert answer.startswith(b"HTTP/1.1 202 ")
-    assert rest == b""
+@pytest.mark.parametrize("after", [request(encoded(event())) * 2, b"\r\n", b"\0"], ids=["requests", "line end", "zero"])
+def test_what_follows_a_request_that_closes_is_nobodys(sides: tuple[Side, Side], after: bytes) -> None:
+    for side in sides:
+        for header in (b"Connection: close", b"Connection: close, x"):
+            before = len(told(side))
+            sent = request(encoded(event()), header) + after
+            answer, rest = side.converse(Conversation("after close", [sent]))
+            assert answer.startswith(b"HTTP/1.1 202 "), answer
+            assert rest == b""
+            assert len(told(side)) == before + 1

@@ -32,6 +32,10 @@ _FIELDS = sorted(
 )
 
 
+MOST_MISTAKES = 200
+"""That are explained: whoever has more can correct these first. What explains them looks at each beside the others."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
     """Something wrong in a game document. Lines and columns count from 1."""
@@ -82,7 +86,7 @@ def check(text: str | bytes) -> CheckedDocument:
         game = Game.model_validate(document.data)
     except ValidationError as error:
         errors = error.errors()
-        mistakes.extend(_mistakes(document, errors))
+        mistakes.extend(_mistakes(document, errors[:MOST_MISTAKES]))
         if any(each["type"] != "inconsistent" for each in errors):
             mistakes.extend(_between_the_valid(document, errors))
     mistakes.extend(_doubtful(document))
