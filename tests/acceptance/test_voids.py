@@ -127,6 +127,15 @@ def _imported(bq: Project, lines: bytes) -> httpx.Response:
     return bq.request("POST", "/sandbox/import", content=lines, headers=headers)
 
 
+def test_a_void_is_undone_and_done_again_as_often_as_one_likes(bq: Project) -> None:
+    bq.apply(GAME)
+    fact_id = acted(bq)
+    for points in (0, 10) * 3:
+        fact_id = void(bq, fact_id)["voided_by"]
+        assert bq.balance("ada") == points
+    assert [amount for _, amount, _ in entries(bq)] == [10, -10, 10, -10, 10, -10, 10]
+
+
 def test_a_key_that_only_sends_events_gives_back_no_points_that_were_spent(bq: Project) -> None:
     bq.apply({**GAME, "rewards": [{"code": "mug", "name": "A mug", "cost": 10}]})
     acted(bq)

@@ -133,6 +133,17 @@ def test_no_event_undoes_what_was_done_by_hand_whichever_comes_first() -> None:
     assert story.differences() == []
 
 
+def test_a_void_that_is_undone_and_done_again_has_an_entry_of_its_own_each_time() -> None:
+    story = VoidStory(GAME)
+    story.send("bought", "2026-04-02T08", {"amount": 40})
+    for number in range(1, 7):
+        story.send("system.fact_voided", f"2026-04-03T0{number}", {"fact_id": f"f{number}"})
+        assert story.points() == (0 if number % 2 else 40)
+    causes = [entry.cause for entry in story.memory.ledger("ada")]
+    assert len(set(causes)) == len(causes) == 7
+    assert story.differences() == []
+
+
 def test_events_that_void_each_other_come_to_nothing() -> None:
     facts = [
         Fact("f1", 1, "custom.a", "a", "ada", {}, 0, 0, "k1", "k2"),

@@ -72,11 +72,14 @@ def corrections(
     any more; `by` brings what is given again.
     """
     entries = list(ledger)
+    used = {entry.cause for entry in entries}
     first = {causes.origin(entry.cause): entry.amount for entry in reversed(entries)}
     for cause, entry in netted(entries).items():
         paid = causes.fact_paid(cause)
         taker = lost.get(causes.in_any_currency(cause)) if paid is None else void.get(paid)
         if taker is not None and entry.amount:
+            if causes.taken_back(cause, taker.fact_id) in used:
+                taker = by  # it was taken back by that fact before, given again, and now lost by another
             yield LedgerEntry(causes.taken_back(cause, taker.fact_id), -entry.amount, *taker.moment), taker
         elif taker is None and paid is not None and not entry.amount:
             yield LedgerEntry(causes.given_again(cause, by.fact_id), first[cause], *by.moment), by
