@@ -16,8 +16,10 @@ from tools.mutation.switch import DIFFERED
 from tools.mutation.warm_server import WarmServer
 
 SEED = 7
-MODES: tuple[Mode, ...] = ("sync", "stream", "both", "shuffled")
-"""In which a mistake shows soonest first: where a fact can't be made, sync says so and the stream tries again."""
+MODES: tuple[Mode, ...] = ("sync", "both", "shuffled")
+"""Where a mistake shows soonest first: of a fact that can't be made sync says so, and the stream tries again. What is
+played in both is played by the stream.
+"""
 LIMIT_SECONDS = 20.0
 """A story that takes longer with a mutant has met one that never ends, which is seen, too."""
 
