@@ -10,7 +10,8 @@ _BY_HAND = "manual:"
 _CRITERIA = "criteria:"
 _EXPIRED = "expired:"
 _CLAIM = "reward:"
-_OF_A_FACT = (_POINTS, _BY_HAND, _EXPIRED, _CLAIM)
+_TRANSFER = "transfer:"
+_OF_A_FACT = (_POINTS, _BY_HAND, _EXPIRED, _CLAIM, _TRANSFER)
 _TAKEN_BACK = "void:"
 _GIVEN_AGAIN = "again:"
 
@@ -63,6 +64,16 @@ def is_of_expiry(cause: str) -> bool:
 def of_claim(fact_id: str) -> str:
     """What a claimed reward cost."""
     return _CLAIM + fact_id
+
+
+def of_transfer(fact_id: str) -> str:
+    """What one participant gave another, with the one and the other."""
+    return _TRANSFER + fact_id
+
+
+def is_of_transfer(cause: str) -> bool:
+    """Whether `of_transfer` made the cause, or it takes such points back."""
+    return in_any_currency(origin(cause)).startswith(_TRANSFER)
 
 
 def taken_back(cause: str, fact_id: str) -> str:

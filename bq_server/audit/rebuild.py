@@ -47,8 +47,8 @@ class Rebuilder:
         async with self._database.transaction() as connection:
             game = await self._games.of(connection, scope)
             awarding = [rule for rule in game.rules.values() if rule.award_to is not None]
-            if awarding:  # before anybody's story is read
-                await deliver_past(connection, scope, awarding, self._clock())
+            if awarding or game.has_received:  # before anybody's story is read
+                await deliver_past(connection, scope, awarding, self._clock(), transfers=game.has_received)
         async for participant_id, reference in everyone(self._database, scope):
             async with self._database.transaction() as connection:
                 stored = await load(connection, scope, participant_id, reference, self._games)

@@ -404,7 +404,7 @@ def _claims(stored: Stored) -> Iterator[Difference]:
 
 def _recipients(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     """Whom facts name, and who hasn't received them. A fact that an erased person had received names nobody more."""
-    if not game.receiving:
+    if not game.has_received:
         return
     known, due = stored.recipients, game.deliveries(stored.own_facts).recipients
     closed = {fact.fact_id: known[fact.seq] for fact in stored.own_facts if NOBODY in known.get(fact.seq, ())}

@@ -14,6 +14,7 @@ from bq_server.game.facts import (
     POINTS_AWARDED,
     POINTS_DEDUCTED,
     POINTS_EXPIRED,
+    POINTS_TRANSFERRED,
     REWARD_CLAIMED,
     Fact,
 )
@@ -78,7 +79,9 @@ class CompiledGame:
         return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
 
-HAND_TYPES = frozenset({POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT})
+HAND_TYPES = frozenset(
+    {POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, POINTS_TRANSFERRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT}
+)
 """System facts that give or take by themselves."""
 
 
@@ -130,7 +133,7 @@ def compile_game(
         {rule.key: rule for rule in rules},
         {fact_type: tuple(listeners) for fact_type, listeners in listening.items()},
         {fact_type: tuple(listeners) for fact_type, listeners in receiving.items()},
-        has_received or bool(receiving),
+        has_received or bool(receiving) or game.transfers,
         treasury,
         {rule.key: place for place, rule in enumerate(rules)},
         pending,

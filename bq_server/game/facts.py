@@ -20,6 +20,7 @@ TIMEZONE_CHANGED = "system.timezone_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 POINTS_EXPIRED = "system.points_expired"
+POINTS_TRANSFERRED = "system.points_transferred"
 REWARD_CLAIMED = "system.reward_claimed"
 REWARD_FULFILLED = "system.reward_fulfilled"
 BADGE_AWARDED = "system.badge_awarded"
@@ -127,6 +128,15 @@ class PointsDeducted(PointsAwarded):
     """Properties of `system.points_deducted`. Whether the balance suffices is checked before it becomes a fact."""
 
 
+class PointsTransferred(PointsAwarded):
+    """Properties of `system.points_transferred`: the fact's participant spends, the recipient is paid.
+
+    Whether the balance suffices is checked before it becomes a fact.
+    """
+
+    recipient_id: str = Field(min_length=1, max_length=255)
+
+
 class PointsExpired(_Properties):
     """Properties of `system.points_expired`: how many of the points given had expired at its event time, unspent."""
 
@@ -193,6 +203,7 @@ SystemProperties = (
     | PointsAwarded
     | PointsDeducted
     | PointsExpired
+    | PointsTransferred
     | RewardClaimed
     | RewardFulfilled
     | BadgeAwarded
@@ -208,6 +219,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     POINTS_EXPIRED: PointsExpired,
+    POINTS_TRANSFERRED: PointsTransferred,
     REWARD_CLAIMED: RewardClaimed,
     REWARD_FULFILLED: RewardFulfilled,
     BADGE_AWARDED: BadgeAwarded,

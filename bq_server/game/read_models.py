@@ -36,6 +36,8 @@ class CurrencyState:
     total_spent: int
     total_expired: int
     owed: int
+    total_received: Sometimes[int] = None
+    """What others gave, which isn't earned; none where nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class PointsState:
     total_expired: int
     owed: int
     """What voids took back beyond the balance; later points go towards it first."""
+    total_received: Sometimes[int] = None
+    """What others gave, which isn't earned; none where nobody did."""
     currencies: Sometimes[list[CurrencyState]] = None
     """All of a game that has several, the default first, which the other figures are of."""
 
@@ -175,11 +179,12 @@ def read_points(game: CompiledGame, cells: Cells) -> PointsState:
     return PointsState(*_figures(game, cells, None), currencies or None)
 
 
-def _figures(game: CompiledGame, cells: Cells, currency: str | None) -> tuple[int, int, int, int, int]:
-    """The balance, what was earned, spent and has expired, and what is owed, of a currency; None is the default."""
+def _figures(game: CompiledGame, cells: Cells, currency: str | None) -> tuple[int, int, int, int, int, int | None]:
+    """The balance, what was earned, spent and has expired, is owed and was received; None is the default."""
     points = purse(cells, currency)
     owed = max(-points["balance"], 0) if overdraft_of(game.game, currency) == "owed" else 0
-    return points["balance"] + owed, points["earned"], points["spent"], points.get("expired", 0), owed
+    expired, received = points.get("expired", 0), points.get("received")
+    return points["balance"] + owed, points["earned"], points["spent"], expired, owed, received
 
 
 def purse(cells: Cells, currency: str | None) -> dict[str, int]:

@@ -17,7 +17,7 @@ from bq_server.game.in_memory import fold
 from bq_server.game.mechanics.account import (
     by_currency,
     corrections,
-    in_currency,
+    earned_entries,
     netted,
     purses,
     standing_entries,
@@ -276,10 +276,9 @@ def _treasury(
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0
-    for entry in standing_entries(in_currency(ledger, game.treasury.tier_currency)):
-        if entry.amount > 0:
-            total += entry.amount
-            climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])
+    for entry in earned_entries(ledger, game.treasury.tier_currency):
+        total += entry.amount
+        climb(game.treasury.tiers, climbed, total, by_seq[entry.seq])
     before = {each[0]: each for each in held}
     reached = {each[0] for each in climbed}
     if not reached <= before.keys():

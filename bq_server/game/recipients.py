@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bq_server.game.effects import Explanation, RuleWarning
-from bq_server.game.facts import Fact
+from bq_server.game.facts import POINTS_TRANSFERRED, Fact, PointsTransferred, system_properties
 from bq_server.game.voids import named, names
 
 MAX_RECIPIENTS = 20
@@ -113,9 +113,13 @@ class AwardingRule(Protocol):
 
 
 def deliveries(receiving: Mapping[str, Sequence[AwardingRule]], facts: Iterable[Fact]) -> Deliveries:
-    """Whom facts of clients name. `receiving` has the definitions with `award_to`, by fact type."""
+    """Whom facts name. `receiving` has the definitions with `award_to`, by fact type; a transfer names by itself."""
     found = Deliveries()
     for fact in facts:
+        if fact.fact_type == POINTS_TRANSFERRED:
+            given = system_properties(fact)
+            if isinstance(given, PointsTransferred) and given.recipient_id != fact.author:
+                found.recipients.setdefault(fact.fact_id, set()).add(given.recipient_id)
         for each in receiving.get(fact.fact_type, ()):
             key, to = each.key, each.award_to
             if to is None or fact.seq <= each.applied_seq:

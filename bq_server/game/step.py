@@ -19,6 +19,7 @@ from bq_server.game.facts import (
     PointsAwarded,
     PointsDeducted,
     PointsExpired,
+    PointsTransferred,
     RewardClaimed,
     SystemProperties,
     TimezoneChanged,
@@ -288,6 +289,10 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
                 case RewardClaimed(cost=cost, currency=currency):
                     claimed = causes.in_currency(causes.of_claim(fact.fact_id), currency)
                     yield Grant(fact, fact.occurred_at, claimed, Rewards(), -cost)
+                case PointsTransferred(amount=amount, currency=currency):
+                    given = causes.in_currency(causes.of_transfer(fact.fact_id), currency)
+                    change = -amount if fact.sender is None else amount
+                    yield Grant(fact, fact.occurred_at, given, Rewards(), change)
                 case PointsDeducted(amount=amount, currency=currency):
                     yield Grant(fact, fact.occurred_at, causes.in_currency(cause, currency), Rewards(), -amount)
                 case FreezeBought(price=price) if price:

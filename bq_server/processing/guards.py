@@ -34,6 +34,21 @@ def no_guard(_: View) -> None:
     """No condition."""
 
 
+class NoTransfers(Exception):
+    """The game in force doesn't let participants give each other points."""
+
+
+def may_transfer(amount: int, currency: str | None) -> Guard:
+    """The game allows transfers, and the balance covers this one. Raises `NoTransfers` and `InsufficientPoints`."""
+
+    def guard(view: View) -> None:
+        if not view.game.game.transfers:
+            raise NoTransfers
+        enough_points(amount, currency)(view)
+
+    return guard
+
+
 def enough_points(amount: int, currency: str | None = None) -> Guard:
     """The balance of the currency covers the amount; None is the default. Raises `InsufficientPoints`."""
 

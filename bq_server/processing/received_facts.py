@@ -8,6 +8,7 @@ from typing import Any
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Explanation, RuleWarning
+from bq_server.game.facts import POINTS_TRANSFERRED
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.recipients import copies, deliveries, spread
@@ -54,12 +55,16 @@ async def receive(
     return Received(list(copies([*facts, *stored], new)), list(found.warnings.values()), found.explanations)
 
 
-async def deliver_past(connection: Connection, scope: Scope, rules: Sequence[Rule], now: int) -> None:
+async def deliver_past(
+    connection: Connection, scope: Scope, rules: Sequence[Rule], now: int, *, transfers: bool = False
+) -> None:
     """Let those who are named by stored facts receive them, as these rules name them. `now` in microseconds, UTC.
 
-    For rules that count facts made before they were in the game, or before they named others.
+    For rules that count facts made before they were in the game, or before they named others. `transfers`: those are
+    delivered, too.
     """
-    await connection.run(partial(_deliver_past, references=connection.references, scope=scope, rules=rules, now=now))
+    asked = partial(_deliver_past, references=connection.references, scope=scope, rules=rules, now=now)
+    await connection.run(partial(asked, transfers=transfers))
 
 
 def undelivered(old: CompiledGame, new: CompiledGame) -> list[Rule]:
@@ -77,13 +82,18 @@ def undelivered(old: CompiledGame, new: CompiledGame) -> list[Rule]:
     ]
 
 
-def _deliver_past(writing: Any, *, references: Any, scope: Scope, rules: Sequence[Rule], now: int) -> None:
+def _deliver_past(
+    writing: Any, *, references: Any, scope: Scope, rules: Sequence[Rule], now: int, transfers: bool
+) -> None:
     number = references.scope(writing, scope)
     receiving: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.fact_types:
             receiving.setdefault(fact_type, []).append(rule)
     after = min((rule.applied_seq for rule in rules), default=0)
+    if transfers:
+        receiving.setdefault(POINTS_TRANSFERRED, [])
+        after = 0
     while rows := received_facts.facts_to_deliver(writing, number, receiving, after):
         facts = [stored_fact(row[10], row) for row in rows]
         recipients = deliveries(receiving, facts).recipients

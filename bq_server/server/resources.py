@@ -27,6 +27,7 @@ from bq_server.api.resources.personal_data import PersonalDataResource
 from bq_server.api.resources.rewards import RewardsResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.streaks import StreaksResource
+from bq_server.api.resources.transfers import TransfersResource
 from bq_server.api.resources.visibility import VisibilityResource
 from bq_server.api.resources.voids import VoidsResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
@@ -74,6 +75,7 @@ def resources(
         LeaderboardsResource(database, games, clocks),
         VisibilityResource(intake.sync_intake, database, parser),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
+        TransfersResource(intake.sync_intake, database, games, processing.expirer, parser),
         RewardsResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         GameResource(processing.game_changes, database, parser),
         SandboxResource(

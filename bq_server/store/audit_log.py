@@ -51,6 +51,7 @@ Action = Literal[
     "participant_tokens_revoked",
     "points_awarded",
     "points_deducted",
+    "points_transferred",
     "reward_claimed",
     "state_replay_begun",
     "state_replayed",

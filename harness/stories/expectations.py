@@ -65,6 +65,7 @@ class Points(ExpectedFigures):
     total_earned: int | None = None
     total_spent: int | None = None
     total_expired: int | None = None
+    total_received: int | None = None
     owed: int | None = None
 
 

@@ -12,16 +12,18 @@ from harness.stories.scenario import (
     Give,
     Hide,
     LoadedGame,
+    PointsTransfer,
     PutGame,
     PutProfile,
     Take,
+    Transfer,
     Void,
     VoidedFact,
 )
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Hide | Freeze | ClaimReward | Void
+ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | Void
 Manual = ByHand | PutGame
 
 
@@ -32,7 +34,7 @@ def participant_of(step: Manual) -> str | None:
             return about.participant
         case Hide(hide=about) | ClaimReward(claim=about) | Void(void=about):
             return about.participant
-        case Freeze(freeze=about):
+        case Freeze(freeze=about) | Transfer(transfer=about):
             return about.participant
     return None
 
@@ -55,6 +57,9 @@ def act(client: Client, step: ByHand) -> None:
             client.call("POST", "/gamify/points/award", _points(gift))
         case Take(take=deduction):
             client.call("POST", "/gamify/points/deduct", _points(deduction))
+        case Transfer(transfer=given):
+            body = {"recipient_id": given.to, **_points(given)}
+            client.call("POST", "/gamify/points/transfer", body)
         case Hide(hide=hidden):
             body = {"participant_id": hidden.participant, "hidden": hidden.hidden}
             client.call("POST", "/admin/participants/visibility", body)
@@ -79,7 +84,7 @@ def apply(client: Client, game: LoadedGame, *, backfill: bool = False) -> None:
         client.drain()
 
 
-def _points(about: Gift | Deduction) -> Json:
+def _points(about: Gift | Deduction | PointsTransfer) -> Json:
     body: Json = {"participant_id": about.participant, "amount": about.points}
     return body | about.model_dump(include={"currency", "reason"}, exclude_none=True)
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from bq_server.game import Game
 from bq_server.game.document.parser import Path as Location
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory, Take
+from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory, Take, Transfer
 
 Dangling = tuple[Location, str]
 
@@ -20,8 +20,10 @@ def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
                 yield from _unknown(games, "challenges", [((*here, "enroll", "challenge"), enrolment.challenge)])
             case Give(give=gift, refused=None) if gift.badge is not None:
                 yield from _unknown(games, "badges", [((*here, "give", "badge"), gift.badge)])
-            case Give(give=about, refused=None) | Take(take=about, refused=None) if about.currency is not None:
-                verb = "give" if isinstance(step, Give) else "take"
+            case (
+                Give(give=about, refused=None) | Take(take=about, refused=None) | Transfer(transfer=about, refused=None)
+            ) if about.currency is not None:
+                verb = type(step).__name__.lower()
                 yield from _unknown(games, "currencies", [((*here, verb, "currency"), about.currency)])
             case Freeze(freeze=freeze, refused=None):
                 yield from _unknown(games, "streaks", [((*here, "freeze", "streak"), freeze.streak)])

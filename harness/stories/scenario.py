@@ -197,6 +197,22 @@ class Take(_Refusable):
     take: Deduction
 
 
+class PointsTransfer(ExpectedPart):
+    """Points of one participant for another."""
+
+    participant: str
+    to: str
+    points: int
+    currency: str | None = None
+    reason: str | None = None
+
+
+class Transfer(_Refusable):
+    """Give another participant points, if there are enough."""
+
+    transfer: PointsTransfer
+
+
 class Visibility(ExpectedPart):
     """Who is kept off leaderboards, or shown again."""
 
@@ -275,6 +291,7 @@ Step = (
     | PutProfile
     | Give
     | Take
+    | Transfer
     | Hide
     | Freeze
     | ClaimReward
@@ -292,6 +309,7 @@ STEPS: Mapping[str, type[Step]] = {
     "profile": PutProfile,
     "give": Give,
     "take": Take,
+    "transfer": Transfer,
     "hide": Hide,
     "freeze": Freeze,
     "claim": ClaimReward,
@@ -317,6 +335,7 @@ TaggedStep = Annotated[
     | Annotated[PutProfile, Tag("profile step")]
     | Annotated[Give, Tag("give step")]
     | Annotated[Take, Tag("take step")]
+    | Annotated[Transfer, Tag("transfer step")]
     | Annotated[Hide, Tag("hide step")]
     | Annotated[Freeze, Tag("freeze step")]
     | Annotated[ClaimReward, Tag("claim step")]

@@ -76,6 +76,7 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/console/session": ("GET", "read", "/console/session"),
     "/gamify/points/award": ("POST", "award", "/gamify/points/award"),
     "/gamify/points/award-batch": ("POST", "award", "/gamify/points/award-batch"),
+    "/gamify/points/transfer": ("POST", "award", "/gamify/points/transfer"),
     "/gamify/points/deduct": ("POST", "award", "/gamify/points/deduct"),
     "/gamify/badges/award": ("POST", "award", "/gamify/badges/award"),
     "/gamify/challenges": ("GET", "read", "/gamify/challenges"),

@@ -22,6 +22,8 @@ class Outcome:
     earned: int = 0
     spent: int = 0
     expired: int = 0
+    received: dict[str, int] = field(default_factory=dict)
+    """What others gave, by currency; coins are the default."""
     purses: dict[str, list[int]] = field(default_factory=dict)
     """Of currencies other than the default, what was earned, spent and has expired."""
     badges: set[str] = field(default_factory=set)
@@ -217,7 +219,7 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
         match fact.fact_type:
             case "system.points_awarded":
                 enter(out, dict(fact.properties), fact.properties["amount"])
-            case "system.points_deducted":
+            case "system.points_deducted" | "system.points_transferred":
                 enter(out, dict(fact.properties), fact.properties["amount"], SPENT)
             case "system.reward_claimed":
                 enter(out, dict(fact.properties), fact.properties["cost"], SPENT)

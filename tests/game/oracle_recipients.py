@@ -18,6 +18,13 @@ def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]
     brought = [fact for fact in counting if who in named(fact)]
     brought += [fact for fact in mine if fact.fact_type in KEPT]
     given = oracle.play({**nothing, **some(document, given=True)}, applied_seq, brought)
+    for fact in counting:
+        if (
+            fact.fact_type == "system.points_transferred"
+            and fact.properties["recipient_id"] == who != fact.participant_id
+        ):
+            currency = fact.properties.get("currency", "coins")
+            out.received[currency] = out.received.get(currency, 0) + fact.properties["amount"]
     out.earned += given.earned
     out.badges |= given.badges
     out.counts.update(given.counts)

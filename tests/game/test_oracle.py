@@ -87,9 +87,11 @@ def seen(memory: InMemoryGame, who: str = "p0") -> oracle.Outcome:
         for code, each in cells.get("purses", {}).items()
         if each["earned"] or each["spent"] or each.get("expired")
     }
-    for code, (earned, spent, gone) in out.purses.items():
-        assert cells["purses"][code]["balance"] == earned - spent - gone
-    assert points.balance - points.owed == out.earned - out.spent - out.expired
+    kept = {"coins": cells.get("points") or {}, **cells.get("purses", {})}
+    out.received = {code: each["received"] for code, each in kept.items() if "received" in each}
+    for code, each in kept.items():
+        given = out.received.get(code, 0)
+        assert not each or each["balance"] == each["earned"] + given - each["spent"] - each.get("expired", 0)
     out.counts = {badge.code: badge.count for badge in read_badges(compiled, cells) if badge.count is not None}
     out.badges = {badge.code for badge in read_badges(compiled, cells) if badge.earned}
     out.badges |= {key.removeprefix("badge/") for key in cells if key.startswith("badge/")}

@@ -163,6 +163,7 @@ SYSTEM = {
     "points_awarded",
     "points_deducted",
     "points_expired",
+    "points_transferred",
     "badge_awarded",
     "timezone_changed",
     "challenge_enrolled",

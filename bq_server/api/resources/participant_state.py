@@ -141,6 +141,7 @@ class ParticipantStateResource:
             total_spent=points.total_spent,
             total_expired=points.total_expired,
             owed=points.owed,
+            total_received=points.total_received,
             currencies=points.currencies,
         )
         return json_response(answer)

@@ -57,6 +57,7 @@ class PointsAnswer(BaseModel):
     total_spent: int
     total_expired: int
     owed: int = Field(description="What voids took back beyond the balance; later points pay it off first.")
+    total_received: Sometimes[int] = Field(None, description="What others gave, which isn't earned; if anybody did.")
     currencies: Sometimes[list[CurrencyState]] = Field(None, description="Of a game that has several.")
 
 

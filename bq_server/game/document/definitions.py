@@ -454,6 +454,7 @@ class Game(DocumentPart):
     )
 
     points_expire: PointsExpiry | None = Field(default=None, description="Without it, points never expire")
+    transfers: bool = Field(default=False, description="Whether participants may give each other points")
 
     @model_validator(mode="before")
     @classmethod

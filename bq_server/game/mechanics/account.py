@@ -49,18 +49,26 @@ def purses(ledger: Iterable[LedgerEntry]) -> dict[str, dict[str, int]]:
     return {code: totals(own) for code, own in by_currency(ledger).items() if code is not None}
 
 
+def earned_entries(ledger: Iterable[LedgerEntry], currency: str | None) -> list[LedgerEntry]:
+    """What is left of what was earned in a currency, in order: not what another participant gave."""
+    own = standing_entries(in_currency(ledger, currency))
+    return [entry for entry in own if entry.amount > 0 and not causes.is_of_transfer(entry.cause)]
+
+
 def totals(ledger: Iterable[LedgerEntry]) -> dict[str, int]:
     """What a ledger of one currency comes to; what voids took back counts as never given."""
-    earned = spent = expired = 0
+    earned = spent = expired = received = 0
     for entry in standing_entries(ledger):
-        if entry.amount > 0:
+        if entry.amount > 0 and causes.is_of_transfer(entry.cause):
+            received += entry.amount
+        elif entry.amount > 0:
             earned += entry.amount
         elif causes.is_of_expiry(entry.cause):
             expired -= entry.amount
         else:
             spent -= entry.amount
-    cell = {"balance": earned - spent - expired, "earned": earned, "spent": spent}
-    return cell | {"expired": expired} if expired else cell
+    cell = {"balance": earned + received - spent - expired, "earned": earned, "spent": spent}
+    return cell | {name: some for name, some in (("expired", expired), ("received", received)) if some}
 
 
 def corrections(

@@ -13,7 +13,7 @@ from bq_server.game.document.definitions import Leaderboard
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
-from bq_server.game.mechanics.account import in_currency, standing_entries
+from bq_server.game.mechanics.account import earned_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
@@ -245,8 +245,8 @@ class PointsBoardRule(Rule):
         outcome = RuleOutcome()
         if replayed is not None:
             scores: dict[str, Cell] = {}
-            for entry in standing_entries(in_currency(replayed.ledger or (), self.currency)):
-                if entry.amount > 0 and self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
+            for entry in earned_entries(replayed.ledger or (), self.currency):
+                if self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
                     for window, period in self.windows.at(entry.occurred_at):
                         key = keys.score(self.code, window, period)
                         scores[key] = self.add(scores.get(key), entry.amount, entry.occurred_at)

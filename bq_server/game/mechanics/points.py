@@ -242,7 +242,7 @@ class Payout:
         if (amount > 0) == causes.is_taken_back(cause):
             _lower(points, cause, amount)
         else:
-            points["earned"] += amount
+            _raise(points, cause, amount)
         self._tell(points, cause, amount, fact, currency)
         if amount > 0:
             self._climb(points["earned"], fact, currency)
@@ -283,12 +283,12 @@ class Payout:
         points = self._purse(currency)
         points["balance"] += amount
         if amount > 0:
-            points["earned"] += amount
+            _raise(points, cause, amount)
         else:
             _lower(points, cause, amount)
         cause = causes.given_again(cause, fact.fact_id) if grant.again else cause
         self._tell(points, cause, amount, fact, currency)
-        if amount > 0:
+        if amount > 0 and not causes.is_of_transfer(cause):
             self._climb(points["earned"], fact, currency)
             self._score(amount, fact, currency)
 
@@ -338,6 +338,16 @@ class Payout:
 
     def _cell(self, key: str) -> Cell | None:
         return self.cells.get(key, self.before.get(key))
+
+
+def _raise(points: dict[str, int], cause: str, amount: int) -> None:
+    """Count what was earned or received from another; less than nothing where that was taken back."""
+    if not causes.is_of_transfer(cause):
+        points["earned"] += amount
+        return
+    points["received"] = points.get("received", 0) + amount
+    if not points["received"]:
+        del points["received"]
 
 
 def _lower(points: dict[str, int], cause: str, amount: int) -> None:

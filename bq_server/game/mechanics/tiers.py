@@ -6,7 +6,7 @@ from typing import Any
 from bq_server.game.document.definitions import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.account import in_currency, standing_entries
+from bq_server.game.mechanics.account import earned_entries
 from bq_server.game.mechanics.rule import LedgerEntry
 
 
@@ -39,9 +39,9 @@ def catch_up(
     change: TierChanged | None = None
     earned = 0
     currency = tiers[0].currency if tiers else None
-    for entry in standing_entries(in_currency(ledger, currency)):
-        earned += max(entry.amount, 0)
-        for tier in tiers if entry.amount > 0 else ():
+    for entry in earned_entries(ledger, currency):
+        earned += entry.amount
+        for tier in tiers:
             if tier.min_points <= earned and tier.code not in held:
                 held.add(tier.code)
                 history.append([tier.code, tier.level, entry.occurred_at])
