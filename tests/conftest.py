@@ -21,6 +21,7 @@ settings.load_profile("any machine")
 WITH_EACH_STORE = {
     "test_awards",
     "test_challenges",
+    "test_contests",
     "test_leaderboards",
     "test_participant_tokens",
     "test_participants",

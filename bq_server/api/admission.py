@@ -90,5 +90,11 @@ def _require_own(request: Request, token: ParticipantToken, needed: KeyScope, us
             f"key with the scope {needed}."
         )
         raise Refusal(Code.FORBIDDEN, detail)
-    if use == "own" and path_parameter(request.path_params["participant_id"]) != token.participant_id:
-        raise Refusal(Code.FORBIDDEN, "The token is of another participant than the one in the path.")
+    if use == "own" and _asked_about(request) != token.participant_id:
+        raise Refusal(Code.FORBIDDEN, "The token is of another participant than the one that is asked about.")
+
+
+def _asked_about(request: Request) -> str | None:
+    """The participant in the path or, if the path names none, in the query."""
+    in_path = request.path_params.get("participant_id")
+    return request.query_params.get("participant_id") if in_path is None else path_parameter(in_path)

@@ -18,6 +18,7 @@ TAGS = {
     "Participants": "Profiles, and what their facts came to.",
     "Challenges": "The challenges of the game, and who takes part.",
     "Leaderboards": "Who leads.",
+    "Contests": "Who scores most between two moments, and wins a prize.",
     "Awards": "Points and badges that are given by hand.",
     "Rewards": "What points can be spent on, and who claimed it.",
     "Game": "The rules in force.",

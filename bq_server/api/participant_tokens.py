@@ -27,7 +27,7 @@ MOST_CHARACTERS = 4_096
 """A participant id of 255 characters of four bytes each makes a token of about 1,600."""
 
 TokenUse = Literal["own", "shared"]
-"""What a token may read by a route: what is of the participant in the path, or what is the same for everyone."""
+"""What a token may read by a route: what is of the participant asked about, or what is the same for everyone."""
 
 
 @dataclass(frozen=True, slots=True)

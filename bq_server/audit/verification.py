@@ -11,11 +11,13 @@ from bq_server.exact_json import loads
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import REWARD_CLAIMED, VISIBILITY_CHANGED, RewardClaimed, VisibilityChanged, system_properties
 from bq_server.game.facts import Fact as GameFact
+from bq_server.game.mechanics.contests import LIVE
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.rebuild import AwardHistory, due, readable, sound, unmarked, without_pending
 from bq_server.game.recipients import spread
+from bq_server.game.state.keys import contest_place
 from bq_server.game.state.packed import cells_of
 from bq_server.game.step import standing
 from bq_server.game.verification import Difference, KeptAward, owner, verify
@@ -230,7 +232,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         recipients = await connection.run(partial(received_facts.recipients_by_sender, participant=reference))
     text = await state.text_of(connection, reference)
     own = readable_state(text)
-    boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
+    boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/", "contest/"))]
     places = await state.places_of(connection, reference, participant_id, boards)
     cells = cells_of(own or {})
     cells |= await state.cells_apart(connection, reference, EVERYTHING)
@@ -428,4 +430,6 @@ def _tier_is_new(stored: Stored) -> bool:
 def _cell(place: Place) -> str:
     """The key of the cell that accounts for a place."""
     kind, _, code = place.board.partition("/")
+    if kind == "contest":
+        return place.board if place.window == LIVE else contest_place(code)
     return f"score/{code}/{place.window}/{place.period}" if kind == "leaderboard" else place.board

@@ -9,6 +9,8 @@ from bq_server.game.document.definitions import Challenge, Game, PointsRule, Rec
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
+    CONTEST_ENTERED,
+    CONTEST_PLACED,
     CUSTOM_PREFIX,
     FREEZE_BOUGHT,
     POINTS_AWARDED,
@@ -20,6 +22,7 @@ from bq_server.game.facts import (
 )
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
+from bq_server.game.mechanics.contests import ContestRule, contest_rule
 from bq_server.game.mechanics.counted_badges import counted_badge_rule
 from bq_server.game.mechanics.leaderboards import (
     HIGHEST_FIRST,
@@ -67,6 +70,9 @@ class CompiledGame:
         if fact.fact_type == CHALLENGE_ENROLLED:
             rule = self.rules.get(f"challenge/{fact.properties.get('challenge_code')}")
             return (rule,) if rule is not None else ()
+        if fact.fact_type in (CONTEST_ENTERED, CONTEST_PLACED):
+            rule = self.rules.get(f"contest/{fact.properties.get('contest_code')}")
+            return (rule,) if rule is not None else ()
         return self.listening.get(fact.fact_type, ())
 
     def deliveries(self, facts: Iterable[Fact]) -> Deliveries:
@@ -78,9 +84,15 @@ class CompiledGame:
         rule = self.rules.get(board)
         return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
+    def shown_in_contest(self, code: str, score: int) -> int | float:
+        """A score in a contest as the reader sees it."""
+        rule = self.rules.get(f"contest/{code}")
+        return rule.measure.shown(score) if isinstance(rule, ContestRule) else score
+
 
 HAND_TYPES = frozenset(
-    {POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, POINTS_TRANSFERRED, REWARD_CLAIMED, BADGE_AWARDED, FREEZE_BOUGHT}
+    {POINTS_AWARDED, POINTS_DEDUCTED, POINTS_EXPIRED, POINTS_TRANSFERRED, REWARD_CLAIMED}
+    | {BADGE_AWARDED, FREEZE_BOUGHT, CONTEST_PLACED}
 )
 """System facts that give or take by themselves."""
 
@@ -107,6 +119,7 @@ def compile_game(
     )
     rules.extend(_challenge(each, seqs.get(f"challenge/{each.code}", 0)) for each in game.challenges)
     rules.extend(streak_rule(each, seqs.get(f"streak/{each.code}", 0)) for each in game.streaks)
+    rules.extend(contest_rule(each, seqs.get(f"contest/{each.code}", 0)) for each in game.contests)
     boards: list[PointsBoardRule] = []
     for board in game.leaderboards:
         seq = seqs.get(f"leaderboard/{board.code}", 0)
@@ -165,5 +178,7 @@ def prefixes(key: str) -> tuple[str, ...]:
             return (keys.streak(code), keys.members(key))
         case "leaderboard":
             return (keys.scores(code), keys.members(key))
+        case "contest":
+            return (keys.contest(code), keys.contest_place(code))
         case _:
             return ()

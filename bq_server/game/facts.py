@@ -28,6 +28,8 @@ VISIBILITY_CHANGED = "system.visibility_changed"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
+CONTEST_ENTERED = "system.contest_entered"
+CONTEST_PLACED = "system.contest_placed"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points that one manual award may give (vendor notes, 1.4)."""
@@ -197,6 +199,24 @@ class FactVoided(_Properties):
     reason: str | None = Field(default=None, max_length=500)
 
 
+class ContestEntered(_Properties):
+    """Properties of `system.contest_entered`."""
+
+    contest_code: str = Field(min_length=1, max_length=50)
+
+
+class ContestPlaced(_Properties):
+    """Properties of `system.contest_placed`: a place in the frozen result of a contest, and the prize."""
+
+    contest_code: str = Field(min_length=1, max_length=50)
+    rank: int = Field(ge=1)
+    score: float
+    reached_at: int | None
+    """When the score was reached, in microseconds since the epoch, UTC; None for one that nothing changed."""
+    points: int = Field(default=0, ge=0, le=MAX_MANUAL_POINTS)
+    badge: str | None = Field(default=None, min_length=1, max_length=50)
+
+
 SystemProperties = (
     ChallengeEnrolled
     | TimezoneChanged
@@ -211,6 +231,8 @@ SystemProperties = (
     | FreezeBought
     | FreezeUsed
     | FactVoided
+    | ContestEntered
+    | ContestPlaced
 )
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
@@ -227,6 +249,8 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,
     FACT_VOIDED: FactVoided,
+    CONTEST_ENTERED: ContestEntered,
+    CONTEST_PLACED: ContestPlaced,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

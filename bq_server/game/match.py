@@ -12,6 +12,7 @@ from bq_server.game.facts import (
     TIMEZONE_CHANGED,
     VISIBILITY_CHANGED,
     BadgeAwarded,
+    ContestPlaced,
     Fact,
     system_properties,
 )
@@ -164,6 +165,9 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
             given = system_properties(fact)
             if isinstance(given, BadgeAwarded):
                 badges.add(given.badge_code)
+            elif isinstance(given, ContestPlaced):
+                badges.update(() if given.badge is None else (given.badge,))
+                points = points or given.points > 0
             else:
                 points = True
     if own.void_change is not None:

@@ -24,6 +24,7 @@ from bq_server.game.mechanics.account import (
     totals,
 )
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.contests import ContestRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
@@ -137,6 +138,10 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
             if not isinstance(rule, RecurringChallengeRule) or cell.get("rev") != rule.revision:
                 return isinstance(cell.get("given", {}), dict)
             rule = rule.challenge
+        if isinstance(rule, ContestRule):
+            if kind == "placed":
+                return isinstance(cell["rank"], int) and len(cell["m"]) == 2
+            return isinstance(cell["score"], int) and isinstance(cell["rev"], str) and len(cell["e"]) == 2
         if isinstance(rule, CountedBadgeRule):
             return isinstance(cell["v"], int) and isinstance(cell["n"], int) and isinstance(cell["rev"], str)
         if isinstance(rule, QuestRule):

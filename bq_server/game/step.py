@@ -14,6 +14,7 @@ from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (
     BadgeAwarded,
+    ContestPlaced,
     Fact,
     FreezeBought,
     PointsAwarded,
@@ -28,6 +29,7 @@ from bq_server.game.facts import (
 )
 from bq_server.game.match import Matches, ParticipantMatches, rematch, warnings_of
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.contests import FINAL, LIVE, ContestRule
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
 from bq_server.game.mechanics.periods import period_name
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
@@ -144,6 +146,8 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         score, exact = rule.told(cell["score"]) if isinstance(rule, LeaderboardRule) else (cell["score"], None)
         reached_at = NEVER_REACHED if cell["at"] is None else cell["at"]
         return BoardScore(participant_id, board, window, period, game.order_of(board).turned(score), reached_at, exact)
+    if kind in ("contest", "placed"):
+        return _contest_standing(game, participant_id, key, cell)
     if kind == "past":
         return _round_standing(game, participant_id, rest, cell)
     if kind == "challenge":
@@ -156,6 +160,18 @@ def standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | Non
         score = None if reached_at is None else float(fraction)
         return BoardScore(participant_id, key, "all_time", "all_time", score, reached_at)
     return None
+
+
+def _contest_standing(game: CompiledGame, participant_id: str, key: str, cell: Cell | None) -> BoardScore | None:
+    kind, _, code = key.partition("/")
+    board, name = f"contest/{code}", LIVE if kind == "contest" else FINAL
+    rule = game.rules.get(board)
+    if cell is None:
+        return BoardScore(participant_id, board, name, name, None, None)
+    if not isinstance(rule, ContestRule):
+        return None
+    score = rule.measure.shown(cell["score"]) if kind == "contest" else -cell["rank"]
+    return BoardScore(participant_id, board, name, name, score, NEVER_REACHED if cell["at"] is None else cell["at"])
 
 
 def _round_standing(game: CompiledGame, participant_id: str, rest: str, cell: Cell | None) -> BoardScore | None:
@@ -299,6 +315,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
                     yield Grant(fact, fact.occurred_at, cause, Rewards(), -price)
                 case PointsAwarded(amount=amount, currency=currency):
                     yield Grant(fact, fact.occurred_at, causes.in_currency(cause, currency), Rewards(), amount)
+                case ContestPlaced(points=points, badge=code) if points or code is not None:
+                    yield Grant(fact, fact.occurred_at, cause, Rewards(badges=() if code is None else (code,)), points)
                 case BadgeAwarded(badge_code=code):
                     yield Grant(fact, fact.occurred_at, cause, Rewards(badges=(code,)))
                 case _:

@@ -97,6 +97,8 @@ def owner(key: str) -> str:
             return f"badge/{rest}"
         case "score":
             return f"leaderboard/{rest.split('/')[0]}"
+        case "placed":
+            return f"contest/{rest}"
         case "seen" | "past":
             return "/".join(rest.split("/")[:2])
         case _:

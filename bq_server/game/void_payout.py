@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from bq_server import causes
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import AwardRevoked, FactStruck
-from bq_server.game.facts import BADGE_AWARDED, BadgeAwarded, Fact, system_properties
+from bq_server.game.facts import BADGE_AWARDED, CONTEST_PLACED, BadgeAwarded, ContestPlaced, Fact, system_properties
 from bq_server.game.mechanics.account import corrections, netted
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.points import Payout, Treasury
@@ -18,7 +18,7 @@ from bq_server.game.voids import VoidChange
 
 def past_of_voids(treasury: Treasury) -> Replay:
     """What paying needs: the ledger and, if a badge may be taken away, the badges awarded by hand."""
-    return Replay(frozenset({BADGE_AWARDED} if treasury.revocable else ()), None, ledger=True)
+    return Replay(frozenset({BADGE_AWARDED, CONTEST_PLACED} if treasury.revocable else ()), None, ledger=True)
 
 
 def pay_with_voids(
@@ -63,7 +63,8 @@ def pay_with_voids(
                     badge=None,
                 )
             )
-    by_hand = [causes.by_hand(fact.fact_id) for fact in voiding.struck if fact.fact_type == BADGE_AWARDED]
+    giving = (BADGE_AWARDED, CONTEST_PLACED)
+    by_hand = [causes.by_hand(fact.fact_id) for fact in voiding.struck if fact.fact_type in giving]
     reasons = [*lost, *by_hand]
     revocable = sorted(game.treasury.revocable)
     gone = [code for code in revocable if any(payout.remove_badge(code, each, by) for each in reasons)]
@@ -89,7 +90,8 @@ def _other_grants(game: CompiledGame, code: str, by: Fact, cells: Cells, past: S
     only = Rewards(badges=(code,))
     for fact in past:
         properties = system_properties(fact)
-        if isinstance(properties, BadgeAwarded) and properties.badge_code == code:
+        by_hand = isinstance(properties, BadgeAwarded) and properties.badge_code == code
+        if by_hand or (isinstance(properties, ContestPlaced) and properties.badge == code):
             yield Grant(by, fact.occurred_at, causes.by_hand(fact.fact_id), only)
     for rule in game.rules.values():
         if isinstance(rule, BadgeRule) and rule.cell == keys.criteria(code):

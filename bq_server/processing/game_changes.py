@@ -15,6 +15,7 @@ from bq_server.game.document.definitions import Game
 from bq_server.game.mechanics.rule import Rule
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.contest_freezer import watch_contests
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.received_facts import deliver_past, undelivered
 from bq_server.processing.refold_job import RefoldJob
@@ -32,6 +33,7 @@ KINDS = {
     "tiers": "tier",
     "leaderboards": "leaderboard",
     "rewards": "reward",
+    "contests": "contest",
 }
 """The sections of the document and the kinds of their definitions."""
 
@@ -123,6 +125,14 @@ class GameChanges:
             if before is None or before.document != document:
                 await _note(connection, scope, now, ApplyPlan(version, list(counts), [], [], 0, [], 0, []))
 
+    async def watch_contests(self, scope: Scope) -> None:
+        """After an import, when all facts are there: freeze results of the game's contests when it is time.
+
+        Raises `StoreUnavailable`.
+        """
+        async with self._database.transaction() as connection:
+            await watch_contests(connection, scope, (await self._games.of(connection, scope)).game)
+
     async def _apply(
         self, connection: Connection, scope: Scope, new: Game, *, backfill: bool
     ) -> tuple[ApplyPlan, CompiledGame, list[Rule]]:
@@ -161,6 +171,8 @@ class GameChanges:
         affected = await participants.count_listeners(connection, scope, listening)
         document = new.model_dump_json(exclude_defaults=True)
         version = await games.put(connection, scope, document, counts | dict.fromkeys(removed, REMOVED), now)
+        if new.contests or old.game.contests:
+            await watch_contests(connection, scope, new)
         await games.forget_warnings(connection, scope, [*changed, *removed])
         await state.remove_boards(connection, scope, removed)
         expiring = expiries(new)

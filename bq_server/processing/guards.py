@@ -3,6 +3,7 @@
 from typing import Any
 
 from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
+from bq_server.game.mechanics.contests import ContestRule
 from bq_server.game.read_models import purse, read_challenge
 from bq_server.game.state import keys
 from bq_server.processing.processor import Guard, View
@@ -28,6 +29,10 @@ class AlreadySo(Exception):
 
 class NoSuchChallenge(Exception):
     """The game in force has no challenge of that code: it was replaced meanwhile."""
+
+
+class ContestClosed(Exception):
+    """Nobody may enter the contest; the message says why."""
 
 
 def no_guard(_: View) -> None:
@@ -136,5 +141,21 @@ def not_enrolled(code: str) -> Guard:
         enrolled_at = read_challenge(view.game, code, {keys.challenge(code): cell}, view.now).enrolled_at
         if enrolled_at is not None and enrolled_at <= view.now:
             raise AlreadySo(cell)
+
+    return guard
+
+
+def not_entered(code: str) -> Guard:
+    """The participant has not entered the contest, and it goes on. Raises `AlreadySo` and `ContestClosed`."""
+
+    def guard(view: View) -> None:
+        rule = view.game.rules.get(f"contest/{code}")
+        cell = view.cells.get(keys.contest(code))
+        if cell is not None:
+            raise AlreadySo(cell)
+        if not isinstance(rule, ContestRule):
+            raise ContestClosed("was removed")
+        if rule.bounds.ends_at is not None and view.now >= rule.bounds.ends_at:
+            raise ContestClosed("has ended: an entry must come before its end")
 
     return guard

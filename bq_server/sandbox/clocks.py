@@ -11,6 +11,7 @@ from bq_server.events import Scope
 from bq_server.ingest.unavailable import unavailable
 from bq_server.moments import format_timestamp, is_duration, parse_timestamp
 from bq_server.processing.broken_streaks import StreakWatch
+from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.store import environments, watched_streaks, webhooks
 from bq_server.store.audit_log import Act
@@ -47,11 +48,14 @@ Duration = Annotated[timedelta, BeforeValidator(_checked), AfterValidator(_posit
 class SandboxClocks:
     """Sets clocks, and keeps them across restarts. Every method raises `Refusal` if the store is unavailable."""
 
-    def __init__(self, database: Database, clocks: Clocks, streaks: StreakWatch, expirer: PointsExpirer) -> None:
+    def __init__(
+        self, database: Database, clocks: Clocks, streaks: StreakWatch, expirer: PointsExpirer, freezer: ContestFreezer
+    ) -> None:
         self._database = database
         self._clocks = clocks
         self._streaks = streaks
         self._expirer = expirer
+        self._freezer = freezer
 
     async def set(self, act: Act, scope: Scope, moment: int, *, frozen: bool) -> None:
         """Set the environment's clock to this moment, stopped or running on from it.
@@ -96,5 +100,6 @@ class SandboxClocks:
                     await webhooks.bring_environment_forward(connection, scope, after)
                     await connection.run(partial(watched_streaks.forget_when, scope=scope))
             self._clocks.put(scope, clock)
+            await self._freezer.look(scope)
             await self._expirer.look(scope)
             self._database.outbox.beat_all()

@@ -9,6 +9,7 @@ from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.delivery.delivery_progress import DeliveryProgress
 from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
+from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.refusals import Code, FieldError, Refusal
@@ -45,6 +46,7 @@ class Drain:
         dying: DeadMessages,
         expirer: PointsExpirer,
         outgoing: DeliveryProgress,
+        freezer: ContestFreezer,
     ) -> None:
         self._database = database
         self._backlog = backlog
@@ -53,11 +55,12 @@ class Drain:
         self._dying = dying
         self._expirer = expirer
         self._outgoing = outgoing
+        self._freezer = freezer
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is being recomputed.
 
-        Points that are due have expired then.
+        Points that are due have expired then, and results of contests that are due are frozen.
         With `webhooks`, also until each delivery that is due was tried.
         """
         with unavailable("The queue can't be read now"):
@@ -66,6 +69,7 @@ class Drain:
             settled = await self._consumes(_of(scope), newest, deadline) and await self._tells(deadline)
             if not (settled and await self._refolds(scope, deadline)):
                 raise await self._not_drained(scope, newest, seconds)
+            await self._freezer.look(scope)
             await self._expirer.look(scope)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)

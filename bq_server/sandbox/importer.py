@@ -68,6 +68,7 @@ class Importer:
                 await self._process(scope, exported.facts, {})
             else:
                 await self._process_by_game(scope, exported.game, exported)
+            await self._game_changes.watch_contests(scope)
         return imported
 
     async def _process_by_game(self, scope: Scope, game: Game, exported: ExportedEnvironment) -> None:

@@ -1,16 +1,20 @@
 """Emptying a test environment."""
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
+
+from pydantic import ValidationError
 
 from bq_server.clock import Clocks
 from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
+from bq_server.processing.contest_freezer import watch_contests
 from bq_server.sandbox.drain import Drain
-from bq_server.store import environments, feed, games, webhooks
+from bq_server.store import contests, environments, feed, games, webhooks
 from bq_server.store.audit_log import Act
-from bq_server.store.database import Database
+from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
 from bq_server.stream.backlog import Backlog
 
@@ -67,6 +71,7 @@ class Resetter:
             if await webhooks.remove_of_environment(connection, scope, ROWS) == ROWS:
                 return False
             await environments.empty(connection, scope, game=game)
+            await self._forget_contests(connection, scope, anew=not game and not keep_clock)
             if not keep_clock:
                 await environments.put_clock(connection, scope, None)
             if game and await games.current(connection, scope) is not None:
@@ -81,3 +86,11 @@ class Resetter:
             self._clocks.put(scope, None)
         self._resets[scope] = self._resets.get(scope, 0) + 1
         return True
+
+    async def _forget_contests(self, connection: Connection, scope: Scope, *, anew: bool) -> None:
+        """Forget which results were frozen; freeze them `anew` when it is time, as an import does itself at its end."""
+        await contests.remove_all(connection, scope)
+        stored = await games.current(connection, scope) if anew else None
+        if stored is not None and '"contests"' in stored.document:
+            with suppress(ValidationError):  # a game that can't be read: whoever applies another sees to it
+                await watch_contests(connection, scope, Game.model_validate_json(stored.document))

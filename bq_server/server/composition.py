@@ -33,6 +33,7 @@ from bq_server.privacy.eraser import Eraser
 from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.catalog_index_job import CatalogIndexJob
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
@@ -129,6 +130,7 @@ class ProcessingRoom:
     indexing: CatalogIndexJob
     streaks: StreakWatch
     expirer: PointsExpirer
+    freezer: ContestFreezer
     dead: DeadMessages
 
 
@@ -258,12 +260,16 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await site.stack.enter_async_context(background(streaks.run))
     expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
     await site.stack.enter_async_context(background(expirer.run))
+    freezer = ContestFreezer(store.database, games, store.clocks, processor, site.ids)
+    await site.stack.enter_async_context(background(freezer.run))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await site.stack.enter_async_context(background(refold_job.run))
     game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
     await site.stack.enter_async_context(background(indexing.run))
-    return ProcessingRoom(games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, dead)
+    return ProcessingRoom(
+        games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, freezer, dead
+    )
 
 
 async def start_intake(
@@ -315,11 +321,13 @@ def open_sandbox(
     progress = delivery.dispatcher.progress
     outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
     consumed, refolded = processing.consumer.progress, processing.refold_job.progress
-    drain = Drain(database, stream.backlog, consumed, refolded, processing.dead, processing.expirer, outgoing)
+    drain = Drain(
+        database, stream.backlog, consumed, refolded, processing.dead, processing.expirer, outgoing, processing.freezer
+    )
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
         drain,
-        SandboxClocks(database, clocks, processing.streaks, processing.expirer),
+        SandboxClocks(database, clocks, processing.streaks, processing.expirer, processing.freezer),
         resetter,
         Exporter(database, clocks, __version__),
         Importer(database, processing.processor, processing.game_changes, resetter, site.ids),

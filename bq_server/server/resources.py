@@ -10,6 +10,7 @@ from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
 from bq_server.api.resources.challenges import ChallengesResource
 from bq_server.api.resources.console import ConsoleResource
+from bq_server.api.resources.contests import ContestsResource
 from bq_server.api.resources.dead_letters import DeadLettersResource
 from bq_server.api.resources.events import EventsResource
 from bq_server.api.resources.facts import FactsResource
@@ -73,6 +74,7 @@ def resources(
         ParticipantTokensResource(keyring, database, parser, site.ids, site.clock),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
+        ContestsResource(intake.sync_intake, database, games, parser, clocks),
         VisibilityResource(intake.sync_intake, database, parser),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
         TransfersResource(intake.sync_intake, database, games, processing.expirer, parser),

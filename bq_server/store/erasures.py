@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, feed, participant_tokens, rank_sections, received_facts
+from bq_server.store import checksums, contests, feed, participant_tokens, rank_sections, received_facts
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -132,6 +132,7 @@ async def remove(
     if participant is not None:
         await give_received_to_nobody(connection, scope, participant, LATEST)  # of what came meanwhile
         await _queries.remove_cells(connection, participant=participant)
+        await contests.forget_participant(connection, participant)
         await connection.run(lambda writing: _remove_places(writing, connection.references, scope, participant))
         await _queries.remove_participant(connection, participant=participant)
     await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)

@@ -9,6 +9,7 @@ from bq_server.moments import parse_timestamp
 from harness.client import NOT_FOUND, Client, Refused, segment
 from harness.stories.differences import ExpectationDifference, differ, same, unmatched, written
 from harness.stories.expectations import (
+    ExpectedContest,
     ExpectedEnvironment,
     ExpectedParticipant,
     ExpectedRehearsal,
@@ -88,6 +89,8 @@ def of_environment(
             yield from differ(name, count, totals[name])
     if expected.leaderboard is not None:
         yield from _ranking(client, expected.leaderboard)
+    if expected.contest is not None:
+        yield from _contest(client, expected.contest)
     if expected.warnings is not None:
         warned = {each["definition"] for each in client.call("GET", "/gamify/admin/game")["warnings"]}
         yield from differ("warnings", sorted(expected.warnings), sorted(warned))
@@ -197,13 +200,33 @@ def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifferenc
         {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}
         for entry in answer["entries"]
     ]
+    yield from _places(f"leaderboard.{expected.code}", told, actual)
+
+
+def _places(what: str, told: Sequence[Json], actual: Sequence[Json]) -> Iterator[ExpectationDifference]:
     for place in range(max(len(told), len(actual))):
         wanted = told[place] if place < len(told) else None
         found = actual[place] if place < len(actual) else None
         if wanted is not None and found is not None:
             found = {name: found[name] for name in wanted}
         if not same(wanted, found):
-            yield ExpectationDifference(f"leaderboard.{expected.code}[{place}]", wanted, found)
+            yield ExpectationDifference(f"{what}[{place}]", wanted, found)
+
+
+def _contest(client: Client, expected: ExpectedContest) -> Iterator[ExpectationDifference]:
+    path = f"/contests/{segment(expected.code)}"
+    if expected.status is not None:
+        yield from differ(f"contest.{expected.code}.status", expected.status, client.call("GET", path)["status"])
+    if expected.entries is None:
+        return
+    answer = client.call("GET", f"{path}/leaderboard/public", limit=MOST_ENTRIES)
+    told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
+    # Participants of stories seldom have another name than their id.
+    actual = [
+        {"participant": entry["display_name"], "rank": entry["rank"], "score": entry["score"]}
+        for entry in answer["entries"]
+    ]
+    yield from _places(f"contest.{expected.code}", told, actual)
 
 
 def _errors(errors: Iterable[Json]) -> str:

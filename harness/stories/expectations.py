@@ -144,6 +144,14 @@ class Ranking(ExpectedPart):
     entries: list[ExpectedEntry] = Field(description="Exactly these, in this order")
 
 
+class ExpectedContest(ExpectedPart):
+    """A contest: how far it is, and who leads or has won, from the top."""
+
+    code: str
+    status: Literal["scheduled", "active", "scoring", "completed"] | None = None
+    entries: list[ExpectedEntry] | None = Field(None, description="Exactly these, in this order")
+
+
 WebhookType = Literal[
     "points.changed",
     "badge.awarded",
@@ -192,6 +200,7 @@ class ExpectedEnvironment(ExpectedFigures):
     duplicates: Count | None = None
     dead: Count | None = None
     leaderboard: Ranking | None = None
+    contest: ExpectedContest | None = None
     warnings: list[str] | None = Field(None, description="Exactly these definitions have warnings")
     webhooks: list[ExpectedWebhook] | None = Field(
         None, description="These were sent by now, in any order and among others; an empty list: none was"

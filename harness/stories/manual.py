@@ -7,6 +7,7 @@ from harness.stories.scenario import (
     ClaimReward,
     Deduction,
     Enroll,
+    EnterContest,
     Freeze,
     Gift,
     Give,
@@ -23,7 +24,7 @@ from harness.stories.scenario import (
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | Void
+ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | EnterContest | Void
 Manual = ByHand | PutGame
 
 
@@ -32,7 +33,7 @@ def participant_of(step: Manual) -> str | None:
     match step:
         case Enroll(enroll=about) | PutProfile(profile=about) | Give(give=about) | Take(take=about):
             return about.participant
-        case Hide(hide=about) | ClaimReward(claim=about) | Void(void=about):
+        case Hide(hide=about) | ClaimReward(claim=about) | EnterContest(enter=about) | Void(void=about):
             return about.participant
         case Freeze(freeze=about) | Transfer(transfer=about):
             return about.participant
@@ -70,6 +71,8 @@ def act(client: Client, step: ByHand) -> None:
         case ClaimReward(claim=claim):
             path = f"/gamify/rewards/{segment(claim.reward)}/claim"
             client.call("POST", path, {"participant_id": claim.participant})
+        case EnterContest(enter=entry):
+            client.call("POST", f"/contests/{segment(entry.contest)}/enter", {"participant_id": entry.participant})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

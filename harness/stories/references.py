@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from bq_server.game import Game
 from bq_server.game.document.parser import Path as Location
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Enroll, Freeze, Give, PlayedStory, Take, Transfer
+from harness.stories.scenario import Enroll, EnterContest, Freeze, Give, PlayedStory, Take, Transfer
 
 Dangling = tuple[Location, str]
 
@@ -25,6 +25,8 @@ def dangling(story: PlayedStory, games: Sequence[Game]) -> Iterator[Dangling]:
             ) if about.currency is not None:
                 verb = type(step).__name__.lower()
                 yield from _unknown(games, "currencies", [((*here, verb, "currency"), about.currency)])
+            case EnterContest(enter=entry, refused=None):
+                yield from _unknown(games, "contests", [((*here, "enter", "contest"), entry.contest)])
             case Freeze(freeze=freeze, refused=None):
                 yield from _unknown(games, "streaks", [((*here, "freeze", "streak"), freeze.streak)])
             case Expect(expect=ExpectedParticipant() as expected):
@@ -59,6 +61,8 @@ def _of_participant(here: Location, expected: ExpectedParticipant, games: Sequen
 def _of_environment(here: Location, expected: ExpectedEnvironment, games: Sequence[Game]) -> Iterator[Dangling]:
     if expected.leaderboard is not None:
         yield from _unknown(games, "leaderboards", [((*here, "leaderboard", "code"), expected.leaderboard.code)])
+    if expected.contest is not None:
+        yield from _unknown(games, "contests", [((*here, "contest", "code"), expected.contest.code)])
     for place, told in enumerate(expected.webhooks or ()):
         within = (*here, "webhooks", place)
         kind = {"badge.awarded": "badges", "tier.changed": "tiers"}.get(told.type)

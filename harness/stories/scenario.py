@@ -254,6 +254,19 @@ class ClaimReward(_Refusable):
     claim: ClaimedReward
 
 
+class ContestEntry(ExpectedPart):
+    """A contest, and who enters it."""
+
+    participant: str
+    contest: str
+
+
+class EnterContest(_Refusable):
+    """Enter a contest."""
+
+    enter: ContestEntry
+
+
 class VoidedFact(ExpectedPart):
     """A fact of a participant: that of an event, by its key, or the newest of a type."""
 
@@ -295,6 +308,7 @@ Step = (
     | Hide
     | Freeze
     | ClaimReward
+    | EnterContest
     | Void
     | PutGame
     | Expect
@@ -313,6 +327,7 @@ STEPS: Mapping[str, type[Step]] = {
     "hide": Hide,
     "freeze": Freeze,
     "claim": ClaimReward,
+    "enter": EnterContest,
     "void": Void,
     "game": PutGame,
     "expect": Expect,
@@ -339,6 +354,7 @@ TaggedStep = Annotated[
     | Annotated[Hide, Tag("hide step")]
     | Annotated[Freeze, Tag("freeze step")]
     | Annotated[ClaimReward, Tag("claim step")]
+    | Annotated[EnterContest, Tag("enter step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],

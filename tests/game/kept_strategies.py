@@ -9,12 +9,13 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from hypothesis import strategies
-from hypothesis.strategies import DrawFn, SearchStrategy, booleans, fixed_dictionaries, just, none, one_of
+from hypothesis.strategies import DrawFn, SearchStrategy, booleans, builds, fixed_dictionaries, just, none, one_of
 
 __all__ = [
     "DrawFn",
     "SearchStrategy",
     "booleans",
+    "builds",
     "composite",
     "fixed_dictionaries",
     "integers",

@@ -39,6 +39,10 @@ class Outcome:
     rounds: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of recurring challenges how many rounds were completed, and how many in a row."""
     scores: dict[tuple[str, str, str], tuple[Any, int | None]] = field(default_factory=dict)
+    contests: dict[str, tuple[Any, int | None]] = field(default_factory=dict)
+    """The scores of those entered, and when they were reached."""
+    placed: dict[str, int] = field(default_factory=dict)
+    """Ranks in frozen results."""
 
 
 def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outcome:
@@ -64,6 +68,8 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
             windows = board["window"] if isinstance(board["window"], list) else [board["window"]]
             for window in windows:
                 run_board(board, window, story, applied_seq, out)
+    for contest in document.get("contests", []):
+        run_contest(contest, story, applied_seq, out)
     return out
 
 
@@ -87,6 +93,22 @@ def enter(out: Outcome, about: dict[str, Any], points: int, kind: int = EARNED) 
 def reward(out: Outcome, rewards: list[dict[str, Any]]) -> None:
     for each in rewards:
         enter(out, each, each.get("points", 0))
+
+
+def run_contest(contest: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
+    code, begin, end = contest["code"], micros(contest["starts_at"]), micros(contest["ends_at"])
+    told = [fact for fact in story if fact.fact_type.startswith("system.contest_") and fact.seq > applied_seq]
+    told = [fact for fact in told if fact.properties["contest_code"] == code]
+    places = [fact.properties["rank"] for fact in told if fact.fact_type == "system.contest_placed"]
+    if places:
+        out.placed[code] = places[-1]
+    if not any(fact.fact_type == "system.contest_entered" and fact.occurred_at < end for fact in told):
+        return
+    scoring = contest["scoring"]
+    counted = [fact for fact in matching(scoring, story, applied_seq) if begin <= fact.occurred_at < end]
+    score = total(scoring["aggregate"], [amount(scoring, fact) for fact in counted])
+    moved = [fact.occurred_at for fact in counted if amount(scoring, fact) != 0]
+    out.contests[code] = (score, max(moved, default=None))
 
 
 def worth(rule: dict[str, Any], fact: Fact) -> int:
@@ -229,6 +251,9 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
                 out.spent += fact.properties["price"]
             case "system.badge_awarded":
                 out.badges.add(fact.properties["badge_code"])
+            case "system.contest_placed":
+                out.earned += fact.properties.get("points", 0)
+                out.badges |= {fact.properties["badge"]} if "badge" in fact.properties else set()
             case "system.visibility_changed":
                 out.hidden = fact.properties["hidden"]
 
@@ -291,7 +316,11 @@ def count_badge(badge: dict[str, Any], story: list[Fact], applied_seq: int, out:
     value = total(criteria["aggregate"], amounts)
     levels = criteria.get("levels")
     times = sum(level <= value for level in levels) if levels else math.floor(value / criteria["target"])
-    by_hand = any(fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code for fact in story)
+    by_hand = any(
+        (fact.fact_type == "system.badge_awarded" and fact.properties["badge_code"] == code)
+        or (fact.fact_type == "system.contest_placed" and fact.properties.get("badge") == code)
+        for fact in story
+    )
     times = max(times, by_hand)
     out.counts[code] = times
     if times:

@@ -173,6 +173,22 @@ multipliers = st.lists(
 )
 
 
+@st.composite
+def contests(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    metric = draw(metrics())
+    aggregate = draw(st.sampled_from(["count", "sum"]))
+    of = {"of": "properties.x"} if aggregate == "sum" else {}
+    first, last = draw(st.tuples(st.integers(0, 60), st.integers(61, 240)))
+    return {
+        "code": code,
+        "name": "K",
+        "starts_at": moment(first),
+        "ends_at": moment(last),
+        "scoring": {"on": metric["on"], "when": metric["when"], "aggregate": aggregate, **of},
+        "prizes": [{"rank_from": 1, "rank_to": 2, "points": 3}],
+    }
+
+
 @dataclass(frozen=True)
 class Rules:
     """A game as drawn: prints shorter than a compiled one."""
@@ -222,6 +238,7 @@ def games(draw: st.DrawFn) -> Rules:
                 for number in range(draw(few))
             ),
         ],
+        "contests": [draw(contests(f"k{number}")) for number in range(draw(few))],
     }
     return Rules(draw(in_currencies(document)), draw(st.sampled_from([0, 0, 0, 0, 1, 3, 6])))
 
@@ -384,6 +401,15 @@ system = st.one_of(
     st.sampled_from(["given", "b0"]).map(lambda code: ("system.badge_awarded", {"badge_code": code})),
     st.just(("system.timezone_changed", {"timezone": "Nowhere/At_All"})),
     st.booleans().map(lambda hidden: ("system.visibility_changed", {"hidden": hidden})),
+    st.sampled_from(["k0", "k0", "k1"]).map(lambda code: ("system.contest_entered", {"contest_code": code})),
+    st.builds(
+        lambda rank, prize: (
+            "system.contest_placed",
+            {"contest_code": "k0", "rank": rank, "score": 2, "reached_at": START, **prize},
+        ),
+        st.integers(1, 4),
+        st.sampled_from([{}, {"points": 4}, {"points": 2, "badge": "given"}, {"badge": "b0"}]),
+    ),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
     st.integers(0, 240).map(
         lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})

@@ -282,7 +282,7 @@ def test_a_game_written_as_json_reads_back_the_same() -> None:
 
 def test_the_schema_completes_what_the_document_takes() -> None:
     schema = game_schema()
-    kinds = {"points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards"}
+    kinds = {"points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "contests"}
     assert set(schema["properties"]) == {*kinds, "currencies", "overdraft", "points_expire", "transfers"}
     on = schema["$defs"]["PointsRule"]["properties"]["on"]
     assert {each["type"] for each in on["anyOf"]} == {"string", "array"}

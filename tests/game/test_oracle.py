@@ -121,4 +121,12 @@ def seen(memory: InMemoryGame, who: str = "p0") -> oracle.Outcome:
             code = place.board.removeprefix("leaderboard/")
             reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
             out.scores[code, place.window, place.period] = (Fraction(str(place.score)), reached_at)
+    for key, cell in cells.items():
+        kind, _, code = key.partition("/")
+        place = standing(compiled, "p0", key, cell) if kind in ("contest", "placed") else None
+        if place is not None and kind == "contest":
+            reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
+            out.contests[code] = (Fraction(str(place.score)), reached_at)
+        elif place is not None and place.score is not None:
+            out.placed[code] = -int(place.score)
     return out

@@ -144,6 +144,16 @@ rewards:
     starts_at: 2026-01-01T00:00:00Z
     ends_at: 2027-01-01T00:00:00Z
   - {code: voucher, name: Voucher, codes: [A-1, A-2]}
+contests:
+  - code: race
+    name: Race
+    description: Fast.
+    starts_at: 2026-01-01T00:00:00Z
+    ends_at: 2027-01-01T00:00:00Z
+    scoring: {on: bought, when: properties.amount > 1, aggregate: sum, of: properties.amount}
+    prizes: [{rank_from: 1, rank_to: 1, points: 100, badge: again}, {rank_from: 2, rank_to: 9, points: 10}]
+    freeze_after: PT1H
+transfers: true
 """
 
 # A game has one of the two.
@@ -156,6 +166,7 @@ SILENT = {
     *(("Streak", name) for name in ("description", "display_order")),
     ("Tier", "color"),
     ("ClaimableReward", "description"),
+    ("Contest", "description"),
     # Which kind it is, with no other value.
     *((kind, "type") for kind in ("FixedDuration", "RollingDuration", "RecurringDuration", "PerpetualDuration")),
     ("Season", "type"),

@@ -218,7 +218,7 @@ class PersonalDataResource:
 
     async def _places(self, connection: Connection, reference: int, call: Call) -> list[PersonalPlace]:
         game = await self._games.of(connection, call.scope)
-        boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/"))]
+        boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/", "contest/"))]
         places = await state.places_of(connection, reference, "", boards)
         return [
             PersonalPlace(

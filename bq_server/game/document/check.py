@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bq_server.game.document import definitions
+from bq_server.game.document import contests, definitions
 from bq_server.game.document.consistency import inconsistencies
 from bq_server.game.document.definitions import Game
 from bq_server.game.document.parser import Document, DocumentError, Path, SourcePosition, read_document
@@ -21,11 +21,11 @@ from bq_server.game.expressions.conditions import (
 )
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
 
-_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies")
+_KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies", "contests")
 _FIELDS = sorted(
     {
         name
-        for model in vars(definitions).values()
+        for model in (*vars(definitions).values(), *vars(contests).values())
         if isinstance(model, type) and issubclass(model, BaseModel)
         for name in model.model_fields
     }

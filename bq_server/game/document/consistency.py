@@ -8,6 +8,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import MAX_INLINE_MEMBERS, Criteria, Objective
 from bq_server.game.document.currencies import misnamed
 from bq_server.game.document.definitions import Challenge, Game, Leaderboard, Milestone, Reward, StreakMilestone
@@ -30,7 +31,8 @@ def inconsistencies(
 
     `other_badges` and `other_currencies` are codes that count as defined as well.
     """
-    for kind in ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies"):
+    kinds = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies", "contests")
+    for kind in kinds:
         yield from _repeated((kind,), getattr(game, kind))
     badges = {badge.code for badge in game.badges} | set(other_badges)
     for index, badge in enumerate(game.badges):
@@ -43,6 +45,8 @@ def inconsistencies(
         yield from _milestones(here, challenge.milestones, badges)
     for index, streak in enumerate(game.streaks):
         yield from _milestones(("streaks", index), streak.milestones, badges)
+    for index, contest in enumerate(game.contests):
+        yield from _prizes(("contests", index), contest, badges)
     for index, board in enumerate(game.leaderboards):
         yield from _windows(("leaderboards", index, "window"), board)
     yield from _tiers(game)
@@ -83,6 +87,12 @@ def _dangling(parent: Location, rewards: Sequence[Reward], badges: set[str]) -> 
     for index, reward in enumerate(rewards):
         if reward.badge is not None and reward.badge not in badges:
             yield Inconsistency((*parent, index, "badge"), f"there is no badge {reward.badge}")
+
+
+def _prizes(parent: Location, contest: Contest, badges: set[str]) -> Iterator[Inconsistency]:
+    for index, prize in enumerate(contest.prizes):
+        if prize.badge is not None and prize.badge not in badges:
+            yield Inconsistency((*parent, "prizes", index, "badge"), f"there is no badge {prize.badge}")
 
 
 def _milestones(

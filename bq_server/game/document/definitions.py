@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import BadgeCriteria, Limited, Metric, Objective
 from bq_server.game.document.fields import (
     Code,
@@ -446,6 +447,7 @@ class Game(DocumentPart):
     tiers: list[Tier] = Field(default=[])
     leaderboards: list[Leaderboard] = Field(default=[])
     rewards: list[ClaimableReward] = Field(default=[])
+    contests: list[Contest] = Field(default=[])
     currencies: list[Currency] = Field(
         default=[], max_length=20, description="The first is the default: what names none is of it"
     )

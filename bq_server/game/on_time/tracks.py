@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bq_server.game.facts import CUSTOM_PREFIX, Fact
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
+from bq_server.game.mechanics.contests import ContestRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
 from bq_server.game.mechanics.leaderboards import LeaderboardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
@@ -14,6 +15,7 @@ from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.on_time.boards import BoardTrack
+from bq_server.game.on_time.contests import ContestTrack
 from bq_server.game.on_time.counted_badges import CountedBadgeTrack
 from bq_server.game.on_time.currencies import purse_of
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
@@ -75,6 +77,8 @@ def _track(rule: Rule) -> Track:
             return CountedBadgeTrack(rule)
         case RecurringChallengeRule():
             return RecurringChallengeTrack(rule)
+        case ContestRule():
+            return ContestTrack(rule)
         case StreakRule():
             return StreakTrack(rule)
         case LeaderboardRule():

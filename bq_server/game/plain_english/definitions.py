@@ -6,6 +6,7 @@ A test changes every field of every definition: what it says must change too, or
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import BadgeCriteria, Objective
 from bq_server.game.document.definitions import (
     Badge,
@@ -32,6 +33,7 @@ from bq_server.game.plain_english.phrases import (
     amount,
     between,
     counted,
+    length,
     listed,
     points,
     rewards,
@@ -41,7 +43,7 @@ from bq_server.game.plain_english.phrases import (
     zone,
 )
 
-AnyDefinition = PointsRule | Badge | Challenge | Streak | Tier | Leaderboard | ClaimableReward
+AnyDefinition = PointsRule | Badge | Challenge | Streak | Tier | Leaderboard | ClaimableReward | Contest
 _WINDOWS: dict[Window, str] = {
     "daily": "each day", "weekly": "each week", "monthly": "each month", "yearly": "each year", "all_time": "all time",
 }  # fmt: skip
@@ -79,6 +81,8 @@ def sentences(definition: AnyDefinition) -> Iterator[str]:
             yield from _leaderboard(definition)
         case ClaimableReward():
             yield from _reward(definition)
+        case Contest():
+            yield from _contest(definition)
         case _ as unknown:
             assert_never(unknown)
 
@@ -246,6 +250,20 @@ def _reward(reward: ClaimableReward) -> Iterator[str]:
 def _recipient(award_to: str | None) -> Iterator[str]:
     if award_to is not None:
         yield f"Counts for whom {value(award_to)} names, in place of the sender."
+
+
+def _contest(contest: Contest) -> Iterator[str]:
+    yield f"Ranks those who enter by {measure(contest.scoring)}, {between(contest.starts_at, contest.ends_at)}."
+    late = f"{length(contest.freeze_after)} later" if contest.freeze_after else "at once"
+    yield f"The result is frozen {late}."
+    for prize in contest.prizes:
+        won = [counted(prize.points, "point")] if prize.points is not None else []
+        if prize.badge is not None:
+            won.append(f"the badge {prize.badge}")
+        ranks = f"Rank {prize.rank_from:,} wins"
+        if prize.rank_to != prize.rank_from:
+            ranks = f"Ranks {prize.rank_from:,} to {prize.rank_to:,} win"
+        yield f"{ranks} {listed(won)}."
 
 
 def _dates(definition: Definition) -> Iterator[str]:

@@ -18,6 +18,7 @@ def explain(game: Game) -> str:
         ("Tiers", game.tiers),
         ("Leaderboards", game.leaderboards),
         ("Rewards", game.rewards),
+        ("Contests", game.contests),
     ]
     parts = ["\n".join([title, *_paragraphs(found)]) for title, found in sections if found]
     return "\n\n".join([*parts, "\n".join(["The whole game", *(f"  {each}" for each in _general(game))])])
@@ -37,6 +38,8 @@ def _general(game: Game) -> Iterator[str]:
     yield _expiry("Points", game.points_expire)
     for each in others(game):
         yield _expiry(f"{titled(each.code, each.name)}", each.points_expire)
+    if game.transfers:
+        yield "Participants may give each other points."
     if game.overdraft == "allowed":
         yield "When a fact is made void, what it gave is taken back even from a balance that then is negative."
     else:

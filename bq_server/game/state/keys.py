@@ -76,6 +76,16 @@ def limit(code: str) -> str:
     return f"limit/{code}"
 
 
+def contest(code: str) -> str:
+    """The score in a contest of somebody who entered: `{"rev", "score", "at", "e"}`, with the moment of the entry."""
+    return f"contest/{code}"
+
+
+def contest_place(code: str) -> str:
+    """The place in the frozen result of a contest: `{"m", "rank", "score", "at"}`, with the moment of its fact."""
+    return f"placed/{code}"
+
+
 def score(code: str, window: str, period: str) -> str:
     """A leaderboard score within one period of a window."""
     return f"score/{code}/{window}/{period}"

@@ -467,3 +467,9 @@ ORDER BY position, tried_at, ctid;
 -- name: webhooks.remove_tries
 DELETE FROM webhook_tries
 WHERE position = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:positions::json)));
+
+-- name: contests.names
+SELECT participants.participant_id, participants.display_name
+FROM participants JOIN scopes ON scopes.scope = participants.scope
+WHERE scopes.project = :project AND scopes.environment = :environment
+    AND participants.participant_id = ANY(ARRAY(SELECT json_array_elements_text(:participants::json)));
