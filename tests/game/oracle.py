@@ -313,6 +313,8 @@ def count_badge(badge: dict[str, Any], story: list[Fact], applied_seq: int, out:
     amounts = [amount(criteria, fact) for fact in matching(criteria, story, applied_seq)]
     if criteria["aggregate"] == "sum":
         amounts = [each for each in amounts if each >= 0]
+        if not criteria.get("levels"):
+            amounts = [min(each, 1000 * Fraction(str(criteria["target"]))) for each in amounts]
     value = total(criteria["aggregate"], amounts)
     levels = criteria.get("levels")
     times = sum(level <= value for level in levels) if levels else math.floor(value / criteria["target"])

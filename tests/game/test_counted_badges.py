@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bq_server.game import read_badges
+from bq_server.game.mechanics.counted_badges import MOST_AT_ONCE
 from bq_server.game.read_models import BadgeState
 from bq_server.game.rebuild import AwardHistory, rebuild, sound
 from tests.game.support import Story, at
@@ -35,6 +36,16 @@ def test_a_repeatable_badge_is_earned_at_each_multiple_whatever_the_order(order:
         assert story.differences() == []
     assert held(story) == (3, 0.5)
     assert story.kept() == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_fact_earns_it_so_often_and_no_oftener_however_large_it_is(order: tuple[int, ...]) -> None:
+    story = Story(SPENDER)
+    facts = [story.fact("e", "2026-04-01", {"x": 1e12}), story.fact("e", "2026-04-02", {"x": 25})]
+    for place in order:
+        story.memory.process([facts[place]])
+    assert held(story) == (MOST_AT_ONCE + 2, 0.5)
+    assert story.differences() == []
 
 
 def test_one_fact_may_earn_it_several_times_and_each_has_its_cause() -> None:

@@ -32,6 +32,9 @@ from bq_server.game.recipients import AwardTo, award_to, told_to
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
+MOST_AT_ONCE = 1_000
+"""How often one fact can earn a badge: an amount of any size must not take any time to pay."""
+
 _BELOW_ZERO = "an amount below zero doesn't count towards a badge that is earned again"
 
 
@@ -111,7 +114,8 @@ class CountedBadgeRule(Rule):
         """The value with one more amount; `new` says whether a set has no such member yet."""
         match self.measure.aggregate:
             case "sum":
-                return value + int(amount)
+                grown = int(amount)
+                return value + (grown if self.levels else min(grown, MOST_AT_ONCE * self.target))
             case "max":
                 return max(value, int(amount))
             case "count":
