@@ -27,7 +27,7 @@ from bq_server.game.document.definitions import (
     Window,
 )
 from bq_server.game.document.fields import Definition
-from bq_server.game.plain_english.counting import event, goal, limits, measure
+from bq_server.game.plain_english.criteria import event, goal, limits, measure
 from bq_server.game.plain_english.expressions import value
 from bq_server.game.plain_english.phrases import (
     amount,
