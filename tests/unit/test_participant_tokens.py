@@ -58,6 +58,12 @@ def test_no_character_can_be_changed(tokens: ParticipantTokens, place: int) -> N
             assert tokens.read(TEXT[:place] + other + TEXT[place + 1 :]) is None
 
 
+def test_a_token_has_one_text(tokens: ParticipantTokens) -> None:
+    """The last character holds more bits than the signature needs."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    assert [each for each in alphabet if tokens.read(TEXT[:-1] + each)] == [TEXT[-1]]
+
+
 @given(text=st.text(max_size=200))
 def test_nothing_else_is_a_token(tokens: ParticipantTokens, text: str) -> None:
     for each in (text, PREFIX + text, f"{PREFIX}{text}.{text}", TEXT + text[1:] + "x"):
