@@ -197,7 +197,8 @@ async def test_what_comes_between_the_portions_of_an_erasure_is_erased_too(
 
         monkeypatch.setattr(erasing, "_in_portions", coming)
         erased = await erasing.erase(act("participant_erased"), SCOPE, WHO, 1)
-        assert (erased.facts, came) == (FACTS + came, 21)
+        assert came > 0
+        assert erased.facts == FACTS + came
         assert await count(database, "facts") == 2 * FACTS + came
         assert await count(database, "facts", "properties <> '{}'") == 0
         assert await count(database, "facts", "participant NOT IN (SELECT participant FROM participants)") == 0
