@@ -89,6 +89,7 @@ def too_large(limit: int) -> "Refusal":
     return Refusal(Code.BODY_TOO_LARGE, detail)
 
 
+NULL_CHARACTER = "must not contain the character U+0000"
 LONE_SURROGATE = "must not contain half of a surrogate pair"
 
 _WORDS = {

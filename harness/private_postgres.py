@@ -41,6 +41,8 @@ class PrivatePostgres:
     """A cluster that nobody else can reach. A context manager: started inside, ended and removed outside."""
 
     def __init__(self) -> None:
+        self.settings = dict(SETTINGS)
+        """What it is started with; may be changed before."""
         self._programs = programs()
         self._made = 0
         self.directory = Path(tempfile.mkdtemp(prefix="bq-pg-"))
@@ -62,7 +64,7 @@ class PrivatePostgres:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        settings = [f"-c {name}='{value}'" for name, value in SETTINGS.items()]
+        settings = [f"-c {name}='{value}'" for name, value in self.settings.items()]
         options = " ".join([f"-k {self.directory}", *settings])
         self._run("pg_ctl", "-D", self._data, "-l", str(self.directory / "log"), "-o", options, "-w", "start")
 
@@ -86,12 +88,26 @@ class PrivatePostgres:
         """The URL of a new, empty database."""
         self._made += 1
         name = f"db{self._made}"
-        self._run("createdb", "-h", str(self.directory), "-U", "bq", name)
+        self._run("createdb", "-h", str(self.directory), "-p", self._port, "-U", "bq", name)
         return self.url(name)
 
     def url(self, database: str) -> str:
         """The URL of a database."""
-        return f"postgresql://bq@/{database}?host={quote(str(self.directory), safe='')}"
+        return f"postgresql://bq@/{database}?host={quote(str(self.directory), safe='')}&port={self._port}"
+
+    def put(self, name: str, content: str) -> Path:
+        """A file that nobody but the server can read."""
+        path = self.directory / name
+        path.write_text(content)
+        path.chmod(0o600)
+        owner = self.directory.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+        return path
+
+    @property
+    def _port(self) -> str:
+        """Names the socket, too."""
+        return self.settings.get("port", "5432")
 
     @property
     def _data(self) -> str:

@@ -22,15 +22,27 @@ WITH_EACH_STORE = {
     "test_awards",
     "test_challenges",
     "test_contests",
+    "test_dead_letters",
+    "test_dead_messages",
+    "test_interrupted",
+    "test_kept_awards",
     "test_leaderboards",
+    "test_messages",
+    "test_outbox",
     "test_participant_tokens",
     "test_participants",
+    "test_participants_page",
+    "test_points_expiry",
+    "test_rankings",
     "test_recipients",
     "test_rewards",
     "test_sandbox",
     "test_sandbox_export",
     "test_sandbox_reset",
+    "test_shared_transactions",
     "test_streaks_and_tiers",
+    "test_texts",
+    "test_voids",
 }
 """Modules whose tests run twice."""
 
@@ -103,6 +115,12 @@ def data_dir(tmp_path: Path, store: str, request: pytest.FixtureRequest, monkeyp
 def store_address(data_dir: Path) -> Path | str:
     """Where the store of that data directory is."""
     return address_of(data_dir)
+
+
+@pytest.fixture
+def new_store(tmp_path: Path, store: str, request: pytest.FixtureRequest) -> Path | str:
+    """Where a store can be made, for what needs no server."""
+    return str(request.getfixturevalue("store_url")) if store == POSTGRESQL else tmp_path / "facts.sqlite3"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from bq_server.api.middleware.envelope import path_parameter
 from bq_server.api.schemas.values import Query
 from bq_server.clock import Clock
 from bq_server.events import Scope
-from bq_server.refusals import Code, Refusal
+from bq_server.refusals import NULL_CHARACTER, Code, FieldError, Refusal
 from bq_server.store.audit_log import Act, Action, Actor
 from bq_server.store.keys import ApiKey
 
@@ -54,6 +54,13 @@ class Call(Generic[Q]):
             raise Refusal(Code.FORBIDDEN, detail)
 
     def parameter(self, name: str) -> str:
-        """A parameter of the path, unescaped: an escaped slash is part of it."""
+        """A parameter of the path, unescaped: an escaped slash is part of it. Raises `Refusal`."""
         value: str = self.request.path_params[name]
+        require_stored(name, value)
         return path_parameter(value)
+
+
+def require_stored(name: str, value: str) -> None:
+    """Raises `Refusal` for a parameter that no name or id can be, because not every store can keep it."""
+    if "\0" in value:
+        raise Refusal.of_fields([FieldError(name, "null_character", NULL_CHARACTER)])

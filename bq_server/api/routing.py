@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from bq_server.api.admission import Admission
 from bq_server.api.bodies import discard_body
-from bq_server.api.call import Call
+from bq_server.api.call import Call, require_stored
 from bq_server.api.operations import Operation
 from bq_server.api.problems import CLOSES, NO_HEADERS, as_refusal, problem_response
 from bq_server.api.schemas.values import Query
@@ -71,6 +71,8 @@ def _query(request: Request, model: type[Query]) -> Query:
     repeated = [name for name in parameters if len(parameters.getlist(name)) > 1]
     if repeated:
         raise Refusal.of_fields([FieldError(name, "repeated", "must be given once") for name in repeated])
+    for name, value in parameters.items():
+        require_stored(name, value)
     try:
         return model.model_validate(dict(parameters))
     except ValidationError as error:

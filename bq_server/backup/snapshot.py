@@ -19,6 +19,7 @@ from bq_server.backup.archive import BackupError, Manifest
 from bq_server.clock import Clock
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store import database_copy
+from bq_server.store.backend import StoreAddress, backend_of
 from bq_server.stream.backlog import Backlog, Kept
 from bq_server.stream.connection import READ_TIMEOUT, StreamUnavailable, connect, owner_of
 from bq_server.stream.dead_letters import read_letter, write_letter
@@ -30,18 +31,27 @@ WORKPLACE = ".bq-backup-"
 
 
 async def take(
-    directory: DataDirectory, url: str | None, keys: StreamKeys, target: Path, *, replace: bool, clock: Clock
+    directory: DataDirectory,
+    url: str | None,
+    keys: StreamKeys,
+    target: Path,
+    *,
+    replace: bool,
+    clock: Clock,
+    store_url: str | None = None,
 ) -> Manifest:
     """Write a backup of the directory and its stream to `target`, completely or not at all.
 
-    `url` names the stream server if it isn't the embedded one. Raises `BackupError`, `DataDirectoryUnusable`,
-    and what the stream and the store raise.
+    `url` names the stream server if it isn't the embedded one, and `store_url` the PostgreSQL server that keeps the
+    facts if there is no file. Raises `BackupError`, `DataDirectoryUnusable`, and what the stream and the store raise.
     """
-    directory.require_database()
+    if store_url is None:
+        directory.require_database()
+    store = store_url or directory.database
     _require_free(target, replace=replace)
     try:
         with _workplace(target) as parts:
-            manifest = await _collect(directory, url, keys, parts, clock)
+            manifest = await _collect(directory, store, url, keys, parts, clock)
             made = parts / "backup"
             archive.write(made, manifest, parts)
             if archive.check(made) != manifest:
@@ -91,7 +101,9 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, parts: Path, clock: Clock) -> Manifest:
+async def _collect(
+    directory: DataDirectory, store: StoreAddress, url: str | None, keys: StreamKeys, parts: Path, clock: Clock
+) -> Manifest:
     """Copy everything into the directory `parts`, and describe it."""
     taken_at = clock()
     async with AsyncExitStack() as stack:
@@ -104,11 +116,11 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
             raise BackupError(f"the stream server of {directory.path} does not answer ({error}){advice}") from error
         backlog = Backlog(client, keys)
         while True:
-            before = database_copy.resets(directory.database)
+            before = database_copy.resets(store)
             newest = await backlog.newest()
             queued = await _write(_first_tries(backlog.queued(newest)), parts / archive.QUEUE)
             dead = await _write(_letters(backlog.dead()), parts / archive.DEAD)
-            database_copy.copy(directory.database, parts / archive.DATABASE)
+            await _copy(store, parts / archive.DATABASE)
             if database_copy.resets(parts / archive.DATABASE) == before:
                 break
             # An environment was reset meanwhile: what was queued before must not come back.
@@ -117,8 +129,8 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
     contents = database_copy.examine(parts / archive.DATABASE)
     if owner != contents.installation_id:
         raise BackupError(
-            f"the stream under the prefix {keys.prefix!r} doesn't belong to {directory.path}: give the --redis-url and "
-            "--redis-prefix of its server, and start that server once"
+            f"the stream under the prefix {keys.prefix!r} doesn't belong to {backend_of(store).name}: give the "
+            "--redis-url and --redis-prefix of its server, and start that server once"
         )
     return Manifest(
         version=__version__,
@@ -131,6 +143,15 @@ async def _collect(directory: DataDirectory, url: str | None, keys: StreamKeys, 
         dead_letters=dead,
         members={name: archive.measure(parts / name) for name in archive.MEMBERS},
     )
+
+
+async def _copy(store: StoreAddress, target: Path) -> None:
+    if isinstance(store, Path):
+        database_copy.copy(store, target)
+    else:
+        from bq_server.store.postgresql.file_copy import copy_to_file  # with the driver, which few need
+
+        await copy_to_file(store, target)
 
 
 async def _first_tries(messages: AsyncIterator[Kept]) -> AsyncIterator[Kept]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 PLACES = ["data_dir", "store_url", "redis_url", "redis_prefix"]
 
-ELSEWHERE = (
-    "a store on PostgreSQL is backed up and restored there, with pg_dump and pg_restore: "
-    "see docs/postgresql.md for what waits in the stream"
+INTO_A_FILE = (
+    "a backup is restored into a data directory: leave out --store-url (BQ_STORE_URL), and then move what is restored "
+    "with `bq-server store move --to postgresql://...`"
 )
 
 
@@ -31,22 +31,22 @@ def backup(
 
     This is the database and the queue in the stream: every event accepted before this command started is in it. The
     file is written under a temporary name, read back and checked before it gets its name. It holds participants' data
-    and the hashes of keys, so only its owner may read it.
+    and the hashes of keys, so only its owner may read it. A store on PostgreSQL is in it as it is in a file.
     """
     from bq_server.backup.snapshot import take
     from bq_server.clock import system_clock
     from bq_server.runtime.data_directory import DataDirectory
     from bq_server.stream.keys import StreamKeys
 
-    if settings.store_url is not None:
-        fail(ELSEWHERE)
     directory, url, keys = (
         DataDirectory(settings.data_dir),
         reveal(settings.redis_url),
         StreamKeys(settings.redis_prefix),
     )
+    store_url = reveal(settings.store_url)
+    work = take(directory, url, keys, file, replace=force, clock=system_clock, store_url=store_url)
     with _ending():
-        manifest = complete(take(directory, url, keys, file, replace=force, clock=system_clock))
+        manifest = complete(work)
     typer.echo(f"{file}: {_told(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
 
 
@@ -70,7 +70,7 @@ def restore(
     configure(settings.log_format, settings.log_level)
 
     if settings.store_url is not None:
-        fail(ELSEWHERE)
+        fail(INTO_A_FILE)
     directory, url, keys = (
         DataDirectory(settings.data_dir),
         reveal(settings.redis_url),

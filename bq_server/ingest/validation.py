@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from bq_server.ingest.models import EventIn
-from bq_server.refusals import LONE_SURROGATE, Code, FieldError, Refusal, field_errors
+from bq_server.refusals import LONE_SURROGATE, NULL_CHARACTER, Code, FieldError, Refusal, field_errors
 
 LARGEST_BITS = 1023
 """A whole number with more bits is no finite double, which is what conditions and formulas see."""
@@ -152,7 +152,7 @@ _validate: Callable[[Any], EventIn] = EventIn.__pydantic_validator__.validate_py
 
 
 _FAULTS = {
-    "null_character": "must not contain the character U+0000",
+    "null_character": NULL_CHARACTER,
     "lone_surrogate": LONE_SURROGATE,
     "not_finite": "must be a finite number; NaN, Infinity and numbers beyond 1e308 are not",
 }

@@ -138,8 +138,7 @@ class Processor:
         All of them take effect or, if this raises, none. Raises `StoreUnavailable`.
         """
         began = time.perf_counter()
-        async with self._database.transaction() as connection:
-            batch = await self._process(connection, events)
+        batch = await self._database.perform(lambda connection: self._process(connection, events))
         self._count([batch], time.perf_counter() - began)
         return batch.outcomes
 
@@ -162,13 +161,17 @@ class Processor:
     async def _process_groups(self, events: Sequence[Event]) -> list[Outcome]:
         """Process the events in one transaction, or only some groups of them if another transaction waits."""
         began = time.perf_counter()
-        batches: list[_Batch] = []
-        async with self._database.transaction() as connection:
+
+        async def process(connection: Connection) -> list[_Batch]:
+            batches: list[_Batch] = []
             for group in _groups(events):
                 batches.append(await self._process(connection, group))
                 await connection.deferred()
                 if self._database.awaited:
                     break
+            return batches
+
+        batches = await self._database.perform(process)
         self._count(batches, time.perf_counter() - began)
         return [outcome for batch in batches for outcome in batch.outcomes]
 
@@ -196,24 +199,28 @@ class Processor:
     ) -> Outcome:
         """Process one event unless it repeats a fact or the guard or the look raises; either way atomically.
 
-        `note` is called, in the transaction, with a fact that is new. Raises what the guard and the look raise, and
-        `StoreUnavailable`.
+        `note` is called, in the transaction, with a fact that is new; like the guard and the look it is called again
+        when the transaction has to be repeated. Raises what the guard and the look raise, and `StoreUnavailable`.
         """
         began = time.perf_counter()
-        async with self._database.transaction() as connection:
+
+        async def process(connection: Connection) -> tuple[Outcome, list[_Batch]]:
             fact = await facts.of_event(connection, event)
             if fact is not None:
-                return _outcome_of_repeat(event, fact)
-            if look is not None:
-                event = await look(connection) or event
-            game = await self._games.of(connection, event.scope)
-            cells = await state.cells(connection, event.scope, event.participant_id)
-            guard(View(game, cells, self._clocks.now(event.scope)))
-            batch = await self._process(connection, [event])
+                return _outcome_of_repeat(event, fact), []
+            final = event if look is None else await look(connection) or event
+            game = await self._games.of(connection, final.scope)
+            cells = await state.cells(connection, final.scope, final.participant_id)
+            guard(View(game, cells, self._clocks.now(final.scope)))
+            batch = await self._process(connection, [final])
             outcome = batch.outcomes[0]
             if note is not None and isinstance(outcome, Processed) and outcome.fresh:
                 await note(connection, outcome.fact)
-        self._count([batch], time.perf_counter() - began)
+            return outcome, [batch]
+
+        outcome, batches = await self._database.perform(process)
+        if batches:
+            self._count(batches, time.perf_counter() - began)
         return outcome
 
     async def process_within(self, connection: Connection, events: Sequence[Event]) -> None:

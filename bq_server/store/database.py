@@ -1,8 +1,8 @@
 """The connections to one database: one that writes, a few that read beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -17,7 +17,7 @@ from bq_server.store.backend import Backend, StoreAddress, backend_of
 from bq_server.store.references import References
 from bq_server.store.settled import require_settled
 from bq_server.store.sqlite_file import PATIENCE_SECONDS
-from bq_server.store.unavailable import StoreDamaged, StoreUnavailable
+from bq_server.store.unavailable import StoreConflict, StoreDamaged, StoreUnavailable
 
 __all__ = ["Connection", "Database", "StoreDamaged", "StoreUnavailable"]
 
@@ -30,6 +30,9 @@ TURN_SECONDS = 3.0
 
 SERVING_SECONDS = 2.0
 """Longest wait for other processes while serving; then the request is refused, and may be retried."""
+
+ATTEMPTS = 3
+"""How often a transaction is attempted in all that the database ends in favour of another."""
 
 
 class Connection(aiosqlite.Connection):
@@ -178,6 +181,19 @@ class Database:
                 finally:
                     self._writer.wakes.clear()
             self._writer.ended(committed=not undo)
+
+    async def perform(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` returns, in a transaction of its own.
+
+        If the database ends the transaction in favour of another one, the work is done again from its beginning,
+        `ATTEMPTS` times in all: it must have no effect outside the transaction. Raises `StoreUnavailable`.
+        """
+        for _ in range(ATTEMPTS - 1):
+            with suppress(StoreConflict):
+                async with self.transaction() as connection:
+                    return await work(connection)
+        async with self.transaction() as connection:
+            return await work(connection)
 
     async def compact(self) -> None:
         """Write everything anew, with what is there and no trace of what was; nothing is left in a file's log either.

@@ -30,7 +30,7 @@ from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import address_of, no_new_facts
+from tests.support.store import address_of, no_new_facts, of_a_file
 
 PATH = "/admin/dead-letters"
 SCOPE = Scope("default", "test")
@@ -215,6 +215,7 @@ def test_the_commands_work_beside_a_server_and_without_one(server: ServerProcess
     assert server.stop() == 0
 
 
+@of_a_file
 def test_a_backup_keeps_one_that_is_tried_again_once(server: ServerProcess, stream: Any, tmp_path: Path) -> None:
     message_id = given_up(server, stream, idempotency_key="k")
     with no_new_facts(server.data_dir):
@@ -253,6 +254,7 @@ class Interrupted(Exception):
     """As a process that is killed, or a connection that breaks."""
 
 
+@of_a_file
 @pytest.mark.parametrize(("what", "done"), [("drop", "dropped"), ("retry", "retried")])
 def test_what_ends_before_it_is_written_down_as_done_was_written_down_before(
     server: ServerProcess, stream: Any, monkeypatch: pytest.MonkeyPatch, what: str, done: str

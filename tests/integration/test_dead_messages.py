@@ -73,9 +73,9 @@ async def told(database: Database, dead: DeadMessages) -> list[Happened]:
 
 
 async def test_a_letter_is_told_of_when_it_is_there_and_what_became_none_never(
-    tmp_path: Path, letters: DeadLetters
+    new_store: Path | str, letters: DeadLetters
 ) -> None:
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         dead = DeadMessages(database, letters, Clocks(system_clock))
         async with running(dead):
             async with dead.announced([letter(1), letter(2)]):
@@ -98,9 +98,9 @@ async def test_a_letter_is_told_of_when_it_is_there_and_what_became_none_never(
 
 
 async def test_what_a_process_that_was_killed_has_noted_is_told_by_the_next(
-    tmp_path: Path, letters: DeadLetters
+    new_store: Path | str, letters: DeadLetters
 ) -> None:
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         killed = DeadMessages(database, letters, Clocks(system_clock))
         async with killed.announced([letter(1), letter(2)]):
             await letters.add(letter(1), "1-0")

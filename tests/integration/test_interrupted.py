@@ -21,7 +21,6 @@ from bq_server.privacy.eraser import Eraser
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.processor import Processor
 from bq_server.processing.recipient_refold import RecipientRefold
-from bq_server.runtime.data_directory import DataDirectory
 from bq_server.sandbox import resetter as resetter_module
 from bq_server.sandbox.resetter import Resetter
 from bq_server.store import environments, erasures, facts, outbox, webhooks
@@ -71,7 +70,7 @@ async def entries(database: Database) -> list[tuple[str, dict[str, Any]]]:
         return [(each.action, dict(each.about)) for each in await newest(connection, SCOPE, AuditFilter(), 10)]
 
 
-async def count(database: Database, table: str, where: str = "1", what: str = "count(*)") -> int:
+async def count(database: Database, table: str, where: str = "true", what: str = "count(*)") -> int:
     sql = f"SELECT {what} FROM {table} WHERE {where}"  # noqa: S608 - of this file alone
     async with database.read() as connection, connection.execute(sql) as cursor:
         row = await cursor.fetchone()
@@ -80,7 +79,7 @@ async def count(database: Database, table: str, where: str = "1", what: str = "c
 
 
 @asynccontextmanager
-async def lived(path: Path) -> AsyncIterator[Database]:
+async def lived(path: Path | str) -> AsyncIterator[Database]:
     """A database in which two have facts, and an endpoint is told of both."""
     async with Database.open(path) as database:
         async with database.transaction() as connection:
@@ -106,9 +105,9 @@ def an_eraser(database: Database) -> Eraser:
 
 
 @pytest.mark.parametrize("rows", [3, 10_000])
-async def test_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+async def test_a_reset(new_store: Path | str, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     monkeypatch.setattr(resetter_module, "ROWS", rows)
-    async with lived(tmp_path / "facts") as database:
+    async with lived(new_store) as database:
         with monkeypatch.context() as patch:
             patch.setattr(environments, "empty", interrupt)
             with pytest.raises(Interrupted), capture_logs() as lines:
@@ -122,11 +121,11 @@ async def test_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: in
 
 
 async def test_what_comes_between_the_portions_of_a_reset_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_store: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its type may be one whose number was removed a moment ago."""
     monkeypatch.setattr(resetter_module, "ROWS", 6)
-    async with lived(tmp_path / "facts") as database:
+    async with lived(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         came = 0
         resets = resetter(database)
@@ -153,10 +152,12 @@ async def test_what_comes_between_the_portions_of_a_reset_is_whole(
 
 
 @pytest.mark.parametrize("step", ["strip", "remove_announcements", "remove_deliveries", "remove_ledger", "remove"])
-async def test_an_erasure_at_each_of_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+async def test_an_erasure_at_each_of_its_steps(
+    new_store: Path | str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     monkeypatch.setattr(eraser, "ROWS", 5)
     monkeypatch.setattr(eraser, "ANNOUNCEMENTS", 3)
-    async with lived(tmp_path / "facts") as database:
+    async with lived(new_store) as database:
         own = f"participant_id = '{WHO}'"
         assert await count(database, "webhook_deliveries", own) > 0
         assert await count(database, "webhook_outbox", f"content LIKE '%{WHO}%'") > 0
@@ -229,18 +230,17 @@ async def test_a_removal_and_a_replay_of_deliveries(tmp_path: Path, monkeypatch:
         assert await count(database, "webhook_endpoints") == 0
 
 
-async def test_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    directory = DataDirectory(tmp_path)
-    async with lived(directory.database):
+async def test_a_replay(new_store: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with lived(new_store):
         pass
     with monkeypatch.context() as patch:
         patch.setattr(Rebuilder, "strays", interrupt)
         with pytest.raises(Interrupted):
-            await _replay(directory.database)
-    async with Database.open(directory.database) as database:
+            await _replay(new_store)
+    async with Database.open(new_store) as database:
         assert await entries(database) == [("state_replay_begun", {"participants": 2})]
-    await _replay(directory.database)
-    async with Database.open(directory.database) as database:
+    await _replay(new_store)
+    async with Database.open(new_store) as database:
         assert [action for action, _ in await entries(database)][:2] == ["state_replayed", "state_replay_begun"]
 
 
@@ -265,8 +265,8 @@ async def test_nothing_of_a_participant_is_searched_for_among_that_of_all(tmp_pa
     assert looked_at > 15
 
 
-async def test_what_is_told_of_one_in_a_batch_of_many_is_all_that_goes(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "facts") as database:
+async def test_what_is_told_of_one_in_a_batch_of_many_is_all_that_goes(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
 

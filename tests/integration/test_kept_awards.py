@@ -23,9 +23,11 @@ FALLING: dict[str, Any] = {
 
 
 @pytest.mark.anyio
-async def test_awards_from_before_a_late_fact_or_a_new_game_are_kept_and_reported_apart(data_dir: Path) -> None:
+async def test_awards_from_before_a_late_fact_or_a_new_game_are_kept_and_reported_apart(
+    data_dir: Path, store_address: Path | str
+) -> None:
     DataDirectory(data_dir).create()
-    async with Database.open(DataDirectory(data_dir).database) as database:
+    async with Database.open(store_address) as database:
         world = World(database)
         await world.apply(FALLING)
         await world.send(world.event("e", "u", 20, x=10))
@@ -51,7 +53,7 @@ async def test_awards_from_before_a_late_fact_or_a_new_game_are_kept_and_reporte
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("forget", ["DELETE FROM cells", "UPDATE cells SET value = json_remove(value, '$.given')"])
-async def test_a_kept_award_whose_cell_forgot_it_is_not_given_again(data_dir: Path, forget: str) -> None:
+async def test_a_kept_award_whose_cell_forgot_it_is_not_given_again(new_store: Path | str, forget: str) -> None:
     challenge = {
         "code": "ten",
         "name": "Ten",
@@ -60,8 +62,7 @@ async def test_a_kept_award_whose_cell_forgot_it_is_not_given_again(data_dir: Pa
         "rewards": [{"points": 5}],
     }
     streak = {"code": "days", "on": "e", "milestones": [{"at": 1, "rewards": [{"points": 2}]}]}
-    DataDirectory(data_dir).create()
-    async with Database.open(DataDirectory(data_dir).database) as database:
+    async with Database.open(new_store) as database:
         world = World(database)
         await world.apply({"challenges": [challenge], "streaks": [streak]})
         await world.send(world.event("e", "u", 20, x=10))

@@ -48,8 +48,8 @@ class Failing(Processor):
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database.open(tmp_path / "db") as opened:
+async def database(new_store: Path | str) -> AsyncIterator[Database]:
+    async with Database.open(new_store) as opened:
         yield opened
 
 

@@ -45,10 +45,10 @@ async def found(database: Database) -> Endpoint:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("failing", "most"), [(False, "MOST_WAITING"), (True, "MOST_WAITING_FAILING")])
 async def test_an_endpoint_that_falls_too_far_behind_is_switched_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool, most: str
+    new_store: Path | str, monkeypatch: pytest.MonkeyPatch, failing: bool, most: str
 ) -> None:
     monkeypatch.setattr(outbox, most, 3)
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
         await put(database, told("ada"), told("bea"))
@@ -68,8 +68,8 @@ async def test_an_endpoint_that_falls_too_far_behind_is_switched_off(
 
 
 @pytest.mark.anyio
-async def test_one_that_is_off_stays_off_for_the_reason_it_has(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "x.db") as database:
+async def test_one_that_is_off_stays_off_for_the_reason_it_has(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
             for reason in ("first", "second"):
@@ -78,8 +78,8 @@ async def test_one_that_is_off_stays_off_for_the_reason_it_has(tmp_path: Path) -
 
 
 @pytest.mark.anyio
-async def test_a_row_of_which_nothing_is_left_stops_nothing(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "x.db") as database:
+async def test_a_row_of_which_nothing_is_left_stops_nothing(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
         await put(database)
@@ -91,10 +91,10 @@ async def test_a_row_of_which_nothing_is_left_stops_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
-async def test_two_changes_at_once_are_both_made(tmp_path: Path) -> None:
+async def test_two_changes_at_once_are_both_made(new_store: Path | str) -> None:
     clocks = Clocks(system_clock)
     act = Act("webhook_endpoint_changed", SCOPE, Actor(command="test"), system_clock)
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         endpoints = Endpoints(database, IdSource(), clocks, secrets.token_bytes, private=True)
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
@@ -109,12 +109,12 @@ async def test_two_changes_at_once_are_both_made(tmp_path: Path) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 async def test_many_are_replayed_and_removed_a_few_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    new_store: Path | str, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(endpoints_module, "AT_ONCE", at_once)
     monkeypatch.setattr(endpoints_module, "MOST_REPLAYED", 6)
     act = Act("webhooks_replayed", SCOPE, Actor(command="test"), system_clock)
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         endpoints = Endpoints(database, IdSource(), Clocks(system_clock), secrets.token_bytes, private=True)
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
@@ -147,9 +147,9 @@ async def test_many_are_replayed_and_removed_a_few_at_a_time(
 
 
 @pytest.mark.anyio
-async def test_what_is_removed_meanwhile_is_neither_tested_nor_removed_again(tmp_path: Path) -> None:
+async def test_what_is_removed_meanwhile_is_neither_tested_nor_removed_again(new_store: Path | str) -> None:
     act = Act("webhook_endpoint_removed", SCOPE, Actor(command="test"), system_clock)
-    async with Database.open(tmp_path / "x.db") as database:
+    async with Database.open(new_store) as database:
         endpoints = Endpoints(database, IdSource(), Clocks(system_clock), secrets.token_bytes, private=True)
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
@@ -161,8 +161,8 @@ async def test_what_is_removed_meanwhile_is_neither_tested_nor_removed_again(tmp
 
 
 @pytest.mark.anyio
-async def test_what_is_new_stands_behind_what_was_put_off(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "x.db") as database:
+async def test_what_is_new_stands_behind_what_was_put_off(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             await webhooks.add(connection, ENDPOINT)
         await put(database, told("ada"))

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.anyio
 SCOPE = Scope("default", "test")
 
 
-async def test_a_page_ends_where_it_stopped_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_ends_where_it_stopped_to_look(new_store: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(participants, "LOOKED_AT", 10)
-    async with Database.open(tmp_path / "facts.sqlite3") as database:
+    async with Database.open(new_store) as database:
         async with database.transaction() as connection:
             for number in range(25):
                 known = Participant(f"u{number:02}", "Ada" if number in (3, 12, 24) else None, None, "{}", 0, 0)

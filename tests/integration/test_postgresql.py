@@ -14,9 +14,8 @@ from bq_server.store.migrations import available
 from bq_server.store.postgresql.connection import PostgresConnection
 from bq_server.store.postgresql.statements import others, parsed, statement
 from harness.private_postgres import PrivatePostgres
-from tests.support.postgres import rows
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import of_a_file
+from tests.support.store import asked, of_a_file
 
 pytestmark = of_a_file  # they name another store themselves
 SQLITES_OWN = {"conversion", "damage"}
@@ -132,7 +131,7 @@ async def test_both_have_the_same_tables_columns_and_indexes(
     connection.close()
     ours = {
         (table, column, *((kind, required) if table != VIEW else ()))
-        for table, column, kind, required in rows(
+        for table, column, kind, required in asked(
             store_url,
             "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO' "
             "FROM information_schema.columns WHERE table_schema = current_schema()",
@@ -140,20 +139,20 @@ async def test_both_have_the_same_tables_columns_and_indexes(
         if table not in {"schema_migrations", "last_given"}
     }
     assert ours == theirs
-    found = rows(store_url, "SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema()")
+    found = asked(store_url, "SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema()")
     assert indexes <= {name for (name,) in found}
 
 
 @pytest.mark.anyio
 async def test_text_is_compared_by_its_bytes(store_url: str, database: Database) -> None:
-    found = rows(
+    found = asked(
         store_url,
         "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE data_type = 'text' "
         "AND table_schema = current_schema() AND collation_name IS DISTINCT FROM 'C' "
         "AND table_name <> 'schema_migrations'",
     )
     assert not found
-    assert rows(store_url, "SELECT 'a' < 'B'") == [(True,)], "the database itself orders text another way"
+    assert asked(store_url, "SELECT 'a' < 'B'") == [(True,)], "the database itself orders text another way"
 
 
 @pytest.mark.anyio
@@ -252,13 +251,6 @@ def test_a_database_that_is_not_there_is_said(data_dir: Path, postgres: PrivateP
     listed = run("keys", "list", "--store-url", postgres.url("nowhere"))
     assert listed.returncode == 1
     assert "create the database first" in listed.stderr
-
-
-def test_what_a_file_alone_can_is_refused(data_dir: Path, tmp_path: Path, store_url: str) -> None:
-    for command in ("backup", "restore"):
-        done = run(command, str(tmp_path / "b"), "--data-dir", str(data_dir), "--store-url", store_url)
-        assert done.returncode == 1
-        assert "pg_dump" in done.stderr
 
 
 @pytest.mark.anyio

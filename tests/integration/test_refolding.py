@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bq_server.runtime.data_directory import DataDirectory
 from tests.support import legible
 from tests.support.client import Json, event
 from tests.support.process import ServerProcess, until
+from tests.support.store import address_of
 
 PARTICIPANTS = 2_000
 BATCH = 100
@@ -100,7 +100,7 @@ def warned(server: ServerProcess) -> dict[str, int]:
 def ledger(server: ServerProcess) -> dict[str, tuple[int, int, int]]:
     """By participant: the sum of the entries, how many there are, and how many causes they have."""
     rows = legible.rows(
-        DataDirectory(server.data_dir).database,
+        address_of(server.data_dir),
         "SELECT participant_id, SUM(amount), COUNT(*), COUNT(DISTINCT cause) FROM ledger GROUP BY participant_id",
     )
     return {row[0]: (row[1], row[2], row[3]) for row in rows}

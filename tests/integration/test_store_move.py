@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from bq_server.runtime.data_directory import DataDirectory
-from bq_server.store import move as moving
-from bq_server.store import sqlite
+from bq_server.store import sqlite, whole_tables
 from bq_server.store.backend import backend_of
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.move import MoveRefused, Told, move
@@ -111,7 +110,7 @@ async def test_an_interrupted_move_goes_on_where_it_was(
     tables = tables_of(path)
     before = await content(path, tables)
     await opened(store_url)
-    monkeypatch.setattr(moving, "PORTION", 7)
+    monkeypatch.setattr(whole_tables, "PORTION", 7)
     portions = 0
 
     def stop(*_: Any) -> None:

@@ -1,15 +1,14 @@
 """What is stored is what the facts lead to, and a hand that wrote elsewhere is noticed and mended."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bq_server.moments import HOUR
-from bq_server.store import sqlite
 from tests.support.played_world import CELL, GAME, NEW_CELL, NO_CELL, SCOPE, START, World
 from tests.support.process import run
+from tests.support.store import changed
 
 
 @pytest.mark.anyio
@@ -26,10 +25,7 @@ async def test_what_was_played_is_clean_and_a_replay_changes_no_award(world: Wor
 
 def change_claims(world: World, sql: str) -> int:
     """Somebody changes what is remembered of claims; answers how many."""
-    with closing(sqlite.connect(str(world.database.path))) as connection:
-        changed: int = connection.execute(sql).rowcount
-        connection.commit()
-    return changed
+    return changed(world.address, sql)
 
 
 @pytest.mark.anyio
@@ -205,8 +201,7 @@ async def test_a_row_of_state_that_this_program_never_wrote_is_found_and_mended(
     everything = "SELECT participant_id, cell, value FROM cells WHERE environment = 'test' ORDER BY 1, 2"
     ledger = "SELECT * FROM ledger ORDER BY entry"
     before = world.rows(everything), world.rows(ledger)
-    with closing(sqlite.connect(str(world.database.path))) as connection:
-        connection.execute("UPDATE participants SET state = ? WHERE participant_id = 'u1'", (text,))
+    changed(world.address, "UPDATE participants SET state = ? WHERE participant_id = 'u1'", text)
     found = await world.differences()
     assert {who for who, _ in found} == {"u1"}
     assert found["u1", "state"] == (text, "a JSON object")

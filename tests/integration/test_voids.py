@@ -1,7 +1,6 @@
 """Void facts over the store: what is marked, verified, and mended."""
 
 import random
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from bq_server.events import Event
 from bq_server.game.facts import FACT_VOIDED
 from bq_server.moments import HOUR
-from bq_server.store import batch, sqlite
+from bq_server.store import batch
 from bq_server.store.facts import fact_id_of
 from tests.support.played_world import GAME, START, World
+from tests.support.store import asked, changed
 
 REVOCABLE: dict[str, Any] = {
     **GAME,
@@ -31,17 +31,12 @@ async def void(world: World, fact_id: str, who: str = "u1") -> None:
     await world.send(event._replace(system_type=FACT_VOIDED, voids=fact_id))
 
 
-def asked(world: World, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with closing(sqlite.connect(str(world.database.path))) as connection:
-        return [tuple(row) for row in connection.execute(sql, parameters)]
-
-
 def marks(world: World) -> list[tuple[Any, ...]]:
-    return asked(world, "SELECT seq, voided_by FROM facts WHERE voided_by IS NOT NULL ORDER BY 1")
+    return asked(world.address, "SELECT seq, voided_by FROM facts WHERE voided_by IS NOT NULL ORDER BY 1")
 
 
 def fact_id(world: World, seq: int) -> str:
-    ((own_id, event_id),) = asked(world, "SELECT fact_id, event_id FROM facts WHERE seq = ?", seq)
+    ((own_id, event_id),) = asked(world.address, "SELECT fact_id, event_id FROM facts WHERE seq = ?", seq)
     return fact_id_of(event_id, own_id)
 
 
@@ -61,10 +56,10 @@ async def test_in_any_order_what_is_stored_is_what_the_facts_lead_to(
         await world.send(*events[:size])
         del events[:size]
         assert await world.differences() == {}
-    ((seq,),) = asked(world, "SELECT seq FROM facts WHERE idempotency_key = 'k3'")
+    ((seq,),) = asked(world.address, "SELECT seq FROM facts WHERE idempotency_key = 'k3'")
     await void(world, fact_id(world, seq))
     assert await world.differences() == {}
-    ((seq,),) = asked(world, "SELECT max(seq) FROM facts")
+    ((seq,),) = asked(world.address, "SELECT max(seq) FROM facts")
     await void(world, fact_id(world, seq))
     assert await world.differences() == {}
     before = marks(world), world.rows("SELECT * FROM ledger")
@@ -80,8 +75,7 @@ async def test_marks_and_counter_entries_that_are_gone_are_found_and_mended(worl
     await world.send(keyed(world, 1), keyed(world, 2))
     await world.send(keyed(world, 3, voids=1))
     before = marks(world), world.rows("SELECT cause, amount FROM ledger ORDER BY 1, 2")
-    with closing(sqlite.connect(str(world.database.path))) as connection, connection:
-        assert connection.execute("UPDATE facts SET voided_by = NULL WHERE voided_by IS NOT NULL").rowcount == 1
+    assert changed(world.address, "UPDATE facts SET voided_by = NULL WHERE voided_by IS NOT NULL") == 1
     assert world.edit("DELETE FROM ledger WHERE cause LIKE 'void:%'") > 0
     found = {key for _, key in await world.differences()}
     assert any(key.startswith("void/") for key in found), found
@@ -120,7 +114,7 @@ async def test_what_a_changed_game_computes_leaves_void_facts_out(world: World) 
     await world.apply({**GAME, "points": [*GAME["points"], more]}, backfill=True)
     assert await world.differences() == {}
     bought = asked(
-        world,
+        world.address,
         "SELECT count(*) FROM facts JOIN fact_types USING (type) JOIN participants USING (participant)"
         " WHERE participant_id = 'u1' AND event_name = 'bought' AND voided_by IS NULL",
     )

@@ -8,7 +8,6 @@ else is touched.
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 from bq_server.causes import pack_cause, unpack_cause
@@ -16,8 +15,10 @@ from bq_server.exact_json import dumps, loads
 from bq_server.game.state.packed import APART, cells_of, slot_of
 from bq_server.ids import pack, unpack
 from bq_server.store import sqlite
+from bq_server.store.backend import StoreAddress
 from bq_server.store.facts import fact_id_of
 from bq_server.store.migrations import available
+from tests.support.store import at_store
 
 NO_FACT = 10**15
 """Seqs from here on name no fact."""
@@ -32,15 +33,23 @@ Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 Who = tuple[str, str, str]
 
 
-def rows(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+def rows(address: StoreAddress, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """What a query finds."""
-    with _shown(path) as (_, memory):
-        return [tuple(row) for row in memory.execute(sql, parameters)]
+
+    def look(connection: Any) -> list[tuple[Any, ...]]:
+        with _shown(connection) as memory:
+            return [tuple(row) for row in memory.execute(sql, parameters)]
+
+    return at_store(address, look)
 
 
-def edit(path: Path, sql: str, *parameters: object) -> int:
+def edit(address: StoreAddress, sql: str, *parameters: object) -> int:
     """Run a statement that changes rows; answers how many."""
-    with _shown(path) as (connection, memory):
+    return at_store(address, lambda connection: _edit(connection, sql, parameters))
+
+
+def _edit(connection: Any, sql: str, parameters: tuple[object, ...]) -> int:
+    with _shown(connection) as memory:
         before = {table: _rows(memory, table) for table in KEYS}
         changed: int = memory.execute(sql, parameters).rowcount
         connection.execute("BEGIN IMMEDIATE")
@@ -60,13 +69,13 @@ def edit(path: Path, sql: str, *parameters: object) -> int:
 
 
 @contextmanager
-def _shown(path: Path) -> Iterator[tuple[Any, Any]]:
-    with closing(sqlite.connect(str(path))) as connection, closing(sqlite.connect(":memory:")) as memory:
+def _shown(connection: Any) -> Iterator[Any]:
+    with closing(sqlite.connect(":memory:")) as memory:
         memory.executescript(next(sql for version, _, sql in available() if version == 2))
         connection.execute("BEGIN")
         _fill(connection, memory)
         connection.execute("ROLLBACK")
-        yield connection, memory
+        yield memory
 
 
 def _rows(memory: Any, table: str) -> Rows:
@@ -189,7 +198,7 @@ def _put_entry(connection: Any, key: Any, old: Any, new: Any) -> None:
         return
     transaction_id, project, environment, name, cause, amount, balance, fact_id, seq, occurred_at, created_at = new
     fact = connection.execute(
-        "SELECT seq FROM facts WHERE fact_id = ?1 OR (event_id = ?1 AND fact_id IS NULL)", (pack("fact", fact_id),)
+        "SELECT seq FROM facts WHERE fact_id = ? OR (event_id = ? AND fact_id IS NULL)", (pack("fact", fact_id),) * 2
     ).fetchone()
     if old is None:
         reference = _participant(connection, (project, environment, name))

@@ -3,6 +3,7 @@
 import json
 import random
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from bq_server.audit.rebuild import Rebuilder
@@ -153,10 +154,16 @@ class World:
 
     def edit(self, sql: str, *parameters: object) -> int:
         """What somebody does with a database shell; answers how many rows that changed."""
-        return legible.edit(self.database.path, sql, *parameters)
+        return legible.edit(self.address, sql, *parameters)
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        return legible.rows(self.database.path, sql, *parameters)
+        return legible.rows(self.address, sql, *parameters)
+
+    @property
+    def address(self) -> Path | str:
+        """Where the database is."""
+        backend: Any = self.database._backend
+        return self.database.file or str(backend.url)
 
 
 SYSTEM = {

@@ -2,15 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.store.backend import backend_of
+
+T = TypeVar("T")
 
 SQLITE, POSTGRESQL = STORES = ("sqlite", "postgresql")
 
@@ -28,6 +31,27 @@ def opened(data_dir: Path) -> Iterator[Any]:
     """A DB-API connection to it."""
     with closing(backend_of(address_of(data_dir)).connect(5)) as connection:
         yield connection
+
+
+def at_store(address: Path | str, work: Callable[[Any], T]) -> T:
+    """What a function makes of a DB-API connection to the store, in a thread, whose loop is not the test's."""
+
+    def look() -> T:
+        with closing(backend_of(address).connect(15)) as connection:
+            return work(connection)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(look).result()
+
+
+def asked(address: Path | str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """What a statement finds there."""
+    return at_store(address, lambda connection: list(map(tuple, connection.execute(sql, parameters).fetchall())))
+
+
+def changed(address: Path | str, sql: str, *parameters: object) -> int:
+    """How many rows a statement changes there."""
+    return at_store(address, lambda connection: int(connection.execute(sql, parameters).rowcount))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, TypeAdapter
 from starlette.responses import Response
 
-from bq_server.api.call import Call
+from bq_server.api.call import Call, require_stored
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.schemas.leaderboards import (
     AroundAnswer,
@@ -242,6 +242,8 @@ def _read_cursor(cursor: str) -> tuple[PeriodOfWindow, Score]:
         window, period, score, reached_at, participant_id = _CURSOR.validate_json(text)
     except ValueError:
         raise _bad_cursor("is not one this server gave: send the next_cursor of the page before") from None
+    for each in (period, participant_id):
+        require_stored("cursor", each)
     return (window, period), Score(participant_id, score, reached_at)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
-from bq_server.api.call import Call
+from bq_server.api.call import Call, require_stored
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import view_of_participant
 from bq_server.api.request_parser import RequestParser
@@ -196,10 +196,12 @@ def _cursor(participant_id: str) -> str:
 
 def _read_cursor(cursor: str) -> str:
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
+        participant_id = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True).decode()
     except ValueError:
         detail = "is not from this server: send the next_cursor of the previous page"
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None
+    require_stored("cursor", participant_id)
+    return participant_id
 
 
 def _merged(kept: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,6 +224,8 @@ class _Reader:
                 return float(text)
             case "str":
                 self._document.styles[path] = node.style
+                if "\0" in text:  # which PostgreSQL can't keep
+                    self._document.problems.append((_start(node), "a text must not contain the character U+0000"))
                 return text
             case tag:
                 self._document.problems.append((_start(node), f"the tag {tag} has no meaning here"))

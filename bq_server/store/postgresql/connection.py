@@ -5,7 +5,9 @@ runs until asyncpg has it. What takes time is the round trip to the server, so s
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -42,8 +44,9 @@ _FREE = f"""SELECT NOT EXISTS (
 
 _WORDS = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # As in SQLite, one process writes at a time; a second one waits here.
-    "BEGIN IMMEDIATE": f"BEGIN; SELECT pg_advisory_xact_lock(25201, {_STORE})",
+    # As in SQLite, one process writes at a time; a second one waits here. With a stricter isolation, which may be the
+    # database's default, it would not see what the first one has written meanwhile.
+    "BEGIN IMMEDIATE": f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(25201, {_STORE})",
     "COMMIT": "COMMIT",
     "ROLLBACK": "ROLLBACK",
 }
@@ -111,8 +114,11 @@ class PostgresConnection:
         self._url = url
         self._patience = patience
         self._loop = asyncio.new_event_loop()
+        # For a command in a coroutine, which waits for a statement as it would for one of SQLite's.
+        self._apart = ThreadPoolExecutor(1) if _in_coroutine() else None
         self._connection: Any = None
         self._holds = False
+        self._within = False
         self._prepared: dict[str, Any] = {}
         self.total_changes = 0
         """Rows that were inserted, changed or deleted."""
@@ -124,8 +130,8 @@ class PostgresConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether one was begun and the connection still exists."""
-        return not self._connection.is_closed() and self._connection.is_in_transaction()
+        """Whether one was begun and not ended, even if it was lost with the connection."""
+        return self._within
 
     def cursor(self) -> PostgresCursor:
         """A cursor."""
@@ -156,7 +162,8 @@ class PostgresConnection:
             self._control(sql, word)
             return [], -1
         found = statement(sql)
-        if self.in_transaction:
+        if self._within:
+            # On the connection that it began on, or not at all: a new one would write without what came before.
             return self._begun(found, found.values(parameters))
         return self._again(lambda: self._begun(found, found.values(parameters)))
 
@@ -198,7 +205,9 @@ class PostgresConnection:
         self._end_loop()
 
     def _end_loop(self) -> None:
-        self._loop.run_until_complete(_ended())
+        self._run(_ended())
+        if self._apart is not None:
+            self._apart.shutdown()
         self._loop.close()
 
     def _connect(self) -> None:
@@ -214,14 +223,29 @@ class PostgresConnection:
 
     def _control(self, sql: str, word: str) -> None:
         """Begin or end a transaction."""
-        if sql == "ROLLBACK" and not self.in_transaction:
-            return  # it ended with the connection
         if sql.startswith("BEGIN"):
-            self._again(lambda: self._answer(self._connection.execute(word)))
+            self._again(lambda: self._begin(word))
+            self._within = True
             return
+        self._within = False
+        if sql == "ROLLBACK" and not self._is_in_one():
+            return  # it ended with the connection
         status = self._answer(self._connection.execute(word))
         if sql == "COMMIT" and status != "COMMIT":
             raise PostgresRefused(RuntimeError("a statement of the transaction had failed"))
+
+    def _begin(self, word: str) -> None:
+        try:
+            self._answer(self._connection.execute(word))
+        except PostgresRefused:
+            # It may have begun, and its lock not been had.
+            if self._is_in_one():
+                self._answer(self._connection.execute("ROLLBACK"))
+            raise
+
+    def _is_in_one(self) -> bool:
+        """Whether the server has a transaction open for it."""
+        return not self._connection.is_closed() and bool(self._connection.is_in_transaction())
 
     def _again(self, work: Callable[[], T]) -> T:
         """Do something outside a transaction; once more on a new connection if the old one was gone."""
@@ -261,10 +285,13 @@ class PostgresConnection:
     def _answer(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for the server's response."""
         try:
-            return self._loop.run_until_complete(work)
+            return self._run(work)
         except TimeoutError as error:
             self._drop()
             raise PostgresRefused(error, "the database server doesn't answer") from error
+        except ssl.SSLCertVerificationError as error:
+            self._drop()
+            raise PostgresRefused(error, "the database server's certificate is not trusted") from error
         except (OSError, exceptions.InternalClientError) as error:
             self._drop()
             raise PostgresRefused(error, "the database server can't be reached") from error
@@ -280,10 +307,23 @@ class PostgresConnection:
                 raise PostgresRefused(error) from error
             raise
 
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._apart is None:
+            return self._loop.run_until_complete(work)
+        return self._apart.submit(self._loop.run_until_complete, work).result()
+
     def _drop(self) -> None:
         """Let the next statement reconnect."""
         if self._connection is not None:
             self._connection.terminate()
+
+
+def _in_coroutine() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _ended() -> None:

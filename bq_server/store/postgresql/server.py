@@ -1,15 +1,18 @@
 """The store on a PostgreSQL server."""
 
+import ssl
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from asyncpg.exceptions import ClientConfigurationError
+
 from bq_server.store.migrations import available, due
 from bq_server.store.postgresql.connection import PostgresConnection, PostgresRefused
 from bq_server.store.sqlite_file import PATIENCE_SECONDS
-from bq_server.store.unavailable import StoreDamaged, StoreUnavailable
+from bq_server.store.unavailable import StoreConflict, StoreDamaged, StoreUnavailable
 
 if TYPE_CHECKING:
     from bq_server.store.database import Connection
@@ -18,6 +21,7 @@ OLDEST = 14
 """The oldest supported release of PostgreSQL."""
 
 _ADVICE = {
+    "28000": "see the server's pg_hba.conf for who may connect, and whether it wants TLS (sslmode)",
     "28": "give the right user and password, in the URL, as PGPASSWORD or in a password file",
     "3D": "create the database first",
     "42501": "give the user the right to create tables in its schema",
@@ -28,7 +32,17 @@ _ADVICE = {
 }
 """By the start of the SQLSTATE."""
 
-_UNREACHED = "see whether it runs, and whether the URL names it"
+_CONFLICTS = ("40001", "40P01")
+"""A serialization failure, and the victim of a deadlock."""
+_DAMAGE = ("XX001", "XX002")
+
+_ADVICE_ON_CAUSES: dict[type[BaseException], str | None] = {
+    ClientConfigurationError: None,  # it says itself what is wrong with the URL
+    ssl.SSLError: "see sslmode and sslrootcert in the URL",
+    FileNotFoundError: "see whether the socket and the certificates are there that the URL names",
+    BaseException: "see whether it runs, and whether the URL names it",
+}
+"""For the first of these that it is, where the server has given no code."""
 
 _ASK = """SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
 pg_is_in_recovery()"""
@@ -94,11 +108,19 @@ class PostgresServer:
         """What an error of the server, or its absence, means."""
         code = getattr(error, "sqlstate", None) or ""
         if not for_commands:
-            return (StoreDamaged if code.startswith(("XX001", "XX002")) else StoreUnavailable)(str(error))
-        if not code and error.__cause__ is not None:
-            return StoreUnavailable(f"{self.name}: {error} ({error.__cause__}): {_UNREACHED}")
+            return _kind_of(code)(str(error))
+        cause = error.__cause__
+        if not code and cause is not None:
+            found = next(advice for kind, advice in _ADVICE_ON_CAUSES.items() if isinstance(cause, kind))
+            return StoreUnavailable(f"{self.name}: {error}" + ("" if found is None else f" ({cause}): {found}"))
         advice = next((f": {each}" for start, each in _ADVICE.items() if code.startswith(start)), "")
         return StoreUnavailable(f"{self.name}: {error}{advice}")
+
+
+def _kind_of(code: str) -> type[StoreUnavailable]:
+    if code in _CONFLICTS:
+        return StoreConflict
+    return StoreDamaged if code in _DAMAGE else StoreUnavailable
 
 
 def _migrate(connection: PostgresConnection, *, allowed: bool) -> None:
