@@ -94,6 +94,7 @@ class Oracle:
             streaks=read_streaks(self._game, cells, now),
             challenges=read_challenges(self._game, cells, now),
             leaderboards=list(self._ranks(participant_id, now)),
+            rewards=[],  # the game of these runs has none to claim
         )
         return found.model_dump(mode="json")
 
