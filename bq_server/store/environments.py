@@ -113,21 +113,26 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
 
     After `remove_oldest_facts`, `remove_consequences` and what webhooks tell, in the same transaction as the last.
     """
-    for remove in (
-        _queries.remove_event_names,
-        _queries.remove_expiring_points,
-        _queries.remove_reward_claims,
-        _queries.remove_token_series,
-        _queries.remove_event_properties,
-        _queries.remove_event_forms,
-        _queries.remove_catalog_totals,
-        _queries.remove_refolds,
-        _queries.remove_game_warnings,
-        _queries.remove_definitions if game else _queries.remove_forgotten_definitions,
-        _queries.count_from_the_first,
-        _queries.count_no_waiting_webhooks,
-    ):
-        await remove(connection, **scope._asdict())
+    own = scope._asdict()
+
+    def remove(writing: Any) -> None:
+        for some in (
+            _writing.remove_event_names,
+            _writing.remove_expiring_points,
+            _writing.remove_reward_claims,
+            _writing.remove_token_series,
+            _writing.remove_event_properties,
+            _writing.remove_event_forms,
+            _writing.remove_catalog_totals,
+            _writing.remove_refolds,
+            _writing.remove_game_warnings,
+            _writing.remove_definitions if game else _writing.remove_forgotten_definitions,
+            _writing.count_from_the_first,
+            _writing.count_no_waiting_webhooks,
+            _writing.count_reset,
+        ):
+            some(writing, **own)
+        watched_streaks.remove_all(writing, scope)
+
+    await connection.run(remove)
     await feed.remove_notices(connection, scope)
-    await connection.run(lambda writing: watched_streaks.remove_all(writing, scope))
-    await _queries.count_reset(connection, **scope._asdict())
