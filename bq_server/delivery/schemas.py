@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from bq_server.game.effects import Sometimes
+
 TEST = "endpoint.test"
 """The event that a test sends, chosen or not."""
 
@@ -25,7 +27,7 @@ class PointsEffect(_Model):
     cause: str = Field(description="Unique per participant.")
     amount: int
     balance: int = Field(description="With this entry.")
-    currency: str | None = Field(None, description="If it isn't the default; the balance is of it.")
+    currency: Sometimes[str] = Field(None, description="If it isn't the default; the balance is of it.")
 
 
 class BadgeEffect(_Model):

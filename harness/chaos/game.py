@@ -24,6 +24,7 @@ def document(start: int, seconds: float) -> dict[str, Any]:
     """
     middle = format_timestamp(start + int(seconds * SECOND / 2))
     return {
+        "currencies": [{"code": "coins"}, {"code": "gems"}],
         "points": [
             # A point for every event, so that the newest fact is also the newest that changed anyone's points.
             {"code": "presence", "on": list(EVENTS), "award": "1"},
@@ -40,6 +41,7 @@ def document(start: int, seconds: float) -> dict[str, Any]:
                 "starts_at": format_timestamp(start - 2 * DAY),
                 "ends_at": middle,
             },
+            {"code": "sparkle", "on": "level_completed", "award": 1, "currency": "gems"},
             # For whom the sender visited with, so that one fact moves two.
             {"code": "company", "on": "store_visited", "award": 2, "award_to": "properties.with"},
         ],

@@ -47,6 +47,7 @@ class State(BaseModel):
     streaks: list[StreakState]
     challenges: list[ChallengeState]
     leaderboards: list[dict[str, Any]]
+    rewards: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def load(path: str | Path) -> Scenario:
     path = Path(path)
     text = _text(path)
     try:
-        document = read_document(text)
+        document = read_document(text, nul_allowed=True)  # a story may send what is refused
     except DocumentError as error:
         raise ScenarioMistakes([ScenarioMistake(path, *_at(error.place), f"the document {error}")]) from None
     if not isinstance(document.data, dict) or "steps" not in document.data:

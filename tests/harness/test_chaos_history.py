@@ -89,8 +89,8 @@ def test_the_game_is_a_good_one_that_uses_every_mechanic() -> None:
     assert not checked.mistakes
     assert checked.game is not None
     unused = {kind for kind in type(checked.game).model_fields if not getattr(checked.game, kind)}
-    assert unused == {"points_expire", "rewards", "contests"}, (
-        "what a clock, a claim or an entry moves, and no event of the storm"
+    assert unused == {"points_expire", "rewards", "contests", "transfers"}, (
+        "what a clock, a claim, an entry or a gift moves, and no event of the storm"
     )
     aggregates = {badge.criteria.aggregate for badge in checked.game.badges if badge.criteria is not None}
     assert aggregates == {"count", "sum", "max", "distinct", "days"}

@@ -86,8 +86,11 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def read_document(text: str | bytes) -> Document:
-    """Read YAML, or JSON. Raises `DocumentError` for text that is neither."""
+def read_document(text: str | bytes, *, nul_allowed: bool = False) -> Document:
+    """Read YAML, or JSON. Raises `DocumentError` for text that is neither.
+
+    `nul_allowed`: texts with U+0000, which no store of games takes, are no problem of the document.
+    """
     text = _decoded(text)
     data = _json(text)
     if data is not None:
@@ -100,7 +103,7 @@ def read_document(text: str | bytes) -> Document:
             raise
         return Document(data)
     document = Document(text=text)
-    _Reader(document).read(node)
+    _Reader(document, nul_allowed=nul_allowed).read(node)
     if data is not None:
         document.data = data
     return document
@@ -174,8 +177,9 @@ def _place_of(text: str, offset: int) -> SourcePosition:
 class _Reader:
     """Builds data from nodes, and notes where they are."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, nul_allowed: bool) -> None:
         self._document = document
+        self._nul_allowed = nul_allowed
         self._budget = MAX_NODES
 
     def read(self, node: Node | None) -> None:
@@ -224,7 +228,7 @@ class _Reader:
                 return float(text)
             case "str":
                 self._document.styles[path] = node.style
-                if "\0" in text:  # which PostgreSQL can't keep
+                if "\0" in text and not self._nul_allowed:  # PostgreSQL can't keep it
                     self._document.problems.append((_start(node), "a text must not contain the character U+0000"))
                 return text
             case tag:
