@@ -24,7 +24,7 @@ PROFILE = {
     "is_hidden",
     "created_at",
 }
-SECTIONS = ["points", "tier", "badges", "streaks", "challenges", "leaderboards"]
+SECTIONS = ["points", "tier", "badges", "streaks", "challenges", "leaderboards", "rewards"]
 PARTS = ["", "/state", "/points", "/points/transactions", "/badges", "/streaks", "/tier", "/challenges"]
 BADGES = [
     {"code": "b", "name": "B", "criteria": {"on": "act", "target": 2}, "display_order": 2},
@@ -231,7 +231,7 @@ def test_the_state_has_the_sections_that_are_asked_for(bq: Project) -> None:
         assert part == {name: whole[name] for name in ("participant_id", "total_events", section)}
     two = bq.participant("ada", "/state", include="tier,points")
     assert two.keys() == {"participant_id", "total_events", "points", "tier"}
-    for include in ("rewards", "points,rewards", "Points"):
+    for include in ("prizes", "points,prizes", "Points"):
         problem = check(bq.get("/gamify/participants/ada/state", include=include), Code.VALIDATION_FAILED)
         assert [error["field"] for error in problem["errors"]] == ["include"]
 
