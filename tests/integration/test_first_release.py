@@ -85,6 +85,7 @@ TOLD_SINCE = {
     "freezes",
     "total_expired",
     "owed",
+    "rewards",
     "rewards_claimed",
     "is_hidden",
     "levels",

@@ -228,7 +228,7 @@ async def _store(database: Database, scope: Scope, asked: Mapping[str, Any]) -> 
             "order": [[fact.seq, fact.fact_id, fact.event_id, fact.fingerprint] for fact in every_fact],
             "messages": by_message,
             "idempotency_keys": {key: fact.fact_id for (_, key), fact in sorted(held.items())},
-            "effects": {fact.fact_id: await effects_of(connection, fact) for fact in every_fact},
+            "effects": {fact.fact_id: await _effects(connection, fact) for fact in every_fact},
             "rankings": {
                 "|".join(ranking): await _ranking(connection, scope, ranking, everyone) for ranking in asked["rankings"]
             },
@@ -238,6 +238,12 @@ async def _store(database: Database, scope: Scope, asked: Mapping[str, Any]) -> 
                 for each in everyone
             },
         }
+
+
+async def _effects(connection: Connection, fact: stored_facts.StoredFact) -> list[Json]:
+    """With what the fact itself says, which the first release kept in each effect."""
+    own = {"participant_id": fact.participant_id, "fact_id": fact.fact_id}
+    return [own | effect for effect in await effects_of(connection, fact)]
 
 
 async def _ranking(
