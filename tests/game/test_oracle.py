@@ -64,7 +64,7 @@ def test_voids_take_back_all_that_their_facts_gave(part: int, game: Rules, facts
         assert something(seen(memory)) == something(oracle.play(game.document, game.applied_seq, facts))
 
 
-@settings(thorough, max_examples=500)
+@settings(thorough, max_examples=250)
 @given(game=games_about_participants(), facts=histories_with_attributes(size=25))
 def test_conditions_see_the_attributes_of_the_time(game: Rules, facts: list[Fact]) -> None:
     memory = InMemoryGame(game.compile())
@@ -72,7 +72,7 @@ def test_conditions_see_the_attributes_of_the_time(game: Rules, facts: list[Fact
     assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=150)
 @given(game=games_about_participants(awards=True), facts=histories(participants=1, size=20))
 def test_conditions_see_the_awards_of_the_facts_before(game: Rules, facts: list[Fact]) -> None:
     memory = InMemoryGame(game.compile())

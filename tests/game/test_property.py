@@ -107,7 +107,7 @@ def test_attributes_that_change_in_any_order(
 
 
 @pytest.mark.parametrize("voids", [False, True])
-@settings(thorough, max_examples=200)
+@settings(thorough, max_examples=100)
 @given(data=st.data(), game=games_about_participants(awards=True), seed=seeds)
 def test_awards_that_conditions_see_in_any_order(voids: bool, data: st.DataObject, game: Rules, seed: int) -> None:
     facts = data.draw(histories_with_voids(2, 14) if voids else histories(2, 14))

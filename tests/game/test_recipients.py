@@ -159,7 +159,7 @@ def test_who_received_a_fact_can_not_void_it() -> None:
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(thorough, max_examples=400)
+@settings(thorough, max_examples=200)
 @given(game=games_with_recipients(), facts=histories(participants=3, values=naming), wait=st.integers(0, 10))
 def test_facts_in_order_mean_what_the_document_says(part: int, game: Rules, facts: list[Fact], wait: int) -> None:
     memory = InMemoryGame(game.compile())
@@ -172,7 +172,7 @@ def test_facts_in_order_mean_what_the_document_says(part: int, game: Rules, fact
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=150)
 @given(
     game=games_with_recipients(revocable=True),
     facts=histories_with_voids(participants=3, values=naming_positive),

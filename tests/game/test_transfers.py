@@ -123,7 +123,7 @@ def giving(draw: st.DrawFn) -> tuple[Rules, list[Fact]]:
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(thorough, max_examples=250)
+@settings(thorough, max_examples=150)
 @given(drawn=giving())
 def test_the_fold_means_what_the_document_says(part: int, drawn: tuple[Rules, list[Fact]]) -> None:
     game, facts = drawn
@@ -134,7 +134,7 @@ def test_the_fold_means_what_the_document_says(part: int, drawn: tuple[Rules, li
         assert (found.spent, found.received) == (expected.spent, expected.received)
 
 
-@settings(thorough, max_examples=250)
+@settings(thorough, max_examples=150)
 @given(drawn=giving())
 def test_in_order_all_figures_are_those_of_the_document(drawn: tuple[Rules, list[Fact]]) -> None:
     game, facts = drawn
@@ -146,7 +146,7 @@ def test_in_order_all_figures_are_those_of_the_document(drawn: tuple[Rules, list
 
 
 @pytest.mark.parametrize("part", range(2))
-@settings(thorough, max_examples=250)
+@settings(thorough, max_examples=150)
 @given(drawn=giving(), seed=seeds)
 def test_any_order_equals_one_fold_of_each_story(part: int, drawn: tuple[Rules, list[Fact]], seed: int) -> None:
     game, facts = drawn
