@@ -13,7 +13,6 @@ from typing import Any
 from bq_server.causes import currency_of, pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
-from bq_server.game.attributes import Attributes
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.document.definitions import PointsExpiry
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
@@ -22,7 +21,7 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, attribute, is_hidden
+from bq_server.game.state.keys import HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, is_hidden
 from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
@@ -213,10 +212,9 @@ class GameRunner:
 
     async def _on_time(self, facts: Mapping[str, list[GameFact]], record: Record) -> list[str]:
         """Fold what is on time; returns the participants whose facts are not."""
-        if self._game.pending or self._game.award_readers:
+        if self._game.pending:
             return list(facts)
-        attributes = await self._attributes(facts) if self._game.attributes_of_facts else {}
-        quick, late, wanted = await self._game_thread.run(partial(self._read, facts, attributes))
+        quick, late, wanted = await self._game_thread.run(partial(self._read, facts))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
         for some in _portions(quick):
             late += await self._game_thread.run(partial(self._advance, some, apart, record))
@@ -224,18 +222,7 @@ class GameRunner:
             await self._connection.deferred()
         return late
 
-    async def _attributes(self, facts: Mapping[str, list[GameFact]]) -> dict[str, Attributes]:
-        """What conditions read of participants on whom they do."""
-        read = self._game.attributes_of_facts
-        names = {each: {name for fact in own for name in read.get(fact.fact_type, ())} for each, own in facts.items()}
-        who = {self._held[each].reference: each for each in names if each in self._held}
-        wanted = [(reference, attribute(name)) for reference, each in who.items() for name in names[each]]
-        cells = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
-        return {who[reference]: Attributes.of_cells(own.items()) for reference, own in cells.items()}
-
-    def _read(
-        self, facts_of: Mapping[str, list[GameFact]], attributes: Mapping[str, Attributes]
-    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+    def _read(self, facts_of: Mapping[str, list[GameFact]]) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
         tracks = self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []
@@ -245,12 +232,11 @@ class GameRunner:
                 facts.sort(key=_moment)
             warnings: dict[tuple[str, str], RuleWarning] = {}
             reads: list[FactReading] = []
-            told = attributes.get(participant_id)
             for fact in facts:
                 if fact.voids is not None or not fact.fact_type.startswith(CUSTOM_PREFIX):
                     late.append(participant_id)
                     break
-                reads.append(tracks.read(fact if told is None else self._game.seen(fact, told), warnings))
+                reads.append(tracks.read(fact, warnings))
             else:
                 held = self._held.get(participant_id)
                 quick.append(_Quick(participant_id, facts, reads, warnings, held))

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 
 from bq_server.exact_json import dumps, loads_own
-from bq_server.game.attributes import Attributes
 from bq_server.game.effects import Effect, PointsChanged, unpacked
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
@@ -47,8 +46,7 @@ class OnTimeGame(InMemoryGame):
         state = load_state(dumps(state))
         turn = ParticipantTurn(participant_id, state["cells"], state["scores"], apart)
         try:
-            seen = [self.game.seen(fact, Attributes.of_cells(before.items())) for fact in facts]
-            tracks.advance(turn, [tracks.read(fact, {}) for fact in seen])
+            tracks.advance(turn, [tracks.read(fact, {}) for fact in facts])
         except NotOnTime:
             return None
         state = loads_own(dump_state(state))
@@ -63,8 +61,8 @@ class OnTimeGame(InMemoryGame):
             for each in json.loads(json.dumps(turn.effects.get(fact.fact_id, [])))
         ]
         paid = [effect for effect in effects if isinstance(effect, PointsChanged)]
-        assert [(each.amount, each.balance, each.fact.fact_id) for each in turn.paid] == [
-            (each.amount, each.balance, each.fact_id) for each in paid
+        assert [(each.amount, each.balance, each.fact) for each in turn.paid] == [
+            (each.amount, each.balance, known.facts[each.fact_id]) for each in paid
         ]
         known.ledger += [
             LedgerEntry(each.cause, each.amount, each.occurred_at, known.facts[each.fact_id].seq) for each in paid

@@ -4,7 +4,7 @@ Reads the documents that `strategies` draws, and knows just the expressions used
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import pairwise
@@ -46,19 +46,7 @@ class Outcome:
 
 
 def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outcome:
-    story = with_attributes(sorted(without_void(facts), key=lambda fact: (fact.occurred_at, fact.seq)))
-    if "participant.tier" in str(document) or "participant.badges" in str(document):
-        before: list[Fact] = []
-        for fact in story:
-            until = outcome(document, applied_seq, before)
-            tiers = [each["code"] for each in document["tiers"] if 0 < until.earned >= each["min_points"]]
-            known = {"@tier": tiers[-1] if tiers else None, "@badges": until.badges}
-            before.append(replace(fact, properties={**fact.properties, **known}))
-        story = before
-    return outcome(document, applied_seq, story)
-
-
-def outcome(document: dict[str, Any], applied_seq: int, story: list[Fact]) -> Outcome:
+    story = sorted(without_void(facts), key=lambda fact: (fact.occurred_at, fact.seq))
     out = Outcome()
     by_hand(story, out)
     for rule in document["points"]:
@@ -123,34 +111,8 @@ def run_contest(contest: dict[str, Any], story: list[Fact], applied_seq: int, ou
     out.contests[code] = (score, max(moved, default=None))
 
 
-def with_attributes(story: list[Fact]) -> list[Fact]:
-    """The facts, each with its participant's attributes at that moment under `@` in its properties."""
-    held: dict[str, Any] = {}
-    found = []
-    for fact in story:
-        if fact.fact_type == "system.attributes_changed":
-            for name, value in fact.properties["attributes"].items():
-                if not isinstance(value, dict):
-                    held = {**held, name: value}
-                else:
-                    inner = held.get(name)
-                    held = {**held, name: {**(inner if isinstance(inner, dict) else {}), **value}}
-        found.append(replace(fact, properties={**fact.properties, "@": held}))
-    return found
-
-
-def attribute(fact: Fact, *path: str) -> Any:
-    """What a path leads to; None where there is nothing, and for null, which removes."""
-    value = fact.properties["@"]
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
 def worth(rule: dict[str, Any], fact: Fact) -> int:
     points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
-    if rule["award"] == "participant.attributes.bonus":
-        points = attribute(fact, "bonus")
     for each in rule.get("multiplier", []):
         during = each["during"]
         local = day(fact.occurred_at, ZoneInfo(during.get("timezone", "UTC")))
@@ -237,18 +199,6 @@ def holds(when: str | None, fact: Fact) -> bool:
             return fact.properties.get("s") == "u"
         case "has(properties.y)":
             return "y" in fact.properties
-        case 'participant.attributes.team == "red"':
-            return bool(attribute(fact, "team") == "red")
-        case "has(participant.attributes.team.city) && properties.x >= 1.0":
-            value = number(fact, "x")
-            return attribute(fact, "team", "city") is not None and value is not None and value >= 1
-        case 'participant.tier == "high"':
-            return bool(fact.properties["@tier"] == "high")
-        case '"given" in participant.badges':
-            return "given" in fact.properties["@badges"]
-        case 'participant.tier != "high" && properties.x >= 1.0':
-            value = number(fact, "x")
-            return bool(fact.properties["@tier"] != "high") and value is not None and value >= 1
     raise AssertionError(when)
 
 

@@ -20,31 +20,8 @@ HOUR = 3_600_000_000
 START = int(datetime(2026, 3, 27, tzinfo=UTC).timestamp()) * 1_000_000
 
 on = st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2, unique=True)
-ABOUT_THE_PARTICIPANT = [
-    'participant.attributes.team == "red"',
-    "has(participant.attributes.team.city) && properties.x >= 1.0",
-]
-ABOUT_AWARDS = [
-    'participant.tier == "high"',
-    '"given" in participant.badges',
-    'participant.tier != "high" && properties.x >= 1.0',
-]
-when = st.sampled_from(
-    [None] * 4 + ["properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)", *ABOUT_THE_PARTICIPANT]
-)
-attributes = st.sampled_from(
-    [
-        {"team": "red"},
-        {"team": "red"},
-        {"team": "blue", "bonus": 2},
-        {"team": None},
-        {"team": {"city": "Rome"}},
-        {"team": {"city": None, "size": 3}},
-        {"team": {"size": 4}},
-        {"bonus": 5, "team": "red"},
-        {"bonus": None, "other": 1},
-    ]
-)
+when = st.sampled_from([None, None, None, "properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)"])
+
 
 few = st.sampled_from([1, 1, 2, 0])
 
@@ -232,7 +209,7 @@ def games(draw: st.DrawFn) -> Rules:
                 "code": "p",
                 "on": draw(on),
                 "when": draw(when),
-                "award": draw(st.sampled_from([3, 3, "properties.x", "participant.attributes.bonus"])),
+                "award": draw(st.sampled_from([3, "properties.x"])),
                 "multiplier": draw(multipliers),
                 **draw(limits()),
             }
@@ -361,33 +338,6 @@ def limited_games(draw: st.DrawFn) -> Rules:
     return Rules({**document, **{kind: [] for kind in ("streaks", "tiers", "leaderboards")}}, 0)
 
 
-@st.composite
-def games_about_participants(draw: st.DrawFn, awards: bool = False) -> Rules:
-    """Where conditions read attributes in every mechanic, or awards."""
-    rules = draw(games())
-    document = rules.document
-    criteria = [each["criteria"] for each in document["badges"] if "criteria" in each]
-    objectives = [each for challenge in document["challenges"] for each in challenge["objectives"]]
-    metrics = [each["metric"] for each in document["leaderboards"] if each["metric"] != "points"]
-    for each in (*document["points"], *criteria, *objectives, *metrics, *document["streaks"]):
-        each["when"] = draw(st.sampled_from([None, *(ABOUT_AWARDS if awards else ABOUT_THE_PARTICIPANT)]))
-    return rules
-
-
-@st.composite
-def histories_with_attributes(draw: st.DrawFn, size: int = 16, *, voids: bool = False) -> list[Fact]:
-    """Facts of which every third changes attributes."""
-    facts = draw(histories_with_voids(1, size, positive) if voids else histories(1, size, positive))
-    patches = draw(st.lists(st.one_of(st.none(), st.none(), attributes), min_size=len(facts), max_size=len(facts)))
-    kind = "system.attributes_changed"
-    return [
-        replace(fact, fact_type=kind, event_name="attributes_changed", properties={"attributes": patch}, voids=None)
-        if patch is not None
-        else fact
-        for fact, patch in zip(facts, patches, strict=True)
-    ]
-
-
 def long_history(chance: random.Random, length: int = 0) -> list[Fact]:
     """Dozens of facts of one participant within ten days, in order of event time: long enough for several checkpoints.
 
@@ -460,8 +410,6 @@ system = st.one_of(
         st.integers(1, 4),
         st.sampled_from([{}, {"points": 4}, {"points": 2, "badge": "given"}, {"badge": "b0"}]),
     ),
-    attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
-    attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
     st.integers(0, 240).map(
         lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})
@@ -520,14 +468,6 @@ def revocable_games(draw: st.DrawFn) -> Rules:
     # Where there is a limit, a late fact takes the place of another.
     criteria = [each["criteria"] for each in document["badges"] if "criteria" in each]
     objectives = [each for challenge in document["challenges"] for each in challenge["objectives"]]
-    metrics = [each["metric"] for each in document["leaderboards"] if each["metric"] != "points"]
-    # A change of attributes that comes late makes facts count that were not, and others not that were.
-    for each in (*document["points"], *criteria, *objectives, *metrics, *document["streaks"]):
-        if each["when"] in ABOUT_THE_PARTICIPANT:
-            each["when"] = None
-    for each in document["points"]:
-        if each["award"] == "participant.attributes.bonus":
-            each["award"] = 3
     for each in (*document["points"], *criteria, *objectives):
         each.pop("limit", None)
         each.pop("cooldown", None)

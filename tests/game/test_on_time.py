@@ -13,9 +13,7 @@ from tests.game.strategies import (
     Rules,
     dense_histories,
     games,
-    games_about_participants,
     histories,
-    histories_with_attributes,
     histories_with_voids,
     ordered_games,
     revocable_games,
@@ -53,12 +51,6 @@ def test_so_it_is_where_facts_are_void(game: Rules, facts: list[Fact]) -> None:
 @given(game=revocable_games(), facts=histories_with_voids(size=24))
 def test_so_it_is_where_awards_are_taken_back(game: Rules, facts: list[Fact]) -> None:
     assert_equals_fold(assert_same_one_by_one(game, facts))
-
-
-@thorough
-@given(game=games_about_participants(), facts=histories_with_attributes(size=24))
-def test_so_it_is_where_conditions_read_attributes(game: Rules, facts: list[Fact]) -> None:
-    assert_same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
 
 
 @thorough

@@ -21,9 +21,7 @@ from tests.game.strategies import (
     Rules,
     dense_histories,
     games,
-    games_about_participants,
     histories,
-    histories_with_attributes,
     histories_with_voids,
     ordered_games,
     positive,
@@ -62,22 +60,6 @@ def test_voids_take_back_all_that_their_facts_gave(part: int, game: Rules, facts
     memory = play(game, facts, seed + part)
     if facts:
         assert something(seen(memory)) == something(oracle.play(game.document, game.applied_seq, facts))
-
-
-@settings(thorough, max_examples=250)
-@given(game=games_about_participants(), facts=histories_with_attributes(size=25))
-def test_conditions_see_the_attributes_of_the_time(game: Rules, facts: list[Fact]) -> None:
-    memory = InMemoryGame(game.compile())
-    memory.process(facts)
-    assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
-
-
-@settings(thorough, max_examples=150)
-@given(game=games_about_participants(awards=True), facts=histories(participants=1, size=20))
-def test_conditions_see_the_awards_of_the_facts_before(game: Rules, facts: list[Fact]) -> None:
-    memory = InMemoryGame(game.compile())
-    memory.process(facts)
-    assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
 
 
 @settings(thorough, max_examples=250)

@@ -1,7 +1,6 @@
 """What definitions are made of: the types of their fields, with what each refuses."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -82,10 +81,7 @@ On = Annotated[
     Field(min_length=1, max_length=100, description="An event name, or a list of them"),
 ]
 Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
-When = Annotated[
-    Expression | None,
-    Field(description="CEL; sees event_name, participant_id, properties, occurred_at and participant"),
-]
+When = Annotated[Expression | None, Field(description="CEL; sees event_name, participant_id, properties, occurred_at")]
 # A time without an offset is UTC, as in an event.
 Instant = Annotated[
     AwareDatetime,
@@ -103,10 +99,6 @@ IsoDuration = Annotated[
 OfCurrency = Annotated[
     CurrencyCode | None, Field(exclude_if=is_none, description="One of the currencies; the default otherwise")
 ]
-
-
-EXPRESSION_FIELDS = ("when", "of", "award", "by")
-"""What is CEL, wherever it is text."""
 
 
 class DocumentPart(BaseModel):
@@ -132,14 +124,3 @@ class Definition(DocumentPart):
     def _in_order(self) -> Self:
         check_order(self.starts_at, self.ends_at)
         return self
-
-
-def expressions_in(part: BaseModel) -> Iterator[str]:
-    """Every expression in a part of the document."""
-    for name in type(part).model_fields:
-        value = getattr(part, name)
-        if name in EXPRESSION_FIELDS and isinstance(value, str):
-            yield value
-        for each in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(each, BaseModel):
-                yield from expressions_in(each)

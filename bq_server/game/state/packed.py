@@ -10,7 +10,7 @@ from typing import Any
 
 from bq_server.game.state.keys import Cell
 
-APART = ("seen/", "past/", "who/")
+APART = ("seen/", "past/")
 """The prefixes of the cells that are stored apart."""
 
 SCORE = "score/"
