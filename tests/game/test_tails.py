@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bq_server.exact_json import dumps, loads_own
@@ -21,6 +21,7 @@ cells = st.dictionaries(st.sampled_from(["e", "k", "t", "p", "given"]) | texts, 
 states = st.dictionaries(texts, others | cells | entries.map(lambda tail: {"e": [1, 2], "t": tail, "k": None}))
 
 
+@example({"one": {"k": None, "t": [None]}, "other": {"t": [[0, 0, [[0, 0]]]], "k": None}})
 @given(states)
 def test_a_state_is_written_as_it_was_read(own: dict[str, Any]) -> None:
     text = dumps({"cells": own, "scores": {}, "entries": 1})

@@ -74,6 +74,8 @@ def load(text: str) -> State:
         end = start + len(_EMPTY) if text.startswith(_EMPTY, start) else text.find(_END, start) + len(_END)
         if end < start:
             break
+        if "{" in text[start:end]:  # it goes on into another cell, so it isn't one
+            return loads_own(text)  # type: ignore[no-any-return]
         # The tail's index stands in for it.
         rest += (text[done:start], str(len(tails)))
         tails.append(text[start:end])
