@@ -9,7 +9,9 @@ from bq_server.game.effects import Effect, PointsChanged
 from bq_server.game.facts import Fact
 from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.recipients import copies, spread
+from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.game.voids import VoidChange, void_change
@@ -80,9 +82,21 @@ class InMemoryGame:
 
     def refold(self, definitions: Iterable[str], participant_ids: Iterable[str] | None = None) -> StepResult:
         """Recompute definitions from the facts, for all participants or some."""
-        result = self._run(touch(self.game, participant_ids or list(self._participants), definitions))
+        who = list(participant_ids or self._participants)
+        result = self._run(touch(self.game, who, definitions))
         self._enter(result)
+        for participant_id in who:
+            self._climb(participant_id)
         return result
+
+    def _climb(self, participant_id: str) -> None:
+        """Give the tiers of a changed game that what was earned before has reached."""
+        own = self._of(participant_id)
+        history = json.loads(own.cells.get(keys.TIERS, "[]"))
+        held = len(history)
+        catch_up(participant_id, self.game.treasury.tiers, history, own.ledger)
+        if len(history) > held:
+            own.cells[keys.TIERS] = json.dumps(history)
 
     def cells(self, participant_id: str) -> dict[str, Cell]:
         """A participant's cells."""
