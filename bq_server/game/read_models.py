@@ -11,6 +11,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.document.currencies import overdraft_of
 from bq_server.game.effects import At, Sometimes
 from bq_server.game.facts import Moment
+from bq_server.game.mechanics.account import empty_purse
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
@@ -192,7 +193,7 @@ def purse(cells: Cells, currency: str | None) -> dict[str, int]:
     found: dict[str, int] | None = (
         cells.get(keys.POINTS) if currency is None else (cells.get(keys.PURSES) or {}).get(currency)
     )
-    return found or {"balance": 0, "earned": 0, "spent": 0}
+    return found or empty_purse()
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:

@@ -11,11 +11,10 @@ from bq_server.game.mechanics.contests import FINAL, LIVE, freezes_at
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.periods import to_micros
 from bq_server.ids import IdSource
-from bq_server.moments import SECOND
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.processor import Processor
-from bq_server.processing.time_watch import LOOK_SECONDS, watch
+from bq_server.processing.time_watch import LOOK_SECONDS, seconds_until, watch
 from bq_server.store import contests
 from bq_server.store.contests import FrozenPlace
 from bq_server.store.database import Connection, Database
@@ -59,8 +58,7 @@ class ContestFreezer:
             due = await self._freeze(scope)
             if await self._tell(scope):
                 return 0.0
-            if due is not None and not self._clocks.stands_still(scope):
-                wait = min(wait, max((due - self._clocks.now(scope)) / SECOND, 0.0))
+            wait = min(wait, seconds_until(due, self._clocks, scope))
         return wait
 
     async def _freeze(self, scope: Scope) -> int | None:

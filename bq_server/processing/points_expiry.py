@@ -9,12 +9,11 @@ from bq_server.game.facts import POINTS_EXPIRED
 from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, expired, left
 from bq_server.ids import IdSource
-from bq_server.moments import SECOND
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.processor import Look, Processor
-from bq_server.processing.time_watch import LOOK_SECONDS, watch
+from bq_server.processing.time_watch import LOOK_SECONDS, seconds_until, watch
 from bq_server.store import expiring_points, participants
 from bq_server.store.database import Connection, Database
 
@@ -91,8 +90,7 @@ class PointsExpirer:
                 return 0.0
             async with self._database.read() as connection:
                 due = await connection.run(partial(expiring_points.next_due, scope=scope))
-            if due is not None and not self._clocks.stands_still(scope):
-                wait = min(wait, max((due - self._clocks.now(scope)) / SECOND, 0.0))
+            wait = min(wait, seconds_until(due, self._clocks, scope))
         return wait
 
     async def _look(self, scope: Scope) -> bool:

@@ -6,6 +6,9 @@ from contextlib import suppress
 
 import structlog
 
+from bq_server.clock import Clocks
+from bq_server.events import Scope
+from bq_server.moments import SECOND
 from bq_server.store.database import Database, StoreUnavailable
 
 log = structlog.get_logger("bq_server.processing.time_watch")
@@ -15,6 +18,16 @@ REST_SECONDS = 0.2
 
 LOOK_SECONDS = 60.0
 """Longest wait before looking again, in case no signal says that there is something to watch."""
+
+
+def seconds_until(due: int | None, clocks: Clocks, scope: Scope) -> float:
+    """How long until a moment by an environment's clock, but not beyond the next look.
+
+    A clock that stands still doesn't get there.
+    """
+    if due is None or clocks.stands_still(scope):
+        return LOOK_SECONDS
+    return min(LOOK_SECONDS, max((due - clocks.now(scope)) / SECOND, 0.0))
 
 
 async def watch(database: Database, name: str, look: Callable[[], Awaitable[float]]) -> None:

@@ -31,6 +31,11 @@ def add(connection: Any, scope: Scope, claims: Iterable[NewRewardClaim]) -> None
     )
 
 
+async def are_any(connection: Connection, scope: Scope) -> bool:
+    """Whether there is any claim in the environment, cancelled ones included."""
+    return bool(await _queries.are_any(connection, **scope._asdict()))
+
+
 async def codes(connection: Connection, scope: Scope, reward_code: str) -> list[str | None]:
     """The codes given out with claims of a reward that were not cancelled; None for a claim without one."""
     return [row[0] async for row in _queries.codes(connection, **scope._asdict(), reward_code=reward_code)]

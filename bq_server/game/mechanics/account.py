@@ -26,6 +26,11 @@ def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
     return found
 
 
+def empty_purse() -> dict[str, int]:
+    """The figures of who has had nothing of a currency."""
+    return {"balance": 0, "earned": 0, "spent": 0}
+
+
 def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """What is left of each cause, where anything is."""
     return [entry for entry in netted(ledger).values() if entry.amount]

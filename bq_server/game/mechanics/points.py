@@ -9,6 +9,7 @@ from bq_server.game.document.definitions import Badge, PointsExpiry, PointsRule,
 from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.account import empty_purse
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
 from bq_server.game.mechanics.multipliers import award_of
@@ -25,6 +26,7 @@ from bq_server.game.mechanics.rule import (
     bounds,
     explain,
     merge,
+    payments,
 )
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.recipients import AwardTo, award_to
@@ -193,12 +195,8 @@ class Payout:
         """Pay one grant."""
         for code in grant.rewards.badges:
             self._give_badge(code, grant)
-        currency = causes.currency_of(grant.cause)
-        amount = grant.amount + (grant.rewards.points if currency is None else 0)
-        if amount:
-            self._enter_points(amount, grant, grant.cause, currency)
-        for code, points in grant.rewards.others:
-            self._enter_points(points, grant, causes.in_currency(grant.cause, code), code)
+        for currency, cause, amount in payments(grant.cause, grant.amount, grant.rewards):
+            self._enter_points(amount, grant, cause, currency)
 
     def finish(self) -> None:
         """Report the scores that changed."""
@@ -295,7 +293,7 @@ class Payout:
     def _purse(self, currency: str | None) -> dict[str, int]:
         """A copy of what there is of a currency."""
         found = self._cell(keys.POINTS) if currency is None else (self._cell(keys.PURSES) or {}).get(currency)
-        return dict(found or {"balance": 0, "earned": 0, "spent": 0})
+        return dict(found or empty_purse())
 
     def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact, currency: str | None) -> None:
         if currency is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bq_server.causes import in_currency
+from bq_server.causes import currency_of, in_currency
 from bq_server.game.document.definitions import Reward
 from bq_server.game.document.fields import Definition
 from bq_server.game.effects import Effect, Explanation, Verdict
@@ -262,6 +262,19 @@ def trigger(moment: Moment, hits: Sequence[Hit], batch: Sequence[Hit], by: Fact 
             break
         chosen = hit.fact
     return chosen
+
+
+def payments(cause: str, amount: int, rewards: Rewards) -> list[tuple[str | None, str, int]]:
+    """What a cause pays, each with its currency, None for the default, and the cause of its entry in the ledger.
+
+    `amount` is of the currency that the cause names, and is paid beside the rewards.
+    """
+    currency = currency_of(cause)
+    own = amount + (rewards.points if currency is None else 0)
+    others: list[tuple[str | None, str, int]] = [
+        (code, in_currency(cause, code), points) for code, points in rewards.others
+    ]
+    return [(currency, cause, own), *others] if own else others
 
 
 Step = tuple[str, str, Rewards]

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from bq_server import causes
 from bq_server.game.effects import POINTS
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.account import empty_purse
 from bq_server.game.mechanics.points import Treasury
+from bq_server.game.mechanics.rule import payments
 from bq_server.game.on_time.points import Purse
 from bq_server.game.on_time.turn import Paid, ParticipantTurn
 from bq_server.game.state import keys
@@ -31,11 +32,7 @@ class CurrencyPurse(Purse):
         gained: dict[str | None, int] = {}
         for award in turn.awards:
             self.award_badges(turn, fact, award)
-            currency = causes.currency_of(award.cause)
-            amount = award.amount + (award.rewards.points if currency is None else 0)
-            paid = [(currency, award.cause, amount)] if amount else []
-            paid += [(code, causes.in_currency(award.cause, code), points) for code, points in award.rewards.others]
-            for code, cause, points in paid:
+            for code, cause, points in payments(award.cause, award.amount, award.rewards):
                 self._purse(code).enter(turn, fact, points, cause)
                 if points > 0:
                     gained[code] = gained.get(code, 0) + points
@@ -63,9 +60,7 @@ class _OtherPurse(Purse):
 
     def enter(self, turn: ParticipantTurn, fact: Fact, amount: int, cause: str) -> None:
         """Enter points into the ledger."""
-        points = turn.cells.setdefault(keys.PURSES, {}).setdefault(
-            self._currency, {"balance": 0, "earned": 0, "spent": 0}
-        )
+        points = turn.cells.setdefault(keys.PURSES, {}).setdefault(self._currency, empty_purse())
         balance = points["balance"] = points["balance"] + amount
         turn.caused.append([POINTS, cause, amount, balance, self._currency])
         turn.paid.append(Paid(cause, amount, balance, fact))

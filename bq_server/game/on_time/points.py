@@ -7,6 +7,7 @@ from bq_server import causes
 from bq_server.game.effects import BADGE, LEADERBOARD, POINTS, packed, timed
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import Fact
+from bq_server.game.mechanics.account import empty_purse
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury, held_count
 from bq_server.game.mechanics.rule import NO_REWARDS
 from bq_server.game.mechanics.tiers import climb
@@ -101,7 +102,7 @@ class Purse:
         """Enter points into the ledger."""
         points = turn.cells.get(keys.POINTS)
         if points is None:
-            points = turn.cells[keys.POINTS] = {"balance": 0, "earned": 0, "spent": 0}
+            points = turn.cells[keys.POINTS] = empty_purse()
         balance = points["balance"] = points["balance"] + amount
         turn.caused.append([POINTS, cause, amount, balance])
         turn.paid.append(Paid(cause, amount, balance, fact))

@@ -3,6 +3,13 @@ INSERT INTO reward_claims (fact, scope, reward_code, code_value)
 SELECT :fact, scopes.scope, :reward_code, :code_value FROM scopes
 WHERE scopes.project = :project AND scopes.environment = :environment;
 
+-- name: are_any(project, environment)$
+-- Whether there is any claim in the environment, cancelled ones included.
+SELECT EXISTS (
+    SELECT 1 FROM scopes JOIN reward_claims ON reward_claims.scope = scopes.scope
+    WHERE scopes.project = :project AND scopes.environment = :environment
+);
+
 -- name: of_participant(participant)
 SELECT facts.seq, reward_claims.reward_code, reward_claims.code_value
 FROM facts JOIN reward_claims ON reward_claims.fact = facts.seq
