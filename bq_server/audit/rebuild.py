@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bq_server.audit.verification import BEGINNING, PAGE, Stored, everyone, is_stray, load, rankings
+from bq_server.audit.stored_participants import PAGE, Stored, everyone, load
+from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
 from bq_server.causes import currency_of, pack_cause
 from bq_server.clock import Clock
 from bq_server.events import Scope

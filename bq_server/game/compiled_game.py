@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bq_server.game.document.challenges import Challenge, RecurringDuration
 from bq_server.game.document.criteria import Metric
 from bq_server.game.document.currencies import expiries
-from bq_server.game.document.definitions import Challenge, Game, PointsRule, RecurringDuration
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.points import PointsRule
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,

@@ -14,7 +14,7 @@ from bq_server.causes import currency_of, pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.document.definitions import PointsExpiry
+from bq_server.game.document.points import PointsExpiry
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact

@@ -23,7 +23,7 @@ from bq_server.game import (
     read_streaks,
     read_tier,
 )
-from bq_server.game.document.definitions import WindowName
+from bq_server.game.document.leaderboards import WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, TierState
 from bq_server.game.streak_states import StreakState

@@ -18,10 +18,10 @@ from bq_server.game import Mistake as GameMistake
 from bq_server.game import check
 from bq_server.game.document.parser import Document, DocumentError, SourcePosition, read_document
 from bq_server.game.document.parser import Path as Location
-from harness.stories import expectations
-from harness.stories import scenario as steps
+from harness.stories import expectations, scenario, steps
 from harness.stories.references import dangling
-from harness.stories.scenario import STEPS, LoadedGame, PlayedStory, PutGame, Scenario
+from harness.stories.scenario import LoadedGame, PlayedStory, Scenario
+from harness.stories.steps import STEPS, PutGame
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -29,7 +29,7 @@ _SCALARS = ("int_type", "float_type", "string_type", "bool_type")
 _FIELDS = sorted(
     {
         name
-        for model in (*vars(steps).values(), *vars(expectations).values())
+        for model in (*vars(scenario).values(), *vars(steps).values(), *vars(expectations).values())
         if isinstance(model, type) and issubclass(model, BaseModel)
         for name in model.model_fields
     }

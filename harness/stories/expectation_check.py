@@ -18,7 +18,7 @@ from harness.stories.expectations import (
     Ranking,
 )
 from harness.stories.routes import Rejected
-from harness.stories.scenario import ExpectedRefusal, Rejection
+from harness.stories.steps import ExpectedRefusal, Rejection
 
 Json = dict[str, Any]
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from harness.client import Client, segment
-from harness.stories.scenario import (
+from harness.stories.scenario import LoadedGame
+from harness.stories.steps import (
     ClaimReward,
     Deduction,
     Enroll,
@@ -12,7 +13,6 @@ from harness.stories.scenario import (
     Gift,
     Give,
     Hide,
-    LoadedGame,
     PointsTransfer,
     PutGame,
     PutProfile,

@@ -11,17 +11,8 @@ from harness.stories.exported import read_export
 from harness.stories.manual import Manual, act, apply
 from harness.stories.outcomes import StoryFailure
 from harness.stories.routes import Rejected, StoryRoute
-from harness.stories.scenario import (
-    STEPS,
-    Advance,
-    BatchOfEvents,
-    ExpectedRefusal,
-    PutGame,
-    Scenario,
-    Send,
-    SetClock,
-    Step,
-)
+from harness.stories.scenario import Scenario
+from harness.stories.steps import STEPS, Advance, BatchOfEvents, ExpectedRefusal, PutGame, Send, SetClock, Step
 from harness.stories.webhook_watch import Heard, hearing, wanted
 
 Json = dict[str, Any]

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from bq_server.game import Game
 from bq_server.game.document.parser import Path as Location
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Enroll, EnterContest, Freeze, Give, PlayedStory, Take, Transfer
+from harness.stories.scenario import PlayedStory
+from harness.stories.steps import Enroll, EnterContest, Freeze, Give, Take, Transfer
 
 Dangling = tuple[Location, str]
 

@@ -10,7 +10,7 @@ from harness.client import Client
 from harness.stories.manual import Manual, participant_of
 from harness.stories.player import Player
 from harness.stories.routes import ByStream, Rejected
-from harness.stories.scenario import BatchOfEvents, Send, Step
+from harness.stories.steps import BatchOfEvents, Send, Step
 
 Json = dict[str, Any]
 

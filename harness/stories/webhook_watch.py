@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.client import Client, Refused, Unreachable, segment
 from harness.stories.expectations import WEBHOOK_TYPES, Expect, ExpectedEnvironment
-from harness.stories.scenario import Step
+from harness.stories.steps import Step
 from harness.webhook_receiver import receiving
 
 Json = dict[str, Any]

@@ -4,14 +4,16 @@ from typing import Any
 
 from bq_server.game.facts import Fact
 from tests.game import oracle
+from tests.game.oracle_facts import without_void
+from tests.game.oracle_outcome import Outcome
 
 KEPT = ("system.timezone_changed", "system.badge_awarded")
 """What of one's own decides how what others bring counts."""
 
 
-def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]) -> oracle.Outcome:
+def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]) -> Outcome:
     """What comes of everybody's facts for one participant."""
-    counting = oracle.without_void(facts)
+    counting = without_void(facts)
     mine = [fact for fact in counting if fact.participant_id == who]
     out = oracle.play({**document, **some(document, given=False)}, applied_seq, mine)
     nothing: dict[str, Any] = {"challenges": [], "streaks": [], "tiers": [], "leaderboards": []}

@@ -4,7 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.game.strategies import Rules, badges, games, limits, on, positive, properties, revocable_games, when
+from tests.game.definition_strategies import badges, limits, on, when
+from tests.game.fact_strategies import positive, properties
+from tests.game.strategies import Rules, games, revocable_games
 
 WHO = ["p0", "p1", "p2"]
 named = st.sampled_from(

@@ -16,16 +16,9 @@ from bq_server.game.mechanics import checkpoints, ordered_quest, part_order
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.step import HistoryRequest, Past
 from bq_server.game.verification import verify
-from tests.game.strategies import (
-    ARRIVALS,
-    HOUR,
-    Rules,
-    chained_games,
-    dense_histories,
-    histories,
-    long_history,
-    ordered_games,
-)
+from tests.game.definition_strategies import HOUR
+from tests.game.fact_strategies import ARRIVALS, dense_histories, histories, long_history
+from tests.game.strategies import Rules, chained_games, ordered_games
 from tests.game.support import Story, at
 
 LONG = """

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bq_server.game import check
-from bq_server.game.document.definitions import Game, PointsExpiry
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.points import PointsExpiry
 from bq_server.game.mechanics.expiry import NEVER, expired, expires_at, left
 from bq_server.game.mechanics.rule import LedgerEntry
 from tests.game.support import at

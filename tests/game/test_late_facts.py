@@ -15,7 +15,9 @@ from bq_server.game.mechanics import checkpoints, ordered_quest, part_order, run
 from bq_server.game.mechanics.measures import Hit, PartReading
 from bq_server.game.mechanics.quest_rule import QuestRule
 from loadtests.late_facts import GAMES, LATENESS, MINUTE, START, CountedGame, fact, history, minute
-from tests.game.strategies import HOUR, Rules, chained_games, long_history
+from tests.game.definition_strategies import HOUR
+from tests.game.fact_strategies import long_history
+from tests.game.strategies import Rules, chained_games
 from tests.game.support import Story
 from tests.game.test_courses import Asked, assert_equals_fold
 

@@ -10,8 +10,9 @@ from bq_server.game.in_memory import InMemoryGame, fold
 from bq_server.game.mechanics import limits, ordered_quest
 from bq_server.game.verification import verify
 from tests.game import oracle
+from tests.game.fact_strategies import histories
 from tests.game.on_time_game import OnTimeGame
-from tests.game.strategies import Rules, histories, limited_games
+from tests.game.strategies import Rules, limited_games
 from tests.game.support import Story
 from tests.game.test_oracle import seen
 from tests.game.test_property import assert_equals_fold, play, seeds

@@ -8,16 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import ordered_quest, runs
+from tests.game.fact_strategies import dense_histories, histories, histories_with_voids
 from tests.game.on_time_game import OnTimeGame
-from tests.game.strategies import (
-    Rules,
-    dense_histories,
-    games,
-    histories,
-    histories_with_voids,
-    ordered_games,
-    revocable_games,
-)
+from tests.game.strategies import Rules, games, ordered_games, revocable_games
 from tests.game.support import Story
 from tests.game.test_property import assert_equals_fold, seeds
 

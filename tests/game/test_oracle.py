@@ -17,16 +17,9 @@ from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
 from bq_server.game.streak_states import read_streaks
 from tests.game import oracle
-from tests.game.strategies import (
-    Rules,
-    dense_histories,
-    games,
-    histories,
-    histories_with_voids,
-    ordered_games,
-    positive,
-    revocable_games,
-)
+from tests.game.fact_strategies import dense_histories, histories, histories_with_voids, positive
+from tests.game.oracle_outcome import Outcome
+from tests.game.strategies import Rules, games, ordered_games, revocable_games
 from tests.game.test_property import play, seeds, thorough
 
 
@@ -70,15 +63,15 @@ def test_the_order_of_facts_means_what_the_document_says(game: Rules, facts: lis
     assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
 
 
-def something(outcome: oracle.Outcome) -> oracle.Outcome:
+def something(outcome: Outcome) -> Outcome:
     """The same, without streaks of nothing: one whose records are all void says as much as none."""
     outcome.streaks = {code: runs for code, runs in outcome.streaks.items() if runs != (0, 0)}
     return outcome
 
 
-def seen(memory: InMemoryGame, who: str = "p0") -> oracle.Outcome:
+def seen(memory: InMemoryGame, who: str = "p0") -> Outcome:
     compiled, cells = memory.game, memory.cells(who)
-    out = oracle.Outcome()
+    out = Outcome()
     out.hidden = is_hidden(cells)
     points = read_points(compiled, cells)
     out.earned, out.spent, out.expired = points.total_earned, points.total_spent, points.total_expired

@@ -12,16 +12,8 @@ from bq_server.game.in_memory import InMemoryGame, fold
 from bq_server.game.mechanics import ordered_quest, runs
 from bq_server.game.state.keys import Cell
 from bq_server.game.verification import verify
-from tests.game.strategies import (
-    Rules,
-    dense_histories,
-    games,
-    histories,
-    histories_with_voids,
-    ordered_games,
-    positive,
-    revocable_games,
-)
+from tests.game.fact_strategies import dense_histories, histories, histories_with_voids, positive
+from tests.game.strategies import Rules, games, ordered_games, revocable_games
 
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)

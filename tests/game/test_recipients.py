@@ -10,9 +10,11 @@ from bq_server.game.document.check import check
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.verification import verify
-from tests.game import oracle, oracle_recipients
+from tests.game import oracle_recipients
+from tests.game.fact_strategies import histories, histories_with_voids
+from tests.game.oracle_facts import without_void
 from tests.game.recipient_strategies import games_with_recipients, naming, naming_positive
-from tests.game.strategies import Rules, histories, histories_with_voids
+from tests.game.strategies import Rules
 from tests.game.support import Story
 from tests.game.test_oracle import seen, something
 from tests.game.test_property import assert_equals_fold, play, seeds, thorough
@@ -235,4 +237,4 @@ def check_all(memory: InMemoryGame) -> None:
 def test_the_oracle_knows_whom_a_fact_names() -> None:
     fact = Fact("f1", 1, "custom.a", "a", "p0", {"r": ["p0", "p1", ""]}, 0, 0)
     assert oracle_recipients.named(fact) == {"p1"}
-    assert oracle.without_void([fact]) == [fact]
+    assert without_void([fact]) == [fact]

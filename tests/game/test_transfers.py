@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bq_server.game import read_points, read_tier
-from bq_server.game.document.definitions import PointsExpiry
+from bq_server.game.document.points import PointsExpiry
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.account import totals
 from bq_server.game.mechanics.expiry import left
 from tests.game import oracle_recipients
-from tests.game.strategies import Rules, games, histories_with_voids
+from tests.game.fact_strategies import histories_with_voids
+from tests.game.strategies import Rules, games
 from tests.game.support import Story, at
 from tests.game.test_oracle import seen, something
 from tests.game.test_property import assert_equals_fold, play, seeds, thorough

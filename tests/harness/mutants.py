@@ -202,7 +202,7 @@ def shares_no_rank() -> None:
 
 def gives_a_repeatable_badge_once() -> None:
     """A badge is earned once, and counted no further."""
-    from bq_server.game.document.definitions import Badge
+    from bq_server.game.document.badges import Badge
 
     replace(Badge, "is_counted", property(lambda _: False))
 

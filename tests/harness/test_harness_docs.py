@@ -12,7 +12,8 @@ from harness import pytest_plugin
 from harness.client import Client
 from harness.stories.expectations import ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
 from harness.stories.outcomes import MODES
-from harness.stories.scenario import STEPS, PlayedStory
+from harness.stories.scenario import PlayedStory
+from harness.stories.steps import STEPS
 from tests.harness.test_pytest_plugin import project, run  # noqa: F401 - a fixture
 
 pytest_plugins = ["pytester"]

@@ -6,7 +6,8 @@ import pytest
 
 from harness.stories.documents import NoScenario, ScenarioMistakes, find, load, shipped
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
-from harness.stories.scenario import Send, scenario_schema
+from harness.stories.scenario import scenario_schema
+from harness.stories.steps import Send
 
 GAME = "points: [{code: spend, on: buy, award: properties.amount}]\n"
 

@@ -12,13 +12,16 @@ from typing import Any, get_args
 import pytest
 
 from bq_server.game.document.criteria import Aggregate
-from bq_server.game.document.definitions import Game, StreakPeriod, Window
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.leaderboards import Window
+from bq_server.game.document.streaks import StreakPeriod
 from harness.client import Client
 from harness.private_server import PrivateServer
 from harness.stories.documents import find
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
 from harness.stories.outcomes import Mode
-from harness.stories.scenario import STEPS, PlayedStory, Scenario
+from harness.stories.scenario import PlayedStory, Scenario
+from harness.stories.steps import STEPS
 from harness.stories.story_run import play
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"

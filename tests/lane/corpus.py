@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.acceptance.test_refusals import EVENT_ERRORS
+from tests.acceptance.test_refused_bodies import EVENT_ERRORS
 from tests.support.client import event
 from tests.support.wire import request
 

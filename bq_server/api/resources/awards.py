@@ -28,7 +28,7 @@ from bq_server.api.schemas.awards import (
     PointsIn,
     TierUpgrade,
 )
-from bq_server.game.document.definitions import Badge
+from bq_server.game.document.badges import Badge
 from bq_server.game.facts import BADGE_AWARDED, POINTS_AWARDED, POINTS_DEDUCTED
 from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake

@@ -16,7 +16,7 @@ from bq_server.api.schemas.challenges import (
     LimitQuery,
 )
 from bq_server.clock import Clocks
-from bq_server.game.document.definitions import Challenge
+from bq_server.game.document.challenges import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
 from bq_server.game.mechanics.recurring_challenges import round_now
 from bq_server.game.read_models import read_challenge, rounds_now

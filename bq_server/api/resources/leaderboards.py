@@ -20,7 +20,7 @@ from bq_server.api.schemas.leaderboards import (
 )
 from bq_server.clock import Clocks
 from bq_server.exact_json import dumps
-from bq_server.game.document.definitions import Leaderboard, WindowName
+from bq_server.game.document.leaderboards import Leaderboard, WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods, PeriodOfWindow
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.processing.compiled_games import Games

@@ -29,7 +29,8 @@ from bq_server.api.schemas.rewards import (
 )
 from bq_server.clock import Clocks
 from bq_server.events import Event
-from bq_server.game.document.definitions import ClaimableReward, Game
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.rewards import ClaimableReward
 from bq_server.game.facts import FACT_VOIDED, REWARD_CLAIMED, REWARD_FULFILLED
 from bq_server.game.mechanics.rule import micros
 from bq_server.game.read_models import purse

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from bq_server.api.schemas.values import Query
-from bq_server.game.document.definitions import WindowName
+from bq_server.game.document.leaderboards import WindowName
 
 PERIOD_KEY = "Name of the period: `2026-04-10`, `2026-W15`, `2026-04`, `2026`, `all_time`, or the start of a season."
 

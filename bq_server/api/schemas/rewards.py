@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Moment, Query
-from bq_server.game.document.definitions import RewardType
+from bq_server.game.document.rewards import RewardType
 from bq_server.game.effects import Sometimes
 
 

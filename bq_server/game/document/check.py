@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bq_server.game.document import contests, definitions
 from bq_server.game.document.consistency import inconsistencies
 from bq_server.game.document.definitions import Game
+from bq_server.game.document.fields import DocumentPart
 from bq_server.game.document.parser import Document, DocumentError, Path, SourcePosition, read_document
 from bq_server.game.expressions.conditions import (
     ExpressionError,
@@ -22,14 +22,15 @@ from bq_server.game.expressions.conditions import (
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
 
 _KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies", "contests")
-_FIELDS = sorted(
-    {
-        name
-        for model in (*vars(definitions).values(), *vars(contests).values())
-        if isinstance(model, type) and issubclass(model, BaseModel)
-        for name in model.model_fields
-    }
-)
+
+
+def _parts(kind: type[DocumentPart]) -> Iterator[type[DocumentPart]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _parts(each)
+
+
+_FIELDS = sorted({name for part in _parts(DocumentPart) for name in part.model_fields})
 
 
 MOST_MISTAKES = 200

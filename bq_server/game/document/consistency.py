@@ -8,10 +8,14 @@ from typing import NoReturn
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bq_server.game.document.challenges import Challenge, Milestone
 from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import MAX_INLINE_MEMBERS, Criteria, Objective
 from bq_server.game.document.currencies import misnamed
-from bq_server.game.document.definitions import Challenge, Game, Leaderboard, Milestone, Reward, StreakMilestone
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.leaderboards import Leaderboard
+from bq_server.game.document.rewards import Reward
+from bq_server.game.document.streaks import StreakMilestone
 
 Location = tuple[int | str, ...]
 

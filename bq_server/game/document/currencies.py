@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bq_server.game.document.definitions import Currency, Game, Overdraft, PointsExpiry, Reward
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.points import Currency, Overdraft, PointsExpiry
+from bq_server.game.document.rewards import Reward
 
 Place = tuple[int | str, ...]
 """Where in the document something is."""

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 
 from bq_server.game.expressions.conditions import compile_expression
 from bq_server.game.facts import CurrencyCode
+from bq_server.game.recipients import MAX_RECIPIENTS, property_path
 from bq_server.moments import is_duration
 
 _YEARS = re.compile(r"^P(\d+)Y(?:(\d+)D)?")
@@ -68,6 +69,11 @@ def _without_years(value: timedelta, write: SerializerFunctionWrapHandler) -> An
     return _YEARS.sub(lambda found: f"P{int(found[1]) * 365 + int(found[2] or 0)}D", text)
 
 
+def _property_path(path: str) -> str:
+    property_path(path)
+    return path
+
+
 def is_none(value: Any) -> bool:
     """For fields that aren't told where they aren't given."""
     return value is None
@@ -99,6 +105,19 @@ IsoDuration = Annotated[
 OfCurrency = Annotated[
     CurrencyCode | None, Field(exclude_if=is_none, description="One of the currencies; the default otherwise")
 ]
+Period = Literal["daily", "weekly", "monthly"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+AwardToProperty = Annotated[
+    str,
+    AfterValidator(_property_path),
+    Field(
+        min_length=1,
+        max_length=200,
+        description=f"The property that names who is awarded in place of the sender: one, or up to {MAX_RECIPIENTS}",
+    ),
+]
+Revocable = Annotated[bool, Field(description="Taken back when a void fact leaves it not reached")]
 
 
 class DocumentPart(BaseModel):

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 
-from bq_server.game.document.definitions import Leaderboard, Window, WindowName
+from bq_server.game.document.leaderboards import Leaderboard, Window, WindowName
 from bq_server.game.facts import timezone
 from bq_server.game.mechanics.periods import local_date, to_micros, window_period
 from bq_server.moments import format_timestamp

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Challenge, FixedDuration, RollingDuration
+from bq_server.game.document.challenges import Challenge, FixedDuration, RollingDuration
 from bq_server.game.effects import ChallengeProgressed, Enrolled, MilestoneReached, ObjectiveProgressed
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact
 from bq_server.game.mechanics.limits import measure_of, quotas_of, zone_types

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server import causes
+from bq_server.game.document.badges import Badge
 from bq_server.game.document.criteria import BadgeCriteria
-from bq_server.game.document.definitions import Badge
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.measures import Amount, Hit, Measure, PartReading

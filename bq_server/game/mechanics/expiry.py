@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bq_server.game.document.definitions import PointsExpiry
+from bq_server.game.document.points import PointsExpiry
 from bq_server.game.mechanics.account import standing_entries
 from bq_server.game.mechanics.periods import to_micros
 from bq_server.game.mechanics.rule import LedgerEntry

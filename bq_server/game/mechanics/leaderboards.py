@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.game.document.criteria import Aggregate, Metric
-from bq_server.game.document.definitions import Leaderboard
+from bq_server.game.document.leaderboards import Leaderboard
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bq_server.game.document.definitions import PointsRule
+from bq_server.game.document.points import PointsRule
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment

@@ -11,7 +11,7 @@ from datetime import UTC, timedelta, tzinfo
 from typing import Any, assert_never
 
 from bq_server.game.document.criteria import Cooldown, Criteria, Limit, Per
-from bq_server.game.document.definitions import Period
+from bq_server.game.document.fields import Period
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import TIMEZONE_CHANGED, Fact, Moment, timezone

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fractions import Fraction
 
-from bq_server.game.document.definitions import WEEKDAYS, Multiplier, PointsRule
+from bq_server.game.document.fields import WEEKDAYS
+from bq_server.game.document.points import Multiplier, PointsRule
 from bq_server.game.expressions.conditions import MAX_AWARD, ExpressionFailure, Formula, Variables
 from bq_server.game.facts import timezone
 from bq_server.game.mechanics.amounts import MILLIONTHS, to_millionths

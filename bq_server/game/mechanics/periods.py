@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, assert_never
 
-from bq_server.game.document.definitions import Period, Window
+from bq_server.game.document.fields import Period
+from bq_server.game.document.leaderboards import Window
 from bq_server.game.facts import Moment, timezone
 
 HOUR = 3_600_000_000

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Badge, PointsExpiry, PointsRule, Tier
+from bq_server.game.document.badges import Badge
+from bq_server.game.document.points import PointsExpiry, PointsRule
+from bq_server.game.document.tiers import Tier
 from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact

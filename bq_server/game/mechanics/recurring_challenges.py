@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
-from bq_server.game.document.definitions import Challenge, Period, RecurringDuration, Window
+from bq_server.game.document.challenges import Challenge, RecurringDuration
+from bq_server.game.document.fields import Period
+from bq_server.game.document.leaderboards import Window
 from bq_server.game.effects import ChallengeProgressed, Effect, Enrolled, MilestoneReached, ObjectiveProgressed
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import CHALLENGE_ENROLLED, Fact, timezone

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from bq_server.causes import currency_of, in_currency
-from bq_server.game.document.definitions import Reward
 from bq_server.game.document.fields import Definition
+from bq_server.game.document.rewards import Reward
 from bq_server.game.effects import Effect, Explanation, Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import CUSTOM_PREFIX, Fact, Moment

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 
-from bq_server.game.document.definitions import WEEKDAYS, Period, Streak
+from bq_server.game.document.fields import WEEKDAYS, Period
+from bq_server.game.document.streaks import Streak
 from bq_server.game.mechanics.periods import (
     HOUR,
     first_day,

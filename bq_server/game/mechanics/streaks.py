@@ -6,7 +6,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from bq_server import causes
-from bq_server.game.document.definitions import Streak, StreakPeriod
+from bq_server.game.document.streaks import Streak, StreakPeriod
 from bq_server.game.effects import MilestoneReached, StreakChanged, Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import (

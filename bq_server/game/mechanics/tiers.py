@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bq_server.game.document.definitions import Tier
+from bq_server.game.document.tiers import Tier
 from bq_server.game.effects import TierChanged
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.account import earned_entries

@@ -6,27 +6,23 @@ A test changes every field of every definition: what it says must change too, or
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from bq_server.game.document.contests import Contest
-from bq_server.game.document.criteria import BadgeCriteria, Objective
-from bq_server.game.document.definitions import (
-    Badge,
+from bq_server.game.document.badges import Badge
+from bq_server.game.document.challenges import (
     Challenge,
-    ClaimableReward,
     FixedDuration,
-    Freezes,
-    Leaderboard,
     Milestone,
-    Multiplier,
     PerpetualDuration,
-    PointsRule,
     RecurringDuration,
     RollingDuration,
-    Season,
-    Streak,
-    Tier,
-    Window,
 )
+from bq_server.game.document.contests import Contest
+from bq_server.game.document.criteria import BadgeCriteria, Objective
 from bq_server.game.document.fields import Definition
+from bq_server.game.document.leaderboards import Leaderboard, Season, Window
+from bq_server.game.document.points import Multiplier, PointsRule
+from bq_server.game.document.rewards import ClaimableReward
+from bq_server.game.document.streaks import Freezes, Streak
+from bq_server.game.document.tiers import Tier
 from bq_server.game.plain_english.criteria import event, goal, limits, measure
 from bq_server.game.plain_english.expressions import value
 from bq_server.game.plain_english.phrases import (

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from bq_server.game.document.currencies import others
-from bq_server.game.document.definitions import Game, PointsExpiry
+from bq_server.game.document.definitions import Game
+from bq_server.game.document.points import PointsExpiry
 from bq_server.game.plain_english.definitions import AnyDefinition, heading, sentences
 from bq_server.game.plain_english.phrases import day_of_year, length, titled
 

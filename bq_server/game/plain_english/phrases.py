@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from bq_server.game.document.definitions import WEEKDAYS, Reward, Weekday
+from bq_server.game.document.fields import WEEKDAYS, Weekday
+from bq_server.game.document.rewards import Reward
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (

@@ -1,0 +1,56 @@
+"""Rewards as the document has them: what is given for reaching something, and what is claimed for points."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bq_server.game.document.fields import Code, Definition, DocumentPart, OfCurrency
+
+RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
+
+
+class Reward(DocumentPart):
+    """Points or a badge."""
+
+    points: int | None = Field(default=None, gt=0, le=1_000_000)
+    badge: Code | None = None
+    currency: OfCurrency = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.points is None) == (self.badge is None):
+            raise ValueError("give either points or a badge")
+        if self.points is None and self.currency is not None:
+            raise ValueError("a badge has no currency")
+        return self
+
+
+Rewards = Annotated[list[Reward], Field(max_length=20)]
+
+
+class ClaimableReward(Definition):
+    """Something that is claimed for points, from `starts_at` until `ends_at` by the environment's clock."""
+
+    name: str = Field(min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=2000)
+    type: RewardType = "digital"
+    cost: int = Field(default=0, ge=0, le=10**9, description="Points")
+    currency: OfCurrency = None
+    stock: int | None = Field(default=None, ge=0, le=10**9, description="How many there are; without it no end")
+    limit: int | None = Field(default=1, ge=1, le=10**6, description="Claims of one participant; null for no limit")
+    codes: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default=[], max_length=10_000, description="Each claim gets one of them: they are the stock"
+    )
+
+    @model_validator(mode="after")
+    def _one_stock(self) -> Self:
+        if self.codes and self.stock is not None:
+            raise ValueError("give either stock or codes, which are the stock")
+        if len(set(self.codes)) < len(self.codes):
+            raise ValueError("codes names one twice")
+        return self
+
+    @property
+    def amount(self) -> int | None:
+        """How many there are; None for no end."""
+        return len(self.codes) if self.codes else self.stock
