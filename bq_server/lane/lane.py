@@ -44,6 +44,7 @@ class Lane:
     ids: IdSource
     budget: ByteBudget
     is_stopping: Callable[[], bool]
+    is_consumer_behind: Callable[[], bool] = lambda: False
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
     queues: dict[LaneRoute, Queue] = field(init=False)
@@ -60,7 +61,7 @@ class Lane:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         limits = {LaneRoute.EVENT: EVENT_SECONDS, LaneRoute.BATCH: BATCH_SECONDS}
-        self.queues = {route: Queue(self.budget, loop, seconds) for route, seconds in limits.items()}
+        self.queues = {route: Queue(self.budget, loop, seconds, self.is_consumer_behind) for route, seconds in limits.items()}
         self.counts = {route: self.requests.of("POST", route.value) for route in LaneRoute}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
         name = self.admission.proxies.header.encode()

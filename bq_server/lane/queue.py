@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -13,6 +14,12 @@ log = structlog.get_logger("bq_server.lane")
 
 TURN_SECONDS = 0.005
 """How much is started before others have their turn: the stream's answers, the consumer, other connections."""
+
+REST_SHARE = 0.6
+"""How long requests rest for the consumer, while it is behind, in proportion to the time that turns take to start them."""
+
+REST_SECONDS = 0.001
+"""How long they rest at once: the loop's timers know no less."""
 
 EVENT_SECONDS = 0.04
 BATCH_SECONDS = 0.1
@@ -43,15 +50,27 @@ class Queue:
     While turns leave something over, each shows how fast the queue moves, whatever slows it: the interpreter, the
     consumer, another process. What would wait too long at that pace is refused on arrival, so that what is admitted is
     started in time.
+
+    Facts are made by threads of the same process, which get the interpreter only when the loop has nothing to do. Requests
+    without a pause would leave them little of it, so turns pause while there is a backlog.
     """
 
-    def __init__(self, budget: ByteBudget, loop: asyncio.AbstractEventLoop, waiting_seconds: float) -> None:
+    def __init__(
+        self,
+        budget: ByteBudget,
+        loop: asyncio.AbstractEventLoop,
+        waiting_seconds: float,
+        is_consumer_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         """`waiting_seconds`: how long a request may have to wait.
 
         While turns take more than half of that, so much is read in each that nothing more is let in: an answer takes
         some turns.
         """
         self._waiting_seconds = waiting_seconds
+        self._is_consumer_behind = is_consumer_behind
+        self._rest = 0.0
+        """Seconds owed to the consumer."""
         self._budget = budget
         self._lease = Lease(budget)
         self._loop = loop
@@ -87,7 +106,11 @@ class Queue:
             self._come_back()
 
     def _come_back(self) -> None:
-        self._loop.call_soon(self._work)
+        if self._rest < REST_SECONDS:
+            self._loop.call_soon(self._work)
+        else:
+            self._loop.call_later(REST_SECONDS, self._work)
+            self._rest = 0.0
         self._comes = True
 
     def _work(self) -> None:
@@ -107,6 +130,8 @@ class Queue:
             self._lease.add(-len(body))
             waiter.begin(body)
             now = time.perf_counter()
+        if self._is_consumer_behind():
+            self._rest += (now - began) * REST_SHARE
         if not self._waiting:
             self._turn_began = 0.0
             return

@@ -112,6 +112,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         site.ids,
         running.budget,
         lambda: running.stopping,
+        lambda: processing.consumer.status.is_behind,
         running.requests,
         running.log_of_requests,
     )

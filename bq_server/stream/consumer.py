@@ -52,6 +52,8 @@ class ConsumerStatus:
     started: bool = False
     last_progress: float = 0.0
     trouble: str | None = None
+    is_behind: bool = False
+    """Whether more was waiting than a batch takes, and is being processed."""
     deferred: int = 0
     """Messages that could not be processed, and wait for a retry."""
     deferred_reason: str | None = None
@@ -128,7 +130,9 @@ class Consumer:
                 due = await self._due()
                 await self._process_batch(due)
                 if len(self._deferred) < MOST_DEFERRED:
-                    await self._process_batch(await self._next_batch(block=len(due) < BATCH))
+                    entries = await self._next_batch(block=len(due) < BATCH)
+                    self.status.is_behind = len(entries) >= BATCH
+                    await self._process_batch(entries)
                 elif not due:
                     await self._pause(BACKOFF_SECONDS[-1])
                 self._report_progress()
@@ -342,6 +346,7 @@ class Consumer:
         if failures == 0:
             log.warning("consumer.stalled", reason=str(error), error=type(error).__name__)
         self.status.trouble = f"the consumer waits: {error}"
+        self.status.is_behind = False  # whoever gives way to it would do so for nothing
         await self._pause(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
 
     async def _pause(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """A connection of the lane: its limits, its order, its end."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -225,7 +226,8 @@ class Line:
         self.clock = [100.0]
         monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
         self.budget = ByteBudget(1 << 20)
-        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS)
+        self.behind = False
+        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS, lambda: self.behind)
         self.takes = takes
         self.waiters: list[Waiter] = []
 
@@ -274,6 +276,28 @@ async def test_a_burst_and_a_process_that_stood_still_refuse_nobody(monkeypatch:
         for _ in range(10):
             await asyncio.sleep(0)
     assert line.count("begun") == 300
+
+
+async def test_requests_rest_while_the_consumer_is_behind_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, takes=1.01 * queue.REST_SECONDS / queue.REST_SHARE)
+    turns: list[tuple[float, Callable[[], None]]] = []
+
+    class ByHand:
+        def call_soon(self, turn: Callable[[], None]) -> None:
+            turns.append((0.0, turn))
+
+        def call_later(self, seconds: float, turn: Callable[[], None]) -> None:
+            turns.append((seconds, turn))
+
+    line.queue._loop = ByHand()  # type: ignore[assignment]
+    rests = []
+    for line.behind in (True, True, True, False, False):
+        line.put(1)
+        rest, turn = turns.pop()
+        rests.append(rest)
+        turn()
+    assert rests == [0.0, *[queue.REST_SECONDS] * 3, 0.0], "what is owed from before is still given"
+    assert line.count("begun") == 5
 
 
 @pytest.mark.parametrize("status", [202, 503])

@@ -332,6 +332,22 @@ async def test_a_backlog_is_read_while_a_batch_is_processed() -> None:
     assert handler.processed == list(map(str, range(7 * BATCH + 20)))
 
 
+async def test_it_is_behind_while_it_processes_a_full_batch_and_not_while_it_waits_for_the_store() -> None:
+    stream, handler = StreamInMemory(*map(str, range(BATCH + 20))), Handler()
+    behind: list[bool] = []
+
+    async def noting(entries: Sequence[StreamEntry]) -> list[EntryResult]:
+        behind.append(consumer.status.is_behind)
+        return await handler(entries)
+
+    group, letters = cast("ConsumerGroup", stream), cast("DeadLetters", Letters(stream))
+    consumer = Consumer(group, letters, noting, clock=SteppedClock())
+    handler.failures = [RuntimeError("away")]
+    async with running(consumer):
+        await until(consumer, lambda: not stream.entries)
+    assert behind == [True, False, False], "full; tried again; what was left"
+
+
 async def test_what_was_read_ahead_of_a_stop_counts_no_delivery() -> None:
     stream, handler = StreamInMemory(*map(str, range(2 * BATCH + 1))), Handler()
     handler.gate = asyncio.Semaphore(0)
