@@ -1,5 +1,6 @@
 """The accepted event: the message that travels from ingest, through the stream or not, to processing."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
@@ -40,6 +41,36 @@ class Event(NamedTuple):
     """Its context (W3C Trace Context), if it is traced."""
     voids: str | None = None
     """Which fact it voids: its idempotency key or, of our own `system.fact_voided`, its id."""
+
+    @classmethod
+    def of_system(
+        cls,
+        event_id: str,
+        scope: Scope,
+        fact_type: str,
+        participant_id: str,
+        properties: Mapping[str, Any],
+        *,
+        occurred_at: int,
+        received_at: int,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+        voids: str | None = None,
+    ) -> Self:
+        """An event of our own, which no client sent: it becomes a fact of a `system.*` type."""
+        return cls(
+            event_id=event_id,
+            scope=scope,
+            event_name=fact_type,
+            participant_id=participant_id,
+            properties=to_json(properties).decode("utf-8"),
+            occurred_at=occurred_at,
+            received_at=received_at,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            system_type=fact_type,
+            voids=voids,
+        )
 
     @property
     def fact_type(self) -> str:

@@ -83,9 +83,7 @@ def _told(item: "FeedItem", wanted: Collection[str]) -> Iterator[tuple[int, str,
     from bq_server.processing.event_types import type_of_shown
 
     told = item.data
-    if item.type in ("streak.broken", "leaderboard.rank_changed", "message.dead"):
-        yield 0, item.type, told
-    if item.type == "fact.created" and item.type in wanted:
+    if item.type in wanted:
         yield 0, item.type, told
     if item.type in ("fact.created", "effects.recomputed"):
         for number, effect in enumerate(told["effects"], 1):

@@ -154,7 +154,8 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
     for key in own.hits.keys() | own.touched:
         rule = game.rules[key]
         wanted.update(rule.cells(own.hits.get(key, ())))
-        badges.update(rule.rewards.badges)
+        _, awarded, _ = rule.rewards
+        badges.update(awarded)
         points = points or rule.pays_points
     for fact in own.facts:
         if fact.fact_type == TIMEZONE_CHANGED:

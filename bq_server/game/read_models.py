@@ -11,7 +11,7 @@ from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.document.currencies import overdraft_of
 from bq_server.game.effects import At, Sometimes
 from bq_server.game.facts import Moment
-from bq_server.game.mechanics.account import empty_purse
+from bq_server.game.mechanics.account import purse
 from bq_server.game.mechanics.badges import BadgeRule
 from bq_server.game.mechanics.challenges import ChallengeRule
 from bq_server.game.mechanics.counted_badges import CountedBadgeRule
@@ -182,18 +182,10 @@ def read_points(game: CompiledGame, cells: Cells) -> PointsState:
 
 def _figures(game: CompiledGame, cells: Cells, currency: str | None) -> tuple[int, int, int, int, int, int | None]:
     """The balance, what was earned, spent and has expired, is owed and was received; None is the default."""
-    points = purse(cells, currency)
+    points = purse(cells.get, currency)
     owed = max(-points["balance"], 0) if overdraft_of(game.game, currency) == "owed" else 0
     expired, received = points.get("expired", 0), points.get("received")
     return points["balance"] + owed, points["earned"], points["spent"], expired, owed, received
-
-
-def purse(cells: Cells, currency: str | None) -> dict[str, int]:
-    """What a participant has of a currency, as kept; None is the default."""
-    found: dict[str, int] | None = (
-        cells.get(keys.POINTS) if currency is None else (cells.get(keys.PURSES) or {}).get(currency)
-    )
-    return found or empty_purse()
 
 
 def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
@@ -312,7 +304,7 @@ def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[Challeng
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     """The current tier, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
-    earned = purse(cells, game.treasury.tier_currency)["earned"]
+    earned = purse(cells.get, game.treasury.tier_currency)["earned"]
     defined = {tier.code: tier for tier in tiers}
     history = [
         TierHeld(

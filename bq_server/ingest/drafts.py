@@ -51,17 +51,16 @@ class Drafter:
     ) -> Event:
         """An event of our own, with a `system.*` type, that happens now."""
         now = self._clocks.now(scope)
-        return Event(
-            event_id=self._ids.new("evt"),
-            scope=scope,
-            event_name=fact_type,
-            participant_id=participant_id,
-            properties=to_json(properties).decode("utf-8"),
+        return Event.of_system(
+            self._ids.new("evt"),
+            scope,
+            fact_type,
+            participant_id,
+            properties,
             occurred_at=now,
             received_at=now,
             idempotency_key=key,
             fingerprint=None if key is None else fingerprint(fact_type, participant_id, properties, None),
-            system_type=fact_type,
             voids=properties["fact_id"] if fact_type == FACT_VOIDED else None,
         )
 

@@ -1,7 +1,5 @@
 """Results of contests: frozen when it is time by the environment's clock, and then told by facts, place by place."""
 
-import json
-
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.document.contests import Contest
@@ -114,15 +112,14 @@ class ContestFreezer:
             **({"points": prize.points} if prize is not None and prize.points is not None else {}),
             **({"badge": prize.badge} if prize is not None and prize.badge is not None else {}),
         }
-        return Event(
-            event_id=self._ids.new("evt"),
-            scope=scope,
-            event_name=CONTEST_PLACED,
-            participant_id=place.participant_id,
-            properties=json.dumps(properties, separators=(",", ":")),
+        return Event.of_system(
+            self._ids.new("evt"),
+            scope,
+            CONTEST_PLACED,
+            place.participant_id,
+            properties,
             occurred_at=to_micros(contest.ends_at),
             received_at=self._clocks.now(scope),
-            system_type=CONTEST_PLACED,
         )
 
 

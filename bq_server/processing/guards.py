@@ -3,8 +3,9 @@
 from typing import Any
 
 from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
+from bq_server.game.mechanics.account import purse
 from bq_server.game.mechanics.contests import ContestRule
-from bq_server.game.read_models import purse, read_challenge
+from bq_server.game.read_models import read_challenge
 from bq_server.game.state import keys
 from bq_server.processing.processor import Guard, View
 
@@ -58,7 +59,7 @@ def enough_points(amount: int, currency: str | None = None) -> Guard:
     """The balance of the currency covers the amount; None is the default. Raises `InsufficientPoints`."""
 
     def guard(view: View) -> None:
-        available = max(purse(view.cells, currency)["balance"], 0)
+        available = max(purse(view.cells.get, currency)["balance"], 0)
         if available < amount:
             raise InsufficientPoints(available, amount, currency)
 

@@ -1,6 +1,5 @@
 """Expiring points. No event announces them, so each environment is checked by its own clock, and facts are made."""
 
-import json
 from functools import partial
 
 from bq_server.clock import Clocks
@@ -60,15 +59,14 @@ class PointsExpirer:
         now = self._clocks.now(scope)
         ledger = by_currency(await stored_ledger(connection, reference))
         events = [
-            Event(
-                event_id=self._ids.new("evt"),
-                scope=scope,
-                event_name=POINTS_EXPIRED,
-                participant_id=participant_id,
-                properties=json.dumps(_told(each.amount, currency), separators=(",", ":")),
+            Event.of_system(
+                self._ids.new("evt"),
+                scope,
+                POINTS_EXPIRED,
+                participant_id,
+                _told(each.amount, currency),
                 occurred_at=each.expires_at,
                 received_at=now,
-                system_type=POINTS_EXPIRED,
             )
             for currency, expiry in expiring.items()
             for each in expired(expiry, ledger.get(currency, ()), now)

@@ -21,12 +21,12 @@ MOST_CHARACTERS = 256 << 10
 """Most bytes of properties and effects in one page; a page with more ends early."""
 
 NoticeKind = Literal[
-    "message.dead",
-    "game.changed",
-    "environment.reset",
     "effects.recomputed",
     "streak.broken",
     "leaderboard.rank_changed",
+    "message.dead",
+    "game.changed",
+    "environment.reset",
 ]
 RECOMPUTED: NoticeKind = "effects.recomputed"
 

@@ -58,9 +58,10 @@ def test_kill_9_ends_all_of_it_where_it_unpacks_below_its_own_directory(dist: Pa
     shutil.copy2(dist / "bq-server", place)
     program = Program([str(place / "bq-server")], place / "tmp")
     with program.serving(tmp_path / "data") as serving:
-        serving.end(signal.SIGKILL)
+        assert serving.end(signal.SIGKILL) == -signal.SIGKILL
         _assert_gone(serving)
     _assert_starts_again(program, tmp_path / "data", [])
+    assert _unpacked(program) == [], "the next start did not remove what the killed run had unpacked"
 
 
 def test_kill_9_of_the_program_within_ends_the_bootloader_too(onefile: Program, tmp_path: Path) -> None:

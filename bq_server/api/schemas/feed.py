@@ -8,20 +8,12 @@ from bq_server.api.schemas.facts import FactWithEffects
 from bq_server.api.schemas.values import Moment, Query
 from bq_server.delivery.schemas import RankData, StreakData
 from bq_server.processing.event_types import RANK_CHANGED, STREAK_BROKEN, EventType
+from bq_server.store.feed import NoticeKind
 
 POSITION = "0|[0-9]{1,18}-[0-9]{1,18}"
 """The id of an event of the feed, or of the beginning."""
 
-FeedType = Literal[
-    "fact.created",
-    "effects.recomputed",
-    "streak.broken",
-    "leaderboard.rank_changed",
-    "message.dead",
-    "game.changed",
-    "environment.reset",
-    "feed.ended",
-]
+FeedType = Literal["fact.created", NoticeKind, "feed.ended"]
 
 ChosenType = Literal[EventType, "effects.recomputed", "game.changed"]
 

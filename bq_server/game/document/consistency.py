@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -14,7 +14,7 @@ from bq_server.game.document.criteria import MAX_INLINE_MEMBERS, Criteria, Objec
 from bq_server.game.document.currencies import misnamed
 from bq_server.game.document.definitions import Game
 from bq_server.game.document.leaderboards import Leaderboard
-from bq_server.game.document.rewards import Reward
+from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 from bq_server.game.document.streaks import StreakMilestone
 
 Location = tuple[int | str, ...]
@@ -89,8 +89,14 @@ def _repeated(parent: Location, definitions: Sequence[object]) -> Iterator[Incon
 
 def _dangling(parent: Location, rewards: Sequence[Reward], badges: set[str]) -> Iterator[Inconsistency]:
     for index, reward in enumerate(rewards):
-        if reward.badge is not None and reward.badge not in badges:
-            yield Inconsistency((*parent, index, "badge"), f"there is no badge {reward.badge}")
+        match reward.kind:
+            case BadgeReward(badge=code):
+                if code not in badges:
+                    yield Inconsistency((*parent, index, "badge"), f"there is no badge {code}")
+            case PointsReward():
+                pass  # whether there is the currency is looked at for all that names one
+            case never:
+                assert_never(never)
 
 
 def _prizes(parent: Location, contest: Contest, badges: set[str]) -> Iterator[Inconsistency]:

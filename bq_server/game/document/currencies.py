@@ -1,11 +1,11 @@
 """Several kinds of points: which is the default, how each expires, and what must hold between them and definitions."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 from bq_server.game.document.definitions import Game
 from bq_server.game.document.points import Currency, Overdraft, PointsExpiry
-from bq_server.game.document.rewards import Reward
+from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 
 Place = tuple[int | str, ...]
 """Where in the document something is."""
@@ -106,4 +106,14 @@ def _names(game: Game) -> Iterator[tuple[Place, str]]:
 
 
 def _rewards(here: Place, rewards: Iterable[Reward]) -> list[tuple[Place, str | None]]:
-    return [((*here, index), reward.currency) for index, reward in enumerate(rewards)]
+    return [((*here, index), _currency(reward)) for index, reward in enumerate(rewards)]
+
+
+def _currency(reward: Reward) -> str | None:
+    match reward.kind:
+        case PointsReward(currency=code):
+            return code
+        case BadgeReward():
+            return None
+        case never:
+            assert_never(never)

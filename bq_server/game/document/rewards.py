@@ -1,12 +1,31 @@
 """Rewards as the document has them: what is given for reaching something, and what is claimed for points."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from bq_server.game.document.fields import Code, Definition, DocumentPart, OfCurrency
 
 RewardType = Literal["coupon", "voucher", "physical", "digital", "points_multiplier"]
+
+
+class PointsReward(NamedTuple):
+    """Points for reaching something."""
+
+    points: int
+    currency: str | None
+    """None is the default."""
+
+
+class BadgeReward(NamedTuple):
+    """A badge for reaching something."""
+
+    badge: str
+
+
+RewardKind = PointsReward | BadgeReward
+"""Everything that a reward can be. Whatever deals with rewards goes through the kinds with `match` and `assert_never`,
+or unpacks `mechanics.rule.Rewards`: so the type checker names each place that another kind concerns."""
 
 
 class Reward(DocumentPart):
@@ -23,6 +42,15 @@ class Reward(DocumentPart):
         if self.points is None and self.currency is not None:
             raise ValueError("a badge has no currency")
         return self
+
+    @property
+    def kind(self) -> RewardKind:
+        """What it is."""
+        if self.badge is not None:
+            return BadgeReward(self.badge)
+        if self.points is not None:
+            return PointsReward(self.points, self.currency)
+        raise ValueError("a reward without points or a badge was not validated")
 
 
 Rewards = Annotated[list[Reward], Field(max_length=20)]

@@ -1,11 +1,13 @@
 """The account of each cause in the points ledger: what was given, taken back by a void, and given again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bq_server import causes
 from bq_server.game.facts import Fact
 from bq_server.game.mechanics.rule import LedgerEntry
+from bq_server.game.state import keys
+from bq_server.game.state.keys import Cell
 
 
 def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
@@ -29,6 +31,12 @@ def netted(ledger: Iterable[LedgerEntry]) -> dict[str, LedgerEntry]:
 def empty_purse() -> dict[str, int]:
     """The figures of who has had nothing of a currency."""
     return {"balance": 0, "earned": 0, "spent": 0}
+
+
+def purse(cell: Callable[[str], Cell | None], currency: str | None) -> dict[str, int]:
+    """What a participant has of a currency, as kept; None is the default. `cell` returns that of a key."""
+    found: dict[str, int] | None = cell(keys.POINTS) if currency is None else (cell(keys.PURSES) or {}).get(currency)
+    return found or empty_purse()
 
 
 def standing_entries(ledger: Iterable[LedgerEntry]) -> list[LedgerEntry]:

@@ -11,7 +11,7 @@ from bq_server.game.document.tiers import Tier
 from bq_server.game.effects import AwardRevoked, BadgeEarned, Effect, PointsChanged
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
 from bq_server.game.facts import Fact
-from bq_server.game.mechanics.account import empty_purse
+from bq_server.game.mechanics.account import purse
 from bq_server.game.mechanics.leaderboards import PointsBoardRule, scored
 from bq_server.game.mechanics.measures import Condition, Hit, PartReading, fact_types, refused
 from bq_server.game.mechanics.multipliers import award_of
@@ -195,7 +195,8 @@ class Payout:
 
     def enter(self, grant: Grant) -> None:
         """Pay one grant."""
-        for code in grant.rewards.badges:
+        _, badges, _ = grant.rewards
+        for code in badges:
             self._give_badge(code, grant)
         for currency, cause, amount in payments(grant.cause, grant.amount, grant.rewards):
             self._enter_points(amount, grant, cause, currency)
@@ -294,8 +295,7 @@ class Payout:
 
     def _purse(self, currency: str | None) -> dict[str, int]:
         """A copy of what there is of a currency."""
-        found = self._cell(keys.POINTS) if currency is None else (self._cell(keys.PURSES) or {}).get(currency)
-        return dict(found or empty_purse())
+        return dict(purse(self._cell, currency))
 
     def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact, currency: str | None) -> None:
         if currency is None:

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple, assert_never
 
 from pydantic import BaseModel
 
 from bq_server.causes import currency_of, in_currency
 from bq_server.game.document.fields import Definition
-from bq_server.game.document.rewards import Reward
+from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 from bq_server.game.effects import Effect, Explanation, Verdict
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import CUSTOM_PREFIX, Fact, Moment
@@ -38,9 +38,8 @@ class Bounds:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rewards:
-    """What reaching something awards."""
+class Rewards(NamedTuple):
+    """What reaching something awards. Whatever awards it unpacks it, see `RewardKind`."""
 
     points: int = 0
     """Of the default currency."""
@@ -51,14 +50,20 @@ class Rewards:
     @classmethod
     def of(cls, rewards: Sequence[Reward]) -> "Rewards":
         """The total of a list of rewards."""
-        others: dict[str, int] = {}
+        badges: dict[str, None] = {}
+        points: dict[str | None, int] = {None: 0}
         for reward in rewards:
-            if reward.currency is not None:
-                others[reward.currency] = others.get(reward.currency, 0) + (reward.points or 0)
+            match reward.kind:
+                case PointsReward(points=amount, currency=currency):
+                    points[currency] = points.get(currency, 0) + amount
+                case BadgeReward(badge=code):
+                    badges[code] = None
+                case never:
+                    assert_never(never)
         return cls(
-            sum(reward.points or 0 for reward in rewards if reward.currency is None),
-            tuple(dict.fromkeys(reward.badge for reward in rewards if reward.badge is not None)),
-            tuple(others.items()),
+            points[None],
+            tuple(badges),
+            tuple((currency, amount) for currency, amount in points.items() if currency is not None),
         )
 
 
@@ -291,11 +296,11 @@ def still_due(
     paid = {entry.cause for entry in ledger}
     owed = {
         name: Rewards(
-            0 if cause in paid else rewards.points,
-            tuple(code for code in rewards.badges if badge(code) not in cells),
-            tuple((code, points) for code, points in rewards.others if in_currency(cause, code) not in paid),
+            0 if cause in paid else points,
+            tuple(code for code in badges if badge(code) not in cells),
+            tuple((code, some) for code, some in others if in_currency(cause, code) not in paid),
         )
-        for name, cause, rewards in steps
+        for name, cause, (points, badges, others) in steps
         if name in given
     }
     return {name: rewards for name, rewards in owed.items() if rewards != NO_REWARDS}

@@ -31,7 +31,9 @@ class CurrencyPurse(Purse):
         """Enter the awards of the current fact."""
         gained: dict[str | None, int] = {}
         for award in turn.awards:
-            self.award_badges(turn, fact, award)
+            _, badges, _ = award.rewards
+            for badge in badges:
+                self.give_badge(turn, fact, badge, award)
             for code, cause, points in payments(award.cause, award.amount, award.rewards):
                 self._purse(code).enter(turn, fact, points, cause)
                 if points > 0:

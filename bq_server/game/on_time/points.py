@@ -64,9 +64,10 @@ class Purse:
         for award in turn.awards:
             rewards, amount = award.rewards, award.amount
             if rewards is not NO_REWARDS:
-                for code in rewards.badges:
-                    self._give_badge(turn, fact, code, award)
-                amount += rewards.points
+                points, badges, _ = rewards
+                for code in badges:
+                    self.give_badge(turn, fact, code, award)
+                amount += points
             if amount:
                 self.enter(turn, fact, amount, award.cause)
                 if amount > 0:
@@ -75,12 +76,8 @@ class Purse:
         if gained and self._boards:
             self.score(turn, fact, gained)
 
-    def award_badges(self, turn: ParticipantTurn, fact: Fact, award: Award) -> None:
-        """Give the badges of an award."""
-        for code in award.rewards.badges:
-            self._give_badge(turn, fact, code, award)
-
-    def _give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
+    def give_badge(self, turn: ParticipantTurn, fact: Fact, code: str, award: Award) -> None:
+        """Give a badge of an award."""
         key = keys.badge(code)
         badge = self._treasury.badges.get(code)
         held = turn.cells.get(key)

@@ -21,7 +21,7 @@ from bq_server.game.document.fields import Definition
 from bq_server.game.document.leaderboards import Leaderboard, Season, Window
 from bq_server.game.document.points import Multiplier, PointsRule
 from bq_server.game.document.rewards import ClaimableReward
-from bq_server.game.document.streaks import Freezes, Streak
+from bq_server.game.document.streaks import Freezes, Streak, StreakPeriod
 from bq_server.game.document.tiers import Tier
 from bq_server.game.plain_english.criteria import event, goal, limits, measure
 from bq_server.game.plain_english.expressions import value
@@ -43,7 +43,6 @@ AnyDefinition = PointsRule | Badge | Challenge | Streak | Tier | Leaderboard | C
 _WINDOWS: dict[Window, str] = {
     "daily": "each day", "weekly": "each week", "monthly": "each month", "yearly": "each year", "all_time": "all time",
 }  # fmt: skip
-_UNITS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
 
 
 def heading(definition: AnyDefinition) -> str:
@@ -172,7 +171,7 @@ def _milestone(milestone: Milestone) -> str:
 
 
 def _streak(streak: Streak) -> Iterator[str]:
-    unit = _UNITS[streak.period]
+    unit = _unit(streak.period)
     clock = "in UTC" if streak.period == "hourly" else zone(streak.timezone)
     least = "one" if streak.required == 1 else f"{streak.required:,}"
     yield f"Counts {unit}s in a row, {clock}, with at least {least} {event(streak.on, streak.when)}."
@@ -189,6 +188,20 @@ def _streak(streak: Streak) -> Iterator[str]:
     for milestone in sorted(streak.milestones, key=lambda each: each.at):
         yield f"At {counted(milestone.at, unit)} it gives {rewards(milestone.rewards)}."
     yield from _dates(streak)
+
+
+def _unit(period: StreakPeriod) -> str:
+    match period:
+        case "hourly":
+            return "hour"
+        case "daily":
+            return "day"
+        case "weekly":
+            return "week"
+        case "monthly":
+            return "month"
+        case never:
+            assert_never(never)
 
 
 def _freezes(freezes: Freezes, unit: str) -> Iterator[str]:

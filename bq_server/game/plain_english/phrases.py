@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from bq_server.game.document.fields import WEEKDAYS, Weekday
-from bq_server.game.document.rewards import Reward
+from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -93,9 +94,17 @@ def points(number: int, currency: str | None) -> str:
 
 def rewards(given: Sequence[Reward]) -> str:
     """`50 points and the badge champion`."""
-    return listed(
-        points(each.points, each.currency) if each.points is not None else f"the badge {each.badge}" for each in given
-    )
+    return listed(map(_reward, given))
+
+
+def _reward(given: Reward) -> str:
+    match given.kind:
+        case PointsReward(points=number, currency=currency):
+            return points(number, currency)
+        case BadgeReward(badge=code):
+            return f"the badge {code}"
+        case never:
+            assert_never(never)
 
 
 def titled(code: str, name: str | None) -> str:

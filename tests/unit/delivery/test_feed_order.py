@@ -11,7 +11,7 @@ from bq_server.exact_json import dumps
 from bq_server.game.effects import EFFECTS, packed
 from bq_server.processing.event_types import EVENT_TYPES, event_type_of, type_of_shown
 from bq_server.store.facts import StoredFact
-from bq_server.store.feed import MOST_CHARACTERS, FactHappened, NoticeKind, Position, _merged
+from bq_server.store.feed import MOST_CHARACTERS, FactHappened, Position, _merged
 
 
 def fact(seq: int, size: int = 2) -> StoredFact:
@@ -88,4 +88,3 @@ def test_what_can_be_chosen_is_what_webhooks_tell() -> None:
     chosen = {*get_args(ChosenType)}
     assert chosen == {*EVENT_TYPES, "effects.recomputed", "game.changed"}
     assert {*get_args(FeedType)} - chosen == {"environment.reset", "feed.ended"}
-    assert {*get_args(NoticeKind)} | {"fact.created", "feed.ended"} == {*get_args(FeedType)}
