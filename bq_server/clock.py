@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bq_server.events import Scope
+from bq_server.moments import format_timestamp
 
 Clock = Callable[[], int]
 """Returns the present moment in microseconds since the epoch, UTC."""
@@ -39,6 +40,11 @@ class Clocks:
         """The present moment of the environment, in microseconds since the epoch, UTC."""
         own = self._own.get(scope)
         return self.real() if own is None else own.now(self.real())
+
+    def shown(self, scope: Scope) -> str | None:
+        """What `X-Sandbox-Clock` shows: the time in an environment that has a clock of its own."""
+        own = self._own.get(scope)
+        return None if own is None else format_timestamp(own.now(self.real()))
 
     def own(self, scope: Scope) -> OwnClock | None:
         """The environment's own clock; None if it is on the real one."""

@@ -14,8 +14,6 @@ from bq_server.api.operations import Operation
 from bq_server.api.problems import CLOSES, NO_HEADERS, as_refusal, problem_response
 from bq_server.api.schemas.values import Query
 from bq_server.clock import Clocks
-from bq_server.events import Scope
-from bq_server.moments import format_timestamp
 from bq_server.refusals import FieldError, Refusal, in_words, path
 
 
@@ -52,18 +50,13 @@ def _endpoint(
             response = Response(status_code=400)  # nobody is left to read it
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
             response = problem_response(request, as_refusal(error, request.scope.get("bq.request_id", "")))
-        if key is not None and (shown := sandbox_clock(clocks, key.scope)):
+        if key is not None and (shown := clocks.shown(key.scope)):
             response.headers["X-Sandbox-Clock"] = shown
         if (standing := request.scope.get("bq.rate")) is not None:
             response.headers.update(standing.headers)
         return response
 
     return endpoint
-
-
-def sandbox_clock(clocks: Clocks, scope: Scope) -> str | None:
-    """What `X-Sandbox-Clock` shows: the time in an environment that has a clock of its own."""
-    return None if clocks.own(scope) is None else format_timestamp(clocks.now(scope))
 
 
 def _query(request: Request, model: type[Query]) -> Query:

@@ -189,7 +189,7 @@ class LaneConnection(asyncio.Protocol):
     def _refusable(self, data: bytes | bytearray, start: int) -> tuple[LaneRoute, int] | None:
         """The route and size of a complete request that is to be refused unread; None for any other."""
         route = route_of(data, start)
-        if route is None or not self._lane.queues[route].is_full or self._lane.is_stopping():
+        if route is None or not self._lane.queues[route].is_full or self._lane.server.stopping:
             return None
         end = data.find(END, start, start + HEAD_BYTES) + len(END)
         length = quick_length(bytes(data[start:end])) if end >= len(END) else None

@@ -129,7 +129,7 @@ class Exchange:
 
     def _reply(self, reply: Reply, *, let_in: bool = True) -> None:
         self._lane.counts[self._head.route].answered(reply.status, time.perf_counter() - self._began)
-        self.ends = self.ends or self._lane.is_stopping()
+        self.ends = self.ends or self._lane.server.stopping
         scope = self._key.scope if let_in else None
         self.answer = self.answer or self._lane.encode(
             reply, scope, self._request_id, self._allowance, closes=self._head.closes

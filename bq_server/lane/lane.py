@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bq_server.api.admission import Admission
 from bq_server.api.bodies import is_json, media_type_of
@@ -12,7 +12,6 @@ from bq_server.api.problems import PROBLEM_TYPES, problem_reply
 from bq_server.api.rate_limits import Allowance
 from bq_server.api.replies import Reply
 from bq_server.api.request_parser import RequestParser
-from bq_server.api.routing import sandbox_clock
 from bq_server.clock import Clocks
 from bq_server.concurrency.byte_budget import ByteBudget
 from bq_server.events import Scope
@@ -33,6 +32,12 @@ BODY_BYTES = 256 << 10
 _SOME_ID = b"(request id)"
 
 
+class StoppableServer(Protocol):
+    """What says whether the server is about to stop."""
+
+    stopping: bool
+
+
 @dataclass(slots=True)
 class Lane:
     """From the head and body of a request to its answer."""
@@ -43,7 +48,7 @@ class Lane:
     clocks: Clocks
     ids: IdSource
     budget: ByteBudget
-    is_stopping: Callable[[], bool]
+    server: StoppableServer
     is_consumer_behind: Callable[[], bool] = lambda: False
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
@@ -122,8 +127,8 @@ class Lane:
             reply,
             request_id,
             self.date.now(),
-            clock=None if scope is None else sandbox_clock(self.clocks, scope),
+            clock=None if scope is None else self.clocks.shown(scope),
             allowance=allowance,
-            stopping=self.is_stopping(),
+            stopping=self.server.stopping,
             closes=closes,
         )

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from bq_server.causes import currency_of, pack_cause
+from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.compiled_game import CompiledGame
@@ -27,7 +28,6 @@ from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
-from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
@@ -79,7 +79,7 @@ class GameRunner:
         game: CompiledGame,
         ids: IdSource,
         now: int,
-        game_thread: GameThread,
+        game_thread: WorkerThread,
         *,
         heard: bool = True,
     ) -> None:

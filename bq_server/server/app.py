@@ -111,7 +111,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         store.clocks,
         site.ids,
         running.budget,
-        lambda: running.stopping,
+        running,
         lambda: processing.consumer.status.is_behind,
         running.requests,
         running.log_of_requests,

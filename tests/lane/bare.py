@@ -103,7 +103,7 @@ class Bare:
             clocks,
             ids,
             self.budget,
-            is_stopping=lambda: self.stopping,
+            server=self,
         )
         lane.date.now = lambda: b"D"  # type: ignore[method-assign]
         for queue in lane.queues.values():

@@ -7,16 +7,16 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import ConnectionError as Disconnected
 
-from bq_server.stream import breaker as breaker_module
-from bq_server.stream.breaker import Breaker
+from bq_server.stream import guarded_pipe
 from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.guarded_pipe import Breaker
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
 def _quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker_module, "PROBE_SECONDS", 0.001)
+    monkeypatch.setattr(guarded_pipe, "PROBE_SECONDS", 0.001)
 
 
 class StreamServer:
