@@ -22,7 +22,7 @@ def of_points(code: str, fact_id: str) -> str:
 
 
 def of_criteria(definition: str, time: int = 1) -> str:
-    """The criteria of a definition, `badge/<code>`, met: the so-manieth time, where that is more than once."""
+    """The criteria of a definition, `badge/<code>`, met: for the nth time, where that can be more than once."""
     return _CRITERIA + definition + (f"/{time}" if time > 1 else "")
 
 
@@ -67,7 +67,7 @@ def of_claim(fact_id: str) -> str:
 
 
 def of_transfer(fact_id: str) -> str:
-    """What one participant gave another, with the one and the other."""
+    """What one participant gave another, in the ledgers of both."""
     return _TRANSFER + fact_id
 
 
@@ -111,7 +111,7 @@ def of_any_fact(cause: str) -> str:
 
 
 def in_currency(cause: str, currency: str | None) -> str:
-    """The cause of what is paid in a currency; None is the default, whose causes say nothing of it."""
+    """The cause of what is paid in a currency; None is the default, which causes don't name."""
     return cause if currency is None else f"{currency}/{cause}"
 
 

@@ -1,4 +1,4 @@
-"""Participant tokens: what they say, how they are signed, and how one is recognized.
+"""Participant tokens: what they contain, how they are signed, and how one is verified.
 
 A token is `bqp_`, its claims as a JSON array in base64url, a dot, and an HMAC-SHA256 of everything before it. Nothing
 in it says how to check it, so there is nothing to talk the server into.
@@ -27,17 +27,17 @@ MOST_CHARACTERS = 4_096
 """A participant id of 255 characters of four bytes each makes a token of about 1,600."""
 
 TokenUse = Literal["own", "shared"]
-"""What a token may read by a route: what is of the participant asked about, or what is the same for everyone."""
+"""What a token may read by a route: what belongs to the participant asked about, or what everybody may see."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantToken:
-    """What a token says."""
+    """The contents of a token."""
 
     token_id: str
     scope: Scope
     secret_id: str
-    """Of what signed it."""
+    """Of the secret that signed it."""
     key_id: str
     """The key that it was made with, and with which it ends."""
     participant_id: str
@@ -52,7 +52,7 @@ _CLAIMS = TypeAdapter(tuple[_Text, _Text, _Text, _Text, _Text, Annotated[int, Fi
 
 
 class ParticipantTokens:
-    """Signs tokens, and recognizes its own."""
+    """Signs and verifies tokens."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -60,15 +60,15 @@ class ParticipantTokens:
         self._secrets: dict[str, TokenSecret] = {}
 
     def know(self, secrets: Iterable[TokenSecret]) -> None:
-        """What the store holds now."""
+        """Accept tokens signed with these, all that the store has, and no others."""
         self._secrets = {each.secret_id: each for each in secrets}
 
     def knows(self, secret_id: str) -> bool:
-        """Whether tokens signed with that secret are recognized."""
+        """Whether tokens signed with that secret are accepted."""
         return secret_id in self._secrets
 
     def read(self, text: str) -> ParticipantToken | None:
-        """What a token says, expired or not; None for one that was not signed here, or with a secret that has ended."""
+        """The contents of a token, expired or not; None for one that isn't signed with one of the secrets."""
         signed, dot, signature = text.rpartition(".")
         if not dot or len(text) > MOST_CHARACTERS or not signed.startswith(PREFIX):
             return None
@@ -86,11 +86,11 @@ class ParticipantTokens:
         return ParticipantToken(token_id, secret.scope, secret_id, key_id, participant_id, series, expires_at)
 
     def has_expired(self, token: ParticipantToken) -> bool:
-        """Whether its time is over, by the server's clock, whatever clock the environment has."""
+        """Whether it has expired, by the server's clock, whatever clock the environment has."""
         return self._clock() >= token.expires_at * SECOND
 
     async def is_in_force(self, token: ParticipantToken) -> bool:
-        """Whether its series goes on: neither revoked, nor the participant erased. Raises `StoreUnavailable`."""
+        """Whether its series is valid: not revoked, and the participant not erased. Raises `StoreUnavailable`."""
         async with self._database.read() as connection:
             series = await participant_tokens.series_of(connection, token.scope, token.participant_id)
         return series is not None and hmac.compare_digest(series.encode(), token.series.encode())

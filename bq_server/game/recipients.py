@@ -39,9 +39,9 @@ class AwardTo:
     path: tuple[str, ...]
 
     def recipients(self, fact: Fact) -> tuple[str, ...]:
-        """Who is named, each once, without the sender. Nothing, or an empty text, names nobody.
+        """Those who are named, each once, without the sender. A missing or empty value names nobody.
 
-        Raises `ValueError`, with a sentence, for what can name nobody.
+        Raises `ValueError`, with a sentence for the user, for a value that can't name anybody.
         """
         value: object = fact.properties
         for name in self.path:
@@ -83,7 +83,7 @@ def told_to(path: str | None) -> str:
 
 @dataclass(slots=True)
 class Deliveries:
-    """To whom facts go, beside their senders."""
+    """Who receives facts, beside their senders."""
 
     recipients: dict[str, set[str]] = field(default_factory=dict)
     """By fact id; facts without recipients are left out."""

@@ -1,4 +1,4 @@
-"""Results of contests: frozen when it is time by the environment's clock, and then told by facts, place by place."""
+"""Results of contests: frozen when due by the environment's clock, and then recorded as facts, place by place."""
 
 from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
@@ -23,12 +23,12 @@ PAGE = 50
 
 
 async def watch_contests(connection: Connection, scope: Scope, game: Game) -> None:
-    """Freeze the results of a game's contests when it is time, in a transaction; of no others."""
+    """Have the results of a game's contests frozen when they are due, and no others, in a transaction."""
     await contests.watch(connection, scope, {each.code: freezes_at(each) for each in game.contests})
 
 
 class ContestFreezer:
-    """Freezes results once, and makes the facts that tell of them."""
+    """Freezes results, once, and makes a fact of each place."""
 
     def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
         self._database = database
@@ -48,7 +48,7 @@ class ContestFreezer:
             pass
 
     async def _look_everywhere(self) -> float:
-        """Freeze what is due in each environment, and make some facts; the seconds until there is more to do."""
+        """Freeze what is due everywhere, and make some facts; returns the seconds until there is more to do."""
         async with self._database.read() as connection:
             scopes = await contests.scopes(connection)
         wait = LOOK_SECONDS
@@ -60,7 +60,7 @@ class ContestFreezer:
         return wait
 
     async def _freeze(self, scope: Scope) -> int | None:
-        """Freeze what is due, but for a contest that is still being counted; when the next one is due, if any.
+        """Freeze what is due, except contests that are still being counted; returns when the next one is due, if any.
 
         One that nobody entered has no result: if the clock is set back, it is held again.
         """
@@ -100,7 +100,7 @@ class ContestFreezer:
         return len(page) == PAGE
 
     def _event(self, scope: Scope, place: FrozenPlace, contest: Contest | None) -> Event | None:
-        """What tells of a place; nothing of a contest that was removed meanwhile."""
+        """The event of a place; None for a contest that was removed meanwhile."""
         if contest is None:
             return None
         prize = contest.prize_of(place.place)

@@ -1,4 +1,4 @@
-"""To whom facts go beside their senders: new ones, and stored ones when a game begins to listen."""
+"""Who receives facts beside their senders: new ones, and stored ones when a game begins to listen."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Received:
 async def receive(
     connection: Connection, scope: Scope, game: CompiledGame, facts: Sequence[GameFact], held: Mapping[str, Held]
 ) -> Received:
-    """To whom new facts go, and stored ones because of them: what makes a fact void goes where that went."""
+    """Who receives new facts, and stored ones because of them: whoever received a fact receives what makes it void."""
     found = game.deliveries(facts)
     involved: list[GameFact] = []
     stored: list[GameFact] = []
@@ -68,7 +68,7 @@ async def deliver_past(
 
 
 def undelivered(old: CompiledGame, new: CompiledGame) -> list[Rule]:
-    """The rules of a game that replaces another which may name somebody in stored facts who hasn't received them."""
+    """The rules of a new game that may name participants in stored facts who haven't received them."""
     return [
         rule
         for rule in new.rules.values()

@@ -1,4 +1,4 @@
-"""What participants had received says less than before, because its sender was erased: it is counted anew."""
+"""Counting anew what participants had received, after its sender was erased."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from bq_server.store.database import Connection
 
 
 class RecipientRefold:
-    """Has definitions that award others count anew for some participants; what was awarded stays."""
+    """Recomputes the definitions that award others for some participants; what was awarded stays."""
 
     def __init__(self, games: Games, ids: IdSource, clocks: Clocks) -> None:
         self._games = games

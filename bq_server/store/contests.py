@@ -1,4 +1,4 @@
-"""When contests end, which results are frozen, and places of which no fact tells yet."""
+"""When contests end, which results are frozen, and the places that are not yet facts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ async def freeze(connection: Connection, scope: Scope, code: str, live: Ranking,
 
 
 async def has_places(connection: Connection, scope: Scope, rankings: Sequence[Ranking]) -> bool:
-    """Whether anybody has a place in any of these rankings, in sight or not."""
+    """Whether anybody has a place in any of these rankings, hidden or not."""
 
     def look(reading: Any) -> bool:
         numbers = [number for name in rankings if (number := _number(reading, scope, name)) is not None]
@@ -95,13 +95,13 @@ async def has_places(connection: Connection, scope: Scope, rankings: Sequence[Ra
 
 
 async def next_places(connection: Connection, scope: Scope, limit: int) -> list[FrozenPlace]:
-    """The next places of which no fact tells."""
+    """The next places that are not yet facts."""
     rows = await connection.run(lambda reading: list(_queries.next_places(reading, **scope._asdict(), limit=limit)))
     return [FrozenPlace(*row) for row in rows]
 
 
 async def remove_places(connection: Connection, scope: Scope, places: Sequence[FrozenPlace]) -> None:
-    """Facts tell of these now."""
+    """These are facts now."""
     own = scope._asdict()
     rows = [own | {"contest_code": each.contest_code, "place": each.place} for each in places]
     await connection.run(lambda writing: _queries.remove_place(writing, rows))
@@ -113,7 +113,7 @@ async def forget_participant(connection: Connection, participant: int) -> None:
 
 
 async def remove_all(connection: Connection, scope: Scope) -> None:
-    """Forget the contests of an environment; `watch` tells of them anew."""
+    """Forget the contests of an environment, until `watch` is called again."""
 
     def write(writing: Any) -> None:
         _queries.remove_places(writing, **scope._asdict())
@@ -123,7 +123,7 @@ async def remove_all(connection: Connection, scope: Scope) -> None:
 
 
 async def names_of(connection: Connection, scope: Scope, participant_ids: Iterable[str]) -> dict[str, str | None]:
-    """What participants are called, by id."""
+    """The display names of participants, by id."""
     wanted = dumps(list(participant_ids))
     return dict(
         await connection.run(lambda reading: list(_queries.names(reading, **scope._asdict(), participants=wanted)))

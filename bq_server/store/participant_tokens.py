@@ -1,4 +1,4 @@
-"""What participant tokens are signed with, and who has some.
+"""The secrets that sign participant tokens, and which participants have tokens.
 
 The tokens themselves are kept nowhere. Each is of a series of its participant, and ends with it; each is signed with a
 secret of its environment. The secrets are in the store, so that every process that serves from it knows the same.
@@ -19,7 +19,7 @@ SERIES_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class TokenSecret:
-    """What signs an environment's tokens. Times are microseconds since the epoch, UTC."""
+    """A secret that signs an environment's tokens. Times are microseconds since the epoch, UTC."""
 
     secret_id: str
     scope: Scope
@@ -67,7 +67,7 @@ async def _add_secret(
 
 
 async def series_of(connection: Connection, scope: Scope, participant_id: str) -> str | None:
-    """The series of a participant's tokens; None if they have none, or none any more."""
+    """The series of a participant's tokens; None if they have none, or no longer any."""
     found: str | None = await _queries.series(connection, **scope._asdict(), participant_id=participant_id)
     return found
 

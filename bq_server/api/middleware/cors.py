@@ -60,7 +60,7 @@ class Cors:
 
 
 def _with(send: Send, more: Mapping[str, str], *, varies: bool) -> Send:
-    """Sends answers with more headers, and perhaps the word that another origin gets another answer."""
+    """Sends answers with more headers, and with `Vary: Origin` where it depends on the origin."""
 
     async def send_more(message: Message) -> None:
         if message["type"] == "http.response.start":

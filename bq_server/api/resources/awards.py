@@ -227,7 +227,7 @@ class AwardsResource:
 
 
 def _own_key(sent: PointsIn, batch_key: str | None, index: int) -> str | None:
-    """The idempotency key of one award: its own, or what the batch's makes of its place."""
+    """The idempotency key of one award: its own, or the batch's with the award's place."""
     if sent.idempotency_key is not None or batch_key is None:
         return idempotency_key(None, sent.idempotency_key)
     return f"{batch_key}:{index}"

@@ -53,7 +53,7 @@ TAG = "Contests"
 
 
 class ContestsResource:
-    """Shows contests, and takes entries."""
+    """Shows contests and accepts entries."""
 
     def __init__(
         self, intake: SyncIntake, database: Database, games: Games, parser: RequestParser, clocks: Clocks
@@ -76,7 +76,7 @@ class ContestsResource:
         reads="shared",
     )
     async def list_active(self, call: Call) -> Response:
-        """The contests that are going on."""
+        """The contests in progress."""
         async with self._database.read() as connection:
             game = (await self._games.of(connection, call.scope)).game
             ends = await contests.ends(connection, call.scope)
@@ -95,7 +95,7 @@ class ContestsResource:
         reads="shared",
     )
     async def get_contest(self, call: Call) -> Response:
-        """A contest, and how far it is."""
+        """A contest and its status."""
         contest, end = await self._contest(call)
         return json_response(await self._answer(call, contest, end))
 
@@ -244,7 +244,7 @@ class ContestsResource:
     async def _entry_fact(
         self, connection: Connection, call: Call[Any], contest: Contest, participant_id: str
     ) -> StoredFact:
-        """The first fact by which the participant entered, and that counts. Raises `Refusal`."""
+        """The first fact, not void, by which the participant entered. Raises `Refusal`."""
         known = await known_participant(connection, call, participant_id)
         own = await participants.facts(connection, call.scope, known.participant_id, [CONTEST_ENTERED])
         for fact in own:

@@ -1,4 +1,4 @@
-"""`/api/v1/gamify/participants/{id}/tokens`: tokens with which a browser reads what is of one participant."""
+"""`/api/v1/gamify/participants/{id}/tokens`: tokens with which a browser reads what belongs to one participant."""
 
 import secrets
 
@@ -32,7 +32,7 @@ TAG = "Participants"
 
 
 class ParticipantTokensResource:
-    """Makes and revokes tokens, and changes what signs them."""
+    """Creates and revokes tokens, and rotates the secret that signs them."""
 
     def __init__(
         self, keyring: Keyring, database: Database, parser: RequestParser, ids: IdSource, clock: Clock
@@ -55,7 +55,7 @@ class ParticipantTokensResource:
         codes=(Code.NOT_FOUND,),
     )
     async def create(self, call: Call) -> Response:
-        """Create a token with which a browser reads what is of this participant, and nothing else."""
+        """Create a token with which a browser can read what belongs to this participant, and nothing else."""
         sent, _ = await self._parser.model(call, TokenIn)
         assert call.key is not None, "the operation needs a scope"  # noqa: S101
         now = self._clock()

@@ -11,7 +11,7 @@ Consistency = Literal["realtime_estimated", "final_verified"]
 
 
 class ContestAnswer(BaseModel):
-    """A contest, and how far it is."""
+    """A contest and its status."""
 
     id: str = Field(description="Its code.")
     name: str
@@ -24,7 +24,7 @@ class ContestAnswer(BaseModel):
 
 
 class ContestsAnswer(BaseModel):
-    """The contests that are going on."""
+    """The contests in progress."""
 
     contests: list[ContestAnswer]
 
@@ -61,7 +61,7 @@ class ContestRankingEntry(BaseModel):
 
 
 class ContestRankingAnswer(BaseModel):
-    """The best of a contest. Among equal scores who reached it first ranks first."""
+    """The best of a contest. Among equal scores, whoever reached it first ranks first."""
 
     entries: list[ContestRankingEntry]
     total_entries: int
@@ -70,7 +70,7 @@ class ContestRankingAnswer(BaseModel):
 
 
 class ContestPrize(BaseModel):
-    """What some ranks win, each of them."""
+    """What each of some ranks wins."""
 
     rank_from: int
     rank_to: int
@@ -79,7 +79,7 @@ class ContestPrize(BaseModel):
 
 
 class ContestPrizesAnswer(BaseModel):
-    """The prizes of a contest, the first ranks first."""
+    """The prizes of a contest, those of the first ranks first."""
 
     contest_id: str
     prizes: list[ContestPrize]

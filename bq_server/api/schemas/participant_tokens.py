@@ -20,7 +20,7 @@ class TokenIn(BaseModel):
 
 
 class TokenAnswer(BaseModel):
-    """A token, which is shown only now: it is not kept."""
+    """A token. It is shown only once, because it isn't stored."""
 
     token: str = Field(description="Sent as `Authorization: Bearer ...`.")
     token_id: str = Field(description="What the audit log calls it.")
@@ -36,7 +36,7 @@ class TokensRevokedAnswer(BaseModel):
 
 
 class TokenSecretIn(BaseModel):
-    """How long tokens that were signed before are still accepted."""
+    """How long earlier tokens are still accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,7 +50,7 @@ class TokenSecretIn(BaseModel):
 
 
 class TokenSecretAnswer(BaseModel):
-    """What tokens are signed with from now on; itself it is never shown."""
+    """The secret that signs tokens from now on; it is never shown itself."""
 
     secret_id: str
     created_at: Moment

@@ -34,7 +34,7 @@ _FIELDS = sorted({name for part in _parts(DocumentPart) for name in part.model_f
 
 
 MOST_MISTAKES = 200
-"""That are explained: whoever has more can correct these first. What explains them looks at each beside the others."""
+"""Most mistakes that are explained; others are for the next check. Explaining one compares it with the others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

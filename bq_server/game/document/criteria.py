@@ -35,7 +35,7 @@ class Limit(DocumentPart):
 
 
 class Limited(DocumentPart):
-    """What may count some of the matching events only. Neither field is told where it isn't given: revisions stay."""
+    """What may count only some of the matching events. Fields that aren't given are left out: revisions stay."""
 
     limit: Limit | None = Field(default=None, exclude_if=is_none)
     cooldown: Cooldown | None = Field(

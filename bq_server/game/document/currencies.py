@@ -46,7 +46,7 @@ def overdraft_of(game: Game, currency: str | None) -> Overdraft:
 
 
 def named(game: Game, code: str | None) -> str | None:
-    """The currency of that code as facts and causes name it: None is the default. Raises `KeyError` for none of it."""
+    """The currency of a code, as facts and causes name it: None is the default. Raises `KeyError` if there is none."""
     if code is None or (game.currencies and code == game.currencies[0].code):
         return None
     if all(code != each.code for each in others(game)):
@@ -55,7 +55,7 @@ def named(game: Game, code: str | None) -> str | None:
 
 
 def moved_default(old: Game, new: Game) -> str | None:
-    """Why one game can't follow another: another currency is the default, whose points belong to it by no name.
+    """Why one game can't replace another: it has another default, to which the stored points would then belong.
 
     A default may get another code, which only renames it. None if there is nothing against it.
     """
@@ -68,7 +68,7 @@ def moved_default(old: Game, new: Game) -> str | None:
 
 
 def misnamed(game: Game, other_currencies: Iterable[str] = ()) -> Iterator[tuple[Place, str]]:
-    """The places that name a currency that there isn't, or one too many, each with what is wrong.
+    """The places that name an unknown currency, or one where none may stand, each with what is wrong.
 
     `other_currencies` are codes that count as defined as well.
     """

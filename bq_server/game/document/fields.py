@@ -62,7 +62,7 @@ def _duration(value: Any) -> Any:
 
 
 def _without_years(value: timedelta, write: SerializerFunctionWrapHandler) -> Any:
-    """As it may be written: Pydantic makes a year of 365 days, which is no length of time."""
+    """In days: Pydantic writes 365 days as a year, which is no fixed length of time."""
     text = write(value)
     if not isinstance(text, str):
         return text
@@ -75,7 +75,7 @@ def _property_path(path: str) -> str:
 
 
 def is_none(value: Any) -> bool:
-    """For fields that aren't told where they aren't given."""
+    """For `exclude_if`: a field without a value is left out."""
     return value is None
 
 
@@ -101,7 +101,7 @@ IsoDuration = Annotated[
 ]
 
 
-# It isn't told where it isn't given, so that revisions stay.
+# Left out where it isn't given, so that revisions stay the same.
 OfCurrency = Annotated[
     CurrencyCode | None, Field(exclude_if=is_none, description="One of the currencies; the default otherwise")
 ]
@@ -121,7 +121,7 @@ Revocable = Annotated[bool, Field(description="Taken back when a void fact leave
 
 
 class DocumentPart(BaseModel):
-    """A part of the document, which says no more than it may."""
+    """A part of the document. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -35,7 +35,7 @@ class Leaderboard(Definition):
         BeforeValidator(one_or_many, json_schema_input_type=Window | Season | list[Window | Season]),
         Field(min_length=1, max_length=50, description="A window, or a list of them; the first is the default"),
     ] = Field(default=["all_time"])
-    # Fields of later releases aren't told where they say what is so without them: revisions stay.
+    # Fields added by later releases are left out where they have their defaults, so that revisions stay the same.
     timezone: TimezoneName = Field(
         default="UTC",
         exclude_if=lambda value: value == "UTC",
@@ -49,7 +49,7 @@ class Leaderboard(Definition):
     tie: Literal["first", "shared"] = Field(
         default="first",
         exclude_if=lambda value: value == "first",
-        description="Among equal scores who reached it first ranks first, or they share the rank",
+        description="Among equal scores, whoever reached it first ranks first, or they share the rank",
     )
     currency: OfCurrency = None
 

@@ -30,10 +30,9 @@ class Freezes(DocumentPart):
 
 
 class Streak(Definition):
-    """Calendar periods in a row with enough matching events, by default one. Fields of later releases aren't told
-    where they say what is so without them: revisions stay.
-    """
+    """Calendar periods in a row with enough matching events, by default one."""
 
+    # Fields added by later releases are left out where they have their defaults, so that revisions stay the same.
     name: str | None = Field(default=None, max_length=255)
     description: str | None = Field(default=None, max_length=2000)
     on: On

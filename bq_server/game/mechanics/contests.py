@@ -28,7 +28,7 @@ from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell, Cells
 
 SCORE, ENTRY, PLACE = 0, -1, -2
-"""What a fact is to a contest."""
+"""What a fact means to a contest."""
 
 LIVE, FINAL = "live", "final"
 """The rankings of a contest: as the scores are, and as it was frozen."""
@@ -36,7 +36,7 @@ LIVE, FINAL = "live", "final"
 
 @dataclass(slots=True)
 class ContestRule(Rule):
-    """A contest. It counts what happened between its dates, whenever somebody entered, and only for who did."""
+    """A contest. It counts what happened between its dates, for those who entered, whenever they did."""
 
     key: str
     code: str
@@ -71,7 +71,7 @@ class ContestRule(Rule):
         return None if cell is None else cell["rev"] == self.revision
 
     def whole(self) -> Replay:
-        """Everything, also what came before the start: one may enter earlier."""
+        """Everything, including what came before the start: participants may enter earlier."""
         return Replay(self.fact_types, None)
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
@@ -118,7 +118,7 @@ def _of(hits: Sequence[Hit], part: int) -> list[Hit]:
 
 
 def _place(story: Sequence[Hit], cell: Cell | None) -> Cell | None:
-    """The place that the newest fact gave: there is only one, unless somebody made more by hand."""
+    """The place that the newest fact gave: there is only one, unless more were made by hand."""
     found = cell
     for hit in _of(story, PLACE):
         if found is None or list(hit.fact.moment) > found["m"]:
