@@ -30,7 +30,7 @@ from bq_server.game.mechanics.leaderboards import PointsBoardRule
 from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule, merged, rounds_of
-from bq_server.game.mechanics.rule import LedgerEntry, Replayed, Rule
+from bq_server.game.mechanics.rule import LedgerEntry, Replayed, Rule, still_due
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.tiers import climb
@@ -136,7 +136,7 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
         if kind == "past":
             keys.number_of_round(key)
             if not isinstance(rule, RecurringChallengeRule) or cell.get("rev") != rule.revision:
-                return isinstance(cell.get("given", {}), dict)
+                return _has_awards(cell)
             rule = rule.challenge
         if isinstance(rule, ContestRule):
             if kind == "placed":
@@ -147,15 +147,21 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
         if isinstance(rule, QuestRule):
             progress = rule.open(cell).progress
             progress.fraction(rule.quest)
-            return len(progress.values) == rule.quest.size and isinstance(cell.get("given", {}), dict)
+            return len(progress.values) == rule.quest.size and _has_awards(cell)
         if isinstance(rule, StreakRule) and kind == "seen":
             first, reach = cell
             return int(reach) < int(first) <= int(key.rpartition("/")[2])
         if isinstance(rule, StreakRule):
-            return Runs.load(cell).current >= 0 and isinstance(cell.get("given", {}), dict)
+            return Runs.load(cell).current >= 0 and _has_awards(cell)
     except (TypeError, ValueError, LookupError, AttributeError):
         return False
     return True
+
+
+def _has_awards(cell: Cell) -> bool:
+    """Whether what was given, and is still owed, can be read."""
+    owed = cell.get("owed", {})
+    return isinstance(cell.get("given", {}), dict) and all(isinstance(each, list) for each in owed.values())
 
 
 def unmarked(game: CompiledGame, cells: Cells, ledger: Iterable[LedgerEntry]) -> Iterator[tuple[str, str]]:
@@ -250,6 +256,7 @@ def _mark(
     taken = {causes.in_any_currency(cause) for cause in account} - proofs.keys()
     proofs |= {cell["cause"]: [cell["at"], cell["fact"]] for key, cell in new.items() if key.startswith("badge/")}
     for key, rule in _giving(game, {**cells, **new}):
+        reached = (new.get(key) or {}).get("given", {})
         given: dict[str, Any] = {step: proofs[cause] for step, cause in _steps(rule) if cause in proofs}
         revoked = {step for step, cause in _steps(rule) if cause in taken}
         for each in (new.get(key), cells.get(key)):
@@ -257,7 +264,9 @@ def _mark(
             revoked.update(each.get("revoked", ()) if each is not None else ())
         if given or revoked:
             progress = new.get(key) or rule.step((), {}, Replayed((), {}, ())).cells[key]
-            marked = {"given": given, "revoked": sorted(revoked)}
+            steps = rule.steps()
+            owed = still_due(steps, given.keys() - reached.keys(), new, ledger).left(steps, reached)
+            marked = {"given": given, "owed": owed, "revoked": sorted(revoked)}
             new[key] = {**(progress or {}), **{name: each for name, each in marked.items() if each}}
     for recurring in game.rules.values():
         if isinstance(recurring, RecurringChallengeRule) and recurring.key in new and recurring.key in cells:

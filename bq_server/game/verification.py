@@ -204,7 +204,9 @@ def _counts_members(rule: QuestRule, cells: Cells, part: int) -> bool:
 
 def _recorded(cell: Cell | None) -> Cell | None:
     """A streak's periods; a cell without any is equal to none."""
-    return {name: value for name, value in cell.items() if name not in ("given", "w")} if cell and cell["k"] else None
+    if not cell or not cell["k"]:
+        return None
+    return {name: value for name, value in cell.items() if name not in ("given", "owed", "w")}
 
 
 def _compare_ledger(

@@ -21,6 +21,14 @@ class OnTimeGame(InMemoryGame):
     on_time = 0
     late = 0
 
+    def adopt(self, other: InMemoryGame) -> None:
+        """Go on from what another game holds."""
+        for who in other.participants:
+            own = self._of(who)
+            own.facts = {fact.fact_id: fact for fact in other.facts(who)}
+            own.cells = {key: json.dumps(cell) for key, cell in other.cells(who).items()}
+            own.ledger = other.ledger(who)
+
     def take(self, facts: Iterable[Fact]) -> list[Effect]:
         """Take a batch of facts; answers what it caused."""
         effects: list[Effect] = []

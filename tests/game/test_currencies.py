@@ -8,7 +8,7 @@ from bq_server import causes
 from bq_server.game import check, read_points, read_tier
 from bq_server.game.document.currencies import expiries, moved_default, named
 from bq_server.game.document.definitions import Game
-from bq_server.game.rebuild import rebuild, unmarked
+from bq_server.game.rebuild import AwardHistory, rebuild, sound, unmarked
 from tests.game.on_time_game import OnTimeGame
 from tests.game.support import Story
 
@@ -168,6 +168,83 @@ def test_a_reward_in_another_currency_is_paid_to_those_who_reached_it() -> None:
     for _ in range(2):
         story.memory.refold(["challenge/c"])
         assert purses(story) == {"coins": 5, "gems": 2}
+    assert (story.differences(), story.kept()) == ([], [])
+
+
+MILESTONE = "streaks: [{code: s, on: %s, timezone: UTC, milestones: [{at: 2, rewards: [{points: 5%s}]}]}]"
+CHALLENGE = (
+    "badges: [{code: b, name: B}]\n"
+    "challenges: [{code: c, name: C, %sobjectives: [{code: o, on: %s, target: 2}], rewards: [{points: 5%s}]}]"
+)
+RECURRING = "duration: {type: recurring, every: week}, "
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        (MILESTONE % ("act", ""), MILESTONE % ("other", ", currency: gems"), "streak:s/2"),
+        (CHALLENGE % ("", "act", ""), CHALLENGE % ("", "other", ", currency: gems"), "challenge:c"),
+        (
+            CHALLENGE % (RECURRING, "act", ""),
+            CHALLENGE % (RECURRING, "other", ", currency: gems"),
+            "challenge:c/2026-W18",
+        ),
+        (
+            CHALLENGE % ("", "act", ""),
+            CHALLENGE % ("", "other", "}, {badge: b}, {points: 5, currency: gems"),
+            "challenge:c",
+        ),
+    ],
+)
+def test_what_is_reached_otherwise_now_pays_in_another_currency_when_it_is(old: str, new: str, cause: str) -> None:
+    story = Story(CURRENCIES + old)
+    for day in ("2026-04-27", "2026-04-28"):
+        story.send("act", day)
+    story.change(CURRENCIES + new)
+    for _ in range(2):
+        story.memory.refold(story.memory.game.rules)
+        assert purses(story) == {"coins": 5, "gems": 0}, "as it counts now, nothing is reached yet"
+    quick = OnTimeGame(story.memory.game)
+    quick.adopt(story.memory)
+    for day in ("2026-04-27", "2026-04-28", "2026-04-29"):
+        fact = story.fact("other", day)
+        story.memory.process([fact])
+        quick.take([fact])
+    assert purses(story) == {"coins": 5, "gems": 5}
+    assert [entry.cause for entry in story.memory.ledger("ada")] == [cause, f"gems/{cause}"]
+    assert story.differences() == []
+    assert (quick.cells("ada"), quick.ledger("ada")) == (story.memory.cells("ada"), story.memory.ledger("ada"))
+    story.memory.refold(story.memory.game.rules)
+    assert purses(story) == {"coins": 5, "gems": 5}
+
+
+def test_what_is_lost_of_a_reward_in_another_currency_is_rebuilt() -> None:
+    story = Story(CURRENCIES + MILESTONE % ("act", ""))
+    for day in ("2026-04-27", "2026-04-28"):
+        story.send("act", day)
+    story.change(CURRENCIES + MILESTONE % ("other", ", currency: gems"))
+    story.memory.refold(["streak/s"])
+    cells, facts, ledger = story.memory.cells("ada"), story.memory.facts("ada"), story.memory.ledger("ada")
+    assert cells["streak/s"]["owed"] == {"2": ["streak:s/2"]}
+    forgotten = {name: value for name, value in cells["streak/s"].items() if name != "owed"}
+    unreadable = {**forgotten, "owed": {"2": 5}}
+    for broken in ({"streak/s": forgotten}, {"streak/s": unreadable}, {}):
+        found = sound(story.memory.game, AwardHistory.of(facts), broken)
+        assert ("streak/s" in found) == (broken.get("streak/s") == forgotten)
+        assert rebuild(story.memory.game, facts, found, ledger).cells["streak/s"] == cells["streak/s"]
+
+
+def test_what_was_taken_back_and_given_again_in_another_currency_is_paid_once() -> None:
+    game = CHALLENGE.replace("name: C, ", "name: C, revocable: true, ")
+    story = Story(CURRENCIES + game % ("", "act", ""))
+    for day in ("2026-04-01", "2026-04-02"):
+        story.send("act", day)
+    story.send("system.fact_voided", "2026-04-03", {"fact_id": "f1"})
+    story.change(CURRENCIES + game % ("", "act", ", currency: gems"))
+    story.send("act", "2026-04-04")
+    for _ in range(2):
+        story.memory.refold(story.memory.game.rules)
+        assert purses(story) == {"coins": 0, "gems": 5}
     assert (story.differences(), story.kept()) == ([], [])
 
 

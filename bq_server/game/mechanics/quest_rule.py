@@ -21,10 +21,10 @@ from bq_server.game.mechanics.rule import (
     Rule,
     RuleOutcome,
     again,
+    dues,
     explain,
     merge,
     reduced,
-    still_due,
 )
 from bq_server.game.recipients import AwardTo
 from bq_server.game.state import keys
@@ -152,15 +152,15 @@ class QuestRule(Rule):
             outcome.lost = [cause for _, cause in lost]
             awarded = {name: each for name, each in awarded.items() if name not in dict(lost)}
             revoked = sorted({*revoked, *(name for name, _ in lost)})
-        due: dict[str, Rewards] = {}
-        if replayed is not None and replayed.ledger is not None:
-            due = still_due(self.steps(), awarded, cells, replayed.ledger)
-        given = {name: each for name, each in awarded.items() if name not in due}
+        due = dues(self.steps(), awarded, old, cells, replayed)
+        given = {name: each for name, each in awarded.items() if name not in due.rewards}
         self._reached(outcome, story, hits, before, standing, given, by)
         outcome.grants = again(reduced(outcome.grants, self.steps(), due), self.steps(), revoked)
         cell = {"rev": self.revision, **standing.dump()}
         if given or awarded:
             cell["given"] = given | awarded  # the time of the first award stays
+        if owed := due.left(self.steps(), given):
+            cell["owed"] = owed
         if revoked:
             cell["revoked"] = revoked
         # A replay leaves a cell even if nothing counted, as a sign that the past has been examined.

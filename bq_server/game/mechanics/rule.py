@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, assert_never
 
 from pydantic import BaseModel
 
-from bq_server.causes import currency_of, in_currency
+from bq_server.causes import currency_of, in_any_currency, in_currency, origin
 from bq_server.game.document.fields import Definition
 from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 from bq_server.game.effects import Effect, Explanation, Verdict
@@ -286,14 +286,51 @@ Step = tuple[str, str, Rewards]
 """Something to reach: its name, the cause of its award, and the award."""
 
 
-def still_due(
-    steps: Iterable[Step], given: Mapping[str, Any], cells: Cells, ledger: Iterable[LedgerEntry]
-) -> dict[str, Rewards]:
-    """What is still owed for steps reached before their rewards were in the game, by name.
+@dataclass(frozen=True, slots=True)
+class Dues:
+    """What is still owed for steps that were given before."""
+
+    rewards: Mapping[str, Rewards]
+    """By the name of the step."""
+    paid: frozenset[str]
+    """The causes of what was paid for them."""
+
+    def left(self, steps: Iterable[Step], given: Collection[str]) -> dict[str, list[str]]:
+        """Of the steps that are not reached yet, and hence not `given` anew: the causes of what was paid, by name."""
+        return {
+            name: sorted(each for each in self.paid if in_any_currency(each) == cause)
+            for name, cause, _ in steps
+            if name in self.rewards and name not in given
+        }
+
+
+NO_DUES = Dues({}, frozenset())
+
+
+def dues(
+    steps: Iterable[Step], given: Mapping[str, Any], cell: Cell | None, cells: Cells, replayed: Replayed | None
+) -> Dues:
+    """What is owed of the steps given: their rewards were others then.
+
+    The ledger tells where it is known. Without it, only what an earlier step over the ledger left in the `cell` under
+    `owed` may still be owed: of a step that was given by another version of the game, and isn't reached in this one.
+    `cells` contains the badges held.
+    """
+    if replayed is not None and replayed.ledger is not None:
+        return still_due(steps, given, cells, replayed.ledger)
+    owed: Mapping[str, list[str]] | None = None if cell is None else cell.get("owed")
+    return _unpaid(steps, owed, cells, frozenset().union(*owed.values())) if owed else NO_DUES
+
+
+def still_due(steps: Iterable[Step], given: Collection[str], cells: Cells, ledger: Iterable[LedgerEntry]) -> Dues:
+    """What is owed for steps reached before their rewards were in the game.
 
     `cells` contains the badges held, `ledger` everything paid before.
     """
-    paid = {entry.cause for entry in ledger}
+    return _unpaid(steps, given, cells, frozenset(origin(entry.cause) for entry in ledger))
+
+
+def _unpaid(steps: Iterable[Step], given: Collection[str], cells: Cells, paid: frozenset[str]) -> Dues:
     owed = {
         name: Rewards(
             0 if cause in paid else points,
@@ -303,12 +340,12 @@ def still_due(
         for name, cause, (points, badges, others) in steps
         if name in given
     }
-    return {name: rewards for name, rewards in owed.items() if rewards != NO_REWARDS}
+    return Dues({name: rewards for name, rewards in owed.items() if rewards != NO_REWARDS}, paid)
 
 
-def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Mapping[str, Rewards]) -> list[Grant]:
+def reduced(grants: Iterable[Grant], steps: Iterable[Step], owed: Dues) -> list[Grant]:
     """The grants, reduced to what is still owed for their steps."""
-    left = {cause: owed[name] for name, cause, _ in steps if name in owed}
+    left = {cause: owed.rewards[name] for name, cause, _ in steps if name in owed.rewards}
     return [replace(grant, rewards=left.get(grant.cause, grant.rewards)) for grant in grants]
 
 

@@ -33,11 +33,11 @@ from bq_server.game.mechanics.rule import (
     RuleOutcome,
     Step,
     bounds,
+    dues,
     explain,
     merge,
     reduced,
     revision,
-    still_due,
 )
 from bq_server.game.mechanics.runs import Runs
 from bq_server.game.mechanics.streak_calendar import StreakCalendar, streak_calendar
@@ -142,10 +142,8 @@ class StreakRule(Rule):
             runs.recall((int(key.rpartition("/")[2]), row) for key, row in kept_apart.items())
         timeline = cells.get(keys.ZONE, ())
         before: dict[str, Any] = old.get("given", {}) if old is not None else {}
-        due: dict[str, Rewards] = {}
-        if replayed is not None and replayed.ledger is not None:
-            due = still_due(self.steps(), before, cells, replayed.ledger)
-        given = {name: each for name, each in before.items() if name not in due}
+        due = dues(self.steps(), before, old, cells, replayed)
+        given = {name: each for name, each in before.items() if name not in due.rewards}
         records = [hit.fact for hit in story if _matched(hit) and hit.fact.fact_type != TIMEZONE_CHANGED]
         batch = {hit.fact.fact_id for hit in hits}
         verdicts: dict[str, tuple[Verdict, str | None]] = {}
@@ -184,6 +182,8 @@ class StreakRule(Rule):
             cell = {"rev": self.revision, **runs.dump()}
             if given or before:
                 cell["given"] = given | before  # the time of the first award stays
+            if owed := due.left(self.steps(), given):
+                cell["owed"] = owed
             if cell != old:
                 outcome.cells[key] = cell
         rows = {keys.member(self.key, "past", last): row for last, row in runs.rows.items()}

@@ -384,6 +384,8 @@ class _Challenge:
 
     def award(self, turn: ParticipantTurn, fact: Fact, cell: Cell) -> None:
         """Award what has been reached and not yet awarded."""
+        if "owed" in cell:
+            raise NotOnTime
         given: dict[str, Any] = cell.setdefault("given", {})
         marks = cell["p"]["m"]
         for name, cause, rewards in self._steps:
