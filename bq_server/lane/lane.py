@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -66,7 +67,9 @@ class Lane:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         limits = {LaneRoute.EVENT: EVENT_SECONDS, LaneRoute.BATCH: BATCH_SECONDS}
-        self.queues = {route: Queue(self.budget, loop, seconds, self.is_consumer_behind) for route, seconds in limits.items()}
+        self.queues = {
+            route: Queue(self.budget, loop, seconds, self.is_consumer_behind) for route, seconds in limits.items()
+        }
         self.counts = {route: self.requests.of("POST", route.value) for route in LaneRoute}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
         name = self.admission.proxies.header.encode()

@@ -16,7 +16,7 @@ TURN_SECONDS = 0.005
 """How much is started before others have their turn: the stream's answers, the consumer, other connections."""
 
 REST_SHARE = 0.6
-"""How long requests rest for the consumer, while it is behind, in proportion to the time that turns take to start them."""
+"""How long requests rest for the consumer, while it is behind, in proportion to the time their turns took."""
 
 REST_SECONDS = 0.001
 """How long they rest at once: the loop's timers know no less."""
@@ -51,8 +51,8 @@ class Queue:
     consumer, another process. What would wait too long at that pace is refused on arrival, so that what is admitted is
     started in time.
 
-    Facts are made by threads of the same process, which get the interpreter only when the loop has nothing to do. Requests
-    without a pause would leave them little of it, so turns pause while there is a backlog.
+    Facts are made by threads of the same process, and requests without a pause would leave them little of the
+    interpreter: turns rest while the consumer is behind.
     """
 
     def __init__(

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 COLLECT_AFTER = (5_000, 5, 600)
 """Objects created before the collector looks at the newest of them, and how often until it looks at older ones. A batch
-of facts creates thousands without any cycle; Python's default looks after every 700. Nothing else runs while it looks, and
-it takes a tenth of a millisecond for some hundred objects: what a long refold creates must not come to it all at once."""
+of facts creates thousands without any cycle; Python's default looks after every 700. Nothing else runs while it looks,
+so what a long refold creates must not come to it all at once: 400,000 objects took it 40 ms."""
 
 
 def pause() -> None:
