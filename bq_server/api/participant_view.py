@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
 from bq_server.api.call import Call
 from bq_server.api.schemas.participant_state import RankState
+from bq_server.game.attributes import current
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.game.read_models import rounds_now
+from bq_server.game.state import keys
 from bq_server.processing.compiled_games import Games
 from bq_server.store import participants, state
 from bq_server.store.database import Connection
@@ -47,6 +51,18 @@ async def view_of_participant(
     game = await games.of(connection, call.scope)
     rounds = [] if now is None else rounds_now(game, now)
     return ParticipantView(found, game, await state.cells_with(connection, call.scope, found.participant_id, rounds))
+
+
+async def told_attributes(connection: Connection, participant: Participant, now: int) -> dict[str, Any] | None:
+    """The attributes at a moment, in microseconds, as facts tell; None if none ever did."""
+    return current(await state.cells_apart(connection, participant.reference, [keys.ATTRIBUTES]), now)
+
+
+async def attributes_now(connection: Connection, participant: Participant, now: int) -> dict[str, Any]:
+    """The attributes at a moment, in microseconds."""
+    told = await told_attributes(connection, participant, now)
+    # Set by an earlier release, before they were facts.
+    return from_json(participant.attributes) if told is None else told
 
 
 class RanksNow:

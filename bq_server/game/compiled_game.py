@@ -1,13 +1,19 @@
 """A compiled game: every rule under the types of the facts it listens to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pydantic import BaseModel
+
+from bq_server.game.attributes import Attributes
+from bq_server.game.award_story import AwardStory
 from bq_server.game.document.challenges import Challenge, RecurringDuration
 from bq_server.game.document.criteria import Metric
 from bq_server.game.document.currencies import expiries
 from bq_server.game.document.definitions import Game
+from bq_server.game.document.fields import expressions_in
 from bq_server.game.document.points import PointsRule
+from bq_server.game.expressions.conditions import read_of_participant
 from bq_server.game.facts import (
     BADGE_AWARDED,
     CHALLENGE_ENROLLED,
@@ -21,6 +27,7 @@ from bq_server.game.facts import (
     POINTS_TRANSFERRED,
     REWARD_CLAIMED,
     Fact,
+    FactInContext,
 )
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.challenges import challenge_rule
@@ -64,6 +71,40 @@ class CompiledGame:
     """Keys of rules whose past is still being counted: no cell doesn't mean that there is no past."""
     tracks: Tracks
     """The on-time path, while nothing is pending."""
+    attributes_of_rules: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The participants' attributes that conditions and formulas of a rule read, by its key, where they read any."""
+    attributes_of_facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same by the type of the facts."""
+    award_readers: frozenset[str] = frozenset()
+    """The keys of the rules whose conditions and formulas read the participant's tier or badges."""
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """All attributes that are read."""
+        return frozenset(name for names in self.attributes_of_facts.values() for name in names)
+
+    def seen(self, fact: Fact, attributes: Attributes | None, awards: AwardStory | None = None) -> Fact:
+        """The fact with what conditions on it read of its participant, who has these attributes and awards."""
+        names = self.attributes_of_facts.get(fact.fact_type, ()) if attributes is not None else ()
+        if not names and awards is None:
+            return fact
+        moment = fact.moment
+        return FactInContext(
+            fact.fact_id,
+            fact.seq,
+            fact.fact_type,
+            fact.event_name,
+            fact.participant_id,
+            fact.properties,
+            fact.occurred_at,
+            fact.received_at,
+            fact.idempotency_key,
+            fact.voids,
+            fact.sender,
+            attributes.at(moment, names) if attributes is not None else {},
+            None if awards is None else awards.tier_at(moment),
+            () if awards is None else awards.badges_at(moment),
+        )
 
     def rules_for(self, fact: Fact) -> tuple[Rule, ...]:
         """The rules that listen to a fact."""
@@ -136,6 +177,8 @@ def compile_game(
         for fact_type in rule.fact_types:
             others = rule.award_to is not None and fact_type.startswith(CUSTOM_PREFIX)
             (receiving if others else listening).setdefault(fact_type, []).append(rule)
+    reads = _reads(game)
+    read = {key: names for key, (names, _) in reads.items() if names}
     treasury = Treasury(
         {badge.code: badge for badge in game.badges},
         tuple(sorted(game.tiers, key=lambda tier: tier.level)),
@@ -153,7 +196,37 @@ def compile_game(
         {rule.key: place for place, rule in enumerate(rules)},
         pending,
         lay_tracks(listening, treasury),
+        read,
+        _by_type(read, rules),
+        frozenset(key for key, (_, awards) in reads.items() if awards),
     )
+
+
+def _by_type(read: Mapping[str, frozenset[str]], rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
+    """What rules read, by the types of the facts that they listen to."""
+    found: dict[str, set[str]] = {}
+    for rule in rules:
+        for fact_type in rule.fact_types if rule.key in read else ():
+            found.setdefault(fact_type, set()).update(read[rule.key])
+    return {fact_type: tuple(sorted(names)) for fact_type, names in found.items()}
+
+
+def _reads(game: Game) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """The attributes and the awards that each definition reads, by its key."""
+    definitions: list[tuple[str, BaseModel]] = [
+        *((f"points/{each.code}", each) for each in game.points),
+        *((f"badge/{each.code}", each) for each in game.badges),
+        *((f"challenge/{each.code}", each) for each in game.challenges),
+        *((f"streak/{each.code}", each) for each in game.streaks),
+        *((f"contest/{each.code}", each) for each in game.contests),
+        *((f"leaderboard/{each.code}", each) for each in game.leaderboards),
+    ]
+    found = {}
+    for key, each in definitions:
+        reads = [read_of_participant(expression) for expression in expressions_in(each)]
+        attributes = frozenset(name for read in reads for name in read.attributes)
+        found[key] = attributes, frozenset(name for read in reads for name in read.awards)
+    return found
 
 
 def _challenge(challenge: Challenge, applied_seq: int) -> Rule:

@@ -1,7 +1,7 @@
 """Facts as the game sees them, and the system facts that change state without a client's event."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, reset_tzpath
@@ -17,6 +17,7 @@ reset_tzpath(())
 CUSTOM_PREFIX = "custom."
 CHALLENGE_ENROLLED = "system.challenge_enrolled"
 TIMEZONE_CHANGED = "system.timezone_changed"
+ATTRIBUTES_CHANGED = "system.attributes_changed"
 POINTS_AWARDED = "system.points_awarded"
 POINTS_DEDUCTED = "system.points_deducted"
 POINTS_EXPIRED = "system.points_expired"
@@ -77,6 +78,18 @@ class Fact:
         return Moment(self.occurred_at, self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class FactInContext(Fact):
+    """A fact with what conditions on it read about its participant."""
+
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Those that held at the fact."""
+    tier: str | None = None
+    """The code of the tier that the facts before have given; none for no tier."""
+    badges: tuple[str, ...] = ()
+    """The codes of the badges that they have given."""
+
+
 @lru_cache(maxsize=1024)
 def timezone(name: str) -> ZoneInfo:
     """The IANA zone of this name. Raises `ValueError`, with a sentence for the sender, if there is none."""
@@ -115,6 +128,13 @@ class TimezoneChanged(_Properties):
     """Properties of `system.timezone_changed`: the zone that applies from the fact's event time on."""
 
     timezone: TimezoneName
+
+
+class AttributesChanged(_Properties):
+    """Properties of `system.attributes_changed`."""
+
+    attributes: dict[str, Any]
+    """What is merged into those that held before, from the fact's event time on; null removes one (RFC 7396)."""
 
 
 class PointsAwarded(_Properties):
@@ -220,6 +240,7 @@ class ContestPlaced(_Properties):
 SystemProperties = (
     ChallengeEnrolled
     | TimezoneChanged
+    | AttributesChanged
     | PointsAwarded
     | PointsDeducted
     | PointsExpired
@@ -238,6 +259,7 @@ SystemProperties = (
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CHALLENGE_ENROLLED: ChallengeEnrolled,
     TIMEZONE_CHANGED: TimezoneChanged,
+    ATTRIBUTES_CHANGED: AttributesChanged,
     POINTS_AWARDED: PointsAwarded,
     POINTS_DEDUCTED: PointsDeducted,
     POINTS_EXPIRED: PointsExpired,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from bq_server import causes
+from bq_server.game.award_story import awards_of
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
@@ -217,6 +218,8 @@ def rebuild(
     _recount(game, new, cells, due)
     _mark(game, new, cells, written, facts)
     new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
+    if keys.AWARDS in new:
+        new[keys.AWARDS] = {**new[keys.AWARDS], "held": awards_of(new) == awards_of(expected)}
     return Rebuilt(new, written, missing)
 
 
@@ -324,7 +327,12 @@ def _from_ledger(game: CompiledGame, key: str) -> bool:
 
 
 def _gone(game: CompiledGame, key: str) -> bool:
-    return "/" in key and owner(key) not in game.rules
+    return "/" in key and owner(key) not in game.rules and not _of_facts_alone(key)
+
+
+def _of_facts_alone(key: str) -> bool:
+    """Whether a cell says nothing but what the facts do: there is nothing in it to keep."""
+    return key.startswith(keys.ATTRIBUTES) or key == keys.AWARDS
 
 
 def _told(story: AwardHistory, given: Any) -> bool:

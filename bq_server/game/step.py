@@ -4,11 +4,12 @@ A caller does all its I/O in bulk between the phases: `match` the facts, load `c
 `StepPlan.requests` with what is stored, `step`, write `StepResult.cells` and the ledger entries among its effects.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bq_server import causes
+from bq_server.game.award_story import OLDER_ROUNDS, AwardStory, awards_of
 from bq_server.game.compiled_game import HAND_TYPES, CompiledGame
 from bq_server.game.effects import Effect, Explanation, RuleWarning
 from bq_server.game.expressions.conditions import Variables
@@ -93,6 +94,14 @@ class StepResult:
     explanations: list[Explanation] = field(default_factory=list)
     warnings: list[RuleWarning] = field(default_factory=list)
 
+    def add(self, other: "StepResult") -> None:
+        """Add what a batch after this one changes and causes."""
+        for participant_id, cells in other.cells.items():
+            self.cells.setdefault(participant_id, {}).update(cells)
+        self.effects += other.effects
+        self.explanations += other.explanations
+        self.warnings += other.warnings
+
     @property
     def standings(self) -> Iterator[BoardScore]:
         """The places in rankings that changed."""
@@ -113,6 +122,8 @@ def prepare(matches: Matches, cells: Mapping[str, Cells]) -> StepPlan:
         needed = dict(_replays(matches.game, own, cells.get(own.participant_id, {})))
         if own.voiding is not None:
             needed[keys.VOIDS] = past_of_voids(matches.game.treasury)
+        if own.told is not None:
+            needed[keys.AWARDS] = Replay(frozenset(), None, (OLDER_ROUNDS,))
         if needed:
             replays[own.participant_id] = needed
     return StepPlan(matches, cells, replays)
@@ -233,13 +244,15 @@ def _step_participant(
     hidden = _timeline(own, cells.get(keys.HIDDEN, []), VisibilityChanged, "hidden")
     if hidden != cells.get(keys.HIDDEN, []):
         changed[keys.HIDDEN] = hidden or None
+    if own.attributes is not None:
+        changed.update(own.attributes.cells(own.attributes_changed))
     places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
     if own.void_change is not None and own.void_change.cell != cells.get(keys.VOIDS):
         changed[keys.VOIDS] = own.void_change.cell
     grants = list(_by_hand(own.facts if voiding is None else [*own.facts, *voiding.restored]))
     lost: list[str] = []
     variables: dict[str, Variables] = {}
-    for key in sorted((own.hits.keys() | replays.keys()) - {keys.VOIDS}, key=game.places.__getitem__):
+    for key in sorted((own.hits.keys() | replays.keys()) - {keys.VOIDS, keys.AWARDS}, key=game.places.__getitem__):
         rule = game.rules[key]
         if voiding is not None and isinstance(rule, PointsBoardRule):
             continue  # it follows from the ledger that is still to be corrected
@@ -248,12 +261,19 @@ def _step_participant(
         if replay is not None:
             facts = [fact for fact in past.facts if replay.since is None or fact.occurred_at >= replay.since]
             under = {name: cell for name, cell in past.cells.items() if name.startswith(replay.prefixes)}
-            hits = rematch(rule, facts, variables)
+            hits = rematch(game, rule, facts, variables, own.attributes, own.awards)
             if key in own.touched:
                 result.warnings.extend(warnings_of(rule, hits, own.warn_until))
             by = voiding.by if voiding is not None and key in own.touched else None
             replayed = Replayed(hits, under, past.ledger if replay.ledger else None, by)
-        outcome = rule.step(own.hits.get(key, ()), cells, replayed)
+        seen: Cells = cells
+        if replayed is not None and voiding is None and key in own.touched and key in own.hits:
+            # A late hit alone asks for less of the past: told by its revision, everything is computed from scratch.
+            seen = {**cells, **_of_another_revision(cells, rule.cells(own.hits[key]))}
+            replayed = replace(
+                replayed, cells={**replayed.cells, **_of_another_revision(replayed.cells, replayed.cells)}
+            )
+        outcome = rule.step(own.hits.get(key, ()), seen, replayed)
         changed.update(outcome.cells)
         effects.extend(outcome.effects)
         grants.extend(outcome.grants)
@@ -275,10 +295,27 @@ def _step_participant(
         payout = pay_with_voids(game, voiding, grants, lost, cells, past.ledger, past.cells, past.facts, places)
     changed.update(payout.cells)
     effects.extend(payout.effects)
+    if own.awards is not None and (own.facts or own.told is not None):
+        changed[keys.AWARDS] = _story(own, own.awards, effects, {**cells, **payout.cells})
     effects.sort(key=lambda effect: places.get(effect.fact_id, 0))
     result.effects.extend(effects)
     if changed:
         result.cells[own.participant_id] = changed
+
+
+def _of_another_revision(cells: Cells, names: Iterable[str]) -> dict[str, Cell]:
+    """Those of the named cells that have a revision, as of a definition that counted otherwise."""
+    found = {name: cells[name] for name in names if name in cells}
+    return {name: {**cell, "rev": ""} for name, cell in found.items() if isinstance(cell, dict) and "rev" in cell}
+
+
+def _story(own: ParticipantMatches, story: AwardStory, effects: Sequence[Effect], cells: Cells) -> Cell:
+    """The cell of what conditions see of awards. `cells` are those after the step, None for none."""
+    told = own.told
+    if told is None:
+        return story.after(own.facts[-1], effects).dump()
+    held = awards_of({key: cell for key, cell in cells.items() if cell is not None})
+    return replace(story, is_held=held == told.awards).dump()
 
 
 def _timeline(own: ParticipantMatches, stored: Sequence[Cell], by: type[SystemProperties], what: str) -> list[Cell]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bq_server import causes
+from bq_server.game.attributes import Attributes
+from bq_server.game.award_story import NO_STORY, story_of
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
@@ -64,6 +66,13 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
     expected = next(iter(folded.cells.values()), {})
     for key in sorted(expected.keys() | cells.keys()):
         definition = owner(key)
+        if key.startswith(keys.ATTRIBUTES):
+            if cells.get(key) != expected.get(key):
+                result.differences.append(Difference(key, cells.get(key), expected.get(key)))
+            continue
+        if key == keys.AWARDS:
+            result.differences.extend(_stories(game, cells.get(key), expected.get(key)))
+            continue
         if definition not in game.pending and (definition in game.rules or "/" not in key or key.startswith("badge/")):
             _compare(result, game, key, cells.get(key), expected.get(key), (cells, expected))
     paid = {effect.cause: effect.amount for effect in folded.effects if isinstance(effect, PointsChanged)}
@@ -71,6 +80,13 @@ def verify(game: CompiledGame, facts: Sequence[Fact], cells: Cells, ledger: Sequ
     paid = {cause: amount for cause, amount in paid.items() if cause not in settled}
     _compare_ledger(result, game, ledger, paid, cells, voids_among(facts).by)
     return result
+
+
+def _stories(game: CompiledGame, stored: Cell | None, expected: Cell | None) -> Iterator[Difference]:
+    """What conditions see of awards: what the facts have given."""
+    told, due = ({name: (cell or {}).get(name) or [] for name in ("tiers", "badges")} for cell in (stored, expected))
+    if game.award_readers and not game.pending and told != due:
+        yield Difference(keys.AWARDS, stored, expected)
 
 
 def settled_otherwise(
@@ -81,9 +97,12 @@ def settled_otherwise(
     held = {entry.cause for entry in standing_entries(ledger)}
     story = sorted((fact for fact in facts if fact.fact_id not in void), key=lambda fact: fact.moment)
     settled: set[str] = set()
+    attributes = Attributes.of_facts(facts) if game.attributes else None
+    awards = story_of(cells) or NO_STORY if game.award_readers else None
     for rule in game.rules.values():
         if isinstance(rule, LimitedPointsRule):
-            settled |= rule.settled(rematch(rule, story, {}), cells.get(keys.ZONE, ()), held, due)
+            hits = rematch(game, rule, story, {}, attributes, awards)
+            settled |= rule.settled(hits, cells.get(keys.ZONE, ()), held, due)
     return settled
 
 

@@ -162,6 +162,8 @@ class GameChanges:
         # One that existed before has left cells behind, which mean nothing any more.
         anew = [key for key in (*changed, *(added if backfill else again)) if key in compiled.rules]
         anew += [key for key in (*changed, *added) if key.startswith("tier/")]
+        # What changes may award more or less than before to those whose awards conditions see.
+        anew += sorted(compiled.award_readers.difference(anew))
         total = await participants.count(connection, scope)
         recomputed = anew if total else []
         owed = [rule for rule in undelivered(old, compiled) if rule.key in recomputed]

@@ -14,15 +14,18 @@ from bq_server.causes import currency_of, pack_cause
 from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
+from bq_server.game.attributes import Attributes
+from bq_server.game.award_story import AwardStory
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.document.points import PointsExpiry
 from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
+from bq_server.game.known_before import story_that_goes_on
 from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, is_hidden
+from bq_server.game.state.keys import AWARDS, HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, attribute, is_hidden
 from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
@@ -67,6 +70,8 @@ class _Quick:
     reads: list[FactReading]
     warnings: dict[tuple[str, str], RuleWarning]
     held: Held | None
+    awards: AwardStory | None
+    """The story that the fact goes on, where conditions see awards."""
 
 
 class GameRunner:
@@ -212,9 +217,11 @@ class GameRunner:
 
     async def _on_time(self, facts: Mapping[str, list[GameFact]], record: Record) -> list[str]:
         """Fold what is on time; returns the participants whose facts are not."""
-        if self._game.pending:
+        game = self._game
+        if game.pending:
             return list(facts)
-        quick, late, wanted = await self._game_thread.run(partial(self._read, facts))
+        who = await self._who(facts) if game.attributes_of_facts or game.award_readers else {}
+        quick, late, wanted = await self._game_thread.run(partial(self._read, facts, who))
         apart = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
         for some in _portions(quick):
             late += await self._game_thread.run(partial(self._advance, some, apart, record))
@@ -222,8 +229,22 @@ class GameRunner:
             await self._connection.deferred()
         return late
 
-    def _read(self, facts_of: Mapping[str, list[GameFact]]) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
-        tracks = self._game.tracks
+    async def _who(self, facts: Mapping[str, list[GameFact]]) -> dict[str, Cells]:
+        """The cells with what conditions read of participants on whom they do."""
+        read, awards = self._game.attributes_of_facts, {AWARDS} if self._game.award_readers else set[str]()
+        known = {each: self._held[each].reference for each in facts if each in self._held}
+        wanted = [
+            (reference, key)
+            for each, reference in known.items()
+            for key in awards | {attribute(name) for fact in facts[each] for name in read.get(fact.fact_type, ())}
+        ]
+        cells = await self._connection.run(lambda reading: batch.cells(reading, wanted)) if wanted else {}
+        return {each: cells[reference] for each, reference in known.items() if reference in cells}
+
+    def _read(
+        self, facts_of: Mapping[str, list[GameFact]], who: Mapping[str, Cells]
+    ) -> tuple[list[_Quick], list[str], list[tuple[int, str]]]:
+        game, tracks = self._game, self._game.tracks
         quick: list[_Quick] = []
         late: list[str] = []
         wanted: list[tuple[int, str]] = []
@@ -232,14 +253,24 @@ class GameRunner:
                 facts.sort(key=_moment)
             warnings: dict[tuple[str, str], RuleWarning] = {}
             reads: list[FactReading] = []
+            held = self._held.get(participant_id)
+            cells = who.get(participant_id, _NO_CELLS)
+            attributes = Attributes.of_cells(cells.items()) if cells else None
+            awards = None
+            if game.award_readers:
+                awards = story_that_goes_on(game, cells, facts, None, is_new=held is None)
+                if awards is None:
+                    late.append(participant_id)
+                    continue
             for fact in facts:
                 if fact.voids is not None or not fact.fact_type.startswith(CUSTOM_PREFIX):
                     late.append(participant_id)
                     break
+                if attributes is not None or awards is not None:
+                    fact = game.seen(fact, attributes, awards)
                 reads.append(tracks.read(fact, warnings))
             else:
-                held = self._held.get(participant_id)
-                quick.append(_Quick(participant_id, facts, reads, warnings, held))
+                quick.append(_Quick(participant_id, facts, reads, warnings, held, awards))
                 if held is not None:
                     wanted += [(held.reference, key) for each in reads for key in each.apart]
         return quick, late, wanted
@@ -262,8 +293,10 @@ class GameRunner:
                 except NotOnTime:
                     late.append(each.participant_id)
                     continue
-                self._take_turn(turn, state)
                 effects = turn.effects
+                if each.awards is not None:
+                    _tell(turn.apart_changed, each.awards, each.facts[0], effects)
+                self._take_turn(turn, state)
                 self._changes.caused += [
                     (each.participant_id, fact.fact_id, fact.occurred_at, effects[fact.fact_id])
                     for fact in each.facts
@@ -272,6 +305,8 @@ class GameRunner:
             elif awaits_voids(each.held):
                 late.append(each.participant_id)
                 continue
+            elif each.awards is not None:
+                _tell(self._changes.cells.setdefault(each.participant_id, {}), each.awards, each.facts[0], effects)
             self._warnings += each.warnings.values()
             record(self._changes, each.facts, effects)
         return late
@@ -378,6 +413,12 @@ class GameRunner:
 
 
 _moment = attrgetter("occurred_at", "seq")
+_NO_CELLS: Cells = {}
+
+
+def _tell(apart: dict[str, Any], story: AwardStory, fact: GameFact, effects: Effects) -> None:
+    """Note how the story of a participant's awards goes on."""
+    apart[AWARDS] = story.after_on_time(fact, effects.get(fact.fact_id, ())).dump()
 
 
 def _due(expiring: Mapping[str | None, PointsExpiry], entries: Iterable[NewEntry]) -> dict[str, int]:

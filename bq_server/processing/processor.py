@@ -12,6 +12,7 @@ from bq_server.clock import Clocks
 from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps
+from bq_server.game.award_story import in_rounds
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import REWARD_CLAIMED
@@ -249,12 +250,18 @@ class Processor:
         for scope, new in batch.new.items():
             game = await self._games.at(connection, scope, before.versions[scope])
             heard = scope in before.heard
-            runner = GameRunner(connection, scope, game, self._ids, new.now, self._game_thread, heard=heard)
-            if rehearsed:
-                batch.played = await runner.rehearse(new.facts)
-            else:
-                await runner.play(new.facts, partial(_record, new.rows))
-                batch.warnings += runner.warned
+            # Where conditions see awards, each fact of a participant sees what those before it led to.
+            rounds = in_rounds(new.facts) if game.award_readers else [new.facts]
+            for number, some in enumerate(rounds):
+                if number:
+                    await connection.deferred()
+                runner = GameRunner(connection, scope, game, self._ids, new.now, self._game_thread, heard=heard)
+                if rehearsed:
+                    batch.played = await runner.rehearse(some)
+                else:
+                    await runner.play(some, partial(_record, new.rows))
+                    batch.warnings += runner.warned
+            if not rehearsed:
                 claimed = [_claim(row) for row in new.rows.values() if row.event.system_type == REWARD_CLAIMED]
                 if claimed:
                     connection.defer(partial(reward_claims.add, scope=scope, claims=claimed))

@@ -38,6 +38,9 @@ def of_participant(client: Client, expected: ExpectedParticipant) -> list[Expect
     found = list(state_differences(expected, state))
     if expected.timezone is not None:
         found += differ("timezone", expected.timezone, timezone_of(client, expected.participant))
+    if expected.attributes is not None:
+        profile = client.call("GET", f"/gamify/participants/{segment(expected.participant)}")
+        found += differ("attributes", expected.attributes, profile["attributes"])
     return found
 
 

@@ -118,6 +118,7 @@ class ExpectedParticipant(ExpectedPart):
     streaks: ByCode[ExpectedStreak] = {}
     leaderboards: ByCode[ExpectedPlace | None] = Field({}, description="null: no place")
     timezone: str | None = None
+    attributes: dict[str, Any] | None = Field(None, description="Exactly these, as they are now")
 
     @model_validator(mode="after")
     def _there(self) -> Self:

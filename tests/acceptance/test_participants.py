@@ -88,6 +88,31 @@ def test_a_patch_is_merged(bq: Project) -> None:
     assert edit(bq) == bq.participant("ada")
 
 
+def told(bq: Project) -> list[Json]:
+    facts = bq.get("/facts", participant_id="ada", fact_type="system.attributes_changed").json()["facts"]
+    return [fact["properties"] for fact in facts]
+
+
+def test_a_change_of_attributes_is_a_fact_and_what_changes_nothing_is_none(bq: Project) -> None:
+    create(bq, attributes={"team": "blue", "level": 3})
+    edit(bq, attributes={"team": "blue", "size": None})
+    edit(bq, attributes={"level": True})
+    edit(bq, attributes={"level": 1})
+    edit(bq, attributes={})
+    edit(bq, display_name="Ada")
+    patches = [{"level": 1}, {"level": True}, {"team": "blue", "level": 3}]
+    assert told(bq) == [{"attributes": patch} for patch in patches]
+    assert bq.participant("ada")["total_events"] == 0
+
+
+def test_attributes_follow_the_facts_that_count(bq: Project) -> None:
+    create(bq, attributes={"team": "blue"})
+    edit(bq, attributes={"team": "red"})
+    newest = bq.get("/facts", participant_id="ada").json()["facts"][0]
+    assert bq.post(f"/facts/{newest['fact_id']}/void", {}).is_success
+    assert bq.participant("ada")["attributes"] == {"team": "blue"}
+
+
 def test_patches_at_the_same_time_are_all_kept(bq: Project) -> None:
     create(bq)
     with ThreadPoolExecutor(8) as pool:

@@ -67,7 +67,7 @@ class TestExportAndImport:
             bq.post("/sandbox/reset", {"game": True})
             set_clock(bq, now)
             answer = import_lines(bq, lines)
-            assert answer.json() == {"facts": 9, "participants": 2, "game": True}
+            assert answer.json() == {"facts": 10, "participants": 2, "game": True}
             assert (state(bq), bq.participant("idle"), bq.get("/gamify/leaderboards/ever").json()) == whole
             again = [entry["amount"] for entry in bq.participant("user_123", "/points/transactions")["transactions"]]
             assert again == ledger
@@ -78,14 +78,14 @@ class TestExportAndImport:
     def test_another_environment_of_the_same_server_can_have_it(self, bq: Project, other_bq: Project) -> None:
         with self._story(bq) as lines:
             set_clock(other_bq, bq.get("/sandbox/clock").json()["now"])
-            assert import_lines(other_bq, lines).json()["facts"] == 9
+            assert import_lines(other_bq, lines).json()["facts"] == 10
             assert state(other_bq) == state(bq)
             assert not {fact["event_id"] for fact in other_bq.facts()} & {fact["event_id"] for fact in bq.facts()}
 
     def test_an_environment_with_facts_takes_none(self, bq: Project) -> None:
         with self._story(bq) as lines:
             check(import_lines(bq, lines), Code.NOT_EMPTY)
-            assert len(bq.facts()) == 9
+            assert len(bq.facts()) == 10
 
     def test_every_wrong_line_is_told_and_nothing_is_done(self, bq: Project) -> None:
         with self._story(bq) as lines:
@@ -140,7 +140,7 @@ class TestExportAndImport:
         bq.post("/gamify/points/award", {"participant_id": "user_123", "amount": 1, "metadata": nested(30)})
         lines = export(bq)
         bq.post("/sandbox/reset", {})
-        assert import_lines(bq, lines).json()["facts"] == 2
+        assert import_lines(bq, lines).json()["facts"] == 3
         assert without_ids(export(bq)) == without_ids(lines)
 
     def test_empty_lines_say_nothing(self, bq: Project) -> None:

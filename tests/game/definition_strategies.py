@@ -12,7 +12,13 @@ HOUR = 3_600_000_000
 START = int(datetime(2026, 3, 27, tzinfo=UTC).timestamp()) * 1_000_000
 
 on = st.lists(st.sampled_from(EVENTS), min_size=1, max_size=2, unique=True)
-when = st.sampled_from([None, None, None, "properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)"])
+ABOUT_THE_PARTICIPANT = [
+    'participant.attributes.team == "red"',
+    "has(participant.attributes.team.city) && properties.x >= 1.0",
+]
+when = st.sampled_from(
+    [None] * 4 + ["properties.x >= 2.0", 'properties.s == "u"', "has(properties.y)", *ABOUT_THE_PARTICIPANT]
+)
 
 
 @st.composite

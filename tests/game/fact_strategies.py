@@ -63,6 +63,19 @@ properties = st.fixed_dictionaries(
 positive = st.fixed_dictionaries(
     {"x": st.sampled_from([1, 2, 3, 0.1, 0.2])}, optional={"s": st.sampled_from(["u", "v", "w"])}
 )
+attributes = st.sampled_from(
+    [
+        {"team": "red"},
+        {"team": "red"},
+        {"team": "blue", "bonus": 2},
+        {"team": None},
+        {"team": {"city": "Rome"}},
+        {"team": {"city": None, "size": 3}},
+        {"team": {"size": 4}},
+        {"bonus": 5, "team": "red"},
+        {"bonus": None, "other": 1},
+    ]
+)
 system = st.one_of(
     st.sampled_from(ZONES).map(lambda zone: ("system.timezone_changed", {"timezone": zone})),
     st.sampled_from(["c0", "c1"]).map(lambda code: ("system.challenge_enrolled", {"challenge_code": code})),
@@ -84,6 +97,8 @@ system = st.one_of(
         st.integers(1, 4),
         st.sampled_from([{}, {"points": 4}, {"points": 2, "badge": "given"}, {"badge": "b0"}]),
     ),
+    attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
+    attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),
     st.integers(0, 240).map(
         lambda hours: ("system.streak_freeze_used", {"streak_code": "s0", "starts_at": START + hours * HOUR})

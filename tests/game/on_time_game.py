@@ -4,13 +4,15 @@ import json
 from collections.abc import Iterable
 
 from bq_server.exact_json import dumps, loads_own
+from bq_server.game.attributes import Attributes
 from bq_server.game.effects import Effect, PointsChanged, unpacked
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
+from bq_server.game.known_before import story_that_goes_on
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED, BoardScore, LeaderboardRule, PointsBoardRule
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.on_time import NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import VOIDS, Cell
+from bq_server.game.state.keys import AWARDS, VOIDS, Cell
 from bq_server.game.state.packed import cells_of, change, new_state, score_cell
 from bq_server.game.step import standing
 
@@ -53,10 +55,19 @@ class OnTimeGame(InMemoryGame):
         apart = change(state, before, ())
         state = load_state(dumps(state))
         turn = ParticipantTurn(participant_id, state["cells"], state["scores"], apart)
+        story = None
+        if self.game.award_readers:
+            is_new = not self._of(participant_id).facts
+            story = story_that_goes_on(self.game, before, facts, None, is_new=is_new)
+            if story is None:
+                return None
         try:
-            tracks.advance(turn, [tracks.read(fact, {}) for fact in facts])
+            seen = [self.game.seen(fact, Attributes.of_cells(before.items()), story) for fact in facts]
+            tracks.advance(turn, [tracks.read(fact, {}) for fact in seen])
         except NotOnTime:
             return None
+        if story is not None:
+            turn.apart_changed[AWARDS] = story.after_on_time(facts[0], turn.effects.get(facts[0].fact_id, ())).dump()
         state = loads_own(dump_state(state))
         known = self._of(participant_id)
         after: dict[str, Cell] = {**before, **self._older(turn), **cells_of(state), **turn.apart_changed}
@@ -69,8 +80,8 @@ class OnTimeGame(InMemoryGame):
             for each in json.loads(json.dumps(turn.effects.get(fact.fact_id, [])))
         ]
         paid = [effect for effect in effects if isinstance(effect, PointsChanged)]
-        assert [(each.amount, each.balance, each.fact) for each in turn.paid] == [
-            (each.amount, each.balance, known.facts[each.fact_id]) for each in paid
+        assert [(each.amount, each.balance, each.fact.fact_id) for each in turn.paid] == [
+            (each.amount, each.balance, each.fact_id) for each in paid
         ]
         known.ledger += [
             LedgerEntry(each.cause, each.amount, each.occurred_at, known.facts[each.fact_id].seq) for each in paid

@@ -12,13 +12,24 @@ from bq_server.game.facts import Fact
 from tests.game.oracle_calendar import WEEK, day, micros
 from tests.game.oracle_facts import matching, number, within_limit, without_void, zones
 from tests.game.oracle_outcome import EXPIRED, SPENT, Outcome, enter
+from tests.game.oracle_participants import attribute, reads_awards, with_attributes, with_awards
 from tests.game.oracle_quests import count_badge, run_challenge, run_quest
 from tests.game.oracle_rankings import run_board, run_contest
 from tests.game.oracle_streaks import run_streak
 
 
 def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outcome:
-    story = sorted(without_void(facts), key=lambda fact: (fact.occurred_at, fact.seq))
+    story = with_attributes(sorted(without_void(facts), key=lambda fact: (fact.occurred_at, fact.seq)))
+    if reads_awards(document):
+        before: list[Fact] = []
+        for fact in story:
+            before.append(with_awards(document, fact, outcome(document, applied_seq, before)))
+        story = before
+    return outcome(document, applied_seq, story)
+
+
+def outcome(document: dict[str, Any], applied_seq: int, story: list[Fact]) -> Outcome:
+    """What comes of facts that count, in order, each of which knows who its participant was."""
     out = Outcome()
     by_hand(story, out)
     for rule in document["points"]:
@@ -47,6 +58,8 @@ def play(document: dict[str, Any], applied_seq: int, facts: list[Fact]) -> Outco
 
 def worth(rule: dict[str, Any], fact: Fact) -> int:
     points = rule["award"] if isinstance(rule["award"], int) else number(fact, "x")
+    if rule["award"] == "participant.attributes.bonus":
+        points = attribute(fact, "bonus")
     for each in rule.get("multiplier", []):
         during = each["during"]
         local = day(fact.occurred_at, ZoneInfo(during.get("timezone", "UTC")))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from bq_server.game.facts import Fact
 from tests.game.oracle_calendar import day, period
+from tests.game.oracle_participants import attribute
 
 
 def zones(story: list[Fact]) -> list[Fact]:
@@ -85,6 +86,18 @@ def holds(when: str | None, fact: Fact) -> bool:
             return fact.properties.get("s") == "u"
         case "has(properties.y)":
             return "y" in fact.properties
+        case 'participant.attributes.team == "red"':
+            return bool(attribute(fact, "team") == "red")
+        case "has(participant.attributes.team.city) && properties.x >= 1.0":
+            value = number(fact, "x")
+            return attribute(fact, "team", "city") is not None and value is not None and value >= 1
+        case 'participant.tier == "high"':
+            return bool(fact.properties["@tier"] == "high")
+        case '"given" in participant.badges':
+            return "given" in fact.properties["@badges"]
+        case 'participant.tier != "high" && properties.x >= 1.0':
+            value = number(fact, "x")
+            return bool(fact.properties["@tier"] != "high") and value is not None and value >= 1
     raise AssertionError(when)
 
 

@@ -6,6 +6,7 @@ from bq_server.game.facts import Fact
 from tests.game import oracle
 from tests.game.oracle_facts import without_void
 from tests.game.oracle_outcome import Outcome
+from tests.game.oracle_participants import reads_awards, with_attributes, with_awards
 
 KEPT = ("system.timezone_changed", "system.badge_awarded")
 """What of one's own decides how what others bring counts."""
@@ -14,12 +15,14 @@ KEPT = ("system.timezone_changed", "system.badge_awarded")
 def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]) -> Outcome:
     """What comes of everybody's facts for one participant."""
     counting = without_void(facts)
-    mine = [fact for fact in counting if fact.participant_id == who]
-    out = oracle.play({**document, **some(document, given=False)}, applied_seq, mine)
-    nothing: dict[str, Any] = {"challenges": [], "streaks": [], "tiers": [], "leaderboards": []}
-    brought = [fact for fact in counting if who in named(fact)]
-    brought += [fact for fact in mine if fact.fact_type in KEPT]
-    given = oracle.play({**nothing, **some(document, given=True)}, applied_seq, brought)
+    story = [fact for fact in counting if fact.participant_id == who or who in named(fact)]
+    story = with_attributes(sorted(story, key=lambda fact: (fact.occurred_at, fact.seq)))
+    if reads_awards(document):
+        before: list[Fact] = []
+        for fact in story:
+            before.append(with_awards(document, fact, outcome(document, applied_seq, who, before)))
+        story = before
+    out = outcome(document, applied_seq, who, story)
     for fact in counting:
         if (
             fact.fact_type == "system.points_transferred"
@@ -27,6 +30,16 @@ def play(document: dict[str, Any], applied_seq: int, who: str, facts: list[Fact]
         ):
             currency = fact.properties.get("currency", "coins")
             out.received[currency] = out.received.get(currency, 0) + fact.properties["amount"]
+    return out
+
+
+def outcome(document: dict[str, Any], applied_seq: int, who: str, story: list[Fact]) -> Outcome:
+    """What comes of a participant's own facts, and of those that name them."""
+    mine = [fact for fact in story if fact.participant_id == who]
+    out = oracle.outcome({**document, **some(document, given=False)}, applied_seq, mine)
+    nothing: dict[str, Any] = {"challenges": [], "streaks": [], "tiers": [], "leaderboards": []}
+    brought = [fact for fact in story if who in named(fact) or fact.fact_type in KEPT]
+    given = oracle.outcome({**nothing, **some(document, given=True)}, applied_seq, brought)
     out.earned += given.earned
     out.badges |= given.badges
     out.counts.update(given.counts)

@@ -8,6 +8,7 @@ from bq_server.game.document.definitions import Game
 from tests.game import kept_strategies as st
 from tests.game.currency_strategies import in_currencies
 from tests.game.definition_strategies import (
+    ABOUT_THE_PARTICIPANT,
     EVENTS,
     SEASONS,
     ZONES,
@@ -45,7 +46,7 @@ def games(draw: st.DrawFn) -> Rules:
                 "code": "p",
                 "on": draw(on),
                 "when": draw(when),
-                "award": draw(st.sampled_from([3, "properties.x"])),
+                "award": draw(st.sampled_from([3, 3, "properties.x", "participant.attributes.bonus"])),
                 "multiplier": draw(multipliers),
                 **draw(limits()),
             }
@@ -194,6 +195,14 @@ def revocable_games(draw: st.DrawFn) -> Rules:
     # Where there is a limit, a late fact takes the place of another.
     criteria = [each["criteria"] for each in document["badges"] if "criteria" in each]
     objectives = [each for challenge in document["challenges"] for each in challenge["objectives"]]
+    metrics = [each["metric"] for each in document["leaderboards"] if each["metric"] != "points"]
+    # A change of attributes that comes late makes facts count that were not, and others not that were.
+    for each in (*document["points"], *criteria, *objectives, *metrics, *document["streaks"]):
+        if each["when"] in ABOUT_THE_PARTICIPANT:
+            each["when"] = None
+    for each in document["points"]:
+        if each["award"] == "participant.attributes.bonus":
+            each["award"] = 3
     for each in (*document["points"], *criteria, *objectives):
         each.pop("limit", None)
         each.pop("cooldown", None)

@@ -194,7 +194,7 @@ def test_a_block_of_cel_is_pointed_into() -> None:
 def test_unknown_names_are_found_before_any_event_is() -> None:
     assert mistakes(badge("{on: e, target: 1, when: amount > 1.0}")) == [
         "4:40: error: badges[0].criteria.when: CEL: there is no amount; a property is properties.amount, and there are "
-        "event_name, participant_id, properties and occurred_at"
+        "event_name, participant_id, properties, occurred_at and participant"
     ]
     assert mistakes(badge("{on: e, target: 1, when: 'properties.l.exists(i, i > 1.0)'}")) == []
     assert "there is no function floor" in mistakes(badge("{on: e, target: 1, when: 'floor(properties.x) > 1.0'}"))[0]

@@ -10,6 +10,7 @@ from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics import ordered_quest, runs
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids
 from tests.game.on_time_game import OnTimeGame
+from tests.game.participant_strategies import games_about_participants, histories_with_attributes
 from tests.game.strategies import Rules, games, ordered_games, revocable_games
 from tests.game.support import Story
 from tests.game.test_property import assert_equals_fold, seeds
@@ -44,6 +45,18 @@ def test_so_it_is_where_facts_are_void(game: Rules, facts: list[Fact]) -> None:
 @given(game=revocable_games(), facts=histories_with_voids(size=24))
 def test_so_it_is_where_awards_are_taken_back(game: Rules, facts: list[Fact]) -> None:
     assert_equals_fold(assert_same_one_by_one(game, facts))
+
+
+@settings(thorough, max_examples=250)
+@given(game=games_about_participants(), facts=histories_with_attributes(size=24))
+def test_so_it_is_where_conditions_read_attributes(game: Rules, facts: list[Fact]) -> None:
+    assert_same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
+
+
+@settings(thorough, max_examples=100)
+@given(game=games_about_participants(awards=True), facts=histories(size=18))
+def test_so_it_is_where_conditions_read_awards(game: Rules, facts: list[Fact]) -> None:
+    assert_same_one_by_one(game, sorted(facts, key=lambda fact: fact.moment))
 
 
 @thorough
@@ -96,3 +109,23 @@ def test_days_that_take_turns_are_each_its_own_period(metric: str) -> None:
     march = {"score/l/daily/2026-03-31", "score/l/monthly/2026-03"}
     april = {"score/l/daily/2026-04-01", "score/l/monthly/2026-04"}
     assert periods == {"a": march, "b": april, "c": march, "d": april}
+
+
+def test_what_conditions_see_of_awards_is_kept_on_time() -> None:
+    story = Story("""
+points:
+  - {code: spend, on: bought, award: properties.amount}
+  - {code: bonus, on: bought, when: participant.tier == "gold", award: 5}
+  - {code: crowned, on: bought, when: '"crown" in participant.badges', award: 1}
+badges: [{code: crown, name: Crown, criteria: {on: bought, when: participant.tier == "gold", target: 2}}]
+tiers: [{code: gold, name: Gold, level: 1, min_points: 100}]
+""")
+    quick = OnTimeGame(story.memory.game)
+    for hour, amount in ((10, 60), (11, 40), (12, 1), (13, 1), (14, 1)):
+        quick.take([story.fact("bought", f"2026-04-01T{hour}:00", {"amount": amount})])
+        quick.take([story.fact("looked", f"2026-04-01T{hour}:30")])
+    assert (quick.late, quick.requests) == (0, 0)
+    assert quick.cells("ada")["points"]["balance"] == 60 + 40 + 6 + 6 + 7
+    quick.take([story.fact("bought", "2026-04-01T14:15", {"amount": 1})])
+    assert quick.late == 1, "an event that nothing reads may still be followed by a late one"
+    assert_equals_fold(quick)

@@ -19,6 +19,7 @@ from bq_server.game.streak_states import read_streaks
 from tests.game import oracle
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids, positive
 from tests.game.oracle_outcome import Outcome
+from tests.game.participant_strategies import games_about_participants, histories_with_attributes
 from tests.game.strategies import Rules, games, ordered_games, revocable_games
 from tests.game.test_property import play, seeds, thorough
 
@@ -53,6 +54,22 @@ def test_voids_take_back_all_that_their_facts_gave(part: int, game: Rules, facts
     memory = play(game, facts, seed + part)
     if facts:
         assert something(seen(memory)) == something(oracle.play(game.document, game.applied_seq, facts))
+
+
+@settings(thorough, max_examples=125)
+@given(game=games_about_participants(), facts=histories_with_attributes(size=25))
+def test_conditions_see_the_attributes_of_the_time(game: Rules, facts: list[Fact]) -> None:
+    memory = InMemoryGame(game.compile())
+    memory.process(facts)
+    assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
+
+
+@settings(thorough, max_examples=75)
+@given(game=games_about_participants(awards=True), facts=histories(participants=1, size=20))
+def test_conditions_see_the_awards_of_the_facts_before(game: Rules, facts: list[Fact]) -> None:
+    memory = InMemoryGame(game.compile())
+    memory.process(facts)
+    assert seen(memory) == oracle.play(game.document, game.applied_seq, facts)
 
 
 @settings(thorough, max_examples=250)

@@ -298,6 +298,14 @@ def test_the_example_is_said_as_a_person_would() -> None:
         assert line in text.splitlines()
 
 
+def test_whom_conditions_ask_for_where_somebody_else_is_awarded() -> None:
+    game = "points: [{code: p, on: ref, when: %s, award: 1, award_to: properties.friend}]"
+    said = "    Counts for whom friend names, in place of the sender"
+    assert f"{said}." in explain(read(game % "properties.a > 1.0")).splitlines()
+    meant = f"{said}: they are the participant meant here."
+    assert meant in explain(read(game % "participant.attributes.a > 1.0")).splitlines()
+
+
 def test_an_empty_game_is_said_too() -> None:
     assert explain(Game()).startswith("The whole game\n  Points never expire.")
 
@@ -320,7 +328,20 @@ def test_an_empty_game_is_said_too() -> None:
         ("occurred_at.getDayOfWeek() == 0", "the event's time is on a Sunday (UTC)"),
         ("occurred_at.getDayOfWeek() == 6", "the event's time is on a Saturday (UTC)"),
         ('participant_id.startsWith("t-")', 'the participant\'s id starts with "t-"'),
+        ('participant.attributes.team == "red"', 'the participant\'s team is "red"'),
+        ('participant.attributes["home town"].zip == "1"', '`participant.attributes["home town"].zip == "1"` holds'),
+        ('participant.attributes["home town"] != "Rome"', 'the participant\'s home town is not "Rome"'),
+        ('participant.attributes.home.town == "Rome"', 'the participant\'s home.town is "Rome"'),
+        ("has(participant.attributes.team)", "the participant has a team"),
+        ("!has(participant.attributes.age)", "the participant does not have an age"),
+        ("has(participant.attributes.home.town)", "the participant's home.town is given"),
+        ('participant.tier in ["gold", "red"]', 'the participant\'s tier is one of "gold" or "red"'),
+        ("participant.tier == null", "the participant has no tier"),
+        ("!(participant.tier == null)", "the participant has a tier"),
+        ('"vip" in participant.badges', "the participant has the badge vip"),
+        ('!("vip" in participant.badges)', "the participant does not have the badge vip"),
         # What has no plain words, or only misleading ones, is quoted.
+        ("properties.code in participant.badges", "`properties.code in participant.badges` holds"),
         ("!(properties.a > 1)", "`!(properties.a > 1)` holds"),
         ("!(properties.a && properties.b)", "`!(properties.a && properties.b)` holds"),
         ("properties.l.all(a,\n  a > 0.0)", "`properties.l.all(a, a > 0.0)` holds"),

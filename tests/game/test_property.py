@@ -13,6 +13,7 @@ from bq_server.game.mechanics import ordered_quest, runs
 from bq_server.game.state.keys import Cell
 from bq_server.game.verification import verify
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids, positive
+from tests.game.participant_strategies import games_about_participants, histories_with_attributes
 from tests.game.strategies import Rules, games, ordered_games, revocable_games
 
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -81,6 +82,43 @@ def test_what_may_be_taken_back_is_as_if_it_had_never_been(
         ledger = memory.ledger(participant)
         found = verify(memory.game, memory.facts(participant), cells, ledger)
         assert [each for each in found.kept if not each.key.startswith("tiers/")] == []
+
+
+@pytest.mark.parametrize("voids", [False, True])
+@pytest.mark.parametrize("part", range(2))
+@settings(thorough, max_examples=200)
+@given(data=st.data(), game=games_about_participants(), seed=seeds)
+def test_attributes_that_change_in_any_order(
+    part: int, voids: bool, data: st.DataObject, game: Rules, seed: int
+) -> None:
+    facts = data.draw(histories_with_attributes(voids=voids))
+    memory = play(game, facts, seed + part)
+    assert_equals_fold(memory)
+    assert memory.refold(memory.game.rules).effects == []
+
+
+@pytest.mark.parametrize("voids", [False, True])
+@settings(thorough, max_examples=50)
+@given(data=st.data(), game=games_about_participants(awards=True), seed=seeds)
+def test_awards_that_conditions_see_in_any_order(voids: bool, data: st.DataObject, game: Rules, seed: int) -> None:
+    facts = data.draw(histories_with_voids(2, 14) if voids else histories(2, 14))
+    memory = play(game, facts, seed)
+    assert_equals_fold(memory)
+    assert memory.refold(memory.game.rules).effects == []
+    assert_equals_fold(memory)
+
+
+@settings(thorough, max_examples=40)
+@given(
+    old=games_about_participants(awards=True), new=games_about_participants(awards=True), facts=histories(), seed=seeds
+)
+def test_a_changed_game_tells_awards_anew(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
+    half = len(facts) // 2
+    memory = play(old, facts[:half], seed)
+    memory.game = new.compile()
+    memory.refold(memory.game.rules)
+    memory.process(facts[half:])
+    assert_equals_fold(memory)
 
 
 def given_to(cells: Mapping[str, Cell]) -> tuple[set[str], dict[str, set[str]]]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, require_stored
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import view_of_participant
+from bq_server.api.participant_view import attributes_now, told_attributes, view_of_participant
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.schemas.participants import (
     CREATE_BODY,
@@ -23,18 +23,21 @@ from bq_server.api.schemas.participants import (
     ProfileAnswer,
 )
 from bq_server.clock import Clocks
+from bq_server.events import Event
+from bq_server.game.attributes import merged
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.facts import TIMEZONE_CHANGED
+from bq_server.game.facts import ATTRIBUTES_CHANGED, TIMEZONE_CHANGED
 from bq_server.game.read_models import read_badges, read_points, read_tier
-from bq_server.game.state.keys import is_hidden
+from bq_server.game.state.keys import digest, is_hidden
 from bq_server.game.streak_states import read_streaks
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
-from bq_server.processing.guards import AlreadySo, another_zone
+from bq_server.processing.guards import AlreadySo, another_zone, no_guard
+from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import participants, reward_claims, state
-from bq_server.store.database import Database
+from bq_server.store.database import Connection, Database
 from bq_server.store.participants import Participant
 
 PREFIX = "/api/v1/gamify/participants"
@@ -132,20 +135,21 @@ class ParticipantsResource:
                     raise call.missing("participant", participant_id)
                 known = Participant(participant_id, None, None, "{}", 0, self._clocks.now(call.scope))
             given = sent.model_fields_set
-            attributes = _merged(from_json(known.attributes), sent.attributes or {})
-            text = to_json(attributes).decode()
-            if len(text) > self._parser.limits.max_properties_bytes:
+            attributes = await attributes_now(connection, known, self._clocks.now(call.scope))
+            if len(to_json(merged(attributes, sent.attributes or {}))) > self._parser.limits.max_properties_bytes:
                 detail = f"must not exceed {self._parser.limits.max_properties_bytes} bytes of compact JSON"
                 raise Refusal.of_fields([FieldError("attributes", "too_large", detail)])
             edited = Participant(
                 participant_id,
                 sent.display_name if "display_name" in given else known.display_name,
                 sent.avatar_url if "avatar_url" in given else known.avatar_url,
-                text,
+                known.attributes,
                 known.total_events,
                 known.created_at,
             )
             await participants.put(connection, call.scope, edited)
+        if sent.attributes:
+            await self._set_attributes(call, participant_id, sent.attributes)
         if sent.timezone is not None:
             event = self._parser.drafter.draft_system(
                 call.scope, TIMEZONE_CHANGED, participant_id, {"timezone": sent.timezone}
@@ -155,9 +159,37 @@ class ParticipantsResource:
             except AlreadySo:
                 return
 
+    async def _set_attributes(self, call: Call, participant_id: str, patch: Mapping[str, Any]) -> None:
+        """Make a fact of what changes; none if nothing does."""
+        properties = {"attributes": patch}
+        event = self._parser.drafter.draft_system(call.scope, ATTRIBUTES_CHANGED, participant_id, properties)
+        try:
+            await self._intake.record_guarded(event, no_guard, look=self._what_changes(call, event, patch))
+        except AlreadySo:
+            return
+
+    def _what_changes(self, call: Call, event: Event, patch: Mapping[str, Any]) -> Look:
+        """The look at the attributes before. Raises `AlreadySo`."""
+
+        async def look(connection: Connection) -> Event | None:
+            known = await participants.find(connection, call.scope, event.participant_id)
+            before = None
+            if known is not None:
+                before = await told_attributes(connection, known, self._clocks.now(call.scope))
+            if before is None and known is not None and (untold := from_json(known.attributes)):
+                # Set by an earlier release, before they were facts: now they become one.
+                properties = {"attributes": merged(untold, patch)}
+                return event._replace(properties=to_json(properties).decode())
+            if digest(merged(before or {}, patch)) == digest(before or {}):
+                raise AlreadySo(before)
+            return None
+
+        return look
+
     async def _profile(self, call: Call, participant_id: str) -> ProfileAnswer:
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games, participant_id)
+            attributes = await attributes_now(connection, at.participant, self._clocks.now(call.scope))
             claimed = (
                 await reward_claims.count_of(connection, call.scope, participant_id) if at.game.game.rewards else 0
             )
@@ -166,7 +198,7 @@ class ParticipantsResource:
             participant_id=participant_id,
             display_name=at.participant.display_name,
             avatar_url=at.participant.avatar_url,
-            attributes=from_json(at.participant.attributes),
+            attributes=attributes,
             points=read_points(at.game, at.cells),
             tier=read_tier(at.game, at.cells),
             badges=[badge for badge in read_badges(at.game, at.cells) if badge.earned],
@@ -202,16 +234,3 @@ def _read_cursor(cursor: str) -> str:
         raise Refusal.of_fields([FieldError("cursor", "invalid_cursor", detail)]) from None
     require_stored("cursor", participant_id)
     return participant_id
-
-
-def _merged(kept: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a merge patch (RFC 7396)."""
-    for name, value in patch.items():
-        if value is None:
-            kept.pop(name, None)
-        elif isinstance(value, dict):
-            inner = kept.get(name)
-            kept[name] = _merged(inner if isinstance(inner, dict) else {}, value)
-        else:
-            kept[name] = value
-    return kept

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import RanksNow
+from bq_server.api.participant_view import RanksNow, attributes_now
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.dead_letters import dead_letter_answer
 from bq_server.api.resources.facts import fact_answer
@@ -151,7 +151,7 @@ class PersonalDataResource:
                 participant_id=participant_id,
                 environment=scope.environment,
                 exported_at=format_timestamp(self._clocks.now(scope)),
-                profile=None if known is None else _profile(known),
+                profile=None if known is None else await self._profile(connection, call, known),
                 state=None if known is None else await self._state(connection, call, known),
                 places=[] if reference is None else await self._places(connection, reference, call),
                 transactions=[]
@@ -183,6 +183,14 @@ class PersonalDataResource:
                 async for piece in _facts(connection, reference):
                     yield piece
             yield b"]}"
+
+    async def _profile(self, connection: Connection, call: Call, known: Participant) -> PersonalProfile:
+        return PersonalProfile(
+            display_name=known.display_name,
+            avatar_url=known.avatar_url,
+            attributes=await attributes_now(connection, known, self._clocks.now(call.scope)),
+            created_at=format_timestamp(known.created_at),
+        )
 
     async def _state(self, connection: Connection, call: Call, known: Participant) -> StateAnswer:
         game = await self._games.of(connection, call.scope)
@@ -240,15 +248,6 @@ async def _facts(connection: Connection, reference: int) -> AsyncIterator[bytes]
         caused = shown_effects(fact, packed_effects({} if effects is None else {None: effects}))
         yield comma + PersonalFact(**fact_answer(fact).model_dump(), effects=caused).model_dump_json().encode()
         comma = b","
-
-
-def _profile(known: Participant) -> PersonalProfile:
-    return PersonalProfile(
-        display_name=known.display_name,
-        avatar_url=known.avatar_url,
-        attributes=from_json(known.attributes),
-        created_at=format_timestamp(known.created_at),
-    )
 
 
 def _message(event: Event) -> PersonalMessage:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from bq_server.game.document.consistency import inconsistencies
 from bq_server.game.document.definitions import Game
-from bq_server.game.document.fields import DocumentPart
+from bq_server.game.document.fields import EXPRESSION_FIELDS, DocumentPart
 from bq_server.game.document.parser import Document, DocumentError, Path, SourcePosition, read_document
 from bq_server.game.expressions.conditions import (
     ExpressionError,
@@ -20,6 +20,8 @@ from bq_server.game.expressions.conditions import (
     line_and_column,
 )
 from bq_server.game.expressions.limits import ExpressionRefusal, refusals
+from bq_server.game.expressions.parser import UnreadableError, read
+from bq_server.game.expressions.participant import PARTICIPANT, codes_compared
 
 _KINDS = ("points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "currencies", "contests")
 
@@ -172,8 +174,9 @@ def _codes(document: Document, kind: str) -> list[str]:
 
 
 def _doubtful(document: Document) -> Iterator[Mistake]:
+    known = {kind: {_code(each) for each in _definitions(document, f"{kind}s")} for kind in ("tier", "badge")}
     for path in document.styles:
-        if path and path[-1] in ("when", "of", "award", "by"):
+        if path and path[-1] in EXPRESSION_FIELDS:
             value: Any = document.data
             for part in path:
                 value = value[part]
@@ -181,10 +184,30 @@ def _doubtful(document: Document) -> Iterator[Mistake]:
                 line, column = line_and_column(str(value), refusal.at)
                 place = document.place_in(path, line, column)
                 yield Mistake(place.line, place.column, _written(path), refusal.message)
+            for kind, code in _codes_compared(str(value)):
+                if code not in known[kind]:
+                    found = re.search(rf"[\"']{re.escape(code)}[\"']", str(value))
+                    line, column = line_and_column(str(value), 0 if found is None else found.start())
+                    place = document.place_in(path, line, column)
+                    yield Mistake(place.line, place.column, _written(path), f"there is no {kind} {code}")
             for line, column, literal in integer_arithmetic(str(value)):
                 place = document.place_in(path, line, column)
                 message = f"a property is a double, and CEL can't combine it with an integer: write {literal}.0"
                 yield Mistake(place.line, place.column, _written(path), message, "warning")
+
+
+def _code(definition: Any) -> Any:
+    return definition.get("code") if isinstance(definition, dict) else None
+
+
+def _codes_compared(expression: str) -> list[tuple[str, str]]:
+    """The tiers and badges that an expression names; none of one that can't be read, which is reported elsewhere."""
+    if PARTICIPANT not in expression:
+        return []
+    try:
+        return list(codes_compared(read(expression)))
+    except UnreadableError:
+        return []
 
 
 def _refused(expression: str) -> list[ExpressionRefusal]:

@@ -1,6 +1,7 @@
 """What definitions are made of: the types of their fields, with what each refuses."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -87,7 +88,10 @@ On = Annotated[
     Field(min_length=1, max_length=100, description="An event name, or a list of them"),
 ]
 Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
-When = Annotated[Expression | None, Field(description="CEL; sees event_name, participant_id, properties, occurred_at")]
+When = Annotated[
+    Expression | None,
+    Field(description="CEL; sees event_name, participant_id, properties, occurred_at and participant"),
+]
 # A time without an offset is UTC, as in an event.
 Instant = Annotated[
     AwareDatetime,
@@ -120,6 +124,10 @@ AwardToProperty = Annotated[
 Revocable = Annotated[bool, Field(description="Taken back when a void fact leaves it not reached")]
 
 
+EXPRESSION_FIELDS = ("when", "of", "award", "by")
+"""What is CEL, wherever it is text."""
+
+
 class DocumentPart(BaseModel):
     """A part of the document. Unknown fields are refused."""
 
@@ -143,3 +151,14 @@ class Definition(DocumentPart):
     def _in_order(self) -> Self:
         check_order(self.starts_at, self.ends_at)
         return self
+
+
+def expressions_in(part: BaseModel) -> Iterator[str]:
+    """Every expression in a part of the document."""
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if name in EXPRESSION_FIELDS and isinstance(value, str):
+            yield value
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, BaseModel):
+                yield from expressions_in(each)

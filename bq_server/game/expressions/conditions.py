@@ -14,11 +14,12 @@ from bq_server.game.expressions.costs import MAX_STEPS, Cost, only, said
 from bq_server.game.expressions.moment_parts import ACCESSORS, zoned
 from bq_server.game.expressions.nodes import CallNode, Node, walk
 from bq_server.game.expressions.parser import UnreadableError, read
+from bq_server.game.expressions.participant import NOTHING, PARTICIPANT, MisreadError, Reads, reads
 from bq_server.game.expressions.simple import Simple, UnsureError, double, simple
-from bq_server.game.facts import Fact
+from bq_server.game.facts import Fact, FactInContext
 from bq_server.game.mechanics.amounts import MILLIONTHS, to_millionths
 
-VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at"})
+VARIABLES = frozenset({"event_name", "participant_id", "properties", "occurred_at", PARTICIPANT})
 FUNCTIONS = frozenset(
     {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "timestamp"}
     | {"duration", "type", "dyn"}
@@ -63,13 +64,27 @@ def compile_expression(expression: str) -> cel.Program:
         if name not in VARIABLES and name not in bound:
             raise ExpressionError(
                 f"CEL: there is no {name}; a property is properties.{name}, and there are "
-                "event_name, participant_id, properties and occurred_at",
+                "event_name, participant_id, properties, occurred_at and participant",
                 *_place(name, expression),
             )
     for name in names["functions"]:
         if name.isidentifier() and name not in FUNCTIONS:
             raise ExpressionError(f"CEL: there is no function {name}", *_place(name, expression))
+    if PARTICIPANT in names["variables"]:
+        read_of_participant(expression)
     return program
+
+
+def read_of_participant(expression: str) -> Reads:
+    """What an expression reads of a participant. Raises `ExpressionError` for what there isn't."""
+    if PARTICIPANT not in expression:
+        return NOTHING
+    try:
+        return reads(read(expression), expression)
+    except UnreadableError:
+        return NOTHING
+    except MisreadError as error:
+        raise ExpressionError(f"CEL: {error}", *line_and_column(expression, error.at)) from None
 
 
 def integer_arithmetic(expression: str) -> list[tuple[int, int, str]]:
@@ -128,26 +143,46 @@ class Variables:
         self.fact = fact
         self._contexts: dict[object, cel.Context] | None = None
 
-    def context(self, names: tuple[str, ...] | None = None, accessors: tuple[str, ...] = ()) -> cel.Context:
+    def context(
+        self,
+        names: tuple[str, ...] | None = None,
+        accessors: tuple[str, ...] = (),
+        of_participant: Reads = NOTHING,
+    ) -> cel.Context:
         """The fact as a CEL context, with the named properties, or all of them, and the named zoned accessors.
 
         Raises `ValueError` if a property isn't JSON.
         """
         if self._contexts is None:
             self._contexts = {}
-        known = self._contexts.get((names, accessors))
+        known = self._contexts.get((names, accessors, of_participant))
         if known is None:
             fact = self.fact
-            known = self._contexts[names, accessors] = cel.Context(
+            participant = self.participant(of_participant)
+            about = {} if participant is None else {PARTICIPANT: as_doubles(participant)}
+            known = self._contexts[names, accessors, of_participant] = cel.Context(
                 variables={
                     "event_name": fact.event_name,
                     "participant_id": fact.author,
                     "properties": as_doubles(only(fact.properties, names)),
                     "occurred_at": _EPOCH + timedelta(microseconds=fact.occurred_at),
+                    **about,
                 },
                 functions={_zoned_name(each): zoned(each) for each in accessors},
             )
         return known
+
+    def participant(self, what: Reads) -> dict[str, Any] | None:
+        """The fact's participant as an expression that reads that sees it; None if it reads nothing."""
+        if what == NOTHING:
+            return None
+        fact = self.fact if isinstance(self.fact, FactInContext) else None
+        found: dict[str, Any] = {"attributes": only({} if fact is None else fact.attributes, what.attributes)}
+        if "tier" in what.awards:
+            found["tier"] = None if fact is None else fact.tier
+        if "badges" in what.awards:
+            found["badges"] = [] if fact is None else list(fact.badges)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +195,7 @@ class ExpressionFailure:
 class Formula:
     """A compiled expression. A simple one is a Python function; for any other, the cost is bounded before it runs."""
 
-    __slots__ = ("_accessors", "_cost", "_program", "_simple", "source")
+    __slots__ = ("_accessors", "_cost", "_of_participant", "_program", "_simple", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -168,6 +203,7 @@ class Formula:
         self._simple: Simple = _never_simple
         self._cost: Cost | None = None
         self._accessors: tuple[str, ...] = ()
+        self._of_participant = read_of_participant(source)
         try:
             tree = read(source)
         except UnreadableError:
@@ -190,20 +226,31 @@ class Formula:
 
     def _otherwise(self, error: Exception, variables: Variables) -> Any:
         """The value for a fact for which the simple form has none."""
-        return self._ask(variables) if isinstance(error, UnsureError) else ExpressionFailure(_sentence(error))
+        return self._ask(variables) if isinstance(error, UnsureError) else self._failure(error, variables)
+
+    def _failure(self, error: Exception, variables: Variables) -> ExpressionFailure:
+        """Why there is no value; the engine doesn't tell an attribute that is missing from a property."""
+        missing = error.args[0] if isinstance(error, KeyError) and error.args else None
+        participant = variables.participant(self._of_participant)
+        if participant is not None and isinstance(error, KeyError):
+            if missing in self._of_participant.attributes and missing not in participant["attributes"]:
+                return ExpressionFailure(f"the participant has no attribute {missing}")
+            return ExpressionFailure(f"neither the event nor an attribute has {missing}")
+        return ExpressionFailure(_sentence(error))
 
     def _ask(self, variables: Variables) -> Any:
         """The engine's value, or an `ExpressionFailure`."""
         if self._cost is None:
             return ExpressionFailure("the expression is nested too deeply to be evaluated")
         fact = variables.fact
-        steps = self._cost.steps(fact.properties, event_name=fact.event_name, participant_id=fact.author)
+        participant = variables.participant(self._of_participant)
+        steps = self._cost.steps(fact.properties, participant, event_name=fact.event_name, participant_id=fact.author)
         if steps > MAX_STEPS:
             return ExpressionFailure(said(steps))
         try:
-            return self._program.execute(variables.context(self._cost.names, self._accessors))
+            return self._program.execute(variables.context(self._cost.names, self._accessors, self._of_participant))
         except Exception as error:  # noqa: BLE001 - told by kind there
-            return ExpressionFailure(_sentence(error))
+            return self._failure(error, variables)
 
     def holds(self, variables: Variables) -> bool | ExpressionFailure:
         """Whether a condition is true for a fact; anything except a boolean is an `ExpressionFailure`."""

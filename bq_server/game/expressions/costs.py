@@ -131,15 +131,20 @@ class Cost:
         self.names = properties_read(tree)
         """The properties that the expression reads, or none if it may read any."""
 
-    def steps(self, properties: Mapping[str, Any], **texts: str) -> int:
-        """The most steps over a fact with these properties, event name and participant.
+    def steps(self, properties: Mapping[str, Any], participant: Mapping[str, Any] | None = None, **texts: str) -> int:
+        """The most steps over a fact with these properties, event name and so on.
 
-        Or some number above `MAX_STEPS`, if passing what is read is already too much.
+        `participant` is what the expression reads of it, if anything. Or some number above `MAX_STEPS`, if
+        passing what is read is already too much.
         """
         handed = _handing(only(properties, self.names))
+        if participant is not None:
+            handed += _handing(participant)
         if handed > MAX_STEPS:
             return handed
         meter = _Meter({"properties": _Known(properties), **{name: _text(text) for name, text in texts.items()}})
+        if participant is not None:
+            meter.names["participant"] = _Known(participant)
         size = _weight(self._estimate(meter))
         return min(_OVERHEAD + meter.steps + handed + _TAKEN * size, _UNBOUNDED)
 

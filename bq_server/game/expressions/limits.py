@@ -92,7 +92,9 @@ def _wrong_zone(name: str, args: tuple[Node, ...]) -> str | None:
 
 
 def _told_beforehand(pattern: Node) -> bool:
-    """Whether it is a literal text, or a member of the properties."""
+    """Whether it is a literal text, or a member of the properties or the attributes."""
     while isinstance(pattern, MemberNode | IndexNode):
         pattern = pattern.operand
-    return (isinstance(pattern, NameNode) and pattern.name == "properties") or isinstance(pattern, LiteralNode)
+    return (isinstance(pattern, NameNode) and pattern.name in ("properties", "participant")) or isinstance(
+        pattern, LiteralNode
+    )

@@ -1,7 +1,7 @@
 """Simple expressions as Python functions over a fact. Most rules are simple, and the engine costs 50 times as much.
 
-A function returns the value that the engine would, raises `KeyError` with the name of a missing property, or raises
-`UnsureError` if the engine must be asked: for everything unusual, and for all other errors.
+A function returns the value that the engine would, raises `KeyError` with the name of a missing property or attribute,
+or raises `UnsureError` if the engine must be asked: for everything unusual, and for all other errors.
 """
 
 import operator
@@ -23,7 +23,8 @@ from bq_server.game.expressions.nodes import (
     Node,
     UnaryNode,
 )
-from bq_server.game.facts import Fact
+from bq_server.game.expressions.participant import award_read, is_attributes
+from bq_server.game.facts import Fact, FactInContext
 
 Simple = Callable[[Fact], Any]
 """From a fact to a value. A list or an object is returned as it is in the properties, its numbers not yet doubles."""
@@ -46,6 +47,7 @@ _ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     "!=": operator.ne,
 }
 _ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+_NONE: dict[str, Any] = {}
 _SCALARS = frozenset({float, int, str, bool, type(None)})
 _TEXTS: dict[str, Callable[[str, str], bool]] = {
     "startsWith": str.startswith,
@@ -63,6 +65,10 @@ def simple(tree: Node) -> Simple | None:
             return lambda fact: fact.event_name
         case NameNode(name="participant_id"):
             return lambda fact: fact.author
+        case MemberNode() | IndexNode() if (award := award_read(tree)) is not None:
+            return _tier if award == "tier" else None
+        case BinaryNode(operator="in", left=left, right=right) if award_read(right) == "badges":
+            return _badge(simple(left))
         case MemberNode(operand=operand, field=field, test=test):
             return _has(operand, field) if test else _member(operand, field)
         case IndexNode(operand=operand, key=LiteralNode(kind="string", value=str(field))):
@@ -123,6 +129,13 @@ def _member(operand: Node, field: str) -> Simple | None:
             return double(value) if type(value) is int else value
 
         return own
+    if is_attributes(operand):
+
+        def attribute(fact: Fact) -> Any:
+            value = fact.attributes[field] if isinstance(fact, FactInContext) else _NONE[field]
+            return double(value) if type(value) is int else value
+
+        return attribute
     outer = simple(operand) if isinstance(operand, MemberNode | IndexNode) else None
     if outer is None:
         return None
@@ -140,6 +153,8 @@ def _member(operand: Node, field: str) -> Simple | None:
 def _has(operand: Node, field: str) -> Simple | None:
     if _own(operand):
         return lambda fact: field in fact.properties
+    if is_attributes(operand):
+        return lambda fact: isinstance(fact, FactInContext) and field in fact.attributes
     outer = simple(operand) if isinstance(operand, MemberNode | IndexNode) else None
     if outer is None:
         return None
@@ -151,6 +166,23 @@ def _has(operand: Node, field: str) -> Simple | None:
         return field in value
 
     return has
+
+
+def _tier(fact: Fact) -> Any:
+    return fact.tier if isinstance(fact, FactInContext) else None
+
+
+def _badge(left: Simple | None) -> Simple | None:
+    if left is None:
+        return None
+
+    def badge(fact: Fact) -> bool:
+        value = left(fact)
+        if type(value) is not str:
+            raise UnsureError
+        return isinstance(fact, FactInContext) and value in fact.badges
+
+    return badge
 
 
 def _unary(sign: str, operand: Simple | None) -> Simple | None:

@@ -17,12 +17,14 @@ from bq_server.game.document.challenges import (
 )
 from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import BadgeCriteria, Objective
-from bq_server.game.document.fields import Definition
+from bq_server.game.document.fields import Definition, expressions_in
 from bq_server.game.document.leaderboards import Leaderboard, Season, Window
 from bq_server.game.document.points import Multiplier, PointsRule
 from bq_server.game.document.rewards import ClaimableReward
 from bq_server.game.document.streaks import Freezes, Streak, StreakPeriod
 from bq_server.game.document.tiers import Tier
+from bq_server.game.expressions.conditions import read_of_participant
+from bq_server.game.expressions.participant import NOTHING
 from bq_server.game.plain_english.criteria import event, goal, limits, measure
 from bq_server.game.plain_english.expressions import value
 from bq_server.game.plain_english.phrases import (
@@ -89,7 +91,7 @@ def _points(rule: PointsRule) -> Iterator[str]:
     else:
         paid = f"{rule.currency or 'points'}: {said}, rounded down"
     yield f"Each {event(rule.on, rule.when)} gives {paid}."
-    yield from _recipient(rule.award_to)
+    yield from _recipient(rule, rule.award_to)
     yield from _multipliers(rule.multiplier)
     yield from limits(rule)
     yield from _dates(rule)
@@ -114,7 +116,7 @@ def _badge(badge: Badge) -> Iterator[str]:
         yield from _criteria(badge.criteria)
         if badge.repeatable:
             yield "Earned again at each multiple of that, and with each reward that gives it."
-    yield from _recipient(badge.award_to)
+    yield from _recipient(badge, badge.award_to)
     yield from _revocable(revocable=badge.revocable)
     yield from _dates(badge)
 
@@ -256,9 +258,11 @@ def _reward(reward: ClaimableReward) -> Iterator[str]:
         yield f"Can be claimed {dates}."
 
 
-def _recipient(award_to: str | None) -> Iterator[str]:
+def _recipient(definition: Definition, award_to: str | None) -> Iterator[str]:
     if award_to is not None:
-        yield f"Counts for whom {value(award_to)} names, in place of the sender."
+        asks = any(read_of_participant(each) != NOTHING for each in expressions_in(definition))
+        who = ": they are the participant meant here" if asks else ""
+        yield f"Counts for whom {value(award_to)} names, in place of the sender{who}."
 
 
 def _contest(contest: Contest) -> Iterator[str]:

@@ -15,6 +15,7 @@ from bq_server.game.expressions.nodes import (
     UnaryNode,
 )
 from bq_server.game.expressions.parser import UnreadableError, read
+from bq_server.game.expressions.participant import award_read, is_attributes, member_named
 from bq_server.game.plain_english.phrases import listed, weekday
 
 _RELATIONS = {
@@ -72,6 +73,8 @@ def _holds(node: Node) -> str:
             return _compared(node, operator)
         case UnaryNode(operator="!", operand=operand):
             return _fails(operand)
+        case MemberNode(test=True, operand=operand, field=field) if is_attributes(operand):
+            return f"the participant has {_attribute(field)}"
         case MemberNode(test=True):
             return f"{_path(node)} is given"
         case MemberNode() | IndexNode():
@@ -87,10 +90,14 @@ def _fails(node: Node) -> str:
     match node:
         case BinaryNode(operator="in", left=left, right=ListNode() as right):
             return f"{_value(left)} is none of {_choices(right)}"
+        case BinaryNode(operator="in", left=left, right=right) if award_read(right) == "badges":
+            return f"the participant does not have {_badge(left)}"
         case BinaryNode(operator="in", left=left, right=right):
             return f"{_value(right)} does not contain {_value(left)}"
         case BinaryNode(operator=operator) if operator in _OPPOSITE:
             return _compared(node, _OPPOSITE[operator])
+        case MemberNode(test=True, operand=operand, field=field) if is_attributes(operand):
+            return f"the participant does not have {_attribute(field)}"
         case MemberNode(test=True):
             return f"{_path(node)} is not given"
         case MemberNode() | IndexNode():
@@ -105,8 +112,12 @@ def _compared(node: BinaryNode, operator: str) -> str:
     match node.left, node.right:
         case left, ListNode() as right if operator == "in":
             return f"{_value(left)} is one of {_choices(right)}"
+        case left, right if operator == "in" and award_read(right) == "badges":
+            return f"the participant has {_badge(left)}"
         case left, right if operator == "in":
             return f"{_value(right)} contains {_value(left)}"
+        case left, LiteralNode(kind="null") if operator in _OPPOSITE and award_read(left) == "tier":
+            return f"the participant has {'no' if operator == '==' else 'a'} tier"
         case CallNode(name="getDayOfWeek", target=NameNode() as target, args=args), LiteralNode(value=int(number)) if (
             operator in _OPPOSITE and number in range(7)
         ):
@@ -139,6 +150,8 @@ def _value(node: Node) -> str:
             return _NAMES[name]
         case MemberNode(test=False):
             return _path(node)
+        case IndexNode() if (said := _of_participant(node)) is not None:
+            return said
         case BinaryNode(operator=operator, left=left, right=right) if operator in _SUMS:
             return f"{_part(left, operator, first=True)} {_SUMS[operator]} {_part(right, operator, first=False)}"
         case UnaryNode(operator="-", operand=MemberNode() as operand):
@@ -149,6 +162,26 @@ def _value(node: Node) -> str:
             return f"the length of {_value(measured)}"
         case CallNode(name=name, target=NameNode() | MemberNode() as target, args=args) if name in _PARTS:
             return f"the {_PARTS[name]} of {_value(target)}{_in_zone(args)}"
+        case _:
+            raise _NoWords
+
+
+def _of_participant(node: Node) -> str | None:
+    """The tier, the badges or an attribute of the participant; none for anything else."""
+    award, named = award_read(node), member_named(node)
+    if award is not None:
+        return f"the participant's {award}"
+    return f"the participant's {named[1]}" if named is not None and is_attributes(named[0]) else None
+
+
+def _attribute(name: str) -> str:
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _badge(code: Node) -> str:
+    match code:
+        case LiteralNode(kind="string", value=str(text)):
+            return f"the badge {text}"
         case _:
             raise _NoWords
 
@@ -173,6 +206,8 @@ def _in_zone(args: tuple[Node, ...]) -> str:
 def _path(node: Node) -> str:
     """A property by its name; `properties.` goes without saying."""
     match node:
+        case MemberNode() | IndexNode() if (said := _of_participant(node)) is not None:
+            return said
         case MemberNode(operand=NameNode(name="properties"), field=field):
             return field
         case MemberNode(operand=NameNode(name=name), field=field) if name not in _NAMES:

@@ -22,6 +22,10 @@ BADGES = "badge/"
 """The prefix of all badges held."""
 ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
+ATTRIBUTES = "who/attributes/"
+"""The prefix of all attributes."""
+AWARDS = "who/awards"
+"""What conditions see of tiers and badges: `{"k": newest, "tiers": [[at, seq, tier], ...], "badges", "held"}`."""
 HIDDEN = "hidden"
 """`[[at, seq, hidden], ...]`, in order of event time: the last says whether the participant is off leaderboards."""
 
@@ -44,6 +48,11 @@ def badge(code: str) -> str:
 def criteria(code: str) -> str:
     """The progress towards a badge's criteria."""
     return f"criteria/{code}"
+
+
+def attribute(name: str) -> str:
+    """What one attribute was: `[name, [[at, seq, patch], ...]]`, in order of event time."""
+    return ATTRIBUTES + digest(name)
 
 
 def challenge(code: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bq_server.game.state.keys import Cell
 
-APART = ("seen/", "past/")
+APART = ("seen/", "past/", "who/")
 """The prefixes of the cells that are stored apart."""
 
 SCORE = "score/"
