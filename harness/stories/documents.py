@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from bq_server.game.document.parser import Path as Location
 from harness.stories import expectations, scenario, steps
 from harness.stories.references import dangling
 from harness.stories.scenario import LoadedGame, PlayedStory, Scenario
+from harness.stories.shipped import files_within, is_packed, read, shipped
 from harness.stories.steps import STEPS, PutGame
 
 SUFFIXES = (".yaml", ".yml")
@@ -121,28 +121,21 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[ScenarioMist
     return scenarios, sorted(set(mistakes))
 
 
-def shipped() -> Path:
-    """The directory of the scenarios that come with the program."""
-    directory = Path(str(files("harness") / "scenarios"))
-    here = Path.cwd()
-    return directory.relative_to(here) if directory.is_relative_to(here) else directory
-
-
 def by_place_in_source(scenario: Scenario) -> Scenario:
     """A built-in scenario, named by its path in the source, wherever this program has unpacked it."""
     return replace(scenario, path=Path("harness", "scenarios") / scenario.path.relative_to(shipped()))
 
 
 def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
+    if not path.is_dir() and not is_packed(path):
         yield path
         return
-    yield from sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file())
+    yield from sorted(each for each in files_within(path) if each.suffix in SUFFIXES)
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read(path).decode("utf-8-sig")
     except OSError as error:
         raise ScenarioMistakes([ScenarioMistake(path, 1, 1, f"can't be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
@@ -170,7 +163,7 @@ def _game(path: Path, text: str, document: Document, place: Location) -> LoadedG
         return _inline(path, text, place, source, start)
     file = path.parent / source
     try:
-        content = file.read_bytes()
+        content = read(file)
     except OSError as error:
         message = f"the game {source} can't be read: {error.strerror}"
         raise ScenarioMistakes([ScenarioMistake(path, *start, message)]) from None

@@ -25,7 +25,7 @@ from tests.binary.program import Program
 
 HERE = Path(__file__).parents[2]
 MOST_BYTES = 45_000_000
-MOST_FILES = 320
+MOST_FILES = 200
 GLIBC = (2, 35)
 """The oldest that the documentation promises to work with."""
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.stories.documents import NoScenario, ScenarioMistakes, find, load, shipped
+from harness.stories.documents import NoScenario, ScenarioMistakes, find, load
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant
 from harness.stories.scenario import scenario_schema
+from harness.stories.shipped import shipped
 from harness.stories.steps import Send
 
 GAME = "points: [{code: spend, on: buy, award: properties.amount}]\n"

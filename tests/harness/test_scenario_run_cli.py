@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from runpy import run_path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -282,17 +283,25 @@ def test_the_schema_is_printed() -> None:
     assert schema["required"] == ["name", "steps"]
 
 
-def test_shipped_stories_are_named_as_in_the_source_wherever_the_program_is(tmp_path: Path) -> None:
-    # As in the executable, where what is shipped lies in a directory that has another name in each run.
-    unpacked = tmp_path / "_MEI123456"
-    unpacked.mkdir()
-    (unpacked / "harness").symlink_to(Path(__file__).parents[2] / "harness")
-    (unpacked / "bq_server").symlink_to(Path(__file__).parents[2] / "bq_server")
+@pytest.mark.parametrize("packed", [False, True], ids=["files", "archive"])
+def test_shipped_stories_are_named_as_in_the_source_wherever_the_program_is(tmp_path: Path, packed: bool) -> None:
+    # As in the executable, where what is shipped is an archive, in a directory that has another name in each run.
+    unpacked, source = tmp_path / "_MEI123456", Path(__file__).parents[2]
+    (unpacked / "harness").mkdir(parents=True)
+    (unpacked / "bq_server").symlink_to(source / "bq_server")
+    for each in (source / "harness").iterdir():
+        if each.name != "scenarios" or not packed:
+            (unpacked / "harness" / each.name).symlink_to(each)
+    if packed:
+        written = run_path(str(source / "packaging" / "stored.py"))["write_scenarios"]
+        written(unpacked / "harness", source / "harness" / "scenarios")
     junit = tmp_path / "junit.xml"
     ended = run(
-        *("harness", "run", "-k", "badges and by_hand", "--json", "--junit", str(junit)),
+        *("harness", "run", "-k", "badges and by_hand or spring_sale", "--json", "--junit", str(junit)),
         env={"PYTHONPATH": str(unpacked), "PYTHONSAFEPATH": "1"},
     )
     assert ended.returncode == 0, ended.stderr
-    assert [each["path"] for each in json.loads(ended.stdout)["scenarios"]] == ["harness/scenarios/badges/by_hand.yaml"]
+    # The second has its game in another file.
+    names = [f"harness/scenarios/{name}.yaml" for name in ("badges/by_hand", "challenges/spring_sale")]
+    assert [each["path"] for each in json.loads(ended.stdout)["scenarios"]] == names
     assert unpacked.name not in ended.stdout + junit.read_text()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from harness.client import Client
 from harness.private_server import ServerFailed
-from harness.stories.documents import find, shipped
+from harness.stories.documents import find
 from harness.stories.outcomes import Mode, StoryOutcome
 from harness.stories.scenario import Scenario
+from harness.stories.shipped import shipped
 from harness.stories.story_run import play
 from tools.mutation.operators import Site
 from tools.mutation.switch import DIFFERED

@@ -127,7 +127,8 @@ def schema() -> None:
 def _scenarios(paths: list[Path] | None, expression: str | None) -> "list[Scenario]":
     """The scenarios to play; ends the program when there is none, or a mistake in any."""
     from harness.selector import selector
-    from harness.stories.documents import by_place_in_source, find, shipped
+    from harness.stories.documents import by_place_in_source, find
+    from harness.stories.shipped import shipped
 
     try:
         chosen = selector(expression) if expression is not None else lambda _: True
