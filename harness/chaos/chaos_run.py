@@ -14,7 +14,7 @@ from typing import Any
 from bq_server.game import Fact, Game, check
 from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
-from harness.chaos import clients, game, history, oracle, schedule, webhooks
+from harness.chaos import clients, deeds, game, history, made, oracle, schedule, webhooks
 from harness.chaos.clients import Traffic
 from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
@@ -78,6 +78,7 @@ class _Storm:
 
     started: int
     attempts: list[clients.Attempt]
+    tries: list[deeds.DeedTry]
     windows: list[FaultWindow]
     lost: int
     """How many events the server has said were lost."""
@@ -105,6 +106,8 @@ class _Run:
         start = _now()
         self._document = game.document(start, options.seconds)
         self._history = history.make(options, start)
+        self._deeds = deeds.plan(options)
+        self._entered: dict[str, list[str]] = {game.FINAL: [], game.SPRINT: []}
         self._destroys = any(fault in DESTRUCTIONS for fault in options.faults)
 
     def to_its_end(self) -> ChaosLedger:
@@ -133,8 +136,12 @@ class _Run:
         return ledger
 
     def _prepare(self, client: Client) -> list[dict[str, Any]]:
-        """Apply the game, and send time zones and enrolments; returns the facts that these became."""
+        """Apply the game, and send entries, time zones and enrolments; returns the facts that these became."""
         client.apply(self._document)
+        for number, participant_id in enumerate(history.participants(self._options)):
+            for code in (game.FINAL, game.SPRINT) if number % 2 else (game.SPRINT,):
+                client.call("POST", f"/contests/{code}/enter", {"participant_id": participant_id})
+                self._entered[code].append(participant_id)
         self._endpoint_id = webhooks.subscribe(client, self._told)
         for number, participant_id in enumerate(history.participants(self._options)):
             if number % 2 == 0:
@@ -149,15 +156,16 @@ class _Run:
         started, traffic = _now(), Traffic()
         injector = Injector(self._server, traffic, self._tell, self._store)
         until = options.seconds + GIVE_UP_SECONDS
-        broken_off = ""
+        broken_off, tries = "", list[deeds.DeedTry]()
         url, key = self._server.url, self._server.key
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(clients.send(self._history, traffic, url, key, seed=options.seed, until=until))
                 both.create_task(injector.run(schedule.plan(options)))
+                both.create_task(deeds.do(self._deeds, traffic, url, key, seed=options.seed, until=until, tries=tries))
         except* NotRecovered as errors:
             broken_off = str(_first(errors))
-        return _Storm(started, traffic.attempts, injector.windows, injector.lost, broken_off)
+        return _Storm(started, traffic.attempts, tries, injector.windows, injector.lost, broken_off)
 
     def _drain(self, client: Client) -> None:
         self._tell("waiting until everything accepted is a fact")
@@ -172,7 +180,12 @@ class _Run:
                 return
 
     def _compare(self, client: Client, storm: _Storm, prepared: list[dict[str, Any]]) -> None:
-        facts = client.facts(limit=1000)
+        # First of all: by a clock that jumps, an endpoint that has failed for a moment has failed for days.
+        self._tell("waiting until every award is told")
+        webhooks.wait(client, self._endpoint_id, self._told)
+        now = _now() // SECOND * SECOND + SECOND
+        told = self._facts_at(client, now)
+        facts = [fact for fact in told if not (deeds.is_of_a_deed(fact) or made.is_made(fact))]
 
         def is_told_lost(message_id: str) -> bool:
             found = client.request("GET", f"/ingest/messages/{message_id}").json()
@@ -185,18 +198,34 @@ class _Run:
             is_told_lost=is_told_lost if self._destroys else lambda _: False,
         )
         judged = judge(evidence, self._ledger)
+        deeds.judge(self._deeds, storm.tries, told, self._ledger)
         self._compare_messages(client, judged)
-        self._tell("waiting until every award is told")
-        webhooks.compare(client, self._endpoint_id, history.participants(self._options), self._told, self._ledger)
         self._tell("folding what was sent, and comparing")
-        expected = oracle.Oracle(_game(self._document), _facts(judged, prepared))
-        now = _now() // SECOND * SECOND
-        client.clock.set(format_timestamp(now))
+        expected = self._expected(judged, prepared, told)
         self._compare_states(client, expected, now)
         for earlier in EARLIER:
             client.clock.set(format_timestamp(now - earlier))
             self._compare_rankings(client, expected, now - earlier)
+        self._tell("freezing the last result, and comparing again")
+        later = now + game.FINAL_FREEZES_AFTER + DAY
+        told = self._facts_at(client, later)
+        expected = self._expected(judged, prepared, told)
+        made.judge(told, expected, self._entered, later, self._ledger)
+        self._compare_states(client, expected, later)
         client.clock.reset()
+        webhooks.compare(client, self._endpoint_id, expected.participants, self._told, self._ledger)
+
+    def _facts_at(self, client: Client, moment: int) -> list[dict[str, Any]]:
+        """All facts, with those that come of the clock's showing this moment; the newest first."""
+        client.clock.set(format_timestamp(moment))
+        client.drain(DRAIN_MILLISECONDS)
+        return client.facts(limit=1000)
+
+    def _expected(self, judged: Judged, prepared: list[dict[str, Any]], told: list[dict[str, Any]]) -> oracle.Oracle:
+        """What must follow from what was sent, together with what was done and what the server made by itself."""
+        others = [fact for fact in told if deeds.is_of_a_deed(fact) or made.is_made(fact)]
+        claims = [fact for fact in others if fact["fact_type"] == deeds.DeedKind.CLAIM]
+        return oracle.Oracle(_game(self._document), _facts(judged, [*others, *prepared]), claims)
 
     def _compare_messages(self, client: Client, judged: Judged) -> None:
         """Ask for the status of some of the acknowledged messages."""
@@ -214,8 +243,8 @@ class _Run:
                 )
 
     def _compare_states(self, client: Client, expected: oracle.Oracle, now: int) -> None:
+        self._ledger.participants = len(expected.participants)
         for participant_id in expected.participants:
-            self._ledger.participants += 1
             try:
                 actual: dict[str, Any] = client.state(participant_id)
             except Refused as error:
@@ -226,21 +255,21 @@ class _Run:
             self._differ(participant_id, found)
 
     def _compare_rankings(self, client: Client, expected: oracle.Oracle, now: int) -> None:
-        for board in self._document["leaderboards"]:
-            for window in board["window"]:
+        for board in _game(self._document).leaderboards:
+            for window in board.window_names:
                 self._ledger.rankings += 1
-                path = f"/gamify/leaderboards/{board['code']}"
+                path = f"/gamify/leaderboards/{board.code}"
                 told = client.call("GET", path, period=window, limit=MOST_PARTICIPANTS)
                 actual = [{key: entry[key] for key in ("rank", "participant_id", "score")} for entry in told["entries"]]
-                wanted = expected.ranking(board["code"], window, now)
-                where = f"leaderboard {board['code']}, {window}, at {format_timestamp(now)}"
+                wanted = expected.ranking(board.code, window, now)
+                where = f"leaderboard {board.code}, {window}, at {format_timestamp(now)}"
                 self._differ(where, list(oracle.compare(wanted, actual, "entries")))
         for challenge in self._document["challenges"]:
             self._ledger.rankings += 1
             told = client.call("GET", f"/gamify/challenges/{challenge['code']}/leaderboard", limit=MOST_PARTICIPANTS)
             # Ties go to whoever was known first, which depends on the order of arrival, so ranks are not compared.
             progress = {entry["participant_id"]: entry["progress"] for entry in told["entries"]}
-            found = list(oracle.compare(expected.progress(challenge["code"]), progress))
+            found = list(oracle.compare(expected.progress(challenge["code"], now), progress))
             self._differ(f"ranking of challenge {challenge['code']}", found)
 
     def _differ(self, subject: str, found: Sequence[oracle.OracleDifference]) -> None:

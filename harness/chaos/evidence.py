@@ -164,6 +164,7 @@ def alterations(event: SentEvent, fact: Json) -> Iterator[str]:
         "participant_id": event.participant_id,
         "properties": event.properties,
         "idempotency_key": event.idempotency_key,
+        "voids": event.voids,
         "warnings": [],
     }
     if event.timestamp is not None:

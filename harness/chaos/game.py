@@ -1,8 +1,11 @@
 """The game of a chaos run: every mechanic, but nothing whose outcome depends on the order of arrival.
 
-Awards are never taken back, so a rule under which a late fact can undo an earlier award keeps that award, which a pure
-fold lacks. Here every fact can only add: no amount is negative, nothing runs from enrolment for a number of days, and
-enrolments and time zones are sent before the first event.
+A late fact takes no award back, so a rule under which it could undo an earlier one keeps that award, which a pure fold
+lacks. Here every fact can only add: no amount is negative, nothing runs from enrolment for a number of days, what a
+limit lets through is worth the same, and enrolments, entries and time zones are sent before the first event.
+
+A void takes back what may be taken back. So what listens to purchases, which may be void, is revocable, and has neither
+a limit nor what always stays: tiers go by a currency of their own, and milestones of streaks by other events.
 """
 
 from typing import Any
@@ -16,6 +19,23 @@ EXPLICIT = "marathon"
 
 POINTS_BOARD = "points"
 
+REFUND = "purchase_refunded"
+"""The event that voids a purchase."""
+
+EXPIRING = "gems"
+"""A currency that expires unspent, so that what is left of it follows from the time of what brought it."""
+
+EXPIRES_AFTER = 5 * DAY
+
+STOCKED, CODED = "mug", "coupon"
+"""The rewards: so many there are, fewer than are wanted."""
+STOCK = 25
+CODES = tuple(f"code-{number:02}" for number in range(15))
+
+FINAL, SPRINT = "final", "sprint"
+"""Contests that end in the middle of a run: one is frozen when all has arrived, the other while faults strike."""
+FINAL_FREEZES_AFTER = 2 * DAY
+
 
 def document(start: int, seconds: float) -> dict[str, Any]:
     """The game, for events sent from the moment `start` (in microseconds) for so many seconds.
@@ -24,10 +44,15 @@ def document(start: int, seconds: float) -> dict[str, Any]:
     """
     middle = format_timestamp(start + int(seconds * SECOND / 2))
     return {
-        "currencies": [{"code": "coins"}, {"code": "gems"}],
+        "currencies": [
+            {"code": "coins"},
+            {"code": EXPIRING, "points_expire": {"after": "P5D"}},
+            {"code": "stars"},
+        ],
+        "transfers": True,
         "points": [
             # A point for every event, so that the newest fact is also the newest that changed anyone's points.
-            {"code": "presence", "on": list(EVENTS), "award": "1"},
+            {"code": "presence", "on": [*EVENTS, REFUND], "award": "1"},
             {
                 "code": "spend",
                 "on": "purchase_completed",
@@ -41,7 +66,22 @@ def document(start: int, seconds: float) -> dict[str, Any]:
                 "starts_at": format_timestamp(start - 2 * DAY),
                 "ends_at": middle,
             },
-            {"code": "sparkle", "on": "level_completed", "award": 1, "currency": "gems"},
+            {"code": "sparkle", "on": "level_completed", "award": 1, "currency": EXPIRING},
+            {"code": "rise", "on": "level_completed", "award": "properties.score", "currency": "stars"},
+            {
+                "code": "weekend",
+                "on": "review_written",
+                "award": 4,
+                "multiplier": {"during": {"on_days": ["sat", "sun"], "timezone": "Asia/Tokyo"}, "by": 2},
+            },
+            {"code": "thrice", "on": "login", "award": 2, "limit": {"times": 3, "per": "day"}},
+            {
+                "code": "first_stars",
+                "on": "review_written",
+                "award": 5,
+                "limit": {"times": 1, "per": "month", "by": "properties.stars"},
+            },
+            {"code": "pause", "on": "store_visited", "award": 1, "cooldown": "PT2S"},
             # For whom the sender visited with, so that one fact moves two.
             {"code": "company", "on": "store_visited", "award": 2, "award_to": "properties.with"},
         ],
@@ -59,6 +99,20 @@ def document(start: int, seconds: float) -> dict[str, Any]:
             },
             {"code": "weekly", "on": "review_written", "period": "weekly", "timezone": "Europe/Lisbon"},
             {
+                "code": "frozen",
+                "on": "level_completed",
+                "grace_period_hours": 0,
+                "day_starts_at": "04:00",
+                "freezes": {"monthly": 2, "max": 5, "automatic": True},
+            },
+            {
+                "code": "workdays",
+                "on": "login",
+                "required": 2,
+                "on_days": ["mon", "tue", "wed", "thu", "fri"],
+                "grace_period_hours": 0,
+            },
+            {
                 "code": "monthly",
                 "on": "store_visited",
                 "period": "monthly",
@@ -68,16 +122,24 @@ def document(start: int, seconds: float) -> dict[str, Any]:
             },
         ],
         "tiers": [
-            {"code": "bronze", "name": "Bronze", "level": 1, "min_points": 0},
-            {"code": "silver", "name": "Silver", "level": 2, "min_points": 400},
-            {"code": "gold", "name": "Gold", "level": 3, "min_points": 1200},
-            {"code": "platinum", "name": "Platinum", "level": 4, "min_points": 100_000},
+            {"code": code, "name": code.title(), "level": level, "min_points": points, "currency": "stars"}
+            for level, (code, points) in enumerate(TIERS.items(), start=1)
         ],
-        "leaderboards": _leaderboards(),
+        "leaderboards": _leaderboards(start, middle),
+        "contests": _contests(start, middle),
+        "rewards": [
+            {"code": STOCKED, "name": "A mug", "cost": 20, "stock": STOCK, "limit": 3},
+            {"code": CODED, "name": "A coupon", "cost": 5, "codes": list(CODES), "limit": 2},
+        ],
     }
 
 
+TIERS = {"bronze": 0, "silver": 1500, "gold": 4000, "platinum": 10_000_000}
 EVENTS = ("purchase_completed", "store_visited", "login", "review_written", "level_completed", "page_viewed")
+"""What is sent; purchases may be followed by a `REFUND`."""
+
+
+REVOCABLE = {"revocable": True}
 
 
 def _badges() -> list[dict[str, Any]]:
@@ -99,8 +161,12 @@ def _badges() -> list[dict[str, Any]]:
         "old_hand": days | {"target": 1000},
     }
     return [
-        *({"code": code, "name": code.title(), "criteria": each} for code, each in criteria.items()),
-        {"code": "champion", "name": "Champion", "rarity": "legendary"},
+        *({"code": code, "name": code.title(), "criteria": each, **REVOCABLE} for code, each in criteria.items()),
+        {"code": "champion", "name": "Champion", "rarity": "legendary", **REVOCABLE},
+        {"code": "winner", "name": "Winner"},
+        {"code": "again", "name": "Again", "repeatable": True, "criteria": visited | {"target": 4}},
+        {"code": "levels", "name": "Levels", "criteria": {"on": "login", "levels": [2, 4, 8]}},
+        {"code": "steady", "name": "Steady", "criteria": visited | {"target": 3, "limit": {"times": 1, "per": "day"}}},
         {"code": "faithful", "name": "Faithful", "rarity": "epic"},
         {"code": "popular", "name": "Popular", "criteria": visited | {"target": 5}, "award_to": "properties.with"},
     ]
@@ -132,6 +198,7 @@ def _challenges(start: int) -> list[dict[str, Any]]:
             ],
             "milestones": [{"at": 0.5, "rewards": [{"points": 50}]}],
             "rewards": [{"points": 500}, {"badge": "champion"}],
+            **REVOCABLE,
         },
         {
             "code": "ladder",
@@ -163,6 +230,7 @@ def _challenges(start: int) -> list[dict[str, Any]]:
                 },
             ],
             "milestones": [{"at": 0.3, "rewards": [{"points": 30}]}],
+            **REVOCABLE,
         },
         {
             "code": EXPLICIT,
@@ -170,11 +238,44 @@ def _challenges(start: int) -> list[dict[str, Any]]:
             "enrolment": "explicit",
             "objectives": [{"code": "purchases", **purchase, "target": 100_000}],
             "milestones": [{"at": 0.0002, "rewards": [{"points": 5}]}],
+            **REVOCABLE,
+        },
+        {
+            "code": "week",
+            "name": "This week",
+            "duration": {"type": "recurring", "every": "week", "timezone": "America/New_York"},
+            "objectives": [
+                {"code": "logins", "on": "login", "target": 3},
+                {"code": "best", "on": "level_completed", "aggregate": "max", "of": "properties.score", "target": 800},
+            ],
+            "milestones": [{"at": 0.5, "rewards": [{"points": 6}]}],
+            "rewards": [{"points": 15}, {"points": 2, "currency": "stars"}],
         },
     ]
 
 
-def _leaderboards() -> list[dict[str, Any]]:
+PRIZES: list[dict[str, Any]] = [
+    {"rank_from": 1, "rank_to": 1, "points": 40, "badge": "winner"},
+    {"rank_from": 2, "rank_to": 5, "points": 10},
+]
+
+
+def prize_of(rank: int) -> tuple[int, str | None]:
+    """The points and the badge that a rank wins in any of the contests."""
+    found = next((each for each in PRIZES if each["rank_from"] <= rank <= each["rank_to"]), {})
+    return found.get("points", 0), found.get("badge")
+
+
+def _contests(start: int, middle: str) -> list[dict[str, Any]]:
+    common = {"starts_at": format_timestamp(start - DAY), "ends_at": middle, "prizes": PRIZES}
+    spent = {"on": "purchase_completed", "aggregate": "sum", "of": "properties.amount"}
+    return [
+        {"code": FINAL, "name": "Final", "scoring": spent, "freeze_after": "P2D", **common},
+        {"code": SPRINT, "name": "Sprint", "scoring": {"on": "store_visited"}, "freeze_after": "PT1S", **common},
+    ]
+
+
+def _leaderboards(start: int, middle: str) -> list[dict[str, Any]]:
     purchase = {"on": "purchase_completed"}
     boards: dict[str, tuple[Any, list[str]]] = {
         "spenders": (purchase | {"aggregate": "sum", "of": "properties.amount"}, ["weekly", "all_time"]),
@@ -186,7 +287,13 @@ def _leaderboards() -> list[dict[str, Any]]:
         # on the order of arrival.
         POINTS_BOARD: ("points", ["all_time"]),
     }
+    season = {"type": "season", "starts_at": format_timestamp(start - 20 * DAY), "ends_at": middle}
+    lowest = {"on": "level_completed", "aggregate": "min", "of": "properties.score"}
     return [
-        {"code": code, "name": code.title(), "metric": metric, "window": windows}
-        for code, (metric, windows) in boards.items()
+        *(
+            {"code": code, "name": code.title(), "metric": metric, "window": windows}
+            for code, (metric, windows) in boards.items()
+        ),
+        {"code": "season", "name": "Season", "metric": purchase, "window": [season], "timezone": "Asia/Tokyo"},
+        {"code": "lowest", "name": "Lowest", "metric": lowest, "window": ["weekly"], "order": "ascending"},
     ]

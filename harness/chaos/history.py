@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from bq_server.moments import SECOND, format_timestamp
-from harness.chaos.game import DAY, EVENTS
+from harness.chaos.game import DAY, EVENTS, REFUND
 from harness.chaos.options import Options
 
 REFERENCE = "event_ref"
@@ -40,6 +40,9 @@ LONGEST_HOLD_SECONDS = 5.0
 
 LATE_SHARE = 0.12
 """Share of the events that happened long ago, under the fault `late`."""
+
+REFUND_SHARE = 0.08
+"""Share of the events that void a purchase of the same participant, which may arrive later than they do."""
 
 SHORTEST_LATENESS, LONGEST_LATENESS = 60 * SECOND, 40 * DAY
 
@@ -134,6 +137,8 @@ class _Maker:
         self._random = Random(f"{options.seed}:history")  # noqa: S311 - not for secrets
         self._people = participants(options)
         self._taken: set[int] = set()
+        self._purchases: dict[str, list[SentEvent]] = {}
+        """By participant, those that have a key and aren't void yet."""
         self._history = History(clients=[[] for _ in range(options.clients)])
 
     def make(self) -> History:
@@ -190,16 +195,29 @@ class _Maker:
         timed = random.random() >= UNTIMED_SHARE
         # An event with the server's time is of a kind that only ever adds, so that ties don't matter.
         name = random.choices(EVENTS[:-1], (40, 18, 14, 12, 16))[0] if timed else EVENTS[-1]
+        who = random.choice(own)
+        refunded = self._refunded(who) if timed and random.random() < REFUND_SHARE else None
+        name = name if refunded is None else REFUND
         event = SentEvent(
             number,
             name,
-            random.choice(own),
+            who,
             {REFERENCE: number, **dict(_properties(name, random)), **self._company(name, number)},
             self._moment(due) if timed else None,
             f"chaos-{self._options.seed}-{number}" if keyed else None,
+            None if refunded is None else refunded.idempotency_key,
         )
         self._history.events.append(event)
+        if name == "purchase_completed" and keyed:
+            self._purchases.setdefault(who, []).append(event)
         return event
+
+    def _refunded(self, who: str) -> SentEvent | None:
+        """A purchase to be made void, if there is one: the newest half of the time, which may still be on its way."""
+        known = self._purchases.get(who)
+        if not known:
+            return None
+        return known.pop(-1 if self._random.random() < 0.5 else self._random.randrange(len(known)))
 
     def _company(self, name: str, number: int) -> dict[str, Any]:
         """Whom a visit names, if it is one: a participant that another client sends for, as a rule."""

@@ -17,9 +17,9 @@ class Kind(StrEnum):
     """What can be wrong. None of it may happen."""
 
     LOST = "lost"
-    """An acknowledged event that is not a fact."""
+    """An acknowledged event, or deed, that is not a fact."""
     DOUBLED = "doubled"
-    """An event that is more than one fact."""
+    """An event, or deed, that is more than one fact, or a reward that was given twice."""
     ALTERED = "altered"
     """A fact that differs from its event, or from what was acknowledged."""
     FOREIGN = "foreign"
@@ -94,6 +94,12 @@ class ChaosLedger:
     """Whose states were compared."""
     rankings: int = 0
     """Leaderboard windows that were compared."""
+    deeds: int = 0
+    """Claims of rewards and transfers of points that were tried."""
+    deeds_done: int = 0
+    deeds_refused: int = 0
+    made: Counter[str] = field(default_factory=Counter)
+    """By type, the facts that the server made by itself: points that expired, places in contests."""
     webhooks_caused: int = 0
     """Awards that a webhook had to report."""
     webhooks_delivered: int = 0
@@ -200,7 +206,7 @@ class ChaosLedger:
                 "duplicates_sent",
             ),
             *("duplicates_refused", "lost", "doubled", "altered", "foreign", "differences", "retries", "dead"),
-            *("participants", "rankings", "recovery_seconds"),
+            *("participants", "rankings", "recovery_seconds", "deeds", "deeds_done", "deeds_refused"),
             *("webhooks_caused", "webhooks_delivered", "webhooks_lost", "webhooks_invented"),
         )
         return {
@@ -212,6 +218,7 @@ class ChaosLedger:
             "clients": options.clients,
             **{name: getattr(self, name) for name in figures},
             "unexpected": self.counts[Kind.UNEXPECTED],
+            "made": dict(self.made),
             "faults": {fault: self.faults[fault] for fault in options.faults},
             "latency_ms": {
                 route: {"requests": each.requests, "p50": each.p50, "p99": each.p99}
@@ -224,10 +231,10 @@ class ChaosLedger:
 
 
 _WORDS: Mapping[Kind, str] = {
-    Kind.LOST: "acknowledged events are lost",
-    Kind.DOUBLED: "events are more than one fact",
+    Kind.LOST: "acknowledged events or deeds are lost",
+    Kind.DOUBLED: "events or deeds are more than one fact, or rewards given twice",
     Kind.ALTERED: "facts are not what was sent or acknowledged",
-    Kind.FOREIGN: "facts are of events that nobody sent",
+    Kind.FOREIGN: "facts are of events or deeds that nobody sent",
     Kind.DIFFERENCE: "participants or rankings differ from what follows from the events",
     Kind.UNTOLD: "awards were not told by a webhook",
     Kind.INVENTED: "webhooks told of what didn't happen",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bq_server import causes
 from bq_server.game import (
     BoardScore,
     Fact,
@@ -25,6 +26,8 @@ from bq_server.game import (
 )
 from bq_server.game.document.leaderboards import WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods
+from bq_server.game.mechanics.contests import LIVE
+from bq_server.game.mechanics.recurring_challenges import round_now
 from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, TierState
 from bq_server.game.streak_states import StreakState
 from bq_server.moments import parse_timestamp
@@ -65,8 +68,10 @@ class OracleDifference:
 class Oracle:
     """The state that follows from facts, at any moment."""
 
-    def __init__(self, game: Game, facts: Iterable[Fact]) -> None:
+    def __init__(self, game: Game, facts: Iterable[Fact], claims: Sequence[Mapping[str, Any]] = ()) -> None:
+        """`claims` are the facts of claims as the server tells them, the newest first."""
         self._game = compile_game(game)
+        self._claims = claims
         self._memory = InMemoryGame(self._game)
         known = list(facts)
         self._custom = Counter(fact.participant_id for fact in known if not is_system(fact))
@@ -95,7 +100,7 @@ class Oracle:
             streaks=read_streaks(self._game, cells, now),
             challenges=read_challenges(self._game, cells, now),
             leaderboards=list(self._ranks(participant_id, now)),
-            rewards=[],  # the game of these runs has none to claim
+            rewards=[self._reward(claim) for claim in self._claims if claim["participant_id"] == participant_id],
         )
         return found.model_dump(mode="json")
 
@@ -110,10 +115,37 @@ class Oracle:
             for rank, place in enumerate(places, start=1)
         ]
 
-    def progress(self, challenge: str) -> dict[str, float | int | None]:
-        """The progress of everyone in the ranking of a challenge."""
-        places = self._places.get((f"challenge/{challenge}", "all_time", "all_time"), [])
+    def progress(self, challenge: str, now: int) -> dict[str, float | int | None]:
+        """The progress of everyone in the ranking of a challenge; of a recurring one in the round at a moment."""
+        found = next(each for each in self._game.game.challenges if each.code == challenge)
+        places = self._places.get((f"challenge/{challenge}", *round_now(found, now)), [])
         return {place.participant_id: place.score for place in places}
+
+    def contest(self, code: str) -> list[BoardScore]:
+        """The live ranking of a contest."""
+        return self._places.get((f"contest/{code}", LIVE, LIVE), [])
+
+    def earned(self, participant_id: str, currency: str) -> list[tuple[int, int]]:
+        """What a participant was paid in a currency: when, by the event's time in microseconds, and how much."""
+        return [
+            (entry.occurred_at, entry.amount)
+            for entry in self._memory.ledger(participant_id)
+            if causes.currency_of(entry.cause) == currency and entry.amount > 0
+        ]
+
+    def _reward(self, claim: Mapping[str, Any]) -> dict[str, Any]:
+        told = claim["properties"]
+        reward = next(each for each in self._game.game.rewards if each.code == told["reward_code"])
+        return {
+            "claim_id": claim["fact_id"],
+            "reward_id": reward.code,
+            "reward_name": reward.name,
+            "reward_type": reward.type,
+            "code_value": told.get("code_value"),
+            "points_deducted": told["cost"],
+            "status": "claimed",
+            "claimed_at": claim["occurred_at"],
+        }
 
     def _ranks(self, participant_id: str, now: int) -> Iterator[dict[str, Json]]:
         for board in self._game.game.leaderboards:

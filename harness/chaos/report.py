@@ -20,6 +20,11 @@ def lines(ledger: ChaosLedger) -> Iterator[str]:
         ("acknowledged", f"{ledger.acknowledged}"),
         ("never acknowledged", f"{unknown}, of which {ledger.unknown_facts} are facts"),
         ("facts", f"{ledger.facts}"),
+        ("deeds", f"{ledger.deeds}, of which {ledger.deeds_done} were done and {ledger.deeds_refused} refused"),
+        (
+            "made by the server",
+            ", ".join(f"{count} {kind}" for kind, count in sorted(ledger.made.items())) or "nothing",
+        ),
         ("duplicates", f"{ledger.duplicates_sent} sent on purpose, {ledger.duplicates_refused} refused in all"),
         *([("destroyed", f"{ledger.destroyed}, each told to be lost")] if _destroys(ledger) else []),
         ("lost", f"{ledger.lost}"),

@@ -13,7 +13,7 @@ from harness import webhook_receiver
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.client import NOT_FOUND, Client, Refused, segment
 
-EVENT_TYPES = ("points.changed", "badge.awarded")
+EVENT_TYPES = ("points.changed", "badge.awarded", "award.revoked")
 
 RETRY_SECONDS = "0.01"
 """`--webhook-retry-seconds` of the server: a run is short."""
@@ -70,6 +70,12 @@ def subscribe(client: Client, told: Told) -> str:
 
 def compare(client: Client, endpoint_id: str, participants: Sequence[str], told: Told, ledger: ChaosLedger) -> None:
     """Wait until everything is sent; enter what wasn't, and what never happened. Raises `Refused` and `Unreachable`."""
+    wait(client, endpoint_id, told)
+    judge(awards(client, participants), told.bodies, told.changed, ledger)
+
+
+def wait(client: Client, endpoint_id: str, told: Told) -> None:
+    """Wait until everything is sent, or nothing more comes. Raises `Refused` and `Unreachable`."""
     waits = f"/webhooks/endpoints/{segment(endpoint_id)}"
     known, deadline = -1, 0.0
     while client.call("GET", waits)["waiting"]:
@@ -78,7 +84,6 @@ def compare(client: Client, endpoint_id: str, participants: Sequence[str], told:
         if time.monotonic() >= deadline:
             break
         time.sleep(LOOK_SECONDS)
-    judge(awards(client, participants), told.bodies, told.changed, ledger)
 
 
 def awards(client: Client, participants: Iterable[str]) -> list[Award]:
@@ -92,14 +97,18 @@ def awards(client: Client, participants: Iterable[str]) -> list[Award]:
             if refused.code != NOT_FOUND:
                 raise
             continue  # nobody sent an event about this one
-        found += [(participant_id, "badge", badge["code"]) for badge in held]
+        found += [(participant_id, "badge", badge["code"]) for badge in held for _ in range(badge["count"] or 1)]
         found += [(participant_id, "points", entry["cause"]) for entry in _entries(client, participant_id)]
     return found
 
 
 def judge(caused: Iterable[Award], bodies: Mapping[str, bytes], changed: Iterable[str], ledger: ChaosLedger) -> None:
     """Enter what was caused and not sent, what was sent and not caused, or twice, and what differed between tries."""
-    wanted, found = Counter(caused), Counter(_award(body) for body in bodies.values())
+    wanted, found = Counter(caused), Counter[Award]()
+    for body in bodies.values():
+        # A badge that was taken back, and perhaps given again, is held or not in the end.
+        award, times = _award(body)
+        found[award] += times
     ledger.webhooks_caused, ledger.webhooks_delivered = wanted.total(), found.total()
     for award in sorted((wanted - found).elements()):
         ledger.find(Kind.UNTOLD, " ".join(award))
@@ -109,10 +118,19 @@ def judge(caused: Iterable[Award], bodies: Mapping[str, bytes], changed: Iterabl
         ledger.find(Kind.INVENTED, delivery_id, ["its tries said different things"])
 
 
-def _award(body: bytes) -> Award:
+def _award(body: bytes) -> tuple[Award, int]:
+    """What a webhook is about, and how often more it is held since."""
     data: Any = json.loads(body)["data"]
-    effect = data["effect"]
-    return data["participant_id"], effect["type"], effect["cause" if effect["type"] == "points" else "code"]
+    effect, who = data["effect"], data["participant_id"]
+    match effect["type"]:
+        case "points":
+            return (who, "points", effect["cause"]), 1
+        case "revocation" if effect["badge"] is None:
+            return (who, "step", effect["cause"]), 0  # the points of it are told by themselves
+        case "revocation":
+            return (who, "badge", effect["badge"]), -1
+        case _:
+            return (who, "badge", effect["code"]), 1
 
 
 def _entries(client: Client, participant_id: str) -> Iterator[dict[str, Any]]:

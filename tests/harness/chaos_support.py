@@ -38,6 +38,7 @@ def fact_of(event: SentEvent, **changes: Any) -> dict[str, Any]:
         "received_at": moment,
         "processed_at": moment,
         "idempotency_key": event.idempotency_key,
+        "voids": event.voids,
         "warnings": [],
     } | changes
 

@@ -1,0 +1,219 @@
+"""Deeds: claims of rewards and transfers of points, done while the server is broken, each until it is answered.
+
+Unlike an event, a deed may be refused: nobody spends what they haven't, and there are fewer rewards than are wanted.
+What is refused or done depends on what has arrived by then, so it isn't foretold. But each deed is done once or not at
+all, what was acknowledged is done, and no reward is given twice.
+"""
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+import httpx
+
+from bq_server.game.facts import POINTS_TRANSFERRED, REWARD_CLAIMED
+from harness.chaos import game
+from harness.chaos.clients import ANSWER_SECONDS, CONNECT_SECONDS, LONGEST_WAIT, SHORTEST_WAIT, PostOutcome, Traffic
+from harness.chaos.history import participants
+from harness.chaos.ledger import ChaosLedger, Kind
+from harness.chaos.options import Options
+
+Json = Mapping[str, Any]
+
+DEEDS_PER_SECOND = 6.0
+REPEATED_SHARE = 0.25
+"""Share of the deeds that are done again under their key when they have been answered."""
+
+REFUSALS = frozenset({(400, "insufficient_points"), (409, "reward_unavailable"), (404, "not_found")})
+"""Status and code of refusals that a valid deed may get; the last one before anything of a participant arrived."""
+
+LARGEST_TRANSFER = 30
+
+
+class DeedKind(StrEnum):
+    """The kinds; the value is the type of the fact that one becomes."""
+
+    CLAIM = REWARD_CLAIMED
+    TRANSFER = POINTS_TRANSFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A request that is made until it is done or refused."""
+
+    due: float
+    """Seconds from the start."""
+    kind: DeedKind
+    path: str
+    body: Json
+    key: str
+    repeats: bool
+    """Whether it is done once more."""
+
+    @property
+    def participant_id(self) -> str:
+        """Who does it."""
+        return str(self.body["participant_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class DeedTry:
+    """One try of a deed."""
+
+    deed: Deed
+    outcome: PostOutcome | None
+    """None where it was refused."""
+    said: str = ""
+    fact_id: str = ""
+    """Of an acknowledged one."""
+
+
+def plan(options: Options) -> list[Deed]:
+    """The deeds of a run, in order: the same seed makes the same ones."""
+    random = Random(f"{options.seed}:deeds")  # noqa: S311 - not for secrets
+    people, found = participants(options), list[Deed]()
+    due = random.expovariate(DEEDS_PER_SECOND)
+    while due < options.seconds:
+        who, other = random.sample(people, 2) if len(people) > 1 else (people[0], "somebody")
+        key = f"deed-{options.seed}-{len(found)}"
+        repeats = random.random() < REPEATED_SHARE
+        if random.random() < 0.5:
+            path = f"/gamify/rewards/{random.choice((game.STOCKED, game.CODED))}/claim"
+            found.append(Deed(due, DeedKind.CLAIM, path, {"participant_id": who}, key, repeats))
+        else:
+            body = {"participant_id": who, "recipient_id": other, "amount": random.randint(1, LARGEST_TRANSFER)}
+            found.append(Deed(due, DeedKind.TRANSFER, "/gamify/points/transfer", body, key, repeats))
+        due += random.expovariate(DEEDS_PER_SECOND)
+    return found
+
+
+async def do(
+    deeds: Sequence[Deed], traffic: Traffic, url: str, key: str, *, seed: int, until: float, tries: list[DeedTry]
+) -> None:
+    """Do all of them, each at its time, and add each try; those not answered `until` that many seconds are given up."""
+    async with httpx.AsyncClient(
+        base_url=f"{url}/api/v1",
+        headers={"X-API-Key": key, "Content-Type": "application/json"},
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        verify=False,  # noqa: S501 - plain HTTP to a server of our own; certificates take long to load
+        trust_env=False,
+    ) as http:
+
+        async def one(number: int, deed: Deed) -> None:
+            random = Random(f"{seed}:deed:{number}")  # noqa: S311 - not for secrets
+            await asyncio.sleep(max(0.0, deed.due - traffic.now))
+            wait, left = SHORTEST_WAIT, 1 + deed.repeats
+            while left and traffic.now < until:
+                made = await _try(http, deed)
+                tries.append(made)
+                if made.outcome in (None, PostOutcome.ACKNOWLEDGED):
+                    left -= 1
+                elif made.outcome is PostOutcome.UNEXPECTED:
+                    return
+                else:
+                    await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+                    wait = min(2 * wait, LONGEST_WAIT)
+
+        async with asyncio.TaskGroup() as all_of_them:
+            for number, deed in enumerate(deeds):
+                all_of_them.create_task(one(number, deed))
+
+
+async def _try(http: httpx.AsyncClient, deed: Deed) -> DeedTry:
+    try:
+        response = await http.post(deed.path, json=dict(deed.body), headers={"Idempotency-Key": deed.key})
+    except httpx.TransportError as error:
+        return DeedTry(deed, PostOutcome.NO_ANSWER, type(error).__name__)
+    return read_answer(deed, response.status_code, response.text)
+
+
+def read_answer(deed: Deed, status: int, text: str) -> DeedTry:
+    """What an answer says about a deed."""
+    said = f"{status} {text[:500]}"
+    try:
+        body = json.loads(text)
+        if status == 200:
+            fact_id = body["claim_id" if deed.kind is DeedKind.CLAIM else "transfer_id"]
+            return DeedTry(deed, PostOutcome.ACKNOWLEDGED, said, fact_id)
+        if (status, body["code"]) in REFUSALS:
+            return DeedTry(deed, None, said)
+        if status == 503:
+            return DeedTry(deed, PostOutcome.UNAVAILABLE, said)
+    except (ValueError, LookupError, TypeError):
+        pass
+    return DeedTry(deed, PostOutcome.UNEXPECTED, said)
+
+
+def is_of_a_deed(fact: Json) -> bool:
+    """Whether a fact is what a deed becomes."""
+    return fact["fact_type"] in set(DeedKind)
+
+
+def judge(deeds: Sequence[Deed], tries: Sequence[DeedTry], facts: Sequence[Json], ledger: ChaosLedger) -> None:
+    """Enter what became of the deeds, and everything that is wrong with that."""
+    by_key = {deed.key: deed for deed in deeds}
+    found: dict[str, list[Json]] = defaultdict(list)
+    for fact in facts:
+        if not is_of_a_deed(fact):
+            continue
+        deed = by_key.get(str(fact["idempotency_key"]))
+        if deed is None or deed.kind != fact["fact_type"]:
+            ledger.find(Kind.FOREIGN, f"fact {fact['fact_id']}", [str(fact)])
+        else:
+            found[deed.key].append(fact)
+    made: dict[str, list[DeedTry]] = defaultdict(list)
+    for each in tries:
+        made[each.deed.key].append(each)
+    for key, of_one in made.items():
+        _judge_deed(by_key[key], of_one, found[key], ledger)
+    for what in oversold(facts):
+        ledger.find(Kind.DOUBLED, what)
+
+
+def _judge_deed(deed: Deed, tries: Sequence[DeedTry], facts: Sequence[Json], ledger: ChaosLedger) -> None:
+    acknowledged = [each for each in tries if each.outcome is PostOutcome.ACKNOWLEDGED]
+    refused = [each for each in tries if each.outcome is None]
+    unsure = any(each.outcome in (PostOutcome.NO_ANSWER, PostOutcome.UNAVAILABLE) for each in tries)
+    ledger.deeds += 1
+    ledger.deeds_done += bool(facts)
+    ledger.deeds_refused += bool(refused and not facts)
+
+    def find(kind: Kind, what: str) -> None:
+        told = [what, str(dict(deed.body)), *(f"{each.outcome or 'refused'} {each.said}" for each in tries)]
+        ledger.find(kind, f"{deed.kind} {deed.key} of {deed.participant_id}", [*told, *map(str, facts)])
+
+    for each in tries:
+        if each.outcome is PostOutcome.UNEXPECTED:
+            find(Kind.UNEXPECTED, each.said)
+    if acknowledged and not facts:
+        find(Kind.LOST, "it was acknowledged, and there is no fact")
+    if len(facts) > 1:
+        find(Kind.DOUBLED, "it is more than one fact")
+    if others := {each.fact_id for each in acknowledged} - {str(fact["fact_id"]) for fact in facts}:
+        find(Kind.ALTERED, f"it was acknowledged as {', '.join(sorted(others))}")
+    # A try without an answer may still be carried out, after another one was refused.
+    if refused and facts and not acknowledged and not unsure:
+        find(Kind.ALTERED, "it was refused, and is a fact")
+    for fact in facts:
+        wanted = {name: value for name, value in deed.body.items() if name != "participant_id"}
+        same = all(fact["properties"].get(name) == value for name, value in wanted.items())
+        if fact["participant_id"] != deed.participant_id or not same:
+            find(Kind.ALTERED, "the fact is of another deed")
+
+
+def oversold(facts: Sequence[Json]) -> Iterator[str]:
+    """Rewards that were given more often than there are, and codes that several have."""
+    claims = [fact["properties"] for fact in facts if fact["fact_type"] == REWARD_CLAIMED]
+    sold = Counter(claim["reward_code"] for claim in claims)
+    for code, amount in ((game.STOCKED, game.STOCK), (game.CODED, len(game.CODES))):
+        if sold[code] > amount:
+            yield f"{sold[code]} of {amount} {code} were claimed"
+    codes = Counter(claim["code_value"] for claim in claims if claim["reward_code"] == game.CODED)
+    for code, times in sorted(codes.items()):
+        if times > 1 or code not in game.CODES:
+            yield f"{code} was given {times} times"
