@@ -64,7 +64,7 @@ class FeedEvent:
 
     @cached_property
     def _recipients(self) -> frozenset[str | None]:
-        """The participants for whom somebody else's fact caused something."""
+        """For whom a fact of another's caused something."""
         return frozenset(self.happened.effects if isinstance(self.happened, FactHappened) else ()) - {None}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A thread that makes calls for tasks of the event loop, one after the other, and survives a lack of memory.
+"""A thread that makes calls for tasks of the event loop, one after the other, and outlives a want of memory.
 
 The threads of `concurrent.futures` and of aiosqlite end when they can't tell what a call came to, and all who wait for
 them, and who come later, then wait for ever.
@@ -9,39 +9,13 @@ import time
 from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 Calls = SimpleQueue[tuple[asyncio.Future[Any] | None, Callable[[], Any]]]
 """Functions to call, and the futures of what they return."""
 
 AGAIN_SECONDS = 0.01
 """After which a future is told again, where there was no memory to tell it with."""
-
-
-class WorkerThread:
-    """One thread, on which functions are called, one after the other, so that they hold up no request."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._calls: Calls = SimpleQueue()
-        self._thread: Thread | None = None
-
-    def start(self) -> None:
-        """Start it now, while there is memory: Python waits for a thread that found none, and without an end."""
-        if self._thread is None:
-            thread = Thread(target=make_calls, args=(self._calls,), name=self._name, daemon=True)
-            thread.start()
-            self._thread = thread
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Call a function there; returns what it returns, raises what it raises."""
-        self.start()
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._calls.put((done, work))
-        return await done
 
 
 def begin_thread(work: Callable[[], object]) -> None:

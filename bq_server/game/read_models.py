@@ -182,7 +182,7 @@ def read_points(game: CompiledGame, cells: Cells) -> PointsState:
 
 def _figures(game: CompiledGame, cells: Cells, currency: str | None) -> tuple[int, int, int, int, int, int | None]:
     """The balance, what was earned, spent and has expired, is owed and was received; None is the default."""
-    points = purse(cells.get, currency)
+    points = purse(cells, currency)
     owed = max(-points["balance"], 0) if overdraft_of(game.game, currency) == "owed" else 0
     expired, received = points.get("expired", 0), points.get("received")
     return points["balance"] + owed, points["earned"], points["spent"], expired, owed, received
@@ -304,7 +304,7 @@ def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[Challeng
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:
     """The current tier, the next one, and all that were reached, oldest first."""
     tiers = game.treasury.tiers
-    earned = purse(cells.get, game.treasury.tier_currency)["earned"]
+    earned = purse(cells, game.treasury.tier_currency)["earned"]
     defined = {tier.code: tier for tier in tiers}
     history = [
         TierHeld(

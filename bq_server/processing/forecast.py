@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from bq_server import causes
 from bq_server.clock import Clocks
-from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import BadgeEarned, PointsChanged, unpacked
 from bq_server.game.mechanics.rule import Rule
 from bq_server.ids import IdSource
 from bq_server.processing.game_runner import GameRunner
+from bq_server.processing.game_thread import GameThread
 from bq_server.processing.received_facts import deliver_past
 from bq_server.store import participants
 from bq_server.store.database import Database
@@ -55,7 +55,7 @@ class Forecaster:
         self._database = database
         self._ids = ids
         self._clocks = clocks
-        self._game_thread = WorkerThread("fold")
+        self._game_thread = GameThread()
 
     async def of(
         self, scope: Scope, game: CompiledGame, definitions: Sequence[str], owed: Sequence[Rule] = ()

@@ -11,7 +11,6 @@ from operator import attrgetter
 from typing import Any
 
 from bq_server.causes import currency_of, pack_cause
-from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.attributes import Attributes
@@ -31,6 +30,7 @@ from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
+from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
@@ -84,7 +84,7 @@ class GameRunner:
         game: CompiledGame,
         ids: IdSource,
         now: int,
-        game_thread: WorkerThread,
+        game_thread: GameThread,
         *,
         heard: bool = True,
     ) -> None:

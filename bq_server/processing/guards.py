@@ -59,7 +59,7 @@ def enough_points(amount: int, currency: str | None = None) -> Guard:
     """The balance of the currency covers the amount; None is the default. Raises `InsufficientPoints`."""
 
     def guard(view: View) -> None:
-        available = max(purse(view.cells.get, currency)["balance"], 0)
+        available = max(purse(view.cells, currency)["balance"], 0)
         if available < amount:
             raise InsufficientPoints(available, amount, currency)
 

@@ -9,7 +9,6 @@ import structlog
 from pydantic_core import from_json
 
 from bq_server.clock import Clocks
-from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps
 from bq_server.game.award_story import in_rounds
@@ -23,6 +22,7 @@ from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.game_runner import Effects, GameRunner, Played
+from bq_server.processing.game_thread import GameThread
 from bq_server.store import batch as store
 from bq_server.store import catalog, facts, reward_claims, state
 from bq_server.store.batch import Before, Changes, NewFact
@@ -126,7 +126,7 @@ class Processor:
         self._clocks = clocks
         self._games = games
         self._caps = caps or CatalogCaps()
-        self._game_thread = WorkerThread("fold")
+        self._game_thread = GameThread()
         self.counts = ProcessingCounts()
 
     def start_thread(self) -> None:

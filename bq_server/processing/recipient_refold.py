@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from bq_server.clock import Clocks
-from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.game_runner import GameRunner
+from bq_server.processing.game_thread import GameThread
 from bq_server.store.database import Connection
 
 
@@ -18,7 +18,7 @@ class RecipientRefold:
         self._games = games
         self._ids = ids
         self._clocks = clocks
-        self._game_thread = WorkerThread("fold")
+        self._game_thread = GameThread()
 
     async def refold(self, connection: Connection, scope: Scope, participant_ids: Sequence[str]) -> None:
         """Do so in a transaction. Raises `GameUnreadable`."""

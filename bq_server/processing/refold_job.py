@@ -9,13 +9,13 @@ import structlog
 
 from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
-from bq_server.concurrency.worker_thread import WorkerThread
 from bq_server.events import Scope
 from bq_server.ids import IdSource
 from bq_server.processing.announcement_data import effect_of
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.event_types import event_type_of
 from bq_server.processing.game_runner import GameRunner
+from bq_server.processing.game_thread import GameThread
 from bq_server.store import feed, games, participants
 from bq_server.store.batch import Caused
 from bq_server.store.database import Database, StoreUnavailable
@@ -41,7 +41,7 @@ class RefoldJob:
         self._games = compiled
         self._ids = ids
         self._clocks = clocks
-        self._game_thread = WorkerThread("fold")
+        self._game_thread = GameThread()
         self._asked = asyncio.Event()
         self._asked.set()
         self.progress = Notifier()

@@ -34,8 +34,6 @@ class ConsumerGroup:
     def __init__(self, client: redis.Redis, keys: StreamKeys, name: str) -> None:
         self._client = client
         self._keys = keys
-        self._events = keys.events
-        self._counts = keys.counts
         self._name = name
 
     async def make(self) -> bool:
@@ -45,14 +43,14 @@ class ConsumerGroup:
     async def read(self, *, block: bool) -> list[StreamEntry]:
         """The next messages delivered to nobody yet; with `block`, wait for some for `BLOCK_MILLISECONDS`."""
         wait = BLOCK_MILLISECONDS if block else None
-        events: Any = {self._events: ">"}
+        events: Any = {self._keys.events: ">"}
         reply: Any = await self._client.xreadgroup(GROUP, self._name, events, count=BATCH, block=wait)
         return [_entry(*entry) for entry in reply[0][1]] if reply else []
 
     async def pending(self, after: str | None) -> list[PendingEntry]:
         """A page of what was delivered and not acknowledged, in the order of ids, after the id `after`."""
         start = "-" if after is None else f"({after}"
-        found: Any = await self._client.xpending_range(self._events, GROUP, start, "+", count=BATCH)
+        found: Any = await self._client.xpending_range(self._keys.events, GROUP, start, "+", count=BATCH)
         return [
             PendingEntry(each["message_id"].decode(), each["consumer"].decode(), each["times_delivered"])
             for each in found
@@ -65,7 +63,7 @@ class ConsumerGroup:
         """
         foreign: list[Any] = [each.message_id for each in pending if each.consumer != self._name]
         if foreign:
-            await self._client.xclaim(self._events, GROUP, self._name, 0, foreign)
+            await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
         return await self.fetch([each.message_id for each in pending])
 
     async def fetch(self, message_ids: Sequence[str]) -> list[StreamEntry]:
@@ -74,38 +72,38 @@ class ConsumerGroup:
             return []
         async with self._client.pipeline(transaction=False) as pipe:
             for message_id in message_ids:
-                pipe.xrange(self._events, message_id, message_id)
+                pipe.xrange(self._keys.events, message_id, message_id)
             found: Any = await pipe.execute()
         gone = [message_id for message_id, entries in zip(message_ids, found, strict=True) if not entries]
         if gone:
-            await self._client.xack(self._events, GROUP, *gone)
+            await self._client.xack(self._keys.events, GROUP, *gone)
         return [_entry(*entries[0]) for entries in found if entries]
 
     async def reset_deliveries(self, entries: Sequence[StreamEntry]) -> None:
         """Reset their deliveries: a process that dies while they wait doesn't die because of them."""
         ids: list[Any] = [entry.message_id for entry in entries]
-        await self._client.xclaim(self._events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
+        await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
 
     async def remove(self, entries: Sequence[StreamEntry]) -> int:
         """Remove settled messages from the stream in one step; returns how many were settled in total."""
         ids = [entry.message_id for entry in entries]
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.xack(self._events, GROUP, *ids)
-            pipe.xdel(self._events, *ids)
+            pipe.xack(self._keys.events, GROUP, *ids)
+            pipe.xdel(self._keys.events, *ids)
             if letters:
                 pipe.hdel(self._keys.dead, *letters)
-            pipe.hincrby(self._counts, SETTLED, len(ids))
+            pipe.hincrby(self._keys.counts, SETTLED, len(ids))
             settled: int = (await pipe.execute())[-1]
             return settled
 
     async def remove_idle_consumers(self) -> None:
         """Remove the consumers of earlier starts that have nothing pending any more."""
-        consumers: Any = await self._client.xinfo_consumers(self._events, GROUP)
+        consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
         for consumer in consumers:
             name = consumer["name"].decode()
             if name != self._name and consumer["pending"] == 0:
-                await self._client.xgroup_delconsumer(self._events, GROUP, name)
+                await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
 
 
 def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:

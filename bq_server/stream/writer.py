@@ -83,7 +83,7 @@ class Writer:
     ) -> None:
         """`queue_limit`: most messages the stream may hold; `window_hours`: how long a claim on a key lasts."""
         self._pipe = pipe
-        self._keys = (keys.events, keys.dead, keys.counts)
+        self._keys = keys
         self._queue_limit = queue_limit
         self._totals = totals or Totals()
         self._window_milliseconds = window_hours * 3_600_000
@@ -114,7 +114,7 @@ class Writer:
 
     async def _write(self, group: Sequence[Sequence[Message]]) -> Sequence[Sequence[AppendResult] | Exception]:
         messages = [message for each in group for message in each]
-        keys = [*self._keys]
+        keys = [self._keys.events, self._keys.dead, self._keys.counts]
         args: list[bytes | str | int] = [self._queue_limit, self._window_milliseconds, len(messages)]
         args += [message.payload for message in messages]
         for number, (_, claim, replaces) in enumerate(messages, 1):

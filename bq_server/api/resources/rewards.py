@@ -249,7 +249,7 @@ class RewardsResource:
         async with self._database.transaction(undo=True) as connection:
             await look(connection)
             cells = await state.cells(connection, call.scope, event.participant_id)
-        balance = max(purse(cells.get, reward.currency)["balance"], 0)
+        balance = max(purse(cells, reward.currency)["balance"], 0)
         if balance < cost:
             raise _insufficient(InsufficientPoints(balance, cost, reward.currency))
         return ClaimRehearsalAnswer(
@@ -268,7 +268,7 @@ class RewardsResource:
             cause = causes.in_currency(causes.of_claim(fact.fact_id), told.get("currency"))
             entry = await ledger.entry_of(connection, call.scope, fact.participant_id, fact.fact_id, cause)
             at = await view_of_participant(connection, call, self._games, fact.participant_id)
-        balance = purse(at.cells.get, told.get("currency"))["balance"] if entry is None else entry.balance
+        balance = purse(at.cells, told.get("currency"))["balance"] if entry is None else entry.balance
         return ClaimAnswer(
             claim_id=fact.fact_id,
             participant_id=fact.participant_id,

@@ -1,6 +1,6 @@
 """The account of each cause in the points ledger: what was given, taken back by a void, and given again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bq_server import causes
@@ -33,9 +33,11 @@ def empty_purse() -> dict[str, int]:
     return {"balance": 0, "earned": 0, "spent": 0}
 
 
-def purse(cell: Callable[[str], Cell | None], currency: str | None) -> dict[str, int]:
-    """What a participant has of a currency, as kept; None is the default. `cell` returns that of a key."""
-    found: dict[str, int] | None = cell(keys.POINTS) if currency is None else (cell(keys.PURSES) or {}).get(currency)
+def purse(cells: Mapping[str, Cell | None], currency: str | None) -> dict[str, int]:
+    """What a participant has of a currency, as kept; None is the default."""
+    found: dict[str, int] | None = (
+        cells.get(keys.POINTS) if currency is None else (cells.get(keys.PURSES) or {}).get(currency)
+    )
     return found or empty_purse()
 
 

@@ -295,7 +295,7 @@ class Payout:
 
     def _purse(self, currency: str | None) -> dict[str, int]:
         """A copy of what there is of a currency."""
-        return dict(purse(self._cell, currency))
+        return dict(purse({key: self._cell(key) for key in (keys.POINTS, keys.PURSES)}, currency))
 
     def _tell(self, points: dict[str, int], cause: str, amount: int, fact: Fact, currency: str | None) -> None:
         if currency is None:

@@ -21,7 +21,7 @@ from bq_server.game.document.fields import Definition, expressions_in
 from bq_server.game.document.leaderboards import Leaderboard, Season, Window
 from bq_server.game.document.points import Multiplier, PointsRule
 from bq_server.game.document.rewards import ClaimableReward
-from bq_server.game.document.streaks import Freezes, Streak, StreakPeriod
+from bq_server.game.document.streaks import Freezes, Streak
 from bq_server.game.document.tiers import Tier
 from bq_server.game.expressions.conditions import read_of_participant
 from bq_server.game.expressions.participant import NOTHING
@@ -173,7 +173,7 @@ def _milestone(milestone: Milestone) -> str:
 
 
 def _streak(streak: Streak) -> Iterator[str]:
-    unit = _unit(streak.period)
+    unit = _unit(streak)
     clock = "in UTC" if streak.period == "hourly" else zone(streak.timezone)
     least = "one" if streak.required == 1 else f"{streak.required:,}"
     yield f"Counts {unit}s in a row, {clock}, with at least {least} {event(streak.on, streak.when)}."
@@ -192,8 +192,8 @@ def _streak(streak: Streak) -> Iterator[str]:
     yield from _dates(streak)
 
 
-def _unit(period: StreakPeriod) -> str:
-    match period:
+def _unit(streak: Streak) -> str:
+    match streak.period:
         case "hourly":
             return "hour"
         case "daily":

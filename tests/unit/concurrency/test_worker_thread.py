@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from bq_server.concurrency import worker_thread
-from bq_server.concurrency.worker_thread import Calls, WorkerThread, make_calls
+from bq_server.concurrency.worker_thread import Calls, make_calls
+from bq_server.processing.game_thread import GameThread
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +94,7 @@ async def test_nobody_is_told_whose_loop_is_closed() -> None:
 
 
 async def test_the_game_has_one_thread() -> None:
-    thread = WorkerThread("fold")
+    thread = GameThread()
     names = {await thread.run(lambda: current_thread().name) for _ in range(3)}
     assert names == {"fold"}
     with pytest.raises(ZeroDivisionError):
