@@ -5,6 +5,9 @@ its opposite. One server has them all and switches between them. First every sto
 tells where each comes by and whether a mutant would have come to something else there. Then each mutant plays the
 stories that it can change, in every mode, until one fails. With --tests, what the stories don't see is shown to the
 tests of the game too.
+
+What changes nothing anybody is told, but only what it costs, is listed with reasons and left out; --prove plays random
+games with each such mutant instead.
 """
 
 import argparse
@@ -12,11 +15,12 @@ import os
 import queue
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from random import Random
 
+from tools.mutation import equal, proof
 from tools.mutation.mutated import VARIABLE
 from tools.mutation.operators import REPOSITORY, Site, every_site
 from tools.mutation.stories import UnsoundError, Verdict, by_module, judge, survey
@@ -39,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--only", default="", metavar="TEXT", help="only mutants whose name begins so, such as bq_server.game.step:120")
     add("--workers", type=int, default=1, metavar="N", help="servers at once (default 1)")
     add("--tests", action="store_true", help="show what the stories don't see to the tests of the game")
+    add("--prove", action="store_true", help="play random games with the mutants that are listed as changing nothing")
     add("--list", action="store_true", help="print the names of the mutants and end")
     return found
 
@@ -51,8 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list or not chosen:
         print("\n".join(f"{site.name:<60} {site.mistake}" for site in chosen) or "no mutant has such a name")
         return 0 if chosen else 2
+    if options.prove:
+        # In a process of its own: there the game has to be imported with its mutants.
+        command = [sys.executable, "-m", proof.__name__, "--seed", str(options.seed), "--only", options.only]
+        return subprocess.run(command, cwd=REPOSITORY, check=False).returncode  # noqa: S603 - this very program
+    equals = equal.reasons(every)
+    equal_ones = by_module([site for site in chosen if site in equals])
+    chosen = [site for site in chosen if site not in equals]
+    if not chosen:
+        print("all of these are listed as changing nothing: see --prove")
+        return 0
     if not options.all and len(chosen) > options.sample:
-        chosen = sorted(Random(options.seed).sample(chosen, options.sample))  # noqa: S311 - no secret
+        chosen = _sample(chosen, options.sample, Random(options.seed))  # noqa: S311 - no secret
     missed: list[Site] = []
     try:
         for site, verdict in _judged(every, chosen, options.workers):
@@ -63,9 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"the stories fail without a mutant: {error}")
         return 2
     survivors = [site for site in missed if not (options.tests and _tests_see(site))]
-    _report(chosen, missed, survivors, tests=options.tests)
+    _report(chosen, equal_ones, missed, survivors, tests=options.tests)
     enough = 100 * (len(chosen) - len(missed)) / len(chosen) >= WANTED_PERCENT
     return 0 if enough and not (options.tests and survivors) else 1
+
+
+def _sample(sites: Sequence[Site], size: int, random: Random) -> list[Site]:
+    """About so many mutants, of each module its share, and at least one."""
+    found: list[Site] = []
+    for module, count in by_module(sites).items():
+        own = [site for site in sites if site.module == module]
+        found += random.sample(own, max(1, round(size * count / len(sites))))
+    return sorted(found)
 
 
 def _judged(every: Sequence[Site], chosen: Sequence[Site], workers: int) -> Iterator[tuple[Site, Verdict]]:
@@ -100,13 +124,17 @@ def _tests_see(site: Site) -> bool:
     return done.returncode == 1
 
 
-def _report(chosen: Sequence[Site], missed: Sequence[Site], survivors: Sequence[Site], *, tests: bool) -> None:
-    unseen = by_module(missed)
-    print(f"\n{'module':<44} mutants  seen by stories")
-    for module, number in sorted(by_module(chosen).items()):
-        print(f"{module:<44} {number:7}  {number - unseen[module]:15}")
+def _report(
+    chosen: Sequence[Site], equals: Mapping[str, int], missed: Sequence[Site], survivors: Sequence[Site], *, tests: bool
+) -> None:
+    unseen, played = by_module(missed), by_module(chosen)
+    print(f"\n{'module':<44} changing nothing  played  seen by stories")
+    for module in sorted({*played, *equals}):
+        number = played[module]
+        print(f"{module:<44} {equals.get(module, 0):16}  {number:6}  {number - unseen[module]:15}")
     seen = len(chosen) - len(missed)
-    print(f"{'all':<44} {len(chosen):7}  {seen:15}  {100 * seen / len(chosen):.1f} %")
+    every = sum(equals.values())
+    print(f"{'all':<44} {every:16}  {len(chosen):6}  {seen:15}  {100 * seen / len(chosen):.1f} %")
     if missed:
         print("\nnot seen by a story:" if not tests else "\nnot seen by a story, nor by a test of the game:")
     for site in survivors if tests else missed:

@@ -32,6 +32,10 @@ class Site:
     """Of the mutants at that place, from 0."""
     mistake: str
     """`< -> <=`, or `not (...)` for a condition that is turned round."""
+    function: str = ""
+    """The function that it is in, `Class.method`; empty outside of all."""
+    code: str = ""
+    """The expression that is mistaken, as Python would write it; with what is added to it, where that is a sum."""
 
     @property
     def name(self) -> str:
@@ -53,10 +57,12 @@ def sites(module: str, source: str) -> list[Site]:
 def changes(module: str, tree: ast.Module) -> Iterator[tuple[Site, "Change"]]:
     """Every mutant of a module's tree, and what it changes there."""
     taken: dict[tuple[int, int], int] = {}
+    functions = dict(_functions(tree))
     for node, mistake, change in _mutations(tree):
         place = node.lineno, node.col_offset
         number = taken[place] = taken.get(place, -1) + 1
-        yield Site(module, *place, number, mistake), change
+        code = ast.unparse(change.node if isinstance(change.node, ast.AugAssign) else node)
+        yield Site(module, *place, number, mistake, functions.get(id(node), ""), code), change
 
 
 def mutated(source: str, line: int, column: int, number: int) -> ast.Module:
@@ -136,6 +142,16 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
             yield node
             for child in ast.iter_child_nodes(node):
                 yield from _running(child)
+
+
+def _functions(node: ast.AST, name: str = "") -> Iterator[tuple[int, str]]:
+    """The nodes that are in a function, each by its id with the name of that."""
+    for child in ast.iter_child_nodes(node):
+        inner = name
+        if isinstance(child, ast.ClassDef | ast.FunctionDef):
+            inner = f"{name}.{child.name}" if name else child.name
+        yield id(child), name
+        yield from _functions(child, inner)
 
 
 def _module(path: Path) -> str:

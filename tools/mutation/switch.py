@@ -84,16 +84,21 @@ def obey() -> None:
         threading.Thread(target=_listen, args=(path,), daemon=True).start()
 
 
-def _listen(path: str) -> None:
+def switch(number: int) -> bytes:
+    """Have this mutant on, or none; returns a byte for each site, of what was reached since the last time."""
     global _active
+    _active = number
+    _forget()
+    reached = bytes(_state)
+    _state[:] = bytes(len(_state))
+    return reached
+
+
+def _listen(path: str) -> None:
     with socket.socket(socket.AF_UNIX) as tool:
         tool.connect(path)
         while wanted := tool.recv(_NUMBER.size, socket.MSG_WAITALL):
-            (_active,) = _NUMBER.unpack(wanted)
-            _forget()
-            reached = bytes(_state)
-            _state[:] = bytes(len(_state))
-            tool.sendall(reached)
+            tool.sendall(switch(*_NUMBER.unpack(wanted)))
 
 
 def _forget() -> None:

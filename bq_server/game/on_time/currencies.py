@@ -36,8 +36,7 @@ class CurrencyPurse(Purse):
                 self.give_badge(turn, fact, badge, award)
             for code, cause, points in payments(award.cause, award.amount, award.rewards):
                 self._purse(code).enter(turn, fact, points, cause)
-                if points > 0:
-                    gained[code] = gained.get(code, 0) + points
+                gained[code] = gained.get(code, 0) + points
         turn.awards.clear()
         for currency, amount in gained.items():
             self._purse(currency).score(turn, fact, amount)

@@ -70,8 +70,7 @@ class Purse:
                 amount += points
             if amount:
                 self.enter(turn, fact, amount, award.cause)
-                if amount > 0:
-                    gained += amount
+                gained += amount
         turn.awards.clear()
         if gained and self._boards:
             self.score(turn, fact, gained)
@@ -103,12 +102,9 @@ class Purse:
         balance = points["balance"] = points["balance"] + amount
         turn.caused.append([POINTS, cause, amount, balance])
         turn.paid.append(Paid(cause, amount, balance, fact))
-        if amount > 0:
-            points["earned"] += amount
-            if self._thresholds:
-                self.climb(turn, fact, points["earned"])
-        else:
-            points["spent"] -= amount
+        points["earned"] += amount  # nothing that a client sends takes points
+        if self._thresholds:
+            self.climb(turn, fact, points["earned"])
 
     def climb(self, turn: ParticipantTurn, fact: Fact, earned: int) -> None:
         """Reach the tiers that so many points lead to."""
