@@ -61,3 +61,7 @@ class Clocks:
             self._own.pop(scope, None)
         else:
             self._own[scope] = clock
+
+    def put_all(self, own: Mapping[Scope, OwnClock]) -> None:
+        """Give these environments clocks of their own, and all others the real one."""
+        self._own = dict(own)

@@ -12,6 +12,9 @@ _ORIGIN = re.compile(r"\*|https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
 
 _RATE_LIMIT = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,5})")
 
+Role = Literal["all", "api", "worker"]
+"""What a process does of what a server does."""
+
 KiB = 1024
 MiB = 1024 * KiB
 
@@ -38,6 +41,11 @@ class Settings(BaseModel):
     )
     redis_prefix: str = Field(
         "bq", min_length=1, max_length=100, description="Prefix of every key in the stream server."
+    )
+    role: Role = Field(
+        "all",
+        description="What this process does: all, or one of several that share --store-url and --redis-url: "
+        "api (answers requests) or worker (processes events).",
     )
     dev_key: SecretStr | None = Field(
         None,
@@ -156,6 +164,19 @@ class Settings(BaseModel):
     def _has_both_parts_of_tls(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key must be given together")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_what_its_role_needs(self) -> Self:
+        if self.role == "all":
+            return self
+        if self.store_url is None or self.redis_url is None:
+            raise ValueError(
+                f"--role {self.role} needs --store-url and --redis-url: several processes share a PostgreSQL database "
+                "and a Redis or Valkey"
+            )
+        if self.game is not None:
+            raise ValueError(f"--game needs --role all: with --role {self.role}, apply it with `bq-server game apply`")
         return self
 
     @field_validator("store_url")

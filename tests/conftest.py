@@ -12,7 +12,7 @@ from harness.private_postgres import PrivatePostgres
 from tests.support.client import Project
 from tests.support.process import ServerProcess
 from tests.support.shared_servers import SharedServers
-from tests.support.store import POSTGRESQL, SQLITE, STORES, address_of
+from tests.support.store import POSTGRESQL, PROCESSES, SQLITE, STORES, address_of
 
 # How long an example takes is the machine's affair.
 settings.register_profile("any machine", deadline=None)
@@ -46,6 +46,24 @@ WITH_EACH_STORE = {
 }
 """Modules whose tests run twice."""
 
+WITH_PROCESSES = {
+    "test_awards",
+    "test_contests",
+    "test_participant_tokens",
+    "test_recipients",
+    "test_rewards",
+    "test_sandbox",
+    "test_sandbox_at_once",
+    "test_sandbox_clock",
+    "test_sandbox_export",
+    "test_sandbox_reset",
+    "test_webhook_sandbox",
+}
+"""Modules whose tests run once more, each request going to any of two processes."""
+
+OF_ONE_PROCESS = {"server", "data_dir", "new_store", "store_address"}
+"""Fixtures of tests that know which process they talk to, or start their own."""
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -74,7 +92,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "store" in metafunc.fixturenames:
         each = metafunc.definition.path.stem in WITH_EACH_STORE
         of_a_file = metafunc.definition.get_closest_marker("of_a_file") is not None
-        metafunc.parametrize("store", STORES if each and not of_a_file else [SQLITE], indirect=True)
+        stores = [*(STORES if each and not of_a_file else [SQLITE])]
+        of_one = metafunc.definition.get_closest_marker("of_one_process") is not None
+        several = metafunc.definition.path.stem in WITH_PROCESSES and not of_one
+        if several and not of_a_file and not OF_ONE_PROCESS & {*metafunc.fixturenames}:
+            stores.append(PROCESSES)
+        metafunc.parametrize("store", stores, indirect=True)
 
 
 @pytest.fixture

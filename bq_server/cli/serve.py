@@ -33,6 +33,9 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     url = f"{'http' if settings.tls_cert is None else 'https'}://{shown}:{port}"
+    if settings.role == "worker":
+        announce_worker(settings, url, running)
+        return
     lines = [
         "",
         f"  bq-server  {url}/api/v1",
@@ -66,6 +69,21 @@ def announce(settings: Settings, listening: "socket.socket", running: "ServerSta
         "  and read the fact it became:",
         "",
         f'curl {url}/api/v1/facts -H "X-API-Key: {key}"',
+        "",
+    ]
+    print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def announce_worker(settings: Settings, url: str, running: "ServerState") -> None:
+    """Print the banner of a process that answers no requests but those about itself."""
+    lines = [
+        "",
+        "  bq-server  worker: processes events, and answers only for itself",
+        f"  data       {settings.data_dir.resolve()}",
+        f"  store      {running.store}",
+        f"  durability {running.promise()}",
+        *(f"  elsewhere  {said}" for said in running.elsewhere),
+        f"  ready      {url}/readyz",
         "",
     ]
     print("\n".join(lines), flush=True)  # noqa: T201

@@ -79,6 +79,7 @@ class Dispatcher:
         cleaning = asyncio.create_task(self._clean())
         try:
             while True:
+                changed = self._endpoints.changed()
                 try:
                     known = await self._endpoints.on()
                 except StoreUnavailable as error:
@@ -89,7 +90,7 @@ class Dispatcher:
                     working[endpoint_id] = asyncio.create_task(self._serve(endpoint_id))
                 for endpoint_id in working.keys() - known.keys():
                     working.pop(endpoint_id).cancel()
-                await self._endpoints.changed()
+                await asyncio.shield(changed)
         finally:
             cleaning.cancel()
             for task in working.values():

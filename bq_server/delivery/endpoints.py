@@ -20,6 +20,9 @@ from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.webhooks import Endpoint
 
+NAME = "webhook_endpoints"
+"""Under which `Database.outbox` wakes who looks at them."""
+
 MOST_ENDPOINTS = 20
 """Most endpoints of one environment, since each is sent everything separately."""
 
@@ -61,16 +64,14 @@ class Endpoints:
         self._clocks = clocks
         self._random_bytes = random_bytes
         self._private = private
-        self._changed = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Wait until an endpoint was created, changed, enabled, disabled or removed."""
-        await self._changed.wait()
-        self._changed.clear()
+    def changed(self) -> "asyncio.Future[None]":
+        """Done when an endpoint was created, changed, enabled, disabled or removed. Take it before looking."""
+        return self._database.outbox.next(NAME)
 
     def tell_changed(self) -> None:
         """Signal that one was."""
-        self._changed.set()
+        self._database.outbox.beat([NAME])
 
     async def on(self) -> Mapping[str, Endpoint]:
         """The enabled endpoints of all environments, by id."""
@@ -124,7 +125,7 @@ class Endpoints:
             await connection.run(partial(forget_unheard, scope=scope))
             await webhooks.add(connection, endpoint)
             await act.keep(connection, endpoint_id=endpoint.endpoint_id)
-        self.tell_changed()
+            connection.wakes.add(NAME)
         return endpoint
 
     async def change(
@@ -144,7 +145,7 @@ class Endpoints:
                 await webhooks.bring_forward(connection, endpoint_id)
             await act.keep(connection, endpoint_id=endpoint_id)
             found = await _one(connection, scope, endpoint_id)
-        self.tell_changed()
+            connection.wakes.add(NAME)
         return found
 
     async def rotate(self, act: Act, scope: Scope, endpoint_id: str, overlap_seconds: int) -> Endpoint:
@@ -171,8 +172,8 @@ class Endpoints:
                 left = await webhooks.remove_some(connection, endpoint_id, AT_ONCE) == AT_ONCE
                 if not left:
                     await webhooks.remove(connection, endpoint_id)
+                connection.wakes.add(NAME)
             first = False
-            self.tell_changed()
 
     async def replay(self, act: Act, scope: Scope, endpoint_id: str, since: int | None, until: int | None) -> int:
         """Send everything delivered or set aside in a time range again, by `created_at`; returns how many.

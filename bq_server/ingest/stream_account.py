@@ -91,12 +91,25 @@ class StreamAccount:
             except (StreamUnavailable, StoreUnavailable) as error:
                 log.debug("accounting.stalled", reason=str(error))
 
-    async def finish(self) -> None:
-        """Check once more, after the consumer and the writer have stopped."""
+    async def follow(self) -> None:
+        """Know the losses that another process finds, until cancelled."""
+        while True:
+            try:
+                async with self._database.read() as connection:
+                    self._losses = await losses.every(connection)
+            except StoreUnavailable as error:
+                log.debug("accounting.stalled", reason=str(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def finish(self, *, final: bool = True) -> None:
+        """Check once more, after the consumer and the writer have stopped.
+
+        `final`: whether they were the only ones, so that nothing is accepted from now on.
+        """
         with suppress(StreamUnavailable, StoreUnavailable):
             await self._look(owned=True, patient=False)
             if self._known is not None:
-                self._known = replace(self._known, final=True)
+                self._known = replace(self._known, final=final)
             await self._save()
 
     async def problem(self) -> str | None:

@@ -43,6 +43,8 @@ class Sources:
     queue_limit: int
     build: tuple[str, str, str]
     """Versions of this program, of SQLite and of the stream server."""
+    processes: Callable[[], Mapping[tuple[str, str], int]] | None = None
+    """How many processes share the store, by role and state; None if this one serves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +344,14 @@ FAMILIES = (
         "1 where a check of `/readyz` is content, else 0.",
         lambda now: _each(now.checks),
         ("check",),
+    ),
+    Family(
+        "bq_processes",
+        "gauge",
+        "Processes that share the store, by role, and `alive` or `missing` for one not heard of for 8 s; "
+        "absent where one serves alone.",
+        lambda now: [] if now.sources.processes is None else list(now.sources.processes().items()),
+        ("role", "state"),
     ),
     Family(
         "bq_build_info",

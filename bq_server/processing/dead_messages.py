@@ -75,7 +75,7 @@ class DeadMessages:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.progress.beat()
-            await beat
+            await asyncio.shield(beat)
 
     async def _tell_all(self) -> None:
         async with self._database.read() as connection:

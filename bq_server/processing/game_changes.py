@@ -18,7 +18,6 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.contest_freezer import watch_contests
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.received_facts import deliver_past, undelivered
-from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import expiring_points, facts, feed, games, participants, state
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
@@ -79,12 +78,9 @@ class DefaultMoved(Exception):
 class GameChanges:
     """Puts games in force."""
 
-    def __init__(
-        self, database: Database, compiled: Games, refold_job: RefoldJob, ids: IdSource, clocks: Clocks
-    ) -> None:
+    def __init__(self, database: Database, compiled: Games, ids: IdSource, clocks: Clocks) -> None:
         self._database = database
         self._games = compiled
-        self._refold_job = refold_job
         self._ids = ids
         self._clocks = clocks
         self._forecaster = Forecaster(database, ids, clocks)
@@ -104,7 +100,6 @@ class GameChanges:
                 await act.keep(connection, version=plan.version, backfill=backfill, **changes)
         if dry_run:
             return replace(plan, forecast=await self._forecaster.of(scope, compiled, plan.recomputed, owed))
-        self._refold_job.wake()
         return plan
 
     async def begin(self, scope: Scope, game: Game, *, not_yet: Collection[str]) -> None:

@@ -42,23 +42,16 @@ class RefoldJob:
         self._ids = ids
         self._clocks = clocks
         self._game_thread = GameThread()
-        self._asked = asyncio.Event()
-        self._asked.set()
         self.progress = Notifier()
         """Signalled after every page."""
-
-    def wake(self) -> None:
-        """Signal that there may be a new refold."""
-        self._asked.set()
 
     async def run(self) -> None:
         """Work until cancelled. A page that fails had no effect: it is retried, after the other refolds."""
         self._game_thread.start()
         while True:
-            await self._asked.wait()
-            self._asked.clear()
+            asked = self._database.outbox.next(games.REFOLDS)
             failed: set[str] = set()
-            while refold := await self._next(failed):
+            while (refold := await self._next(failed)) is not None:
                 try:
                     await self._page(refold)
                 except Exception as error:  # noqa: BLE001 - the store may be back in a moment
@@ -68,7 +61,8 @@ class RefoldJob:
                 await asyncio.sleep(0)
             if failed:
                 await asyncio.sleep(RETRY_SECONDS)
-                self._asked.set()
+            else:
+                await asyncio.shield(asked)
 
     async def _next(self, but: Collection[str] = ()) -> Refold | None:
         try:
@@ -77,7 +71,7 @@ class RefoldJob:
         except StoreUnavailable as error:
             log.warning("refold.stalled", reason=str(error))
             await asyncio.sleep(RETRY_SECONDS)
-            self._asked.set()
+            self._database.outbox.beat([games.REFOLDS])
             return None
         return next((refold for refold in found if refold.refold_id not in but), None)
 

@@ -47,7 +47,11 @@ class Drain:
         expirer: PointsExpirer,
         outgoing: DeliveryProgress,
         freezer: ContestFreezer,
+        *,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
+        """`look_seconds`: how soon to look again where no signal comes, as from work of other processes."""
+        self._look_seconds = look_seconds
         self._database = database
         self._backlog = backlog
         self._consumed = consumed
@@ -120,7 +124,7 @@ class Drain:
             if newest is None:
                 return True
             up_to = newest
-            if not await _wait(beat, deadline):
+            if not await self._wait(beat, deadline):
                 return False
 
     async def _newest(self, wanted: _Wanted, up_to: str) -> str | None:
@@ -138,7 +142,7 @@ class Drain:
             beat = self._dying.progress.next()
             if not await self._dying.is_noted():
                 return True
-            if not await _wait(beat, deadline):
+            if not await self._wait(beat, deadline):
                 return False
 
     async def _refolds(self, scope: Scope, deadline: float) -> bool:
@@ -146,7 +150,7 @@ class Drain:
             beat = self._refolded.next()
             if not await self._open_refolds(scope):
                 return True
-            if not await _wait(beat, deadline):
+            if not await self._wait(beat, deadline):
                 return False
 
     async def _sends(self, scope: Scope, deadline: float) -> bool:
@@ -154,8 +158,16 @@ class Drain:
             beat = self._outgoing.progress.next()
             if await self._outgoing.is_quiet(scope):
                 return True
-            if not await _wait(beat, deadline):
+            if not await self._wait(beat, deadline):
                 return False
+
+    async def _wait(self, beat: asyncio.Future[None], deadline: float) -> bool:
+        """Wait for a signal, or a while; returns whether there is time to look again."""
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return False
+        await asyncio.wait([beat], timeout=min(left, self._look_seconds))
+        return True
 
     async def _not_sent(self, scope: Scope, seconds: float) -> Refusal:
         due = await self._outgoing.due(scope)
@@ -195,12 +207,3 @@ def _of(scope: Scope, participant_id: str | None = None) -> _Wanted:
         return event is not None and event.scope == scope and participant_id in (None, event.participant_id)
 
     return is_wanted
-
-
-async def _wait(beat: asyncio.Future[None], deadline: float) -> bool:
-    """Wait for a signal, or a while; returns whether there is time to look again."""
-    left = deadline - asyncio.get_running_loop().time()
-    if left <= 0:
-        return False
-    await asyncio.wait([beat], timeout=min(left, LOOK_SECONDS))
-    return True

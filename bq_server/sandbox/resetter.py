@@ -70,7 +70,7 @@ class Resetter:
                 return False
             if await webhooks.remove_of_environment(connection, scope, ROWS) == ROWS:
                 return False
-            await environments.empty(connection, scope, game=game)
+            resets = await environments.empty(connection, scope, game=game)
             await self._forget_contests(connection, scope, anew=not game and not keep_clock)
             if not keep_clock:
                 await environments.put_clock(connection, scope, None)
@@ -84,7 +84,7 @@ class Resetter:
             await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
         if not keep_clock:
             self._clocks.put(scope, None)
-        self._resets[scope] = self._resets.get(scope, 0) + 1
+        self._resets[scope] = resets
         return True
 
     async def _forget_contests(self, connection: Connection, scope: Scope, *, anew: bool) -> None:

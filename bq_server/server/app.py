@@ -5,6 +5,7 @@ Any ASGI server can run it: `hypercorn 'bq_server.server.app:create_app()'`.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from starlette.applications import Starlette
@@ -43,6 +44,7 @@ from bq_server.server.composition import (
 )
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
+from bq_server.server.lifecycle import SoleWork, background
 from bq_server.server.resources import keep_history, metrics_sources, resources
 from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
@@ -62,7 +64,8 @@ def create_app(
         async with AsyncExitStack() as stack:
             try:
                 chosen = settings or Settings.load({})
-                site = Site(stack, chosen, DataDirectory(chosen.data_dir), clock, source, running)
+                sole = SoleWork(stack, alone=chosen.role == "all")
+                site = Site(stack, chosen, DataDirectory(chosen.data_dir), clock, source, running, sole)
                 app.router.routes[:] = await _start(site)
             except Exception as error:
                 running.failure = error
@@ -101,6 +104,8 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     privacy = open_privacy(site, store, stream, processing, sandbox)
     await follow_game_file(site, processing)
     admission = await open_door(site, store)
+    if store.peers is not None and settings.role == "worker":
+        await site.stack.enter_async_context(background(partial(store.peers.lead, site.sole)))
 
     running.origins = origins_of(settings.cors_origins)
     running.budget.limit = settings.max_inflight_bytes
@@ -123,6 +128,8 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     history = await keep_history(site, rooms, sources)
     operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources, history)))
     running.log(site.directory)
+    if settings.role == "worker":
+        return routes(operations, admission, store.clocks)
     docs = DocsResource(operations, __version__, intake.parser.limits)
     return [*routes(operations, admission, store.clocks), *docs.routes, *ConsolePageResource().routes]
 

@@ -3,6 +3,7 @@
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import redis.asyncio as redis
@@ -45,11 +46,12 @@ from bq_server.processing.refold_job import RefoldJob
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.runtime.streams_used import place_of
 from bq_server.sandbox.clocks import SandboxClocks
-from bq_server.sandbox.drain import Drain
+from bq_server.sandbox.drain import LOOK_SECONDS, Drain
 from bq_server.sandbox.exporter import Exporter
 from bq_server.sandbox.importer import Importer
 from bq_server.sandbox.resetter import Resetter
-from bq_server.server.lifecycle import background, consuming, whereabouts
+from bq_server.server.lifecycle import SoleWork, accounting, background, consuming, whereabouts
+from bq_server.server.peers import POLL_SECONDS, Peers, in_charge, place_of_process
 from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings
 from bq_server.store import environments, installation
@@ -58,6 +60,7 @@ from bq_server.store.catalog import CatalogCaps
 from bq_server.store.damage import DamageWatch
 from bq_server.store.database import Database
 from bq_server.stream.backlog import Backlog
+from bq_server.stream.charge import Charge
 from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.connection import READ_TIMEOUT, connect, inspect, take_ownership
 from bq_server.stream.consumer import Consumer
@@ -65,6 +68,7 @@ from bq_server.stream.consumer_group import ConsumerGroup
 from bq_server.stream.counts import StreamCounts, Totals
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.entries import Handler
 from bq_server.stream.erasure import StreamErasure
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
@@ -89,6 +93,7 @@ class Site:
     clock: Clock
     ids: IdSource
     running: ServerState
+    sole: SoleWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ class StoreRoom:
     clocks: Clocks
     resets: dict[Scope, int]
     """How often each environment was reset."""
+    peers: Peers | None
+    """This process among others, unless it serves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +197,25 @@ class Rooms:
 
 async def open_store(site: Site) -> StoreRoom:
     """Open the database; a new one gets its identity."""
-    address = site.directory.store(site.settings.store_url)
-    database = await site.stack.enter_async_context(Database.open(address))
-    await database.hold()
+    settings, stack = site.settings, site.stack
+    address = site.directory.store(settings.store_url)
+    database = await stack.enter_async_context(Database.open(address))
+    await database.hold(shared=settings.role != "all")
     site.running.store = database.name if database.file is None else None
+    peers = None
+    if settings.role != "all":
+        place = place_of_process(str(site.directory.path.resolve()))
+        peers = await Peers.join(database, site.ids.new("process"), place, settings.role)
+        stack.push_async_callback(peers.leave)
     async with database.transaction() as connection:
         installation_id = await installation.identify(connection, site.ids, site.clock())
         known = await environments.every(connection)
     clocks = Clocks(site.clock, {scope: each.clock for scope, each in known.items() if each.clock is not None})
-    return StoreRoom(database, installation_id, clocks, {scope: each.resets for scope, each in known.items()})
+    resets = {scope: each.resets for scope, each in known.items()}
+    if peers is not None:
+        peers.remember(clocks, resets)
+        await stack.enter_async_context(background(peers.listen))
+    return StoreRoom(database, installation_id, clocks, resets, peers)
 
 
 async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
@@ -224,8 +241,10 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     account = StreamAccount(
         store.database, counts, totals, store.installation_id, place=place, ids=site.ids, clock=site.clock
     )
-    await account.start(owned=owned)
-    stack.push_async_callback(account.finish)
+    alone = settings.role == "all"
+    await site.sole.start(partial(accounting, account, owned=owned, alone=alone))
+    if not alone:
+        await stack.enter_async_context(background(account.follow))
     letters, lookup = DeadLetters(asking, keys), MessageLookup(asking, keys)
     return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account)
 
@@ -251,25 +270,37 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     processor.start_thread()
     handler = MessageProcessor(processor, site.clock, tracer).process
     dead = DeadMessages(store.database, stream.letters, store.clocks)
-    await site.stack.enter_async_context(background(dead.run))
-    group = ConsumerGroup(stream.reading, stream.keys, site.ids.new("consumer"))
-    letters = DeadLetters(stream.reading, stream.keys)
-    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
-    await site.stack.enter_async_context(consuming(consumer))
+    sole = site.sole
+    await sole.start(partial(background, dead.run))
+    consumer = await _start_consumer(site, store, stream, handler, dead)
     streaks = StreakWatch(store.database, games, store.clocks)
-    await site.stack.enter_async_context(background(streaks.run))
+    await sole.start(partial(background, streaks.run))
     expirer = PointsExpirer(store.database, games, store.clocks, processor, site.ids)
-    await site.stack.enter_async_context(background(expirer.run))
+    await sole.start(partial(background, expirer.run))
     freezer = ContestFreezer(store.database, games, store.clocks, processor, site.ids)
-    await site.stack.enter_async_context(background(freezer.run))
+    await sole.start(partial(background, freezer.run))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
-    await site.stack.enter_async_context(background(refold_job.run))
-    game_changes = GameChanges(store.database, games, refold_job, site.ids, store.clocks)
+    await sole.start(partial(background, refold_job.run))
+    game_changes = GameChanges(store.database, games, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
-    await site.stack.enter_async_context(background(indexing.run))
+    await sole.start(partial(background, indexing.run))
     return ProcessingRoom(
         games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, freezer, dead
     )
+
+
+async def _start_consumer(
+    site: Site, store: StoreRoom, stream: StreamRoom, handler: Handler, dead: DeadMessages
+) -> Consumer:
+    name, peers = site.ids.new("consumer"), store.peers
+    charge = None if peers is None else Charge(stream.reading, stream.keys, name)
+    if charge is not None and peers is not None:
+        await site.sole.start(partial(in_charge, charge, peers))
+    group = ConsumerGroup(stream.reading, stream.keys, name, charge)
+    letters = DeadLetters(stream.reading, stream.keys, charge)
+    consumer = Consumer(group, letters, handler, clock=site.clock, totals=stream.totals, announced=dead.announced)
+    await site.sole.start(partial(consuming, consumer))
+    return consumer
 
 
 async def start_intake(
@@ -277,7 +308,7 @@ async def start_intake(
 ) -> IntakeRoom:
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
-    await stack.enter_async_context(background(stream.account.run))
+    await site.sole.start(partial(background, stream.account.run))
     damage = DamageWatch(store.database.file, lambda: (totals.appended, totals.settled))
     await stack.enter_async_context(background(damage.run))
     window = settings.idempotency_window_hours
@@ -322,7 +353,15 @@ def open_sandbox(
     outgoing = DeliveryProgress(database, clocks, processing.streaks, progress)
     consumed, refolded = processing.consumer.progress, processing.refold_job.progress
     drain = Drain(
-        database, stream.backlog, consumed, refolded, processing.dead, processing.expirer, outgoing, processing.freezer
+        database,
+        stream.backlog,
+        consumed,
+        refolded,
+        processing.dead,
+        processing.expirer,
+        outgoing,
+        processing.freezer,
+        look_seconds=LOOK_SECONDS if store.peers is None else POLL_SECONDS,
     )
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)
     return SandboxRoom(
@@ -353,7 +392,7 @@ async def start_delivery(site: Site, store: StoreRoom, processing: ProcessingRoo
     sender = await site.stack.enter_async_context(Sender(site.clock, private=private))
     retry, counts = settings.webhook_retry_seconds, processing.processor.counts
     dispatcher = Dispatcher(store.database, endpoints, sender, store.clocks, site.ids, retry, counts)
-    await site.stack.enter_async_context(background(dispatcher.run))
+    await site.sole.start(partial(background, dispatcher.run))
     feeds = Feeds(
         store.database,
         feed_event,

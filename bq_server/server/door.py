@@ -1,6 +1,7 @@
 """The keyring of the server, and the first key."""
 
 import secrets
+from functools import partial
 
 from bq_server.api.addresses import Proxies
 from bq_server.api.admission import Admission
@@ -23,13 +24,16 @@ async def open_door(site: Site, store: StoreRoom) -> Admission:
     settings, clock = site.settings, site.clock
     follower = Follower(store.database)
     await follower.look()
-    async with store.database.transaction() as connection:
-        site.running.new_key = await _first_key(connection, site)
+    if settings.role != "worker":
+        async with store.database.transaction() as connection:
+            site.running.new_key = await _first_key(connection, site)
     dev_key = settings.dev_key and api_keys.of_setting(settings.dev_key.get_secret_value(), clock())
     keyring = Keyring(store.database, clock, [dev_key] if dev_key else [])
     await keyring.refresh()
+    if store.peers is not None:
+        store.peers.learn_with(keyring.refresh)
     await site.stack.enter_async_context(background(keyring.keep_fresh))
-    await site.stack.enter_async_context(background(follower.run))
+    await site.sole.start(partial(background, follower.run))
     limits = RateLimits(
         clock,
         rate_limit_of(settings.rate_limit_per_key),

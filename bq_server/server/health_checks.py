@@ -28,6 +28,7 @@ class HealthChecks:
         self._data_dir = data_dir
         self._stream = rooms.stream
         self._consumer = rooms.processing.consumer
+        self._peers = rooms.store.peers
         self._games = rooms.processing.games
         self._damage = rooms.intake.damage
         self._eraser = rooms.privacy.eraser
@@ -36,11 +37,12 @@ class HealthChecks:
     @property
     def checks(self) -> dict[str, Check]:
         """If one of these fails, the server is not ready."""
+        consumes = self._peers is None or self._peers.role == "worker"
         return {
             "disk": self.disk,
             "stream": self.stream,
             "store": self.store,
-            "consumer": self.consumer,
+            **({"consumer": self.consumer} if consumes else {}),
             "game": self.game,
             "losses": self._stream.account.problem,
             "damage": self.damage,
@@ -51,6 +53,7 @@ class HealthChecks:
     def cautions(self) -> dict[str, Check]:
         """If one of these fails, the server is ready but needs attention."""
         return {
+            **({} if self._peers is None else {"processes": self._peers.caution}),
             "consumer": self.consumer_caution,
             "dead_letters": self.dead_letters,
             "erasures": self._eraser.caution,
@@ -84,7 +87,9 @@ class HealthChecks:
         return "the database's file is gone" if gone else None
 
     async def consumer(self) -> str | None:
-        """Whether messages become facts."""
+        """Whether messages become facts; of a worker that doesn't lead, nothing."""
+        if self._peers is not None and self._peers.term is None:
+            return None
         return self._consumer.status.problem(asyncio.get_running_loop().time())
 
     async def game(self) -> str | None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 
 import structlog
 
 from bq_server.concurrency.supervision import keep_running
+from bq_server.ingest.stream_account import StreamAccount
 from bq_server.runtime.data_directory import DataDirectory
 from bq_server.stream.backlog import Backlog
 from bq_server.stream.connection import StreamUnavailable
@@ -15,9 +17,42 @@ from bq_server.stream.consumer import Consumer
 log = structlog.get_logger("bq_server")
 
 
+Work = Callable[[], AbstractAsyncContextManager[object]]
+"""What goes on for as long as the context lasts."""
+
+
+@dataclass(slots=True)
+class SoleWork:
+    """What one process at a time does."""
+
+    stack: AsyncExitStack
+    alone: bool
+    """Whether there is only this process."""
+    works: list[Work] = field(default_factory=list)
+    """What is not begun yet, because it is done only while this process leads."""
+
+    async def start(self, work: Work) -> None:
+        """Begin it now or, among several processes, whenever this one begins to lead."""
+        if self.alone:
+            await self.stack.enter_async_context(work())
+        else:
+            self.works.append(work)
+
+
+@asynccontextmanager
+async def accounting(account: StreamAccount, *, owned: bool, alone: bool) -> AsyncIterator[None]:
+    """Account for what was accepted: before it is consumed, and once more after that."""
+    await account.start(owned=owned)
+    try:
+        yield
+    finally:
+        await account.finish(final=alone)
+
+
 @asynccontextmanager
 async def consuming(consumer: Consumer) -> AsyncIterator[None]:
     """Run the consumer; on exit let it finish its batch."""
+    consumer.renew()
     task = asyncio.create_task(consumer.run(), name="consumer")
     try:
         yield

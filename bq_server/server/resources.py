@@ -35,6 +35,7 @@ from bq_server.api.resources.webhooks import WebhookEndpointsResource
 from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
 from bq_server.metrics.loop_delay import LoopDelay
+from bq_server.sandbox.exclusive import Turns
 from bq_server.server.composition import Rooms, Site
 from bq_server.server.health_checks import HealthChecks, waiting
 from bq_server.server.lifecycle import background
@@ -44,7 +45,16 @@ from bq_server.store import sqlite
 def resources(
     site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources, history: ActivityHistory
 ) -> list[object]:
-    """Every resource whose operations are routed and documented."""
+    """Every resource whose operations are routed and documented; a worker has those about itself only."""
+    peers = rooms.store.peers
+    own: list[object] = [
+        HealthResource(health.checks, health.cautions, site.running.promise, __version__),
+        MetricsResource(
+            sources, partial(waiting, rooms.stream, site.clock), rooms.delivery.endpoints.waiting, health.checks
+        ),
+    ]
+    if site.settings.role == "worker":
+        return own
     processing, intake, sandbox, privacy = rooms.processing, rooms.intake, rooms.sandbox, rooms.privacy
     database, clocks, games, parser = rooms.store.database, rooms.store.clocks, processing.games, intake.parser
     return [
@@ -88,6 +98,7 @@ def resources(
             sandbox.importer,
             clocks,
             parser,
+            Turns(None if peers is None else peers.turn),
         ),
         WebhookEndpointsResource(rooms.delivery.endpoints, database, parser),
         DeadLettersResource(privacy.dead_letters, database),
@@ -95,10 +106,7 @@ def resources(
         PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
         KeysResource(keyring, database, parser, site.ids, site.clock),
         ConsoleResource(keyring, database, parser, site.clock, __version__),
-        HealthResource(health.checks, health.cautions, site.running.promise, __version__),
-        MetricsResource(
-            sources, partial(waiting, rooms.stream, site.clock), rooms.delivery.endpoints.waiting, health.checks
-        ),
+        *own,
         ActivityResource(history, site.settings.queue_limit),
     ]
 
@@ -123,6 +131,7 @@ async def metrics_sources(site: Site, rooms: Rooms) -> Sources:
         rooms.store.database.file,
         site.settings.queue_limit,
         (__version__, sqlite.VERSION, running.durability.server),
+        None if rooms.store.peers is None else rooms.store.peers.counted,
     )
 
 

@@ -195,7 +195,7 @@ def _listener(settings: Settings, running: ServerState, serve: Serve) -> Listene
     running.connections = status.problem
     idle_sweeps = int(KEEP_ALIVE_SECONDS / SWEEP_SECONDS)
     # Tracing needs headers that the lane doesn't read.
-    lean = settings.http_lane == "on" and settings.otlp_endpoint is None
+    lean = settings.http_lane == "on" and settings.otlp_endpoint is None and settings.role != "worker"
     enter = partial(LaneConnection, lane, idle_sweeps=idle_sweeps) if lean else None
     return Listener(status, lane.ids, serve, enter, write_seconds=settings.write_timeout_seconds)
 

@@ -41,8 +41,11 @@ class Backend(Protocol):
     async def prepare(self, writer: "Connection", *, may_migrate: bool) -> None:
         """Prepare the writing connection, and upgrade the schema."""
 
-    def hold(self, connection: Any) -> None:
-        """Keep other processes from serving for as long as the connection lasts. On its thread."""
+    def hold(self, connection: Any, *, shared: bool = False) -> None:
+        """Keep other processes from serving for as long as the connection lasts. On its thread.
+
+        With `shared`, only those that hold it for themselves alone.
+        """
 
     def wait_at_most(self, connection: Any, seconds: float) -> None:
         """From now on the connection waits that long for other processes. On its thread."""

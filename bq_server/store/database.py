@@ -13,7 +13,9 @@ from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from bq_server.concurrency.notifier import NamedNotifiers, Notifier
 from bq_server.concurrency.worker_thread import make_calls
+from bq_server.store import processes
 from bq_server.store.backend import Backend, StoreAddress, backend_of
+from bq_server.store.processes import MEMORY, Agreement
 from bq_server.store.references import References
 from bq_server.store.settled import require_settled
 from bq_server.store.sqlite_file import PATIENCE_SECONDS
@@ -97,6 +99,7 @@ class Database:
         self._references = References()
         self._intake_lock = asyncio.Lock()
         self._waiting = 0
+        self._agreement: Agreement | None = None
         self.commits = Notifier()
         """Signalled after every commit of this process."""
         self.outbox = NamedNotifiers()
@@ -118,7 +121,7 @@ class Database:
         # aiosqlite's thread outlives a connection that can't be opened, and then complains that the loop is closed.
         await asyncio.to_thread(backend.check, may_write=may_migrate)
         async with database._stack:
-            with database._unavailable(for_commands=True):
+            with database.unavailable(for_commands=True):
                 database._writer = await database._connect(PATIENCE_SECONDS)
                 await backend.prepare(database._writer, may_migrate=may_migrate)
                 if settled:
@@ -144,10 +147,26 @@ class Database:
         """What commands and logs call it."""
         return self._backend.name
 
-    async def hold(self) -> None:
-        """Let no other process serve from it. Raises `StoreUnavailable` where one does."""
-        with self._unavailable(for_commands=True):
-            await self._writer.run(self._backend.hold)
+    async def hold(self, *, shared: bool = False) -> None:
+        """Let no other process serve from it or, with `shared`, none that wouldn't share it.
+
+        Raises `StoreUnavailable` where one does.
+        """
+        with self.unavailable(for_commands=True):
+            await self._writer.run(partial(self._backend.hold, shared=shared))
+
+    def share(self, agreement: Agreement) -> None:
+        """From now on, agree with other processes in every transaction."""
+        self._agreement = agreement
+
+    async def connect_apart(self) -> "Apart":
+        """One more connection, which waits for nobody else of this process. Raises `StoreUnavailable`."""
+        with self.unavailable(for_commands=True):
+            return Apart(self, await self._connect())
+
+    def forget_references(self) -> None:
+        """Look up anew which integers stand for which names. On the writing connection's thread."""
+        self._references.forget()
 
     async def serve(self) -> None:
         """From now on, wait for other processes only as long as a request may."""
@@ -161,15 +180,21 @@ class Database:
 
         Raises `StoreUnavailable` if the database refuses; then nothing was written.
         """
+        agreement, changed = self._agreement, False
         async with self._turn_to_write():
-            with self._unavailable():
+            with self.unavailable():
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")
+                    if agreement is not None:
+                        await self._writer.run(agreement.beginning())
                     yield self._writer
                     await self._writer.deferred()
                     if undo:
                         await self._writer.run(self._roll_back)
                     else:
+                        changed = MEMORY in self._writer.wakes
+                        if self._writer.wakes and (agreement is not None or (changed and self.file is None)):
+                            await self._writer.run(partial(processes.wake, names=self._writer.wakes))
                         await self._writer.execute("COMMIT")
                         self.commits.beat()
                         self.outbox.beat(self._writer.wakes)
@@ -181,6 +206,8 @@ class Database:
                 finally:
                     self._writer.wakes.clear()
             self._writer.ended(committed=not undo)
+        if changed and agreement is not None:
+            await agreement.agreed()
 
     async def perform(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` returns, in a transaction of its own.
@@ -202,7 +229,7 @@ class Database:
         free space. Raises `StoreUnavailable`.
         """
         async with self._turn_to_write():
-            with self._unavailable():
+            with self.unavailable():
                 await asyncio.to_thread(self._backend.compact)
 
     @property
@@ -236,7 +263,7 @@ class Database:
         """A reading connection. Raises `StoreUnavailable` when the database can't be read."""
         connection = await self._readers.get()
         try:
-            with self._unavailable():
+            with self.unavailable():
                 yield connection
         finally:
             self._readers.put_nowait(connection)
@@ -245,7 +272,7 @@ class Database:
     async def read_for_intake(self) -> AsyncIterator[Connection]:
         """The reading connection for what must not wait for long reads: incoming events, keys, health."""
         async with self._intake_lock:
-            with self._unavailable():
+            with self.unavailable():
                 yield self._intake
 
     async def _connect(self, patience: float = SERVING_SECONDS) -> Connection:
@@ -255,7 +282,7 @@ class Database:
         return connection
 
     @contextmanager
-    def _unavailable(self, *, for_commands: bool = False) -> Iterator[None]:
+    def unavailable(self, *, for_commands: bool = False) -> Iterator[None]:
         """Turns what the database driver raises into `StoreUnavailable`; a bug of ours stays what it is."""
         try:
             yield
@@ -263,3 +290,18 @@ class Database:
             raise
         except self._backend.error as error:
             raise self._backend.unavailable(error, for_commands=for_commands) from error
+
+
+class Apart:
+    """A connection of its own, outside transactions: each statement takes effect at once."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+        self._lock = asyncio.Lock()
+
+    async def run(self, work: Callable[[Any], T]) -> T:
+        """Call a function with the DB-API connection. Raises `StoreUnavailable`."""
+        async with self._lock:
+            with self._database.unavailable():
+                return await self._connection.run(work)

@@ -9,6 +9,7 @@ from bq_server.events import Scope
 from bq_server.store import feed, received_facts, watched_streaks
 from bq_server.store.database import Connection
 from bq_server.store.facts import StoredFact, fact_of
+from bq_server.store.processes import MEMORY
 from bq_server.store.queries import load
 
 _queries = load("environments")
@@ -25,16 +26,22 @@ class Environment:
 
 async def every(connection: Connection) -> Mapping[Scope, Environment]:
     """The environments that were ever reset or given a clock."""
+    return await connection.run(read_every)
+
+
+def read_every(reading: Any) -> Mapping[Scope, Environment]:
+    """As `every`, on the connection's own thread."""
     return {
         Scope(project, environment): Environment(
             resets, None if clock_at is None else OwnClock(bool(clock_frozen), clock_at)
         )
-        async for project, environment, resets, clock_frozen, clock_at in _queries.environments(connection)
+        for project, environment, resets, clock_frozen, clock_at in _writing.environments(reading)
     }
 
 
 async def put_clock(connection: Connection, scope: Scope, clock: OwnClock | None) -> None:
     """Store the environment's own clock, or that it has none."""
+    connection.wakes.add(MEMORY)
     await _queries.put_clock(
         connection,
         **scope._asdict(),
@@ -73,6 +80,7 @@ async def remove_consequences(connection: Connection, scope: Scope, limit: int) 
     Less than `limit` when none is left.
     """
     own = scope._asdict()
+    connection.wakes.add(MEMORY)  # what stands for names, which other processes remember as well
 
     def remove(writing: Any) -> int:
         left = limit
@@ -108,14 +116,16 @@ _CONSEQUENCES = (
 )
 
 
-async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
+async def empty(connection: Connection, scope: Scope, *, game: bool) -> int:
     """Remove the rest of what follows from facts, and with `game` since when its definitions count; one more reset.
 
-    After `remove_oldest_facts`, `remove_consequences` and what webhooks tell, in the same transaction as the last.
+    Returns how often the environment was reset by now. Call it after `remove_oldest_facts`, `remove_consequences` and
+    the removal of what webhooks tell, in the same transaction as the last of them.
     """
     own = scope._asdict()
+    connection.wakes.add(MEMORY)
 
-    def remove(writing: Any) -> None:
+    def remove(writing: Any) -> int:
         for some in (
             _writing.remove_event_names,
             _writing.remove_expiring_points,
@@ -133,6 +143,8 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> None:
         ):
             some(writing, **own)
         watched_streaks.remove_all(writing, scope)
+        return read_every(writing)[scope].resets
 
-    await connection.run(remove)
+    resets = await connection.run(remove)
     await feed.remove_notices(connection, scope)
+    return resets

@@ -77,7 +77,12 @@ class NewNotice:
 
 async def head(connection: Connection) -> Position:
     """The position after everything there is, in any environment."""
-    return await connection.run(lambda reading: Position(*_queries.head(reading)))
+    return await connection.run(read_head)
+
+
+def read_head(reading: Any) -> Position:
+    """As `head`, on the connection's own thread."""
+    return Position(*_queries.head(reading))
 
 
 async def page(connection: Connection, scope: Scope, after: Position, limit: int) -> list[Happened]:

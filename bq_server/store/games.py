@@ -11,6 +11,9 @@ from bq_server.store.queries import load
 
 _queries = load("games")
 
+REFOLDS = "refolds"
+"""Under which `Database.outbox` wakes who carries them out."""
+
 MOST_WARNINGS = 20
 """Different messages kept for one definition."""
 
@@ -97,6 +100,7 @@ async def forget_warnings(connection: Connection, scope: Scope, definitions: Ite
 
 async def add_refold(connection: Connection, refold: Refold) -> None:
     """Start a refold; it is carried out in the background."""
+    connection.wakes.add(REFOLDS)
     await _queries.add_refold(
         connection,
         refold_id=refold.refold_id,

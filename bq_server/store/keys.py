@@ -10,6 +10,7 @@ from bq_server.ids import IdSource, RandomBytes
 from bq_server.moments import format_timestamp
 from bq_server.settings import NO_RATE_LIMIT, OFF, RateLimit, rate_limit_of
 from bq_server.store.database import Connection
+from bq_server.store.processes import MEMORY
 from bq_server.store.queries import load
 
 _queries = load("keys")
@@ -120,6 +121,7 @@ async def rotate(
     if lasts is None and old.expires_at is not None:
         lasts = old.expires_at - old.created_at
     expires_at = None if lasts is None else now + lasts
+    connection.wakes.add(MEMORY)
     await _queries.expire_key(connection, key_id=old.key_id, expires_at=now + overlap)
     scopes: tuple[KeyScope, ...] = tuple(scope for scope in EVERY_SCOPE if scope in old.scopes)
     return await add(connection, successor, scopes, old.name, ids, now, old.scope.project, expires_at, old.rate_limit)
@@ -132,11 +134,13 @@ async def note_used(connection: Connection, used_at: Mapping[str, int]) -> None:
 
 async def limit(connection: Connection, key_id: str, rate_limit: RateLimit | None) -> None:
     """Give the key its own limit, or with None that of the settings."""
+    connection.wakes.add(MEMORY)
     await _queries.limit_key(connection, key_id=key_id, rate_limit=None if rate_limit is None else str(rate_limit))
 
 
 async def revoke(connection: Connection, key_id: str, now: int) -> None:
     """Make the key invalid."""
+    connection.wakes.add(MEMORY)
     await _queries.revoke_key(connection, key_id=key_id, revoked_at=now)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bq_server.events import Scope
 from bq_server.ids import IdSource, RandomBytes
 from bq_server.store.database import Connection
+from bq_server.store.processes import MEMORY
 from bq_server.store.queries import load
 
 _queries = load("participant_tokens")
@@ -51,6 +52,7 @@ async def rotate_secret(
     connection: Connection, scope: Scope, ids: IdSource, random_bytes: RandomBytes, now: int, overlap: int
 ) -> TokenSecret:
     """Create a new one, in a transaction; tokens of the earlier ones are accepted for `overlap` microseconds more."""
+    connection.wakes.add(MEMORY)
     await _queries.end_secrets(connection, **scope._asdict(), ends_at=now + overlap)
     await _queries.remove_ended_secrets(connection, now=now)
     return await _add_secret(connection, scope, ids, random_bytes, now)
@@ -60,6 +62,7 @@ async def _add_secret(
     connection: Connection, scope: Scope, ids: IdSource, random_bytes: RandomBytes, now: int
 ) -> TokenSecret:
     added = TokenSecret(ids.new("toksec"), scope, random_bytes(SECRET_BYTES), now)
+    connection.wakes.add(MEMORY)
     await _queries.add_secret(
         connection, secret_id=added.secret_id, **scope._asdict(), secret=added.secret.hex(), created_at=now
     )

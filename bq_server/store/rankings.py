@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from bq_server.events import Scope
 from bq_server.store.database import Database, StoreUnavailable
+from bq_server.store.processes import MEMORY
 from bq_server.store.queries import load
 from bq_server.store.rank_sections import LONG, LOWEST, Sections
 from bq_server.store.references import Ranking
@@ -156,6 +157,7 @@ class Rankings:
         try:
             async with self._database.transaction() as connection:
                 references = connection.references
+                connection.wakes.add(MEMORY)  # that a ranking is whole, others remember as well
                 await connection.run(lambda writing: references.divide(writing, ranking))
         except StoreUnavailable:
             return  # a full disk, say: ranks are counted, which takes longer

@@ -74,7 +74,7 @@ class SqliteFile:
             await writer.execute(f"PRAGMA {pragma}")
         await migrate(writer, allowed=may_migrate)
 
-    def hold(self, connection: Any) -> None:
+    def hold(self, connection: Any, *, shared: bool = False) -> None:
         """The lock of the data directory does this."""
 
     def wait_at_most(self, connection: Any, seconds: float) -> None:

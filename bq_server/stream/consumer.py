@@ -41,6 +41,9 @@ MOST_DELIVERIES = 20
 """A message delivered more often than this becomes a dead letter."""
 
 
+OTHERS_SECONDS = 2.0
+"""How often to look for what was delivered to another consumer: only where there may be one."""
+
 MOST_DEFERRED = 10_000
 """Messages that may wait for a retry while others are read; beyond it, no more are read until some are settled."""
 
@@ -112,6 +115,8 @@ class Consumer:
         self._finishing: asyncio.Future[None] | None = None
         """The acknowledgement of a processed batch."""
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looked_at_others = 0.0
+        """By the event loop's clock."""
         self.status = ConsumerStatus()
         self.counts = ConsumerCounts()
         self.progress = Notifier()
@@ -127,6 +132,7 @@ class Consumer:
                     await self._recover()
                     self._recovered = True
                     self._report_progress()
+                await self._look_at_others()
                 due = await self._due()
                 await self._process_batch(due)
                 if len(self._deferred) < MOST_DEFERRED:
@@ -152,12 +158,29 @@ class Consumer:
         await self._abandon()
         await self._wait_after(error, failures)
 
+    def renew(self) -> None:
+        """Have `run` begin anew, after it has returned: meanwhile another may have consumed."""
+        if self._stopped.done():
+            self._stopped = asyncio.get_running_loop().create_future()
+        self._recovered = False
+        self._rejected.clear()
+        self._deferred.clear()
+        self.status = ConsumerStatus()
+
     def stop(self) -> None:
         """Finish the batch under way, then let `run` return."""
         if not self._stopped.done():
             self._stopped.set_result(None)
 
-    async def _recover(self) -> None:
+    async def _look_at_others(self) -> None:
+        """Take over, from time to time, what was delivered to another consumer after its turn."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at_others >= OTHERS_SECONDS:
+            self._looked_at_others = now
+            if await self._group.others_have_some():
+                await self._recover(only_from_others=True)
+
+    async def _recover(self, *, only_from_others: bool = False) -> None:
         """Process what was delivered to a previous consumer, or to this one before its connection broke."""
         after: str | None = None
         while not self._stopped.done():
@@ -166,6 +189,8 @@ class Consumer:
                 break
             after = pending[-1].message_id
             pending = [each for each in pending if each.message_id not in self._deferred]
+            if only_from_others:  # what is this one's own may be read ahead, or just being acknowledged
+                pending = [each for each in pending if each.consumer != self._group.name]
             suspects = [each for each in pending if each.deliveries > SUSPECT_DELIVERIES]
             others = [each for each in pending if each.deliveries <= SUSPECT_DELIVERIES]
             await self._process_batch(await self._group.take_over(others))

@@ -6,9 +6,11 @@ from typing import Any
 
 import redis.asyncio as redis
 
+from bq_server.stream.charge import Charge
 from bq_server.stream.counts import SETTLED, make_group
 from bq_server.stream.entries import StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
+from bq_server.stream.scripts import load
 
 BATCH = 100
 """Most messages per command, so that the event loop is held only briefly."""
@@ -31,10 +33,13 @@ class ConsumerGroup:
     Every method raises `redis.RedisError`.
     """
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys, name: str) -> None:
+    def __init__(self, client: redis.Redis, keys: StreamKeys, name: str, charge: Charge | None = None) -> None:
+        """`charge`: of one of several consumers, which take turns; then `remove` raises `NotInCharge`."""
         self._client = client
         self._keys = keys
-        self._name = name
+        self.name = name
+        self._charge = charge
+        self._remove_idle = load("remove_idle")
 
     async def make(self) -> bool:
         """Create the group if there is none; returns whether it was created."""
@@ -44,7 +49,7 @@ class ConsumerGroup:
         """The next messages delivered to nobody yet; with `block`, wait for some for `BLOCK_MILLISECONDS`."""
         wait = BLOCK_MILLISECONDS if block else None
         events: Any = {self._keys.events: ">"}
-        reply: Any = await self._client.xreadgroup(GROUP, self._name, events, count=BATCH, block=wait)
+        reply: Any = await self._client.xreadgroup(GROUP, self.name, events, count=BATCH, block=wait)
         return [_entry(*entry) for entry in reply[0][1]] if reply else []
 
     async def pending(self, after: str | None) -> list[PendingEntry]:
@@ -61,9 +66,9 @@ class ConsumerGroup:
 
         Claiming counts as a delivery, and only a new process claims: it is how many processes a message outlived.
         """
-        foreign: list[Any] = [each.message_id for each in pending if each.consumer != self._name]
+        foreign: list[Any] = [each.message_id for each in pending if each.consumer != self.name]
         if foreign:
-            await self._client.xclaim(self._keys.events, GROUP, self._name, 0, foreign)
+            await self._client.xclaim(self._keys.events, GROUP, self.name, 0, foreign)
         return await self.fetch([each.message_id for each in pending])
 
     async def fetch(self, message_ids: Sequence[str]) -> list[StreamEntry]:
@@ -81,13 +86,18 @@ class ConsumerGroup:
 
     async def reset_deliveries(self, entries: Sequence[StreamEntry]) -> None:
         """Reset their deliveries: a process that dies while they wait doesn't die because of them."""
+        if self._charge is not None:
+            await self._charge.reset_deliveries([entry.message_id for entry in entries])
+            return
         ids: list[Any] = [entry.message_id for entry in entries]
-        await self._client.xclaim(self._keys.events, GROUP, self._name, 0, ids, retrycount=0, justid=True)
+        await self._client.xclaim(self._keys.events, GROUP, self.name, 0, ids, retrycount=0, justid=True)
 
     async def remove(self, entries: Sequence[StreamEntry]) -> int:
         """Remove settled messages from the stream in one step; returns how many were settled in total."""
         ids = [entry.message_id for entry in entries]
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
+        if self._charge is not None:
+            return await self._charge.settle(ids, letters)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.xack(self._keys.events, GROUP, *ids)
             pipe.xdel(self._keys.events, *ids)
@@ -97,13 +107,20 @@ class ConsumerGroup:
             settled: int = (await pipe.execute())[-1]
             return settled
 
+    async def others_have_some(self) -> bool:
+        """Whether something was delivered to another consumer, and is neither acknowledged nor taken over.
+
+        One that was held up may read once more before it learns that its turn is over.
+        """
+        if self._charge is None:
+            return False
+        found: Any = await self._client.xpending(self._keys.events, GROUP)
+        return any(each["name"].decode() != self.name for each in found["consumers"] or ())
+
     async def remove_idle_consumers(self) -> None:
         """Remove the consumers of earlier starts that have nothing pending any more."""
-        consumers: Any = await self._client.xinfo_consumers(self._keys.events, GROUP)
-        for consumer in consumers:
-            name = consumer["name"].decode()
-            if name != self._name and consumer["pending"] == 0:
-                await self._client.xgroup_delconsumer(self._keys.events, GROUP, name)
+        command: Any = self._client.eval
+        await command(self._remove_idle.text, 1, self._keys.events, GROUP, self.name)
 
 
 def _entry(message_id: bytes, fields: dict[bytes, bytes]) -> StreamEntry:

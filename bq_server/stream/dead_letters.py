@@ -8,6 +8,7 @@ from typing import Any
 import redis.asyncio as redis
 from pydantic_core import from_json, to_json
 
+from bq_server.stream.charge import Charge
 from bq_server.stream.connection import asking
 from bq_server.stream.counts import SETTLED
 from bq_server.stream.keys import GROUP, StreamKeys
@@ -50,9 +51,11 @@ def write_letter(letter: DeadLetter) -> bytes:
 class DeadLetters:
     """The dead letters of one stream. Every method except `add` raises `StreamUnavailable`."""
 
-    def __init__(self, client: redis.Redis, keys: StreamKeys) -> None:
+    def __init__(self, client: redis.Redis, keys: StreamKeys, charge: Charge | None = None) -> None:
+        """`charge`: of one of several consumers; then `add` raises `NotInCharge`."""
         self._client = client
         self._keys = keys
+        self._charge = charge
         self._retry = load("retry")
 
     async def add(self, letter: DeadLetter, entry_id: str) -> int:
@@ -60,6 +63,8 @@ class DeadLetters:
 
         Returns how many messages were settled in total.
         """
+        if self._charge is not None:
+            return await self._charge.dead_letter(letter.message_id, write_letter(letter), entry_id)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
             pipe.xack(self._keys.events, GROUP, entry_id)

@@ -40,6 +40,10 @@ class DeferredMessages:
         # If the clock was set back, nobody waits for it to catch up.
         return [name for name, each in self._waiting.items() if not each.put_off_at <= now < each.due][:limit]
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._waiting.clear()
+
     def discard(self, message_ids: Iterable[str]) -> None:
         """Forget these, if present."""
         for message_id in message_ids:

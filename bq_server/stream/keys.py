@@ -30,6 +30,11 @@ class StreamKeys:
         for name in ("events", "dead", "counts", "owner"):
             object.__setattr__(self, name, f"{self.prefix}:{name}")
 
+    @property
+    def charge(self) -> str:
+        """Which of several consumers is in charge, after the term of its lease."""
+        return f"{self.prefix}:charge"
+
     def claim(self, project: str, environment: str, idempotency_key: str, resets: int = 0) -> str:
         """The claim on an idempotency key in an environment that was reset so often."""
         era = f"~{resets}" if resets else ""

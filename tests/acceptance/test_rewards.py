@@ -9,6 +9,7 @@ from httpx import Response
 from bq_server.refusals import Code
 from tests.support.client import Json, Project, event
 from tests.support.problems import check
+from tests.support.store import of_one_process
 
 GAME: Json = {
     "points": [{"code": "pay", "on": "act", "award": "properties.amount"}],
@@ -173,6 +174,7 @@ def test_many_at_once_fulfil_a_claim_once(bq: Project) -> None:
     assert len(bq.facts(fact_type="system.reward_fulfilled")) == 1
 
 
+@of_one_process
 def test_two_hundred_at_once_never_oversell(bq: Project) -> None:
     bq.apply({**GAME, "rewards": [{"code": "hat", "name": "A hat", "cost": 1, "stock": 25}]})
     people = [f"p{number}" for number in range(200)]

@@ -111,7 +111,8 @@ class TestResetting:
 
     def test_more_facts_than_one_transaction_removes(self, bq: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(105):
-            bq.send_batch([event("tick")] * 100)
+            sent = bq.send_batch([event("tick")] * 100)
+            assert sent.status_code == 202, sent.text
         assert bq.drain(60_000)["facts"] == 10_500
         bq.post("/sandbox/reset", {})
         assert bq.drain()["facts"] == 0

@@ -105,7 +105,7 @@ class World:
         self.ids = IdSource()
         self.processor = Processor(database, self.ids, Clocks(self.clock), games)
         self.refold_job = RefoldJob(database, games, self.ids, Clocks(self.clock))
-        self.game_changes = GameChanges(database, games, self.refold_job, self.ids, Clocks(self.clock))
+        self.game_changes = GameChanges(database, games, self.ids, Clocks(self.clock))
 
     def clock(self) -> int:
         return next(self._moments)

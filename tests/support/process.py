@@ -34,6 +34,10 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Com
 class ServerProcess:
     """`bq-server serve` on a free port; a context manager that ends it."""
 
+    last_line = re.compile("curl .*/facts")
+    """Of the banner, or what its last lines begin with."""
+    address = re.compile(r"(https?://\S+)/api/v1\n")
+
     def __init__(
         self,
         data_dir: Path,
@@ -69,9 +73,9 @@ class ServerProcess:
         self.banner = ""
         for line in self.process.stdout:
             self.banner += line
-            if line.startswith("curl ") and "/facts" in line:
+            if self.last_line.match(line):
                 break
-        match = re.search(r"(https?://\S+)/api/v1\n", self.banner)
+        match = self.address.search(self.banner)
         assert match, f"no banner; the log says: {self.log}"
         self.url = match[1]
         if found := re.search(r"bq_test_[0-9a-f]{32}", self.banner):

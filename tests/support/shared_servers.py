@@ -1,10 +1,12 @@
 """The servers that most tests share: one for each kind of store, with projects that nobody used before."""
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,8 +19,9 @@ from bq_server.store.backend import StoreAddress
 from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from harness.private_postgres import PrivatePostgres
+from tests.support.fleet import Fleet, fleet
 from tests.support.process import ServerProcess, run
-from tests.support.store import POSTGRESQL
+from tests.support.store import POSTGRESQL, PROCESSES
 
 PROJECTS = 100
 """Made at once."""
@@ -74,6 +77,9 @@ class SharedServers:
 
     def __call__(self, store: str) -> SharedServer:
         if store not in self._started:
+            if store == PROCESSES:
+                self._started[store] = self._several()
+                return self._started[store]
             data_dir = self._tmp_path_factory.mktemp(f"shared-{store}") / "data"
             address = self._postgres().database() if store == POSTGRESQL else DataDirectory(data_dir).database
             env = {"BQ_STORE_URL": str(address) if store == POSTGRESQL else ""}
@@ -81,6 +87,13 @@ class SharedServers:
             client = self._stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
             self._started[store] = SharedServer(server, client, address)
         return self._started[store]
+
+    def _several(self) -> SharedServer:
+        """Two processes that answer requests, any of which a request goes to, and two workers."""
+        directory, address = self._tmp_path_factory.mktemp("several"), self._postgres().database()
+        processes = self._stack.enter_context(_verified_fleet(directory, address))
+        client = self._stack.enter_context(processes.client(random.Random(25), key=""))
+        return SharedServer(processes.apis[0], client, address)
 
     def close(self) -> None:
         self._stack.close()
@@ -94,3 +107,11 @@ def _verified(process: ServerProcess, env: dict[str, str]) -> Iterator[ServerPro
         verified = run("verify", "--data-dir", str(server.data_dir), env=env)
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert server.stop() == 0
+
+
+@contextmanager
+def _verified_fleet(directory: Path, store_url: str) -> Iterator[Fleet]:
+    with fleet(directory, store_url) as processes:
+        yield processes
+        processes.verify()
+        assert [each.stop() for each in (*processes.apis, *processes.workers)] == [0, 0, 0, 0]

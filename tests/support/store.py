@@ -16,9 +16,14 @@ from bq_server.store.backend import backend_of
 T = TypeVar("T")
 
 SQLITE, POSTGRESQL = STORES = ("sqlite", "postgresql")
+PROCESSES = "processes"
+"""PostgreSQL, with several processes over it."""
 
 of_a_file = pytest.mark.of_a_file
 """Marks a test of what only a store in a file has."""
+
+of_one_process = pytest.mark.of_one_process
+"""Marks a test of so much at once that some of it may be refused where several processes wait for each other."""
 
 
 def address_of(data_dir: Path) -> Path | str:

@@ -65,6 +65,7 @@ class SandboxResource:
         importer: Importer,
         clocks: Clocks,
         parser: RequestParser,
+        turns: Turns,
     ) -> None:
         self._drain = drain
         self._sandbox_clocks = sandbox_clocks
@@ -73,7 +74,7 @@ class SandboxResource:
         self._importer = importer
         self._clocks = clocks
         self._parser = parser
-        self._turns = Turns()
+        self._turns = turns
 
     @operation(
         "drainSandbox",

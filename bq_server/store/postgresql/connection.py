@@ -27,20 +27,30 @@ ANSWER_SECONDS = 30.0
 
 _PASSING = ("08", "28", "3D", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that concern the server or its other users, not the statement."""
-_NOT_TO_BE_WRITTEN = ("25006", "42501", "0A000")
-"""Other such codes: a standby, missing rights, a schema that another process has changed."""
-_GONE = ("08", "57P", "25006", "0A000")
+_NOT_TO_BE_WRITTEN = ("25006", "25P03", "42501", "0A000")
+"""Other such codes: a standby, a pause in a transaction, missing rights, a schema that another process has changed."""
+_GONE = ("08", "57P", "25006", "25P03", "0A000")
 """After these a connection is useless."""
 
 _STORE = "hashtext(current_schema())"
 """Tells stores of one database apart."""
 
 _TAKE = f"SELECT pg_try_advisory_lock(25202, {_STORE})"
+_TAKE_SHARED = f"SELECT pg_try_advisory_lock_shared(25202, {_STORE})"
+_TURN = "hashtext(current_schema() || '/' || ?::text)"
+_TAKE_TURN, _GIVE_UP_TURN = f"SELECT pg_try_advisory_lock(25203, {_TURN})", f"SELECT pg_advisory_unlock(25203, {_TURN})"
 _FREE = f"""SELECT NOT EXISTS (
     SELECT 1 FROM pg_locks
     WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND classid = 25202 AND objid = {_STORE}::bigint & 4294967295 AND pid <> pg_backend_pid()
 )"""  # noqa: S608 - our own numbers
+
+PAUSE_SECONDS = 8.0
+"""Longest pause in a transaction of a process that shares the store: all others wait for its end."""
+
+_SHARE = f"""SET idle_in_transaction_session_timeout = {round(PAUSE_SECONDS * 1000)};
+SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3"""
+"""A machine that is gone must not hold a lock, either."""
 
 _WORDS = {
     "BEGIN": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -117,7 +127,8 @@ class PostgresConnection:
         # For a command in a coroutine, which waits for a statement as it would for one of SQLite's.
         self._apart = ThreadPoolExecutor(1) if _in_coroutine() else None
         self._connection: Any = None
-        self._holds = False
+        self._holds: str | None = None
+        """The statement that takes the lock of who serves from the store."""
         self._within = False
         self._prepared: dict[str, Any] = {}
         self.total_changes = 0
@@ -179,13 +190,22 @@ class PostgresConnection:
         self._answer(self._each(found, [found.values(row) for row in rows]))
         return -1
 
-    def hold(self) -> None:
+    def hold(self, *, shared: bool = False) -> None:
         """Be the only process that serves from the store, now and after every reconnection.
 
-        Raises `PostgresRefused` where another is.
+        With `shared`, be one of several that all share it. Raises `PostgresRefused` where another prevents that.
         """
-        self._holds = True
-        self._take()
+        self._holds = _TAKE_SHARED if shared else _TAKE
+        self._take(self._holds)
+
+    def take_turn(self, name: str) -> bool:
+        """Hold a name until `give_up_turn`, or the end of the connection; whether no other connection does."""
+        (taken,), *_ = self.execute(_TAKE_TURN, (name,)).fetchall()
+        return bool(taken)
+
+    def give_up_turn(self, name: str) -> None:
+        """Let others hold it."""
+        self.execute(_GIVE_UP_TURN, (name,))
 
     def may_hold(self) -> bool:
         """Whether no other process serves from the store."""
@@ -213,13 +233,17 @@ class PostgresConnection:
     def _connect(self) -> None:
         self._prepared.clear()
         self._connection = self._answer(_connected(self._url, self._patience))
-        if self._holds:
-            self._take()
+        if self._holds is not None:
+            self._take(self._holds)
 
-    def _take(self) -> None:
-        if not self._answer(self._connection.fetchval(_TAKE)):
+    def _take(self, lock: str) -> None:
+        if not self._answer(self._connection.fetchval(lock)):
             self._drop()
-            raise PostgresRefused(RuntimeError("another bq-server serves from this store: stop it first"))
+            alone = lock == _TAKE
+            advice = "stop it first" + ("" if alone else ", or start it with --role api or worker as well")
+            raise PostgresRefused(RuntimeError(f"another bq-server serves from this store: {advice}"))
+        if lock == _TAKE_SHARED:
+            self._answer(self._connection.execute(_SHARE))
 
     def _control(self, sql: str, word: str) -> None:
         """Begin or end a transaction."""

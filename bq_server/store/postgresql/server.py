@@ -84,9 +84,9 @@ class PostgresServer:
         """Bring the schema up to date."""
         await writer.run(partial(_migrate, allowed=may_migrate))
 
-    def hold(self, connection: Any) -> None:
+    def hold(self, connection: Any, *, shared: bool = False) -> None:
         """Hold a lock on the server, now and after every reconnection."""
-        connection.hold()
+        connection.hold(shared=shared)
 
     def wait_at_most(self, connection: Any, seconds: float) -> None:
         """Wait that long for other writers."""

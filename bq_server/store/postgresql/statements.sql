@@ -473,3 +473,44 @@ SELECT participants.participant_id, participants.display_name
 FROM participants JOIN scopes ON scopes.scope = participants.scope
 WHERE scopes.project = :project AND scopes.environment = :environment
     AND participants.participant_id = ANY(ARRAY(SELECT json_array_elements_text(:participants::json)));
+
+-- name: processes.report
+INSERT INTO processes (process_id, place, role, started_at, knows, heard_at)
+SELECT :process_id, :place, :role, moment, :knows::bigint, moment
+FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS moment) AS clock
+ON CONFLICT (process_id) DO UPDATE SET knows = excluded.knows, heard_at = excluded.heard_at;
+
+-- name: processes.every_process
+SELECT process_id, place, role, knows, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - heard_at,
+    EXISTS (SELECT 1 FROM leases WHERE leases.holder = processes.process_id)
+FROM processes ORDER BY started_at, process_id;
+
+-- name: processes.remove_long_lost
+DELETE FROM processes WHERE heard_at < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - :silence::bigint;
+
+-- name: processes.count_ignorant
+SELECT count(*) FROM processes
+WHERE knows < :number AND heard_at >= (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - :silence::bigint;
+
+-- name: processes.take_lease
+INSERT INTO leases (name, holder, term, expires_at)
+SELECT :name, :holder, moment, moment + :lasts::bigint
+FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS moment) AS clock
+ON CONFLICT (name) DO UPDATE SET
+    term = CASE WHEN leases.holder = excluded.holder THEN leases.term
+        ELSE greatest(excluded.term, leases.term + 1) END,
+    holder = excluded.holder,
+    expires_at = excluded.expires_at
+WHERE leases.holder = excluded.holder OR leases.expires_at <= excluded.term
+RETURNING term;
+
+-- name: processes.standing
+SELECT coalesce((SELECT number FROM wakes WHERE wakes.name = :memory), 0), EXISTS (
+    SELECT 1 FROM leases
+    WHERE leases.name = :name AND holder = :holder AND expires_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+);
+
+-- name: processes.wake
+INSERT INTO wakes (name, number)
+SELECT value, (SELECT coalesce(max(number), 0) + 1 FROM wakes) FROM json_array_elements_text(:names::json)
+ON CONFLICT (name) DO UPDATE SET number = excluded.number;
