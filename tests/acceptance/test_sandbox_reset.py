@@ -12,6 +12,7 @@ from tests.support.client import Project, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, until
 from tests.support.sandbox import GAME, buy, set_clock, state
+from tests.support.store import of_one_process
 
 
 def dead_letter_a_conflict(stream: Any) -> str:
@@ -109,6 +110,7 @@ class TestResetting:
             assert stream.hlen("bq:dead") == 1, "what belongs to no environment stays"
             stream.close()
 
+    @of_one_process
     def test_more_facts_than_one_transaction_removes(self, bq: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(105):
             sent = bq.send_batch([event("tick")] * 100)
