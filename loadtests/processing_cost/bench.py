@@ -44,7 +44,7 @@ class Bench:
     async def apply(self, game: Game, *, backfill: bool = False) -> None:
         """Put the game in force and, with `backfill`, fold all stored facts through it, as the server does."""
         refold_job = RefoldJob(self.database, self._games, self.ids, self._clocks)
-        game_changes = GameChanges(self.database, self._games, refold_job, self.ids, self._clocks)
+        game_changes = GameChanges(self.database, self._games, self.ids, self._clocks)
         await game_changes.apply(SCOPE, game, backfill=backfill)
         work = asyncio.create_task(refold_job.run())
         while await self._refolds():  # noqa: ASYNC110 - a client asks in the same way
