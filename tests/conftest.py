@@ -41,6 +41,8 @@ WITH_EACH_STORE = {
     "test_sandbox_reset",
     "test_shared_transactions",
     "test_streaks_and_tiers",
+    "test_team_leaderboards",
+    "test_team_rankings",
     "test_texts",
     "test_voids",
 }

@@ -10,7 +10,10 @@ from bq_server.api.call import Call
 from bq_server.api.schemas.participant_state import RankState
 from bq_server.game.attributes import current
 from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.document.leaderboards import Leaderboard
+from bq_server.game.facts import Moment
 from bq_server.game.mechanics.board_periods import BoardPeriods
+from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.game.read_models import rounds_now
 from bq_server.game.state import keys
@@ -18,8 +21,9 @@ from bq_server.processing.compiled_games import Games
 from bq_server.store import participants, state
 from bq_server.store.database import Connection
 from bq_server.store.participants import Participant
+from bq_server.store.rank_sections import HIGHEST as LATER
 from bq_server.store.rankings import RankingView
-from bq_server.store.references import Ranking
+from bq_server.store.references import TEAMS, Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,41 @@ async def attributes_now(connection: Connection, participant: Participant, now: 
     return from_json(participant.attributes) if told is None else told
 
 
-class RanksNow:
-    """A participant's places on the leaderboards of the game, each in its first window, in the period that is now."""
+def ranking_board(board: Leaderboard) -> str:
+    """The board under which a leaderboard's rankings are kept: that of its participants, or of teams."""
+    return f"leaderboard/{board.code}" if board.group_by is None else TEAMS + board.code
 
-    def __init__(self, game: CompiledGame, participant_id: str, now: int) -> None:
+
+async def team_now(connection: Connection, participant: Participant, teams: BoardTeams, now: int) -> str | None:
+    """The team of a participant at a moment, in microseconds; None for none."""
+    cells = await state.cells_apart(connection, participant.reference, [teams.cell])
+    return teams.team_at(Moment(now, LATER), cells)
+
+
+async def teams_now(connection: Connection, game: CompiledGame, participant: Participant, now: int) -> dict[str, str]:
+    """The teams of a participant at a moment, in microseconds, by the codes of the leaderboards that rank them."""
+    found: dict[str, str] = {}
+    for board in game.game.leaderboards:
+        teams = BoardTeams.of(board)
+        if teams is not None and (team := await team_now(connection, participant, teams, now)) is not None:
+            found[board.code] = team
+    return found
+
+
+class RanksNow:
+    """A participant's places on the leaderboards of the game, each in its first window, in the period that is now.
+
+    On a leaderboard of teams it is the place of the team of the participant now.
+    """
+
+    def __init__(self, game: CompiledGame, participant_id: str, now: int, teams: Mapping[str, str]) -> None:
+        """`teams`: those of the participant, by the codes of the leaderboards."""
         self._participant_id = participant_id
+        self._teams = teams
         self._boards = game.game.leaderboards
         periods = [BoardPeriods.of(board) for board in self._boards]
         self.names: list[Ranking] = [
-            (f"leaderboard/{board.code}", own.names[0], own.now(own.names[0], now))
+            (ranking_board(board), own.names[0], own.now(own.names[0], now))
             for board, own in zip(self._boards, periods, strict=True)
         ]
         """The rankings to look at."""
@@ -83,8 +113,11 @@ class RanksNow:
         found = []
         for board, (_, window, _), view in zip(self._boards, self.names, views, strict=True):
             order = board_order(board)
-            place = view.rank(self._participant_id, shared=order.shared)
+            team = self._teams.get(board.code)
+            ranked = self._participant_id if board.group_by is None else team
+            place = None if ranked is None else view.rank(ranked, shared=order.shared)
             if place is not None:
                 score = order.turned(place.score.score)
-                found.append(RankState(leaderboard_code=board.code, period=window, score=score, rank=place.rank))
+                own = RankState(leaderboard_code=board.code, period=window, team=team, score=score, rank=place.rank)
+                found.append(own)
         return found

@@ -7,6 +7,7 @@ from typing import Any
 
 from bq_server.audit.stored_participants import PAGE, Stored, everyone, load
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
+from bq_server.audit.team_checks import team_corrections
 from bq_server.causes import currency_of, pack_cause
 from bq_server.clock import Clock
 from bq_server.events import Scope
@@ -20,7 +21,7 @@ from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.received_facts import deliver_past
-from bq_server.store import batch, ledger, participants, rank_sections, reward_claims, state, voids
+from bq_server.store import batch, ledger, participants, rank_sections, reward_claims, state, team_scores, voids
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
@@ -75,6 +76,18 @@ class Rebuilder:
                 return removed
             cursor = page[-1].cursor
 
+    async def teams(self, scope: Scope) -> int:
+        """Rank teams by what their members have scored; returns how many that moved. Raises `StoreUnavailable`.
+
+        After the participants.
+        """
+        async with self._database.transaction() as connection:
+            references = connection.references
+            found = await connection.run(
+                lambda writing: list(team_scores.miscounted(writing, scope, references, mend=True))
+            )
+        return len(found)
+
     async def miscounts(self, scope: Scope) -> int:
         """Divide long rankings anew whose sections are counted wrong; returns how many. Raises `StoreUnavailable`."""
         async with self._database.transaction() as connection:
@@ -97,7 +110,22 @@ class Rebuilder:
             await connection.run(lambda writing: _turn(writing, connection.references, scope, stored))
         places = [(stored.reference, place) for place in _places(stored.game, stored, rebuilt)]
         await self._put_places(connection, scope, places, hidden=stored.is_hidden)
-        return len(changed) + len(places) + entries + turned + (stored.unreadable is not None)
+        teams = await self._put_team_scores(connection, scope, stored, rebuilt)
+        return len(changed) + len(places) + teams + entries + turned + (stored.unreadable is not None)
+
+    async def _put_team_scores(self, connection: Connection, scope: Scope, stored: Stored, rebuilt: Rebuilt) -> int:
+        """Write what is ranked on leaderboards of teams; returns how much that changed."""
+        who, hidden = stored.participant_id, stored.is_hidden
+        wrong = team_corrections(stored.game, who, stored.team_scores, rebuilt.cells, hidden=hidden)
+
+        def put(writing: Any) -> None:
+            references, now = connection.references, self._clock()
+            own, known = references.scope(writing, scope), {who: stored.reference}
+            team_scores.put(writing, references, own, wrong, known, [who] if hidden else [], now)
+
+        if wrong:
+            await connection.run(put)
+        return sum(len(each.scores) for each in wrong.values())
 
     @staticmethod
     async def _put_places(

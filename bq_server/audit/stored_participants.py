@@ -1,6 +1,6 @@
 """Everything stored about one participant, as verifying and rebuilding read it."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,11 +17,12 @@ from bq_server.game.voids import voids_among
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.participant_cells import game_fact, score_of
 from bq_server.processing.received_stories import story_of
-from bq_server.store import games, ledger, participants, received_facts, reward_claims, state
+from bq_server.store import games, ledger, participants, received_facts, reward_claims, state, team_scores
 from bq_server.store.batch import Place
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry, PointsEntry
 from bq_server.store.references import Ranking
+from bq_server.store.team_scores import MemberScore
 
 PAGE = 500
 """Participant ids, or places in rankings, read at a time."""
@@ -58,6 +59,8 @@ class Stored:
     """None if the participant is not known."""
     recipients: dict[int, set[str]]
     """Who has received which of the participant's facts, by seq; the empty string for the erased."""
+    team_scores: Sequence[MemberScore] = ()
+    """What is ranked of the participant on leaderboards of teams."""
 
     @property
     def own_facts(self) -> list[GameFact]:
@@ -159,6 +162,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         await reward_claims.of_participant(connection, reference),
         known.total_events if known is not None else None,
         recipients,
+        await connection.run(partial(team_scores.of_participant, participant=reference)),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bq_server.audit.stored_participants import PAGE, Stored, balances_before, everyone, load, number
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
+from bq_server.audit.team_checks import miscount, team_differences
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.rebuild import AwardHistory, due, sound, unmarked, without_pending
@@ -13,7 +14,7 @@ from bq_server.game.recipients import spread
 from bq_server.game.verification import Difference, KeptAward, owner, verify
 from bq_server.game.voids import voids_among
 from bq_server.processing.compiled_games import Games
-from bq_server.store import checksums, participants, state
+from bq_server.store import checksums, participants, state, team_scores
 from bq_server.store.batch import Place
 from bq_server.store.checksums import AlteredFact
 from bq_server.store.database import Database, StoreUnavailable
@@ -96,6 +97,12 @@ class Verifier:
                 return
             cursor = page[-1].cursor
 
+    async def teams(self, scope: Scope) -> list[Difference]:
+        """The teams whose places aren't what their members have scored."""
+        async with self._database.read() as connection, state.snapshot(connection):
+            found = await connection.run(lambda reading: list(team_scores.miscounted(reading, scope)))
+        return [miscount(each) for each in found]
+
     async def miscounts(self, scope: Scope) -> list[Miscount]:
         """The long rankings whose sections are counted wrong, so that ranks are."""
         async with self._database.read() as connection, state.snapshot(connection):
@@ -118,6 +125,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *(Difference(f"{key}@{step}", None, "given") for key, step in unmarked(game, cells, ledger)),
         *_entries(game, stored),
         *_places(game, stored),
+        *team_differences(game, stored.team_scores, stored.cells, hidden=stored.is_hidden),
         *_marks(stored),
         *_claims(stored),
         *_recipients(game, stored),

@@ -84,6 +84,7 @@ async def _verify(address: "StoreAddress", report: "_Report") -> None:
                 key = "/".join(("standings", place.board, place.window, place.period))
                 stray = Difference(key, [place.score, place.reached_at], None)
                 report.take(scope, place.participant_id, [stray])
+            report.take(scope, "", await verifier.teams(scope))
             for wrong in await verifier.miscounts(scope):
                 report.take(scope, "", [Difference(f"sections/{wrong.ranking}", wrong.counted, wrong.places)])
 
@@ -107,6 +108,7 @@ async def _replay(address: "StoreAddress") -> None:
                     done, changed = done + 1, changed + was_changed
                     advance()
             strays = await rebuilder.strays(scope)
+            await rebuilder.teams(scope)
             await rebuilder.miscounts(scope)
             gone = f"; {strays} places removed from rankings" if strays else ""
             typer.echo(f"{_name(scope)}: {done} participants replayed, {changed} of them changed{gone}")

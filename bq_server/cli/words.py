@@ -25,7 +25,8 @@ def in_words(effect: dict[str, Any]) -> str:
         case "tier":
             return f"tier {effect['name']}"
         case "leaderboard":
-            return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}"
+            team = f" for {printable(effect['team'])}" if "team" in effect else ""
+            return f"leaderboard {effect['code']}, {effect['period']}: {effect['score']:g}{team}"
         case "void":
             return f"{effect['voided_fact_id']} {'counts again' if effect['restored'] else 'is void'}"
         case "revocation":

@@ -12,7 +12,9 @@ from bq_server.game.document.criteria import Metric
 from bq_server.game.document.currencies import expiries
 from bq_server.game.document.definitions import Game
 from bq_server.game.document.fields import expressions_in
+from bq_server.game.document.leaderboards import Leaderboard
 from bq_server.game.document.points import PointsRule
+from bq_server.game.document.teams import attribute_of
 from bq_server.game.expressions.conditions import read_of_participant
 from bq_server.game.facts import (
     BADGE_AWARDED,
@@ -30,6 +32,7 @@ from bq_server.game.facts import (
     FactInContext,
 )
 from bq_server.game.mechanics.badges import badge_rule
+from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.challenges import challenge_rule
 from bq_server.game.mechanics.contests import ContestRule, contest_rule
 from bq_server.game.mechanics.counted_badges import counted_badge_rule
@@ -46,6 +49,7 @@ from bq_server.game.mechanics.points import Treasury, points_rule
 from bq_server.game.mechanics.recurring_challenges import recurring_challenge_rule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import streak_rule
+from bq_server.game.mechanics.team_boards import TeamBoardRule, team_board_rule
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
 from bq_server.game.recipients import Deliveries, deliveries
 from bq_server.game.state import keys
@@ -81,7 +85,8 @@ class CompiledGame:
     @property
     def attributes(self) -> frozenset[str]:
         """All attributes that are read."""
-        return frozenset(name for names in self.attributes_of_facts.values() for name in names)
+        read = frozenset(name for names in self.attributes_of_facts.values() for name in names)
+        return read | self.treasury.team_attributes
 
     def seen(self, fact: Fact, attributes: Attributes | None, awards: AwardStory | None = None) -> Fact:
         """The fact with what conditions on it read of its participant, who has these attributes and awards."""
@@ -127,6 +132,11 @@ class CompiledGame:
         rule = self.rules.get(board)
         return rule.order if isinstance(rule, LeaderboardRule | PointsBoardRule) else HIGHEST_FIRST
 
+    def teams_of(self, board: str) -> BoardTeams | None:
+        """How a board (`leaderboard/<code>`) ranks teams; None if it is none that does."""
+        rule = self.rules.get(board)
+        return rule.teams if isinstance(rule, TeamBoardRule | PointsBoardRule) else None
+
     def shown_in_contest(self, code: str, score: int) -> int | float:
         """A score in a contest as the reader sees it."""
         rule = self.rules.get(f"contest/{code}")
@@ -166,10 +176,13 @@ def compile_game(
     boards: list[PointsBoardRule] = []
     for board in game.leaderboards:
         seq = seqs.get(f"leaderboard/{board.code}", 0)
-        if isinstance(board.metric, Metric):
-            rules.append(leaderboard_rule(board, board.metric, seq))
-        else:
+        teams = BoardTeams.of(board)
+        if not isinstance(board.metric, Metric):
             boards.append(points_board_rule(board, seq))
+        elif teams is not None:
+            rules.append(team_board_rule(board, board.metric, teams, seq))
+        else:
+            rules.append(leaderboard_rule(board, board.metric, seq))
     rules.extend(boards)
     listening: dict[str, list[Rule]] = {}
     receiving: dict[str, list[Rule]] = {}
@@ -225,6 +238,8 @@ def _reads(game: Game) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     for key, each in definitions:
         reads = [read_of_participant(expression) for expression in expressions_in(each)]
         attributes = frozenset(name for read in reads for name in read.attributes)
+        if isinstance(each, Leaderboard) and each.group_by is not None and isinstance(each.metric, Metric):
+            attributes |= {attribute_of(each.group_by)}
         found[key] = attributes, frozenset(name for read in reads for name in read.awards)
     return found
 

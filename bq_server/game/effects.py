@@ -29,6 +29,7 @@ Verdict = Literal[
     "expression_error",
     "voided",
     "no_recipient",
+    "no_team",
 ]
 
 
@@ -146,6 +147,8 @@ class LeaderboardScored(_Effect):
     window: str
     period: str
     score: int | float
+    team: Sometimes[str] = None
+    """On a leaderboard of teams the one that the participant scored for; the score is the participant's own."""
     type: Literal["leaderboard"] = "leaderboard"
 
 

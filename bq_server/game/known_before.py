@@ -85,6 +85,8 @@ def rules_concerned(game: CompiledGame, known: KnownBefore, changed: Mapping[str
             names = game.attributes_of_rules.get(rule.key, ())
             if any(name in changed and changed[name] < fact.moment for name in names):
                 yield rule.key
+    # Scores by points follow from the ledger, each entry for the team of its moment.
+    yield from (board.key for board in game.treasury.boards if board.teams and board.teams.attribute in changed)
     told = known.told
     if told is not None:
         since = None if told.before is None else told.before.parting(told.story)

@@ -249,7 +249,9 @@ def _cells_of(game: CompiledGame, own: ParticipantMatches) -> set[str]:
         for rule in game.rules.values():
             if not game.treasury.revocable.isdisjoint(rule.rewards.badges):
                 wanted.update(rule.cells(()))
-    wanted.update(game.treasury.cells(own.facts, badges, points=points))
+    teams = game.treasury.team_attributes if points else ()
+    who = {} if own.attributes is None else dict(own.attributes.cells(teams))
+    wanted.update(game.treasury.cells(own.facts, badges, who, points=points))
     return wanted
 
 

@@ -126,8 +126,10 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
     try:
         if isinstance(rule, LimitedPointsRule):
             return rule.is_readable(cell)
-        if kind == "score":
-            _, _, _ = rest.split("/")
+        if kind in ("score", "team"):
+            _, _, _ = rest.split("/")[:3]
+            if kind == "team" and not isinstance(cell["team"], str):
+                return False
             numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int | None)
             return numbers and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
@@ -217,7 +219,7 @@ def rebuild(
     new |= {key: cell for key, cell in cells.items() if key.startswith("past/") and key not in new}
     _recount(game, new, cells, due)
     _mark(game, new, cells, written, facts)
-    new |= _treasury(game, cells.get(keys.TIERS, []), written, facts)
+    new |= _treasury(game, cells.get(keys.TIERS, []), written, facts, new)
     if keys.AWARDS in new:
         new[keys.AWARDS] = {**new[keys.AWARDS], "held": awards_of(new) == awards_of(expected)}
     return Rebuilt(new, written, missing)
@@ -280,7 +282,7 @@ def _mark(
 
 
 def _treasury(
-    game: CompiledGame, held: Sequence[list[Any]], ledger: Sequence[LedgerEntry], facts: Sequence[Fact]
+    game: CompiledGame, held: Sequence[list[Any]], ledger: Sequence[LedgerEntry], facts: Sequence[Fact], who: Cells
 ) -> dict[str, Cell]:
     if not ledger:
         return {keys.TIERS: list(held)} if held else {}
@@ -289,7 +291,7 @@ def _treasury(
     if others := purses(ledger):
         cells[keys.PURSES] = others
     for board in game.treasury.boards:
-        cells.update(board.step((), {}, Replayed((), {}, ledger)).cells)
+        cells.update(board.step((), who, Replayed((), {}, ledger)).cells)
     by_seq = {fact.seq: fact for fact in facts}
     climbed: list[list[Any]] = []
     total = 0

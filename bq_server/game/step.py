@@ -246,6 +246,7 @@ def _step_participant(
         changed[keys.HIDDEN] = hidden or None
     if own.attributes is not None:
         changed.update(own.attributes.cells(own.attributes_changed))
+        cells |= {key: cell for key, cell in own.attributes.cells(game.treasury.team_attributes) if cell is not None}
     places = {fact.fact_id: place for place, fact in enumerate(own.facts)}
     if own.void_change is not None and own.void_change.cell != cells.get(keys.VOIDS):
         changed[keys.VOIDS] = own.void_change.cell

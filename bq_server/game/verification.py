@@ -114,7 +114,7 @@ def owner(key: str) -> str:
             return f"points/{rest}"
         case "criteria":
             return f"badge/{rest}"
-        case "score":
+        case "score" | "team":
             return f"leaderboard/{rest.split('/')[0]}"
         case "placed":
             return f"contest/{rest}"
@@ -268,5 +268,5 @@ def _from_ledger(game: CompiledGame, ledger: Sequence[LedgerEntry], cells: Cells
         yield keys.PURSES, others or None
     for board in game.treasury.boards:
         if board.key not in game.pending:
-            known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
+            known = {key: cell for key, cell in cells.items() if key.startswith(keys.every_score(board.code))}
             yield from board.step((), cells, Replayed((), known, ledger)).cells.items()

@@ -18,7 +18,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.contest_freezer import watch_contests
 from bq_server.processing.forecast import Forecast, Forecaster
 from bq_server.processing.received_facts import deliver_past, undelivered
-from bq_server.store import expiring_points, facts, feed, games, participants, state
+from bq_server.store import expiring_points, facts, feed, games, participants, state, team_scores
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database
 from bq_server.store.feed import NewNotice
@@ -172,6 +172,11 @@ class GameChanges:
             await watch_contests(connection, scope, new)
         await games.forget_warnings(connection, scope, [*changed, *removed])
         await state.remove_boards(connection, scope, removed)
+        of_teams = [
+            each.code for each in old.game.leaderboards if each.group_by and f"leaderboard/{each.code}" in removed
+        ]
+        if of_teams:
+            await connection.run(partial(team_scores.remove_boards, scope=scope, codes=of_teams))
         expiring = expiries(new)
         if expiring and expiring != expiries(old.game):
             await connection.run(partial(expiring_points.watch_everyone, scope=scope))

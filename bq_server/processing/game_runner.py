@@ -34,6 +34,7 @@ from bq_server.processing.game_thread import GameThread
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
+from bq_server.processing.team_changes import note_team_scores
 from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
 from bq_server.store import batch, expiring_points, games, voids
 from bq_server.store.batch import Caused, Changes, Held, NewEntry
@@ -378,6 +379,7 @@ class GameRunner:
             changes.states[participant_id] = dumps(state)
             if is_hidden(state["cells"]):
                 changes.hidden.add(participant_id)
+            note_team_scores(changes, self._game, participant_id, changed, run.known[participant_id])
             if HIDDEN in changed:
                 changes.moved.add(participant_id)
                 self._place_all(participant_id, cells_of(state))

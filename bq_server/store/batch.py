@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
-from bq_server.store import rank_sections, received_facts
+from bq_server.store import rank_sections, received_facts, team_scores
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.rank_sections import PlacesMoved
 from bq_server.store.references import Ranking, References
+from bq_server.store.team_scores import TeamScores
 
 _queries = load("batch", "sqlite3")
 _put_participants = Insert(_queries.put_participants.sql)
@@ -140,6 +141,8 @@ class Changes:
     """Changed cells that are stored apart, by participant and name; None removes one."""
     places: dict[Ranking, dict[str, Standing]] = field(default_factory=dict)
     """Changed places, by ranking and participant."""
+    teams: dict[Ranking, TeamScores] = field(default_factory=dict)
+    """Changed scores of members of teams, by the ranking of the teams."""
     hidden: set[str] = field(default_factory=set)
     """Those of `places` and `moved` who are kept off leaderboards: their places are kept out of sight."""
     moved: set[str] = field(default_factory=set)
@@ -277,6 +280,7 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
     for name in changes.moved:
         rank_sections.move_places_of(connection, scope, known[name], hidden=name in changes.hidden)
+        team_scores.move(connection, references, known[name], hidden=name in changes.hidden)
     put_places(
         connection,
         references,
@@ -284,6 +288,8 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
         {ranking: [(known[name], place) for name, place in own.items()] for ranking, own in changes.places.items()},
         {known[name] for name in changes.hidden},
     )
+    if changes.teams:
+        team_scores.put(connection, references, scope, changes.teams, known, changes.hidden, changes.now)
     add_entries(connection, [(known[each[0]], each) for each in changes.entries], changes.now)
 
 

@@ -106,9 +106,19 @@ def _rows(query: Any) -> Callable[[Any, Mapping[str, str], int], int]:
     return lambda writing, own, limit: query(writing, **own, limit=limit)
 
 
+def _remove_teams(writing: Any, own: Mapping[str, str], limit: int) -> int:
+    found = [{"participant": row[0]} for row in _writing.teams_to_remove(writing, **own, limit=limit)]
+    _writing.remove_participants(writing, found)
+    return len(found)
+
+
 _CONSEQUENCES = (
     _rows(_writing.remove_duplicates),
     _remove_participants,
+    _remove_teams,
+    _rows(_writing.remove_team_scores),
+    _rows(_writing.remove_team_totals),
+    _rows(_writing.remove_team_boards),
     _rows(_writing.remove_rank_sections),
     _rows(_writing.remove_standings),
     _rows(_writing.remove_rankings),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, contests, feed, participant_tokens, rank_sections, received_facts
+from bq_server.store import checksums, contests, feed, participant_tokens, rank_sections, received_facts, team_scores
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -140,6 +140,7 @@ async def remove(
 
 def _remove_places(writing: Any, references: References, scope: Scope, participant: int) -> None:
     rank_sections.remove_places_of(writing, references.scope(writing, scope), participant)
+    team_scores.remove_of(writing, references, participant)
 
 
 async def uncleaned(connection: Connection) -> list[int]:

@@ -216,6 +216,11 @@ def miscounted(connection: Any, scope: Scope, *, mend: bool = False) -> Iterator
             yield Miscount("/".join(name), sum(says for _, says, _ in wrong), sum(holds for *_, holds in wrong))
 
 
+def remove_sections(connection: Any, ranking: int) -> None:
+    """Have a ranking no longer divided, because it has no places any more."""
+    _queries.remove_sections(connection, ranking=ranking)
+
+
 def remove_places_of(connection: Any, scope: int, participant: int) -> None:
     """Remove a participant from all rankings."""
     found = [ranking for (ranking,) in _queries.rankings_within(connection, scope=scope, participant=participant)]

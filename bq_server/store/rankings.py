@@ -9,9 +9,10 @@ from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.processes import MEMORY
 from bq_server.store.queries import load
 from bq_server.store.rank_sections import LONG, LOWEST, Sections
-from bq_server.store.references import Ranking
+from bq_server.store.references import TEAMS, Ranking
 
 _queries = load("rankings", "sqlite3")
+_team_queries = load("team_scores", "sqlite3")
 
 T = TypeVar("T")
 
@@ -92,6 +93,11 @@ class RankingView:
         row = _queries.place(self._connection, ranking=self._ranking, participant_id=participant_id)
         return None if row is None else Score(*row)
 
+    def members(self, team: str) -> int:
+        """How many members of a team have a score, in a ranking of teams."""
+        found: int | None = _team_queries.members(self._connection, ranking=self._ranking, name=team)
+        return found or 0
+
     def rank(self, participant_id: str, *, shared: bool = False) -> Ranked | None:
         """A participant's place and rank."""
         own = self.place(participant_id)
@@ -170,7 +176,8 @@ def views_of(connection: Any, scope: Scope, names: Sequence[Ranking]) -> list[Ra
 
 def _number(connection: Any, scope: Scope, name: Ranking) -> int:
     own = {"board": name[0], "time_window": name[1], "period": name[2]}
-    return _queries.ranking(connection, **scope._asdict(), **own) or NOWHERE
+    look = _queries.ranking_of_teams if name[0].startswith(TEAMS) else _queries.ranking
+    return look(connection, **scope._asdict(), **own) or NOWHERE
 
 
 def _named(place: Score) -> dict[str, Any]:

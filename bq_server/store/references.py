@@ -16,6 +16,10 @@ Ranking = tuple[str, str, str]
 """A board (`leaderboard/<code>` or `challenge/<code>`), a window and a period."""
 
 
+TEAMS = "teams/"
+"""Prefix of the boards that rank teams. They are of the scope under the negated number, as the names of teams are."""
+
+
 class References:
     """Remembers the integers of names. For use on the writing connection's thread, in a transaction.
 

@@ -158,7 +158,7 @@ def _points(expected: int | Points) -> Json:
 
 def _figures(what: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[ExpectationDifference]:
     for name, value in expected.items():
-        yield from differ(f"{what}.{name}", value, actual[name])
+        yield from differ(f"{what}.{name}", value, actual.get(name))
 
 
 def _challenges(expected: ExpectedParticipant, actual: Mapping[str, Any]) -> Iterator[ExpectationDifference]:
@@ -199,8 +199,9 @@ def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifferenc
     else:
         answer = client.call("GET", f"{path}/around/{segment(expected.around)}", n=1, **asked)
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
+    who = "team" if "group_by" in answer else "participant"
     actual = [
-        {"participant": entry["participant_id"], "rank": entry["rank"], "score": entry["score"]}
+        {who: entry["participant_id"], **{name: entry.get(name) for name in ("rank", "score", "members")}}
         for entry in answer["entries"]
     ]
     yield from _places(f"leaderboard.{expected.code}", told, actual)
@@ -211,7 +212,7 @@ def _places(what: str, told: Sequence[Json], actual: Sequence[Json]) -> Iterator
         wanted = told[place] if place < len(told) else None
         found = actual[place] if place < len(actual) else None
         if wanted is not None and found is not None:
-            found = {name: found[name] for name in wanted}
+            found = {name: found.get(name) for name in wanted}
         if not same(wanted, found):
             yield ExpectationDifference(f"{what}[{place}]", wanted, found)
 

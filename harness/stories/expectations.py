@@ -92,10 +92,11 @@ class ExpectedStreak(ExpectedFigures):
 
 
 class ExpectedPlace(ExpectedFigures):
-    """A place on a leaderboard, in the current period of its first window."""
+    """A place on a leaderboard, in the current period of its first window; of a leaderboard of teams, the team's."""
 
     rank: int | None = None
     score: Number | None = None
+    team: str | None = None
 
 
 class ExpectedParticipant(ExpectedPart):
@@ -130,9 +131,17 @@ class ExpectedParticipant(ExpectedPart):
 class ExpectedEntry(ExpectedPart):
     """A place in a ranking."""
 
-    participant: str
+    participant: str | None = None
+    team: str | None = Field(None, description="On a leaderboard of teams, in place of a participant")
     rank: int | None = None
     score: Number | None = None
+    members: Count | None = Field(None, description="Of a team, how many of its members have a score")
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        if (self.participant is None) == (self.team is None):
+            raise ValueError("name a participant or a team")
+        return self
 
 
 class Ranking(ExpectedPart):

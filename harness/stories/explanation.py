@@ -23,6 +23,7 @@ _WHY = {
     "expression_error": "its expression failed",
     "voided": "the fact is void",
     "no_recipient": "it awards nobody",
+    "no_team": "of no team at that time",
 }
 
 

@@ -7,6 +7,7 @@ from bq_server.game.facts import Fact
 from tests.game.oracle_calendar import day, micros
 from tests.game.oracle_facts import amount, matching, total
 from tests.game.oracle_outcome import Outcome
+from tests.game.oracle_participants import attribute
 
 
 def run_contest(contest: dict[str, Any], story: list[Fact], applied_seq: int, out: Outcome) -> None:
@@ -42,6 +43,11 @@ def run_board(board: dict[str, Any], window: Any, story: list[Fact], applied_seq
                 "monthly": local.strftime("%Y-%m"),
                 "all_time": "all_time",
             }[window]
+        if "group_by" in board:
+            team = attribute(fact, "team")
+            if not isinstance(team, str):
+                continue
+            name = f"{name}/{team}"
         by_period.setdefault((kind, name), []).append(fact)
     for (kind, name), facts in by_period.items():
         amounts: list[Any] = []

@@ -7,6 +7,7 @@ from tests.game import kept_strategies as st
 from tests.game.definition_strategies import ABOUT_THE_PARTICIPANT
 from tests.game.fact_strategies import attributes, histories, histories_with_voids, positive
 from tests.game.strategies import Rules, games
+from tests.game.team_strategies import by_team
 
 ABOUT_AWARDS = [
     'participant.tier == "high"',
@@ -31,7 +32,7 @@ def asking(draw: st.DrawFn, made: st.SearchStrategy[Rules], awards: bool = False
     metrics = [each["metric"] for each in document["leaderboards"] if each["metric"] != "points"]
     for each in (*document["points"], *criteria, *objectives, *metrics, *document["streaks"]):
         each["when"] = draw(st.sampled_from([None, *(ABOUT_AWARDS if awards else ABOUT_THE_PARTICIPANT)]))
-    return rules
+    return replace(rules, document=draw(by_team(document)))
 
 
 @st.composite

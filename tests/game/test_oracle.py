@@ -16,6 +16,7 @@ from bq_server.game.read_models import read_badges, read_challenges, read_points
 from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
 from bq_server.game.streak_states import read_streaks
+from bq_server.processing.team_changes import team_scores
 from tests.game import oracle
 from tests.game.fact_strategies import dense_histories, histories, histories_with_voids, positive
 from tests.game.oracle_outcome import Outcome
@@ -131,6 +132,11 @@ def seen(memory: InMemoryGame, who: str = "p0") -> Outcome:
             code = place.board.removeprefix("leaderboard/")
             reached_at = None if place.reached_at == NEVER_REACHED else place.reached_at
             out.scores[code, place.window, place.period] = (Fraction(str(place.score)), reached_at)
+    for (board, window, period), team, told in team_scores(compiled, cells):
+        code = board.removeprefix("teams/")
+        reached_at = None if told.reached_at == NEVER_REACHED else told.reached_at
+        if code != "pts":
+            out.scores[code, window, f"{period}/{team}"] = (Fraction(str(told.score)), reached_at)
     for key, cell in cells.items():
         kind, _, code = key.partition("/")
         place = standing(compiled, "p0", key, cell) if kind in ("contest", "placed") else None

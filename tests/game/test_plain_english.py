@@ -132,6 +132,7 @@ leaderboards:
     starts_at: 2026-01-01T00:00:00Z
     ends_at: 2027-01-01T00:00:00Z
   - {code: bright, name: Bright, metric: points, currency: gems}
+  - {code: teams, name: Teams, metric: points, group_by: attributes.team, combine: best}
 rewards:
   - code: mug
     name: A mug

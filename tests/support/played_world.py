@@ -132,6 +132,8 @@ class World:
                     found[each.participant_id, one.key] = (one.stored, one.expected)
             async for place in verifier.strays(scope):
                 found[place.participant_id, f"standings/{place.board}"] = (place.score, None)
+            for team in await verifier.teams(scope):
+                found["", team.key] = (team.stored, team.expected)
         return found
 
     async def kept(self) -> list[tuple[str, str]]:
@@ -149,7 +151,7 @@ class World:
         for scope in await Verifier(self.database).scopes():
             async for each in rebuilder.participants(scope):
                 changed += each
-            changed += await rebuilder.strays(scope)
+            changed += await rebuilder.strays(scope) + await rebuilder.teams(scope)
         return changed
 
     def edit(self, sql: str, *parameters: object) -> int:

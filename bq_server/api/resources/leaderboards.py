@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, require_stored
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
+from bq_server.api.participant_view import ranking_board, team_now
 from bq_server.api.schemas.leaderboards import (
     AroundAnswer,
     AroundQuery,
@@ -22,9 +24,11 @@ from bq_server.clock import Clocks
 from bq_server.exact_json import dumps
 from bq_server.game.document.leaderboards import Leaderboard, WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods, PeriodOfWindow
+from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, FieldError, Refusal
+from bq_server.store import participants
 from bq_server.store.database import Database
 from bq_server.store.rank_sections import HIGHEST, LOWEST
 from bq_server.store.rankings import Ranked, Rankings, RankingView, Score
@@ -34,9 +38,6 @@ PREFIX = "/api/v1/gamify/leaderboards/{code}"
 TAG = "Leaderboards"
 
 T = TypeVar("T")
-
-Ranks = dict[str, int]
-"""By participant."""
 
 PERIODS = "2026-04-10, 2026-W15, 2026-04, 2026"
 _NONE = ""
@@ -80,19 +81,20 @@ class LeaderboardsResource:
             period = told
         shared = board_order(board).shared
 
-        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, Ranks]:
+        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, _Beside]:
             more = query.limit + 1
             page = view.best(more, shared=shared) if after is None else view.after(after, more, shared=shared)
-            return page, view.total(), _ranks_of(page[: query.limit], before, shared=shared)
+            return page, view.total(), _beside(board, page[: query.limit], view, before)
 
-        found, total, ranks = await self._read(call, board, period, look)
+        found, total, beside = await self._read(call, board, period, look)
         page = found[: query.limit]
         answer = RankingAnswer(
             leaderboard_code=board.code,
             period=period[0],
             period_key=period[1],
-            entries=_entries(page, board, period, ranks),
+            entries=_entries(page, board, period, beside),
             total_participants=total,
+            group_by=board.group_by,
             next_cursor=_cursor(period, page[-1].score) if len(found) > len(page) else None,
         )
         return json_response(answer)
@@ -109,26 +111,30 @@ class LeaderboardsResource:
         reads="own",
     )
     async def get_neighbours(self, call: Call[AroundQuery]) -> Response:
-        """A participant's place on a leaderboard, with those above and below."""
+        """A participant's place on a leaderboard, with those above and below; of teams that of the participant's."""
         query = call.query
         participant_id = call.parameter("participant_id")
         board = await self._board(call)
         period = self._period(call, board, query.period)
         shared = board_order(board).shared
 
-        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, Ranks]:
-            near = view.around(participant_id, query.n, shared=shared)
-            return near, view.total(), _ranks_of(near, before, shared=shared)
+        team = await self._team(call, board, participant_id)
+        ranked = participant_id if team is None else team
 
-        near, total, ranks = await self._read(call, board, period, look)
+        def look(view: RankingView, before: RankingView) -> tuple[list[Ranked], int, _Beside]:
+            near = view.around(ranked, query.n, shared=shared)
+            return near, view.total(), _beside(board, near, view, before)
+
+        near, total, beside = await self._read(call, board, period, look)
         if not near:
-            raise _no_place(participant_id, board, period)
+            raise _no_place(ranked, board, period)
         answer = AroundAnswer(
             leaderboard_code=board.code,
             period=period[0],
             period_key=period[1],
-            entries=_entries(near, board, period, ranks),
+            entries=_entries(near, board, period, beside),
             total_participants=total,
+            group_by=board.group_by,
         )
         return json_response(answer)
 
@@ -144,18 +150,21 @@ class LeaderboardsResource:
         reads="own",
     )
     async def get_rank(self, call: Call[PeriodQuery]) -> Response:
-        """A participant's place on a leaderboard."""
+        """A participant's place on a leaderboard; on one of teams that of the participant's team."""
         participant_id = call.parameter("participant_id")
         board = await self._board(call)
         period = self._period(call, board, call.query.period)
         order = board_order(board)
+        team = await self._team(call, board, participant_id)
+        ranked = participant_id if team is None else team
         found, total = await self._read(
-            call, board, period, lambda view, _: (view.rank(participant_id, shared=order.shared), view.total())
+            call, board, period, lambda view, _: (view.rank(ranked, shared=order.shared), view.total())
         )
         if found is None:
-            raise _no_place(participant_id, board, period)
+            raise _no_place(ranked, board, period)
         answer = RankAnswer(
             participant_id=participant_id,
+            team=team,
             rank=found.rank,
             score=order.turned(found.score.score),
             total_participants=total,
@@ -171,7 +180,7 @@ class LeaderboardsResource:
         look: Callable[[RankingView, RankingView], T],
     ) -> T:
         """What a function sees of a period and of the one before."""
-        key = f"leaderboard/{board.code}"
+        key = ranking_board(board)
         before = BoardPeriods.of(board).before(*period)
         names: list[Ranking] = [(key, *period), (key, period[0], before or _NONE)]
         return await self._rankings.read(call.scope, names, look)
@@ -184,6 +193,20 @@ class LeaderboardsResource:
         if board is None:
             raise call.undefined("leaderboard", code)
         return board
+
+    async def _team(self, call: Call, board: Leaderboard, participant_id: str) -> str | None:
+        """The team that a participant is of now; None where none is ranked. Raises `Refusal` for who is of none."""
+        teams = BoardTeams.of(board)
+        if teams is None:
+            return None
+        async with self._database.read() as connection:
+            known = await participants.find(connection, call.scope, participant_id)
+            now = self._clocks.now(call.scope)
+            team = None if known is None else await team_now(connection, known, teams, now)
+        if team is None:
+            detail = f"{participant_id} is of no team: {teams.attribute} is none of their attributes, or no text."
+            raise Refusal(Code.NOT_FOUND, detail)
+        return team
 
     def _period(self, call: Call, board: Leaderboard, asked: str | None) -> PeriodOfWindow:
         periods = BoardPeriods.of(board)
@@ -198,9 +221,25 @@ class LeaderboardsResource:
         return found
 
 
-def _entries(
-    page: Sequence[Ranked], board: Leaderboard, period: PeriodOfWindow, before: Mapping[str, int]
-) -> list[RankingEntry]:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is told beside the places of a page, by participant or team."""
+
+    before: Mapping[str, int]
+    """The ranks in the period before."""
+    members: Mapping[str, int]
+    """How many members of a team have a score."""
+
+
+def _beside(board: Leaderboard, page: Iterable[Ranked], view: RankingView, before: RankingView) -> _Beside:
+    names = [each.score.participant_id for each in page]
+    shared = board_order(board).shared
+    found = (before.rank(each, shared=shared) for each in names)
+    ranks = {each.score.participant_id: each.rank for each in found if each is not None}
+    return _Beside(ranks, {each: view.members(each) for each in names} if board.group_by else {})
+
+
+def _entries(page: Sequence[Ranked], board: Leaderboard, period: PeriodOfWindow, beside: _Beside) -> list[RankingEntry]:
     order = board_order(board)
     compared = BoardPeriods.of(board).before(*period) is not None
     return [
@@ -208,16 +247,11 @@ def _entries(
             rank=each.rank,
             participant_id=each.score.participant_id,
             score=order.turned(each.score.score),
-            change=_change(each.rank, before.get(each.score.participant_id)) if compared else None,
+            members=beside.members.get(each.score.participant_id),
+            change=_change(each.rank, beside.before.get(each.score.participant_id)) if compared else None,
         )
         for each in page
     ]
-
-
-def _ranks_of(page: Iterable[Ranked], view: RankingView, *, shared: bool) -> dict[str, int]:
-    """The ranks in another ranking of those who are on a page."""
-    found = (view.rank(each.score.participant_id, shared=shared) for each in page)
-    return {each.score.participant_id: each.rank for each in found if each is not None}
 
 
 def _change(rank: int, before: int | None) -> Literal["up", "same", "down", "new"]:
@@ -226,8 +260,8 @@ def _change(rank: int, before: int | None) -> Literal["up", "same", "down", "new
     return "same" if rank == before else "up" if rank < before else "down"
 
 
-def _no_place(participant_id: str, board: Leaderboard, period: PeriodOfWindow) -> Refusal:
-    return Refusal(Code.NOT_FOUND, f"{participant_id} has no place on {board.code} in {period[1]}.")
+def _no_place(name: str, board: Leaderboard, period: PeriodOfWindow) -> Refusal:
+    return Refusal(Code.NOT_FOUND, f"{name} has no place on {board.code} in {period[1]}.")
 
 
 def _cursor(period: PeriodOfWindow, last: Score) -> str:

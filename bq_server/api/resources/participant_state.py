@@ -9,7 +9,7 @@ from starlette.responses import Response
 from bq_server.api.call import Call, Q
 from bq_server.api.claims_view import claims_of
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
-from bq_server.api.participant_view import RanksNow, known_participant, view_of_participant
+from bq_server.api.participant_view import RanksNow, known_participant, teams_now, view_of_participant
 from bq_server.api.schemas.participant_state import (
     BadgesAnswer,
     BadgesQuery,
@@ -104,10 +104,11 @@ class ParticipantStateResource:
             now = self._clocks.now(call.scope)
             at = await view_of_participant(connection, call, self._games, now=now)
             own = at.participant.participant_id
+            teams = await teams_now(connection, at.game, at.participant, now) if "leaderboards" in chosen else {}
             claims = await claims_of(connection, call.scope, at.game.game, own) if "rewards" in chosen else None
         ranks = None
         if "leaderboards" in chosen:
-            ranks_now = RanksNow(at.game, own, now)
+            ranks_now = RanksNow(at.game, own, now, teams)
             ranks = await self._rankings.read(call.scope, ranks_now.names, ranks_now.look)
         sections: dict[str, Any] = {
             "points": lambda: read_points(at.game, at.cells),

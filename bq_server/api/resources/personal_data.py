@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
-from bq_server.api.participant_view import RanksNow, attributes_now
+from bq_server.api.participant_view import RanksNow, attributes_now, teams_now
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.dead_letters import dead_letter_answer
 from bq_server.api.resources.facts import fact_answer
@@ -34,6 +34,8 @@ from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event
+from bq_server.game.compiled_game import CompiledGame
+from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.read_models import read_badges, read_challenges, read_points, read_tier, rounds_now
 from bq_server.game.streak_states import read_streaks
 from bq_server.ingest.dead_letters import ScopedDeadLetters
@@ -43,11 +45,13 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import packed_effects, received_effects, shown_effects
 from bq_server.refusals import Code
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, feed, ledger, participants, received_facts, state
+from bq_server.store import erasures, feed, ledger, participants, received_facts, state, team_scores
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import fact_id_of
 from bq_server.store.participants import Participant
 from bq_server.store.rankings import views_of
+from bq_server.store.references import TEAMS
+from bq_server.store.team_scores import MemberScore
 
 PATH = "/api/v1/admin/participants"
 TAG = "Personal data"
@@ -196,7 +200,7 @@ class PersonalDataResource:
         game = await self._games.of(connection, call.scope)
         now = self._clocks.now(call.scope)
         cells = await state.cells_with(connection, call.scope, known.participant_id, rounds_now(game, now))
-        ranks = RanksNow(game, known.participant_id, now)
+        ranks = RanksNow(game, known.participant_id, now, await teams_now(connection, game, known, now))
         return StateAnswer(
             participant_id=known.participant_id,
             total_events=known.total_events,
@@ -228,6 +232,7 @@ class PersonalDataResource:
         game = await self._games.of(connection, call.scope)
         boards = [key for key in game.rules if key.startswith(("leaderboard/", "challenge/", "contest/"))]
         places = await state.places_of(connection, reference, "", boards)
+        for_teams = await connection.run(lambda reading: team_scores.of_participant(reading, reference))
         return [
             PersonalPlace(
                 board=each.board,
@@ -237,7 +242,20 @@ class PersonalDataResource:
                 reached_at=None if each.reached_at is None else format_timestamp(each.reached_at),
             )
             for each in places.values()
-        ]
+        ] + [_place_in_team(game, each) for each in for_teams]
+
+
+def _place_in_team(game: CompiledGame, told: MemberScore) -> PersonalPlace:
+    board = f"leaderboard/{told.board.removeprefix(TEAMS)}"
+    reached_at = told.score.reached_at
+    return PersonalPlace(
+        board=board,
+        window=told.window,
+        period=told.period,
+        team=told.team,
+        score=game.order_of(board).turned(told.score.score or 0),
+        reached_at=None if reached_at in (None, NEVER_REACHED) else format_timestamp(reached_at),
+    )
 
 
 async def _facts(connection: Connection, reference: int) -> AsyncIterator[bytes]:

@@ -29,6 +29,9 @@ class RankState(BaseModel):
 
     leaderboard_code: str
     period: str
+    team: Sometimes[str] = Field(
+        None, description="On a leaderboard of teams the team of the participant, whose score and rank these are."
+    )
     score: float | int
     rank: int
 

@@ -9,6 +9,7 @@ from bq_server.api.schemas.facts import FactAnswer
 from bq_server.api.schemas.participant_state import StateAnswer, TransactionAnswer
 from bq_server.api.schemas.sandbox import Milliseconds
 from bq_server.api.schemas.values import Moment
+from bq_server.game.effects import Sometimes
 
 
 class _Body(BaseModel):
@@ -56,6 +57,7 @@ class PersonalPlace(BaseModel):
     board: str = Field(description="`leaderboard/<code>` or `challenge/<code>`.")
     window: str
     period: str
+    team: Sometimes[str] = Field(None, description="For which the participant scored, on a leaderboard of teams.")
     score: float | int
     reached_at: Moment | None
 

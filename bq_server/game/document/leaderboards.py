@@ -5,7 +5,16 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from bq_server.game.document.criteria import Metric
-from bq_server.game.document.fields import Definition, DocumentPart, Instant, OfCurrency, check_order, one_or_many
+from bq_server.game.document.fields import (
+    Definition,
+    DocumentPart,
+    Instant,
+    OfCurrency,
+    check_order,
+    is_none,
+    one_or_many,
+)
+from bq_server.game.document.teams import Combine, GroupBy
 from bq_server.game.facts import TimezoneName
 
 Window = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
@@ -52,11 +61,21 @@ class Leaderboard(Definition):
         description="Among equal scores, whoever reached it first ranks first, or they share the rank",
     )
     currency: OfCurrency = None
+    group_by: GroupBy | None = Field(default=None, exclude_if=is_none)
+    combine: Combine | None = Field(
+        default=None, exclude_if=is_none, description="How the scores of members become their team's; sum by default"
+    )
 
     @model_validator(mode="after")
     def _points_have_a_currency(self) -> Self:
         if self.currency is not None and self.metric != "points":
             raise ValueError("currency needs metric: points")
+        return self
+
+    @model_validator(mode="after")
+    def _teams_are_combined(self) -> Self:
+        if self.combine is not None and self.group_by is None:
+            raise ValueError("combine needs group_by: it says how the scores of a team's members become its own")
         return self
 
     @property

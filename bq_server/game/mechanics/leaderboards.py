@@ -6,16 +6,17 @@ a minimum the first fact that had it, for distinct values and days the first fac
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bq_server.game.document.criteria import Aggregate, Metric
-from bq_server.game.document.leaderboards import Leaderboard
+from bq_server.game.document.leaderboards import Leaderboard, WindowName
 from bq_server.game.effects import LeaderboardScored
 from bq_server.game.expressions.conditions import Variables
 from bq_server.game.facts import Fact, Moment
 from bq_server.game.mechanics.account import earned_entries
 from bq_server.game.mechanics.amounts import from_millionths, nearest_millionths
 from bq_server.game.mechanics.board_periods import BoardPeriods
+from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.measures import Hit, Measure, PartReading
 from bq_server.game.mechanics.rule import (
     NO_REWARDS,
@@ -73,6 +74,30 @@ class BoardOrder:
 HIGHEST_FIRST = BoardOrder()
 
 
+class ScoreFrame(NamedTuple):
+    """What one score of a participant is kept for: a period of a window, and on a leaderboard of teams a team."""
+
+    window: WindowName
+    period: str
+    team: str | None = None
+
+    def key(self, code: str) -> str:
+        """The key of the score's cell."""
+        if self.team is None:
+            return keys.score(code, self.window, self.period)
+        return keys.team_score(code, self.window, self.period, self.team)
+
+    @property
+    def part(self) -> str:
+        """Under which the members of a set are kept."""
+        own = f"{self.window}/{self.period}"
+        return own if self.team is None else f"{own}/{keys.digest(self.team)}"
+
+    def cell(self, score: dict[str, Any]) -> dict[str, Any]:
+        """The cell of a score."""
+        return score if self.team is None else {**score, "team": self.team}
+
+
 @dataclass(slots=True)
 class LeaderboardRule(Rule):
     """A leaderboard with its own metric."""
@@ -97,24 +122,29 @@ class LeaderboardRule(Rule):
     def cells(self, hits: Sequence[Hit]) -> Iterable[str]:
         """The scores of the windows that the hits fall into, and the members that they name."""
         for hit in hits:
-            if hit.readings[0].verdict == "matched":
-                for window, period in self.windows.at(hit.fact.occurred_at):
-                    yield keys.score(self.code, window, period)
-                    if self._keeps_set:
-                        yield self._member(window, period, hit.readings[0])
+            for frame in self.frames(hit):
+                yield frame.key(self.code)
+                if self._keeps_set:
+                    yield self._member(frame, hit.readings[0])
+
+    def frames(self, hit: Hit) -> list[ScoreFrame]:
+        """The scores that a hit changes."""
+        if hit.readings[0].verdict != "matched":
+            return []
+        return [ScoreFrame(window, period) for window, period in self.windows.at(hit.fact.occurred_at)]
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:
         """Whether the scores of these windows are of this definition."""
-        found = [cells[key] for key in self.cells(hits) if key in cells and key.startswith("score/")]
+        found = [cells[key] for hit in hits for frame in self.frames(hit) if (key := frame.key(self.code)) in cells]
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
     def whole(self) -> Replay:
         """Every fact, every score, every member."""
-        return Replay(self.fact_types, self.bounds.starts_at, (keys.scores(self.code), keys.members(self.key)))
+        return Replay(self.fact_types, self.bounds.starts_at, (*keys.every_score(self.code), keys.members(self.key)))
 
     def late(self, hits: Sequence[Hit], cells: Cells) -> Replay | None:
         """The sets in which a known value turns out to be older, if it was the one that set the score's time."""
-        sets = {keys.members(f"{self.key}/{window}/{period}") for window, period in self._unset(hits, cells)}
+        sets = {keys.members(f"{self.key}/{frame.part}") for frame in self._unset(hits, cells)}
         return Replay(frozenset(), None, tuple(sorted(sets))) if sets else None
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:
@@ -128,14 +158,12 @@ class LeaderboardRule(Rule):
         new: dict[str, Cell] = {}
         source = {} if anew is not None else cells
         for hit in story:
-            reading = hit.readings[0]
-            if reading.verdict == "matched":
-                for window, period in self.windows.at(hit.fact.occurred_at):
-                    self._score(window, period, hit.fact, reading, source, new)
-        for name, when in unset:
-            under = keys.members(f"{self.key}/{name}/{when}")
+            for frame in self.frames(hit):
+                self._score(frame, hit.fact, hit.readings[0], source, new)
+        for frame in unset:
+            under = keys.members(f"{self.key}/{frame.part}")
             members = {key: cell for key, cell in {**old, **new}.items() if key.startswith(under)}
-            key = keys.score(self.code, name, when)
+            key = frame.key(self.code)
             new[key] = {**(new.get(key) or cells[key]), "at": max(first[0] for first in members.values())}
         if anew is not None:
             outcome.cells.update(dict.fromkeys(anew.cells))
@@ -152,17 +180,15 @@ class LeaderboardRule(Rule):
             outcome.effects.extend(scored(cause, outcome.cells, self.shown))
         return outcome
 
-    def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[tuple[str, str]]:
-        """The windows, with the period, whose score was reached with a value that now first came earlier."""
-        found: dict[tuple[str, str], None] = {}
+    def _unset(self, hits: Sequence[Hit], cells: Cells) -> list[ScoreFrame]:
+        """The scores that were reached with a value that now first came earlier."""
+        found: dict[ScoreFrame, None] = {}
         for hit in hits if self._keeps_set else ():
-            reading = hit.readings[0]
-            if reading.verdict == "matched":
-                for window, period in self.windows.at(hit.fact.occurred_at):
-                    score = cells.get(keys.score(self.code, window, period))
-                    first = cells.get(self._member(window, period, reading))
-                    if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
-                        found[window, period] = None
+            for frame in self.frames(hit):
+                score = cells.get(frame.key(self.code))
+                first = cells.get(self._member(frame, hit.readings[0]))
+                if score and first and hit.fact.moment < Moment(*first) and first[0] == score["at"]:
+                    found[frame] = None
         return list(found)
 
     def _are_sets(self, cells: Cells) -> bool:
@@ -189,23 +215,21 @@ class LeaderboardRule(Rule):
     def _keeps_set(self) -> bool:
         return self.measure.keeps_set
 
-    def _member(self, window: str, period: str, reading: PartReading) -> str:
-        return keys.member(self.key, f"{window}/{period}", reading.amount)
+    def _member(self, frame: ScoreFrame, reading: PartReading) -> str:
+        return keys.member(self.key, frame.part, reading.amount)
 
-    def _score(
-        self, window: str, period: str, fact: Fact, reading: PartReading, cells: Cells, new: dict[str, Cell]
-    ) -> None:
-        key = keys.score(self.code, window, period)
+    def _score(self, frame: ScoreFrame, fact: Fact, reading: PartReading, cells: Cells, new: dict[str, Cell]) -> None:
+        key = frame.key(self.code)
         cell: dict[str, Any] | None = new.get(key) or cells.get(key)
         at = fact.occurred_at
         if not self._keeps_set:
-            new[key] = _changed(self.revision, cell, int(reading.amount), at, self.measure.aggregate)
+            new[key] = frame.cell(_changed(self.revision, cell, int(reading.amount), at, self.measure.aggregate))
             return
-        member = self._member(window, period, reading)
+        member = self._member(frame, reading)
         first = new.get(member) or cells.get(member)
         if first is None:
             score = (cell["score"] if cell else 0) + 1
-            new[key] = _cell(self.revision, score, max(at, cell["at"]) if cell else at)
+            new[key] = frame.cell(_cell(self.revision, score, max(at, cell["at"]) if cell else at))
             new[member] = list(fact.moment)
         elif fact.moment < Moment(*first):
             # It wasn't the one that set the time, or everything would be replayed.
@@ -224,6 +248,8 @@ class PointsBoardRule(Rule):
     revision: str
     currency: str | None = None
     """Of the points; None is the default."""
+    teams: BoardTeams | None = None
+    """How members' scores become those of their teams; None where participants are ranked."""
     fact_types: frozenset[str] = frozenset()
     rewards: Rewards = NO_REWARDS
 
@@ -233,12 +259,19 @@ class PointsBoardRule(Rule):
 
     def is_current(self, hits: Sequence[Hit], cells: Cells) -> bool | None:  # noqa: ARG002
         """Whether the scores at hand are of this definition."""
-        found = [cell for key, cell in cells.items() if key.startswith(keys.scores(self.code))]
+        found = [cell for key, cell in cells.items() if key.startswith(keys.every_score(self.code))]
         return all(cell["rev"] == self.revision for cell in found) if found else None
 
     def whole(self) -> Replay:
         """The ledger."""
-        return Replay(frozenset(), None, (keys.scores(self.code),), ledger=True)
+        return Replay(frozenset(), None, keys.every_score(self.code), ledger=True)
+
+    def frames(self, moment: Moment, cells: Cells) -> list[ScoreFrame]:
+        """The scores to which points of a moment add; the cells have what decides the participant's team."""
+        team = None
+        if self.teams is not None and (team := self.teams.team_at(moment, cells)) is None:
+            return []
+        return [ScoreFrame(window, period, team) for window, period in self.windows.at(moment.at)]
 
     def step(self, hits: Sequence[Hit], cells: Cells, replayed: Replayed | None) -> RuleOutcome:  # noqa: ARG002
         """Recompute the scores from a requested ledger."""
@@ -246,10 +279,11 @@ class PointsBoardRule(Rule):
         if replayed is not None:
             scores: dict[str, Cell] = {}
             for entry in earned_entries(replayed.ledger or (), self.currency):
-                if self.bounds.admits(Moment(entry.occurred_at, entry.seq)):
-                    for window, period in self.windows.at(entry.occurred_at):
-                        key = keys.score(self.code, window, period)
-                        scores[key] = self.add(scores.get(key), entry.amount, entry.occurred_at)
+                moment = Moment(entry.occurred_at, entry.seq)
+                if self.bounds.admits(moment):
+                    for frame in self.frames(moment, cells):
+                        key = frame.key(self.code)
+                        scores[key] = frame.cell(self.add(scores.get(key), entry.amount, entry.occurred_at))
             outcome.cells.update(dict.fromkeys(replayed.cells))
             outcome.cells.update(scores)
         return outcome
@@ -298,6 +332,7 @@ def points_board_rule(board: Leaderboard, applied_seq: int) -> PointsBoardRule:
         bounds=bounds(board, applied_seq),
         revision=revision(board, applied_seq, "name", "tie"),
         currency=board.currency,
+        teams=BoardTeams.of(board),
     )
 
 
@@ -309,8 +344,8 @@ def board_order(board: Leaderboard) -> BoardOrder:
 def scored(fact: Fact, changed: Cells, shown: Any = from_millionths) -> Iterable[LeaderboardScored]:
     """The effects of changed score cells."""
     for key, cell in changed.items():
-        if cell is not None and key.startswith("score/"):
-            _, code, window, period = key.split("/")
+        if cell is not None and key.startswith(("score/", keys.TEAMS)):
+            _, code, window, period = key.split("/")[:4]
             yield LeaderboardScored(
                 participant_id=fact.participant_id,
                 fact_id=fact.fact_id,
@@ -319,4 +354,5 @@ def scored(fact: Fact, changed: Cells, shown: Any = from_millionths) -> Iterable
                 window=window,
                 period=period,
                 score=shown(cell["score"]),
+                team=cell.get("team"),
             )

@@ -140,12 +140,17 @@ class Treasury:
         return self.tiers[0].currency if self.tiers else None
 
     @property
+    def team_attributes(self) -> frozenset[str]:
+        """The attributes whose values are the teams of leaderboards by points."""
+        return frozenset(board.teams.attribute for board in self.boards if board.teams is not None)
+
+    @property
     def revocable(self) -> frozenset[str]:
         """The codes of the badges that may be taken away."""
         return frozenset(code for code, badge in self.badges.items() if badge.revocable)
 
-    def cells(self, facts: Iterable[Fact], badges: Iterable[str], *, points: bool) -> Iterable[str]:
-        """The keys of the cells that awards caused by these facts may read."""
+    def cells(self, facts: Iterable[Fact], badges: Iterable[str], who: Cells, *, points: bool) -> Iterable[str]:
+        """The keys of the cells that awards caused by these facts may read. `who` has those of attributes."""
         for code in badges:
             yield keys.badge(code)
         if points:
@@ -154,8 +159,8 @@ class Treasury:
             yield keys.TIERS
             for board in self.boards:
                 for fact in facts:
-                    for window, period in board.windows.at(fact.occurred_at):
-                        yield keys.score(board.code, window, period)
+                    for frame in board.frames(fact.moment, who):
+                        yield frame.key(board.code)
 
     def pay(self, grants: Iterable[Grant], cells: Cells) -> "Payout":
         """Enter grants into the ledger, in the order of the facts that caused them."""
@@ -272,8 +277,8 @@ class Payout:
         """
         scores: dict[str, Cell | None] = {}
         for board in self.treasury.boards:
-            known = {key: cell for key, cell in cells.items() if key.startswith(keys.scores(board.code))}
-            scores.update(board.step((), cells, Replayed((), known, ledger)).cells)
+            known = {key: cell for key, cell in cells.items() if key.startswith(keys.every_score(board.code))}
+            scores.update(board.step((), self.before, Replayed((), known, ledger)).cells)
         self.cells = {key: cell for key, cell in self.cells.items() if key not in scores}
         changed = {key: cell for key, cell in scores.items() if cell != cells.get(key)}
         self.cells.update(changed)
@@ -330,10 +335,9 @@ class Payout:
         for board in self.treasury.boards:
             if board.currency != currency or not board.bounds.admits(fact.moment):
                 continue
-            for window, period in board.windows.at(fact.occurred_at):
-                key = keys.score(board.code, window, period)
-                cell = self._cell(key)
-                self.cells[key] = board.add(cell, amount, fact.occurred_at)
+            for frame in board.frames(fact.moment, self.before):
+                key = frame.key(board.code)
+                self.cells[key] = frame.cell(board.add(self._cell(key), amount, fact.occurred_at))
                 self._newest = fact
 
     def _cell(self, key: str) -> Cell | None:

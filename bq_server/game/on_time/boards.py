@@ -123,6 +123,20 @@ class BoardTrack:
         return False
 
 
+class TeamBoardTrack(BoardTrack):
+    """A leaderboard of teams: what a member has scored for each is kept apart, where only the step looks."""
+
+    __slots__ = ()
+
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002
+        """Leave it to the step."""
+        raise NotOnTime
+
+
 def _add(held: list[Any], amount: int, at: int, aggregate: Aggregate) -> None:
     score, reached = held[2], held[3]
     if aggregate in ("max", "min"):

@@ -13,7 +13,7 @@ from bq_server.game.mechanics.rule import NO_REWARDS
 from bq_server.game.mechanics.tiers import climb
 from bq_server.game.on_time.boards import BoardWindows, newest_score, place
 from bq_server.game.on_time.track import Parts, Question
-from bq_server.game.on_time.turn import Award, Paid, ParticipantTurn
+from bq_server.game.on_time.turn import Award, NotOnTime, Paid, ParticipantTurn
 from bq_server.game.state import keys
 
 
@@ -48,7 +48,7 @@ class PointsTrack:
 class Purse:
     """Pays what one fact has earned."""
 
-    __slots__ = ("_boards", "_thresholds", "_treasury")
+    __slots__ = ("_boards", "_ranks_teams", "_thresholds", "_treasury")
 
     def __init__(self, treasury: Treasury) -> None:
         self._treasury = treasury
@@ -57,6 +57,7 @@ class Purse:
             (board.code, board.revision, board.bounds, board.order, BoardWindows(board.key, board.windows))
             for board in treasury.boards
         ]
+        self._ranks_teams = any(board.teams is not None for board in treasury.boards)
 
     def pay(self, turn: ParticipantTurn, fact: Fact) -> None:
         """Enter the awards of the current fact."""
@@ -119,7 +120,9 @@ class Purse:
             turn.caused.append(packed(change, fact.occurred_at))
 
     def score(self, turn: ParticipantTurn, fact: Fact, gained: int) -> None:
-        """Add the points gained to the leaderboards by points."""
+        """Add the points gained to the leaderboards by points. Raises `NotOnTime` where one ranks teams."""
+        if self._ranks_teams:
+            raise NotOnTime
         at = fact.occurred_at
         for code, revision, bounds, order, windows in self._boards:
             if not bounds.admits(fact.moment):

@@ -14,7 +14,8 @@ from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.mechanics.streaks import StreakRule
-from bq_server.game.on_time.boards import BoardTrack
+from bq_server.game.mechanics.team_boards import TeamBoardRule
+from bq_server.game.on_time.boards import BoardTrack, TeamBoardTrack
 from bq_server.game.on_time.contests import ContestTrack
 from bq_server.game.on_time.counted_badges import CountedBadgeTrack
 from bq_server.game.on_time.currencies import purse_of
@@ -81,6 +82,8 @@ def _track(rule: Rule) -> Track:
             return ContestTrack(rule)
         case StreakRule():
             return StreakTrack(rule)
+        case TeamBoardRule():
+            return TeamBoardTrack(rule)
         case LeaderboardRule():
             return BoardTrack(rule)
         case _:

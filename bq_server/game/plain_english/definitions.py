@@ -22,6 +22,7 @@ from bq_server.game.document.leaderboards import Leaderboard, Season, Window
 from bq_server.game.document.points import Multiplier, PointsRule
 from bq_server.game.document.rewards import ClaimableReward
 from bq_server.game.document.streaks import Freezes, Streak
+from bq_server.game.document.teams import Combine, attribute_of
 from bq_server.game.document.tiers import Tier
 from bq_server.game.expressions.conditions import read_of_participant
 from bq_server.game.expressions.participant import NOTHING
@@ -225,10 +226,18 @@ def _tier(tier: Tier) -> Iterator[str]:
         yield f"Benefits: {'; '.join(tier.benefits)}."
 
 
+_COMBINED: dict[Combine, str] = {"sum": "the sum of the scores", "mean": "the mean score", "best": "the best score"}
+
+
 def _leaderboard(board: Leaderboard) -> Iterator[str]:
     ranked = f"{board.currency or 'points'} earned" if board.metric == "points" else measure(board.metric)
     leads = "lowest" if board.order == "ascending" else "highest"
-    yield f"Ranks by {ranked}; the {leads} leads."
+    if board.group_by is None:
+        yield f"Ranks by {ranked}; the {leads} leads."
+    else:
+        yield f"Ranks teams, which the attribute {attribute_of(board.group_by)} names, by {ranked}; the {leads} leads."
+        yield f"A team's score is {_COMBINED[board.combine or 'sum']} of its members."
+        yield "Whatever happens counts for the team that its participant is of at that time."
     windows = [window for window in board.window if not isinstance(window, Season)]
     if windows:
         clock = "" if windows == ["all_time"] else f", {zone(board.timezone)}"

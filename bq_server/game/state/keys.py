@@ -24,6 +24,8 @@ ZONE = "zone"
 """`[[at, seq, zone name], ...]`, in order of event time."""
 ATTRIBUTES = "who/attributes/"
 """The prefix of all attributes."""
+TEAMS = "team/"
+"""The prefix of all scores for teams."""
 AWARDS = "who/awards"
 """What conditions see of tiers and badges: `{"k": newest, "tiers": [[at, seq, tier], ...], "badges", "held"}`."""
 HIDDEN = "hidden"
@@ -103,6 +105,21 @@ def score(code: str, window: str, period: str) -> str:
 def scores(code: str) -> str:
     """The prefix of all score cells of a leaderboard."""
     return f"score/{code}/"
+
+
+def team_score(code: str, window: str, period: str, team: str) -> str:
+    """A member's score for a team on a leaderboard of teams: a score's cell, and the name of the `team`."""
+    return f"{team_scores(code)}{window}/{period}/{digest(team)}"
+
+
+def team_scores(code: str) -> str:
+    """The prefix of all scores for teams on a leaderboard."""
+    return f"{TEAMS}{code}/"
+
+
+def every_score(code: str) -> tuple[str, str]:
+    """The prefixes of the scores of a leaderboard, be it of participants or of teams."""
+    return scores(code), team_scores(code)
 
 
 def members(definition: str) -> str:

@@ -8,9 +8,10 @@ older periods.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell
 
-APART = ("seen/", "past/", "who/")
+APART = ("seen/", "past/", "who/", keys.TEAMS)
 """The prefixes of the cells that are stored apart."""
 
 SCORE = "score/"

@@ -81,6 +81,34 @@ SELECT participant FROM participants
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
 ORDER BY participant_id LIMIT :limit;
 
+-- name: teams_to_remove(project, environment, limit)
+SELECT participant FROM participants
+WHERE scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+ORDER BY participant_id LIMIT :limit;
+
+-- name: remove_team_scores(project, environment, limit)!
+DELETE FROM team_scores WHERE (ranking, team, participant) IN (
+    SELECT team_scores.ranking, team_scores.team, team_scores.participant
+    FROM rankings JOIN team_scores ON team_scores.ranking IN (rankings.ranking, -rankings.ranking)
+    WHERE rankings.scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
+-- name: remove_team_totals(project, environment, limit)!
+DELETE FROM team_totals WHERE (ranking, team) IN (
+    SELECT team_totals.ranking, team_totals.team
+    FROM rankings JOIN team_totals ON team_totals.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
+-- name: remove_team_boards(project, environment, limit)!
+DELETE FROM team_boards WHERE ranking IN (
+    SELECT team_boards.ranking FROM rankings JOIN team_boards ON team_boards.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
 -- name: remove_cells(participant)*!
 DELETE FROM cells WHERE participant = :participant;
 
@@ -94,7 +122,7 @@ DELETE FROM participants WHERE participant = :participant;
 DELETE FROM rank_sections WHERE (ranking, behind, reached_at) IN (
     SELECT rank_sections.ranking, rank_sections.behind, rank_sections.reached_at
     FROM rankings JOIN rank_sections ON rank_sections.ranking = rankings.ranking
-    WHERE rankings.scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    WHERE abs(rankings.scope) = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
     LIMIT :limit
 );
 
@@ -102,14 +130,14 @@ DELETE FROM rank_sections WHERE (ranking, behind, reached_at) IN (
 DELETE FROM standings WHERE (ranking, participant) IN (
     SELECT standings.ranking, standings.participant
     FROM rankings JOIN standings ON standings.ranking IN (rankings.ranking, -rankings.ranking)
-    WHERE rankings.scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    WHERE abs(rankings.scope) = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
     LIMIT :limit
 );
 
 -- name: remove_rankings(project, environment, limit)!
 DELETE FROM rankings WHERE ranking IN (
     SELECT ranking FROM rankings
-    WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    WHERE abs(scope) = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
     LIMIT :limit
 );
 

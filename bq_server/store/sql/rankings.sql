@@ -3,6 +3,11 @@ SELECT rankings.ranking FROM scopes JOIN rankings ON rankings.scope = scopes.sco
 WHERE scopes.project = :project AND scopes.environment = :environment
     AND rankings.board = :board AND rankings.time_window = :time_window AND rankings.period = :period;
 
+-- name: ranking_of_teams(project, environment, board, time_window, period)$
+SELECT rankings.ranking FROM scopes JOIN rankings ON rankings.scope = -scopes.scope
+WHERE scopes.project = :project AND scopes.environment = :environment
+    AND rankings.board = :board AND rankings.time_window = :time_window AND rankings.period = :period;
+
 -- name: best(ranking, limit)
 -- Ties: who reached the score first.
 SELECT participants.participant_id, standings.score, standings.reached_at
@@ -140,6 +145,6 @@ DELETE FROM standings WHERE ranking = :ranking AND participant = :participant;
 -- name: divided(project, environment)
 -- The rankings in sections.
 SELECT DISTINCT rankings.ranking, rankings.board, rankings.time_window, rankings.period
-FROM scopes JOIN rankings ON rankings.scope = scopes.scope
+FROM scopes JOIN rankings ON rankings.scope IN (scopes.scope, -scopes.scope)
 JOIN rank_sections ON rank_sections.ranking = rankings.ranking
 WHERE scopes.project = :project AND scopes.environment = :environment;
