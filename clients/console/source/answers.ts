@@ -179,7 +179,9 @@ export interface Mistake { line: number; column: number; path: string; message: 
 
 export interface Ranking {
   period: string;
-  entries: { rank: number; participant_id: string; score: number; change: "up" | "same" | "down" | "new" | null }[];
+  /** Of a leaderboard of teams the ids are their names. */
+  entries: { rank: number; participant_id: string; score: number; members?: number; change: "up" | "same" | "down" | "new" | null }[];
+  group_by?: string;
   total_participants: number;
   next_cursor: string | null;
 }

@@ -14,6 +14,7 @@ const WORDS: Record<string, [string, string]> = {
   already_complete: ["Already complete", ""],
   limit_reached: ["Limit reached", "warn"],
   cooling_down: ["Cooling down", "warn"],
+  no_team: ["Of no team", ""],
 };
 
 function Row({ applied }: { applied: Applied }) {

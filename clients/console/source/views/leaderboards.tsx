@@ -45,14 +45,16 @@ function BoardCard({ board }: { board: Board }) {
           {found.entries.map((each) => (
             <li key={each.participant_id}>
               <span class="place">{number(each.rank)}</span>
-              <a href={link("participants", each.participant_id)}><bdi>{each.participant_id}</bdi></a>
+              {found.group_by
+                ? <span><bdi>{each.participant_id}</bdi> <span class="soft">{counted(each.members ?? 0, "member")}</span></span>
+                : <a href={link("participants", each.participant_id)}><bdi>{each.participant_id}</bdi></a>}
               {each.change && <span class={`move ${each.change}`} title="Compared with the window before">{CHANGES[each.change]}<span class="unseen"> compared with the window before: {each.change}</span></span>}
               <strong>{number(each.score)}</strong>
             </li>
           ))}
         </ol>
       ))}
-      {found && found.total_participants > found.entries.length && <p class="soft">of {counted(found.total_participants, "participant")}</p>}
+      {found && found.total_participants > found.entries.length && <p class="soft">of {counted(found.total_participants, found.group_by ? "team" : "participant")}</p>}
       {found && <Pager pages={pages} next={found.next_cursor} />}
     </Card>
   );
