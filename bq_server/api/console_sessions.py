@@ -1,10 +1,12 @@
 """Sessions of the console: a link that works once, and the cookie it is exchanged for.
 
-They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they.
+They are kept in memory, as hashes, and act as the key that asked for the link: when that key ends, so do they. Where
+several processes serve, `shared_sessions.py` lets each know those of the others.
 """
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -89,7 +91,15 @@ class ConsoleSessions:
 
     def close(self, request: Request) -> None:
         """End the session of a request."""
-        self._open.pop(digest(request.cookies.get(cookie_name(request), "")), None)
+        self._open.pop(cookie_hash(request), None)
+
+    def waiting(self, link: str) -> ConsoleSession:
+        """What a link that was just made will open."""
+        return self._links[digest(link)]
+
+    def know(self, links: Mapping[str, ConsoleSession], sessions: Mapping[str, ConsoleSession]) -> None:
+        """Have these and no others, by the hashes of their secrets."""
+        self._links, self._open = dict(links), dict(sessions)
 
     def _keep(self, kept: dict[str, ConsoleSession], session: ConsoleSession) -> str:
         now = self._clock()
@@ -107,6 +117,11 @@ def cookie_name(request: Request) -> str:
     """Of the session: browsers share cookies among the ports of a host, and each may be a server of its own."""
     port = request.headers.get("host", "").rpartition(":")[2]
     return f"bq_console_{port if re.fullmatch('[0-9]{1,5}', port) else request.scope['scheme']}"
+
+
+def cookie_hash(request: Request) -> str:
+    """The hash of the secret in the cookie of a request."""
+    return digest(request.cookies.get(cookie_name(request), ""))
 
 
 def cookie(request: Request, secret: str, seconds: int) -> str:

@@ -45,7 +45,7 @@ from bq_server.server.composition import (
 from bq_server.server.door import open_door
 from bq_server.server.health_checks import HealthChecks
 from bq_server.server.lifecycle import SoleWork, background
-from bq_server.server.resources import keep_history, metrics_sources, resources
+from bq_server.server.resources import keep_history, metrics_sources, resources, share_sessions
 from bq_server.server.server_state import ServerState
 from bq_server.settings import Settings, origins_of
 
@@ -126,7 +126,8 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
     health = HealthChecks(rooms, running, site.directory.path)
     sources = await metrics_sources(site, rooms)
     history = await keep_history(site, rooms, sources)
-    operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources, history)))
+    shared = await share_sessions(site, rooms, admission.keyring)
+    operations = list(operations_of(*resources(site, rooms, admission.keyring, health, sources, history, shared)))
     running.log(site.directory)
     if settings.role == "worker":
         return routes(operations, admission, store.clocks)

@@ -32,6 +32,7 @@ from bq_server.api.resources.transfers import TransfersResource
 from bq_server.api.resources.visibility import VisibilityResource
 from bq_server.api.resources.voids import VoidsResource
 from bq_server.api.resources.webhooks import WebhookEndpointsResource
+from bq_server.api.shared_sessions import SharedSessions
 from bq_server.metrics.families import Sources
 from bq_server.metrics.history import ActivityHistory
 from bq_server.metrics.loop_delay import LoopDelay
@@ -43,9 +44,18 @@ from bq_server.store import sqlite
 
 
 def resources(
-    site: Site, rooms: Rooms, keyring: Keyring, health: HealthChecks, sources: Sources, history: ActivityHistory
+    site: Site,
+    rooms: Rooms,
+    keyring: Keyring,
+    health: HealthChecks,
+    sources: Sources,
+    history: ActivityHistory,
+    shared_sessions: SharedSessions | None = None,
 ) -> list[object]:
-    """Every resource whose operations are routed and documented; a worker has those about itself only."""
+    """Every resource whose operations are routed and documented; a worker has those about itself only.
+
+    `shared_sessions`: if several processes serve.
+    """
     peers = rooms.store.peers
     own: list[object] = [
         HealthResource(health.checks, health.cautions, site.running.promise, __version__),
@@ -105,10 +115,21 @@ def resources(
         AuditLogResource(database),
         PersonalDataResource(database, games, sandbox.drain, privacy.dead_letters, privacy.eraser, clocks, parser),
         KeysResource(keyring, database, parser, site.ids, site.clock),
-        ConsoleResource(keyring, database, parser, site.clock, __version__),
+        ConsoleResource(keyring, database, parser, site.clock, __version__, shared_sessions),
         *own,
         ActivityResource(history, site.settings.queue_limit),
     ]
+
+
+async def share_sessions(site: Site, rooms: Rooms, keyring: Keyring) -> SharedSessions | None:
+    """Know the sessions of the console that other processes have made, from now on."""
+    peers = rooms.store.peers
+    if peers is None or site.settings.role == "worker":
+        return None
+    shared = SharedSessions(keyring.sessions, rooms.store.database, site.clock)
+    peers.learn_with(shared.learn)
+    await shared.learn()
+    return shared
 
 
 async def metrics_sources(site: Site, rooms: Rooms) -> Sources:

@@ -14,6 +14,7 @@ from tests.support.process import ServerProcess, run
 from tests.support.receiver import receiving
 
 GAME = {"points": [{"code": "each", "on": "purchase_completed", "award": 10}]}
+MARKED = {"X-Console": "1"}
 BOARD = {"code": "ever", "name": "Ever", "metric": "points"}
 
 
@@ -111,6 +112,26 @@ def test_a_participants_token_is_known_everywhere_at_once(sandbox: tuple[ServerP
         headers = {"Authorization": f"Bearer {made.json()['token']}"}
         there = f"{asking.url}/api/v1/gamify/participants/user_123/state"
         assert httpx.get(there, headers=headers, verify=False).status_code == 200
+
+
+def test_a_session_of_the_console_is_everywhere_and_its_link_opens_once(
+    sandbox: tuple[ServerProcess, ServerProcess],
+) -> None:
+    one, other = sandbox
+    for making, asking in ((one, other), (other, one)):
+        made = making.request("POST", "/console/links", json={}).json()
+        link = {"link": made["path"].partition("#link=")[2]}
+        with httpx.Client(verify=False, headers={"X-Console": "1"}) as browser:
+            opened = browser.post(f"{asking.url}/api/v1/console/session", json=link)
+            assert opened.status_code == 200, opened.text
+            assert browser.post(f"{making.url}/api/v1/console/session", json=link).status_code == 401
+            (secret,) = [each.value for each in browser.cookies.jar]
+            port = httpx.URL(making.url).port
+            there = {"Cookie": f"bq_console_{port}={secret}"}
+            assert httpx.get(f"{making.url}/api/v1/facts", headers=MARKED | there, verify=False).status_code == 200
+            ended = httpx.delete(f"{making.url}/api/v1/console/session", headers=MARKED | there, verify=False)
+            assert ended.status_code == 200, ended.text
+            assert browser.get(f"{asking.url}/api/v1/facts").status_code == 401
 
 
 def test_a_game_applied_here_is_recomputed_by_the_worker_and_in_force_there(

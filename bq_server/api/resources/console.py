@@ -18,6 +18,7 @@ from bq_server.api.schemas.console import (
     ConsoleSessionAnswer,
     ConsoleSignIn,
 )
+from bq_server.api.shared_sessions import SharedSessions
 from bq_server.clock import Clock
 from bq_server.moments import SECOND, format_timestamp
 from bq_server.refusals import Code, Refusal
@@ -31,8 +32,18 @@ TAG = "Console"
 class ConsoleResource:
     """Creates links, exchanges them for sessions, and reports who is signed in."""
 
-    def __init__(self, keyring: Keyring, database: Database, parser: RequestParser, clock: Clock, version: str) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        database: Database,
+        parser: RequestParser,
+        clock: Clock,
+        version: str,
+        shared: SharedSessions | None = None,
+    ) -> None:
+        """`shared`: if several processes serve."""
         self._keyring = keyring
+        self._shared = shared
         self._sessions: ConsoleSessions = keyring.sessions
         self._database = database
         self._parser = parser
@@ -55,6 +66,8 @@ class ConsoleResource:
         assert call.key is not None, "the operation needs a scope"  # noqa: S101
         secret = self._sessions.link(call.key.key_id, sent.lasts_seconds)
         async with self._database.transaction() as connection:
+            if self._shared is not None:
+                await self._shared.put_link(connection, secret)
             await call.act("console_link_created").keep(connection)
         until = format_timestamp(self._clock() + LINK_SECONDS * SECOND)
         return json_response(ConsoleLinkAnswer(path=f"/console#link={secret}", expires_at=until), 201)
@@ -72,7 +85,8 @@ class ConsoleResource:
     async def sign_in(self, call: Call) -> Response:
         """Exchange a link for a session."""
         sent, _ = await self._parser.model(call, ConsoleSignIn)
-        opened = self._sessions.open(sent.link)
+        shared = self._shared
+        opened = self._sessions.open(sent.link) if shared is None else await shared.open(sent.link)
         key = None if opened is None else self._keyring.by_id(opened[1].key_id)
         if opened is None or key is None:
             detail = "The link was used or is too old: `bq-server console` prints a new one."
@@ -106,6 +120,8 @@ class ConsoleResource:
     async def sign_out(self, call: Call) -> Response:
         """End the session of this browser."""
         self._sessions.close(call.request)
+        if self._shared is not None:
+            await self._shared.close(call.request)
         return json_response(ConsoleEndAnswer(), headers={"Set-Cookie": cookie(call.request, "", 0)})
 
     def _answer(self, key: ApiKey, session_ends_at: int | None) -> ConsoleSessionAnswer:

@@ -18,6 +18,14 @@ CREATE TABLE leases (
     term INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- Links to the console and sessions of it, by the SHA-256 of their secrets.
+CREATE TABLE console_sessions (
+    secret_hash TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    lasts INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL
+) WITHOUT ROWID;
 -- Whom a commit woke, with the number of the newest such commit.
 CREATE TABLE wakes (
     name TEXT NOT NULL PRIMARY KEY,

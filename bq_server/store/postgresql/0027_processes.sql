@@ -12,6 +12,13 @@ CREATE TABLE leases (
     term BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE TABLE console_sessions (
+    secret_hash TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL,
+    key_id TEXT COLLATE "C" NOT NULL,
+    lasts BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL
+);
 CREATE TABLE wakes (
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     number BIGINT NOT NULL
