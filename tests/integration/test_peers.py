@@ -103,6 +103,16 @@ async def test_work_of_a_leader_writes_only_as_long_as_it_has_the_lease(store_ur
                 pass  # what any process may do
 
 
+async def test_who_serves_alone_and_who_shares_exclude_each_other(store_url: str) -> None:
+    async with joined(store_url, "one"), joined(store_url, "other"), Database.open(store_url) as alone:
+        with pytest.raises(StoreUnavailable, match="another bq-server serves from this store: stop it first"):
+            await alone.hold()
+    async with Database.open(store_url) as alone, Database.open(store_url) as sharing:
+        await alone.hold()
+        with pytest.raises(StoreUnavailable, match="or start it with --role api or worker as well"):
+            await sharing.hold(shared=True)
+
+
 async def test_one_of_two_has_the_lease(store_url: str) -> None:
     async with joined(store_url, "one") as one, joined(store_url, "other") as other:
         assert await one.peers._take() is not None

@@ -168,12 +168,6 @@ def test_a_feed_tells_what_a_worker_did(sandbox: tuple[ServerProcess, ServerProc
     assert everything(other.url, other.key)[-1].type == "fact.created"
 
 
-def test_who_serves_alone_and_who_shares_exclude_each_other(together: Fleet, tmp_path: Path) -> None:
-    refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "alone"), env=together.env)
-    assert refused.returncode == 1
-    assert "another bq-server serves from this store: stop it first" in refused.stderr
-
-
 @pytest.mark.parametrize("role", ["api", "worker"])
 def test_a_role_needs_what_is_shared(role: str, tmp_path: Path) -> None:
     refused = run("serve", "--role", role, "--data-dir", str(tmp_path / "data"))
