@@ -78,6 +78,26 @@ badges: [{code: big, name: Big, criteria: {on: bought, aggregate: sum, of: prope
     assert asked["held"]
 
 
+def test_what_was_kept_of_another_currency_leads_to_no_tier_of_the_story() -> None:
+    shop = Shop("""
+currencies: [{code: coins}, {code: gems}]
+points:
+  - {code: first, on: bought, when: participant.tier == null, award: 60, currency: gems}
+  - {code: seed, on: seeded, award: 100, currency: gems}
+  - {code: top, on: bought, when: participant.tier == "top", award: 1}
+tiers:
+  - {code: gold, name: Gold, level: 1, min_points: 150, currency: gems}
+  - {code: top, name: Top, level: 2, min_points: 350, currency: gems}
+""")
+    shop.buy("12:00", 1)
+    for when in ("10:00", "10:30"):
+        shop.send("seeded", f"2026-04-01T{when}")
+    shop.send("seeded", "2026-04-01T13:00")
+    assert [code for code, *_ in shop.memory.cells("ada")["tiers"]] == ["gold", "top"], "held, by the 60 that stay"
+    shop.buy("14:00", 1)
+    assert (shop.points(), shop.differences()) == (0, []), "the story has 300"
+
+
 def test_badges_by_hand_and_by_reward_are_seen() -> None:
     shop = Shop("""
 points: [{code: crowned, on: bought, when: '"crown" in participant.badges', award: 1}]
