@@ -13,7 +13,7 @@ import pytest
 from bq_server.audit.rebuild import Rebuilder
 from bq_server.audit.verification import Verifier
 from bq_server.moments import HOUR
-from bq_server.store import erasures, participants, rank_sections, rankings
+from bq_server.store import environments, erasures, participants, rank_sections, rankings
 from bq_server.store.database import Database
 from bq_server.store.queries import load
 from bq_server.store.rankings import Ranked, Rankings, RankingView, Score
@@ -153,6 +153,9 @@ class Teams:
 
 
 NEVER = 2**63 - 1
+LEFT = """SELECT (SELECT count(*) FROM team_scores), (SELECT count(*) FROM team_totals),
+    (SELECT count(*) FROM team_boards), (SELECT count(*) FROM standings), (SELECT count(*) FROM rankings),
+    (SELECT count(*) FROM rank_sections), (SELECT count(*) FROM participants)"""
 
 
 def look(view: RankingView) -> Any:
@@ -280,6 +283,18 @@ async def test_an_erased_member_no_longer_counts(store_address: Path | str) -> N
         teams.forget("u1")
         await teams.check()
         await play(teams, random.Random(6), 4)
+
+
+async def test_an_environment_that_is_emptied_keeps_no_teams(store_address: Path | str) -> None:
+    async with new_teams(store_address) as teams:
+        database = teams.world.database
+        await play(teams, random.Random(3), 8)
+        left = True
+        while left:
+            async with database.transaction() as connection:
+                left = await environments.remove_consequences(connection, SCOPE, 7) == 7
+        async with database.read() as connection, connection.execute(LEFT) as cursor:
+            assert [tuple(row) for row in await cursor.fetchall()] == [(0, 0, 0, 0, 0, 0, 0)]
 
 
 @pytest.mark.parametrize("name", ["own", "total", "best", "newest", "place"])
