@@ -162,6 +162,8 @@ multipliers = st.lists(
             {"during": {"on_days": ["sat", "sun"], "timezone": "Asia/Tokyo"}, "by": 2},
             {"during": {"starts_at": moment(20), "ends_at": moment(90)}, "by": 1.5},
             {"during": {"ends_at": moment(40), "on_days": ["fri"]}, "by": 0.3},
+            {"when": 'properties.s == "u"', "by": 2},
+            {"when": "has(properties.y)", "during": {"starts_at": moment(20)}, "by": 1.5},
         ]
     ),
     max_size=2,

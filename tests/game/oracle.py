@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bq_server.game.facts import Fact
 from tests.game.oracle_calendar import WEEK, day, micros
-from tests.game.oracle_facts import matching, number, within_limit, without_void, zones
+from tests.game.oracle_facts import fails, holds, matching, number, within_limit, without_void, zones
 from tests.game.oracle_outcome import EXPIRED, SPENT, Outcome, enter
 from tests.game.oracle_participants import attribute, reads_awards, with_attributes, with_awards
 from tests.game.oracle_quests import count_badge, run_challenge, run_quest
@@ -61,11 +61,15 @@ def worth(rule: dict[str, Any], fact: Fact) -> int:
     if rule["award"] == "participant.attributes.bonus":
         points = attribute(fact, "bonus")
     for each in rule.get("multiplier", []):
-        during = each["during"]
+        during = each.get("during", {})
         local = day(fact.occurred_at, ZoneInfo(during.get("timezone", "UTC")))
         begun = "starts_at" not in during or micros(during["starts_at"]) <= fact.occurred_at
         ended = "ends_at" in during and micros(during["ends_at"]) <= fact.occurred_at
-        if points is not None and begun and not ended and local.strftime("%a").lower() in during.get("on_days", WEEK):
+        if not begun or ended or local.strftime("%a").lower() not in during.get("on_days", WEEK):
+            continue
+        if fails(each.get("when"), fact):
+            return 0
+        if points is not None and holds(each.get("when"), fact):
             points *= Fraction(str(each["by"]))
     return 0 if points is None else max(math.floor(points), 0)
 

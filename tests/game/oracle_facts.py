@@ -88,6 +88,8 @@ def holds(when: str | None, fact: Fact) -> bool:
             return "y" in fact.properties
         case 'participant.attributes.team == "red"':
             return bool(attribute(fact, "team") == "red")
+        case "has(participant.attributes.team)":
+            return attribute(fact, "team") is not None
         case "has(participant.attributes.team.city) && properties.x >= 1.0":
             value = number(fact, "x")
             return attribute(fact, "team", "city") is not None and value is not None and value >= 1
@@ -99,6 +101,11 @@ def holds(when: str | None, fact: Fact) -> bool:
             value = number(fact, "x")
             return bool(fact.properties["@tier"] != "high") and value is not None and value >= 1
     raise AssertionError(when)
+
+
+def fails(when: str | None, fact: Fact) -> bool:
+    """Whether a condition of a multiplier asks for what there isn't."""
+    return when == 'properties.s == "u"' and "s" not in fact.properties
 
 
 def matching(metric: dict[str, Any], story: list[Fact], applied_seq: int) -> list[Fact]:

@@ -32,6 +32,10 @@ def asking(draw: st.DrawFn, made: st.SearchStrategy[Rules], awards: bool = False
     metrics = [each["metric"] for each in document["leaderboards"] if each["metric"] != "points"]
     for each in (*document["points"], *criteria, *objectives, *metrics, *document["streaks"]):
         each["when"] = draw(st.sampled_from([None, *(ABOUT_AWARDS if awards else ABOUT_THE_PARTICIPANT)]))
+    for rule in document["points"]:
+        asked = ABOUT_AWARDS[:2] if awards else ["has(participant.attributes.team)"]
+        multipliers = [*rule.get("multiplier", []), {"when": draw(st.sampled_from(asked)), "by": 1.5}]
+        rule["multiplier"] = multipliers if draw(st.booleans()) else []
     return replace(rules, document=draw(by_team(document)))
 
 

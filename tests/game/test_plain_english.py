@@ -43,6 +43,7 @@ points:
           timezone: Europe/Paris
         by: 2
       - {during: {on_days: [mon, tue]}, by: 1.5}
+      - {when: properties.shop == "B", by: 1.1}
 badges:
   - code: shops
     name: Shops

@@ -40,10 +40,18 @@ class MultiplierPeriod(DocumentPart):
 
 
 class Multiplier(DocumentPart):
-    """Points are multiplied at some times."""
+    """Points are multiplied at some times, for some participants or for some events."""
 
-    during: MultiplierPeriod
+    during: MultiplierPeriod | None = None
+    # What was stored without one says so in no more words than before: rules with a limit would count anew.
+    when: When = Field(default=None, exclude_if=is_none)
     by: float = Field(gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _not_always(self) -> Self:
+        if self.during is None and self.when is None:
+            raise ValueError("give during or when")
+        return self
 
 
 def _formula(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Multipliers: what a points rule pays is multiplied at some times."""
+"""Multipliers: what a points rule pays is multiplied at some times, for some participants or for some events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from datetime import UTC, tzinfo
 from fractions import Fraction
 
 from bq_server.game.document.fields import WEEKDAYS
-from bq_server.game.document.points import Multiplier, PointsRule
+from bq_server.game.document.points import Multiplier, MultiplierPeriod, PointsRule
 from bq_server.game.expressions.conditions import MAX_AWARD, ExpressionFailure, Formula, Variables
 from bq_server.game.facts import timezone
 from bq_server.game.mechanics.amounts import MILLIONTHS, to_millionths
+from bq_server.game.mechanics.measures import Condition
 from bq_server.game.mechanics.periods import local_date
 from bq_server.game.mechanics.rule import micros
 
 
 @dataclass(frozen=True, slots=True)
-class TimedFactor:
-    """A factor, and when it applies."""
+class FactorPeriod:
+    """When a factor applies."""
 
-    by: Fraction
     starts_at: int | None
     ends_at: int | None
     weekdays: frozenset[int]
@@ -26,7 +26,7 @@ class TimedFactor:
     zone: tzinfo
 
     def holds(self, at: int) -> bool:
-        """Whether it applies at a moment, in microseconds."""
+        """Whether it contains a moment, in microseconds."""
         return (
             (self.starts_at is None or self.starts_at <= at)
             and (self.ends_at is None or at < self.ends_at)
@@ -34,20 +34,47 @@ class TimedFactor:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A factor, and when and on which events it applies."""
+
+    by: Fraction
+    during: FactorPeriod | None
+    """None for all of time."""
+    condition: Condition
+
+    def holds(self, variables: Variables) -> bool | ExpressionFailure:
+        """Whether it applies to a fact."""
+        if self.during is not None and not self.during.holds(variables.fact.occurred_at):
+            return False
+        return self.condition.holds(variables)
+
+
 class MultipliedFormula(Formula):
     """A points formula whose value is multiplied before it is rounded down."""
 
     __slots__ = ("_factors",)
 
-    def __init__(self, source: str, factors: Sequence[TimedFactor]) -> None:
+    def __init__(self, source: str, factors: Sequence[Factor]) -> None:
         super().__init__(source)
         self._factors = factors
 
     def points(self, variables: Variables) -> int | ExpressionFailure:
-        """The formula's value, multiplied by all factors that apply at the event's time."""
+        """The formula's value, multiplied by all factors that apply to the event.
+
+        A condition that fails is a failure of the whole: what was paid without its factor would stay as it is.
+        """
         plain = super().points(variables)
-        held = [factor.by for factor in self._factors if factor.holds(variables.fact.occurred_at)]
-        if isinstance(plain, ExpressionFailure) or not held:
+        if isinstance(plain, ExpressionFailure):
+            return plain
+        held = []
+        for factor in self._factors:
+            holds = factor.holds(variables)
+            if isinstance(holds, ExpressionFailure):
+                return holds
+            if holds:
+                held.append(factor.by)
+        if not held:
             return plain
         number = self.number(variables)
         if isinstance(number, ExpressionFailure):
@@ -67,10 +94,13 @@ def award_of(rule: PointsRule) -> Formula:
     return MultipliedFormula(rule.award, [_factor(each) for each in rule.multiplier])
 
 
-def _factor(multiplier: Multiplier) -> TimedFactor:
+def _factor(multiplier: Multiplier) -> Factor:
     during = multiplier.during
-    return TimedFactor(
-        Fraction(str(multiplier.by)),
+    return Factor(Fraction(str(multiplier.by)), None if during is None else _period(during), Condition(multiplier.when))
+
+
+def _period(during: MultiplierPeriod) -> FactorPeriod:
+    return FactorPeriod(
         micros(during.starts_at),
         micros(during.ends_at),
         frozenset(WEEKDAYS.index(day) for day in during.on_days),

@@ -19,7 +19,7 @@ from bq_server.game.document.contests import Contest
 from bq_server.game.document.criteria import BadgeCriteria, Objective
 from bq_server.game.document.fields import Definition, expressions_in
 from bq_server.game.document.leaderboards import Leaderboard, Season, Window
-from bq_server.game.document.points import Multiplier, PointsRule
+from bq_server.game.document.points import Multiplier, MultiplierPeriod, PointsRule
 from bq_server.game.document.rewards import ClaimableReward
 from bq_server.game.document.streaks import Freezes, Streak
 from bq_server.game.document.teams import Combine, attribute_of
@@ -27,7 +27,7 @@ from bq_server.game.document.tiers import Tier
 from bq_server.game.expressions.conditions import read_of_participant
 from bq_server.game.expressions.participant import NOTHING
 from bq_server.game.plain_english.criteria import event, goal, limits, measure
-from bq_server.game.plain_english.expressions import value
+from bq_server.game.plain_english.expressions import condition, value
 from bq_server.game.plain_english.phrases import (
     amount,
     between,
@@ -100,12 +100,16 @@ def _points(rule: PointsRule) -> Iterator[str]:
 
 def _multipliers(multipliers: Sequence[Multiplier]) -> Iterator[str]:
     for each in multipliers:
-        during = each.during
-        days = f"on {weekdays(during.on_days)} {zone(during.timezone)}" if during.on_days else ""
-        dates = between(during.starts_at, during.ends_at)
-        yield f"Times {amount(each.by)} {', '.join(filter(None, (days, dates)))}."
+        held = [] if each.during is None else _during(each.during)
+        held += [] if each.when is None else [f"where {condition(each.when)}"]
+        yield f"Times {amount(each.by)} {', '.join(held)}."
     if len(multipliers) > 1:
         yield "Of these, all that hold are multiplied."
+
+
+def _during(during: MultiplierPeriod) -> list[str]:
+    days = f"on {weekdays(during.on_days)} {zone(during.timezone)}" if during.on_days else ""
+    return [each for each in (days, between(during.starts_at, during.ends_at)) if each]
 
 
 def _badge(badge: Badge) -> Iterator[str]:

@@ -105,6 +105,9 @@ class StreamInMemory:
     async def remove_idle_consumers(self) -> None:
         return None
 
+    async def others_have_some(self) -> bool:
+        return False
+
     async def add_letter(self, letter: DeadLetter, entry_id: str) -> int:
         self._fail("add_letter")
         self.letters[letter.message_id] = letter
