@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +19,7 @@ from bq_server.ids import IdSource
 from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, HeadReader, LaneRoute
-from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, Queue
+from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, FactMaker, Queue
 from bq_server.metrics.counts import RequestCounts, RouteCounts
 from bq_server.refusals import Code, overloaded
 from bq_server.runtime.sampled_log import SampledLog
@@ -50,7 +49,7 @@ class Lane:
     ids: IdSource
     budget: ByteBudget
     server: StoppableServer
-    is_consumer_behind: Callable[[], bool] = lambda: False
+    consumer: FactMaker | None = None
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
     queues: dict[LaneRoute, Queue] = field(init=False)
@@ -67,9 +66,7 @@ class Lane:
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
         limits = {LaneRoute.EVENT: EVENT_SECONDS, LaneRoute.BATCH: BATCH_SECONDS}
-        self.queues = {
-            route: Queue(self.budget, loop, seconds, self.is_consumer_behind) for route, seconds in limits.items()
-        }
+        self.queues = {route: Queue(self.budget, loop, seconds, self.consumer) for route, seconds in limits.items()}
         self.counts = {route: self.requests.of("POST", route.value) for route in LaneRoute}
         self._turned_away = problem_reply(overloaded(), _SOME_ID.decode())
         name = self.admission.proxies.header.encode()

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -44,6 +43,22 @@ class Waiter(Protocol):
         """Refuse it because of overload."""
 
 
+class Progress(Protocol):
+    """How far the processing of events has come."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more was waiting than a batch takes, and is being processed."""
+
+
+class FactMaker(Protocol):
+    """What turns accepted events into facts."""
+
+    @property
+    def status(self) -> Progress:
+        """Now."""
+
+
 class Queue:
     """Requests in the order in which they were read.
 
@@ -60,7 +75,7 @@ class Queue:
         budget: ByteBudget,
         loop: asyncio.AbstractEventLoop,
         waiting_seconds: float,
-        is_consumer_behind: Callable[[], bool] = lambda: False,
+        consumer: FactMaker | None = None,
     ) -> None:
         """`waiting_seconds`: how long a request may have to wait.
 
@@ -68,7 +83,7 @@ class Queue:
         some turns.
         """
         self._waiting_seconds = waiting_seconds
-        self._is_consumer_behind = is_consumer_behind
+        self._consumer = consumer
         self._rest = 0.0
         """Seconds owed to the consumer."""
         self._budget = budget
@@ -130,7 +145,7 @@ class Queue:
             self._lease.add(-len(body))
             waiter.begin(body)
             now = time.perf_counter()
-        if self._is_consumer_behind():
+        if self._consumer is not None and self._consumer.status.is_behind:
             self._rest += (now - began) * REST_SHARE
         if not self._waiting:
             self._turn_began = 0.0

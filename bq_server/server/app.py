@@ -117,7 +117,7 @@ async def _start(site: Site) -> Sequence[BaseRoute]:
         site.ids,
         running.budget,
         running,
-        lambda: processing.consumer.status.is_behind,
+        processing.consumer,
         running.requests,
         running.log_of_requests,
     )

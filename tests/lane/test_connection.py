@@ -12,6 +12,7 @@ from bq_server.lane.answers import encode
 from bq_server.lane.connection import PIPELINED
 from bq_server.lane.head import HeadReader, LaneRoute
 from bq_server.lane.queue import Queue
+from bq_server.stream.consumer import ConsumerStatus
 from tests.lane.bare import KEY, Bare
 from tests.lane.corpus import BATCH, encoded
 from tests.support.client import event
@@ -226,8 +227,8 @@ class Line:
         self.clock = [100.0]
         monkeypatch.setattr(queue, "time", type("Time", (), {"perf_counter": staticmethod(lambda: self.clock[0])}))
         self.budget = ByteBudget(1 << 20)
-        self.behind = False
-        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS, lambda: self.behind)
+        self.status = ConsumerStatus()
+        self.queue = Queue(self.budget, asyncio.get_running_loop(), queue.EVENT_SECONDS, self)
         self.takes = takes
         self.waiters: list[Waiter] = []
 
@@ -291,7 +292,7 @@ async def test_requests_rest_while_the_consumer_is_behind_and_only_then(monkeypa
 
     line.queue._loop = ByHand()  # type: ignore[assignment]
     rests = []
-    for line.behind in (True, True, True, False, False):
+    for line.status.is_behind in (True, True, True, False, False):
         line.put(1)
         rest, turn = turns.pop()
         rests.append(rest)
