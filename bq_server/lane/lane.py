@@ -19,7 +19,7 @@ from bq_server.ids import IdSource
 from bq_server.ingest.async_intake import AsyncIntake
 from bq_server.lane.answers import Date, encode
 from bq_server.lane.head import Head, HeadReader, LaneRoute
-from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, FactMaker, Queue
+from bq_server.lane.queue import BATCH_SECONDS, EVENT_SECONDS, FactSource, Queue
 from bq_server.metrics.counts import RequestCounts, RouteCounts
 from bq_server.refusals import Code, overloaded
 from bq_server.runtime.sampled_log import SampledLog
@@ -49,7 +49,7 @@ class Lane:
     ids: IdSource
     budget: ByteBudget
     server: StoppableServer
-    consumer: FactMaker | None = None
+    consumer: FactSource | None = None
     requests: RequestCounts = field(default_factory=RequestCounts)
     log: SampledLog = field(default_factory=lambda: SampledLog("bq_server.api"))
     queues: dict[LaneRoute, Queue] = field(init=False)

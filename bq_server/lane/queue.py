@@ -43,19 +43,19 @@ class Waiter(Protocol):
         """Refuse it because of overload."""
 
 
-class Progress(Protocol):
-    """How far the processing of events has come."""
+class FactPace(Protocol):
+    """Whether making facts keeps up with the events that come."""
 
     @property
     def is_behind(self) -> bool:
         """Whether more was waiting than a batch takes, and is being processed."""
 
 
-class FactMaker(Protocol):
+class FactSource(Protocol):
     """What turns accepted events into facts."""
 
     @property
-    def status(self) -> Progress:
+    def status(self) -> FactPace:
         """Now."""
 
 
@@ -75,7 +75,7 @@ class Queue:
         budget: ByteBudget,
         loop: asyncio.AbstractEventLoop,
         waiting_seconds: float,
-        consumer: FactMaker | None = None,
+        consumer: FactSource | None = None,
     ) -> None:
         """`waiting_seconds`: how long a request may have to wait.
 
