@@ -62,6 +62,23 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
             "4:15: error: badges[0].criteria: the target of count must be a whole number",
         ),
         (
+            badge("{on: e, target: 0.0000004, aggregate: sum, of: properties.a}"),
+            "4:15: error: badges[0].criteria: the target must be at least 0.000001: amounts are counted in millionths",
+        ),
+        (
+            badge("{on: e, levels: [1, 1.0000001], aggregate: max, of: properties.a}"),
+            "4:15: error: badges[0].criteria: the levels must be at least 0.000001 apart: "
+            "amounts are counted in millionths",
+        ),
+        (
+            badge(f"{{on: e, target: 1, when: {'1' + '+1' * 400_000}}}"),
+            "4:40: error: badges[0].criteria.when: String should have at most 1000 characters",
+        ),
+        (
+            badge(f"{{on: e, target: 1, when: {'properties.a.' * 60_000}}}"),
+            "4:40: error: badges[0].criteria.when: String should have at most 1000 characters",
+        ),
+        (
             badge("{on: e, target: 1, aggregate: sum}"),
             "4:15: error: badges[0].criteria: sum needs `of`: an expression for the value",
         ),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bq_server.game.document.fields import Code, DocumentPart, Expression, IsoDuration, On, When, is_none
 from bq_server.game.facts import TimezoneName
-from bq_server.game.mechanics.amounts import MAX_AMOUNT
+from bq_server.game.mechanics.amounts import MAX_AMOUNT, to_millionths
 
 MAX_INLINE_MEMBERS = 1000
 """Largest target of a `distinct` objective in a challenge whose outcome depends on order, and of one limited `by`."""
@@ -78,6 +78,8 @@ class Criteria(Metric, Limited):
     def _whole_count(self) -> Self:
         if self.aggregate in ("count", "distinct", "days") and self.target != int(self.target):
             raise ValueError(f"the target of {self.aggregate} must be a whole number")
+        if self.target and not to_millionths(self.target):
+            raise ValueError("the target must be at least 0.000001: amounts are counted in millionths")
         return self
 
 
@@ -101,6 +103,9 @@ class BadgeCriteria(Criteria):
         whole = self.aggregate in ("count", "distinct", "days")
         if whole and any(level != int(level) for level in self.levels):
             raise ValueError(f"the levels of {self.aggregate} must be whole numbers")
+        amounts = [0, *map(to_millionths, self.levels)]
+        if any(later <= earlier for earlier, later in pairwise(amounts)):
+            raise ValueError("the levels must be at least 0.000001 apart: amounts are counted in millionths")
         return self
 
 

@@ -39,6 +39,9 @@ _PATH = r"properties\s*(?:\.\s*\w+|\[[^\]]*\])+"
 _INTEGER = r"(?<![\w.])\d+(?![\w.])"
 _MIXED = re.compile(rf"{_PATH}\s*[-+*/%]\s*({_INTEGER})|({_INTEGER})\s*[-+*/%]\s*{_PATH}")
 
+MAX_CHARACTERS = 1000
+"""Of an expression."""
+
 
 class ExpressionError(ValueError):
     """An expression that doesn't compile; says where in the expression, from line 1 and column 1."""
@@ -51,6 +54,9 @@ class ExpressionError(ValueError):
 
 def compile_expression(expression: str) -> cel.Program:
     """Compile a CEL expression. Raises `ExpressionError` for invalid syntax or a name that no event has."""
+    if len(expression) > MAX_CHARACTERS:
+        # The engine's parser recurses: far beyond this it would overflow the stack, and end the process.
+        raise ExpressionError(f"CEL: an expression may have at most {MAX_CHARACTERS} characters")
     try:
         program = cel.compile(expression)
     except Exception as error:  # noqa: BLE001 - whatever CEL raises means that it doesn't compile
