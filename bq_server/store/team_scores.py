@@ -107,12 +107,12 @@ def put(
     teams: dict[str, int] = {}
     for name, own in changed.items():
         ranking = references.ranking(connection, -scope, name)
-        known = _queries.board(connection, ranking=ranking)
-        if own.combination is None:
-            if known is None:
-                continue  # nothing was ever ranked there
-        elif known != own.combination:
-            combine, unit, ascending = own.combination
+        known = _combination(connection, ranking)
+        combination = own.combination or known
+        if combination is None:
+            continue  # nothing was ever ranked there
+        if combination != known:
+            combine, unit, ascending = combination
             _queries.put_board(connection, ranking=ranking, combine=combine, unit=unit, ascending=int(ascending))
         moved: dict[int, _Team] = {}
         for (team_name, participant_id), score in own.scores.items():
@@ -122,7 +122,7 @@ def put(
             by = moved.setdefault(team, _Team())
             _put_score(connection, ranking, side, team, participants[participant_id], score, by)
         for team, by in moved.items():
-            _settle(connection, references, ranking, team, by)
+            _settle(connection, references, ranking, combination, team, by)
 
 
 def move(connection: Any, references: References, participant: int, *, hidden: bool) -> None:
@@ -133,7 +133,7 @@ def move(connection: Any, references: References, participant: int, *, hidden: b
             _queries.turn_score(connection, ranking=side, team=team, participant=participant)
             by = _Team()
             by.add(exact, -1 if hidden else 1)
-            _settle(connection, references, abs(side), team, by)
+            _settle(connection, references, abs(side), _known(connection, abs(side)), team, by)
 
 
 def remove_of(connection: Any, references: References, participant: int) -> None:
@@ -144,7 +144,7 @@ def remove_of(connection: Any, references: References, participant: int) -> None
         by = _Team()
         if side > 0:
             by.add(exact, -1)
-        _settle(connection, references, abs(side), team, by)
+        _settle(connection, references, abs(side), _known(connection, abs(side)), team, by)
 
 
 def remove_boards(connection: Any, scope: Scope, codes: Iterable[str]) -> None:
@@ -176,7 +176,7 @@ def miscounted(
 ) -> Iterator[TeamMiscount]:
     """The teams whose places aren't what their members have scored; to `mend` them takes the `references`."""
     for ranking, *name in list(_queries.rankings_of_teams(connection, **scope._asdict())):
-        combination = _combination(connection, ranking)
+        combination = _known(connection, ranking)
         due: dict[int, _Team] = {}
         for team, rows in groupby(_queries.scores_of(connection, ranking=ranking), key=lambda row: row[0]):
             due[team] = _Team()
@@ -190,7 +190,7 @@ def miscounted(
             stored, expected = _told(totals.get(team), places.get(team)), _told(right, place)
             if stored != expected:
                 if mend and references is not None:
-                    _put(connection, references, ranking, team, right or _Team())
+                    _put(connection, references, ranking, combination, team, right or _Team())
                 yield TeamMiscount("/".join(name), _queries.name_of(connection, team=team), stored, expected)
 
 
@@ -224,21 +224,25 @@ def _put_score(
             by.add(exact)
 
 
-def _settle(connection: Any, references: References, ranking: int, team: int, by: _Team) -> None:
+def _settle(
+    connection: Any, references: References, ranking: int, combination: Combination, team: int, by: _Team
+) -> None:
     """Account for changes of members' scores, which are already written."""
     known = _queries.total(connection, ranking=ranking, team=team)
     total = _Team() if known is None else _Team(known[0], int(known[1]))
-    _put(connection, references, ranking, team, _Team(total.members + by.members, total.total + by.total))
+    _put(connection, references, ranking, combination, team, _Team(total.members + by.members, total.total + by.total))
 
 
-def _put(connection: Any, references: References, ranking: int, team: int, total: _Team) -> None:
+def _put(
+    connection: Any, references: References, ranking: int, combination: Combination, team: int, total: _Team
+) -> None:
     """Write what the members of a team add up to, and its place."""
     own = {"ranking": ranking, "team": team}
     if total.members:
         _queries.put_total(connection, **own, members=total.members, total=str(total.total))
     else:
         _queries.remove_total(connection, **own)
-    place = _place(connection, ranking, team, _combination(connection, ranking), total)
+    place = _place(connection, ranking, team, combination, total)
     before = _queries.place(connection, **own)
     if place == (None if before is None else tuple(before)):
         return
@@ -251,9 +255,17 @@ def _put(connection: Any, references: References, ranking: int, team: int, total
         moved.end()
 
 
-def _combination(connection: Any, ranking: int) -> Combination:
-    combine, unit, ascending = _queries.board(connection, ranking=ranking)
-    return Combination(combine, unit, bool(ascending))
+def _combination(connection: Any, ranking: int) -> Combination | None:
+    """How a ranking combines scores; None if nothing was ever ranked there."""
+    row = _queries.board(connection, ranking=ranking)
+    return None if row is None else Combination(row[0], row[1], bool(row[2]))
+
+
+def _known(connection: Any, ranking: int) -> Combination:
+    """The same of a ranking that has scores."""
+    found = _combination(connection, ranking)
+    assert found is not None, f"the ranking {ranking} has scores of teams"  # noqa: S101
+    return found
 
 
 def _place(

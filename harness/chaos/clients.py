@@ -95,6 +95,17 @@ async def send(history: History, traffic: Traffic, url: str, key: str, *, seed: 
             clients.create_task(client.run(requests, url, key))
 
 
+def connection_to(url: str, key: str) -> httpx.AsyncClient:
+    """What requests to the server's API are sent with."""
+    return httpx.AsyncClient(
+        base_url=f"{url}/api/v1",
+        headers={"X-API-Key": key, "Content-Type": "application/json"},
+        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        verify=False,  # noqa: S501 - plain HTTP to a server of our own; certificates take long to load
+        trust_env=False,
+    )
+
+
 @dataclass(slots=True)
 class _Client:
     number: int
@@ -103,13 +114,7 @@ class _Client:
     until: float
 
     async def run(self, requests: Sequence[Request], url: str, key: str) -> None:
-        async with httpx.AsyncClient(
-            base_url=f"{url}/api/v1",
-            headers={"X-API-Key": key, "Content-Type": "application/json"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            verify=False,  # noqa: S501 - plain HTTP to a server of our own; certificates take long to load
-            trust_env=False,
-        ) as http:
+        async with connection_to(url, key) as http:
             for request in requests:
                 await asyncio.sleep(max(0.0, request.due - self.traffic.now))
                 if self.traffic.now > self.until:

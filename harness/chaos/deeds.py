@@ -18,7 +18,7 @@ import httpx
 
 from bq_server.game.facts import POINTS_TRANSFERRED, REWARD_CLAIMED
 from harness.chaos import game
-from harness.chaos.clients import ANSWER_SECONDS, CONNECT_SECONDS, LONGEST_WAIT, SHORTEST_WAIT, PostOutcome, Traffic
+from harness.chaos.clients import LONGEST_WAIT, SHORTEST_WAIT, PostOutcome, Traffic, connection_to
 from harness.chaos.history import participants
 from harness.chaos.ledger import ChaosLedger, Kind
 from harness.chaos.options import Options
@@ -96,13 +96,7 @@ async def do(
     deeds: Sequence[Deed], traffic: Traffic, url: str, key: str, *, seed: int, until: float, tries: list[DeedTry]
 ) -> None:
     """Do all of them, each at its time, and add each try; those not answered `until` that many seconds are given up."""
-    async with httpx.AsyncClient(
-        base_url=f"{url}/api/v1",
-        headers={"X-API-Key": key, "Content-Type": "application/json"},
-        timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        verify=False,  # noqa: S501 - plain HTTP to a server of our own; certificates take long to load
-        trust_env=False,
-    ) as http:
+    async with connection_to(url, key) as http:
 
         async def one(number: int, deed: Deed) -> None:
             random = Random(f"{seed}:deed:{number}")  # noqa: S311 - not for secrets

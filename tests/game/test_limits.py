@@ -15,7 +15,7 @@ from tests.game.on_time_game import OnTimeGame
 from tests.game.strategies import Rules, limited_games
 from tests.game.support import Story
 from tests.game.test_oracle import seen
-from tests.game.test_property import assert_equals_fold, play, seeds
+from tests.game.test_property import assert_equals_fold, play, play_changed, seeds
 
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -357,12 +357,7 @@ def test_refolding_changes_nothing(game: Rules, facts: list[Fact], seed: int) ->
 @thorough
 @given(old=limited_games(), new=limited_games(), facts=histories(participants=1, size=20), seed=seeds)
 def test_a_changed_limit_counts_as_if_it_had_always_been(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
-    half = len(facts) // 2
-    memory = play(old, facts[:half], seed)
-    memory.game = new.compile()
-    memory.refold(memory.game.rules)
-    memory.process(facts[half:])
-    assert_equals_fold(memory)
+    assert_equals_fold(play_changed(old, new, facts, seed))
 
 
 def test_on_time_facts_of_a_limited_rule_are_on_time() -> None:

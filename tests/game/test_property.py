@@ -44,6 +44,16 @@ def play(game: Rules, facts: list[Fact], seed: int) -> InMemoryGame:
     return memory
 
 
+def play_changed(old: Rules, new: Rules, facts: list[Fact], seed: int) -> InMemoryGame:
+    """Process half of the facts by one game, change it into another, and process the others by that."""
+    half = len(facts) // 2
+    memory = play(old, facts[:half], seed)
+    memory.game = new.compile()
+    memory.refold(memory.game.rules)
+    memory.process(facts[half:])
+    return memory
+
+
 def assert_equals_fold(memory: InMemoryGame) -> None:
     for participant in memory.participants:
         ledger = memory.ledger(participant)
@@ -113,12 +123,7 @@ def test_awards_that_conditions_see_in_any_order(voids: bool, data: st.DataObjec
     old=games_about_participants(awards=True), new=games_about_participants(awards=True), facts=histories(), seed=seeds
 )
 def test_a_changed_game_tells_awards_anew(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
-    half = len(facts) // 2
-    memory = play(old, facts[:half], seed)
-    memory.game = new.compile()
-    memory.refold(memory.game.rules)
-    memory.process(facts[half:])
-    assert_equals_fold(memory)
+    assert_equals_fold(play_changed(old, new, facts, seed))
 
 
 def given_to(cells: Mapping[str, Cell]) -> tuple[set[str], dict[str, set[str]]]:
@@ -171,12 +176,7 @@ def test_refolding_changes_nothing_where_nothing_changed(game: Rules, facts: lis
 @settings(thorough, max_examples=150)
 @given(old=games(), new=games(), facts=histories(), seed=seeds)
 def test_a_changed_game_counts_as_if_it_had_always_been(old: Rules, new: Rules, facts: list[Fact], seed: int) -> None:
-    half = len(facts) // 2
-    memory = play(old, facts[:half], seed)
-    memory.game = new.compile()
-    memory.refold(memory.game.rules)
-    memory.process(facts[half:])
-    assert_equals_fold(memory)
+    assert_equals_fold(play_changed(old, new, facts, seed))
 
 
 def test_a_badge_by_hand_that_was_never_earned_counts_once_when_it_is_counted_no_more() -> None:

@@ -153,8 +153,8 @@ async def test_a_wake_and_a_commit_are_heard_by_others(store_url: str) -> None:
         async with going_on(asyncio.create_task(other.peers.listen())):
             async with one.database.transaction() as connection:
                 connection.wakes.add("endpoint")
-            async with asyncio.timeout(20):
-                await woken
+            done, _ = await asyncio.wait([woken], timeout=20)
+            assert done, "the other process was not woken"
 
 
 async def test_an_environment_is_had_by_one_process_at_a_time(store_url: str) -> None:

@@ -235,6 +235,7 @@ async def play(teams: Teams, chance: random.Random, batches: int) -> None:
 async def test_teams_are_ranked_by_what_their_members_did_in_any_order(store_address: Path | str, seed: int) -> None:
     async with new_teams(store_address) as teams:
         await play(teams, random.Random(seed), 25)
+        assert await teams.differences() == []
 
 
 async def test_a_refold_a_replay_and_another_game_come_to_the_same(store_address: Path | str) -> None:

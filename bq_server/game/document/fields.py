@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from bq_server.game.expressions.conditions import compile_expression
+from bq_server.game.expressions.conditions import MAX_CHARACTERS, compile_expression
 from bq_server.game.facts import CurrencyCode
 from bq_server.game.recipients import MAX_RECIPIENTS, property_path
 from bq_server.moments import is_duration
@@ -87,7 +87,7 @@ On = Annotated[
     BeforeValidator(one_or_many, json_schema_input_type=EventName | list[EventName]),
     Field(min_length=1, max_length=100, description="An event name, or a list of them"),
 ]
-Expression = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_written)]
+Expression = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(_written)]
 When = Annotated[
     Expression | None,
     Field(description="CEL; sees event_name, participant_id, properties, occurred_at and participant"),

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 _ATTRIBUTES = "attributes."
-_NAMED = re.compile(r"attributes\.[A-Za-z_]\w*")
+_NAMED = r"^attributes\.[A-Za-z_]\w*$"
 
 
 def _of_an_attribute(text: str) -> str:
-    if not _NAMED.fullmatch(text):
+    if not re.fullmatch(_NAMED, text):
         raise ValueError("must name an attribute of participants, such as attributes.team")
     return text
 
@@ -18,7 +18,7 @@ def _of_an_attribute(text: str) -> str:
 GroupBy = Annotated[
     str,
     AfterValidator(_of_an_attribute),
-    Field(max_length=111, pattern=r"^attributes\.[A-Za-z_]\w*$", description="Ranks teams: the values of an attribute"),
+    Field(max_length=111, pattern=_NAMED, description="Ranks teams: the values of an attribute"),
 ]
 Combine = Literal["sum", "mean", "best"]
 

@@ -1,6 +1,5 @@
 """Leaderboards of teams with their own metric: a member's scores, each for the team that the fact was for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from bq_server.game.document.criteria import Metric
@@ -33,14 +32,8 @@ class TeamBoardRule(LeaderboardRule):
 
     def frames(self, hit: Hit) -> list[ScoreFrame]:
         """The scores that a hit changes, all of one team."""
-        team = _team(hit.readings)
-        if team is None:
-            return []
-        return [ScoreFrame(window, period, team) for window, period in self.windows.at(hit.fact.occurred_at)]
-
-
-def _team(readings: Sequence[PartReading]) -> str | None:
-    return str(readings[TEAM].amount) if len(readings) > TEAM else None
+        frames = LeaderboardRule.frames(self, hit)
+        return [frame._replace(team=str(hit.readings[TEAM].amount)) for frame in frames]
 
 
 def team_board_rule(board: Leaderboard, metric: Metric, teams: BoardTeams, applied_seq: int) -> TeamBoardRule:
