@@ -201,7 +201,7 @@ def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifferenc
     told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
     who = "team" if "group_by" in answer else "participant"
     actual = [
-        {who: entry["participant_id"], **{name: entry.get(name) for name in ("rank", "score", "members")}}
+        {who: entry["participant_id"], **{name: entry[name] for name in ("rank", "score", "members") if name in entry}}
         for entry in answer["entries"]
     ]
     yield from _places(f"leaderboard.{expected.code}", told, actual)

@@ -30,7 +30,9 @@ def test_a_seed_makes_one_history_and_one_schedule() -> None:
 
 def test_it_is_about_as_much_as_was_asked_for() -> None:
     known = small_history(LONG)
-    assert 0.9 * 3000 < len(known.events) < 1.1 * 3000
+    # The seeds together: batches are so large that one by itself may be a seventh away.
+    several = [len(small_history(replace(LONG, seed=seed)).events) for seed in range(10)]
+    assert 0.9 * 3000 < sum(several) / len(several) < 1.1 * 3000
     assert {request.route for request in requests(known)} == set(IngestRoute)
     assert all(known.clients)
 
@@ -89,9 +91,7 @@ def test_the_game_is_a_good_one_that_uses_every_mechanic() -> None:
     assert not checked.mistakes
     assert checked.game is not None
     unused = {kind for kind in type(checked.game).model_fields if not getattr(checked.game, kind)}
-    assert unused == {"points_expire", "rewards", "contests", "transfers"}, (
-        "what a clock, a claim, an entry or a gift moves, and no event of the storm"
-    )
+    assert unused == {"points_expire"}, "another currency expires: this one is spent"
     aggregates = {badge.criteria.aggregate for badge in checked.game.badges if badge.criteria is not None}
     assert aggregates == {"count", "sum", "max", "distinct", "days"}
 
