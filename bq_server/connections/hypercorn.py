@@ -16,6 +16,8 @@ What is mended, and why it has to be:
   streams.
 - Priorities of HTTP/2 (deprecated by RFC 9113) could be such that their tree refused them, with a traceback. `Http2`
   ignores them.
+- A frame of HTTP/2 was kept up to its 16 MB before it was refused as too long, and an unfinished head as long as the
+  connection. `BoundedFrames` refuses the one at once, `Http2.waits_for_head` ends the other.
 - A stream that was reset is forgotten before its last data, which ended the connection with a `KeyError`.
 - A request that was cancelled with its connection while it restarted the idle task took that for the idle task's end,
   went on, and ended with a traceback. `IdleTask` lets the cancellation pass.
@@ -40,6 +42,7 @@ from hypercorn.utils import parse_socket_addr
 
 from bq_server.concurrency.notifier import Notifier
 from bq_server.connections.early_refusals import EarlyRefusals
+from bq_server.connections.http2_frames import BoundedFrames
 
 READ_BYTES = 1 << 16
 RESETS = 200
@@ -123,6 +126,16 @@ class Http2(H2Protocol):
 
     begun = 0
     resets = 0
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._frames = BoundedFrames(server=True)
+        self.connection.incoming_buffer = self._frames
+
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether a part of a request's head is there, and not the rest."""
+        return self._frames.amid_head
 
     async def handle(self, event: Event) -> None:
         """Take what was read, or the end."""
@@ -308,8 +321,7 @@ class HypercornConnection(TCPServer):
     async def _read_data(self) -> None:
         head_until = 0.0
         while not self.reader.at_eof():
-            http1 = self.protocol.protocol
-            if isinstance(http1, Http1) and http1.waits_for_head:
+            if self.protocol.protocol.waits_for_head:
                 head_until = head_until or self.loop.time() + self._head_seconds
             else:
                 head_until = 0.0

@@ -146,10 +146,10 @@ class _Statuses:
         self._stretches = runs.stretches
         self._links = runs.links()
         self._last = None if not runs.stretches else runs.stretches[-1][1]
-        self._covered: set[int] = set()
+        self._covered: list[range] = []
         if isinstance(runs, FrozenRuns):
             stand = runs.stand(period - self._rests, reach)
-            self._covered = {*runs.covered(), *(stand.covered if stand is not None else ())}
+            self._covered = [*runs.covered(), *([stand.covered] if stand is not None else [])]
             self._last = stand.last if stand is not None else None
         self._reach = reach
 
@@ -158,7 +158,7 @@ class _Statuses:
         newest = begun - 1 if begun else None
         if newest is not None and period <= self._stretches[newest][1]:
             return "recorded"
-        if period in self._covered:
+        if any(period in covered for covered in self._covered):
             return "frozen"
         if period > self._now or (period == self._now and self._rests):
             return "upcoming"

@@ -75,6 +75,10 @@ def test_yaml_words_and_dates_are_what_they_look_like() -> None:
             "4:40: error: badges[0].criteria.when: String should have at most 1000 characters",
         ),
         (
+            badge(f"{{on: e, target: 1, when: {'properties.a.' * 60_000}}}"),
+            "4:40: error: badges[0].criteria.when: String should have at most 1000 characters",
+        ),
+        (
             badge("{on: e, target: 1, aggregate: sum}"),
             "4:15: error: badges[0].criteria: sum needs `of`: an expression for the value",
         ),

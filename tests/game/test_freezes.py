@@ -1,11 +1,15 @@
 """Freezes: what covers missed periods, when, and how late facts change it."""
 
+from datetime import date
+from random import Random
 from typing import Any
 
 import pytest
 
 from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
 from bq_server.game.mechanics import runs
+from bq_server.game.mechanics.freezes import FreezeRules, FrozenRuns, Stock
+from bq_server.game.mechanics.streak_calendar import StreakCalendar
 from tests.game.support import Story, at
 
 
@@ -191,3 +195,94 @@ def test_what_is_offered_and_when_it_is_not() -> None:
     assert price_of_freeze(compiled, "s", story.memory.cells("ada"), at("2026-04-03T14:00:00")) == 20
     with pytest.raises(KeyError):
         price_of_freeze(compiled, "t", {}, 0)
+
+
+def covered_one_by_one(
+    rules: FreezeRules, stock: Stock, bought: list[int], first: int, reach: int
+) -> tuple[Stock, int]:
+    """The stock after a gap, and how much of it was covered: the meaning, said as plainly as possible."""
+    for period in range(first, reach + 1):
+        stock = rules.refilled(stock, period, bought)
+        if not stock.have:
+            return stock, period - first
+        stock = stock._replace(have=stock.have - 1)
+    return stock, max(reach + 1 - first, 0)
+
+
+CALENDARS = [
+    StreakCalendar(None, 0),
+    StreakCalendar("daily", 0),
+    StreakCalendar("daily", 0, weekdays=(1, 4)),
+    StreakCalendar("weekly", 0),
+    StreakCalendar("monthly", 0),
+]
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_a_gap_is_covered_as_if_each_period_were_looked_at(calendar: StreakCalendar) -> None:
+    dice = Random(str(calendar))
+    unbroken = 0
+    for _ in range(400):
+        rules = FreezeRules(dice.choice([0, 1, 2, 5, 9, 31]), dice.randint(1, 40), True, None, calendar)
+        first = calendar.number_of(date.fromordinal(dice.randint(600_000, 700_000)))
+        gap = dice.randint(1, 400)
+        bought = sorted(dice.choices(range(first - 5, first + gap + 5), k=dice.randint(0, 4)))
+        runs_of_it = FrozenRuns(rules=rules, bought=bought)
+        runs_of_it.add(first, first - 1)
+        stand = runs_of_it.stand(first + gap, first + gap)
+        assert stand is not None
+        stock, covered = covered_one_by_one(rules, rules.first(first), bought, first + 1, first + gap)
+        assert (stand.stock, stand.covered) == (stock, range(first + 1, first + 1 + covered))
+        unbroken += covered == gap
+    assert (calendar.period is None) or unbroken > 4
+
+
+@pytest.mark.parametrize(
+    ("calendar", "monthly", "most"),
+    [(CALENDARS[2], 9, 100), (CALENDARS[2], 9, 10), (CALENDARS[3], 5, 7), (CALENDARS[4], 1, 3), (CALENDARS[4], 2, 3)],
+)
+def test_the_calendar_repeats_itself(calendar: StreakCalendar, monthly: int, most: int) -> None:
+    rules = FreezeRules(monthly, most, True, None, calendar)
+    first = calendar.number_of(date(900, 5, 17))
+    for end in (date(2026, 3, 1), date(2026, 3, 30), date(1701, 1, 1)):
+        bought = [first + 700, first + 900]
+        runs_of_it = FrozenRuns(rules=rules, bought=bought)
+        runs_of_it.add(first, first - 1)
+        reach = calendar.number_of(end)
+        stand = runs_of_it.stand(reach, reach)
+        assert stand is not None
+        stock, covered = covered_one_by_one(rules, rules.first(first), bought, first + 1, reach)
+        assert (stand.stock, len(stand.covered)) == (stock, covered)
+
+
+@pytest.mark.parametrize(
+    ("fields", "monthly"),
+    [
+        ("period: daily", 31),
+        ("period: daily", 30),
+        ("period: weekly", 5),
+        ("period: monthly", 1),
+        ("on_days: [mon, thu]", 10),
+        ("on_days: [mon, wed, thu]", 14),
+    ],
+)
+def test_a_gap_of_eight_millennia_takes_few_steps(monkeypatch: pytest.MonkeyPatch, fields: str, monthly: int) -> None:
+    asked = 0
+
+    def month_of(self: StreakCalendar, number: int, plain: Any = StreakCalendar.month_of) -> int:
+        nonlocal asked
+        asked += 1
+        return int(plain(self, number))
+
+    monkeypatch.setattr(StreakCalendar, "month_of", month_of)
+    story = Story(game(monthly=monthly, max=100).replace("on: e", f"on: e, {fields}"))
+    story.send("e", "0001-02-01T12:00:00")
+    story.send("e", "8990-12-16T12:00:00")
+    assert story.streak("8999-06-15T12:00:00").current_count == (1 if monthly == 30 else 2)
+    assert asked < 300_000
+
+
+def test_the_end_of_the_calendar_is_no_mistake() -> None:
+    story = Story(game(monthly=31, max=100))
+    story.send("e", "9999-12-30T12:00:00")
+    assert story.streak("9999-12-31T12:00:00").current_count == 1

@@ -40,6 +40,13 @@ class Http2Wire:
         except OSError:
             self.ended = True
 
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are, which need not be what an HTTP/2 client may send."""
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            self.ended = True
+
     def begin(self, method: str, path: str, headers: Iterable[tuple[str, str]] = (), *, ends: bool = True) -> int:
         """Begin a request; its stream."""
         stream = self.connection.get_next_available_stream_id()

@@ -6,11 +6,11 @@ what became of it is computed from that, from the first record on, and so a late
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bq_server.game.mechanics.runs import Runs
+from bq_server.game.mechanics.streak_calendar import StreakCalendar
 from bq_server.game.state.keys import Cell
 
 _LONG_AGO = 2**40
@@ -18,6 +18,9 @@ _LONG_AGO = 2**40
 
 FURTHEST = 1000
 """How many periods ahead the end of a streak is looked for that freezes keep alive."""
+
+CYCLE = 4800
+"""Months after which the calendar is the same again, days of the week included."""
 
 
 class Stock(NamedTuple):
@@ -36,7 +39,7 @@ class Stand(NamedTuple):
     last: int
     """The last period recorded or covered."""
     stock: Stock
-    covered: tuple[int, ...]
+    covered: range
     """The periods that freezes covered since the last record."""
 
 
@@ -48,16 +51,15 @@ class FreezeRules:
     most: int
     automatic: bool
     price: int | None
-    month_of: Callable[[int], int]
-    """The number of the month in which a period begins."""
+    calendar: StreakCalendar
 
     def first(self, period: int) -> Stock:
         """The stock at the first record, before any were added."""
-        return Stock(0, self.month_of(period) - 1, -_LONG_AGO)
+        return Stock(0, self.calendar.month_of(period) - 1, -_LONG_AGO)
 
     def refilled(self, stock: Stock, period: int, bought: list[int]) -> Stock:
         """The stock when a later period was missed."""
-        month = max(self.month_of(period), stock.month)
+        month = max(self.calendar.month_of(period), stock.month)
         came = bisect_right(bought, period) - bisect_right(bought, stock.period)
         have = stock.have + self.monthly * (month - stock.month) + max(came, 0)
         return Stock(min(have, self.most), month, max(period, stock.period))
@@ -102,9 +104,9 @@ class FrozenRuns(Runs):
         """Whether each stretch belongs to the same run as the one before it, counting covered periods."""
         return [linked for linked, _, _ in self._story()]
 
-    def covered(self) -> list[int]:
-        """The missed periods between those recorded that freezes cover."""
-        return [period for _, covered, _ in self._story() for period in covered]
+    def covered(self) -> list[range]:
+        """The missed periods between those recorded that freezes cover, gap by gap."""
+        return [covered for _, covered, _ in self._story() if covered]
 
     def stand(self, period: int, reach: int) -> Stand | None:
         """The state of a streak in a period from which a record would reach back so far; None before the first record.
@@ -118,7 +120,7 @@ class FrozenRuns(Runs):
         if last is None or stock is None:
             return None
         found, covered = self._bridge(stock, last, reach)
-        return Stand(covered[-1] if covered else last, found, tuple(covered))
+        return Stand(covered[-1] if covered else last, found, covered)
 
     def have(self, period: int, reach: int) -> int:
         """How many freezes are available in a period, less those promised to later ones. The first record adds some."""
@@ -131,13 +133,9 @@ class FrozenRuns(Runs):
 
     def end(self, stand: Stand) -> int:
         """The last period that freezes will cover without another record; if it is far away, an earlier one."""
-        last, stock = stand.last, stand.stock
-        for _ in range(FURTHEST):
-            stock, covered = self._bridge(stock, last, last + 1)
-            if not covered:
-                return last
-            last += 1
-        return last
+        reach = min(stand.last + FURTHEST, self._rules.calendar.last_period)
+        _, covered = self._bridge(stand.stock, stand.last, reach)
+        return covered[-1] if covered else stand.last
 
     def forget(self) -> None:
         """Keep the newest periods only."""
@@ -175,13 +173,13 @@ class FrozenRuns(Runs):
     def _measure(self) -> None:
         self.longest = max(self.base_longest, *self.lengths(), 0)
 
-    def _story(self) -> list[tuple[bool, list[int], Stock]]:
+    def _story(self) -> list[tuple[bool, range, Stock]]:
         """For each stretch: whether it continues the one before, what freezes covered in between, and what was left."""
         reaches = self._reaches()
         last, stock = self.older[0] if self.older is not None else None, self.base
         found = []
         for (first, end, _), reach in zip(self.stretches, reaches, strict=True):
-            linked, covered = False, list[int]()
+            linked, covered = False, range(0)
             if last is None or stock is None:
                 stock = self._rules.first(first)
             else:
@@ -201,13 +199,46 @@ class FrozenRuns(Runs):
             later = reach
         return reaches[::-1]
 
-    def _bridge(self, stock: Stock, last: int, reach: int) -> tuple[Stock, list[int]]:
+    def _bridge(self, stock: Stock, last: int, reach: int) -> tuple[Stock, range]:
         """Cover the periods missed after the last one, up to one, as long as there are freezes."""
-        rules, covered = self._rules, list[int]()
-        for period in range(last + 1, reach + 1):
+        rules, period = self._rules, last + 1
+        if rules.automatic:
+            return self._cover_months(stock, period, reach)
+        while period <= reach:
             stock = rules.refilled(stock, period, self.bought)
-            if not stock.have or not (rules.automatic or period in self.used):
+            if not stock.have or period not in self.used:
                 break
             stock = stock._replace(have=stock.have - 1)
-            covered.append(period)
-        return stock, covered
+            period += 1
+        return stock, range(last + 1, period)
+
+    def _cover_months(self, stock: Stock, first: int, reach: int) -> tuple[Stock, range]:
+        """Cover what is missed in as few steps as there are months.
+
+        A gap of millennia takes no more than two cycles of the calendar: as many freezes in the same month of the
+        next one mean that all that follow are alike. Where no month can take more than it brings, two months do.
+        """
+        rules, period = self._rules, first
+        longest = rules.calendar.longest_month
+        had: dict[int, int] = {}
+        while period <= reach:
+            stock = rules.refilled(stock, period, self.bought)
+            bought_before = bisect_right(self.bought, period)
+            if bought_before == len(self.bought) and rules.calendar.begin_of(stock.month) == period:
+                alike = min(rules.monthly, rules.most) >= longest and (stock.have == rules.most or longest == 1)
+                cycle = 1 if alike else CYCLE
+                cycles = (rules.calendar.month_of(reach) - stock.month) // cycle
+                if cycles > 0 and had.get(stock.month - cycle) == stock.have:
+                    month = stock.month + cycles * cycle
+                    period = rules.calendar.begin_of(month)
+                    stock = Stock(stock.have, month, period)
+                had[stock.month] = stock.have
+            if not stock.have:
+                break
+            until = min(reach, rules.calendar.begin_of(stock.month + 1) - 1)
+            if bought_before < len(self.bought):
+                until = min(until, self.bought[bought_before] - 1)
+            spent = min(stock.have, until - period + 1)
+            period += spent
+            stock = stock._replace(have=stock.have - spent, period=max(period - 1, stock.period))
+        return stock, range(first, period)

@@ -6,7 +6,8 @@ the other way round, it reaches back to every period from `reach` on.
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, date, tzinfo
+from datetime import MAXYEAR, UTC, date, tzinfo
+from functools import lru_cache
 
 from bq_server.game.document.fields import WEEKDAYS, Period
 from bq_server.game.document.streaks import Streak
@@ -109,6 +110,22 @@ class StreakCalendar:
         day = self.first_day(period)
         return day.year * 12 + day.month
 
+    def begin_of(self, month: int) -> int:
+        """The first period that begins in a month; after the calendar's last, one beyond `last_period`."""
+        return _begin_of(self, month)
+
+    @property
+    def longest_month(self) -> int:
+        """No month has more periods than this."""
+        if self.weekdays:
+            return min(5 * len(self.weekdays), 31)
+        return 24 * 31 if self.period is None else {"daily": 31, "weekly": 5, "monthly": 1}[self.period]
+
+    @property
+    def last_period(self) -> int:
+        """The last period of the calendar that ends within it."""
+        return self.number_of(date.max) - 1
+
     def number_of(self, day: date) -> int:
         """The period that holds a date, its first hour if periods are hours; of a day of rest, the next."""
         if self.period is None:
@@ -143,6 +160,15 @@ class StreakCalendar:
 
     def _is_skipped(self, period: int, zone: tzinfo) -> bool:
         return self.period == "daily" and is_skipped(self._plain(period), self.period, zone)
+
+
+@lru_cache(maxsize=1 << 14)
+def _begin_of(calendar: StreakCalendar, month: int) -> int:
+    year, index = divmod(month - 1, 12)
+    if year > MAXYEAR:
+        return calendar.last_period + 1
+    period = calendar.number_of(date(year, index + 1, 1))
+    return period if calendar.month_of(period) >= month else period + 1
 
 
 def streak_calendar(streak: Streak) -> StreakCalendar:

@@ -309,8 +309,7 @@ def _freeze_rules(streak: Streak) -> FreezeRules | None:
     freezes = streak.freezes
     if freezes is None:
         return None
-    month_of = streak_calendar(streak).month_of
-    return FreezeRules(freezes.monthly, freezes.max, freezes.automatic, freezes.price, month_of)
+    return FreezeRules(freezes.monthly, freezes.max, freezes.automatic, freezes.price, streak_calendar(streak))
 
 
 def _matched(hit: Hit) -> bool:
