@@ -41,6 +41,8 @@ class Event(NamedTuple):
     """Its context (W3C Trace Context), if it is traced."""
     voids: str | None = None
     """Which fact it voids: its idempotency key or, of our own `system.fact_voided`, its id."""
+    sent_as: str | None = None
+    """The name under which it was sent, if that is an alias: `participant_id` is then whom it stands for."""
 
     @classmethod
     def of_system(
@@ -114,4 +116,4 @@ def scope_of(payload: bytes, message_id: str) -> Scope | None:
     return None if event is None else event.scope
 
 
-_PAYLOAD_FIELDS = len(Event._fields) - 3
+_PAYLOAD_FIELDS = len(Event._fields) - 4

@@ -26,6 +26,7 @@ class Code(StrEnum):
     NOT_EMPTY = "not_empty"
     REWARD_UNAVAILABLE = "reward_unavailable"
     NOT_VOIDABLE = "not_voidable"
+    ALIAS_CONFLICT = "alias_conflict"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_FAILED = "validation_failed"

@@ -19,6 +19,7 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 WITH_EACH_STORE = {
+    "test_aliases",
     "test_awards",
     "test_challenges",
     "test_contests",
@@ -49,6 +50,7 @@ WITH_EACH_STORE = {
 """Modules whose tests run twice."""
 
 WITH_PROCESSES = {
+    "test_aliases",
     "test_awards",
     "test_contests",
     "test_participant_tokens",

@@ -55,7 +55,7 @@ class FeedEvent:
         about = happened.fact if isinstance(happened, FactHappened) else happened
         return (
             self._is_chosen(wanted.type)
-            and (wanted.participant_id in (None, about.participant_id) or wanted.participant_id in self._recipients)
+            and (wanted.participant_id in (None, about.participant_id) or wanted.participant_id in self._others)
             and wanted.event_name in (None, about.event_name)
         )
 
@@ -63,9 +63,11 @@ class FeedEvent:
         return WISHED.isdisjoint(self._types) if types is None else not self._types.isdisjoint(types)
 
     @cached_property
-    def _recipients(self) -> frozenset[str | None]:
-        """For whom a fact of another's caused something."""
-        return frozenset(self.happened.effects if isinstance(self.happened, FactHappened) else ()) - {None}
+    def _others(self) -> frozenset[str | None]:
+        """For whom a fact of another's caused something, and the alias under which it was sent."""
+        if not isinstance(self.happened, FactHappened):
+            return frozenset()
+        return frozenset((*self.happened.effects, self.happened.fact.sent_as)) - {None}
 
     @cached_property
     def encoded(self) -> bytes:

@@ -50,6 +50,7 @@ PROBLEM_TYPES: Mapping[Code, ProblemType] = {
     Code.NOT_EMPTY: ProblemType(409, "The environment is not empty"),
     Code.REWARD_UNAVAILABLE: ProblemType(409, "The reward can't be claimed"),
     Code.NOT_VOIDABLE: ProblemType(409, "The fact can't be made void"),
+    Code.ALIAS_CONFLICT: ProblemType(409, "The name can't be an alias"),
     Code.BODY_TOO_LARGE: ProblemType(413, "The body is too large", headers=CLOSES),
     Code.UNSUPPORTED_MEDIA_TYPE: ProblemType(415, "The body's type is not supported"),
     Code.VALIDATION_FAILED: ProblemType(422, "The request is not valid"),

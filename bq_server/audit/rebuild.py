@@ -19,9 +19,21 @@ from bq_server.game.rebuild import AwardHistory, Rebuilt, rebuild, sound
 from bq_server.game.state.packed import change
 from bq_server.game.voids import voids_among
 from bq_server.ids import IdSource
+from bq_server.processing.alias_changes import AliasChanges
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.game_thread import GameThread
 from bq_server.processing.received_facts import deliver_past
-from bq_server.store import batch, ledger, participants, rank_sections, reward_claims, state, team_scores, voids
+from bq_server.store import (
+    aliases,
+    batch,
+    ledger,
+    participants,
+    rank_sections,
+    reward_claims,
+    state,
+    team_scores,
+    voids,
+)
 from bq_server.store.batch import NewEntry, Place, Standing
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry
@@ -40,12 +52,14 @@ class Rebuilder:
         self._ids = ids
         self._clock = clock
         self._games = Games()
+        self._game_thread = GameThread()
 
     async def participants(self, scope: Scope) -> AsyncIterator[bool]:
         """Go through every participant of an environment; yields for each whether anything was written.
 
         Raises `StoreUnavailable`; the participants before stay replayed.
         """
+        await self._aliases(scope)
         async with self._database.transaction() as connection:
             game = await self._games.of(connection, scope)
             awarding = [rule for rule in game.rules.values() if rule.award_to is not None]
@@ -59,6 +73,24 @@ class Rebuilder:
                 changed += await self._marks(connection, stored)
                 changed += await self._claims(connection, scope, stored)
             yield changed > 0
+
+    async def _aliases(self, scope: Scope) -> None:
+        """Find anew which names are aliases, and put facts where they belong."""
+        async with self._database.transaction() as connection:
+            told = await connection.run(partial(aliases.tellers, scope=scope))
+        if not told and scope not in connection.references.aliased:
+            return
+        # First where the known aliases have them: what a story says of aliases counts where it belongs.
+        async for _, reference in everyone(self._database, scope):
+            async with self._database.transaction() as connection:
+                await connection.run(partial(aliases.put_in_place, participant=reference))
+        async with self._database.transaction() as connection:
+            game = await self._games.of(connection, scope)
+            changes = AliasChanges(connection, scope, game, self._ids, self._clock(), self._game_thread)
+            moved = True
+            while moved:  # what one story takes from another may say more
+                stories = await connection.run(partial(aliases.tellers, scope=scope))
+                moved = any([await changes.bring_up_to_date(story) for story in stories])
 
     async def strays(self, scope: Scope) -> int:
         """Remove the places in rankings that no cell accounts for; returns how many. Raises `StoreUnavailable`."""

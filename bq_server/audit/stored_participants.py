@@ -14,10 +14,12 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.state.packed import cells_of
 from bq_server.game.voids import voids_among
+from bq_server.processing.alias_index import AliasDifference, AliasIndex
 from bq_server.processing.compiled_games import Games
+from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import game_fact, score_of
 from bq_server.processing.received_stories import story_of
-from bq_server.store import games, ledger, participants, received_facts, reward_claims, state, team_scores
+from bq_server.store import aliases, games, ledger, participants, received_facts, reward_claims, state, team_scores
 from bq_server.store.batch import Place
 from bq_server.store.database import Connection, Database
 from bq_server.store.ledger import NumberedEntry, PointsEntry
@@ -59,6 +61,10 @@ class Stored:
     """None if the participant is not known."""
     recipients: dict[int, set[str]]
     """Who has received which of the participant's facts, by seq; the empty string for the erased."""
+    aliasing: AliasDifference
+    """How the aliases that the facts tell of differ from those that are stored."""
+    misplaced: list[str]
+    """Under which names facts were sent that belong into another story."""
     team_scores: Sequence[MemberScore] = ()
     """What is ranked of the participant on leaderboards of teams."""
 
@@ -130,12 +136,19 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
     game = await compiled.of(connection, scope)
     in_force = await games.current(connection, scope)
     known = await participants.find(connection, scope, participant_id)
+    known = known if known is not None and known.reference == reference else None  # not whom an alias stands for
     rows = await participants.facts(connection, scope, participant_id)
     facts = [game_fact(fact) for fact in rows]
+    index = AliasIndex(connection.references, scope, game, 0)
+    misplaced: list[str] = []
+    if scope in connection.references.aliased:
+        misplaced = await connection.run(partial(aliases.misplaced, participant=reference))
     recipients: dict[int, set[str]] = {}
     if game.has_received:
         received = await connection.run(partial(received_facts.whole_story, participant=reference))
         facts = sorted([*facts, *story_of(participant_id, received)], key=lambda fact: fact.moment)
+        meant = partial(with_meant_names, references=connection.references, scope=scope, types=naming_types(game))
+        facts = list(await connection.run(partial(meant, facts=facts)))
         recipients = await connection.run(partial(received_facts.recipients_by_sender, participant=reference))
     text = await state.text_of(connection, reference)
     own = readable_state(text)
@@ -162,6 +175,8 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         await reward_claims.of_participant(connection, reference),
         known.total_events if known is not None else None,
         recipients,
+        await connection.run(partial(index.difference, story=reference)),
+        misplaced,
         await connection.run(partial(team_scores.of_participant, participant=reference)),
     )
 

@@ -129,6 +129,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *_marks(stored),
         *_claims(stored),
         *_recipients(game, stored),
+        *_aliases(stored),
         *_total(stored),
     ):
         known = found.get(each.key)
@@ -202,6 +203,16 @@ def _recipients(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
     for fact in stored.own_facts:
         for each in sorted(due.get(fact.fact_id, set()) - known.get(fact.seq, set())):
             yield Difference(f"received/{fact.fact_id}/{each}", None, "received")
+
+
+def _aliases(stored: Stored) -> Iterator[Difference]:
+    """Which names are aliases, and in whose story facts are."""
+    for each in stored.aliasing.gone:
+        yield Difference(f"alias/{each.name}", stored.participant_id, None)
+    for each, _ in stored.aliasing.new:
+        yield Difference(f"alias/{each.name}", None, stored.participant_id)
+    for name in stored.misplaced:
+        yield Difference(f"sent_as/{name}", stored.participant_id, "the story of whom it stands for")
 
 
 def _total(stored: Stored) -> Iterable[Difference]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bq_server.cli.options import fail
-from bq_server.cli.remote import ADMIN_KEY, AS_JSON, READ_KEY, URL, call, segment
+from bq_server.cli.remote import ADMIN_KEY, AS_JSON, AWARD_KEY, READ_KEY, URL, call, segment
 from bq_server.cli.words import json_text
 
 PATH = "/api/v1/admin/participants"
@@ -17,7 +17,7 @@ CLEANING_SECONDS = 3600.0
 
 PARTICIPANT = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="The participant's id.", show_default=False)]
 
-app = typer.Typer(help="Show, export and erase participants.", no_args_is_help=True)
+app = typer.Typer(help="Show, alias, export and erase participants.", no_args_is_help=True)
 
 
 @app.command()
@@ -35,6 +35,23 @@ def show(
     from bq_server.cli.tables import print_table
 
     print_table(("what", "code", "where it stands"), _rows(state))
+
+
+@app.command()
+def alias(
+    participant_id: PARTICIPANT,
+    name: Annotated[str, typer.Argument(metavar="FROM", help="The other name, such as an anonymous id.")],
+    url: URL = "http://127.0.0.1:8080",
+    api_key: AWARD_KEY = "",
+) -> None:
+    """Let another name stand for a participant: past and future facts of it are the participant's.
+
+    To undo it, make the fact void whose id is printed.
+    """
+    path = f"/api/v1/gamify/participants/{segment(participant_id)}/alias"
+    done = call(url, "POST", path, api_key, json.dumps({"from": name}).encode())
+    was = "was" if done["already_aliased"] else "is"
+    typer.echo(f"{name} {was} {done['participant_id']} ({done['fact_id']})")
 
 
 @app.command()

@@ -13,6 +13,10 @@ READ_KEY = Annotated[
     str,
     typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope read; it determines the environment."),
 ]
+AWARD_KEY = Annotated[
+    str,
+    typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope award; it determines the environment."),
+]
 ADMIN_KEY = Annotated[
     str,
     typer.Option("--api-key", envvar="BQ_API_KEY", help="A key with the scope admin; it determines the environment."),

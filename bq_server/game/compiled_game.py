@@ -106,6 +106,7 @@ class CompiledGame:
             fact.idempotency_key,
             fact.voids,
             fact.sender,
+            fact.aliases,
             attributes.at(moment, names) if attributes is not None else {},
             None if awards is None else awards.tier_at(moment),
             () if awards is None else awards.badges_at(moment),

@@ -29,6 +29,7 @@ VISIBILITY_CHANGED = "system.visibility_changed"
 FREEZE_BOUGHT = "system.streak_freeze_bought"
 FREEZE_USED = "system.streak_freeze_used"
 FACT_VOIDED = "system.fact_voided"
+PARTICIPANT_ALIASED = "system.participant_aliased"
 CONTEST_ENTERED = "system.contest_entered"
 CONTEST_PLACED = "system.contest_placed"
 
@@ -66,6 +67,8 @@ class Fact:
     """The idempotency key of the fact that a client's event voids; see `bq_server.game.voids`."""
     sender: str | None = None
     """Whose fact it is, where it stands in a recipient's story; see `bq_server.game.recipients`."""
+    aliases: Mapping[str, str] | None = None
+    """Of the names in its properties those that stand for somebody else, and for whom; None where none does."""
 
     @property
     def author(self) -> str:
@@ -76,6 +79,10 @@ class Fact:
     def moment(self) -> Moment:
         """The fact's position in its participant's story."""
         return Moment(self.occurred_at, self.seq)
+
+    def meant(self, name: str) -> str:
+        """Whom a name in its properties stands for."""
+        return name if self.aliases is None else self.aliases.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +226,16 @@ class FactVoided(_Properties):
     reason: str | None = Field(default=None, max_length=500)
 
 
+class ParticipantAliased(_Properties):
+    """Properties of `system.participant_aliased`: from now on, and for the past, the name is that of its participant.
+
+    It changes no state by itself: it says in whose story facts stand.
+    """
+
+    alias: str = Field(min_length=1, max_length=255)
+    reason: str | None = Field(default=None, max_length=500)
+
+
 class ContestEntered(_Properties):
     """Properties of `system.contest_entered`."""
 
@@ -252,6 +269,7 @@ SystemProperties = (
     | FreezeBought
     | FreezeUsed
     | FactVoided
+    | ParticipantAliased
     | ContestEntered
     | ContestPlaced
 )
@@ -271,6 +289,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     FREEZE_BOUGHT: FreezeBought,
     FREEZE_USED: FreezeUsed,
     FACT_VOIDED: FactVoided,
+    PARTICIPANT_ALIASED: ParticipantAliased,
     CONTEST_ENTERED: ContestEntered,
     CONTEST_PLACED: ContestPlaced,
 }

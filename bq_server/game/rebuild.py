@@ -14,7 +14,7 @@ from bq_server.game.award_story import awards_of
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import PointsChanged
 from bq_server.game.facts import Fact
-from bq_server.game.in_memory import fold
+from bq_server.game.in_memory import Fold, fold
 from bq_server.game.mechanics.account import (
     by_currency,
     corrections,
@@ -192,13 +192,15 @@ def rebuild(
     cells: Cells,
     ledger: Sequence[LedgerEntry],
     doubtful: Collection[str] = (),
+    folded: Fold | None = None,
 ) -> Rebuilt:
     """Compute what should be stored from what is `sound`, including definitions still being counted.
 
-    An amount stays as given, except one that is `doubtful` (by cause) or was given by hand: the facts decide those.
+    `folded`: what the facts lead to by all definitions, where the caller knows. An amount stays as given, except one
+    that is `doubtful` (by cause) or was given by hand: the facts decide those.
     """
     game = replace(game, pending=frozenset())
-    folded = fold(game, facts)
+    folded = folded or fold(game, facts)
     expected = next(iter(folded.cells.values()), {})
     paid = {effect.cause: effect for effect in folded.effects if isinstance(effect, PointsChanged)}
     written = [

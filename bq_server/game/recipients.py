@@ -53,7 +53,7 @@ class AwardTo:
             if not isinstance(each, str) or len(each) > MAX_NAME:
                 raise ValueError(f"{self} must be the id of a participant, or a list of ids")
             if each:
-                given.append(each)
+                given.append(fact.meant(each))
         found = tuple(dict.fromkeys(each for each in given if each != fact.author))
         if len(found) > MAX_RECIPIENTS:
             raise ValueError(f"{self} names {len(found)} participants, and at most {MAX_RECIPIENTS} are awarded")
@@ -118,8 +118,8 @@ def deliveries(receiving: Mapping[str, Sequence[AwardingRule]], facts: Iterable[
     for fact in facts:
         if fact.fact_type == POINTS_TRANSFERRED:
             given = system_properties(fact)
-            if isinstance(given, PointsTransferred) and given.recipient_id != fact.author:
-                found.recipients.setdefault(fact.fact_id, set()).add(given.recipient_id)
+            if isinstance(given, PointsTransferred) and (who_gets := fact.meant(given.recipient_id)) != fact.author:
+                found.recipients.setdefault(fact.fact_id, set()).add(who_gets)
         for each in receiving.get(fact.fact_type, ()):
             key, to = each.key, each.award_to
             if to is None or fact.seq <= each.applied_seq:

@@ -343,6 +343,8 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
                 case RewardClaimed(cost=cost, currency=currency):
                     claimed = causes.in_currency(causes.of_claim(fact.fact_id), currency)
                     yield Grant(fact, fact.occurred_at, claimed, Rewards(), -cost)
+                case PointsTransferred(recipient_id=recipient) if fact.meant(recipient) == fact.author:
+                    pass  # one of two aliases gave to the other
                 case PointsTransferred(amount=amount, currency=currency):
                     given = causes.in_currency(causes.of_transfer(fact.fact_id), currency)
                     change = -amount if fact.sender is None else amount

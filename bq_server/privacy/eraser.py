@@ -7,6 +7,7 @@ under the same name is the first of a new participant.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bq_server.clock import Clock
 from bq_server.events import Scope
@@ -15,7 +16,8 @@ from bq_server.ingest.unavailable import unavailable
 from bq_server.processing.recipient_refold import RecipientRefold
 from bq_server.refusals import Code, Refusal
 from bq_server.sandbox.drain import Drain
-from bq_server.store import erasures, feed, participant_tokens, participants
+from bq_server.store import aliases, erasures, feed, participant_tokens, participants
+from bq_server.store.aliases import NamedStory
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.stream.erasure import StreamErasure
@@ -71,11 +73,18 @@ class Eraser:
     async def erase(self, act: Act, scope: Scope, participant_id: str, seconds: float) -> Erased:
         """Remove everything about a participant, except for what files still contain until they are cleaned up.
 
-        Waits at most `seconds` until the participant's accepted events are settled. If it fails midway, a part has been
+        Aliases are one person: erasing any of them erases the participant in whose story they are, and all names in it.
+        Waits at most `seconds` until the accepted events under each are settled. If it fails midway, a part has been
         removed, and calling it again removes the rest. Also raises `Refusal` for a participant about whom nothing is
         kept.
         """
-        if not await self._drain.wait_for_participant(scope, participant_id, seconds):
+        with unavailable("The participant can't be erased"):
+            async with self._database.read() as connection:
+                participant_id = await aliases.story_of(connection, scope, participant_id)
+                known = await participants.reference(connection, scope, participant_id)
+                names = [] if known is None else await aliases.names_of(connection, scope, known)
+        waits = [await self._drain.wait_for_participant(scope, each, seconds) for each in (participant_id, *names)]
+        if not all(waits):
             detail = (
                 f"After {seconds:g} s accepted events of the participant are still waiting and would recreate them. "
                 "Nothing was erased: try again; /readyz reports whether the server is healthy."
@@ -83,6 +92,8 @@ class Eraser:
             raise Refusal(Code.NOT_DRAINED, detail)
         with unavailable("The participant can't be erased"):
             letters = await self._dead_letters.of_participant(scope, participant_id)
+            for each in names:
+                letters += await self._dead_letters.of_participant(scope, each)
             async with self._database.read() as connection:
                 reference = await participants.reference(connection, scope, participant_id)
                 notices = await feed.notices_of(connection, scope, participant_id)
@@ -135,13 +146,9 @@ class Eraser:
         facts = 0
         if reference is not None:
             facts = await self._in_portions(lambda each: self._strip(each, scope, reference))
-        seen = 0
-        until: int | None = 0
-        while until is not None:
-            async with self._database.transaction() as connection:
-                until = await erasures.remove_announcements(connection, scope, participant_id, seen, ANNOUNCEMENTS)
-            seen = until or seen
-        await self._in_portions(lambda each: erasures.remove_deliveries(each, scope, participant_id, ROWS))
+        seen = await self._untell(scope, participant_id)
+        for name in await self._names(reference, scope):
+            await self._untell(scope, name)
         if reference is not None:
             await self._in_portions(lambda each: erasures.remove_ledger(each, reference, ROWS))
             await self._in_portions(lambda each: erasures.give_received_to_nobody(each, scope, reference, ROWS))
@@ -153,8 +160,30 @@ class Eraser:
                 facts += came[0]
                 more = ROWS in came
                 if not more:
+                    for other in await connection.run(lambda reading: _others(reading, reference)):
+                        while await erasures.remove_deliveries(connection, scope, other.name, ROWS) == ROWS:
+                            pass
+                        await erasures.remove_name(connection, scope, other.name, other.number)
                     await erasures.remove(connection, scope, participant_id, reference, facts=facts, now=self._clock())
         return facts
+
+    async def _names(self, reference: int | None, scope: Scope) -> list[str]:
+        """The other names in the participant's story."""
+        if reference is None:
+            return []
+        async with self._database.read() as connection:
+            return await aliases.names_of(connection, scope, reference)
+
+    async def _untell(self, scope: Scope, participant_id: str) -> int:
+        """Take out what webhooks were told, and will be; returns the last announcement seen."""
+        seen = 0
+        until: int | None = 0
+        while until is not None:
+            async with self._database.transaction() as connection:
+                until = await erasures.remove_announcements(connection, scope, participant_id, seen, ANNOUNCEMENTS)
+            seen = until or seen
+        await self._in_portions(lambda each: erasures.remove_deliveries(each, scope, participant_id, ROWS))
+        return seen
 
     async def _remove_portion(
         self, connection: Connection, scope: Scope, participant_id: str, reference: int | None, seen: int
@@ -189,6 +218,13 @@ class Eraser:
 
     async def _forget_claims(self, scope: Scope, keys: list[str]) -> None:
         await self._stream.claims(*scope, keys, self._resets.get(scope, 0))
+
+
+def _others(reading: Any, reference: int | None) -> list[NamedStory]:
+    """The aliases of a participant."""
+    if reference is None:
+        return []
+    return [each for each in aliases.names_in(reading, reference) if each.number != reference]
 
 
 def unknown(scope: Scope) -> Refusal:

@@ -31,6 +31,7 @@ from bq_server.game.step import standing as place_given
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
+from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
@@ -104,6 +105,7 @@ class GameRunner:
 
     async def play(self, facts: Sequence[GameFact], record: Record) -> None:
         """Fold new facts, and write them with what they led to."""
+        facts = await self._meant(facts)
         own = by_participant(facts)
         await self._hold(own)
         received = (await self._receive(facts)).facts if self._game.has_received else ()
@@ -122,6 +124,7 @@ class GameRunner:
     async def rehearse(self, facts: Sequence[GameFact]) -> Played:
         """Fold new facts, and explain why definitions did or didn't apply to them. Nothing is written."""
         played = Played()
+        facts = await self._meant(facts)
         await self._hold(by_participant(facts))
         received = await self._receive(facts) if self._game.has_received else Received()
         await self._step([*facts, *received.facts], played)
@@ -144,6 +147,15 @@ class GameRunner:
         caused = self._changes.caused
         await self._finish()
         return caused
+
+    async def _meant(self, facts: Sequence[GameFact]) -> Sequence[GameFact]:
+        """The facts, with whom aliases stand for that they name."""
+        references = self._connection.references
+        if not self._game.has_received or self._scope not in references.aliased:
+            return facts
+        types = naming_types(self._game)
+        look = partial(with_meant_names, references=references, scope=self._scope, types=types, facts=facts)
+        return await self._connection.run(look)
 
     def _run(self) -> StepRun:
         return StepRun(self._connection, self._scope, self._game, self._held, self._game_thread.run)
@@ -192,7 +204,7 @@ class GameRunner:
 
             connection.defer(write)
             expiring = self._game.treasury.expiries
-            if expiring and (moments := _due(expiring, changes.entries)):
+            if expiring and (moments := first_expiries(expiring, changes.entries)):
                 connection.defer(partial(expiring_points.watch, scope=self._scope, moments=moments))
                 connection.wakes.add(expiring_points.NAME)
 
@@ -423,7 +435,7 @@ def _tell(apart: dict[str, Any], story: AwardStory, fact: GameFact, effects: Eff
     apart[AWARDS] = story.after_on_time(fact, effects.get(fact.fact_id, ())).dump()
 
 
-def _due(expiring: Mapping[str | None, PointsExpiry], entries: Iterable[NewEntry]) -> dict[str, int]:
+def first_expiries(expiring: Mapping[str | None, PointsExpiry], entries: Iterable[NewEntry]) -> dict[str, int]:
     """When the first of new points expire, by participant."""
     found: dict[str, int] = {}
     for entry in entries:

@@ -14,6 +14,7 @@ from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.processor import Look, Processor
 from bq_server.processing.time_watch import LOOK_SECONDS, seconds_until, watch
 from bq_server.store import expiring_points, participants
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Connection, Database
 
 PAGE = 20
@@ -53,6 +54,7 @@ class PointsExpirer:
         expiring = game.treasury.expiries
         if not expiring:
             return
+        participant_id = await story_of(connection, scope, participant_id)
         reference = await participants.reference(connection, scope, participant_id)
         if reference is None:
             return

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import structlog
 from pydantic_core import from_json
@@ -19,16 +20,18 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.state.keys import Cells
 from bq_server.ids import ID_BYTES, IdSource
 from bq_server.metrics.counts import ProcessingCounts
+from bq_server.processing.alias_changes import MAY_CHANGE_ALIASES, AliasChanges
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.game_runner import Effects, GameRunner, Played
 from bq_server.processing.game_thread import GameThread
+from bq_server.store import aliases, catalog, facts, reward_claims, state
 from bq_server.store import batch as store
-from bq_server.store import catalog, facts, reward_claims, state
 from bq_server.store.batch import Before, Changes, NewFact
 from bq_server.store.catalog import CatalogCaps, Seen
 from bq_server.store.database import Connection, Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
+from bq_server.store.references import References
 from bq_server.store.reward_claims import NewRewardClaim
 
 log = structlog.get_logger("bq_server.processing")
@@ -105,6 +108,8 @@ class _New:
     rows: dict[int, NewFact] = field(default_factory=dict)
     """By seq, without what they caused."""
     seen: Seen = field(default_factory=Seen)
+    aliasing: set[str] = field(default_factory=set)
+    """In whose stories there are facts that may change which names are aliases."""
 
 
 @dataclass(slots=True)
@@ -211,7 +216,8 @@ class Processor:
                 return _outcome_of_repeat(event, fact), []
             final = event if look is None else await look(connection) or event
             game = await self._games.of(connection, final.scope)
-            cells = await state.cells(connection, final.scope, final.participant_id)
+            who = await aliases.story_of(connection, final.scope, final.participant_id)
+            cells = await state.cells(connection, final.scope, who)
             guard(View(game, cells, self._clocks.now(final.scope)))
             batch = await self._process(connection, [final])
             outcome = batch.outcomes[0]
@@ -245,6 +251,8 @@ class Processor:
 
     async def _process(self, connection: Connection, events: Sequence[Event], *, rehearsed: bool = False) -> _Batch:
         references = connection.references
+        if references.aliased:
+            events = await connection.run(partial(_as_meant, references=references, events=events))
         before = await connection.run(lambda reading: store.before(reading, references, events))
         batch = await self._game_thread.run(partial(self._divide, before, events))
         for scope, new in batch.new.items():
@@ -266,6 +274,9 @@ class Processor:
                 if claimed:
                     connection.defer(partial(reward_claims.add, scope=scope, claims=claimed))
                 connection.defer(partial(catalog.add, scope=scope, seen=new.seen, caps=self._caps))
+                if new.aliasing:
+                    changes = AliasChanges(connection, scope, game, self._ids, new.now, self._game_thread)
+                    await changes.follow(new.aliasing)
         if not rehearsed:
             for event, outcome in zip(events, batch.outcomes, strict=True):
                 if isinstance(outcome, Duplicate) and event.message_id is not None:
@@ -312,8 +323,25 @@ class Processor:
                 keyed[event.scope, fact.idempotency_key] = fact
             if event.system_type is None:
                 new.seen.add(event.event_name, event.received_at, game_fact.properties)
+            elif event.system_type in MAY_CHANGE_ALIASES:
+                new.aliasing.add(event.participant_id)
             batch.outcomes.append(Processed(fact, fresh=True))
         return batch
+
+
+def _as_meant(reading: Any, references: References, events: Sequence[Event]) -> list[Event]:
+    """The events, those sent under an alias as events of whom it stands for."""
+    named: dict[Scope, set[str]] = {}
+    for event in events:
+        if event.scope in references.aliased:
+            named.setdefault(event.scope, set()).add(event.participant_id)
+    known = {scope: aliases.stories_of(reading, scope, names) for scope, names in named.items()}
+    return [
+        event
+        if (who := known.get(event.scope, {}).get(event.participant_id)) is None
+        else event._replace(participant_id=who, sent_as=event.participant_id)
+        for event in events
+    ]
 
 
 def _groups(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
@@ -340,6 +368,7 @@ def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFac
         event.fingerprint,
         event.warnings,
         event.voids,
+        sent_as=event.sent_as,
     )
     return fact, GameFact(
         fact_id,

@@ -13,6 +13,7 @@ from bq_server.game.facts import Fact as GameFact
 from bq_server.game.mechanics.rule import Rule
 from bq_server.game.recipients import copies, deliveries, spread
 from bq_server.game.voids import named
+from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.received_stories import stored_fact
 from bq_server.processing.void_changes import awaits_voids, by_participant, known_of
 from bq_server.store import batch, received_facts
@@ -48,6 +49,8 @@ async def receive(
                 stored += await connection.run(partial(known, fresh=fresh))
     before: dict[str, set[str]] = {}
     if stored:
+        meant = partial(with_meant_names, references=connection.references, scope=scope, types=naming_types(game))
+        stored = list(await connection.run(partial(meant, facts=stored)))
         by_seq = await connection.run(partial(received_facts.recipients_of, seqs=[fact.seq for fact in stored]))
         before = {fact.fact_id: by_seq[fact.seq] for fact in stored if fact.seq in by_seq}
     everyone = spread({**found.recipients, **before}, [*involved, *stored])
@@ -95,7 +98,8 @@ def _deliver_past(
         receiving.setdefault(POINTS_TRANSFERRED, [])
         after = 0
     while rows := received_facts.facts_to_deliver(writing, number, receiving, after):
-        facts = [stored_fact(row[10], row) for row in rows]
+        stored = [stored_fact(row[10], row) for row in rows]
+        facts = with_meant_names(writing, references, scope, receiving.keys(), stored)
         recipients = deliveries(receiving, facts).recipients
         _put(writing, references, scope, now, [(fact, recipients.get(fact.fact_id, ())) for fact in facts])
         after = rows[-1][0]

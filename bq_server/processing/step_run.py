@@ -20,6 +20,7 @@ from bq_server.game.state.keys import Cell
 from bq_server.game.state.packed import cells_of, new_state
 from bq_server.game.step import HistoryRequest, Past, StepResult, prepare, step
 from bq_server.game.voids import VoidChange
+from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import ParticipantCells, stored_ledger
 from bq_server.processing.received_stories import story_of as received_story
 from bq_server.processing.void_changes import Mark, by_participant, marks, void_changes
@@ -62,7 +63,8 @@ class StepRun:
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
         self.received.update((fact.participant_id, fact.fact_id) for fact in facts if fact.sender is not None)
         own = by_participant(facts)
-        voids = await void_changes(self._connection, self._scope, own, self._held, received=self._game.has_received)
+        naming = naming_types(self._game)
+        voids = await void_changes(self._connection, self._scope, own, self._held, naming=naming)
         for change in voids.values():
             self.moments.update((fact.fact_id, fact.moment) for fact in change.known)
             await self._connection.run(partial(mark, marks=marks(change, change.known)))
@@ -155,7 +157,9 @@ class StepRun:
         rows = await self._connection.run(
             lambda reading: received_facts.history(reading, held.reference, types, since, until)
         )
-        facts: list[GameFact] = await self._aside(partial(received_story, who, rows))
+        story: list[GameFact] = await self._aside(partial(received_story, who, rows))
+        look = partial(with_meant_names, references=self._connection.references, scope=self._scope, types=types)
+        facts = list(await self._connection.run(partial(look, facts=story)))
         self.moments.update((fact.fact_id, fact.moment) for fact in facts)
         return facts
 

@@ -1,6 +1,6 @@
 """Which facts new ones make void or make count again: read from the store, and marked in it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ from bq_server.events import Scope
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.state.keys import VOIDS
 from bq_server.game.voids import VoidChange, named, void_change
+from bq_server.processing.meant_names import with_meant_names
 from bq_server.processing.received_stories import about_voids, stored_fact
 from bq_server.store import voids
 from bq_server.store.batch import Held
@@ -38,11 +39,11 @@ async def void_changes(
     by_participant: Mapping[str, Sequence[GameFact]],
     held: Mapping[str, Held],
     *,
-    received: bool,
+    naming: Collection[str],
 ) -> dict[str, VoidChange]:
     """How new facts change which facts are void, by participant; without participants for whom nothing is void.
 
-    `received`: whether they may have received facts.
+    `naming`: the types of facts that name others than their sender; without any, nobody has received facts.
     """
     found: dict[str, VoidChange] = {}
     for participant_id, fresh in by_participant.items():
@@ -51,9 +52,11 @@ async def void_changes(
             continue
         known: list[GameFact] = []
         if own is not None:
-            for look in (known_of, about_voids) if received else (known_of,):
+            for look in (known_of, about_voids) if naming else (known_of,):
                 asked = partial(look, references=connection.references, scope=scope, who=participant_id, own=own)
                 known += await connection.run(partial(asked, fresh=fresh))
+            meant = partial(with_meant_names, references=connection.references, scope=scope, types=naming, facts=known)
+            known = list(await connection.run(meant)) if scope in connection.references.aliased else known
         change = void_change(known, fresh)
         if change is not None:
             found[participant_id] = change

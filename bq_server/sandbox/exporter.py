@@ -89,7 +89,7 @@ def _shown(fact: StoredFact) -> dict[str, Any]:
         "fact_id": fact.fact_id,
         "event_id": fact.event_id,
         "fact_type": fact.fact_type,
-        "participant_id": fact.participant_id,
+        "participant_id": fact.sender,
         "properties": from_json(fact.properties),
         "occurred_at": format_timestamp(fact.occurred_at),
         "received_at": format_timestamp(fact.received_at),

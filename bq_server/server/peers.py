@@ -145,7 +145,7 @@ class Peers:
         if leads and not holds:
             raise StoreUnavailable("another worker has taken over")
         if number != self._of_references:
-            self._database.forget_references()
+            self._database.forget_references(connection)
             self._of_references = number
         if number > self._remembered:
             self._remember(number, environments.read_every(connection))
@@ -212,6 +212,7 @@ class Peers:
 
         def read(connection: Any) -> tuple[int, Mapping[Scope, Environment]]:
             number = processes.number_of(connection, MEMORY)  # first: what is read then is at least as new
+            self._database.remember_aliased(connection)
             return number, environments.read_every(connection)
 
         self._remember(*await self._apart.run(read))

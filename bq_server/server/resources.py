@@ -5,6 +5,7 @@ from functools import partial
 from bq_server import __version__
 from bq_server.api.auth import Keyring
 from bq_server.api.resources.activity import ActivityResource
+from bq_server.api.resources.aliases import AliasesResource
 from bq_server.api.resources.audit_log import AuditLogResource
 from bq_server.api.resources.awards import AwardsResource
 from bq_server.api.resources.catalog import CatalogResource
@@ -91,6 +92,7 @@ def resources(
         ParticipantStateResource(database, games, clocks),
         StreaksResource(intake.sync_intake, database, games, processing.expirer, parser, clocks),
         ParticipantsResource(intake.sync_intake, database, games, parser, clocks),
+        AliasesResource(intake.sync_intake, database, parser),
         ParticipantTokensResource(keyring, database, parser, site.ids, site.clock),
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),

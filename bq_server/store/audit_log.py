@@ -44,6 +44,7 @@ Action = Literal[
     "key_revoked",
     "key_rotated",
     "losses_acknowledged",
+    "participant_aliased",
     "participant_erased",
     "participant_hidden",
     "participant_shown",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
-from bq_server.store import rank_sections, received_facts, team_scores
+from bq_server.store import aliases, rank_sections, received_facts, team_scores
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
@@ -252,6 +252,7 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
     if new:
         known.update(_queries.references_of(connection, scope=scope, participants=dumps(new)))
     rows = []
+    senders: dict[int, int] = {}
     for each in changes.facts:
         event = each.event
         numbers = (
@@ -273,8 +274,14 @@ def write(connection: Any, references: References, changes: Changes, held: Mappi
             None if event.warnings == "[]" else event.warnings,
             each.effects,
         )
-        rows.append((*numbers, *texts, event.voids, checksum(numbers, texts, event.voids)))
+        checked = numbers
+        if event.sent_as is not None:
+            sender = senders[each.seq] = aliases.number_of(connection, scope, event.sent_as, changes.now)
+            checked = (*numbers[:3], sender, *numbers[4:])
+        rows.append((*numbers, *texts, event.voids, checksum(checked, texts, event.voids)))
     _insert_facts(connection, rows)
+    if senders:
+        aliases.put_sent_as(connection, senders)
     if changes.received:
         received_facts.put(connection, [(known[name], seq, effects) for name, seq, effects in changes.received])
     put_cells(connection, {known[name]: own for name, own in changes.cells.items()})
@@ -298,9 +305,14 @@ def add_entries(connection: Any, entries: Iterable[tuple[int, NewEntry]], now: i
 
     Raises a database error for a cause that was paid before: paying twice is never right.
     """
+    add_dated_entries(connection, ((participant, entry, now) for participant, entry in entries))
+
+
+def add_dated_entries(connection: Any, entries: Iterable[tuple[int, NewEntry, int]]) -> None:
+    """As `add_entries`, each with the moment at which it was entered."""
     rows = [
-        (participant, number, transaction_id, cause, seq, amount, balance, occurred_at, now)
-        for participant, (_, number, transaction_id, cause, amount, balance, seq, occurred_at) in entries
+        (participant, number, transaction_id, cause, seq, amount, balance, occurred_at, at)
+        for participant, (_, number, transaction_id, cause, amount, balance, seq, occurred_at), at in entries
     ]
     rows.sort()
     _add_entries(connection, rows)

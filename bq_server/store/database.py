@@ -13,7 +13,7 @@ from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
 from bq_server.concurrency.notifier import NamedNotifiers, Notifier
 from bq_server.concurrency.worker_thread import make_calls
-from bq_server.store import processes
+from bq_server.store import aliases, processes
 from bq_server.store.backend import Backend, StoreAddress, backend_of
 from bq_server.store.processes import MEMORY, Agreement
 from bq_server.store.references import References
@@ -126,6 +126,7 @@ class Database:
                 await backend.prepare(database._writer, may_migrate=may_migrate)
                 if settled:
                     await database._writer.run(partial(require_settled, name=backend.name))
+                await database._writer.run(database.remember_aliased)
                 database._intake = await database._connect()
                 for _ in range(READERS):
                     database._readers.put_nowait(await database._connect())
@@ -164,9 +165,14 @@ class Database:
         with self.unavailable(for_commands=True):
             return Apart(self, await self._connect())
 
-    def forget_references(self) -> None:
+    def forget_references(self, connection: Any) -> None:
         """Look up anew which integers stand for which names. On the writing connection's thread."""
         self._references.forget()
+        self.remember_aliased(connection)
+
+    def remember_aliased(self, connection: Any) -> None:
+        """Learn which environments have aliases. On a connection's own thread."""
+        self._references.aliased |= aliases.scopes(connection)
 
     async def serve(self) -> None:
         """From now on, wait for other processes only as long as a request may."""

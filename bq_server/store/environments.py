@@ -141,6 +141,7 @@ async def empty(connection: Connection, scope: Scope, *, game: bool) -> int:
             _writing.remove_expiring_points,
             _writing.remove_reward_claims,
             _writing.remove_token_series,
+            _writing.remove_aliases,
             _writing.remove_event_properties,
             _writing.remove_event_forms,
             _writing.remove_catalog_totals,

@@ -122,6 +122,12 @@ async def remove(
     connection: Connection, scope: Scope, participant_id: str, participant: int | None, *, facts: int, now: int
 ) -> None:
     """Take out the rest of what is kept of a participant; remember that somebody was erased, but not whom."""
+    await remove_name(connection, scope, participant_id, participant)
+    await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
+
+
+async def remove_name(connection: Connection, scope: Scope, participant_id: str, participant: int | None) -> None:
+    """Take out what is kept under a name beside facts, what these caused, and what others are told."""
     own = scope._asdict() | {"participant_id": participant_id}
     await _queries.remove_watched_streaks(connection, **own)
     await _queries.step_back(connection, **own)
@@ -134,8 +140,8 @@ async def remove(
         await _queries.remove_cells(connection, participant=participant)
         await contests.forget_participant(connection, participant)
         await connection.run(lambda writing: _remove_places(writing, connection.references, scope, participant))
+        await _queries.remove_aliases(connection, participant=participant)
         await _queries.remove_participant(connection, participant=participant)
-    await _queries.add_erasure(connection, **scope._asdict(), erased_at=now, facts=facts)
 
 
 def _remove_places(writing: Any, references: References, scope: Scope, participant: int) -> None:

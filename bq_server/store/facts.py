@@ -41,6 +41,13 @@ class StoredFact(NamedTuple):
     """What it says that it voids: an idempotency key or, of `system.fact_voided`, a fact's id."""
     voided_by: str | None = None
     """The id of the fact that voids it."""
+    sent_as: str | None = None
+    """The name under which it was sent, if that is an alias of `participant_id`."""
+
+    @property
+    def sender(self) -> str:
+        """The name under which it was sent, whomever that stands for."""
+        return self.participant_id if self.sent_as is None else self.sent_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class FactFilter:
 
 def fact_of(row: Sequence[Any]) -> StoredFact:
     """A row of the view `fact_rows`."""
-    seq, own_id, event_id, *texts, fingerprint, warnings, voids, voided_by = row[: len(StoredFact._fields)]
+    seq, own_id, event_id, *texts, fingerprint, warnings, voids, voided_by, sent_as = row[: len(StoredFact._fields)]
     return StoredFact._make(
         (
             seq,
@@ -67,6 +74,7 @@ def fact_of(row: Sequence[Any]) -> StoredFact:
             "[]" if warnings is None else warnings,
             voids,
             None if voided_by is None else unpack("fact", voided_by),
+            sent_as,
         )
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bq_server.events import Scope
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, StoredFact, fact_of
 from bq_server.store.queries import load
@@ -45,13 +46,15 @@ async def put(connection: Connection, scope: Scope, participant: Participant) ->
 
 
 async def find(connection: Connection, scope: Scope, participant_id: str) -> Participant | None:
-    """The participant of that id, if it is known."""
+    """The participant of that id, if it is known; of an alias, whom it stands for."""
+    participant_id = await story_of(connection, scope, participant_id)
     row = await _queries.participant(connection, **scope._asdict(), participant_id=participant_id)
     return None if row is None or not row[-1] else Participant(*row[:-1])
 
 
 async def reference(connection: Connection, scope: Scope, participant_id: str) -> int | None:
-    """The participant's integer in other tables, known or not."""
+    """The participant's integer in other tables, known or not; of an alias, that of whom it stands for."""
+    participant_id = await story_of(connection, scope, participant_id)
     row = await _queries.participant(connection, **scope._asdict(), participant_id=participant_id)
     return None if row is None else row[-2]
 

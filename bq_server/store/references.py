@@ -31,6 +31,8 @@ class References:
         self._types: dict[tuple[int, str], int] = {}
         self._rankings: dict[tuple[int, Ranking], int] = {}
         self._whole: set[int] = set()
+        self.aliased: set[Scope] = set()
+        """The environments that have, or once had, aliases: in all others nothing is looked up."""
 
     def forget(self) -> None:
         """Look everything up again."""

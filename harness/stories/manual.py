@@ -5,6 +5,7 @@ from typing import Any
 from harness.client import Client, segment
 from harness.stories.scenario import LoadedGame
 from harness.stories.steps import (
+    Alias,
     ClaimReward,
     Deduction,
     Enroll,
@@ -24,7 +25,7 @@ from harness.stories.steps import (
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | EnterContest | Void
+ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | EnterContest | Void | Alias
 Manual = ByHand | PutGame
 
 
@@ -35,7 +36,7 @@ def participant_of(step: Manual) -> str | None:
             return about.participant
         case Hide(hide=about) | ClaimReward(claim=about) | EnterContest(enter=about) | Void(void=about):
             return about.participant
-        case Freeze(freeze=about) | Transfer(transfer=about):
+        case Freeze(freeze=about) | Transfer(transfer=about) | Alias(alias=about):
             return about.participant
     return None
 
@@ -73,6 +74,9 @@ def act(client: Client, step: ByHand) -> None:
             client.call("POST", path, {"participant_id": claim.participant})
         case EnterContest(enter=entry):
             client.call("POST", f"/contests/{segment(entry.contest)}/enter", {"participant_id": entry.participant})
+        case Alias(alias=name):
+            path = f"/gamify/participants/{segment(name.participant)}/alias"
+            client.call("POST", path, {"from": name.source})
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

@@ -285,6 +285,19 @@ class Void(_Refusable):
     void: VoidedFact
 
 
+class AliasName(ExpectedPart):
+    """A participant, and another name whose facts are that one's."""
+
+    participant: str
+    source: str = Field(alias="from")
+
+
+class Alias(_Refusable):
+    """Let a name stand for a participant."""
+
+    alias: AliasName
+
+
 class PutGame(_Refusable):
     """Apply another game."""
 
@@ -307,6 +320,7 @@ Step = (
     | ClaimReward
     | EnterContest
     | Void
+    | Alias
     | PutGame
     | Expect
 )
@@ -326,6 +340,7 @@ STEPS: Mapping[str, type[Step]] = {
     "claim": ClaimReward,
     "enter": EnterContest,
     "void": Void,
+    "alias": Alias,
     "game": PutGame,
     "expect": Expect,
 }
@@ -353,6 +368,7 @@ TaggedStep = Annotated[
     | Annotated[ClaimReward, Tag("claim step")]
     | Annotated[EnterContest, Tag("enter step")]
     | Annotated[Void, Tag("void step")]
+    | Annotated[Alias, Tag("alias step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

@@ -22,6 +22,7 @@ PROFILE = {
     "total_events",
     "is_active",
     "is_hidden",
+    "aliases",
     "created_at",
 }
 SECTIONS = ["points", "tier", "badges", "streaks", "challenges", "leaderboards", "rewards"]
@@ -72,6 +73,7 @@ def test_a_participant_is_created_once_and_edited_by_creating_again(bq: Project)
         "total_events": 0,
         "is_active": True,
         "is_hidden": False,
+        "aliases": [],
         "created_at": first["created_at"],
     }
     assert create(bq) == first, "what is left out stays"

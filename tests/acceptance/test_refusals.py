@@ -36,6 +36,7 @@ OTHERS: dict[str, tuple[str, str, str]] = {
     "/events/catalog": ("GET", "read", "/events/catalog"),
     "/events/catalog/{event_name}": ("GET", "read", "/events/catalog/login"),
     "/gamify/participants/{participant_id}/points/expiring": ("GET", "read", "/gamify/participants/u/points/expiring"),
+    "/gamify/participants/{participant_id}/alias": ("POST", "award", "/gamify/participants/u/alias"),
     "/gamify/participants/{participant_id}/events": ("GET", "read", "/gamify/participants/u/events"),
     "/gamify/participants/{participant_id}/state": ("GET", "read", "/gamify/participants/u/state"),
     "/gamify/participants/{participant_id}/points": ("GET", "read", "/gamify/participants/u/points"),

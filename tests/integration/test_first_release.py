@@ -72,6 +72,8 @@ def leave_out_what_was_decided_since(then: Any, now: Any) -> None:
 
 
 TOLD_SINCE = {
+    "aliases",
+    "sent_as",
     "voids",
     "voided_by",
     "period_key",

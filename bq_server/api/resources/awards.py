@@ -144,7 +144,7 @@ class AwardsResource:
         entry, _ = await self._what_came(call, made, currency)
         answer = DeductAnswer(
             transaction_id=entry.transaction_id,
-            participant_id=sent.participant_id,
+            participant_id=made.fact.participant_id,
             amount=sent.amount,
             new_balance=entry.balance,
             currency=currency,
@@ -185,7 +185,7 @@ class AwardsResource:
         upgrade = next((effect for effect in effects if effect["type"] == "tier"), None)
         answer = AwardAnswer(
             transaction_id=entry.transaction_id,
-            participant_id=sent.participant_id,
+            participant_id=made.fact.participant_id,
             amount=sent.amount,
             new_balance=entry.balance,
             tier_upgrade=None if upgrade is None else TierUpgrade.model_validate(upgrade),

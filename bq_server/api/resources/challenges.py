@@ -25,6 +25,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled
 from bq_server.refusals import Code
 from bq_server.store import participants, state
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Database
 from bq_server.store.rankings import Rankings
 
@@ -134,6 +135,7 @@ class ChallengesResource:
         async with self._database.read() as connection:
             game = await self._games.of(connection, call.scope)
             now = self._clocks.now(call.scope)
+            participant_id = await story_of(connection, call.scope, participant_id)
             cells = await state.cells_with(connection, call.scope, participant_id, rounds_now(game, now))
         if f"challenge/{challenge.code}" not in game.rules:
             raise call.undefined("challenge", challenge.code)
@@ -148,7 +150,8 @@ class ChallengesResource:
         if challenge.enrolment == "explicit" or challenge.duration.type == "rolling":
             return False
         async with self._database.read() as connection:
-            found = await participants.facts(connection, call.scope, participant_id, [CHALLENGE_ENROLLED])
+            who = await story_of(connection, call.scope, participant_id)
+            found = await participants.facts(connection, call.scope, who, [CHALLENGE_ENROLLED])
         return any(from_json(fact.properties)["challenge_code"] == challenge.code for fact in found)
 
     async def _challenge(self, call: Call) -> Challenge:

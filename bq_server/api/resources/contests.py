@@ -40,6 +40,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, ContestClosed, not_entered
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import contests, participants, state
+from bq_server.store.aliases import story_of
 from bq_server.store.contests import ContestEnd
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
@@ -219,6 +220,7 @@ class ContestsResource:
         self, call: Call[Any], contest: Contest, end: ContestEnd | None, participant_id: str
     ) -> ContestEntryAnswer:
         async with self._database.read() as connection:
+            participant_id = await story_of(connection, call.scope, participant_id)
             fact = await self._entry_fact(connection, call, contest, participant_id)
             game = await self._games.of(connection, call.scope)
             cells = await state.cells(connection, call.scope, participant_id)

@@ -23,6 +23,7 @@ from bq_server.moments import format_timestamp
 from bq_server.processing.recorded_effects import Caused, effects_of, packed_effects, shown_effects
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts, received_facts
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import EARLIEST, LATEST, FactFilter, StoredFact
 from bq_server.store.received_facts import KeptEffects
@@ -66,7 +67,7 @@ class FactsResource:
                 return json_response(FactsAnswer(facts=[], next_cursor=None))  # the same with effects
             fact_type = named
         wanted = FactFilter(
-            participant_id=query.participant_id,
+            participant_id=await self._story_of(call, query.participant_id),
             fact_type=fact_type,
             since=EARLIEST if query.since is None else query.since,
             until=LATEST if query.until is None else query.until,
@@ -84,6 +85,12 @@ class FactsResource:
             await slices.give_way()
             told.append(fact_with_effects(fact, packed_effects(caused.get(fact.seq, {}))))
         return json_response(FactsWithEffectsAnswer(facts=told, next_cursor=following))
+
+    async def _story_of(self, call: Call[FactsQuery], participant_id: str | None) -> str | None:
+        if participant_id is None:
+            return None
+        async with self._database.read() as connection:
+            return await story_of(connection, call.scope, participant_id)
 
     @operation(
         "getFact",
@@ -148,6 +155,7 @@ def fact_answer(fact: StoredFact) -> FactAnswer:
         fact_type=fact.fact_type,
         event_name=fact.event_name,
         participant_id=fact.participant_id,
+        sent_as=fact.sent_as,
         properties=properties_of(fact),
         occurred_at=format_timestamp(fact.occurred_at),
         received_at=format_timestamp(fact.received_at),

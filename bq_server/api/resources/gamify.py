@@ -22,6 +22,7 @@ from bq_server.ingest.outcomes import NotAccepted, RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.store import facts
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Database
 
 PREFIX = "/api/v1/gamify"
@@ -98,6 +99,7 @@ class GamifyResource:
         query = call.query
         participant_id = call.parameter("participant_id")
         async with self._database.read() as connection:
+            participant_id = await story_of(connection, call.scope, participant_id)
             page, total = await facts.of_participant(
                 connection,
                 call.scope,

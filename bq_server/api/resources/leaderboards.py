@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from bq_server.game.mechanics.leaderboards import board_order
 from bq_server.processing.compiled_games import Games
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import participants
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Database
 from bq_server.store.rank_sections import HIGHEST, LOWEST
 from bq_server.store.rankings import Ranked, Rankings, RankingView, Score
@@ -113,7 +114,7 @@ class LeaderboardsResource:
     async def get_neighbours(self, call: Call[AroundQuery]) -> Response:
         """A participant's place on a leaderboard, with those above and below; of teams that of the participant's."""
         query = call.query
-        participant_id = call.parameter("participant_id")
+        participant_id = await self._who(call)
         board = await self._board(call)
         period = self._period(call, board, query.period)
         shared = board_order(board).shared
@@ -151,7 +152,7 @@ class LeaderboardsResource:
     )
     async def get_rank(self, call: Call[PeriodQuery]) -> Response:
         """A participant's place on a leaderboard; on one of teams that of the participant's team."""
-        participant_id = call.parameter("participant_id")
+        participant_id = await self._who(call)
         board = await self._board(call)
         period = self._period(call, board, call.query.period)
         order = board_order(board)
@@ -171,6 +172,11 @@ class LeaderboardsResource:
             percentile=(total - found.rank) * 1000 // total / 10,
         )
         return json_response(answer)
+
+    async def _who(self, call: Call[Any]) -> str:
+        """The participant in the path; of an alias, whom it stands for."""
+        async with self._database.read() as connection:
+            return await story_of(connection, call.scope, call.parameter("participant_id"))
 
     async def _read(
         self,

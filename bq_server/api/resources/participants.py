@@ -37,6 +37,7 @@ from bq_server.processing.guards import AlreadySo, another_zone, no_guard
 from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import participants, reward_claims, state
+from bq_server.store.aliases import names_of
 from bq_server.store.database import Connection, Database
 from bq_server.store.participants import Participant
 
@@ -140,7 +141,7 @@ class ParticipantsResource:
                 detail = f"must not exceed {self._parser.limits.max_properties_bytes} bytes of compact JSON"
                 raise Refusal.of_fields([FieldError("attributes", "too_large", detail)])
             edited = Participant(
-                participant_id,
+                known.participant_id,
                 sent.display_name if "display_name" in given else known.display_name,
                 sent.avatar_url if "avatar_url" in given else known.avatar_url,
                 known.attributes,
@@ -191,11 +192,15 @@ class ParticipantsResource:
             at = await view_of_participant(connection, call, self._games, participant_id)
             attributes = await attributes_now(connection, at.participant, self._clocks.now(call.scope))
             claimed = (
-                await reward_claims.count_of(connection, call.scope, participant_id) if at.game.game.rewards else 0
+                await reward_claims.count_of(connection, call.scope, at.participant.participant_id)
+                if at.game.game.rewards
+                else 0
             )
+            names = await names_of(connection, call.scope, at.participant.reference)
         streaks = [each for each in read_streaks(at.game, at.cells, self._clocks.now(call.scope)) if each.current_count]
         return ProfileAnswer(
-            participant_id=participant_id,
+            participant_id=at.participant.participant_id,
+            aliases=names,
             display_name=at.participant.display_name,
             avatar_url=at.participant.avatar_url,
             attributes=attributes,

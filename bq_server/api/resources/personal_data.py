@@ -46,6 +46,7 @@ from bq_server.processing.recorded_effects import packed_effects, received_effec
 from bq_server.refusals import Code
 from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, feed, ledger, participants, received_facts, state, team_scores
+from bq_server.store.aliases import names_of, story_of
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import fact_id_of
 from bq_server.store.participants import Participant
@@ -143,16 +144,22 @@ class PersonalDataResource:
         """The answer in pieces: there may be any number of facts."""
         scope = call.scope
         # In this order nothing that settles meanwhile is missed, though it may appear twice.
-        waiting = await self._drain.waiting(scope, participant_id)
-        letters = await self._dead_letters.of_participant(scope, participant_id)
+        async with self._database.read() as connection:
+            participant_id = await story_of(connection, scope, participant_id)
+            number = await participants.reference(connection, scope, participant_id)
+            names = [] if number is None else await names_of(connection, scope, number)
+        everyone = (participant_id, *names)
+        waiting = [event for each in everyone for event in await self._drain.waiting(scope, each)]
+        letters = [letter for each in everyone for letter in await self._dead_letters.of_participant(scope, each)]
         async with self._database.read() as connection, state.snapshot(connection):
             known = await participants.find(connection, scope, participant_id)
             reference = await participants.reference(connection, scope, participant_id)
-            notices = await feed.notices_of(connection, scope, participant_id)
+            notices = [notice for each in everyone for notice in await feed.notices_of(connection, scope, each)]
             if reference is None and not waiting and not letters and not notices:
                 raise unknown(scope)
             answer = PersonalDataAnswer(
                 participant_id=participant_id,
+                aliases=names,
                 environment=scope.environment,
                 exported_at=format_timestamp(self._clocks.now(scope)),
                 profile=None if known is None else await self._profile(connection, call, known),
@@ -172,7 +179,8 @@ class PersonalDataResource:
                         created_at=format_timestamp(each.created_at),
                         state=each.state,
                     )
-                    for each in await erasures.deliveries_of(connection, scope, participant_id)
+                    for name in everyone
+                    for each in await erasures.deliveries_of(connection, scope, name)
                 ],
                 notices=[
                     PersonalNotice(type=each.kind, noted_at=format_timestamp(each.noted_at), data=each.data)

@@ -43,6 +43,7 @@ from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts, ledger, reward_claims, state
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Connection, Database
 from bq_server.store.facts import StoredFact
 
@@ -174,7 +175,7 @@ class RewardsResource:
         claim, fact = await self._found(call)
         if claim.status == "claimed":
             properties = {"claim_id": fact.fact_id}
-            event = self._parser.drafter.draft_system(call.scope, REWARD_FULFILLED, fact.participant_id, properties)
+            event = self._parser.drafter.draft_system(call.scope, REWARD_FULFILLED, fact.sender, properties)
 
             async def look(connection: Connection) -> None:
                 # Not by an idempotency key: a client may have used it, and what was fulfilled may be void.
@@ -204,7 +205,7 @@ class RewardsResource:
         claim, fact = await self._found(call)
         if claim.status != "cancelled":
             properties = {"fact_id": fact.fact_id, "reason": sent.reason}
-            event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.participant_id, properties)
+            event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.sender, properties)
 
             async def look(connection: Connection) -> None:
                 now = await facts.by_id(connection, call.scope, fact.fact_id)
@@ -221,12 +222,13 @@ class RewardsResource:
         """Checks inside the transaction that one is left for the participant, and picks its code."""
 
         async def look(connection: Connection) -> Event:
-            await self._expirer.expire(connection, call.scope, event.participant_id)
+            who = await story_of(connection, call.scope, event.participant_id)
+            await self._expirer.expire(connection, call.scope, who)
             reward = _reward(call, (await self._games.of(connection, call.scope)).game)
             if not _is_open(reward, self._clocks.now(call.scope)):
                 raise _unavailable(reward, "not_open", "can't be claimed now: see its starts_at and ends_at")
             if reward.limit is not None:
-                own = await reward_claims.count_of_reward(connection, call.scope, event.participant_id, reward.code)
+                own = await reward_claims.count_of_reward(connection, call.scope, who, reward.code)
                 if own >= reward.limit:
                     detail = f"was claimed {own} of {reward.limit} times by the participant"
                     raise _unavailable(reward, "limit_reached", detail)
@@ -248,12 +250,13 @@ class RewardsResource:
         """What a claim would come to. Raises `Refusal` where it would be refused."""
         async with self._database.transaction(undo=True) as connection:
             await look(connection)
-            cells = await state.cells(connection, call.scope, event.participant_id)
+            who = await story_of(connection, call.scope, event.participant_id)
+            cells = await state.cells(connection, call.scope, who)
         balance = max(purse(cells, reward.currency)["balance"], 0)
         if balance < cost:
             raise _insufficient(InsufficientPoints(balance, cost, reward.currency))
         return ClaimRehearsalAnswer(
-            participant_id=event.participant_id,
+            participant_id=who,
             reward_name=reward.name,
             reward_type=reward.type,
             points_deducted=cost,

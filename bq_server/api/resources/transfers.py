@@ -17,6 +17,7 @@ from bq_server.processing.guards import InsufficientPoints, NoTransfers, may_tra
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger
+from bq_server.store.aliases import story_of
 from bq_server.store.database import Database
 
 
@@ -47,7 +48,9 @@ class TransfersResource:
     async def transfer(self, call: Call) -> Response:
         """Spend points of one participant and pay them to another, both or neither."""
         sent, key = await self._parser.model(call, TransferIn)
-        if sent.recipient_id == sent.participant_id:
+        async with self._database.read() as connection:
+            both = [await story_of(connection, call.scope, who) for who in (sent.participant_id, sent.recipient_id)]
+        if both[0] == both[1]:
             detail = "must be another participant than participant_id"
             raise Refusal.of_fields([FieldError("recipient_id", "same_participant", detail)])
         currency = await known_currency(call, self._database, self._games, sent.currency)
@@ -74,15 +77,17 @@ class TransfersResource:
         cause = causes.in_currency(causes.of_transfer(fact_id), currency)
         balances = []
         async with self._database.read() as connection:
-            for who in (sent.participant_id, sent.recipient_id):
+            both = [await story_of(connection, call.scope, who) for who in (sent.participant_id, sent.recipient_id)]
+            for who in both:
                 entry = await ledger.entry_of(connection, call.scope, who, fact_id, cause)
                 if entry is None:
-                    raise RuntimeError(f"fact {fact_id} has no entry in a ledger")
+                    detail = f"{fact_id} moves no points any more: both participants have become one, or were erased."
+                    raise Refusal(Code.NOT_FOUND, detail)
                 balances.append(entry.balance)
         return TransferAnswer(
             transfer_id=fact_id,
-            participant_id=sent.participant_id,
-            recipient_id=sent.recipient_id,
+            participant_id=both[0],
+            recipient_id=both[1],
             amount=sent.amount,
             new_balance=balances[0],
             recipient_balance=balances[1],

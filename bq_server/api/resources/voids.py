@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.call import Call
 from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_response, operation
 from bq_server.api.request_parser import RequestParser
+from bq_server.api.resources.aliases import require_free
 from bq_server.api.resources.facts import known_fact
 from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
-from bq_server.game.facts import FACT_VOIDED
+from bq_server.game.facts import FACT_VOIDED, PARTICIPANT_ALIASED
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.guards import AlreadySo, no_guard
 from bq_server.processing.processor import Processor
@@ -40,7 +42,7 @@ class VoidsResource:
         query=VoidQuery,
         body=VoidIn,
         body_example=VOID_BODY,
-        codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.NOT_VOIDABLE),
+        codes=(*INTAKE_CODES, Code.NOT_FOUND, Code.NOT_VOIDABLE, Code.ALIAS_CONFLICT),
     )
     async def void_fact(self, call: Call[VoidQuery]) -> Response:
         """Make a fact count as if it had never been; if it voids another, that one counts again."""
@@ -50,7 +52,7 @@ class VoidsResource:
             if fact.voided_by is not None:
                 return await self._already(connection, call, fact, fact.voided_by)
         properties = {"fact_id": fact.fact_id, "reason": sent.reason}
-        event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.participant_id, properties)
+        event = self._parser.drafter.draft_system(call.scope, FACT_VOIDED, fact.sender, properties)
         if call.query.dry_run:
             rehearsal = await self._processor.rehearse(event)
             return _answer(fact, None, shown(rehearsal.effects, fact.participant_id))
@@ -81,7 +83,16 @@ class VoidsResource:
         if fact.participant_id == NOBODY:
             detail = f"{fact.fact_id} belongs to a person who was erased; nothing depends on it any more."
             raise Refusal(Code.NOT_VOIDABLE, detail)
+        await self._require_free_alias(connection, call, fact)
         return fact
+
+    async def _require_free_alias(self, connection: Connection, call: Call[Any], fact: StoredFact) -> None:
+        """Raises `Refusal` where the fact is why a name is an alias no more, and it can't be one again."""
+        if fact.fact_type != FACT_VOIDED or fact.voids is None or fact.voided_by is not None:
+            return
+        void = await facts.by_id(connection, call.scope, fact.voids)
+        if void is not None and void.fact_type == PARTICIPANT_ALIASED and void.voided_by == fact.fact_id:
+            await require_free(connection, call, from_json(void.properties)["alias"], void.sender)
 
 
 def _answer(fact: StoredFact, by: str | None, effects: list[dict[str, Any]], *, already: bool = False) -> Response:

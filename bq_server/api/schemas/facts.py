@@ -17,6 +17,7 @@ class FactAnswer(BaseModel):
     fact_type: str
     event_name: str
     participant_id: str
+    sent_as: str | None = Field(description="The name under which it was sent, if that is an alias; null otherwise.")
     properties: dict[str, Any]
     occurred_at: Moment = Field(description="The event's own timestamp.")
     received_at: Moment = Field(description="When the server accepted it.")

@@ -38,7 +38,8 @@ class ParticipantPatch(ParticipantEdit):
 class ProfileAnswer(BaseModel):
     """A participant in short."""
 
-    participant_id: str
+    participant_id: str = Field(description="Of an alias, whom it stands for.")
+    aliases: list[str] = Field(description="Other names under which facts are sent that are in this story.")
     display_name: str | None
     avatar_url: str | None
     attributes: dict[str, Any]

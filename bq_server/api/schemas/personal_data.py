@@ -106,6 +106,7 @@ class PersonalDataAnswer(BaseModel):
     """Everything that is kept about a participant."""
 
     participant_id: str
+    aliases: list[str] = Field(description="Other names of theirs, whose facts are among these.")
     environment: str
     exported_at: Moment
     profile: PersonalProfile | None = Field(description="Null if no event has named them yet.")

@@ -2,6 +2,20 @@
 -- of the other. A statement that isn't here is the same for both. Where many rows are written at once, each parameter is
 -- an array of what the rows have of it, and the statement takes them apart with `unnest`.
 
+-- name: aliases.stories_of
+WITH RECURSIVE chain (name, participant) AS (
+    SELECT participants.participant_id, aliases.participant
+    FROM scopes JOIN participants ON participants.scope = scopes.scope
+    JOIN aliases ON aliases.alias = participants.participant
+    WHERE scopes.project = :project AND scopes.environment = :environment
+        AND participants.participant_id = ANY(ARRAY(SELECT json_array_elements_text(:names::json)))
+    UNION
+    SELECT chain.name, aliases.participant FROM chain JOIN aliases ON aliases.alias = chain.participant
+)
+SELECT chain.name, participants.participant_id
+FROM chain JOIN participants ON participants.participant = chain.participant
+WHERE NOT EXISTS (SELECT 1 FROM aliases WHERE aliases.alias = chain.participant);
+
 -- name: batch.taken_events
 SELECT EXISTS (
     SELECT 1 FROM facts
@@ -138,13 +152,13 @@ SELECT seq, scope, type, participant, occurred_at, received_at, processed_at, ev
 FROM facts WHERE checksum IS NULL ORDER BY seq LIMIT :limit;
 
 -- name: checksums.rows_of
-SELECT seq, scope, type, participant, occurred_at, received_at, processed_at, event_id, fact_id,
+SELECT seq, scope, type, coalesce(sent_as, participant), occurred_at, received_at, processed_at, event_id, fact_id,
     convert_to(message_id, 'UTF8'), convert_to(idempotency_key, 'UTF8'), fingerprint, convert_to(properties, 'UTF8'),
     convert_to(warnings, 'UTF8'), convert_to(effects, 'UTF8'), convert_to(voids, 'UTF8')
 FROM facts WHERE seq = ANY(ARRAY(SELECT value::bigint FROM json_array_elements_text(:seqs::json)));
 
 -- name: checksums.rows_after
-SELECT facts.seq, facts.scope, type, facts.participant, occurred_at, received_at, processed_at, event_id, fact_id,
+SELECT facts.seq, facts.scope, type, coalesce(sent_as, facts.participant), occurred_at, received_at, processed_at, event_id, fact_id,
     convert_to(message_id, 'UTF8'), convert_to(idempotency_key, 'UTF8'), fingerprint, convert_to(properties, 'UTF8'),
     convert_to(warnings, 'UTF8'), convert_to(effects, 'UTF8'), checksum, participants.participant_id,
     convert_to(voids, 'UTF8')

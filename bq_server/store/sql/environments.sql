@@ -51,6 +51,10 @@ DELETE FROM duplicates WHERE (scope, message_id) IN (
 -- name: remove_expiring_points(project, environment)!
 DELETE FROM expiring_points WHERE project = :project AND environment = :environment;
 
+-- name: remove_aliases(project, environment)!
+DELETE FROM aliases
+WHERE scope = (SELECT scopes.scope FROM scopes WHERE project = :project AND environment = :environment);
+
 -- name: remove_token_series(project, environment)!
 DELETE FROM token_series WHERE project = :project AND environment = :environment;
 

@@ -12,7 +12,7 @@ FROM facts WHERE participant = :participant ORDER BY occurred_at, seq LIMIT :lim
 -- name: strip_facts(seq, participant)*!
 -- Who has received a fact that is void must not be given again what it gave.
 UPDATE facts SET participant = :participant, idempotency_key = NULL, fingerprint = NULL, properties = '{}',
-    warnings = NULL, effects = NULL, voids = NULL,
+    warnings = NULL, effects = NULL, voids = NULL, sent_as = NULL,
     voided_by = CASE WHEN EXISTS (SELECT 1 FROM received_facts WHERE fact = :seq) THEN voided_by END
 WHERE seq = :seq;
 
@@ -34,6 +34,9 @@ DELETE FROM ledger WHERE participant = :participant AND number IN (
 
 -- name: remove_participant(participant)!
 DELETE FROM participants WHERE participant = :participant;
+
+-- name: remove_aliases(participant)!
+DELETE FROM aliases WHERE alias = :participant OR participant = :participant;
 
 -- name: deliveries_to_remove(project, environment, participant_id, limit)
 SELECT position FROM webhook_deliveries WHERE participant_id = :participant_id AND endpoint_id IN (
