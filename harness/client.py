@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
+
+from harness.plain_http import HTTPException, PlainHttp
 
 Json = dict[str, Any]
 
@@ -67,13 +70,13 @@ class Client:
     def __init__(self, url: str, key: str) -> None:
         # Certificates take longer to load than most scenarios take; a plain URL needs none.
         verify = url.startswith("https://")
+        self._base, headers = f"{url.rstrip('/')}/api/v1", {"X-API-Key": key}
         self._http = httpx.Client(
-            base_url=f"{url.rstrip('/')}/api/v1",
-            headers={"X-API-Key": key},
-            timeout=TIMEOUT_SECONDS,
-            verify=verify,
-            trust_env=verify,
+            base_url=self._base, headers=headers, timeout=TIMEOUT_SECONDS, verify=verify, trust_env=verify
         )
+        self._plain: PlainHttp | None = None
+        with suppress(ValueError):
+            self._plain = PlainHttp(self._base, headers, TIMEOUT_SECONDS)
         self.clock = Clock(self)
         self.directory = Path()
         """Where game files are searched first, before the working directory."""
@@ -101,8 +104,8 @@ class Client:
 
     def send_batch(self, events: Sequence[Mapping[str, Any]]) -> Json:
         """Queue events in one request. Some may be rejected: see `errors` in the answer."""
-        answer = self.request("POST", "/ingest/events/batch", {"events": list(events)})
-        if answer.status_code == 422 and "accepted" in (found := _json(answer)):
+        answer = self._ask("POST", "/ingest/events/batch", {"events": list(events)})
+        if answer.status == 422 and "accepted" in (found := _json(answer)):
             return found
         return _success(answer)
 
@@ -114,9 +117,15 @@ class Client:
         body = {"timeout_ms": timeout_ms} | ({"webhooks": True} if webhooks else {})
         return self.call("POST", "/sandbox/drain", body)
 
-    def reset(self, *, game: bool = False) -> None:
-        """Empty the environment, including its game if requested."""
-        self.call("POST", "/sandbox/reset", {"game": game})
+    def reset(self, *, game: bool = False, clock: str | None = None) -> None:
+        """Empty the environment, including its game if requested.
+
+        It is on the real clock then, or on one that is stopped at the moment `clock`.
+        """
+        body: Json = {"game": game}
+        if clock is not None:
+            body["clock"] = {"now": clock}
+        self.call("POST", "/sandbox/reset", body)
 
     def apply(self, game: str | Path | Mapping[str, Any]) -> Json:
         """Apply a game, and wait until everything it changes is computed.
@@ -130,7 +139,7 @@ class Client:
             content = self._found(Path(game)).read_bytes() if is_file else str(game).encode()
             media_type = "application/yaml"
         headers = {"Content-Type": media_type}
-        plan = _success(self._request("PUT", "/gamify/admin/game", content=content, headers=headers))
+        plan = _success(self._request("PUT", "/gamify/admin/game", content, headers))
         if plan["recomputed"]:
             self.drain()
         return plan
@@ -151,18 +160,20 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
         """Make a request under /api/v1; returns the JSON of a success."""
-        return _success(self.request(method, path, body, **query))
+        return _success(self._ask(method, path, body, query))
 
     def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         """Make a request under /api/v1; returns the response, whatever it is."""
-        return self._request(method, path, json=body, params=query)
+        answer = self._ask(method, path, body, query)
+        asked = httpx.Request(method, answer.url)
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body, request=asked)
 
     def export(self) -> Iterator[str]:
         """The lines of the environment's facts and game, as NDJSON."""
         with self._reaching(), self._http.stream("GET", "/sandbox/export") as answer:
             if answer.status_code != 200:
-                answer.read()
-                raise Refused(answer.status_code, _json(answer))
+                refused = _Answer(str(answer.url), answer.status_code, [], answer.read())
+                raise Refused(refused.status, _json(refused))
             # Not `iter_lines`: it also splits at U+2028 and others, which JSON leaves unescaped in a string.
             rest = b""
             for chunk in answer.iter_bytes():
@@ -175,21 +186,33 @@ class Client:
         """Import exported lines into the environment, which must have no facts."""
         content = "\n".join(lines).encode()
         headers = {"Content-Type": "application/x-ndjson"}
-        return _success(self._request("POST", "/sandbox/import", content=content, headers=headers))
+        return _success(self._request("POST", "/sandbox/import", content, headers))
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+        if self._plain is not None:
+            self._plain.close()
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> "_Answer":
+        target = f"{path}?{httpx.QueryParams(dict(query))}" if query else path
+        if body is None:
+            return self._request(method, target, None, {})
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return self._request(method, target, content, {"Content-Type": "application/json"})
+
+    def _request(self, method: str, target: str, content: bytes | None, headers: Mapping[str, str]) -> "_Answer":
         with self._reaching():
-            return self._http.request(method, path, **options)
+            if self._plain is not None:
+                return _Answer(self._base + target, *self._plain.request(method, target, content, headers))
+            found = self._http.request(method, target, content=content, headers=headers)
+            return _Answer(str(found.url), found.status_code, list(found.headers.items()), found.content)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         try:
             yield
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.TransportError, httpx.InvalidURL, HTTPException, OSError) as error:
             raise Unreachable(f"{self._http.base_url} can't be reached: {error or type(error).__name__}") from error
 
     def _found(self, file: Path) -> Path:
@@ -221,18 +244,28 @@ def _event(
     return given | {name: value for name, value in named.items() if value is not None} | dict(more)
 
 
-def _success(response: httpx.Response) -> Json:
-    found = _json(response)
-    if response.is_success:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back."""
+
+    url: str
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+def _success(answer: _Answer) -> Json:
+    found = _json(answer)
+    if 200 <= answer.status < 300:
         return found
-    raise Refused(response.status_code, found)
+    raise Refused(answer.status, found)
 
 
-def _json(response: httpx.Response) -> Json:
+def _json(answer: _Answer) -> Json:
     try:
-        found = response.json()
+        found = json.loads(answer.body)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise Unreachable(f"{response.url} answered {response.status_code} without JSON: is it a bq-server?")
+        raise Unreachable(f"{answer.url} answered {answer.status} without JSON: is it a bq-server?")
     return found

@@ -41,6 +41,7 @@ WITH_EACH_STORE = {
     "test_sandbox_export",
     "test_sandbox_reset",
     "test_shared_transactions",
+    "test_statement_calls",
     "test_streaks_and_tiers",
     "test_team_leaderboards",
     "test_team_rankings",

@@ -41,7 +41,7 @@ class StreakWatch:
 
     async def look_at_all(self, scope: Scope) -> None:
         """Check all that are due in the environment, a few per transaction. Raises `StoreUnavailable`."""
-        more = True
+        more = await self.is_due(scope)
         while more:
             async with self._database.transaction() as connection:
                 more = await self._look(connection, scope)

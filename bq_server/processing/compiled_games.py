@@ -1,8 +1,6 @@
 """The compiled game of each environment, kept until the stored one has another version."""
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -53,19 +51,16 @@ class Games:
         return compiled
 
     async def _compile(self, connection: Connection, scope: Scope) -> CompiledGame:
-        stored = await games.current(connection, scope)
-        document = Game() if stored is None else await asyncio.to_thread(Game.model_validate_json, stored.document)
-        applied: Mapping[str, int] = await games.applied(connection, scope)
-        pending = frozenset(
-            definition
-            for refold in await games.refolds(connection, scope)
-            if refold.finished_at is None
-            for definition in refold.definitions
+        found, has_received = await connection.run(
+            lambda reading: (games.in_force(reading, scope), received_facts.has_any(reading))
         )
+
+        def compiled() -> CompiledGame:
+            document = Game() if found.stored is None else Game.model_validate_json(found.stored.document)
+            return compile_game(document, found.applied, found.pending, has_received=has_received)
+
         # In a thread: thousands of definitions take long enough to delay others.
-        has_received = await received_facts.has_any(connection)
-        compiling = partial(compile_game, document, applied, pending, has_received=has_received)
-        return await asyncio.to_thread(compiling)
+        return await asyncio.to_thread(compiled)
 
 
 def _reason(error: Exception) -> str:

@@ -188,7 +188,9 @@ class GameChanges:
         again_paid = [*_renamed(before, removed, after, added)] if backfill and total else []
         plan = ApplyPlan(version, added, changed, removed, unchanged, recomputed, affected, again_paid)
         await _note(connection, scope, now, plan)
-        return plan, await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed)), owed
+        if recomputed:
+            compiled = await asyncio.to_thread(compile_game, new, counts, frozenset(recomputed))
+        return plan, compiled, owed
 
 
 def _settings(game: Game) -> dict[str, object]:

@@ -13,6 +13,7 @@ from bq_server.moments import format_timestamp, is_duration, parse_timestamp
 from bq_server.processing.broken_streaks import StreakWatch
 from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.points_expiry import PointsExpirer
+from bq_server.sandbox.unfinished_work import is_due
 from bq_server.store import environments, watched_streaks, webhooks
 from bq_server.store.audit_log import Act
 from bq_server.store.database import Database
@@ -62,9 +63,13 @@ class SandboxClocks:
 
         Raises `BeyondTheCalendar`.
         """
+        await self._put(act, scope, self.at(moment, frozen=frozen))
+
+    def at(self, moment: int, *, frozen: bool) -> OwnClock:
+        """A clock at this moment, stopped or running on from it. Raises `BeyondTheCalendar`."""
         if not EARLIEST <= moment <= LATEST:
             raise BeyondTheCalendar
-        await self._put(act, scope, OwnClock(frozen, moment if frozen else moment - self._clocks.real()))
+        return OwnClock(frozen, moment if frozen else moment - self._clocks.real())
 
     async def advance(self, act: Act, scope: Scope, by: timedelta) -> None:
         """Advance the environment's clock; one on the real clock gets its own, running that much ahead.
@@ -100,6 +105,9 @@ class SandboxClocks:
                     await webhooks.bring_environment_forward(connection, scope, after)
                     await connection.run(partial(watched_streaks.forget_when, scope=scope))
             self._clocks.put(scope, clock)
-            await self._freezer.look(scope)
-            await self._expirer.look(scope)
+            async with self._database.read() as connection:
+                due = await connection.run(partial(is_due, scope=scope, now=self._clocks.now(scope)))
+            if due:
+                await self._freezer.look(scope)
+                await self._expirer.look(scope)
             self._database.outbox.beat_all()

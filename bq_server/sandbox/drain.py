@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from bq_server.clock import Clocks
 from bq_server.concurrency.notifier import Notifier
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.delivery.delivery_progress import DeliveryProgress
@@ -13,9 +15,10 @@ from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.refusals import Code, FieldError, Refusal
-from bq_server.store import environments, games
+from bq_server.sandbox.unfinished_work import UnfinishedWork, unfinished_work
+from bq_server.store import games
 from bq_server.store.database import Database
-from bq_server.stream.backlog import Backlog, Kept
+from bq_server.stream.backlog import LATEST, Backlog, Kept
 from bq_server.stream.dead_letters import read_letter
 
 LOOK_SECONDS = 0.25
@@ -47,6 +50,7 @@ class Drain:
         expirer: PointsExpirer,
         outgoing: DeliveryProgress,
         freezer: ContestFreezer,
+        clocks: Clocks,
         *,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -60,6 +64,7 @@ class Drain:
         self._expirer = expirer
         self._outgoing = outgoing
         self._freezer = freezer
+        self._clocks = clocks
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is being recomputed.
@@ -68,18 +73,19 @@ class Drain:
         With `webhooks`, also until each delivery that is due was tried.
         """
         with unavailable("The queue can't be read now"):
-            newest = await self._backlog.newest()
             deadline = asyncio.get_running_loop().time() + seconds
-            settled = await self._consumes(_of(scope), newest, deadline) and await self._tells(deadline)
-            if not (settled and await self._refolds(scope, deadline)):
-                raise await self._not_drained(scope, newest, seconds)
-            await self._freezer.look(scope)
-            await self._expirer.look(scope)
+            if not await self._consumes(_of(scope), LATEST, deadline):
+                raise await self._not_drained(scope, seconds)
+            found = await self._look(scope)
+            if not found.is_nothing:
+                if not (await self._tells(deadline) and await self._refolds(scope, deadline)):
+                    raise await self._not_drained(scope, seconds)
+                await self._freezer.look(scope)
+                await self._expirer.look(scope)
+                found = await self._look(scope)
             if webhooks and not await self._sends(scope, deadline):
                 raise await self._not_sent(scope, seconds)
-            async with self._database.read() as connection:
-                facts, duplicates = await environments.count(connection, scope)
-            return Drained(facts, duplicates, len(await self.dead(scope)))
+            return Drained(found.facts, found.duplicates, len(await self.dead(scope)))
 
     async def wait_for(self, scope: Scope, message_id: str, seconds: float) -> bool:
         """Wait until the environment's messages up to this one are settled; returns whether they were in time."""
@@ -89,9 +95,8 @@ class Drain:
     async def wait_for_participant(self, scope: Scope, participant_id: str, seconds: float) -> bool:
         """Wait until everything accepted about a participant is settled; returns whether it was in time."""
         with unavailable("The queue can't be read now"):
-            newest = await self._backlog.newest()
             until = asyncio.get_running_loop().time() + seconds
-            return await self._consumes(_of(scope, participant_id), newest, until) and await self._tells(until)
+            return await self._consumes(_of(scope, participant_id), LATEST, until) and await self._tells(until)
 
     async def waiting(self, scope: Scope, participant_id: str) -> list[Event]:
         """What was accepted about a participant and is waiting, oldest first."""
@@ -116,6 +121,10 @@ class Drain:
                 if letter.retried_as is None and scope_of(letter.payload, letter.message_id) == scope:
                     found.append(letter.message_id)
             return found
+
+    async def _look(self, scope: Scope) -> UnfinishedWork:
+        async with self._database.read() as connection:
+            return await connection.run(partial(unfinished_work, scope=scope, now=self._clocks.now(scope)))
 
     async def _consumes(self, wanted: _Wanted, up_to: str, deadline: float) -> bool:
         while True:
@@ -176,10 +185,10 @@ class Drain:
 
     async def _open_refolds(self, scope: Scope) -> int:
         async with self._database.read() as connection:
-            return sum(refold.scope == scope for refold in await games.open_refolds(connection))
+            return await connection.run(partial(games.refolds_under_way, scope=scope))
 
-    async def _not_drained(self, scope: Scope, up_to: str, seconds: float) -> Refusal:
-        queued = 0
+    async def _not_drained(self, scope: Scope, seconds: float) -> Refusal:
+        up_to, queued = await self._backlog.newest(), 0
         slices = TimeSlices()
         async for message in self._backlog.queued(up_to):
             await slices.give_way()

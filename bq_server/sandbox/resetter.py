@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bq_server.clock import Clocks
+from bq_server.clock import Clocks, OwnClock
 from bq_server.events import Scope
 from bq_server.game.document.definitions import Game
 from bq_server.ingest.unavailable import unavailable
+from bq_server.moments import format_timestamp
 from bq_server.processing.contest_freezer import watch_contests
 from bq_server.sandbox.drain import Drain
 from bq_server.store import contests, environments, feed, games, webhooks
@@ -39,29 +40,39 @@ class Resetter:
         self._clocks = clocks
         self._resets = resets
 
-    async def reset(self, act: Act, scope: Scope, *, game: bool, seconds: float) -> None:
-        """Empty the environment (see `empty`), and return it to the real clock."""
-        about = {"game": game}
-        await self.empty(act, about, scope, game=game, seconds=seconds, keep_clock=False)
+    async def reset(self, act: Act, scope: Scope, *, game: bool, seconds: float, clock: OwnClock | None = None) -> None:
+        """Empty the environment (see `empty`), and give it that clock, or return it to the real one."""
+        about: dict[str, Any] = {"game": game}
+        if clock is not None:
+            about |= {"now": format_timestamp(clock.now(self._clocks.real())), "frozen": clock.frozen}
+        await self.empty(act, about, scope, game=game, seconds=seconds, keep_clock=False, clock=clock)
 
     async def empty(
-        self, act: Act, about: Mapping[str, Any], scope: Scope, *, game: bool, seconds: float, keep_clock: bool
+        self,
+        act: Act,
+        about: Mapping[str, Any],
+        scope: Scope,
+        *,
+        game: bool,
+        seconds: float,
+        keep_clock: bool,
+        clock: OwnClock | None = None,
     ) -> None:
         """Remove every fact and everything that follows from facts, and with `game` the game.
 
         `about` is what the audit log records about the act. `seconds` is how long to wait for what was accepted before,
-        so that none of it turns up afterwards.
+        so that none of it turns up afterwards. Unless its clock is kept, the environment gets `clock`, or the real one.
         """
         await self._drain.wait(scope, seconds)
         with unavailable("The environment can't be reset"):
             dead = await self._drain.dead(scope)
             async with self._database.transaction() as connection:
                 await act.keep(connection, **about)  # first: this may be interrupted
-            while not await self._remove(scope, game=game, keep_clock=keep_clock):
+            while not await self._remove(scope, game=game, keep_clock=keep_clock, clock=clock):
                 pass
             await self._backlog.remove_dead(dead)
 
-    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool) -> bool:
+    async def _remove(self, scope: Scope, *, game: bool, keep_clock: bool, clock: OwnClock | None) -> bool:
         """Remove some of what is there, or the last of it and all the rest; whether nothing is left."""
         async with self._database.transaction() as connection:
             if await environments.remove_oldest_facts(connection, scope, ROWS) == ROWS:
@@ -73,7 +84,7 @@ class Resetter:
             resets = await environments.empty(connection, scope, game=game)
             await self._forget_contests(connection, scope, anew=not game and not keep_clock)
             if not keep_clock:
-                await environments.put_clock(connection, scope, None)
+                await environments.put_clock(connection, scope, clock)
             if game and await games.current(connection, scope) is not None:
                 # An empty game instead of none: versions must keep counting, since compiled games are cached by them.
                 empty = Game().model_dump_json(exclude_defaults=True)
@@ -83,7 +94,7 @@ class Resetter:
             now = self._clocks.now(scope)
             await feed.add_notices(connection, [NewNotice(scope, "environment.reset", now, {"game_removed": game})])
         if not keep_clock:
-            self._clocks.put(scope, None)
+            self._clocks.put(scope, clock)
         self._resets[scope] = resets
         return True
 

@@ -361,6 +361,7 @@ def open_sandbox(
         processing.expirer,
         outgoing,
         processing.freezer,
+        clocks,
         look_seconds=LOOK_SECONDS if store.peers is None else POLL_SECONDS,
     )
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)

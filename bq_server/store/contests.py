@@ -61,6 +61,14 @@ async def ends(connection: Connection, scope: Scope) -> dict[str, ContestEnd]:
     return {code: ContestEnd(*rest) for code, *rest in rows}
 
 
+def is_due(reading: Any, scope: Scope, now: int) -> bool:
+    """Whether a result may have to be frozen by now, or facts are to be made of one, on the connection's own thread."""
+    ends = [ContestEnd(*rest) for _, *rest in _queries.ends(reading, **scope._asdict())]
+    if any(each.frozen_at is None and each.due_at <= now for each in ends):
+        return True
+    return any(True for _ in _queries.next_places(reading, **scope._asdict(), limit=1))
+
+
 async def scopes(connection: Connection) -> list[Scope]:
     """The environments in which a result is to be frozen, now or later, or facts are to be made of one."""
     rows = await connection.run(lambda reading: list(_queries.scopes(reading)))

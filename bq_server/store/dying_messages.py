@@ -1,9 +1,12 @@
 """Messages that are about to become dead letters: noted before, announced afterwards."""
 
+from typing import Any
+
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("dying_messages")
+_reading = load("dying_messages", "sqlite3")
 
 
 async def add(connection: Connection, message_id: str, died_at: int) -> None:
@@ -14,6 +17,11 @@ async def add(connection: Connection, message_id: str, died_at: int) -> None:
 async def every(connection: Connection) -> dict[str, int]:
     """When those that are noted die, by message id."""
     return {message_id: died_at async for message_id, died_at in _queries.every(connection)}
+
+
+def any_noted(reading: Any) -> bool:
+    """Whether any is noted, on the connection's own thread."""
+    return any(True for _ in _reading.every(reading))
 
 
 async def remove(connection: Connection, message_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bq_server.clock import OwnClock
@@ -52,8 +53,13 @@ async def put_clock(connection: Connection, scope: Scope, clock: OwnClock | None
 
 async def count(connection: Connection, scope: Scope) -> tuple[int, int]:
     """How many facts the environment has, and how many messages that only repeated one."""
-    facts: int = await _queries.count_facts(connection, **scope._asdict())
-    duplicates: int = await _queries.count_duplicates(connection, **scope._asdict())
+    return await connection.run(partial(held, scope=scope))
+
+
+def held(reading: Any, scope: Scope) -> tuple[int, int]:
+    """As `count`, on the connection's own thread."""
+    facts: int = _writing.count_facts(reading, **scope._asdict())
+    duplicates: int = _writing.count_duplicates(reading, **scope._asdict())
     return facts, duplicates
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bq_server.events import Scope
 from bq_server.store import watched_streaks
@@ -10,6 +11,7 @@ from bq_server.store.database import Connection
 from bq_server.store.queries import load
 
 _queries = load("games")
+_writing = load("games", "sqlite3")
 
 REFOLDS = "refolds"
 """Under which `Database.outbox` wakes who carries them out."""
@@ -61,6 +63,29 @@ async def current(connection: Connection, scope: Scope) -> StoredGame | None:
     return None if row is None else StoredGame(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class GameInForce:
+    """All that the store knows of an environment's game."""
+
+    stored: StoredGame | None
+    applied: Mapping[str, int]
+    """For each definition the seq after which it counts."""
+    pending: frozenset[str]
+    """The definitions that are being recomputed."""
+
+
+def in_force(reading: Any, scope: Scope) -> GameInForce:
+    """The game of an environment, on the connection's own thread."""
+    names = scope._asdict()
+    row = _writing.game(reading, **names)
+    refolds = [_refold(each) for each in _writing.refolds_of(reading, **names)]
+    return GameInForce(
+        None if row is None else StoredGame(*row),
+        {key: seq for key, seq, *_ in _writing.definitions(reading, **names)},
+        frozenset(key for each in refolds if each.finished_at is None for key in each.definitions),
+    )
+
+
 async def version(connection: Connection, scope: Scope) -> int:
     """The version of the game, which grows whenever the meaning of facts changes; 0 without a game."""
     return await _queries.version(connection, **scope._asdict()) or 0
@@ -85,12 +110,17 @@ async def put(
 ) -> int:
     """Replace the game, with the seq after which each of its definitions counts; returns the new version."""
     names = scope._asdict()
-    await _queries.put_game(connection, **names, document=document, applied_at=now)
     rows = [{**names, "definition": definition, "applied_seq": seq} for definition, seq in counts.items()]
-    await _queries.put_definitions(connection, rows)
-    await connection.run(lambda writing: watched_streaks.forget_when(writing, scope))
+
+    def write(writing: Any) -> int:
+        _writing.put_game(writing, **names, document=document, applied_at=now)
+        if rows:
+            _writing.put_definitions(writing, rows)
+        watched_streaks.forget_when(writing, scope)
+        return _writing.version(writing, **names) or 0
+
     connection.wakes.add(watched_streaks.NAME)  # who finds it out anew
-    return await version(connection, scope)
+    return await connection.run(write)
 
 
 async def forget_warnings(connection: Connection, scope: Scope, definitions: Iterable[str]) -> None:
@@ -120,6 +150,11 @@ def _refold(row: Sequence[object]) -> Refold:
 async def open_refolds(connection: Connection) -> list[Refold]:
     """The unfinished refolds, oldest first."""
     return [_refold(row) async for row in _queries.open_refolds(connection)]
+
+
+def refolds_under_way(reading: Any, scope: Scope) -> int:
+    """How many refolds of an environment are unfinished, on the connection's own thread."""
+    return sum(_refold(row).scope == scope for row in _writing.open_refolds(reading))
 
 
 async def refolds(connection: Connection, scope: Scope) -> list[Refold]:

@@ -5,8 +5,14 @@ from typing import Any
 
 import aiosql
 
+from bq_server.store.statement_calls import StatementCalls
 
-def load(name: str, driver: str = "aiosqlite") -> Any:
-    """The queries of `sql/<name>.sql`, each a method that takes a connection of that driver and named parameters."""
+
+def load(name: str, driver: str | None = None) -> Any:
+    """The queries of `sql/<name>.sql`, each a method that takes a connection and named parameters.
+
+    The connection is one of the database's, and the method is awaited; or it is one of that driver.
+    """
+    adapter: Any = driver or StatementCalls
     with as_file(files("bq_server.store") / "sql" / f"{name}.sql") as path:
-        return aiosql.from_path(path, driver)
+        return aiosql.from_path(path, adapter)

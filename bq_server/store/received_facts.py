@@ -10,7 +10,6 @@ from typing import Any
 from bq_server.exact_json import dumps
 from bq_server.ids import pack
 from bq_server.store.bulk import Insert
-from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST
 from bq_server.store.queries import load
 
@@ -28,9 +27,9 @@ PAGE = 5_000
 """Facts read at a time to find whom they name."""
 
 
-async def has_any(connection: Connection) -> bool:
-    """Whether anybody, of any environment, has received a fact."""
-    return await connection.run(lambda reading: bool(_queries.has_any(reading)))
+def has_any(reading: Any) -> bool:
+    """Whether anybody, of any environment, has received a fact; on the connection's own thread."""
+    return bool(_queries.has_any(reading))
 
 
 def put(connection: Any, rows: Iterable[tuple[int, int, str | None]]) -> None:

@@ -20,6 +20,9 @@ PAGE = 100
 
 NO_MESSAGE = "0-0"
 
+LATEST = "+"
+"""Stands for the id of whatever message is the newest then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -73,7 +76,7 @@ class Backlog:
         return self._read(self._client.xrange, "-", up_to)
 
     def queued_latest_first(self, up_to: str) -> AsyncIterator[Kept]:
-        """The waiting messages from this id down to the oldest."""
+        """The waiting messages from this id, or from `LATEST`, down to the oldest; none that arrives meanwhile."""
         return self._read(self._client.xrevrange, up_to, "-")
 
     async def _read(self, command: Callable[..., Any], start: str, end: str) -> AsyncIterator[Kept]:

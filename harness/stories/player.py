@@ -58,6 +58,8 @@ class Player:
         self._clock = clock or scenario.story.clock
         self._watcher = watcher
         self._totals: Json | None = None
+        self._settled = False
+        """Whether everything sent is settled, as it is once a clock was moved, too."""
         self._explained: set[str] = set()
         self._heard = Heard()
 
@@ -77,9 +79,7 @@ class Player:
 
     def set_up(self) -> None:
         """Reset the environment, set its clock, and apply the story's first game."""
-        self.client.reset(game=True)
-        if self._clock is not None:
-            self.client.clock.set(self._clock)
+        self.client.reset(game=True, clock=self._clock)
         if self.scenario.game is not None:
             apply(self.client, self.scenario.game)
 
@@ -87,7 +87,17 @@ class Player:
         """Wait until everything sent is settled; returns the totals of the environment."""
         if self._totals is None:
             self._totals = self.client.drain()
+            self._settled = True
         return self._totals
+
+    def _wait(self) -> None:
+        """As `settle`, without a request where a clock that was moved has waited."""
+        if not self._settled:
+            self.settle()
+
+    def _changes(self) -> None:
+        """Something is about to be sent or done."""
+        self._totals, self._settled = None, False
 
     def act(self, index: int, step: Manual) -> None:
         """Carry out a step that isn't an event. Raises `Stopped`."""
@@ -117,10 +127,10 @@ class Player:
     def _take(self, index: int, step: Step) -> None:
         match step:
             case Send():
-                self._totals = None
+                self._changes()
                 self._send(index, step)
             case BatchOfEvents():
-                self._totals = None
+                self._changes()
                 self._batch(index, step)
             case Advance() | SetClock():
                 self._guarded(index, None, lambda: self._move(step))
@@ -128,7 +138,7 @@ class Player:
                 self._guarded(index, None, lambda: self._expect(index, step))
             case _:
                 # Manual actions take effect at once: don't let them overtake the events before them.
-                self._guarded(index, None, self.settle)
+                self._guarded(index, None, self._wait)
                 if self._watcher is not None:
                     self._watcher.before(index, step)
                 self.act(index, step)
@@ -174,16 +184,17 @@ class Player:
                 self.failures.append(self.failure(index, "not the events expected were rejected", table(differences)))
 
     def _move(self, step: Advance | SetClock) -> None:
-        self._totals = None
+        self._changes()
         if isinstance(step, Advance):
             self.client.clock.advance(step.advance)
         else:
             self.client.clock.set(step.clock)
+        self._settled = True  # before a clock moves, and what is due then was done
         if self._watcher is not None:
             self._watcher.moved()
 
     def _act(self, index: int, step: Manual) -> None:
-        self._totals = None
+        self._changes()
         if isinstance(step, PutGame):
             apply(self.client, self.scenario.games[index], backfill=step.backfill)
         else:
@@ -199,7 +210,8 @@ class Player:
             )
 
     def _expect(self, index: int, step: Expect) -> None:
-        totals, expected = self.settle(), step.expect
+        self._wait()
+        expected = step.expect
         if isinstance(expected, ExpectedRehearsal):
             lines = expectation_check.of_rehearsal(self.client, expected)
             if lines:
@@ -208,7 +220,7 @@ class Player:
         if isinstance(expected, ExpectedParticipant):
             differences = expectation_check.of_participant(self.client, expected)
         else:
-            differences = list(expectation_check.of_environment(self.client, expected, totals))
+            differences = list(expectation_check.of_environment(self.client, expected, self.settle()))
         if differences:
             lines = table(differences)
             if isinstance(expected, ExpectedParticipant) and expected.participant not in self._explained:

@@ -78,6 +78,23 @@ class TestResetting:
         bq.send_sync(buy())
         assert bq.balance("user_123") == 3
 
+    def test_it_sets_the_clock_when_told(self, bq: Project) -> None:
+        bq.apply(GAME)
+        set_clock(bq, "2026-05-02T09:00:00Z")
+        bq.send_sync(buy())
+        assert bq.post("/sandbox/reset", {"clock": {"now": "2026-04-02T09:00:00Z"}}).status_code == 200
+        assert bq.get("/sandbox/clock").json() == {"now": "2026-04-02T09:00:00Z", "frozen": True, "real": False}
+        bq.send_sync(buy())
+        assert bq.facts()[0]["occurred_at"] == "2026-04-02T09:00:00Z"
+        (entry, *_) = bq.get("/admin/audit-log?action=environment_reset").json()["entries"]
+        assert entry["about"] == {"game": False, "now": "2026-04-02T09:00:00Z", "frozen": True}
+
+    def test_a_clock_beyond_the_calendar_resets_nothing(self, bq: Project) -> None:
+        bq.send_sync(buy())
+        refused = bq.post("/sandbox/reset", {"clock": {"now": "9500-01-01T00:00:00Z"}})
+        assert [each["field"] for each in check(refused, Code.VALIDATION_FAILED)["errors"]] == ["clock.now"]
+        assert len(bq.facts()) == 1
+
     def test_definitions_count_all_that_comes_after_it(self, bq: Project) -> None:
         bq.send_batch([buy()] * 50)
         bq.drain()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.client import Client, Clock, Unreachable
+from harness.plain_http import PlainHttp
 from harness.stories import story_run
 from harness.stories.documents import load
 from harness.stories.outcomes import MODES, Mode, StoryOutcome
@@ -56,15 +57,21 @@ def test_both_sees_paths_that_mean_different_things(told: Teller, monkeypatch: p
     assert any(row.startswith("leaderboard points, all_time") for row in rows), rows
 
 
-def test_what_comes_by_hand_does_not_overtake_events(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests = []
-    request = Client.request
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The last part of the path of each request."""
+    found: list[str] = []
+    request = PlainHttp.request
 
-    def noted(client: Client, method: str, path: str, *rest: Any, **more: Any) -> Any:
-        requests.append(path.rpartition("/")[2])
-        return request(client, method, path, *rest, **more)
+    def noted(http: PlainHttp, method: str, path: str, *rest: Any) -> Any:
+        found.append(path.rpartition("/")[2])
+        return request(http, method, path, *rest)
 
-    monkeypatch.setattr(Client, "request", noted)
+    monkeypatch.setattr(PlainHttp, "request", noted)
+    return found
+
+
+def test_what_comes_by_hand_does_not_overtake_events(told: Teller, requests: list[str]) -> None:
     story = f"""\
 name: x
 game:
@@ -75,7 +82,21 @@ steps:
   - expect: {{participant: ada, points: 0}}
 """
     assert told.failures(story) == []
-    assert requests == ["reset", "batch", "drain", "deduct", "drain", "state"]
+    assert requests == ["reset", "game", "batch", "drain", "deduct", "drain", "state"]
+
+
+def test_nothing_waits_for_what_a_clock_has_waited_for(told: Teller, requests: list[str]) -> None:
+    story = """\
+name: x
+clock: 2026-04-02T09:00:00Z
+steps:
+  - {send: {event_name: buy, participant_id: ada}}
+  - {advance: P1D}
+  - {expect: {participant: ada, facts: 1}}
+  - {expect: {facts: 1}}
+"""
+    assert told.failures(story) == []
+    assert requests == ["reset", "events", "advance", "state", "drain"]
 
 
 def test_a_run_that_is_closed_plays_no_further(told: Teller, monkeypatch: pytest.MonkeyPatch) -> None:

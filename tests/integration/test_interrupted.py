@@ -131,7 +131,7 @@ async def test_what_comes_between_the_portions_of_a_reset_is_whole(
         resets = resetter(database)
         step = resets._remove
 
-        async def stepping(scope: Scope, **how: bool) -> bool:
+        async def stepping(scope: Scope, **how: Any) -> bool:
             nonlocal came
             done = await step(scope, **how)
             if not done:

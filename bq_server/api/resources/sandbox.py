@@ -176,7 +176,7 @@ class SandboxResource:
         "POST",
         f"{PATH}/reset",
         TAG,
-        {200: DocumentedAnswer(ResetAnswer, "The environment is empty and on the real clock.")},
+        {200: DocumentedAnswer(ResetAnswer, "The environment is empty, and on the real clock unless told otherwise.")},
         scope="admin",
         body=ResetIn,
         body_example=RESET_BODY,
@@ -187,8 +187,13 @@ class SandboxResource:
         call.in_sandbox()
         sent, _ = await self._parser.model(call, ResetIn)
         async with self._turns.take(call.scope, sent.timeout_ms / 1000):
-            act = call.act("environment_reset")
-            await self._resetter.reset(act, call.scope, game=sent.game, seconds=sent.timeout_ms / 1000)
+            act, clock = call.act("environment_reset"), None
+            if sent.clock is not None:
+                try:
+                    clock = self._sandbox_clocks.at(sent.clock.now, frozen=sent.clock.frozen)
+                except BeyondTheCalendar:
+                    raise _beyond("clock.now") from None
+            await self._resetter.reset(act, call.scope, game=sent.game, clock=clock, seconds=sent.timeout_ms / 1000)
         return json_response(ResetAnswer(game_kept=not sent.game))
 
     @operation(

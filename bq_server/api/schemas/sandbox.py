@@ -57,6 +57,7 @@ class ResetIn(_Body):
     """What to remove."""
 
     game: bool = Field(False, strict=True, description="The game too.")
+    clock: ClockIn | None = Field(None, description="What the clock is then set to. By default it is the real one.")
     timeout_ms: Milliseconds = Field(30_000, description="How long to wait until every accepted event is processed.")
 
 

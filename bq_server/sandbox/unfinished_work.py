@@ -1,0 +1,45 @@
+"""What an environment still has to do, and what it holds: in one look at the store, since most often it is nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bq_server.events import Scope
+from bq_server.store import contests, dying_messages, environments, expiring_points, games
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedWork:
+    """What is to be done before everything accepted has had all its consequences."""
+
+    is_dying: bool
+    """Whether dead letters, of any environment, are still to be told of."""
+    refolds: int
+    """How many changes of the game are being computed."""
+    is_due: bool
+    """Whether points are to expire, or results of contests to be frozen or told."""
+    facts: int
+    duplicates: int
+    """Messages that only repeated one."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to be done."""
+        return not (self.is_dying or self.refolds or self.is_due)
+
+
+def unfinished_work(reading: Any, scope: Scope, now: int) -> UnfinishedWork:
+    """Look, on the connection's own thread. `now` is the environment's, in microseconds."""
+    facts, duplicates = environments.held(reading, scope)
+    return UnfinishedWork(
+        is_dying=dying_messages.any_noted(reading),
+        refolds=games.refolds_under_way(reading, scope),
+        is_due=is_due(reading, scope, now),
+        facts=facts,
+        duplicates=duplicates,
+    )
+
+
+def is_due(reading: Any, scope: Scope, now: int) -> bool:
+    """Whether points are to expire, or results of contests to be frozen or told, by that time of the environment."""
+    expires_at = expiring_points.next_due(reading, scope)
+    return (expires_at is not None and expires_at <= now) or contests.is_due(reading, scope, now)
