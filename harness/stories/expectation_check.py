@@ -190,6 +190,9 @@ def _streak(state: Mapping[str, Any] | None) -> Json:
     }
 
 
+_OF_A_PLACE = ("rank", "score", "members", "change")
+
+
 def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifference]:
     period = expected.period or expected.window
     asked: Json = {} if period is None else {"period": period}
@@ -198,10 +201,10 @@ def _ranking(client: Client, expected: Ranking) -> Iterator[ExpectationDifferenc
         answer = client.call("GET", path, limit=MOST_ENTRIES, **asked)
     else:
         answer = client.call("GET", f"{path}/around/{segment(expected.around)}", n=1, **asked)
-    told = [entry.model_dump(exclude_none=True) for entry in expected.entries]
+    told = [entry.model_dump(exclude_unset=True) for entry in expected.entries]
     who = "team" if "group_by" in answer else "participant"
     actual = [
-        {who: entry["participant_id"], **{name: entry[name] for name in ("rank", "score", "members") if name in entry}}
+        {who: entry["participant_id"], **{name: entry[name] for name in _OF_A_PLACE if name in entry}}
         for entry in answer["entries"]
     ]
     yield from _places(f"leaderboard.{expected.code}", told, actual)

@@ -131,11 +131,16 @@ class ExpectedParticipant(ExpectedPart):
 class ExpectedEntry(ExpectedPart):
     """A place in a ranking."""
 
+    MAY_BE_NULL = frozenset({"change"})
+
     participant: str | None = None
     team: str | None = Field(None, description="On a leaderboard of teams, in place of a participant")
     rank: int | None = None
     score: Number | None = None
     members: Count | None = Field(None, description="Of a team, how many of its members have a score")
+    change: Literal["up", "same", "down", "new"] | None = Field(
+        None, description="Since the period before; null: there is none before"
+    )
 
     @model_validator(mode="after")
     def _of_somebody(self) -> Self:
