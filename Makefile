@@ -20,8 +20,8 @@ help:  ## this list
 serve: $(VENV)/run.stamp  ## the server from this tree; ARGS="--port 9000" passes flags on
 	@exec $(BIN)/bq-server serve $(ARGS)
 
-test: $(VENV)/dev.stamp  ## the quick tests, in about a minute: units, the game, the store, the lane; ARGS="-k idempotency" selects
-	$(BIN)/pytest -n auto --dist worksteal $(QUICK_TESTS) $(ARGS)
+test: $(VENV)/dev.stamp  ## the quick tests: units, the game, the store, the lane, with few random examples; ARGS="-k idempotency" selects
+	$(BIN)/python -m pytest -p tests.support.quick -n auto --dist worksteal $(QUICK_TESTS) $(ARGS)
 
 test-all: clients test-browser test-harness test-server  ## every test of the source tree; make test-binary adds those of the executable
 
