@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",  # only a crash of this machine would lose anything by it
+    "autovacuum": "off",  # it would go around all databases, however short they are there
     "max_connections": "300",
     "shared_buffers": "32MB",
     "timezone": "Asia/Kathmandu",
@@ -79,17 +80,26 @@ class PrivatePostgres:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, such as SIGSTOP, to all of its processes."""
-        parent = int((Path(self._data) / "postmaster.pid").read_text().split()[0])
+        parent = self.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         for process in (parent, *map(int, children)):
             os.kill(process, number)
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    @property
+    def pid(self) -> int:
+        """The process whose children all others are, while it runs."""
+        return int((Path(self._data) / "postmaster.pid").read_text().split()[0])
+
+    def database(self, template: str | None = None) -> str:
+        """The URL of a new database: an empty one, or a copy of the one at that URL, which nobody is connected to."""
         self._made += 1
         name = f"db{self._made}"
-        self._run("createdb", "-h", str(self.directory), "-p", self._port, "-U", "bq", name)
+        self._run("createdb", *self._where, *(() if template is None else ("-T", _name(template))), name)
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove the database at that URL, and end whatever uses it."""
+        self._run("dropdb", *self._where, "--force", _name(url))
 
     def url(self, database: str) -> str:
         """The URL of a database."""
@@ -103,6 +113,10 @@ class PrivatePostgres:
         owner = self.directory.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
         return path
+
+    @property
+    def _where(self) -> tuple[str, ...]:
+        return ("-h", str(self.directory), "-p", self._port, "-U", "bq")
 
     @property
     def _port(self) -> str:
@@ -149,3 +163,7 @@ class PrivatePostgres:
             said = output.read().decode(errors="replace")
         if check and ended.returncode:
             raise RuntimeError(f"PostgreSQL's {program} ended with {ended.returncode}: {said[-2000:]}")
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path[1:]

@@ -1,7 +1,8 @@
 """Running facts through the game over the store: on time where possible, through the step where the past is needed.
 
 The connection's thread reads and writes in bulk; the game runs on its own thread, so that neither holds the event loop.
-Folding and writing take turns: two threads competing for the interpreter are slower than one.
+Folding and writing take turns: two threads competing for the interpreter are slower than one. Where another process
+does the writing, both go on at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,7 +45,8 @@ from bq_server.store.games import StoredWarning
 
 PORTION = 100
 """Facts folded before they are written. While the game works, a request waits for the interpreter after every system
-call; while rows are written, waiting requests catch up."""
+call; while rows are written, waiting requests catch up. Where another process writes them, the next are folded
+meanwhile."""
 
 Effects = Mapping[str, list[PackedEffect]]
 """What facts caused, by fact id."""
@@ -239,7 +241,8 @@ class GameRunner:
         for some in _portions(quick):
             late += await self._game_thread.run(partial(self._advance, some, apart, record))
             self._hand_on()
-            await self._connection.deferred()
+            if not self._connection.outside:
+                await self._connection.deferred()
         return late
 
     async def _who(self, facts: Mapping[str, list[GameFact]]) -> dict[str, Cells]:

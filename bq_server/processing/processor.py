@@ -63,6 +63,10 @@ GROUP = 100
 """Most events processed at once. A transaction may take several groups, because ending it costs as much as a group: one
 after the other, so that requests are answered meanwhile, and it ends after any of them if another transaction waits."""
 
+GROUP_OUTSIDE = 250
+"""The same where another process does the store's work: it writes one portion while the game folds the next, which
+takes several portions in a group."""
+
 Outcome = Processed | Duplicate | Conflict
 
 
@@ -132,6 +136,7 @@ class Processor:
         self._games = games
         self._caps = caps or CatalogCaps()
         self._game_thread = GameThread()
+        self._group = GROUP_OUTSIDE if database.outside else GROUP
         self.counts = ProcessingCounts()
 
     def start_thread(self) -> None:
@@ -154,13 +159,13 @@ class Processor:
         If this raises, those of earlier transactions are facts: processing them again repeats them.
         """
         outcomes: list[Outcome | Exception] = []
-        while len(rest := events[len(outcomes) :]) > GROUP:
+        while len(rest := events[len(outcomes) :]) > self._group:
             try:
                 outcomes += await self._process_groups(rest)
             except StoreUnavailable:
                 raise
             except Exception:  # noqa: BLE001 - for an event of some group, so each is tried by itself, and tells of it
-                for group in _groups(rest):
+                for group in self._groups(rest):
                     outcomes += await self.process_separately(group)
         return outcomes + (await self.process_separately(rest) if rest else [])
 
@@ -170,7 +175,7 @@ class Processor:
 
         async def process(connection: Connection) -> list[_Batch]:
             batches: list[_Batch] = []
-            for group in _groups(events):
+            for group in self._groups(events):
                 batches.append(await self._process(connection, group))
                 await connection.deferred()
                 if self._database.awaited:
@@ -298,6 +303,10 @@ class Processor:
             counts.duplicates += len(outcomes) - fresh - conflicts
         counts.warnings += sum(batch.warnings for batch in batches)
 
+    def _groups(self, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+        for start in range(0, len(events), self._group):
+            yield events[start : start + self._group]
+
     def _divide(self, before: Before, events: Sequence[Event]) -> _Batch:
         """Tell new events from those that are facts or repeat one; give the new ones their seq."""
         made, keyed = before.by_event, before.by_key
@@ -342,11 +351,6 @@ def _as_meant(reading: Any, references: References, events: Sequence[Event]) -> 
         else event._replace(participant_id=who, sent_as=event.participant_id)
         for event in events
     ]
-
-
-def _groups(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    for start in range(0, len(events), GROUP):
-        yield events[start : start + GROUP]
 
 
 def _new_fact(event: Event, seq: int, now: int, fact_id: str) -> tuple[StoredFact, GameFact]:

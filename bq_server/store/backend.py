@@ -32,6 +32,10 @@ class Backend(Protocol):
     def path(self) -> Path | None:
         """The store's own file; None where it is elsewhere."""
 
+    @property
+    def outside(self) -> bool:
+        """Whether its work is done by another process: this one can do its own meanwhile."""
+
     def check(self, *, may_write: bool) -> None:
         """Check that the store can be used at all. Raises `StoreUnavailable` with advice."""
 

@@ -42,6 +42,8 @@ class Connection(aiosqlite.Connection):
 
     references: References
     """The database's, shared by its connections."""
+    outside: bool
+    """See `Backend.outside`."""
 
     def __init__(self, connector: Callable[[], Any], iter_chunk_size: int) -> None:
         super().__init__(connector, iter_chunk_size)
@@ -147,6 +149,11 @@ class Database:
     def name(self) -> str:
         """What commands and logs call it."""
         return self._backend.name
+
+    @property
+    def outside(self) -> bool:
+        """See `Backend.outside`."""
+        return self._backend.outside
 
     async def hold(self, *, shared: bool = False) -> None:
         """Let no other process serve from it or, with `shared`, none that wouldn't share it.
@@ -284,6 +291,7 @@ class Database:
     async def _connect(self, patience: float = SERVING_SECONDS) -> Connection:
         connection = Connection(partial(self._backend.connect, patience), iter_chunk_size=64)
         connection.references = self._references
+        connection.outside = self._backend.outside
         await self._stack.enter_async_context(connection)
         return connection
 

@@ -48,6 +48,7 @@ class SqliteFile:
     path: Path
     error: ClassVar[type[Exception]] = sqlite.Error
     mistakes: ClassVar[tuple[type[Exception], ...]] = sqlite.MISTAKES
+    outside: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

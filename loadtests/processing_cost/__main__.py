@@ -15,12 +15,12 @@ from bq_server.runtime import collector
 from bq_server.server.run import SWITCH_SECONDS
 from bq_server.store import sqlite
 from loadtests.bench.machine import load, surroundings, versions
-from loadtests.processing_cost import growth, holds, late, size, throughput, webhooks
+from loadtests.processing_cost import growth, holds, late, postgresql, size, throughput, webhooks
 from loadtests.processing_cost.plan import PARTS, BenchPlan, parser, plan_of
 from loadtests.processing_cost.report import ReportSection, render, targets
 from loadtests.processing_cost.workshop import Workshop, resident, tell
 
-PACKAGES = ("aiosqlite", "uvloop", "orjson", "pydantic", "common-expression-language")
+PACKAGES = ("aiosqlite", "asyncpg", "uvloop", "orjson", "pydantic", "common-expression-language")
 
 MEASURES: Mapping[str, Callable[[Workshop], Awaitable[ReportSection]]] = dict(
     zip(
@@ -32,6 +32,7 @@ MEASURES: Mapping[str, Callable[[Workshop], Awaitable[ReportSection]]] = dict(
             late.measure,
             holds.measure,
             webhooks.measure,
+            postgresql.measure,
         ),
         strict=True,
     )

@@ -17,6 +17,7 @@ from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.processor import Processor
 from bq_server.processing.refold_job import RefoldJob
 from bq_server.store import facts, games, sqlite
+from bq_server.store.backend import StoreAddress
 from bq_server.store.database import Database
 from bq_server.stream.entries import StreamEntry
 from loadtests.processing_cost.games import SCOPE
@@ -36,9 +37,9 @@ class Bench:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, ids: IdSource, clock: Clock) -> AsyncIterator[Self]:
-        """Open the database at a path, new or not, and close it at the end."""
-        async with Database.open(path) as database:
+    async def open(cls, address: StoreAddress, ids: IdSource, clock: Clock) -> AsyncIterator[Self]:
+        """Open the database there, new or not, and close it at the end."""
+        async with Database.open(address) as database:
             yield cls(database, ids, clock)
 
     async def apply(self, game: Game, *, backfill: bool = False) -> None:

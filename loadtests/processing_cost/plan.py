@@ -10,7 +10,7 @@ from loadtests.processing_cost.games import LISTENING
 
 REPORTS = Path(__file__).parents[1] / "report"
 
-PARTS = ("throughput", "size", "growth", "late", "holds", "webhooks")
+PARTS = ("throughput", "size", "growth", "late", "holds", "webhooks", "postgresql")
 
 TEN_MILLION = 10_000_000
 
@@ -39,9 +39,9 @@ class BenchPlan:
     turn: int
     """Batches in a short turn."""
     long_turn: int
-    """Batches in a turn of the throughput."""
+    """Batches in a turn of the throughput, the webhooks and the two stores."""
     participants: int
-    """Of the throughput, the size and the webhooks."""
+    """Of the throughput, the size, the webhooks and the two stores."""
     facts: tuple[int, ...]
     """Stored facts in the first table of the growth."""
     definitions: tuple[int, ...]
@@ -69,17 +69,17 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--quick", action="store_true", help="smaller sizes and fewer rounds, to check that it works")
     add("--only", type=_names, default=PARTS, metavar="PART,...", help=f"which of {', '.join(PARTS)} (default all)")
-    add("--participants", type=int, metavar="N", help="of throughput, size and webhooks (10000)")
+    add("--participants", type=int, metavar="N", help="of throughput, size, webhooks and postgresql (10000)")
     add("--facts", type=_numbers, metavar="N,...", help="growth: stored facts (1000,100000,1000000)")
     add("--ten-million", action="store_true", help="growth: also over 10,000,000 stored facts, which takes long")
     add("--definitions", type=_numbers, metavar="N,...", help="growth: multiples of 10 (10,100,1000)")
     add("--history", type=int, metavar="N", help="late: facts of each of 20 participants (10000)")
     add("--busy", type=_numbers, metavar="N,...", help="late: facts of the one participant (100,100000)")
     add("--hot", type=int, metavar="N", help="holds: facts of the hot participant (20000)")
-    add("--rounds", type=int, metavar="N", help="rounds that count (15; throughput, holds and webhooks 5)")
+    add("--rounds", type=int, metavar="N", help="rounds that count (15; throughput, holds, webhooks and postgresql 5)")
     add("--batch", type=int, default=BATCH, metavar="N", help=f"events in a batch ({BATCH}, as the consumer reads)")
     add("--backlog", type=int, metavar="N", help="throughput: batches handed over at once (5, as with a backlog)")
-    add("--turn", type=int, metavar="N", help="batches in a turn (3; throughput and webhooks 100)")
+    add("--turn", type=int, metavar="N", help="batches in a turn (3; throughput, webhooks and postgresql 100)")
     add("--seed", type=int, default=1, metavar="N", help="seed of all randomness (default 1)")
     add("--directory", type=Path, metavar="DIR", help="directory for the databases (default: that of temporary files)")
     add("--out", type=Path, default=REPORTS, metavar="DIR", help="directory of the report (default loadtests/report)")

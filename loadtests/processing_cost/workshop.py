@@ -49,12 +49,12 @@ class Workshop:
         return self.directory / f"{self._made}.db"
 
     @asynccontextmanager
-    async def bench(self, copy_of: Path | None = None) -> AsyncIterator[Bench]:
-        """A database, new or the copy of one that is closed."""
+    async def bench(self, copy_of: Path | None = None, *, at: str | None = None) -> AsyncIterator[Bench]:
+        """A database: a new file or the copy of one that is closed, or the one `at` a URL."""
         path = self.path()
         if copy_of is not None:
             shutil.copyfile(copy_of, path)
-        async with Bench.open(path, self.ids, lambda: START) as bench:
+        async with Bench.open(at or path, self.ids, lambda: START) as bench:
             yield bench
 
     def seeder(self, bench: Bench) -> Seeder:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
+from bq_server.store.batch import _add_entries as add_entries
 from bq_server.store.database import ATTEMPTS, Connection, Database, StoreUnavailable
 from bq_server.store.state import snapshot
 from tests.support.client import event
@@ -150,6 +152,35 @@ async def test_nothing_is_written_of_a_transaction_that_was_lost_with_its_connec
     async with database.transaction() as connection:
         await connection.execute(ADD, ("after",))
     assert names(store_url) == ["after"]
+
+
+def entry(number: int, cause: str = "c/") -> tuple[Any, ...]:
+    """A row of the ledger."""
+    return (1, number, b"txn", cause, number, 5, 5 * number, 0, 0)
+
+
+@pytest.mark.anyio
+async def test_rows_that_were_only_sent_are_written_or_fail_their_transaction(
+    store_url: str, database: Database
+) -> None:
+    async def write(*inserts: list[tuple[Any, ...]], error: type[Exception] | None = None) -> None:
+        async with database.transaction() as connection:
+            for rows in inserts:
+                await connection.run(partial(add_entries, rows=rows))
+            if error is not None:
+                raise error
+
+    await write([entry(1)], [entry(2), entry(3)])
+    with pytest.raises(Exception, match="ledger_pkey"):
+        await write([entry(4)], [entry(3)])  # by the commit
+    with pytest.raises(Exception, match="ledger_pkey"):
+        await write([entry(3)], [entry(4)])  # by the next
+    with pytest.raises(LookupError):
+        await write([entry(4)], [entry(3)], error=LookupError)
+    assert asked(store_url, "SELECT number FROM ledger ORDER BY number") == [(1,), (2,), (3,)]
+    async with database.transaction() as connection:
+        await connection.run(partial(add_entries, rows=[entry(4), entry(5)]))
+        assert await connection.run(lambda own: own.total_changes) >= 5, "those under way are counted"
 
 
 @pytest.mark.anyio

@@ -49,7 +49,8 @@ class Counted(Database):
 
 @pytest.fixture
 async def database(new_store: Path | str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
-    monkeypatch.setattr(processor_module, "GROUP", GROUP)
+    for name in ("GROUP", "GROUP_OUTSIDE"):
+        monkeypatch.setattr(processor_module, name, GROUP)
     async with Counted.open(new_store) as opened:
         assert isinstance(opened, Counted)
         yield opened

@@ -18,6 +18,7 @@ from bq_server.game.expressions.parser import read
 from bq_server.ids import IdSource
 from bq_server.store import sqlite
 from bq_server.stream.entries import StreamEntry
+from loadtests.processing_cost import postgresql
 from loadtests.processing_cost.bench import Bench, checkpoint, messages_of
 from loadtests.processing_cost.expressions import EXPRESSIONS, LARGEST, Expression
 from loadtests.processing_cost.games import (
@@ -291,12 +292,25 @@ def test_a_tiny_run_prints_every_table_and_writes_them(tmp_path: Path) -> None:
         "### One participant",
         "| nothing at all |",
         "past the budget |",
+        "| PostgreSQL |",
     ):
         assert row in done.stdout
         assert row in text
     assert "- commit: " in text
     assert "## Targets" in done.stdout
     assert not list(databases.iterdir())
+
+
+@pytest.mark.anyio
+async def test_without_postgresql_its_part_is_skipped_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> Path:
+        raise RuntimeError("there is no PostgreSQL on this machine")
+
+    monkeypatch.setattr(postgresql, "programs", none)
+    section = await postgresql.measure(Workshop(tmp_path, plan_of(parser().parse_args(["--quick"]))))
+    assert (section.blocks, section.targets) == (["Skipped: there is no PostgreSQL on this machine."], [])
 
 
 def test_a_part_can_be_run_alone(tmp_path: Path) -> None:

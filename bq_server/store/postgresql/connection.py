@@ -1,7 +1,8 @@
 """A connection to PostgreSQL with the interface of a connection to SQLite, on its own thread.
 
 Its user runs a whole transaction on that thread, so each statement waits for its result: the thread's own event loop
-runs until asyncpg has it. What takes time is the round trip to the server, so statements take many rows at once.
+runs until asyncpg has it. What takes time is the round trip to the server, so statements take many rows at once, and
+one that inserts rows in a transaction is not waited for: the next one does, while the server was at work meanwhile.
 """
 
 import asyncio
@@ -11,19 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import asyncpg
+import uvloop
 from asyncpg import exceptions
 
+from bq_server.store.postgresql.driver import ANSWER_SECONDS, CONNECT_SECONDS, connected
 from bq_server.store.postgresql.statements import SqlStatement, statement
 
 T = TypeVar("T")
 
 Row = tuple[Any, ...]
 
-CONNECT_SECONDS = 3.0
+Result = tuple[list[Row], str]
+"""Of a statement: its rows, and what the server says that it has done."""
 
-ANSWER_SECONDS = 30.0
-"""Longest wait for the result of a statement: a stuck server must not hold a thread for ever."""
+TURNS = 2
+"""Of the loop, after which a statement is on its way: in the first it is written, at the end of that it is sent."""
 
 _PASSING = ("08", "28", "3D", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATE that concern the server or its other users, not the statement."""
@@ -123,7 +126,7 @@ class PostgresConnection:
         """`patience`: how many seconds it waits for other writers."""
         self._url = url
         self._patience = patience
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         # For a command in a coroutine, which waits for a statement as it would for one of SQLite's.
         self._apart = ThreadPoolExecutor(1) if _in_coroutine() else None
         self._connection: Any = None
@@ -131,8 +134,9 @@ class PostgresConnection:
         """The statement that takes the lock of who serves from the store."""
         self._within = False
         self._prepared: dict[str, Any] = {}
-        self.total_changes = 0
-        """Rows that were inserted, changed or deleted."""
+        self._under_way: asyncio.Task[Result] | None = None
+        """A statement that was sent, and whose result the next one waits for."""
+        self._changes = 0
         try:
             self._connect()
         except BaseException:
@@ -143,6 +147,12 @@ class PostgresConnection:
     def in_transaction(self) -> bool:
         """Whether one was begun and not ended, even if it was lost with the connection."""
         return self._within
+
+    @property
+    def total_changes(self) -> int:
+        """Rows that were inserted, changed or deleted."""
+        self._finish()
+        return self._changes
 
     def cursor(self) -> PostgresCursor:
         """A cursor."""
@@ -161,11 +171,19 @@ class PostgresConnection:
         self._answer(self._connection.execute(script, timeout=seconds))
 
     def insert(self, sql: str, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Perform a statement that takes rows, whose values have these names."""
+        """Perform a statement that takes rows, whose values have these names.
+
+        In a transaction it is only sent: what is wrong with it is raised by the next statement, or the commit.
+        """
         found = statement(sql)
         if not found.of_rows:
             raise ValueError(f"write this statement for many rows (`unnest`) in postgresql/statements.sql: {sql}")
-        self._begun(found, found.columns(names, rows))
+        values = found.columns(names, rows)
+        if self._within:
+            self._finish()
+            self._under_way = self._run(_sent(self._fetch(found, values)))
+        else:
+            self._begun(found, values)
 
     def perform(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> tuple[list[Row], int]:
         """The rows of one statement, and how many it has changed."""
@@ -219,6 +237,7 @@ class PostgresConnection:
 
     def close(self) -> None:
         """Close it, and the loop."""
+        self._forget()
         with suppress(PostgresRefused):
             self._answer(self._connection.close(timeout=CONNECT_SECONDS))
         self._connection.terminate()
@@ -232,7 +251,7 @@ class PostgresConnection:
 
     def _connect(self) -> None:
         self._prepared.clear()
-        self._connection = self._answer(_connected(self._url, self._patience))
+        self._connection = self._answer(connected(self._url, self._patience))
         if self._holds is not None:
             self._take(self._holds)
 
@@ -251,6 +270,9 @@ class PostgresConnection:
             self._again(lambda: self._begin(word))
             self._within = True
             return
+        if sql == "ROLLBACK":
+            self._forget()
+        self._finish()
         self._within = False
         if sql == "ROLLBACK" and not self._is_in_one():
             return  # it ended with the connection
@@ -285,14 +307,28 @@ class PostgresConnection:
         return work()
 
     def _begun(self, found: SqlStatement, values: Sequence[Any]) -> tuple[list[Row], int]:
-        rows, status = self._answer(self._fetch(found, values))
+        return self._counted(self._answer(self._fetch(found, values)))
+
+    def _finish(self) -> None:
+        """Wait for what is under way. Raises what is wrong with it."""
+        task, self._under_way = self._under_way, None
+        if task is not None:
+            self._counted(self._waited_for(_result_of(task)))
+
+    def _forget(self) -> None:
+        """The same, whatever came of it."""
+        with suppress(PostgresRefused, exceptions.PostgresError, exceptions.InterfaceError):
+            self._finish()
+
+    def _counted(self, result: Result) -> tuple[list[Row], int]:
+        rows, status = result
         word, _, count = status.rpartition(" ")
         changed = int(count) if count.isdigit() else -1
         if word != "SELECT" and changed > 0:
-            self.total_changes += changed
+            self._changes += changed
         return rows, changed
 
-    async def _fetch(self, found: SqlStatement, values: Sequence[Any]) -> tuple[list[Row], str]:
+    async def _fetch(self, found: SqlStatement, values: Sequence[Any]) -> Result:
         prepared = await self._of(found)
         rows = await prepared.fetch(*values)
         return list(map(tuple, rows)), prepared.get_statusmsg()
@@ -307,7 +343,15 @@ class PostgresConnection:
         return prepared
 
     def _answer(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for the server's response."""
+        """Wait for the server's response, and before for that to what is under way."""
+        try:
+            self._finish()
+        except BaseException:
+            work.close()
+            raise
+        return self._waited_for(work)
+
+    def _waited_for(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return self._run(work)
         except TimeoutError as error:
@@ -350,6 +394,18 @@ def _in_coroutine() -> bool:
     return True
 
 
+async def _sent(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Begin it, and let the loop send what it has to say."""
+    task = asyncio.create_task(work)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    return task
+
+
+async def _result_of(task: asyncio.Task[T]) -> T:
+    return await task
+
+
 async def _ended() -> None:
     """Cancel whatever still runs on the loop, and let transports close."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -357,27 +413,3 @@ async def _ended() -> None:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
     await asyncio.sleep(0)
-
-
-async def _connected(url: str, patience: float) -> Any:
-    connection: Any = await asyncpg.connect(  # type: ignore[no-untyped-call]
-        url, timeout=CONNECT_SECONDS, command_timeout=ANSWER_SECONDS, statement_cache_size=0
-    )
-    try:
-        # A score is an integer if it can be, as in SQLite.
-        await connection.set_type_codec("numeric", schema="pg_catalog", encoder=repr, decoder=_number, format="text")
-        # What was committed must be there after a crash, whatever the server's own setting.
-        await connection.execute(
-            f"SET lock_timeout = {round(patience * 1000)};"
-            "SELECT set_config('synchronous_commit', 'on', false)"
-            " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-        )
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-def _number(text: str) -> int | float:
-    value = float(text)
-    return int(text.partition(".")[0]) if value.is_integer() and abs(value) < 2**63 else value
