@@ -1,12 +1,13 @@
-"""Restoring a backup into a new data directory.
+"""Restoring a backup into a new data directory, or its store into PostgreSQL and its queue into that directory.
 
 Everything is prepared in a directory inside the new one and then renamed into place, the database last: a data
-directory that is a mount point, as in a container, can't be renamed, and its parent may not be writable.
+directory that is a mount point, as in a container, can't be renamed, and its parent may not be writable. A database of
+PostgreSQL is filled in one transaction, which commits last.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -52,7 +53,10 @@ class Restore:
         window_hours: int,
         ids: IdSource,
         clock: Clock,
+        store_url: str | None = None,
     ) -> None:
+        """`store_url`: the PostgreSQL that is to keep the store; None for a file in the directory."""
+        self._store_url = store_url
         self._source = source
         self._directory = directory
         self._url = url
@@ -79,6 +83,7 @@ class Restore:
         try:
             with self._directory.locked():
                 self._require_empty()
+                await self._require_unused_store()
                 await self._fill(manifest)
         except BaseException as error:
             if made and target.is_dir():
@@ -108,12 +113,11 @@ class Restore:
         try:
             archive.unpack(self._source, staging.path)
             await self._fill_stream(manifest, staging, *await self._adopt(manifest, staging.database))
-            if staging.stream.exists():
-                (staging.stream / "valkey.log").unlink(missing_ok=True)
-                sync(staging.stream)
-                staging.stream.rename(self._directory.stream)
-            # From here on it is a data directory: a server refuses a stream without a database.
-            staging.database.rename(self._directory.database)
+            with self._placed(staging.database):
+                if staging.stream.exists():
+                    (staging.stream / "valkey.log").unlink(missing_ok=True)
+                    sync(staging.stream)
+                    staging.stream.rename(self._directory.stream)
             with suppress(OSError):  # everything is there; only a hint would be missing
                 self._directory.whereabouts.add(place_of(self._url, self._keys.prefix))
         except BaseException:
@@ -123,6 +127,24 @@ class Restore:
             shutil.rmtree(staging.path)
             sync(target)
         sync(target.parent)
+
+    async def _require_unused_store(self) -> None:
+        if self._store_url is not None:
+            from bq_server.store.postgresql.file_copy import require_unused
+
+            await require_unused(self._store_url)
+
+    @contextmanager
+    def _placed(self, database: Path) -> Iterator[None]:
+        """Put the database where it belongs, after what is done in the block: a server refuses a stream without one."""
+        if self._store_url is None:
+            yield
+            database.rename(self._directory.database)
+        else:
+            from bq_server.store.postgresql.file_copy import filled_from_file
+
+            with filled_from_file(database, self._store_url):
+                yield
 
     async def _adopt(self, manifest: Manifest, path: Path) -> tuple[str, Resets]:
         """Check the unpacked database, upgrade its schema and make it a separate installation.

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
 PLACES = ["data_dir", "store_url", "redis_url", "redis_prefix"]
 
-INTO_A_FILE = (
-    "a backup is restored into a data directory: leave out --store-url (BQ_STORE_URL), and then move what is restored "
-    "with `bq-server store move --to postgresql://...`"
-)
-
 
 @with_settings(PLACES)
 def backup(
@@ -58,7 +53,7 @@ def restore(
     """Fill a new or empty data directory from a backup, completely or not at all.
 
     The queue is restored into the embedded stream of that directory, or with --redis-url into that server, under an
-    unused prefix.
+    unused prefix. With --store-url everything else goes into that database of PostgreSQL, which must be empty.
     """
     from bq_server.backup.restore import Restore
     from bq_server.clock import system_clock
@@ -69,15 +64,15 @@ def restore(
 
     configure(settings.log_format, settings.log_level)
 
-    if settings.store_url is not None:
-        fail(INTO_A_FILE)
     directory, url, keys = (
         DataDirectory(settings.data_dir),
         reveal(settings.redis_url),
         StreamKeys(settings.redis_prefix),
     )
-    window = settings.idempotency_window_hours
-    work = Restore(file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock)
+    window, store_url = settings.idempotency_window_hours, reveal(settings.store_url)
+    work = Restore(
+        file, directory, url, keys, window_hours=window, ids=IdSource(), clock=system_clock, store_url=store_url
+    )
     with _ending():
         manifest = complete(work.run())
     typer.echo(f"{directory.path}: {_told(manifest)}")

@@ -1,6 +1,7 @@
 """How a PostgreSQL server is reached: TLS as libpq names its modes, and passwords from wherever libpq takes them."""
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -9,13 +10,15 @@ import pytest
 
 from bq_server.store.postgresql.server import PostgresServer
 from bq_server.store.unavailable import StoreUnavailable
-from harness.private_postgres import PrivatePostgres
+from harness.private_postgres import PrivatePostgres, programs
 from tests.support.process import ServerProcess
 from tests.support.store import asked, of_a_file
 
 pytestmark = of_a_file  # they name another store themselves
 TLS = Path(__file__).parents[1] / "fixtures" / "tls"
-PASSWORD = "s e%c/r@t"
+PASSWORD = r"s e%c/r@t:\x "
+ESCAPED = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+"""As a password file has it."""
 RULES = """
 local   all all                trust
 hostssl all app 127.0.0.0/8 scram-sha-256
@@ -106,9 +109,11 @@ def test_a_password_comes_from_the_url_the_environment_or_a_file(
     with pytest.raises(StoreUnavailable, match="PGPASSWORD or in a password file"):
         check(at)
     file = tmp_path / "passwords"
-    file.write_text(f"other:*:*:*:wrong\n127.0.0.1:{port}:app:app:{PASSWORD}\n")
+    file.write_text(f"other:*:*:*:wrong\n127.0.0.1:{port}:app:app:{ESCAPED}\n")
     file.chmod(0o600)
     check(f"{at}passfile={file}")
+    as_libpq = [str(programs() / "psql"), f"{at}passfile={file}", "-Atc", "SELECT 1"]
+    assert subprocess.run(as_libpq, capture_output=True, text=True, check=False).stdout == "1\n"
     monkeypatch.setenv("PGPASSFILE", str(file))
     check(at)
     monkeypatch.setenv("PGPASSWORD", "wrong")

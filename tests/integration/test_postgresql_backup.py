@@ -1,13 +1,16 @@
 """A backup of a store on PostgreSQL is a backup like any other: with the queue, and restored wherever one likes."""
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bq_server.store.postgresql.file_copy import copy_to_file, filled_from_file
 from tests.support.client import event
 from tests.support.process import ServerProcess, run
-from tests.support.store import no_new_facts, of_a_file
+from tests.support.store import asked, no_new_facts, of_a_file
 
 pytestmark = of_a_file  # they name another store themselves
 GAME: dict[str, Any] = {
@@ -57,7 +60,6 @@ def test_it_holds_all_and_is_restored_to_a_file_and_to_postgresql(
             assert "2 facts, 3 queued messages" in done("backup", tmp_path / "backup", "--data-dir", data_dir)
         expected = state(server, key)
         assert server.stop() == 0
-    assert "move what is restored" in refused("restore", tmp_path / "backup", "--data-dir", tmp_path / "file")
     monkeypatch.setenv(VARIABLE, "")
     done("restore", tmp_path / "backup", "--data-dir", tmp_path / "file")
     done("restore", tmp_path / "backup", "--data-dir", tmp_path / "moved")
@@ -75,6 +77,57 @@ def test_it_holds_all_and_is_restored_to_a_file_and_to_postgresql(
         assert state(again, key)[1]["entries"] == expected[1]["entries"]
         assert again.stop() == 0
     assert "no difference" in done("verify", "--data-dir", tmp_path / "moved")
+
+
+def test_it_is_restored_straight_into_postgresql(
+    data_dir: Path, tmp_path: Path, store_url: str, postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, target, empty = tmp_path / "backup", tmp_path / "again", postgres.database()
+    with ServerProcess(data_dir) as server:
+        key = server.key
+        assert server.request("PUT", "/gamify/admin/game", json=GAME).status_code == 200
+        for number in range(2):
+            sent = event(idempotency_key=f"sync {number}")
+            assert server.request("POST", "/ingest/events/sync", json=sent).status_code == 200
+        with no_new_facts(data_dir):
+            for number in range(3):
+                assert server.request("POST", "/ingest/events", json=event(n=number)).status_code == 202
+            done("backup", file, "--data-dir", data_dir)
+        expected = state(server, key)
+        into = ("restore", file, "--data-dir", target, "--store-url")
+        assert "another bq-server serves from this store" in refused(*into, store_url)
+        assert server.stop() == 0
+    assert "is not empty" in refused(*into, store_url)
+    assert not target.exists()
+    assert "2 facts, 3 queued messages" in done(*into, empty)
+    assert not (target / "facts.sqlite3").exists()
+    assert "is not empty" in refused("restore", file, "--data-dir", tmp_path / "third", "--store-url", empty)
+    monkeypatch.setenv(VARIABLE, empty)
+    with ServerProcess(target) as again:
+        found = state(again, key)
+        assert found[:2] == expected[:2]
+        assert [each["event_id"] for each in found[2]["facts"]] == [each["event_id"] for each in expected[2]["facts"]]
+        assert again.request("POST", "/ingest/events/sync", key, json=event(n=9)).is_success, "numbers go on"
+        assert again.stop() == 0
+    assert "no difference" in done("verify", "--data-dir", target)
+
+
+def test_a_restore_that_fails_leaves_the_database_as_it_was(data_dir: Path, tmp_path: Path, postgres: Any) -> None:
+    with ServerProcess(data_dir) as server:
+        assert server.request("POST", "/ingest/events/sync", json=event()).status_code == 200
+        done("backup", tmp_path / "backup", "--data-dir", data_dir)
+        assert server.stop() == 0
+    empty = postgres.database()
+    into = ("restore", tmp_path / "backup", "--data-dir", tmp_path / "again", "--store-url", empty)
+    assert "connecting to 127.0.0.1:1" in refused(*into, "--redis-url", "redis://127.0.0.1:1/0")
+    assert not (tmp_path / "again").exists()
+    file = tmp_path / "file"
+    asyncio.run(copy_to_file(os.environ[VARIABLE], file))
+    with pytest.raises(LookupError), filled_from_file(file, empty):
+        raise LookupError
+    assert asked(empty, "SELECT count(*) FROM facts") == [(0,)]
+    done(*into)
+    assert asked(empty, "SELECT count(*) FROM facts") == [(1,)]
 
 
 def test_what_is_no_store_or_has_another_stream_is_refused(

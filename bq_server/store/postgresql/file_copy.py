@@ -1,13 +1,15 @@
-"""A store on PostgreSQL as one file, as of one moment, while a server writes to it.
+"""A store on PostgreSQL as one file, as of one moment, while a server writes to it; and a file as a new store there.
 
 For commands: whoever calls this has nothing else to do meanwhile.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bq_server.store.backend import backend_of
+from bq_server.store.backend import Backend, backend_of
 from bq_server.store.database import Database
 from bq_server.store.migrations import available
 from bq_server.store.queries import load
@@ -17,6 +19,10 @@ from bq_server.store.unavailable import StoreUnavailable
 from bq_server.store.whole_tables import continue_numbering, tables_of
 
 _copying = load("copying", "sqlite3")
+
+_TABLES = """SELECT quote_ident(tablename) FROM pg_tables
+WHERE schemaname = current_schema() AND tablename NOT IN ('schema_migrations', 'last_given') ORDER BY tablename"""
+"""Those that are empty to begin with."""
 
 
 async def copy_to_file(url: str, target: Path) -> None:
@@ -42,8 +48,52 @@ def _fill(url: str, target: Path) -> None:
             writing.execute("COMMIT")
             reading.execute("ROLLBACK")
     except (ours.error, theirs.error) as error:
-        failed = ours if isinstance(error, ours.error) else theirs
-        raise failed.unavailable(error, for_commands=True) from error
+        raise _unavailable(ours, theirs, error) from error
+
+
+async def require_unused(url: str) -> None:
+    """Create the tables there, and check that nobody serves from them and nothing is in them.
+
+    Raises `StoreUnavailable`, and `SchemaTooNew`.
+    """
+    async with Database.open(url) as database:
+        await database.hold()
+        async with database.read_for_intake() as connection:
+            await connection.run(partial(_require_empty, name=database.name))
+
+
+@contextmanager
+def filled_from_file(source: Path, url: str) -> Iterator[None]:
+    """Fill an unused store with everything in a file of SQLite: it is there when the block has ended, or nothing is.
+
+    Both have the newest schema. Raises `StoreUnavailable`.
+    """
+    ours, theirs = backend_of(source), backend_of(url)
+    try:
+        with closing(ours.connect(PATIENCE_SECONDS)) as reading, closing(theirs.connect(PATIENCE_SECONDS)) as writing:
+            theirs.hold(writing)
+            writing.execute("BEGIN IMMEDIATE")
+            _require_empty(writing, theirs.name)
+            for table in tables_of(reading):
+                insert = table.inserting(writing)
+                for rows, _ in table.portions(reading):
+                    insert(rows)
+            continue_numbering(reading, writing)
+            yield
+            writing.execute("COMMIT")
+    except (ours.error, theirs.error) as error:
+        raise _unavailable(ours, theirs, error) from error
+
+
+def _require_empty(connection: Any, name: str) -> None:
+    for (table,) in connection.execute(_TABLES).fetchall():
+        if connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None:  # noqa: S608 - as PostgreSQL says
+            raise StoreUnavailable(f"{name} is not empty ({table}): name a database that is")
+
+
+def _unavailable(ours: Backend, theirs: Backend, error: Exception) -> StoreUnavailable:
+    failed = ours if isinstance(error, ours.error) else theirs
+    return failed.unavailable(error, for_commands=True)
 
 
 def _require_newest(connection: Any, name: str) -> None:

@@ -61,6 +61,7 @@ class PostgresServer:
     error: ClassVar[type[Exception]] = PostgresRefused
     mistakes: ClassVar[tuple[type[Exception], ...]] = ()
     path: ClassVar[None] = None
+    outside: ClassVar[bool] = True
 
     def check(self, *, may_write: bool) -> None:
         """Check that the server is there, new enough and not a standby."""
@@ -93,10 +94,14 @@ class PostgresServer:
         connection.wait_at_most(seconds)
 
     def compact(self) -> None:
-        """Rewrite every table. What the server's own log still contains is gone once the log is reused."""
+        """Rewrite every table, and the statistics, which quote common values.
+
+        What the server's own log still contains is gone once the log is reused.
+        """
         with closing(self.connect(PATIENCE_SECONDS)) as connection:
             for (table,) in connection.execute(_TABLES).fetchall():
-                connection.executescript(f"VACUUM (FULL) {table}", seconds=None)
+                connection.executescript(f"VACUUM (FULL, ANALYZE) {table}", seconds=None)
+            connection.executescript("VACUUM (FULL) pg_catalog.pg_statistic", seconds=None)
 
     @property
     def name(self) -> str:
