@@ -10,6 +10,7 @@ from bq_server.refusals import Code
 from tests.support.client import event
 from tests.support.problems import check
 from tests.support.process import COMMAND, ServerProcess, run, until
+from tests.support.store import of_a_file
 from tests.support.valkey import free_port, valkey
 
 
@@ -43,6 +44,7 @@ def test_a_damaged_queue_is_no_damage_of_the_facts(used: Path, tmp_path: Path) -
     assert "1 facts" in ended.stdout
 
 
+@of_a_file
 def test_a_queue_without_its_facts(used: Path, tmp_path: Path) -> None:
     at = ("--data-dir", str(used))
     facts = [path.rename(tmp_path / path.name) for path in used.glob("facts.sqlite3*")]
@@ -59,6 +61,7 @@ def test_a_queue_without_its_facts(used: Path, tmp_path: Path) -> None:
     assert run("verify", "--data-dir", str(used)).stdout.startswith("1 participants verified")
 
 
+@of_a_file
 def test_a_file_that_is_no_database_is_named(used: Path, tmp_path: Path) -> None:
     database = used / "facts.sqlite3"
     database.write_bytes(b"x" * 4096)

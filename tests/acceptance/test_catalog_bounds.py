@@ -90,8 +90,8 @@ def test_a_property_with_a_name_like_data_is_left_out(bq: Project) -> None:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Database]:
-    async with Database.open(path / "facts.sqlite3") as database:
+async def opened(address: Path | str) -> AsyncIterator[Database]:
+    async with Database.open(address) as database:
         yield database
 
 
@@ -139,11 +139,9 @@ async def page_steps(database: Database) -> int:
 
 
 async def test_many_names_cost_a_page_what_few_do(tmp_path: Path) -> None:
-    (tmp_path / "few").mkdir()
-    (tmp_path / "many").mkdir()
     costs = []
     for place, count in (("few", 300), ("many", 12_000)):
-        async with opened(tmp_path / place) as database:
+        async with opened(tmp_path / f"{place}.sqlite3") as database:
             await fill(database, noted_names(count))
             index_job = CatalogIndexJob(database)
             while await index_job.look():
@@ -153,9 +151,9 @@ async def test_many_names_cost_a_page_what_few_do(tmp_path: Path) -> None:
     assert many < 3 * few, f"{few} and {many} thousand steps: forty times as many names"
 
 
-async def test_similar_names_are_found_among_many(tmp_path: Path) -> None:
+async def test_similar_names_are_found_among_many(new_store: Path | str) -> None:
     slips = ["purchase_completed", "purchase_complete", "purchaseCompleted", "purchase_compelted", "level_1", "level_2"]
-    async with opened(tmp_path) as database:
+    async with opened(new_store) as database:
         await fill(database, noted_names(3_000) + slips + slips[:1])
         async with database.read() as connection:
             before = await catalog.similar(connection, SCOPE, ["purchase_completed"])
@@ -171,9 +169,9 @@ async def test_similar_names_are_found_among_many(tmp_path: Path) -> None:
     assert found["order_7"] == []
 
 
-async def test_thousands_that_are_close_are_told_as_ten(tmp_path: Path) -> None:
+async def test_thousands_that_are_close_are_told_as_ten(new_store: Path | str) -> None:
     letters = [chr(0x4E00 + number) for number in range(2_000)]
-    async with opened(tmp_path) as database:
+    async with opened(new_store) as database:
         await fill(database, [f"abcdefgh{letter}" for letter in letters])
         indexing = CatalogIndexJob(database)
         while await indexing.look():
@@ -183,9 +181,9 @@ async def test_thousands_that_are_close_are_told_as_ten(tmp_path: Path) -> None:
     assert len(found["abcdefgh"]) == MOST_SIMILAR
 
 
-async def test_a_page_of_names_with_many_properties_ends_early_and_loses_none(tmp_path: Path) -> None:
+async def test_a_page_of_names_with_many_properties_ends_early_and_loses_none(new_store: Path | str) -> None:
     names = [f"event_{number:02}" for number in range(30)]
-    async with opened(tmp_path) as database:
+    async with opened(new_store) as database:
         await fill(database, names, properties=400)
         found: list[str] = []
         async with database.read() as connection:
@@ -196,9 +194,9 @@ async def test_a_page_of_names_with_many_properties_ends_early_and_loses_none(tm
     assert found == names
 
 
-async def test_a_full_catalogue_grows_no_more(tmp_path: Path) -> None:
+async def test_a_full_catalogue_grows_no_more(new_store: Path | str) -> None:
     caps = CatalogCaps(names=1_000, properties=1_500)
-    async with opened(tmp_path) as database:
+    async with opened(new_store) as database:
         await fill(database, noted_names(1_000), caps, properties=2)
         indexing = CatalogIndexJob(database)
         while await indexing.look():

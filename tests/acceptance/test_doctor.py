@@ -11,6 +11,7 @@ import pytest
 from bq_server.store.sqlite import connect
 from tests.support.client import event
 from tests.support.process import COMMAND, ServerProcess, run
+from tests.support.store import POSTGRESQL, of_a_file
 
 
 def examined(data_dir: Path, *flags: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -25,10 +26,11 @@ def found(shown: str) -> dict[str, tuple[str, str]]:
     return {what: (level, said) for level, what, said in lines}
 
 
-def test_a_machine_that_is_fine(data_dir: Path) -> None:
+def test_a_machine_that_is_fine(data_dir: Path, store: str) -> None:
     code, lines = examined(data_dir)
     assert code == 0
-    wanted = ["SQLite", "libc", "TMPDIR", "files", "data", "disk", "clock", "port", "stream", "durability"]
+    own = ["store"] if store == POSTGRESQL else []
+    wanted = ["SQLite", "libc", "TMPDIR", "files", "data", "disk", *own, "clock", "port", "stream", "durability"]
     assert list(lines) == wanted
     assert {level for level, _ in lines.values()} <= {"ok", "warning"}
 
@@ -55,6 +57,7 @@ def test_a_data_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert (code, lines["data"][0]) == (1, "problem")
 
 
+@of_a_file
 def test_a_clock_behind_the_facts_and_a_database_that_is_none(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
         server.request("POST", "/ingest/events/sync", json=event())
@@ -108,6 +111,7 @@ def test_a_temporary_directory_mounted_noexec(data_dir: Path, noexec: Path) -> N
     assert "noexec" in said
 
 
+@of_a_file
 def test_health_is_what_readyz_says(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
         port = server.url.rpartition(":")[2]

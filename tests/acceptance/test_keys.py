@@ -56,7 +56,7 @@ def test_a_running_server_honours_new_keys_at_once_and_revoked_ones_for_a_second
 
 
 @pytest.mark.anyio
-async def test_an_unknown_key_is_looked_for_and_wrong_keys_share_a_look(tmp_path: Path) -> None:
+async def test_an_unknown_key_is_looked_for_and_wrong_keys_share_a_look(new_store: Path | str) -> None:
     looks = 0
 
     class Counted(Keyring):
@@ -65,7 +65,7 @@ async def test_an_unknown_key_is_looked_for_and_wrong_keys_share_a_look(tmp_path
             looks += 1
             await super().refresh()
 
-    async with Database.open(tmp_path / "facts.sqlite3") as database:
+    async with Database.open(new_store) as database:
         keyring = Counted(database, SteppedClock())
         await keyring.refresh()
         new = keys.generate("test", secrets.token_bytes)
@@ -121,9 +121,9 @@ async def test_a_key_that_ingest_let_do_more_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_key_ends_when_it_was_said_to(tmp_path: Path) -> None:
+async def test_a_key_ends_when_it_was_said_to(new_store: Path | str) -> None:
     clock = SteppedClock()
-    async with Database.open(tmp_path / "facts.sqlite3") as database:
+    async with Database.open(new_store) as database:
         key = keys.generate("test", secrets.token_bytes)
         async with database.transaction() as connection:
             await keys.add(connection, key, ("read",), "", IdSource(clock), clock(), expires_at=clock() + 60 * SECOND)
@@ -168,9 +168,9 @@ def test_the_command_says_when_a_successor_ends(data_dir: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_it_is_kept_when_a_key_was_last_used(tmp_path: Path) -> None:
+async def test_it_is_kept_when_a_key_was_last_used(new_store: Path | str) -> None:
     clock = SteppedClock()
-    async with Database.open(tmp_path / "facts.sqlite3") as database:
+    async with Database.open(new_store) as database:
         used, unused = (keys.generate("test", secrets.token_bytes) for _ in range(2))
         async with database.transaction() as connection:
             for key in (used, unused):

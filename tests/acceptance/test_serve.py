@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.client import event
 from tests.support.process import ServerProcess, run, until
+from tests.support.store import opened
 
 
 def test_the_banner_holds_curl_lines_that_work_when_pasted(data_dir: Path) -> None:
@@ -113,13 +114,10 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_database_newer_than_the_program_is_refused(data_dir: Path) -> None:
-    from bq_server.store.sqlite import connect
-
     with ServerProcess(data_dir) as server:
         server.stop()
-    database = connect(str(data_dir / "facts.sqlite3"))
-    database.execute("INSERT INTO schema_migrations (version, name) VALUES (9999, '9999_future.sql')")
-    database.close()
+    with opened(data_dir) as database:
+        database.execute("INSERT INTO schema_migrations (version, name) VALUES (9999, '9999_future.sql')")
     for command in (["serve", "--port", "0"], ["keys", "list"]):
         ended = run(*command, "--data-dir", str(data_dir))
         assert ended.returncode == 1

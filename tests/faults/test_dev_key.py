@@ -37,8 +37,9 @@ def test_no_trace_of_it_is_kept(data_dir: Path) -> None:
     assert "BQ_DEV_KEY" not in listed.stdout
 
 
-def test_one_that_an_earlier_release_kept_is_revoked(data_dir: Path) -> None:
-    asyncio.run(_keep(DataDirectory(data_dir)))
+def test_one_that_an_earlier_release_kept_is_revoked(data_dir: Path, store_address: Path | str) -> None:
+    DataDirectory(data_dir).create()
+    asyncio.run(_keep(store_address))
     with ServerProcess(data_dir) as server:
         assert status(server, KEY) == 401
         assert status(server, server.key) == 200, "a first key, since there is no other"
@@ -48,7 +49,6 @@ def test_one_that_an_earlier_release_kept_is_revoked(data_dir: Path) -> None:
         assert server.stop() == 0
 
 
-async def _keep(directory: DataDirectory) -> None:
-    directory.create()
-    async with Database.open(directory.database) as database, database.transaction() as connection:
+async def _keep(address: Path | str) -> None:
+    async with Database.open(address) as database, database.transaction() as connection:
         await keys.add(connection, KEY, keys.EVERY_SCOPE, "BQ_DEV_KEY", IdSource(), system_clock())

@@ -1,7 +1,7 @@
 """A person who is erased is gone: from every answer, from every count, and from the bytes of every file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import redis
 
 from bq_server.events import Event, Scope
 from bq_server.refusals import Code
-from bq_server.store.sqlite import connect
+from bq_server.store.postgresql.connection import PostgresConnection
 from bq_server.stream.keys import StreamKeys
 from tests.support.client import Json, Project, event
 from tests.support.game import counting, paying
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import no_new_facts, unreadable_game
+from tests.support.store import POSTGRESQL, asked, at_store, no_new_facts, opened, unreadable_game
 
 PATH = "/admin/participants"
 WHO, OTHER = "grete-hopper-91", "bob"
@@ -52,13 +52,25 @@ def bq(server: ServerProcess) -> Iterator[Project]:
         yield Project(client, {"test": server.key})
 
 
-def files_with(data_dir: Path, needle: bytes) -> list[str]:
-    """The files of the data directory in which these bytes stand."""
-    return [
-        str(path.relative_to(data_dir))
-        for path in data_dir.rglob("*")
-        if path.is_file() and needle in path.read_bytes()
-    ]
+FilesWith = Callable[[bytes], list[str]]
+
+
+@pytest.fixture
+def files_with(data_dir: Path, store: str, request: pytest.FixtureRequest) -> FilesWith:
+    """The files in which these bytes stand: of the data directory, and of the database where it is elsewhere."""
+    directories = [data_dir]
+    if store == POSTGRESQL:
+        postgres, url = (request.getfixturevalue(name) for name in ("postgres", "migrated_url"))
+        ((number,),) = asked(url, "SELECT oid::bigint FROM pg_database WHERE datname = current_database()")
+        directories.append(postgres.directory / "data" / "base" / str(number))
+
+    def find(needle: bytes) -> list[str]:
+        if store == POSTGRESQL:
+            at_store(url, lambda connection: connection.executescript("CHECKPOINT"))
+        files = [path for directory in directories for path in directory.rglob("*") if path.is_file()]
+        return [str(path) for path in files if needle in path.read_bytes()]
+
+    return find
 
 
 def act(who: str = WHO, **more: Any) -> Json:
@@ -88,12 +100,14 @@ def lived(bq: Project, data_dir: Path) -> None:
     bq.send(act(OTHER))
     assert bq.post("/gamify/points/award", {"participant_id": WHO, "amount": 5}).status_code in (200, 201)
     bq.drain()
-    with closing(connect(str(data_dir / "facts.sqlite3"))) as database:
+    with opened(data_dir) as database:
         database.execute(
             "INSERT INTO notices (project, environment, after_seq, kind, participant_id, noted_at, data)"
             " VALUES ('default', 'test', 0, 'message.dead', ?, 1, ?)",
             (WHO, json.dumps({"city": CITY})),
         )
+        if isinstance(database, PostgresConnection):
+            database.executescript("ANALYZE")  # as it does by itself: its statistics quote common values
     assert bq.message(sent[0])["status"] == "processed"
     with closing(redis.Redis(unix_socket_path=str(data_dir / "stream" / "valkey.sock"))) as stream:
         letter = Event("evt_dead", Scope("default", "test"), "act", WHO, "{}", 1, 1, f"dead-{WHO}", "0" * 32)
@@ -102,18 +116,20 @@ def lived(bq: Project, data_dir: Path) -> None:
         stream.hset("bq:dead", "17-0", json.dumps(kept))
 
 
-def test_nothing_is_left_of_one_and_all_of_the_others(server: ServerProcess, bq: Project) -> None:
+def test_nothing_is_left_of_one_and_all_of_the_others(
+    server: ServerProcess, bq: Project, files_with: FilesWith
+) -> None:
     lived(bq, server.data_dir)
     assert bq.get("/gamify/leaderboards/l").json()["entries"][0]["participant_id"] == WHO
     for needle in NEEDLES:
-        assert files_with(server.data_dir, needle), "the search can find something"
+        assert files_with(needle), "the search can find something"
     told = erase(bq)
     log = server.log
     assert [each for each in NEEDLES if each.decode() in log] == []
     facts = told.pop("facts")
     assert told == {"erased": True, "dead_letters": 1, "database_clean": True, "stream_clean": True}
     for needle in NEEDLES:
-        assert files_with(server.data_dir, needle) == []
+        assert files_with(needle) == []
     (entry,) = bq.get("/gamify/leaderboards/l").json()["entries"]
     assert (entry["participant_id"], entry["rank"]) == (OTHER, 1)
     check(bq.get(f"/gamify/participants/{WHO}/state"), Code.NOT_FOUND)
@@ -147,7 +163,7 @@ def test_the_same_name_later_is_somebody_new(server: ServerProcess, bq: Project)
 
 
 def test_what_waits_of_one_is_waited_for_and_neighbours_in_the_stream_keep_nothing(
-    server: ServerProcess, bq: Project
+    server: ServerProcess, bq: Project, files_with: FilesWith
 ) -> None:
     made = run("keys", "create", "--env", "live", "--scope", "admin", "--data-dir", str(server.data_dir))
     live = made.stdout.strip()
@@ -164,20 +180,22 @@ def test_what_waits_of_one_is_waited_for_and_neighbours_in_the_stream_keep_nothi
         assert told["facts"] == 2
         assert told["stream_clean"]
         for needle in NEEDLES:
-            assert files_with(server.data_dir, needle) == []
+            assert files_with(needle) == []
 
 
-def test_files_may_be_cleaned_up_later_and_it_is_not_forgotten(server: ServerProcess, bq: Project) -> None:
+def test_files_may_be_cleaned_up_later_and_it_is_not_forgotten(
+    server: ServerProcess, bq: Project, files_with: FilesWith
+) -> None:
     bq.send_sync(act())
     connection = ("--url", server.url, "--api-key", server.key)
     assert "--yes" in run("participants", "erase", WHO, *connection).stderr
     erased = run("participants", "erase", WHO, "--yes", "--later", *connection)
     assert (erased.returncode, "1 facts" in erased.stdout) == (0, True), erased.stderr
-    assert files_with(server.data_dir, CITY.encode())
+    assert files_with(CITY.encode())
     assert "clean-up" in httpx.get(f"{server.url}/readyz").json()["warnings"]["erasures"]
     cleaned = run("participants", "clean-up", *connection)
     assert (cleaned.returncode, cleaned.stdout) == (0, "cleaned up after 1 erasure\n")
-    assert files_with(server.data_dir, CITY.encode()) == []
+    assert files_with(CITY.encode()) == []
     assert httpx.get(f"{server.url}/readyz").json()["warnings"] == {}
 
 

@@ -8,11 +8,10 @@ import httpx
 import pytest
 
 from bq_server.refusals import Code
-from bq_server.store import sqlite
 from tests.support.client import Json, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import no_new_facts, unreadable_game
+from tests.support.store import no_new_facts, opened, unreadable_game
 from tests.support.valkey import Valkey, valkey
 
 EVENTS = 250
@@ -72,16 +71,14 @@ def accounted(server: ServerProcess, ids: list[str]) -> int:
 
 def known(server: ServerProcess) -> int:
     """How many messages have come, as far as the store knows."""
-    connection = sqlite.connect(str(server.data_dir / "facts.sqlite3"))
-    ((appended,),) = connection.execute("SELECT appended FROM stream_account").fetchall()
-    connection.close()
+    with opened(server.data_dir) as connection:
+        ((appended,),) = connection.execute("SELECT appended FROM stream_account").fetchall()
     return int(appended)
 
 
 def losses(server: ServerProcess) -> list[tuple[int, int | None]]:
-    connection = sqlite.connect(str(server.data_dir / "facts.sqlite3"))
-    rows = connection.execute("SELECT messages, acknowledged_at FROM losses ORDER BY loss").fetchall()
-    connection.close()
+    with opened(server.data_dir) as connection:
+        rows = connection.execute("SELECT messages, acknowledged_at FROM losses ORDER BY loss").fetchall()
     return [tuple(row) for row in rows]
 
 

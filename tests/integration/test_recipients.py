@@ -2,7 +2,6 @@
 
 import json
 import random
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,10 +14,10 @@ from bq_server.moments import HOUR
 from bq_server.processing import game_runner
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recipient_refold import RecipientRefold
-from bq_server.store import erasures, participants, received_facts, sqlite
+from bq_server.store import erasures, participants, received_facts
+from tests.support import store
 from tests.support.played_world import GAME, SCOPE, START, World
 
-pytestmark = pytest.mark.of_a_file
 TABLES = ("ledger", "received_facts")
 TO = {"award_to": "properties.to"}
 BRINGING: dict[str, Any] = {
@@ -42,8 +41,7 @@ def keyed(world: World, number: int, voids: int | None = None, **properties: Any
 
 
 def asked(world: World, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite.connect(str(world.database.path))) as connection, connection:
-        return [tuple(row) for row in connection.execute(sql)]
+    return sorted(store.asked(world.address, sql), key=repr)
 
 
 async def void(world: World, fact_id: str, who: str) -> None:

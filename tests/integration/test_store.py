@@ -127,8 +127,8 @@ async def test_a_start_waits_longer_for_another_process_than_a_request_does(tmp_
         assert await milliseconds(database) == 2_000
 
 
-async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_a_transaction_that_fails_leaves_nothing(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         with pytest.raises(RuntimeError):
             async with database.transaction() as connection:
                 fact = NewFact(1, event(1), pack("evt", event(1).event_id), None)
@@ -142,25 +142,25 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert outcome.fresh
 
 
-async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_a_redelivered_batch_makes_nothing_new_and_answers_the_same(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
-        batch = [event(1), event(2, idempotency_key="k", fingerprint="f"), event(3), event(1)]
+        batch = [event(1), event(2, idempotency_key="k", fingerprint="f" * 32), event(3), event(1)]
         first = await processor.process(batch)
         again = await processor.process([event(4), *batch])
         assert [outcome.fact.fact_id for outcome in again[1:]] == [outcome.fact.fact_id for outcome in first]
         assert [outcome.fresh for outcome in again if isinstance(outcome, Processed)] == [True] + [False] * 4
 
 
-async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
-        keyed = {"idempotency_key": "k", "fingerprint": "f"}
+        keyed = {"idempotency_key": "k", "fingerprint": "f" * 32}
         made, duplicate, conflict, elsewhere = await processor.process(
             [
                 event(1, **keyed),
                 event(2, **keyed),
-                event(3, **keyed | {"fingerprint": "g"}),
+                event(3, **keyed | {"fingerprint": "0" * 32}),
                 event(4, **keyed, scope=Scope("p", "live")),
             ]
         )
@@ -174,8 +174,8 @@ async def test_one_key_in_one_batch_is_one_fact_a_duplicate_and_a_conflict(tmp_p
             assert await facts.repeated_by(connection, SCOPE, "3-0") is None
 
 
-async def test_a_challenge_that_went_meanwhile_can_not_be_entered(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_a_challenge_that_went_meanwhile_can_not_be_entered(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         with pytest.raises(NoSuchChallenge):
             await processor.process_guarded(event(1), not_enrolled("gone"))
@@ -183,8 +183,8 @@ async def test_a_challenge_that_went_meanwhile_can_not_be_entered(tmp_path: Path
             assert await facts.last_seq(connection) == 0
 
 
-async def test_racing_batches_make_each_fact_once(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_racing_batches_make_each_fact_once(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         batches = [[event(number) for number in range(start, start + 20)] for start in range(0, 60, 5)]
         outcomes = await asyncio.gather(*[processor.process(batch) for batch in batches])
@@ -208,8 +208,8 @@ async def test_the_newest_facts_are_found_without_sorting(tmp_path: Path) -> Non
             assert "TEMP B-TREE" not in plan
 
 
-async def test_the_past_of_a_participant_ends_before_the_moment_asked_for(tmp_path: Path) -> None:
-    async with Database.open(tmp_path / "db") as database:
+async def test_the_past_of_a_participant_ends_before_the_moment_asked_for(new_store: Path | str) -> None:
+    async with Database.open(new_store) as database:
         processor = Processor(database, IdSource(), Clocks(lambda: 1), Games())
         await processor.process([event(number) for number in range(1, 6)])
         async with database.transaction() as connection:

@@ -1,22 +1,19 @@
 """Transfers over the store: verified, mended, refolded, and found where somebody's list lost one."""
 
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from bq_server.game.facts import FACT_VOIDED
 from bq_server.moments import HOUR
-from bq_server.store import sqlite
+from tests.support import store
 from tests.support.played_world import GAME, NOW, World
 
-pytestmark = pytest.mark.of_a_file
 GIVING: dict[str, Any] = {**GAME, "transfers": True, "currencies": [{"code": "coins"}, {"code": "gems"}]}
 
 
 def asked(world: World, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite.connect(str(world.database.path))) as connection, connection:
-        return [tuple(row) for row in connection.execute(sql)]
+    return sorted(store.asked(world.address, sql), key=repr)
 
 
 async def played(world: World) -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from tests.support.played_world import CELL, World
 from tests.support.process import ServerProcess, run
+from tests.support.store import of_a_file
 
 
 @pytest.fixture
-def running(world: World) -> Iterator[ServerProcess]:
-    with ServerProcess(world.database.path.parent) as server:
+def running(world: World, data_dir: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(data_dir) as server:
         yield server
 
 
@@ -54,6 +55,7 @@ async def test_verify_runs_beside_a_server_and_replay_does_not(running: ServerPr
         assert (found.returncode, "u9 total_events: stored 7, expected 1" in found.stdout) == (1, True)
 
 
+@of_a_file
 @pytest.mark.parametrize(("command", "code"), [("verify", 2), ("replay", 1)])
 def test_there_must_be_a_database(data_dir: Path, command: str, code: int) -> None:
     answer = run(command, "--data-dir", str(data_dir))
