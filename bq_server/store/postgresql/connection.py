@@ -7,7 +7,7 @@ one that inserts rows in a transaction is not waited for: the next one does, whi
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 import uvloop
 from asyncpg import exceptions
 
+from bq_server.store.postgresql.cursor import PostgresCursor, Row
 from bq_server.store.postgresql.driver import ANSWER_SECONDS, CONNECT_SECONDS, connected
 from bq_server.store.postgresql.statements import SqlStatement, statement
 
 T = TypeVar("T")
-
-Row = tuple[Any, ...]
 
 Result = tuple[list[Row], str]
 """Of a statement: its rows, and what the server says that it has done."""
@@ -71,48 +70,6 @@ class PostgresRefused(Exception):
     def __init__(self, error: BaseException, said: str | None = None) -> None:
         super().__init__(said or str(error) or type(error).__name__)
         self.sqlstate: str | None = getattr(error, "sqlstate", None)
-
-
-class PostgresCursor:
-    """The rows of one statement."""
-
-    lastrowid = None
-    description = None
-
-    def __init__(self, connection: "PostgresConnection") -> None:
-        self._connection = connection
-        self._rows: Iterator[Row] = iter(())
-        self.rowcount = -1
-
-    def execute(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> "PostgresCursor":
-        """Perform one statement."""
-        rows, self.rowcount = self._connection.perform(sql, parameters)
-        self._rows = iter(rows)
-        return self
-
-    def executemany(self, sql: str, parameters: Sequence[Mapping[str, Any]]) -> "PostgresCursor":
-        """Perform one statement for each of these."""
-        self.rowcount = self._connection.perform_many(sql, parameters)
-        return self
-
-    def fetchone(self) -> Row | None:
-        """The next row."""
-        return next(self._rows, None)
-
-    def fetchall(self) -> list[Row]:
-        """All rows that are left."""
-        return list(self._rows)
-
-    def fetchmany(self, size: int) -> list[Row]:
-        """The next rows."""
-        return [row for _, row in zip(range(size), self._rows, strict=False)]
-
-    def __iter__(self) -> Iterator[Row]:
-        return self._rows
-
-    def close(self) -> None:
-        """Forget the rows."""
-        self._rows = iter(())
 
 
 class PostgresConnection:
