@@ -6,13 +6,14 @@ FASTIFY := loadtests/peers/fastify
 SITE_TOOLS := build/site-tools
 CONSOLE := clients/console
 QUICK_TESTS := tests/unit tests/game tests/lane tests/integration
+STORE_TESTS := tests/acceptance tests/faults tests/integration tests/harness
 NPM_TESTED := clients/typescript tests/clients/runtimes tests/contract/generated_typescript
 # What is never imported need not be compiled; the rest is, when it is imported first.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # Tests start servers by the hundred. Where nothing compiled may be kept, each compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help serve test test-all test-server test-harness test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
+.PHONY: help serve test test-all test-server test-harness test-stores test-browser console mutants lint audit-packages site lock load bench bench-processing wrk fastify clients binary binary-compare binary-report test-binary clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +31,9 @@ test-server: $(VENV)/dev.stamp  ## every test except the harness's and the brows
 
 test-harness: $(VENV)/dev.stamp  ## the tests of the harness, which start many servers and break some
 	$(BIN)/pytest -n auto --dist worksteal tests/harness $(ARGS)
+
+test-stores: $(VENV)/dev.stamp  ## over PostgreSQL whatever test can be: test-server and test-harness run only some of these
+	$(BIN)/pytest -n auto --dist worksteal --stores postgresql $(STORE_TESTS) $(ARGS)
 
 test-browser: $(VENV)/dev.stamp $(CONSOLE)/node_modules/.stamp  ## the console in Chromium; pictures of it go to build/pictures
 	$(BIN)/pytest -n 2 --dist loadfile tests/browser $(ARGS)

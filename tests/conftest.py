@@ -15,91 +15,12 @@ from harness.private_postgres import PrivatePostgres
 from tests.support.client import Project
 from tests.support.process import ServerProcess
 from tests.support.shared_servers import SharedServers
-from tests.support.store import POSTGRESQL, PROCESSES, SQLITE, STORES, address_of
+from tests.support.store import POSTGRESQL, PROCESSES, address_of
+from tests.support.store_choice import BOTH, CHOICES, USUAL, stores_of
 
 # How long an example takes is the machine's affair.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
-
-WITH_EACH_STORE = {"acceptance", "faults", "integration"}
-"""Directories whose tests run with each kind of store, but for the modules of `ON_A_FILE` and tests marked `of_a_file`.
-Elsewhere those marked `each_store` do."""
-
-BEFORE_THE_STORE = "it is about what comes before the store"
-FILES = "it is about the files of a data directory"
-ON_A_FILE = {
-    "acceptance/test_backup": "test_postgresql_backup has what is different",
-    "acceptance/test_browsers": BEFORE_THE_STORE,
-    "faults/test_connections": BEFORE_THE_STORE,
-    "faults/test_damage": FILES,
-    "faults/test_data_directory": FILES,
-    "faults/test_gzip": BEFORE_THE_STORE,
-    "faults/test_headers": BEFORE_THE_STORE,
-    "faults/test_memory": BEFORE_THE_STORE,
-    "integration/test_old_backup": FILES,
-    "acceptance/test_service": BEFORE_THE_STORE,
-    "acceptance/test_tls": BEFORE_THE_STORE,
-    "acceptance/test_webhook_tls": "it is about the connection to a receiver",
-    "acceptance/test_without_pysqlite3": "it is about which SQLite is used",
-}
-"""Modules there that run once, and why."""
-
-TO_COME = {
-    "acceptance/test_admin_log",
-    "acceptance/test_advice",
-    "acceptance/test_audit_log",
-    "acceptance/test_catalog_bounds",
-    "acceptance/test_console",
-    "acceptance/test_crash",
-    "acceptance/test_doctor",
-    "acceptance/test_events",
-    "acceptance/test_example",
-    "acceptance/test_feed",
-    "acceptance/test_feed_cli",
-    "acceptance/test_game_cli",
-    "acceptance/test_idempotency",
-    "acceptance/test_keys",
-    "acceptance/test_looking_cli",
-    "acceptance/test_metrics",
-    "acceptance/test_pressure",
-    "acceptance/test_refusals",
-    "acceptance/test_sandbox_at_once",
-    "acceptance/test_serve",
-    "acceptance/test_tracing",
-    "acceptance/test_webhook_events",
-    "acceptance/test_webhook_sandbox",
-    "acceptance/test_webhooks",
-    "faults/test_commands",
-    "faults/test_elsewhere",
-    "faults/test_erasing",
-    "faults/test_losses",
-    "faults/test_slow_parts",
-    "faults/test_unreadable_game",
-    "faults/test_webhook_receivers",
-    "integration/test_external_stream",
-    "integration/test_refolding",
-    "integration/test_verify",
-}
-"""Modules there that run over SQLite alone until somebody has seen them pass over PostgreSQL."""
-
-WITH_PROCESSES = {
-    "test_aliases",
-    "test_awards",
-    "test_contests",
-    "test_participant_tokens",
-    "test_recipients",
-    "test_rewards",
-    "test_sandbox",
-    "test_sandbox_at_once",
-    "test_sandbox_clock",
-    "test_sandbox_export",
-    "test_sandbox_reset",
-    "test_webhook_sandbox",
-}
-"""Modules whose tests run once more, each request going to any of two processes."""
-
-OF_ONE_PROCESS = {"server", "data_dir", "new_store", "store_address"}
-"""Fixtures of tests that know which process they talk to, or start their own."""
 
 
 @pytest.fixture(scope="session")
@@ -125,35 +46,33 @@ def shared_servers(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    which = "the only store of tests that run with several kinds of it (default: all)"
-    parser.addoption("--stores", choices=["all", *STORES, PROCESSES], default="all", help=which)
+    which = f"run everything that can be with {BOTH} kinds of store, or only what can be with the one named"
+    parser.addoption("--stores", choices=CHOICES, default=USUAL, help=which)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is about the store, or what is kept there, with each kind of store."""
     if "store" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--stores")
-        stores = [*(STORES if _runs_with_each(metafunc.definition) else [SQLITE])]
-        if _runs_with_processes(metafunc):
-            stores.append(PROCESSES)
-        metafunc.parametrize("store", [each for each in stores if chosen in (each, "all")], indirect=True)
+        test, chosen = metafunc.definition, metafunc.config.getoption("--stores")
+        module, marks = f"{test.path.parent.name}/{test.path.stem}", {mark.name for mark in test.iter_markers()}
+        metafunc.parametrize("store", stores_of(module, marks, metafunc.fixturenames, chosen), indirect=True)
 
 
-def _runs_with_each(test: pytest.Item) -> bool:
-    directory = test.path.parent.name
-    if test.get_closest_marker("of_a_file") is not None or f"{directory}/{test.path.stem}" in {*ON_A_FILE, *TO_COME}:
-        return False
-    return directory in WITH_EACH_STORE or test.get_closest_marker("each_store") is not None
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what doesn't run with the kind of store that was asked for."""
+    chosen = config.getoption("--stores")
+    if chosen in (POSTGRESQL, PROCESSES):
+        left_out = [item for item in items if _store_of(item) != chosen]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _store_of(item) == chosen]
 
 
-def _runs_with_processes(metafunc: pytest.Metafunc) -> bool:
-    test = metafunc.definition
-    if any(test.get_closest_marker(name) is not None for name in ("of_a_file", "of_one_process")):
-        return False
-    return test.path.stem in WITH_PROCESSES and not OF_ONE_PROCESS & {*metafunc.fixturenames}
+def _store_of(item: pytest.Item) -> object:
+    called = getattr(item, "callspec", None)
+    return called and called.params.get("store")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store(request: pytest.FixtureRequest) -> str:
     """The kind of store that a test's server keeps its facts in."""
     return str(request.param)

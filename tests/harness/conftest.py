@@ -1,18 +1,22 @@
 """What tests of stories share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.client import Client
+from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer
 from tests.harness.told_stories import Teller
+from tests.support.store import POSTGRESQL
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with PrivateServer() as server, Client(server.url, server.key) as client:
+def client(store: str, start_postgres: Callable[[], PrivatePostgres]) -> Iterator[Client]:
+    """A client of a server with that kind of store."""
+    environment = {"BQ_STORE_URL": start_postgres().database()} if store == POSTGRESQL else {}
+    with PrivateServer(environment=environment) as server, Client(server.url, server.key) as client:
         yield client
 
 

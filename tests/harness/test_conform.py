@@ -14,7 +14,6 @@ from tests.harness.wrong_servers import BATCH, FAULTS, SINGLE, SYNC, before, let
 from tests.support.client import Project
 from tests.support.process import ServerProcess, until
 from tests.support.proxy import CLOSED, Answer, Fault, Forward, Sent, faulty
-from tests.support.store import each_store
 
 
 def names(plan: ExaminationPlan, outcome: ExaminationOutcome) -> set[str]:
@@ -40,7 +39,6 @@ def conform(bq: Project, server: ServerProcess) -> Callable[..., ExaminationPlan
     return run
 
 
-@each_store
 def test_our_server_passes_every_statement_and_keeps_as_many_facts_as_was_said(
     bq: Project, server: ServerProcess
 ) -> None:

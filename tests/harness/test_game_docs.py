@@ -10,7 +10,6 @@ import pytest
 from bq_server.game import check
 from bq_server.game.document.parser import read_document
 from harness.client import Client
-from harness.private_server import PrivateServer
 from harness.stories.documents import load
 from harness.stories.outcomes import Mode
 from harness.stories.story_run import play
@@ -49,12 +48,6 @@ def examples() -> Iterator[Example]:
 
 
 EXAMPLES = list(examples())
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with PrivateServer() as server, Client(server.url, server.key) as client:
-        yield client
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.heading)

@@ -1,6 +1,5 @@
 """Webhooks that stories expect: told or not, and codes that no game has."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +7,6 @@ import pytest
 
 from bq_server.processing.event_types import EventType
 from harness.client import Client
-from harness.private_server import PrivateServer
 from harness.stories.documents import ScenarioMistakes, load
 from harness.stories.expectations import WEBHOOK_TYPES
 from harness.stories.modes import play_by
@@ -21,12 +19,6 @@ steps:
   - send: {{event_name: buy, participant_id: ada}}
   - expect: {{webhooks: {expected}}}
 """
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with PrivateServer() as server, Client(server.url, server.key) as found:
-        yield found
 
 
 def failures(client: Client, where: Path, expected: str) -> list[str]:

@@ -4,7 +4,6 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -17,7 +16,6 @@ from bq_server.game.document.definitions import Game
 from bq_server.game.document.leaderboards import Window
 from bq_server.game.document.streaks import StreakPeriod
 from harness.client import Client
-from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer
 from harness.stories.documents import find
 from harness.stories.expectations import Expect, ExpectedEnvironment, ExpectedParticipant, ExpectedRehearsal
@@ -25,21 +23,12 @@ from harness.stories.outcomes import Mode
 from harness.stories.scenario import PlayedStory, Scenario
 from harness.stories.steps import STEPS
 from harness.stories.story_run import play
-from tests.support.store import POSTGRESQL, STORES
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
 SCENARIOS, MISTAKES = find([SHIPPED])
 SEED = 20260402
 HUNDRED = 100
 ROUNDS = 5
-
-
-@pytest.fixture(scope="module", params=STORES)
-def client(request: pytest.FixtureRequest, start_postgres: Callable[[], PrivatePostgres]) -> Iterator[Client]:
-    """A client of a server over each kind of store."""
-    environment = {"BQ_STORE_URL": start_postgres().database()} if request.param == POSTGRESQL else {}
-    with PrivateServer(environment=environment) as server, Client(server.url, server.key) as client:
-        yield client
 
 
 def test_none_has_a_mistake() -> None:

@@ -25,9 +25,6 @@ of_a_file = pytest.mark.of_a_file
 of_one_process = pytest.mark.of_one_process
 """Marks a test of so much at once that some of it may be refused where several processes wait for each other."""
 
-each_store = pytest.mark.each_store
-"""Marks a test to be run with each kind of store, outside the directories where all are."""
-
 
 def address_of(data_dir: Path) -> Path | str:
     """Where the store of a data directory is: a file there, unless the test's processes are told of another."""
