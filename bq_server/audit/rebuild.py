@@ -7,7 +7,7 @@ from typing import Any
 
 from bq_server.audit.stored_participants import PAGE, Stored, everyone, load
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
-from bq_server.audit.team_checks import team_corrections
+from bq_server.audit.team_checks import team_corrections, untold
 from bq_server.causes import currency_of, pack_cause
 from bq_server.clock import Clock
 from bq_server.events import Scope
@@ -26,6 +26,7 @@ from bq_server.processing.received_facts import deliver_past
 from bq_server.store import (
     aliases,
     batch,
+    group_dues,
     ledger,
     participants,
     rank_sections,
@@ -118,6 +119,7 @@ class Rebuilder:
             found = await connection.run(
                 lambda writing: list(team_scores.miscounted(writing, scope, references, mend=True))
             )
+            connection.wakes.add(group_dues.NAME)
         return len(found)
 
     async def miscounts(self, scope: Scope) -> int:
@@ -143,6 +145,7 @@ class Rebuilder:
         places = [(stored.reference, place) for place in _places(stored.game, stored, rebuilt)]
         await self._put_places(connection, scope, places, hidden=stored.is_hidden)
         teams = await self._put_team_scores(connection, scope, stored, rebuilt)
+        teams += await _have_told(connection, stored, rebuilt)
         return len(changed) + len(places) + teams + entries + turned + (stored.unreadable is not None)
 
     async def _put_team_scores(self, connection: Connection, scope: Scope, stored: Stored, rebuilt: Rebuilt) -> int:
@@ -157,6 +160,7 @@ class Rebuilder:
 
         if wrong:
             await connection.run(put)
+            connection.wakes.add(group_dues.NAME)
         return sum(len(each.scores) for each in wrong.values())
 
     @staticmethod
@@ -269,3 +273,13 @@ def _is(place: Place | None, given: BoardScore) -> bool:
         given.reached_at,
         given.exact,
     )
+
+
+async def _have_told(connection: Connection, stored: Stored, rebuilt: Rebuilt) -> int:
+    """Have the participant looked at who was never told what a group has reached; returns for how many groups."""
+    found = list(untold(stored.game, stored.group_shares, rebuilt.cells))
+    for each in found:
+        add = partial(group_dues.add, ranking=each.ranking, team=each.team, participant=stored.reference)
+        await connection.run(add)
+        connection.wakes.add(group_dues.NAME)
+    return len(found)

@@ -19,9 +19,20 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import game_fact, score_of
 from bq_server.processing.received_stories import story_of
-from bq_server.store import aliases, games, ledger, participants, received_facts, reward_claims, state, team_scores
+from bq_server.store import (
+    aliases,
+    games,
+    group_dues,
+    ledger,
+    participants,
+    received_facts,
+    reward_claims,
+    state,
+    team_scores,
+)
 from bq_server.store.batch import Place
 from bq_server.store.database import Connection, Database
+from bq_server.store.group_dues import GroupShare
 from bq_server.store.ledger import NumberedEntry, PointsEntry
 from bq_server.store.references import Ranking
 from bq_server.store.team_scores import MemberScore
@@ -67,6 +78,8 @@ class Stored:
     """Under which names facts were sent that belong into another story."""
     team_scores: Sequence[MemberScore] = ()
     """What is ranked of the participant on leaderboards of teams."""
+    group_shares: Sequence[GroupShare] = ()
+    """The groups for which the participant has added something to a challenge."""
 
     @property
     def own_facts(self) -> list[GameFact]:
@@ -178,6 +191,7 @@ async def load(connection: Connection, scope: Scope, participant_id: str, refere
         await connection.run(partial(index.difference, story=reference)),
         misplaced,
         await connection.run(partial(team_scores.of_participant, participant=reference)),
+        await connection.run(partial(group_dues.shares_of, participant=reference)),
     )
 
 

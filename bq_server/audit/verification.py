@@ -6,7 +6,7 @@ from typing import Any
 
 from bq_server.audit.stored_participants import PAGE, Stored, balances_before, everyone, load, number
 from bq_server.audit.stored_places import BEGINNING, is_stray, rankings
-from bq_server.audit.team_checks import miscount, team_differences
+from bq_server.audit.team_checks import miscount, team_differences, untold
 from bq_server.events import Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.rebuild import AwardHistory, due, sound, unmarked, without_pending
@@ -126,6 +126,7 @@ def check(stored: Stored) -> CheckedParticipant:
         *_entries(game, stored),
         *_places(game, stored),
         *team_differences(game, stored.team_scores, stored.cells, hidden=stored.is_hidden),
+        *_untold(game, stored),
         *_marks(stored),
         *_claims(stored),
         *_recipients(game, stored),
@@ -144,6 +145,12 @@ def _unsound(game: CompiledGame, stored: Stored, cells: Mapping[str, Any]) -> It
     for key, cell in stored.cells.items():
         if cells.get(key) != cell and (owner(key) in game.rules or "/" not in key or key.startswith("badge/")):
             yield Difference(key, cell, cells.get(key))
+
+
+def _untold(game: CompiledGame, stored: Stored) -> Iterator[Difference]:
+    """What a group has reached, and no fact has told the participant who took part."""
+    for each in untold(game, stored.group_shares, stored.cells):
+        yield Difference(f"challenge/{each.challenge_code}@{each.group}", None, "told")
 
 
 def _entries(game: CompiledGame, stored: Stored) -> Iterator[Difference]:

@@ -28,6 +28,7 @@ from bq_server.game.facts import (
     POINTS_EXPIRED,
     POINTS_TRANSFERRED,
     REWARD_CLAIMED,
+    SHARED_CHALLENGE_REACHED,
     Fact,
     FactInContext,
 )
@@ -48,6 +49,7 @@ from bq_server.game.mechanics.limited_points import limited_points_rule
 from bq_server.game.mechanics.points import Treasury, points_rule
 from bq_server.game.mechanics.recurring_challenges import recurring_challenge_rule
 from bq_server.game.mechanics.rule import Rule
+from bq_server.game.mechanics.shared_challenges import SharedChallengeRule, shared_challenge_rule
 from bq_server.game.mechanics.streaks import streak_rule
 from bq_server.game.mechanics.team_boards import TeamBoardRule, team_board_rule
 from bq_server.game.on_time.tracks import Tracks, lay_tracks
@@ -116,9 +118,9 @@ class CompiledGame:
         """The rules that listen to a fact."""
         if fact.sender is not None:
             return tuple(rule for rule in self.receiving.get(fact.fact_type, ()) if rule.listens_to(fact))
-        if fact.fact_type == CHALLENGE_ENROLLED:
+        if fact.fact_type in (CHALLENGE_ENROLLED, SHARED_CHALLENGE_REACHED):
             rule = self.rules.get(f"challenge/{fact.properties.get('challenge_code')}")
-            return (rule,) if rule is not None else ()
+            return (rule,) if rule is not None and _takes(rule, fact) else ()
         if fact.fact_type in (CONTEST_ENTERED, CONTEST_PLACED):
             rule = self.rules.get(f"contest/{fact.properties.get('contest_code')}")
             return (rule,) if rule is not None else ()
@@ -216,6 +218,11 @@ def compile_game(
     )
 
 
+def _takes(rule: Rule, fact: Fact) -> bool:
+    """Whether the challenge that a fact names is concerned: by an enrolment each is, a shared one by what is told."""
+    return fact.fact_type == CHALLENGE_ENROLLED or isinstance(rule, SharedChallengeRule)
+
+
 def _by_type(read: Mapping[str, frozenset[str]], rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
     """What rules read, by the types of the facts that they listen to."""
     found: dict[str, set[str]] = {}
@@ -241,6 +248,8 @@ def _reads(game: Game) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
         attributes = frozenset(name for read in reads for name in read.attributes)
         if isinstance(each, Leaderboard) and each.group_by is not None and isinstance(each.metric, Metric):
             attributes |= {attribute_of(each.group_by)}
+        if isinstance(each, Challenge) and each.shared_by is not None:
+            attributes |= {attribute_of(each.shared_by)}
         found[key] = attributes, frozenset(name for read in reads for name in read.awards)
     return found
 
@@ -248,6 +257,8 @@ def _reads(game: Game) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
 def _challenge(challenge: Challenge, applied_seq: int) -> Rule:
     if isinstance(challenge.duration, RecurringDuration):
         return recurring_challenge_rule(challenge, challenge.duration, applied_seq)
+    if challenge.shared_by is not None:
+        return shared_challenge_rule(challenge, challenge.shared_by, applied_seq)
     return challenge_rule(challenge, applied_seq)
 
 
@@ -264,7 +275,8 @@ def prefixes(key: str) -> tuple[str, ...]:
         case "badge":
             return (keys.criteria(code), keys.members(key))
         case "challenge":
-            return (keys.challenge(code), keys.members(key), keys.challenge_rounds(code, "").removesuffix("/"))
+            rounds = keys.challenge_rounds(code, "").removesuffix("/")
+            return (keys.challenge(code), keys.members(key), rounds, keys.group_shares(code))
         case "streak":
             return (keys.streak(code), keys.members(key))
         case "leaderboard":

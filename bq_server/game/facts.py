@@ -32,6 +32,7 @@ FACT_VOIDED = "system.fact_voided"
 PARTICIPANT_ALIASED = "system.participant_aliased"
 CONTEST_ENTERED = "system.contest_entered"
 CONTEST_PLACED = "system.contest_placed"
+SHARED_CHALLENGE_REACHED = "system.shared_challenge_reached"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points that one manual award may give (vendor notes, 1.4)."""
@@ -254,6 +255,15 @@ class ContestPlaced(_Properties):
     badge: str | None = Field(default=None, min_length=1, max_length=50)
 
 
+class SharedChallengeReached(_Properties):
+    """Properties of `system.shared_challenge_reached`: how far the group had come, to which the participant added."""
+
+    challenge_code: str = Field(min_length=1, max_length=50)
+    group: str = Field(min_length=1, max_length=255)
+    at: float = Field(gt=0, le=1)
+    """The fraction of the challenge: that of a milestone, or 1 for all of it."""
+
+
 SystemProperties = (
     ChallengeEnrolled
     | TimezoneChanged
@@ -272,6 +282,7 @@ SystemProperties = (
     | ParticipantAliased
     | ContestEntered
     | ContestPlaced
+    | SharedChallengeReached
 )
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
@@ -292,6 +303,7 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     PARTICIPANT_ALIASED: ParticipantAliased,
     CONTEST_ENTERED: ContestEntered,
     CONTEST_PLACED: ContestPlaced,
+    SHARED_CHALLENGE_REACHED: SharedChallengeReached,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
 

@@ -4,6 +4,7 @@ Each takes the participant's cells (`state_keys` names those to load) and return
 microseconds, ISO 8601 in JSON. Nothing here reads a clock: `now` is passed in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -99,6 +100,20 @@ class MilestoneState:
     reached_at: At | None
 
 
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A group that shares a challenge."""
+
+    name: str
+    value: int | float
+    """What its members have added up, beyond the target, too."""
+    target: int | float
+    members: int
+    """How many have added something."""
+    contributed: int | float
+    """What the participant has added for this group."""
+
+
 ChallengeStatus = Literal["not_enrolled", "upcoming", "active", "completed", "expired"]
 
 
@@ -125,6 +140,8 @@ class ChallengeState:
     current_streak: int | None
     """How many in a row, up to this round or the one before."""
     longest_streak: int | None
+    group: Sometimes[GroupState] = None
+    """That with which the participant shares the challenge now; none where they don't share it, or with nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +243,17 @@ def read_badges(game: CompiledGame, cells: Cells) -> list[BadgeState]:
     ]
 
 
-def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> ChallengeState:
-    """One challenge at a moment. Raises `KeyError` if the game has no such challenge."""
+NO_GROUPS: Mapping[str, GroupState] = {}
+
+
+def read_challenge(
+    game: CompiledGame, code: str, cells: Cells, now: int, groups: Mapping[str, GroupState] = NO_GROUPS
+) -> ChallengeState:
+    """One challenge at a moment. Raises `KeyError` if the game has no such challenge.
+
+    `groups` are those with which the participant shares challenges, by their codes: these have come as far as their
+    group has, or as facts tell that an earlier one had.
+    """
     rule = game.rules[f"challenge/{code}"]
     definition = next(each for each in game.game.challenges if each.code == code)
     rounds: dict[str, Any] = dict.fromkeys(("period", "completions", "current_streak", "longest_streak"))
@@ -246,10 +272,14 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         each for each in (rule.bounds.ends_at, state.course.expires_at if state.course else None) if each is not None
     ]
     expires_at = min(ends, default=None)
+    group = groups.get(code)
+    shared = 0.0 if group is None else min(1.0, group.value / group.target)
     objectives = []
     for part, objective in enumerate(definition.objectives):
         value, target = state.progress.shown(rule.quest, part), rule.quest.targets[part]
         shown_target = rule.quest.measures[part].shown(target)
+        if group is not None:
+            value = max(value, min(group.value, shown_target))
         objectives.append(
             ObjectiveState(
                 objective.code,
@@ -266,13 +296,14 @@ def read_challenge(game: CompiledGame, code: str, cells: Cells, now: int) -> Cha
         definition.name,
         definition.description,
         _status(rule, enrolled, completed_at, expires_at, now),
-        float(state.progress.fraction(rule.quest)),
+        max(float(state.progress.fraction(rule.quest)), shared),
         objectives,
         [milestone_state(each.at, given) for each in sorted(definition.milestones, key=lambda each: each.at)],
         enrolled_at=enrolled.at if enrolled is not None else None,
         starts_at=rule.bounds.starts_at if rule.rolling is None else micros(definition.starts_at),
         expires_at=expires_at,
         completed_at=completed_at,
+        group=group,
         **rounds,
     )
 
@@ -296,9 +327,11 @@ def _rounds(rule: RecurringChallengeRule, cells: Cells, now: int) -> dict[str, A
     }
 
 
-def read_challenges(game: CompiledGame, cells: Cells, now: int) -> list[ChallengeState]:
-    """Every challenge of the game at a moment, in the order of the document."""
-    return [read_challenge(game, challenge.code, cells, now) for challenge in game.game.challenges]
+def read_challenges(
+    game: CompiledGame, cells: Cells, now: int, groups: Mapping[str, GroupState] = NO_GROUPS
+) -> list[ChallengeState]:
+    """Every challenge of the game at a moment, in the order of the document; for `groups` see `read_challenge`."""
+    return [read_challenge(game, challenge.code, cells, now, groups) for challenge in game.game.challenges]
 
 
 def read_tier(game: CompiledGame, cells: Cells) -> TierState:

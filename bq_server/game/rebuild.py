@@ -132,6 +132,9 @@ def readable(game: CompiledGame, key: str, cell: Cell) -> bool:
                 return False
             numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int | None)
             return numbers and isinstance(cell["rev"], str)
+        if kind == "group":
+            numbers = isinstance(cell["score"], int) and isinstance(cell["at"], int)
+            return numbers and isinstance(cell["team"], str) and isinstance(cell["rev"], str)
         if kind == "seen" and isinstance(rule, QuestRule):
             return 0 <= int(key.split("/")[3]) < rule.quest.size and len(key.split("/")) > 4
         if isinstance(rule, RecurringChallengeRule) and kind == "challenge":

@@ -114,6 +114,8 @@ def owner(key: str) -> str:
             return f"points/{rest}"
         case "criteria":
             return f"badge/{rest}"
+        case "group":
+            return f"challenge/{rest.split('/')[0]}"
         case "score" | "team":
             return f"leaderboard/{rest.split('/')[0]}"
         case "placed":
@@ -152,7 +154,7 @@ def _compare(
         stored, expected = essence(stored), essence(expected)
     if isinstance(rule, PointsBoardRule):
         return
-    if isinstance(rule, QuestRule):
+    if isinstance(rule, QuestRule) and kind != "group":
         if kind == "seen":
             part = int(key.split("/")[3])
             if not all(_counts_members(rule, each, part) for each in all_cells):

@@ -177,6 +177,10 @@ class GameChanges:
         ]
         if of_teams:
             await connection.run(partial(team_scores.remove_boards, scope=scope, codes=of_teams))
+        still = {each.code for each in new.challenges if each.shared_by is not None}
+        shared = [each.code for each in old.game.challenges if each.shared_by is not None and each.code not in still]
+        if shared:
+            await connection.run(partial(team_scores.remove_challenges, scope=scope, codes=shared))
         expiring = expiries(new)
         if expiring and expiring != expiries(old.game):
             await connection.run(partial(expiring_points.watch_everyone, scope=scope))

@@ -5,7 +5,7 @@ Folding and writing take turns: two threads competing for the interpreter are sl
 does the writing, both go on at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -29,6 +29,7 @@ from bq_server.game.state.keys import AWARDS, HIDDEN, POINTS, PURSES, TIERS, VOI
 from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import StepResult
 from bq_server.game.step import standing as place_given
+from bq_server.game.verification import owner
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
 from bq_server.processing.game_thread import GameThread
@@ -36,9 +37,9 @@ from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
 from bq_server.processing.step_run import StepRun
-from bq_server.processing.team_changes import note_team_scores
+from bq_server.processing.team_changes import is_shared, note_team_scores
 from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
-from bq_server.store import batch, expiring_points, games, voids
+from bq_server.store import batch, expiring_points, games, group_dues, voids
 from bq_server.store.batch import Caused, Changes, Held, NewEntry
 from bq_server.store.database import Connection
 from bq_server.store.games import StoredWarning
@@ -143,7 +144,9 @@ class GameRunner:
         affected, changed = list(participant_ids), list(definitions)
         await self._hold(affected)
         run = self._run()
-        await self._stepped(run, await run.refold(affected, changed, warn_until), Played())
+        result = await run.refold(affected, changed, warn_until)
+        await self._stepped(run, result, Played())
+        self._place_again(run, result, frozenset(changed))
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
         caused = self._changes.caused
@@ -205,6 +208,8 @@ class GameRunner:
                     connection.wakes |= announcer.write()
 
             connection.defer(write)
+            if any(is_shared(ranking) for ranking in changes.teams):
+                connection.wakes.add(group_dues.NAME)
             expiring = self._game.treasury.expiries
             if expiring and (moments := first_expiries(expiring, changes.entries)):
                 connection.defer(partial(expiring_points.watch, scope=self._scope, moments=moments))
@@ -409,6 +414,17 @@ class GameRunner:
             if found is not None and found.score is not None and found.board in self._game.rules:
                 place = (found.score, found.reached_at, found.exact)
                 self._changes.place((found.board, found.window, found.period), participant_id, place)
+
+    def _place_again(self, run: StepRun, result: StepResult, definitions: Set[str]) -> None:
+        """Note places that are what they were: rankings of a definition that was gone meanwhile have none."""
+        for participant_id, known in run.known.items():
+            moved = result.cells.get(participant_id, {})
+            same = {key: cell for key, cell in known.items() if key not in moved and owner(key) in definitions}
+            if same:
+                self._changes.counts.setdefault(participant_id, 0)
+                if is_hidden(run.states[participant_id]["cells"]):
+                    self._changes.hidden.add(participant_id)
+                self._place_all(participant_id, same)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
         """Give participants the tiers of a changed game that their points have reached."""

@@ -16,7 +16,7 @@ from bq_server.processing.compiled_games import Games
 from bq_server.processing.event_types import event_type_of
 from bq_server.processing.game_runner import GameRunner
 from bq_server.processing.game_thread import GameThread
-from bq_server.store import feed, games, participants
+from bq_server.store import feed, games, group_dues, participants
 from bq_server.store.batch import Caused
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.feed import RECOMPUTED, NewNotice
@@ -80,6 +80,7 @@ class RefoldJob:
             page = await participants.after(connection, refold.scope, refold.after_participant, PAGE)
             if not page:
                 await games.finish(connection, refold, self._clocks.now(refold.scope))
+                connection.wakes.add(group_dues.NAME)  # nobody is told by a definition that is still counting
                 log.info("refold.finished", refold_id=refold.refold_id, participants=refold.done)
                 return
             game = await self._games.of(connection, refold.scope)

@@ -13,6 +13,7 @@ from bq_server.events import Event, Scope, event_of, scope_of
 from bq_server.ingest.unavailable import unavailable
 from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.dead_messages import DeadMessages
+from bq_server.processing.group_rewarder import GroupRewarder
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.sandbox.unfinished_work import UnfinishedWork, unfinished_work
@@ -51,6 +52,7 @@ class Drain:
         outgoing: DeliveryProgress,
         freezer: ContestFreezer,
         clocks: Clocks,
+        rewarder: GroupRewarder,
         *,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -65,11 +67,13 @@ class Drain:
         self._outgoing = outgoing
         self._freezer = freezer
         self._clocks = clocks
+        self._rewarder = rewarder
 
     async def wait(self, scope: Scope, seconds: float, *, webhooks: bool = False) -> Drained:
         """Wait until everything accepted before is settled and no definition of the environment is being recomputed.
 
-        Points that are due have expired then, and results of contests that are due are frozen.
+        Points that are due have expired then, results of contests that are due are frozen, and members of groups are
+        told what they have reached.
         With `webhooks`, also until each delivery that is due was tried.
         """
         with unavailable("The queue can't be read now"):
@@ -81,6 +85,7 @@ class Drain:
                 if not (await self._tells(deadline) and await self._refolds(scope, deadline)):
                     raise await self._not_drained(scope, seconds)
                 await self._freezer.look(scope)
+                await self._rewarder.look(scope)
                 await self._expirer.look(scope)
                 found = await self._look(scope)
             if webhooks and not await self._sends(scope, deadline):

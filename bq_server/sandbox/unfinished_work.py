@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import contests, dying_messages, environments, expiring_points, games
+from bq_server.store import contests, dying_messages, environments, expiring_points, games, group_dues
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class UnfinishedWork:
     refolds: int
     """How many changes of the game are being computed."""
     is_due: bool
-    """Whether points are to expire, or results of contests to be frozen or told."""
+    """Whether points are to expire, results of contests to be frozen or told, or members to be told of their group."""
     facts: int
     duplicates: int
     """Messages that only repeated one."""
@@ -40,6 +40,10 @@ def unfinished_work(reading: Any, scope: Scope, now: int) -> UnfinishedWork:
 
 
 def is_due(reading: Any, scope: Scope, now: int) -> bool:
-    """Whether points are to expire, or results of contests to be frozen or told, by that time of the environment."""
+    """Whether there is something to make facts of by that time of the environment, as `UnfinishedWork.is_due` says."""
     expires_at = expiring_points.next_due(reading, scope)
-    return (expires_at is not None and expires_at <= now) or contests.is_due(reading, scope, now)
+    return (
+        (expires_at is not None and expires_at <= now)
+        or contests.is_due(reading, scope, now)
+        or bool(group_dues.due(reading, scope, 1))
+    )

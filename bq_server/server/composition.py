@@ -38,6 +38,7 @@ from bq_server.processing.contest_freezer import ContestFreezer
 from bq_server.processing.dead_messages import DeadMessages
 from bq_server.processing.game_changes import GameChanges
 from bq_server.processing.game_file import GameFile
+from bq_server.processing.group_rewarder import GroupRewarder
 from bq_server.processing.message_batch import MessageProcessor
 from bq_server.processing.points_expiry import PointsExpirer
 from bq_server.processing.processor import Processor
@@ -138,6 +139,7 @@ class ProcessingRoom:
     streaks: StreakWatch
     expirer: PointsExpirer
     freezer: ContestFreezer
+    rewarder: GroupRewarder
     dead: DeadMessages
 
 
@@ -279,13 +281,15 @@ async def start_processing(site: Site, store: StoreRoom, stream: StreamRoom, tra
     await sole.start(partial(background, expirer.run))
     freezer = ContestFreezer(store.database, games, store.clocks, processor, site.ids)
     await sole.start(partial(background, freezer.run))
+    rewarder = GroupRewarder(store.database, games, store.clocks, processor, site.ids)
+    await sole.start(partial(background, rewarder.run))
     refold_job = RefoldJob(store.database, games, site.ids, store.clocks)
     await sole.start(partial(background, refold_job.run))
     game_changes = GameChanges(store.database, games, site.ids, store.clocks)
     indexing = CatalogIndexJob(store.database)
     await sole.start(partial(background, indexing.run))
     return ProcessingRoom(
-        games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, freezer, dead
+        games, processor, consumer, refold_job, game_changes, indexing, streaks, expirer, freezer, rewarder, dead
     )
 
 
@@ -362,6 +366,7 @@ def open_sandbox(
         outgoing,
         processing.freezer,
         clocks,
+        processing.rewarder,
         look_seconds=LOOK_SECONDS if store.peers is None else POLL_SECONDS,
     )
     resetter = Resetter(database, stream.backlog, drain, clocks, store.resets)

@@ -125,6 +125,8 @@ _CONSEQUENCES = (
     _rows(_writing.remove_team_scores),
     _rows(_writing.remove_team_totals),
     _rows(_writing.remove_team_boards),
+    _rows(_writing.remove_group_dues),
+    _rows(_writing.remove_group_steps),
     _rows(_writing.remove_rank_sections),
     _rows(_writing.remove_standings),
     _rows(_writing.remove_rankings),

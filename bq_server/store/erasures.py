@@ -8,10 +8,20 @@ carry and which sorts before every name, so that whatever goes through the parti
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bq_server.events import Scope
-from bq_server.store import checksums, contests, feed, participant_tokens, rank_sections, received_facts, team_scores
+from bq_server.store import (
+    checksums,
+    contests,
+    feed,
+    group_dues,
+    participant_tokens,
+    rank_sections,
+    received_facts,
+    team_scores,
+)
 from bq_server.store.database import Connection
 from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_id_of, fact_of
 from bq_server.store.queries import load
@@ -139,6 +149,7 @@ async def remove_name(connection: Connection, scope: Scope, participant_id: str,
         await give_received_to_nobody(connection, scope, participant, LATEST)  # of what came meanwhile
         await _queries.remove_cells(connection, participant=participant)
         await contests.forget_participant(connection, participant)
+        await connection.run(partial(group_dues.forget_participant, participant=participant))
         await connection.run(lambda writing: _remove_places(writing, connection.references, scope, participant))
         await _queries.remove_aliases(connection, participant=participant)
         await _queries.remove_participant(connection, participant=participant)

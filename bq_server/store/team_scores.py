@@ -11,6 +11,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from bq_server.events import Scope
+from bq_server.store import group_dues
+from bq_server.store.group_dues import SHARED
 from bq_server.store.queries import load
 from bq_server.store.rank_sections import HIGHEST, PlacesMoved, remove_sections
 from bq_server.store.references import TEAMS, Ranking, References
@@ -26,7 +28,7 @@ class Combination(NamedTuple):
     """How the scores of members become that of their team."""
 
     combine: str
-    """`sum`, `mean` or `best`."""
+    """`sum`, `mean`, `best`, or `shared` for what a challenge adds up: then hidden members count as well."""
     unit: int
     """How many of the rule's own unit make 1 of a score as it is shown."""
     ascending: bool
@@ -118,9 +120,12 @@ def put(
         for (team_name, participant_id), score in own.scores.items():
             team = teams.get(team_name) or _number_of_team(connection, -scope, team_name, now)
             teams[team_name] = team
-            side = -ranking if participant_id in out_of_sight else ranking
+            is_out_of_sight = participant_id in out_of_sight and combination.combine != SHARED
             by = moved.setdefault(team, _Team())
+            side = -ranking if is_out_of_sight else ranking
             _put_score(connection, ranking, side, team, participants[participant_id], score, by)
+            if combination.combine == SHARED:
+                group_dues.add(connection, ranking, team, participants[participant_id])
         for team, by in moved.items():
             _settle(connection, references, ranking, combination, team, by)
 
@@ -129,7 +134,7 @@ def move(connection: Any, references: References, participant: int, *, hidden: b
     """Leave a participant's scores out of those of their teams, or count them again."""
     for row in list(_queries.of_participant(connection, participant=participant)):
         side, team, exact = row[0], row[1], row[8]
-        if (side > 0) is hidden:
+        if (side > 0) is hidden and _known(connection, abs(side)).combine != SHARED:
             _queries.turn_score(connection, ranking=side, team=team, participant=participant)
             by = _Team()
             by.add(exact, -1 if hidden else 1)
@@ -150,15 +155,26 @@ def remove_of(connection: Any, references: References, participant: int) -> None
 def remove_boards(connection: Any, scope: Scope, codes: Iterable[str]) -> None:
     """Clear the rankings of teams, and the scores, of leaderboards that no longer exist."""
     for code in codes:
-        own = scope._asdict()
-        for (ranking,) in list(_queries.rankings_of_board(connection, **own, board=TEAMS + code)):
-            _queries.remove_scores(connection, ranking=ranking, hidden=-ranking)
-            _queries.remove_totals(connection, ranking=ranking)
-            _queries.remove_standings(connection, ranking=ranking)
-            _queries.remove_board(connection, ranking=ranking)
-            remove_sections(connection, ranking)
-        # What is left would seem to be there already, should the leaderboard come back.
-        _queries.remove_cells(connection, **own, since=f"team/{code}/", until=f"team/{code}0")
+        _remove_board(connection, scope, TEAMS + code, f"team/{code}")
+
+
+def remove_challenges(connection: Any, scope: Scope, codes: Iterable[str]) -> None:
+    """Clear what members have added to challenges that groups share no longer."""
+    for code in codes:
+        _remove_board(connection, scope, group_dues.BOARD + code, f"group/{code}")
+
+
+def _remove_board(connection: Any, scope: Scope, board: str, cells: str) -> None:
+    own = scope._asdict()
+    for (ranking,) in list(_queries.rankings_of_board(connection, **own, board=board)):
+        group_dues.forget_ranking(connection, ranking)
+        _queries.remove_scores(connection, ranking=ranking, hidden=-ranking)
+        _queries.remove_totals(connection, ranking=ranking)
+        _queries.remove_standings(connection, ranking=ranking)
+        _queries.remove_board(connection, ranking=ranking)
+        remove_sections(connection, ranking)
+    # What is left would seem to be there already, should the definition come back.
+    _queries.remove_cells(connection, **own, since=f"{cells}/", until=f"{cells}0")
 
 
 def of_participant(connection: Any, participant: int) -> list[MemberScore]:
@@ -191,6 +207,8 @@ def miscounted(
             if stored != expected:
                 if mend and references is not None:
                     _put(connection, references, ranking, combination, team, right or _Team())
+                    if combination.combine == SHARED:
+                        group_dues.add_members(connection, ranking, team)
                 yield TeamMiscount("/".join(name), _queries.name_of(connection, team=team), stored, expected)
 
 
@@ -230,6 +248,8 @@ def _settle(
     """Account for changes of members' scores, which are already written."""
     known = _queries.total(connection, ranking=ranking, team=team)
     total = _Team() if known is None else _Team(known[0], int(known[1]))
+    if by.total < 0 and combination.combine == SHARED:
+        group_dues.fall_back(connection, ranking, team)
     _put(connection, references, ranking, combination, team, _Team(total.members + by.members, total.total + by.total))
 
 
@@ -278,7 +298,7 @@ def _place(
         case "best":
             score, reached_at = _queries.best(connection, ranking=ranking, team=team)
             return score, reached_at
-        case "sum":
+        case "sum" | "shared":
             value = Fraction(total.total, combination.unit)
         case "mean":
             value = Fraction(total.total, combination.unit * total.members)

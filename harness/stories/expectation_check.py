@@ -168,11 +168,17 @@ def _challenges(expected: ExpectedParticipant, actual: Mapping[str, Any]) -> Ite
             yield ExpectationDifference(what, challenge.model_dump(exclude_unset=True), None)
             continue
         found = actual[code]
-        figures = challenge.model_dump(exclude={"objectives", "milestones"}, exclude_none=True)
+        figures = challenge.model_dump(exclude={"objectives", "milestones", "group"}, exclude_none=True)
         yield from _figures(what, figures, found)
         values = {each["code"]: each["value"] for each in found["objectives"]}
         for objective, value in challenge.objectives.items():
             yield from differ(f"{what}.objectives.{objective}", value, values.get(objective))
+        if challenge.group is not None:
+            group = found.get("group")
+            if group is None:
+                yield ExpectationDifference(f"{what}.group", challenge.group.model_dump(exclude_unset=True), None)
+            else:
+                yield from _figures(f"{what}.group", challenge.group.model_dump(exclude_none=True), group)
         if challenge.milestones is not None:
             reached = [each["at"] for each in found["milestones"] if each["reached"]]
             yield from differ(f"{what}.milestones", sorted(challenge.milestones), sorted(reached))

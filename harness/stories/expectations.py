@@ -69,6 +69,15 @@ class Points(ExpectedFigures):
     owed: int | None = None
 
 
+class ExpectedGroup(ExpectedFigures):
+    """The group with which the participant shares a challenge now."""
+
+    name: str | None = None
+    value: Number | None = Field(None, description="What its members have added up, beyond the target, too")
+    members: Count | None = Field(None, description="Who have added something")
+    contributed: Number | None = Field(None, description="What this participant has")
+
+
 class ExpectedChallenge(ExpectedFigures):
     """Progress through a challenge."""
 
@@ -79,6 +88,7 @@ class ExpectedChallenge(ExpectedFigures):
     completions: Count | None = Field(None, description="Rounds of a recurring challenge")
     current_streak: Count | None = Field(None, description="Rounds in a row, up to this one or the one before")
     longest_streak: Count | None = None
+    group: ExpectedGroup | None = Field(None, description="Of a challenge that groups share")
 
 
 class ExpectedStreak(ExpectedFigures):

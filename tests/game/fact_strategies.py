@@ -97,6 +97,11 @@ system = st.one_of(
         st.integers(1, 4),
         st.sampled_from([{}, {"points": 4}, {"points": 2, "badge": "given"}, {"badge": "b0"}]),
     ),
+    st.builds(
+        lambda code, at: ("system.shared_challenge_reached", {"challenge_code": code, "group": "red", "at": at}),
+        st.sampled_from(["g0", "g0", "g1", "c0"]),
+        st.sampled_from([0.25, 0.3, 0.5, 0.9, 1]),
+    ),
     attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
     attributes.map(lambda patch: ("system.attributes_changed", {"attributes": patch})),
     st.integers(0, 3).map(lambda price: ("system.streak_freeze_bought", {"streak_code": "s0", "price": price})),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bq_server.game.facts import Fact
 from tests.game.oracle_calendar import WEEK, day, micros
 from tests.game.oracle_facts import fails, holds, matching, number, within_limit, without_void, zones
+from tests.game.oracle_groups import run_shared
 from tests.game.oracle_outcome import EXPIRED, SPENT, Outcome, enter
 from tests.game.oracle_participants import attribute, reads_awards, with_attributes, with_awards
 from tests.game.oracle_quests import count_badge, run_challenge, run_quest
@@ -43,7 +44,8 @@ def outcome(document: dict[str, Any], applied_seq: int, story: list[Fact]) -> Ou
             if run_quest(quest, story, zones(story), applied_seq)[1]:
                 out.badges.add(badge["code"])
     for challenge in document["challenges"]:
-        run_challenge(challenge, story, applied_seq, out)
+        run = run_shared if "shared_by" in challenge else run_challenge
+        run(challenge, story, applied_seq, out)
     for streak in document["streaks"]:
         run_streak(streak, story, applied_seq, out)
     for board in document["leaderboards"]:

@@ -7,7 +7,7 @@ from tests.game import kept_strategies as st
 from tests.game.definition_strategies import ABOUT_THE_PARTICIPANT
 from tests.game.fact_strategies import attributes, histories, histories_with_voids, positive
 from tests.game.strategies import Rules, games
-from tests.game.team_strategies import by_team
+from tests.game.team_strategies import by_team, with_shared_challenges
 
 ABOUT_AWARDS = [
     'participant.tier == "high"',
@@ -36,7 +36,7 @@ def asking(draw: st.DrawFn, made: st.SearchStrategy[Rules], awards: bool = False
         asked = ABOUT_AWARDS[:2] if awards else ["has(participant.attributes.team)"]
         multipliers = [*rule.get("multiplier", []), {"when": draw(st.sampled_from(asked)), "by": 1.5}]
         rule["multiplier"] = multipliers if draw(st.booleans()) else []
-    return replace(rules, document=draw(by_team(document)))
+    return replace(rules, document=draw(with_shared_challenges(draw(by_team(document)))))
 
 
 @st.composite

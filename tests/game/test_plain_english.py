@@ -97,6 +97,7 @@ challenges:
     objectives: [{code: o, on: bought, target: 1}]
     duration: {type: recurring, every: week, timezone: Europe/Berlin}
   - {code: endless, name: Endless, objectives: [{code: o, on: bought, target: 1}], duration: {type: perpetual}}
+  - {code: together, name: Together, objectives: [{code: o, on: bought, target: 9}], shared_by: attributes.team}
 streaks:
   - code: daily
     name: Daily

@@ -53,6 +53,7 @@ def test_each_has_a_name_of_its_own_and_only_those_that_must_are_in_order() -> N
         "attributes_told_late",
         "tier_told_late",
         "teams_undone",
+        "shared_and_undone",
         "told_in_another_order",
     }
     limited = {"first_of_each_day", "zone_told_late", "learning", "every_edge"}
@@ -84,6 +85,7 @@ def test_they_use_every_mechanic() -> None:
     challenges = [each for game in games for each in game.challenges]
     assert {each.enrolment for each in challenges} == {"automatic", "explicit"}
     assert {each.duration.type for each in challenges} == {"fixed", "rolling", "recurring", "perpetual"}
+    assert {each.shared_by for each in challenges} == {None, "attributes.team"}
     objectives = [each for challenge in challenges for each in challenge.objectives]
     metrics = [board.metric for game in games for board in game.leaderboards]
     aggregates = set(get_args(Aggregate))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from bq_server.api.call import Call, Q
 from bq_server.api.claims_view import claims_of
+from bq_server.api.groups_view import groups_now
 from bq_server.api.operations import DocumentedAnswer, Handler, json_response, operation
 from bq_server.api.participant_view import RanksNow, known_participant, teams_now, view_of_participant
 from bq_server.api.schemas.participant_state import (
@@ -105,6 +106,8 @@ class ParticipantStateResource:
             at = await view_of_participant(connection, call, self._games, now=now)
             own = at.participant.participant_id
             teams = await teams_now(connection, at.game, at.participant, now) if "leaderboards" in chosen else {}
+            challenges_now = "challenges" in chosen
+            groups = await groups_now(connection, call.scope, at.game, at.participant, now) if challenges_now else {}
             claims = await claims_of(connection, call.scope, at.game.game, own) if "rewards" in chosen else None
         ranks = None
         if "leaderboards" in chosen:
@@ -115,7 +118,7 @@ class ParticipantStateResource:
             "tier": lambda: read_tier(at.game, at.cells),
             "badges": lambda: read_badges(at.game, at.cells),
             "streaks": lambda: read_streaks(at.game, at.cells, now),
-            "challenges": lambda: read_challenges(at.game, at.cells, now),
+            "challenges": lambda: read_challenges(at.game, at.cells, now, groups),
             "leaderboards": lambda: ranks,
             "rewards": lambda: claims,
         }
@@ -242,9 +245,10 @@ class ParticipantStateResource:
         now = self._clocks.now(call.scope)
         async with self._database.read() as connection:
             at = await view_of_participant(connection, call, self._games, now=now)
+            groups = await groups_now(connection, call.scope, at.game, at.participant, now)
         return json_response(
             ChallengesAnswer(
                 participant_id=at.participant.participant_id,
-                challenges=read_challenges(at.game, at.cells, now),
+                challenges=read_challenges(at.game, at.cells, now, groups),
             )
         )

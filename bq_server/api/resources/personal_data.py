@@ -6,6 +6,7 @@ from pydantic_core import from_json
 from starlette.responses import Response
 
 from bq_server.api.call import Call
+from bq_server.api.groups_view import groups_now
 from bq_server.api.operations import DocumentedAnswer, json_response, operation
 from bq_server.api.participant_view import RanksNow, attributes_now, teams_now
 from bq_server.api.request_parser import RequestParser
@@ -43,6 +44,7 @@ from bq_server.moments import format_timestamp
 from bq_server.privacy.eraser import Eraser, unknown
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.recorded_effects import packed_effects, received_effects, shown_effects
+from bq_server.processing.team_changes import definition_of
 from bq_server.refusals import Code
 from bq_server.sandbox.drain import Drain
 from bq_server.store import erasures, feed, ledger, participants, received_facts, state, team_scores
@@ -51,7 +53,6 @@ from bq_server.store.database import Connection, Database
 from bq_server.store.facts import fact_id_of
 from bq_server.store.participants import Participant
 from bq_server.store.rankings import views_of
-from bq_server.store.references import TEAMS
 from bq_server.store.team_scores import MemberScore
 
 PATH = "/api/v1/admin/participants"
@@ -208,6 +209,7 @@ class PersonalDataResource:
         game = await self._games.of(connection, call.scope)
         now = self._clocks.now(call.scope)
         cells = await state.cells_with(connection, call.scope, known.participant_id, rounds_now(game, now))
+        groups = await groups_now(connection, call.scope, game, known, now)
         ranks = RanksNow(game, known.participant_id, now, await teams_now(connection, game, known, now))
         return StateAnswer(
             participant_id=known.participant_id,
@@ -216,7 +218,7 @@ class PersonalDataResource:
             tier=read_tier(game, cells),
             badges=read_badges(game, cells),
             streaks=read_streaks(game, cells, now),
-            challenges=read_challenges(game, cells, now),
+            challenges=read_challenges(game, cells, now, groups),
             leaderboards=await connection.run(lambda reading: ranks.look(*views_of(reading, call.scope, ranks.names))),
         )
 
@@ -254,7 +256,7 @@ class PersonalDataResource:
 
 
 def _place_in_team(game: CompiledGame, told: MemberScore) -> PersonalPlace:
-    board = f"leaderboard/{told.board.removeprefix(TEAMS)}"
+    board = definition_of(told.board)
     reached_at = told.score.reached_at
     return PersonalPlace(
         board=board,

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from bq_server.game.document.criteria import Objective
-from bq_server.game.document.fields import Definition, DocumentPart, Instant, Revocable, check_order
+from bq_server.game.document.fields import Definition, DocumentPart, Instant, Revocable, check_order, is_none
 from bq_server.game.document.rewards import Rewards
+from bq_server.game.document.teams import SharedBy
 from bq_server.game.facts import TimezoneName
 
 
@@ -67,6 +68,7 @@ class Challenge(Definition):
     milestones: list[Milestone] = Field(default=[], max_length=20)
     rewards: Rewards = Field(default=[])
     revocable: Revocable = False
+    shared_by: SharedBy | None = Field(default=None, exclude_if=is_none)
 
     @property
     def depends_on_order(self) -> bool:

@@ -128,6 +128,8 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             yield Inconsistency((*here, "objectives", index), message)
     if challenge.duration.type == "recurring" and challenge.revocable:
         yield Inconsistency((*here, "revocable"), "must be false: the rounds of a recurring challenge stay completed")
+    if challenge.shared_by is not None:
+        yield from _shared(here, challenge)
     for index, objective in enumerate(challenge.objectives):
         place = (*here, "objectives", index)
         for number, code in enumerate(objective.prerequisites):
@@ -145,6 +147,24 @@ def _challenge(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
             )
         else:
             yield from _limited((*place, "target"), objective)
+
+
+def _shared(here: Location, challenge: Challenge) -> Iterator[Inconsistency]:
+    """What a challenge shared by a group can't have: anything that depends on the order of its members' events."""
+    if challenge.enrolment == "explicit":
+        yield Inconsistency((*here, "enrolment"), "must be automatic: the members of a group share a challenge")
+    if challenge.duration.type not in ("fixed", "perpetual"):
+        yield Inconsistency((*here, "duration", "type"), "must be fixed or perpetual in a shared challenge")
+    if challenge.revocable:
+        yield Inconsistency((*here, "revocable"), "must be false: what a group has reached stays reached")
+    for index, objective in enumerate(challenge.objectives):
+        place = (*here, "objectives", index)
+        if index:
+            yield Inconsistency(place, "is one too many: a shared challenge has one objective")
+        if objective.aggregate not in ("count", "sum"):
+            yield Inconsistency((*place, "aggregate"), "must be count or sum in a shared challenge")
+        if objective.is_limited:
+            yield Inconsistency(place, "can't have a limit or a cooldown in a shared challenge")
 
 
 def _limited(target: Location, criteria: Criteria) -> Iterator[Inconsistency]:

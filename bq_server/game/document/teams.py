@@ -20,6 +20,15 @@ GroupBy = Annotated[
     AfterValidator(_of_an_attribute),
     Field(max_length=111, pattern=_NAMED, description="Ranks teams: the values of an attribute"),
 ]
+SharedBy = Annotated[
+    str,
+    AfterValidator(_of_an_attribute),
+    Field(
+        max_length=111,
+        pattern=_NAMED,
+        description="One progress for all participants of the same value of an attribute",
+    ),
+]
 Combine = Literal["sum", "mean", "best"]
 
 

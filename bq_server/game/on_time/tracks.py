@@ -13,6 +13,7 @@ from bq_server.game.mechanics.limited_points import LimitedPointsRule
 from bq_server.game.mechanics.points import PointsRuleCompiled, Treasury
 from bq_server.game.mechanics.recurring_challenges import RecurringChallengeRule
 from bq_server.game.mechanics.rule import Rule
+from bq_server.game.mechanics.shared_challenges import SharedChallengeRule
 from bq_server.game.mechanics.streaks import StreakRule
 from bq_server.game.mechanics.team_boards import TeamBoardRule
 from bq_server.game.on_time.boards import BoardTrack, TeamBoardTrack
@@ -24,6 +25,7 @@ from bq_server.game.on_time.limited_points import LimitedPointsTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
 from bq_server.game.on_time.quests import quest_track
 from bq_server.game.on_time.recurring_challenges import RecurringChallengeTrack
+from bq_server.game.on_time.shared_challenges import SharedChallengeTrack
 from bq_server.game.on_time.streaks import StreakTrack
 from bq_server.game.on_time.track import Track
 from bq_server.game.on_time.turn import ParticipantTurn
@@ -72,6 +74,8 @@ def _track(rule: Rule) -> Track:
             return LimitedPointsTrack(rule)
         case PointsRuleCompiled():
             return PointsTrack(rule)
+        case SharedChallengeRule():
+            return SharedChallengeTrack(rule)
         case BadgeRule() | ChallengeRule():
             return quest_track(rule)
         case CountedBadgeRule():

@@ -138,6 +138,10 @@ def _criteria(criteria: BadgeCriteria) -> Iterator[str]:
 def _challenge(challenge: Challenge) -> Iterator[str]:
     yield _course(challenge)
     yield from _dates(challenge)
+    if challenge.shared_by is not None:
+        attribute = attribute_of(challenge.shared_by)
+        yield f"Shared by those with the same {attribute} at the time of an event: what they do adds up."
+        yield "Whatever is reached is given, once, to each who has added something, then or later."
     for objective in challenge.objectives:
         yield from _objective(objective)
     for milestone in sorted(challenge.milestones, key=lambda each: each.at):

@@ -26,6 +26,8 @@ ATTRIBUTES = "who/attributes/"
 """The prefix of all attributes."""
 TEAMS = "team/"
 """The prefix of all scores for teams."""
+GROUPS = "group/"
+"""The prefix of all that a participant has added to challenges shared by groups."""
 AWARDS = "who/awards"
 """What conditions see of tiers and badges: `{"k": newest, "tiers": [[at, seq, tier], ...], "badges", "held"}`."""
 HIDDEN = "hidden"
@@ -120,6 +122,16 @@ def team_scores(code: str) -> str:
 def every_score(code: str) -> tuple[str, str]:
     """The prefixes of the scores of a leaderboard, be it of participants or of teams."""
     return scores(code), team_scores(code)
+
+
+def group_share(code: str, group: str) -> str:
+    """What a member has added to a challenge that a group shares: `{"rev", "score", "at", "team"}`."""
+    return f"{group_shares(code)}{digest(group)}"
+
+
+def group_shares(code: str) -> str:
+    """The prefix of the same for all groups of which the participant was."""
+    return f"{GROUPS}{code}/"
 
 
 def members(definition: str) -> str:

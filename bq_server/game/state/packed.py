@@ -11,7 +11,7 @@ from typing import Any
 from bq_server.game.state import keys
 from bq_server.game.state.keys import Cell
 
-APART = ("seen/", "past/", "who/", keys.TEAMS)
+APART = ("seen/", "past/", "who/", keys.TEAMS, keys.GROUPS)
 """The prefixes of the cells that are stored apart."""
 
 SCORE = "score/"

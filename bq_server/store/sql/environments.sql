@@ -106,6 +106,22 @@ DELETE FROM team_totals WHERE (ranking, team) IN (
     LIMIT :limit
 );
 
+-- name: remove_group_dues(project, environment, limit)!
+DELETE FROM group_dues WHERE (ranking, team, participant) IN (
+    SELECT group_dues.ranking, group_dues.team, group_dues.participant
+    FROM rankings JOIN group_dues ON group_dues.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
+-- name: remove_group_steps(project, environment, limit)!
+DELETE FROM group_steps WHERE (ranking, team) IN (
+    SELECT group_steps.ranking, group_steps.team
+    FROM rankings JOIN group_steps ON group_steps.ranking = rankings.ranking
+    WHERE rankings.scope = (SELECT -scopes.scope FROM scopes WHERE project = :project AND environment = :environment)
+    LIMIT :limit
+);
+
 -- name: remove_team_boards(project, environment, limit)!
 DELETE FROM team_boards WHERE ranking IN (
     SELECT team_boards.ranking FROM rankings JOIN team_boards ON team_boards.ranking = rankings.ranking

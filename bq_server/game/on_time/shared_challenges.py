@@ -1,0 +1,32 @@
+"""Challenges that groups share: what a member adds is kept apart, where only the step looks."""
+
+from collections.abc import Iterable
+
+from bq_server.game.facts import Fact
+from bq_server.game.mechanics.shared_challenges import SharedChallengeRule
+from bq_server.game.on_time.track import Parts, Question, questions_of
+from bq_server.game.on_time.turn import NotOnTime, ParticipantTurn
+
+
+class SharedChallengeTrack:
+    """A challenge that groups share."""
+
+    __slots__ = ("_rule", "bounds", "key")
+    keeps_apart = False
+
+    def __init__(self, rule: SharedChallengeRule) -> None:
+        self.key = rule.key
+        self.bounds = rule.bounds
+        self._rule = rule
+
+    def questions(self, fact_type: str) -> Iterable[Question]:
+        """What the objective asks."""
+        return questions_of((self._rule.share,), fact_type)
+
+    def apart(self, fact: Fact, parts: Parts) -> Iterable[str]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def advance(self, turn: ParticipantTurn, fact: Fact, parts: Parts) -> None:  # noqa: ARG002
+        """Leave it to the step."""
+        raise NotOnTime
