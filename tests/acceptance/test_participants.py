@@ -159,6 +159,8 @@ def test_a_patch_makes_no_participant(bq: Project) -> None:
         ({"attributes": {"a": "x" * 70_000}}, "attributes"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../UTC"}, "timezone"),
+        ({"timezone": "localtime"}, "timezone"),
+        ({"timezone": "posix/Europe/Berlin"}, "timezone"),
         ({"dispaly_name": "Ada"}, "dispaly_name"),
     ],
     ids=lambda value: str(value)[:40],

@@ -56,6 +56,26 @@ async def test_verify_runs_beside_a_server_and_replay_does_not(running: ServerPr
 
 
 @of_a_file
+def test_scores_that_nothing_reached_are_no_difference(data_dir: Path) -> None:
+    def board(code: str, aggregate: str, **more: str) -> dict[str, object]:
+        metric = {"on": "played", "aggregate": aggregate, "of": "properties.x"}
+        return {"code": code, "name": code, "metric": metric, **more}
+
+    played: dict[str, list[float]] = {"one": [0], "minus": [-0.0], "two": [0, 0.0], "back": [5, -5], "less": [-1]}
+    boards = [*(board(each, each) for each in ("sum", "max", "min", "distinct"))]
+    boards.append(board("teams", "sum", group_by="attributes.team"))
+    with ServerProcess(data_dir) as server, server.client() as client:
+        assert client.put("/gamify/admin/game", json={"leaderboards": boards}).status_code == 200
+        for who in played:
+            client.post("/gamify/participants", json={"participant_id": who, "attributes": {"team": "red"}})
+            for amount in played[who]:
+                sent = {"event_name": "played", "participant_id": who, "properties": {"x": amount}}
+                assert client.post("/ingest/events/sync", json=sent).status_code == 200
+        verified = run("verify", "--data-dir", str(data_dir))
+        assert (verified.returncode, "no difference" in verified.stdout) == (0, True), verified.stdout
+
+
+@of_a_file
 @pytest.mark.parametrize(("command", "code"), [("verify", 2), ("replay", 1)])
 def test_there_must_be_a_database(data_dir: Path, command: str, code: int) -> None:
     answer = run(command, "--data-dir", str(data_dir))
