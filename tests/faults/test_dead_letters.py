@@ -69,6 +69,12 @@ def told(server: ServerProcess, message_id: str) -> Json:
     return answer
 
 
+def metric(server: ServerProcess, name: str) -> float:
+    lines = httpx.get(f"{server.url}/metrics", headers={"X-API-Key": server.key}).text.splitlines()
+    (value,) = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")]
+    return float(value)
+
+
 def listed(server: ServerProcess, **query: Any) -> Json:
     answer = server.request("GET", PATH, params=query)
     assert answer.status_code == 200, answer.text
@@ -93,6 +99,7 @@ def try_again(server: ServerProcess, message_id: str) -> None:
 def test_one_is_seen_tried_again_and_a_fact_under_the_id_its_sender_has(server: ServerProcess, stream: Any) -> None:
     message_id = given_up(server, stream, properties={"amount": 1.5})
     assert "1 accepted message was given up" in httpx.get(f"{server.url}/readyz").json()["warnings"]["dead_letters"]
+    assert metric(server, "bq_dead_letters") == 1
     (letter,) = listed(server)["dead_letters"]
     assert letter == server.request("GET", f"{PATH}/{message_id}").json()
     assert (letter["message_id"], letter["reason"], letter["properties"]) == (message_id, "a bug", {"amount": 1.5})
