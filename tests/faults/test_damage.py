@@ -88,6 +88,32 @@ async def test_it_waits_for_a_quiet_moment_and_ends_at_once(tmp_path: Path, monk
         assert began.is_set()
 
 
+@pytest.mark.anyio
+async def test_it_looks_again_the_next_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert damage.EVERY_SECONDS == 24 * 3600
+    monkeypatch.setattr(damage, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(damage, "QUIET_SECONDS", 0)
+    found, again, loop = iter([None, "page 7 is damaged"]), asyncio.Event(), asyncio.get_running_loop()
+
+    class Once(Search):
+        def run(self) -> str | None:
+            try:
+                return next(found)
+            except StopIteration:
+                loop.call_soon_threadsafe(again.set)
+                return "page 7 is damaged"
+
+    monkeypatch.setattr(damage, "Search", Once)
+    watch = DamageWatch(tmp_path / "db", int)
+    task, looked = asyncio.create_task(watch.run()), asyncio.create_task(again.wait())
+    await asyncio.wait({task, looked}, return_when=asyncio.FIRST_COMPLETED)
+    assert looked.done(), "it goes on looking"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert watch.problem == "page 7 is damaged"
+
+
 def test_a_changed_byte_inside_a_fact_is_named(data_dir: Path) -> None:
     with ServerProcess(data_dir) as server:
         marker = event(properties={"note": f"see {FILLER}"})
