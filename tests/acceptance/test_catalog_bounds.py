@@ -15,6 +15,7 @@ from bq_server.store.catalog import MOST_SIMILAR, PAGE_PROPERTIES, CatalogCaps, 
 from bq_server.store.database import Database
 from tests.support.client import Json, Project, event
 from tests.support.process import ServerProcess
+from tests.support.store import of_a_file
 
 pytestmark = pytest.mark.anyio
 SCOPE = Scope("default", "test")
@@ -194,6 +195,7 @@ async def test_a_page_of_names_with_many_properties_ends_early_and_loses_none(ne
     assert found == names
 
 
+@of_a_file  # its size tells whether it grows
 async def test_a_full_catalogue_grows_no_more(new_store: Path | str) -> None:
     caps = CatalogCaps(names=1_000, properties=1_500)
     async with opened(new_store) as database:

@@ -19,6 +19,7 @@ from tests.support.client import event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
 from tests.support.stepped_clock import SteppedClock
+from tests.support.store import of_a_file
 
 
 def create(data_dir: Path, *options: str) -> str:
@@ -211,9 +212,6 @@ def test_a_key_is_kept_as_a_hash_only(data_dir: Path) -> None:
         (["create", "--env", "prod", "--scope", "read"], "prod"),
         (["create", "--env", "test", "--scope", "write"], "write"),
         (["create", "--env", "test"], "--scope"),
-        (["revoke", "key_none"], "there is no database"),
-        (["list"], "there is no database"),
-        (["rotate", "key_none"], "there is no database"),
         (["create", "--env", "test", "--scope", "read", "--expires-in", "soon"], "P90D"),
         (["create", "--env", "test", "--scope", "read", "--expires-in", "P999999D"], "36,500 days"),
         (["rotate", "key_none", "--overlap", "-P1D"], "PT12H"),
@@ -227,12 +225,23 @@ def test_a_wrong_call_ends_with_a_sentence(data_dir: Path, arguments: list[str],
     assert not data_dir.exists(), "a call that fails, or only reads, makes nothing"
 
 
+@of_a_file
+@pytest.mark.parametrize("arguments", [("revoke", "key_none"), ("list",), ("rotate", "key_none")])
+def test_without_a_database_there_is_nothing_to_look_into(data_dir: Path, arguments: tuple[str, ...]) -> None:
+    ended = run("keys", *arguments, "--data-dir", str(data_dir))
+    assert ended.returncode != 0
+    assert "there is no database" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not data_dir.exists()
+
+
 def test_a_key_that_is_not_there_can_not_be_revoked(data_dir: Path) -> None:
     create(data_dir, "--env", "test", "--scope", "read")
     ended = run("keys", "revoke", "key_none", "--data-dir", str(data_dir))
     assert (ended.returncode, "key_none" in ended.stderr) == (1, True)
 
 
+@of_a_file  # `keys` has no use for the directory where the store is elsewhere
 @pytest.mark.skipif(os.geteuid() != 0, reason="to own a directory as somebody else takes root")
 @pytest.mark.parametrize("command", ["doctor", "serve", "keys list"])
 def test_a_directory_of_somebody_else_is_left_untouched(data_dir: Path, command: str) -> None:

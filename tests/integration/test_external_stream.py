@@ -11,7 +11,7 @@ from bq_server.refusals import Code
 from tests.support.client import event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import no_new_facts
+from tests.support.store import no_new_facts, of_a_file
 from tests.support.valkey import Valkey, free_port, valkey
 
 
@@ -124,6 +124,7 @@ def test_a_stream_server_that_is_away_means_503_fast_and_readyz_names_it(
     assert served.stop() == 0
 
 
+@of_a_file  # over PostgreSQL its store is refused first
 def test_another_data_directory_on_the_same_stream_is_refused(
     served: ServerProcess, outside: Valkey, tmp_path: Path
 ) -> None:

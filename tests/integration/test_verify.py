@@ -8,7 +8,7 @@ import pytest
 from bq_server.moments import HOUR
 from tests.support.played_world import CELL, GAME, NEW_CELL, NO_CELL, SCOPE, START, World
 from tests.support.process import run
-from tests.support.store import changed
+from tests.support.store import POSTGRESQL, changed
 
 
 @pytest.mark.anyio
@@ -162,7 +162,9 @@ EDITS: dict[str, tuple[tuple[str, ...], str]] = {
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", EDITS)
-async def test_an_edit_by_hand_is_found_and_mended(world: World, name: str) -> None:
+async def test_an_edit_by_hand_is_found_and_mended(world: World, store: str, name: str) -> None:
+    if name == "an amount that is none" and store == POSTGRESQL:
+        pytest.skip("its column holds numbers alone")
     (statement, *parameters), key = EDITS[name]
     before = world.rows("SELECT participant_id, cause, amount, balance, fact_id FROM ledger ORDER BY 1, 2")
     badges = world.rows("SELECT participant_id, cell, value FROM cells WHERE cell LIKE 'badge/%'")
