@@ -64,7 +64,7 @@ def test_a_story_of_every_step_and_expectation_holds(told: Teller, mode: Mode) -
             "leaderboard: {code: spenders, entries: [{participant: bob, rank: 1}]}",
             [
                 'leaderboard.spenders[0]  {"participant": "bob", "rank": 1}  {"participant": "ada", "rank": 1}',
-                'leaderboard.spenders[1]  null  {"participant": "bob", "rank": 2, "score": 42.5}',
+                'leaderboard.spenders[1]  null  {"participant": "bob", "rank": 2, "score": 42.5, "change": "new"}',
             ],
         ),
     ],
