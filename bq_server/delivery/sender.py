@@ -22,7 +22,7 @@ from bq_server import __version__
 from bq_server.clock import Clock
 from bq_server.concurrency.worker_thread import begin_thread
 from bq_server.delivery.addresses import AddressRefused, resolve
-from bq_server.delivery.lacking import Lacking, is_lacking
+from bq_server.delivery.shortages import Shortage, is_shortage
 from bq_server.delivery.signing import headers, vendor_headers
 from bq_server.moments import SECOND
 from bq_server.store.webhooks import Endpoint
@@ -228,8 +228,8 @@ class Sender:
                 try:
                     async with job.slots:
                         answer = await self._try(job, letter)
-                except Lacking as lacking:
-                    job.lacked = str(lacking)
+                except Shortage as shortage:
+                    job.lacked = str(shortage)
                     break
                 job.answers[number].append(answer)
                 job.delivered += answer.delivered
@@ -272,8 +272,8 @@ class Sender:
         except TimeoutError:
             text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
         except Exception as error:
-            if is_lacking(error):
-                raise Lacking(f"{type(error).__name__}: {error}") from error
+            if is_shortage(error):
+                raise Shortage(f"{type(error).__name__}: {error}") from error
             # A receiver can break in any way, and that is its failure.
             text = f"{type(error).__name__}: {error}"[:ANSWER_BYTES]
         # Only what can be stored: a lone surrogate would fail there, and what isn't kept is sent again.

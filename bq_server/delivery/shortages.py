@@ -6,11 +6,11 @@ from collections.abc import Iterator
 _LACKED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
-class Lacking(Exception):
+class Shortage(Exception):
     """There were no descriptors, or there was no memory, for a request. The message says what failed."""
 
 
-def is_lacking(error: BaseException) -> bool:
+def is_shortage(error: BaseException) -> bool:
     """Whether an error comes of a lack of descriptors or memory in this process or on its machine."""
     return any(
         isinstance(each, MemoryError) or (isinstance(each, OSError) and each.errno in _LACKED)
