@@ -161,13 +161,17 @@ class Dispatcher:
             for line, own in zip(lines.values(), sent.answers, strict=True)
             for delivery, answer in zip(line, own, strict=False)
         }
-        now = self._clocks.now(endpoint.scope)
-        await self._keep(endpoint, answers, now)
-        self.progress.beat()
+        if answers:
+            await self._keep(endpoint, answers)
+            self.progress.beat()
+        if sent.lacked:
+            log.warning("webhooks.stalled", endpoint_id=endpoint_id, reason=sent.lacked)
+            await asyncio.sleep(RETRY_SECONDS)
+            return SMALL_ROUND
         if endpoint.failing_since is not None and not any(each.delivered for each in answers.values()):
             # An environment's own clock doesn't say how long anybody has really waited.
             own_clock = self._clocks.own(endpoint.scope) is not None
-            await asyncio.sleep(failing_pause(0 if own_clock else now - endpoint.failing_since))
+            await asyncio.sleep(failing_pause(0 if own_clock else self._clocks.real() - endpoint.failing_since))
             return SMALL_ROUND
         return SMALL_ROUND if await pace.give_way(sent.cpu_seconds) else min(2 * size, ROUND)
 
@@ -198,15 +202,17 @@ class Dispatcher:
                         found[each.position] = fact
         return found
 
-    async def _keep(self, endpoint: Endpoint, answers: Mapping[Delivery, Answer], now: int) -> None:
-        results = [self._result(delivery, answer, now) for delivery, answer in answers.items()]
+    async def _keep(self, endpoint: Endpoint, answers: Mapping[Delivery, Answer]) -> None:
         since, well = endpoint.failing_since, any(each.delivered for each in answers.values())
-        because = None
-        if any(each.status == 410 for each in answers.values()):
-            because = "it answered 410: gone"
-        elif since is not None and not well and now - since >= retries.OFF_AFTER:
-            because = "every try failed for 3 days"
         async with self._database.transaction() as connection:
+            # Only now: what is put off by a clock that is set back meanwhile would wait for that clock's time.
+            now = self._clocks.now(endpoint.scope)
+            results = [self._result(delivery, answer, now) for delivery, answer in answers.items()]
+            because = None
+            if any(each.status == 410 for each in answers.values()):
+                because = "it answered 410: gone"
+            elif since is not None and not well and now - since >= retries.OFF_AFTER:
+                because = "every try failed for 3 days"
             there = await webhooks.one(connection, endpoint.endpoint_id)
             if there is None or there.url != endpoint.url:
                 # It moved meanwhile: that its old address failed says nothing of the new one.

@@ -22,6 +22,7 @@ from bq_server import __version__
 from bq_server.clock import Clock
 from bq_server.concurrency.worker_thread import begin_thread
 from bq_server.delivery.addresses import AddressRefused, resolve
+from bq_server.delivery.lacking import Lacking, is_lacking
 from bq_server.delivery.signing import headers, vendor_headers
 from bq_server.moments import SECOND
 from bq_server.store.webhooks import Endpoint
@@ -97,6 +98,8 @@ class Sent:
 
     answers: list[list[Answer]]
     """For each line, the results of those that were sent, which may not be all."""
+    lacked: str = ""
+    """What this process lacked to send the others, if it did: that is no failure of theirs."""
     cpu_seconds: float = 0.0
     """Processor time that the thread took for it."""
 
@@ -122,6 +125,7 @@ class _Round:
     slots: asyncio.Semaphore
     failures: int = 0
     delivered: int = 0
+    lacked: str = ""
     _next: int = field(default=0)
 
     def line(self) -> int | None:
@@ -134,6 +138,8 @@ class _Round:
     @property
     def goes_on(self) -> bool:
         """Whether another request is worthwhile."""
+        if self.lacked:
+            return False
         return time.monotonic() < self.until and (self.delivered > 0 or self.failures < AT_ONCE)
 
 
@@ -184,9 +190,13 @@ class Sender:
             loop.call_soon(here.call_soon_threadsafe, begun.set)
             try:
                 loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 - nobody else hears of it
+                # As with a lost callback, whoever waits for this loop would wait for ever.
+                here.call_exception_handler({"message": "webhooks stopped", "exception": error, "handle": None})
             finally:
                 self._ended.set_result(None)
 
+        loop.set_exception_handler(here.get_exception_handler())
         try:
             begin_thread(work)
         except BaseException:
@@ -210,13 +220,17 @@ class Sender:
             self._quick.add(endpoint.endpoint_id)
         else:
             self._quick.discard(endpoint.endpoint_id)
-        return Sent(job.answers, time.thread_time() - began)
+        return Sent(job.answers, job.lacked, time.thread_time() - began)
 
     async def _work(self, job: _Round) -> None:
         while (number := job.line()) is not None:
             for letter in job.lines[number]:
-                async with job.slots:
-                    answer = await self._try(job, letter)
+                try:
+                    async with job.slots:
+                        answer = await self._try(job, letter)
+                except Lacking as lacking:
+                    job.lacked = str(lacking)
+                    break
                 job.answers[number].append(answer)
                 job.delivered += answer.delivered
                 job.failures += not answer.delivered
@@ -257,7 +271,10 @@ class Sender:
                 status, text, retry_after = await self._post_somewhere(job.endpoint, job.target, letter, body)
         except TimeoutError:
             text = f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
-        except Exception as error:  # noqa: BLE001 - a receiver can break in any way, and that is its failure
+        except Exception as error:
+            if is_lacking(error):
+                raise Lacking(f"{type(error).__name__}: {error}") from error
+            # A receiver can break in any way, and that is its failure.
             text = f"{type(error).__name__}: {error}"[:ANSWER_BYTES]
         # Only what can be stored: a lone surrogate would fail there, and what isn't kept is sent again.
         text = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -98,7 +98,9 @@ class Injector:
     lost: int = 0
     """How many events the server has said were lost."""
     _destroyed: bool = False
-    """Whether anything was removed from the stream."""
+    """Whether anything may have been removed from the stream."""
+    _accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while losses are acknowledged."""
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the server is killed and started, which nothing else may do at the same time."""
     _store_alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -253,6 +255,7 @@ class Injector:
         holding = asyncio.create_task(asyncio.to_thread(hold, database, [2 * seconds], self._let_go))
         try:
             await asyncio.sleep(seconds)
+            self._destroyed = True  # it may be done without an answer: the stream server is killed and paused as well
             done = await destruction.command(self.server.data_dir, strike.kind)
         finally:
             await holding
@@ -260,20 +263,20 @@ class Injector:
             return None
         with suppress(NotRecovered):  # there may have been nothing to lose, and thus nothing to report
             await _until(self._tells_losses, "it told nothing of events that were taken out", NOTICE_SECONDS)
-        self._destroyed = True
         await self._accept_losses()
         return started
 
     async def _accept_losses(self) -> None:
         """Acknowledge the losses and count them; only if something was destroyed, perhaps a while ago."""
         if self._destroyed:
-            said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
-            self.lost += destruction.lost(said)
+            async with self._accepting:
+                said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
+                self.lost += destruction.lost(said)
 
     async def _tells_losses(self) -> bool:
-        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
+        async with _http() as http:
             with suppress(httpx.TransportError):
-                return '"losses"' in (await http.get(f"{self.server.url}/readyz")).text
+                return _is_of_losses(await http.get(f"{self.server.url}/readyz"))
         return False
 
     async def _strike_stream(self, number: signal.Signals) -> int:
@@ -291,14 +294,27 @@ class Injector:
         return struck[0]
 
     async def _until_ready(self, seconds: float = RECOVERY_SECONDS) -> None:
-        async with httpx.AsyncClient(verify=False, trust_env=False, timeout=5) as http:  # noqa: S501 - plain HTTP
+        """Wait until it is ready; losses that it notices only now, as after a start, are acknowledged as well."""
+        async with _http() as http:
 
             async def ready() -> bool:
                 with suppress(httpx.TransportError):
-                    return (await http.get(f"{self.server.url}/readyz")).status_code == 200
+                    answer = await http.get(f"{self.server.url}/readyz")
+                    if answer.status_code == 200:
+                        return True
+                    if _is_of_losses(answer):
+                        await self._accept_losses()
                 return False
 
             await _until(ready, "it was not ready again after a fault", seconds)
+
+
+def _http() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=False, trust_env=False, timeout=5)  # noqa: S501 - plain HTTP
+
+
+def _is_of_losses(answer: httpx.Response) -> bool:
+    return '"losses"' in answer.text
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Receivers of webhooks that behave as none should."""
 
 import asyncio
+import errno
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from bq_server.delivery import sender as sending
 from bq_server.delivery.sender import Sender, WebhookRequest
 from bq_server.events import Scope
 from bq_server.store.webhooks import Endpoint
+from harness.chaos.lacks import exhausted
 from tests.support.client import Json
 from tests.support.game import act
 from tests.support.process import ServerProcess, until
@@ -148,6 +152,68 @@ async def test_a_sending_thread_that_could_not_begin_is_begun_with_the_next_roun
                 patch.setattr(sending, "BEGIN_SECONDS", 0.0)
                 await delivered(sender, 0, quick)
             assert await delivered(sender, 0, quick) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process from outside")
+def test_what_cannot_be_sent_for_want_of_descriptors_is_not_tried(data_dir: Path) -> None:
+    with ServerProcess(data_dir) as server, receiving() as receiver, server.client() as client:
+        receiver.reply = lambda _: (204, {"connection": "close"})
+        made = client.post("/webhooks/endpoints", json={"url": receiver.url, "event_types": ["fact.created"]}).json()
+        client.post("/ingest/events/sync", json=act())
+        until("what sends has begun", lambda: len(receiver.taken) == 1)
+        with exhausted("exhaust-descriptors", [server.process.pid]):
+            client.post("/ingest/events/sync", json=act())
+            until("it is noticed", lambda: "webhooks.stalled" in server.log)
+        until("it is told", lambda: len(receiver.taken) == 2)
+
+        def tries() -> list[list[int]]:
+            found = client.get(f"/webhooks/endpoints/{made['endpoint_id']}/deliveries").json()["deliveries"]
+            return [[each["status"] for each in delivery["tries"]] for delivery in found]
+
+        until("it is written down", lambda: tries() == [[204], [204]])
+        assert server.stop() == 0
+
+
+@pytest.mark.anyio
+async def test_what_was_lacking_ends_the_round_and_is_no_answer() -> None:
+    def lacking() -> bytes:
+        try:
+            raise OSError(errno.EMFILE, "Too many open files")
+        except OSError as error:
+            raise ConnectionError("All connection attempts failed") from ExceptionGroup("each", [error])
+
+    with receiving() as receiver:
+        async with Sender(system_clock, private=True) as sender:
+            line = [
+                WebhookRequest("msg_1", "fact.created", lambda: b"{}"),
+                WebhookRequest("msg_2", "fact.created", lacking),
+                WebhookRequest("msg_3", "fact.created", lambda: b"{}"),
+            ]
+            sent = await sender.send(endpoint(0, receiver.url), [line])
+    assert [each.delivered for each in sent.answers[0]] == [True]
+    assert sent.lacked == "ConnectionError: All connection attempts failed"
+
+
+@pytest.mark.anyio
+async def test_a_callback_that_the_sending_thread_lost_is_reported_as_those_of_the_server_are() -> None:
+    reported: asyncio.Queue[BaseException] = asyncio.Queue()
+    here = asyncio.get_running_loop()
+
+    def lost() -> None:
+        raise MemoryError
+
+    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        assert "handle" in context
+        here.call_soon_threadsafe(reported.put_nowait, context["exception"])
+
+    here.set_exception_handler(report)
+    with receiving() as receiver:
+        async with Sender(system_clock, private=True) as sender:
+            assert await delivered(sender, 0, receiver) == 1
+            assert sender._loop is not None
+            sender._loop.call_soon_threadsafe(lost)
+            async with asyncio.timeout(30):
+                assert isinstance(await reported.get(), MemoryError)
 
 
 async def delivered(sender: Sender, number: int, receiver: Receiver) -> int:

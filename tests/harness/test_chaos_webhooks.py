@@ -43,6 +43,12 @@ def test_an_award_that_nobody_was_told_of_is_lost() -> None:
     assert "1 awards were not told by a webhook" in ledger.problems
 
 
+def test_an_award_that_nobody_was_told_of_comes_with_what_is_known_of_the_endpoint() -> None:
+    ledger = ChaosLedger(CALM)
+    webhooks.judge(CAUSED, {}, [], ledger, ["the endpoint is off: it answered 410: gone"])
+    assert "    the endpoint is off: it answered 410: gone" in list(report.lines(ledger))
+
+
 @pytest.mark.parametrize("award", [("ada", "badge", "other"), CAUSED[0]])
 def test_what_did_not_happen_or_has_two_ids_is_invented(award: tuple[str, str, str]) -> None:
     ledger = judged({**BODIES, "msg_9": body(*award)})
@@ -66,3 +72,10 @@ def test_a_receiver_fails_half_of_the_time_and_never_for_good() -> None:
     for number in range(1000):
         statuses = [taken(told, f"msg_{number}", b"") for _ in range(MOST_FAILURES)]
         assert statuses[-1] == 204
+
+
+def test_a_try_that_failed_says_nothing_of_the_next() -> None:
+    told = Told()
+    failed = [name for name in map("msg_{}".format, range(1000)) if taken(told, name, b"") == 500]
+    again = [taken(told, name, b"") for name in failed]
+    assert 0.4 < again.count(500) / len(again) < 0.6

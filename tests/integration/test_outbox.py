@@ -2,21 +2,27 @@
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bq_server.clock import Clocks, system_clock
+from bq_server.clock import Clocks, OwnClock, system_clock
 from bq_server.delivery import endpoints as endpoints_module
+from bq_server.delivery.dispatcher import Dispatcher
 from bq_server.delivery.endpoints import Endpoints, TooManyDeliveries, UnknownEndpoint
+from bq_server.delivery.sender import Answer, Sender, Sent, WebhookRequest
 from bq_server.events import Scope
 from bq_server.ids import IdSource
+from bq_server.metrics.counts import ProcessingCounts
+from bq_server.moments import HOUR
 from bq_server.store import outbox, webhooks
 from bq_server.store.audit_log import Act, Actor
 from bq_server.store.database import Database
 from bq_server.store.outbox import Announcement
 from bq_server.store.webhooks import DeliveryResult, Endpoint, Try
 
+NOW, DAY = 1_800_000_000_000_000, 24 * HOUR
 SCOPE = Scope("default", "test")
 ENDPOINT = Endpoint("we_1", SCOPE, "http://127.0.0.1:9/", frozenset({"fact.created"}), "", "whsec_", 0)
 
@@ -181,3 +187,46 @@ async def test_what_is_new_stands_behind_what_was_put_off(new_store: Path | str)
             assert [each.participant_id for each in due] == ["bea", "ada", "ada"]
         async with database.transaction() as connection:
             await webhooks.remove(connection, "we_1")
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_is_set_back_meanwhile_puts_nothing_off_until_its_time(new_store: Path | str) -> None:
+    clocks = Clocks(lambda: NOW, {SCOPE: OwnClock(frozen=True, at=NOW + DAY)})
+    answered = asyncio.Event()
+
+    class Failing(Sender):
+        async def send(self, endpoint: Endpoint, lines: Sequence[Sequence[WebhookRequest]]) -> Sent:
+            await answered.wait()
+            return Sent([[Answer(500, 1, "")] for _ in lines])
+
+    async with Database.open(new_store) as database:
+        ids = IdSource()
+        endpoints = Endpoints(database, ids, clocks, secrets.token_bytes, private=True)
+        sender = Failing(lambda: NOW, private=True)
+        dispatcher = Dispatcher(database, endpoints, sender, clocks, ids, 5.0, ProcessingCounts())
+        async with database.transaction() as connection:
+            await webhooks.add(connection, ENDPOINT)
+        await put(database, told("ada"))
+        tried = dispatcher.progress.next()
+        async with asyncio.timeout(30):
+            sending = asyncio.create_task(dispatcher.run())
+            while not (await found_due(database)):
+                await asyncio.sleep(0)
+            async with database.transaction() as connection:
+                answered.set()
+                while not database.awaited:
+                    await asyncio.sleep(0)
+                await webhooks.bring_environment_forward(connection, SCOPE, NOW)
+            clocks.put(SCOPE, None)
+            await tried
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        async with database.read() as connection:
+            due = await webhooks.next_due(connection, "we_1")
+        assert due is not None
+        assert due < NOW + DAY
+
+
+async def found_due(database: Database) -> bool:
+    async with database.read() as connection:
+        return await webhooks.is_filled(connection, "we_1", 1)
