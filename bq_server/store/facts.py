@@ -120,6 +120,14 @@ async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> 
     return {(Scope(fact.project, fact.environment), fact.idempotency_key or ""): fact for fact in found}
 
 
+async def count_of_keys(connection: Connection, scope: Scope, fact_type: str, prefix: str) -> int:
+    """How many facts of a type that aren't void have an idempotency key with this prefix, which ends in ASCII."""
+    before = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    about = {"fact_type": fact_type, "first": prefix, "before": before}
+    found: int = await _queries.count_of_keys(connection, **scope._asdict(), **about)
+    return found
+
+
 async def taken(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     """Those event ids that have a fact, in any environment."""
     rows = _queries.facts_by_events(connection, event_ids=_hexadecimal(event_ids))

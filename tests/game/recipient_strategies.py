@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bq_server.game.facts import PARTICIPANT_REFERRED
 from tests.game.definition_strategies import badges, limits, on, when
 from tests.game.fact_strategies import positive, properties
 from tests.game.strategies import Rules, games, revocable_games
@@ -40,6 +41,20 @@ def games_with_recipients(draw: st.DrawFn, *, revocable: bool = False) -> Rules:
         "badges": [*rules.document["badges"], badge],
     }
     return Rules(document, rules.applied_seq)
+
+
+def with_referrals(part: Any) -> Any:
+    """A document, or a part of one, that names referrals where it named the event `c`."""
+    if isinstance(part, list):
+        return [with_referrals(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: [PARTICIPANT_REFERRED if each == "c" else each for each in value]
+        if name == "on"
+        else with_referrals(value)
+        for name, value in part.items()
+    }
 
 
 def _once(criteria: dict[str, Any]) -> dict[str, Any]:

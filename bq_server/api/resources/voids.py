@@ -11,11 +11,12 @@ from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.aliases import require_free
 from bq_server.api.resources.facts import known_fact
 from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
-from bq_server.game.facts import FACT_VOIDED, PARTICIPANT_ALIASED
+from bq_server.game.facts import FACT_VOIDED, PARTICIPANT_ALIASED, PARTICIPANT_REFERRED
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.guards import AlreadySo, no_guard
 from bq_server.processing.processor import Processor
 from bq_server.processing.recorded_effects import effects_of, shown
+from bq_server.processing.referrals import referral_of
 from bq_server.refusals import Code, Refusal
 from bq_server.store import facts
 from bq_server.store.database import Connection, Database
@@ -83,16 +84,23 @@ class VoidsResource:
         if fact.participant_id == NOBODY:
             detail = f"{fact.fact_id} belongs to a person who was erased; nothing depends on it any more."
             raise Refusal(Code.NOT_VOIDABLE, detail)
-        await self._require_free_alias(connection, call, fact)
+        await self._require_may_hold(connection, call, fact)
         return fact
 
-    async def _require_free_alias(self, connection: Connection, call: Call[Any], fact: StoredFact) -> None:
-        """Raises `Refusal` where the fact is why a name is an alias no more, and it can't be one again."""
+    async def _require_may_hold(self, connection: Connection, call: Call[Any], fact: StoredFact) -> None:
+        """Raises `Refusal` where the fact is why an alias or a referral is void, which another has replaced since."""
         if fact.fact_type != FACT_VOIDED or fact.voids is None or fact.voided_by is not None:
             return
         void = await facts.by_id(connection, call.scope, fact.voids)
-        if void is not None and void.fact_type == PARTICIPANT_ALIASED and void.voided_by == fact.fact_id:
+        if void is None or void.voided_by != fact.fact_id:
+            return
+        if void.fact_type == PARTICIPANT_ALIASED:
             await require_free(connection, call, from_json(void.properties)["alias"], void.sender)
+        if void.fact_type == PARTICIPANT_REFERRED:
+            other = await referral_of(connection, call.scope, void.participant_id)
+            if other is not None:
+                detail = f"{void.participant_id} was referred again since: void {other.fact_id} first."
+                raise Refusal(Code.NOT_VOIDABLE, detail)
 
 
 def _answer(fact: StoredFact, by: str | None, effects: list[dict[str, Any]], *, already: bool = False) -> Response:

@@ -19,6 +19,13 @@ SELECT * FROM fact_rows
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE scopes.project = :project AND scopes.environment = :environment)
     AND idempotency_key = :idempotency_key;
 
+-- name: count_of_keys(project, environment, fact_type, first, before)$
+-- How many facts of a type that aren't void have an idempotency key of this range.
+SELECT count(*) FROM scopes JOIN facts ON facts.scope = scopes.scope
+JOIN fact_types ON fact_types.type = facts.type AND fact_types.fact_type = :fact_type
+WHERE scopes.project = :project AND scopes.environment = :environment
+    AND facts.idempotency_key >= :first AND facts.idempotency_key < :before AND facts.voided_by IS NULL;
+
 -- name: facts_by_keys(triples)
 -- The facts that hold any of these (project, environment, idempotency key) triples, given as JSON arrays in JSON.
 SELECT fact_rows.* FROM json_each(:triples) AS triple
