@@ -344,7 +344,7 @@ def _by_hand(facts: Sequence[Fact]) -> Iterator[Grant]:
                     claimed = causes.in_currency(causes.of_claim(fact.fact_id), currency)
                     yield Grant(fact, fact.occurred_at, claimed, Rewards(), -cost)
                 case PointsTransferred(recipient_id=recipient) if fact.meant(recipient) == fact.author:
-                    pass  # one of two aliases gave to the other
+                    pass  # given to oneself, perhaps under another name: nobody would receive it
                 case PointsTransferred(amount=amount, currency=currency):
                     given = causes.in_currency(causes.of_transfer(fact.fact_id), currency)
                     change = -amount if fact.sender is None else amount

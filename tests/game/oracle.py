@@ -81,6 +81,8 @@ def by_hand(story: list[Fact], out: Outcome) -> None:
         match fact.fact_type:
             case "system.points_awarded":
                 enter(out, dict(fact.properties), fact.properties["amount"])
+            case "system.points_transferred" if fact.properties["recipient_id"] == fact.participant_id:
+                pass
             case "system.points_deducted" | "system.points_transferred":
                 enter(out, dict(fact.properties), fact.properties["amount"], SPENT)
             case "system.reward_claimed":

@@ -87,11 +87,11 @@ def test_a_void_gives_back_to_the_one_and_takes_from_the_other_who_may_owe_it() 
     assert sound(story)
 
 
-def test_to_oneself_nothing_is_received() -> None:
+def test_what_is_given_to_oneself_moves_nothing() -> None:
     story = Story(GAME)
     story.send("act", "2026-04-01")
     story.send("system.points_transferred", "2026-04-02", {"recipient_id": "ada", "amount": 4})
-    assert figures(story, "ada") == (6, 10, 4, None)
+    assert figures(story, "ada") == (10, 10, 0, None)
     assert sound(story)
 
 
