@@ -1,6 +1,5 @@
 """Results of contests: frozen when due by the environment's clock, and then recorded as facts, place by place."""
 
-from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.document.contests import Contest
 from bq_server.game.document.definitions import Game
@@ -8,14 +7,11 @@ from bq_server.game.facts import CONTEST_PLACED
 from bq_server.game.mechanics.contests import FINAL, LIVE, freezes_at
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.periods import to_micros
-from bq_server.ids import IdSource
-from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
-from bq_server.processing.processor import Processor
-from bq_server.processing.time_watch import LOOK_SECONDS, seconds_until, watch
+from bq_server.processing.time_watch import LOOK_SECONDS, FactMaker, seconds_until, watch
 from bq_server.store import contests
 from bq_server.store.contests import FrozenPlace
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Connection
 from bq_server.store.references import Ranking
 
 PAGE = 50
@@ -27,15 +23,8 @@ async def watch_contests(connection: Connection, scope: Scope, game: Game) -> No
     await contests.watch(connection, scope, {each.code: freezes_at(each) for each in game.contests})
 
 
-class ContestFreezer:
+class ContestFreezer(FactMaker):
     """Freezes results, once, and makes a fact of each place."""
-
-    def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
-        self._database = database
-        self._games = games
-        self._clocks = clocks
-        self._processor = processor
-        self._ids = ids
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 
-from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.facts import SHARED_CHALLENGE_REACHED
 from bq_server.game.mechanics.shared_challenges import SharedChallengeRule
-from bq_server.ids import IdSource
-from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
-from bq_server.processing.processor import Processor
-from bq_server.processing.time_watch import LOOK_SECONDS, watch
+from bq_server.processing.time_watch import LOOK_SECONDS, FactMaker, watch
 from bq_server.store import group_dues, state
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Connection
 from bq_server.store.group_dues import GroupDue
 
 PAGE = 50
@@ -25,19 +21,12 @@ Told = tuple[GroupDue, Fraction]
 """A member, and how far the group has come, as a fraction of the whole."""
 
 
-class GroupRewarder:
+class GroupRewarder(FactMaker):
     """Tells members how far their groups have come, each step once.
 
     Whoever is due is in the store, and what is told is a fact in the transaction that removes it there; whether it was
     told before, the participant's own state says. So each is told exactly once, however often a server is killed.
     """
-
-    def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
-        self._database = database
-        self._games = games
-        self._clocks = clocks
-        self._processor = processor
-        self._ids = ids
 
     async def run(self) -> None:
         """Work until cancelled."""

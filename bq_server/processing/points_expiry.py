@@ -2,34 +2,24 @@
 
 from functools import partial
 
-from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.game.facts import POINTS_EXPIRED
 from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, expired, left
-from bq_server.ids import IdSource
-from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
 from bq_server.processing.participant_cells import stored_ledger
-from bq_server.processing.processor import Look, Processor
-from bq_server.processing.time_watch import LOOK_SECONDS, seconds_until, watch
+from bq_server.processing.processor import Look
+from bq_server.processing.time_watch import LOOK_SECONDS, FactMaker, seconds_until, watch
 from bq_server.store import expiring_points, participants
 from bq_server.store.aliases import story_of
-from bq_server.store.database import Connection, Database
+from bq_server.store.database import Connection
 
 PAGE = 20
 """Participants in one transaction."""
 
 
-class PointsExpirer:
+class PointsExpirer(FactMaker):
     """Turns expiring points into facts."""
-
-    def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
-        self._database = database
-        self._games = games
-        self._clocks = clocks
-        self._processor = processor
-        self._ids = ids
 
     async def run(self) -> None:
         """Work until cancelled."""

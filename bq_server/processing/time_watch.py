@@ -8,7 +8,10 @@ import structlog
 
 from bq_server.clock import Clocks
 from bq_server.events import Scope
+from bq_server.ids import IdSource
 from bq_server.moments import SECOND
+from bq_server.processing.compiled_games import Games
+from bq_server.processing.processor import Processor
 from bq_server.store.database import Database, StoreUnavailable
 
 log = structlog.get_logger("bq_server.processing.time_watch")
@@ -18,6 +21,17 @@ REST_SECONDS = 0.2
 
 LOOK_SECONDS = 60.0
 """Longest wait before looking again, in case no signal says that there is something to watch."""
+
+
+class FactMaker:
+    """Makes facts of what no event announces, by the environments' clocks."""
+
+    def __init__(self, database: Database, games: Games, clocks: Clocks, processor: Processor, ids: IdSource) -> None:
+        self._database = database
+        self._games = games
+        self._clocks = clocks
+        self._processor = processor
+        self._ids = ids
 
 
 def seconds_until(due: int | None, clocks: Clocks, scope: Scope) -> float:

@@ -45,20 +45,25 @@ def state(server: ServerProcess, key: str) -> Any:
     ]
 
 
+def backed_up(server: ServerProcess, data_dir: Path, file: Path) -> Any:
+    """Back up a server with two facts and three messages that wait; returns what it has come to."""
+    assert server.request("PUT", "/gamify/admin/game", json=GAME).status_code == 200
+    for number in range(2):
+        sent = event(idempotency_key=f"sync {number}")
+        assert server.request("POST", "/ingest/events/sync", json=sent).status_code == 200
+    with no_new_facts(data_dir):
+        for number in range(3):
+            assert server.request("POST", "/ingest/events", json=event(n=number)).status_code == 202
+        assert "2 facts, 3 queued messages" in done("backup", file, "--data-dir", data_dir)
+    return state(server, server.key)
+
+
 def test_it_holds_all_and_is_restored_to_a_file_and_to_postgresql(
     data_dir: Path, tmp_path: Path, store_url: str, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ServerProcess(data_dir) as server:
         key = server.key
-        assert server.request("PUT", "/gamify/admin/game", json=GAME).status_code == 200
-        for number in range(2):
-            sent = event(idempotency_key=f"sync {number}")
-            assert server.request("POST", "/ingest/events/sync", json=sent).status_code == 200
-        with no_new_facts(data_dir):
-            for number in range(3):
-                assert server.request("POST", "/ingest/events", json=event(n=number)).status_code == 202
-            assert "2 facts, 3 queued messages" in done("backup", tmp_path / "backup", "--data-dir", data_dir)
-        expected = state(server, key)
+        expected = backed_up(server, data_dir, tmp_path / "backup")
         assert server.stop() == 0
     monkeypatch.setenv(VARIABLE, "")
     done("restore", tmp_path / "backup", "--data-dir", tmp_path / "file")
@@ -85,15 +90,7 @@ def test_it_is_restored_straight_into_postgresql(
     file, target, empty = tmp_path / "backup", tmp_path / "again", postgres.database()
     with ServerProcess(data_dir) as server:
         key = server.key
-        assert server.request("PUT", "/gamify/admin/game", json=GAME).status_code == 200
-        for number in range(2):
-            sent = event(idempotency_key=f"sync {number}")
-            assert server.request("POST", "/ingest/events/sync", json=sent).status_code == 200
-        with no_new_facts(data_dir):
-            for number in range(3):
-                assert server.request("POST", "/ingest/events", json=event(n=number)).status_code == 202
-            done("backup", file, "--data-dir", data_dir)
-        expected = state(server, key)
+        expected = backed_up(server, data_dir, file)
         into = ("restore", file, "--data-dir", target, "--store-url")
         assert "another bq-server serves from this store" in refused(*into, store_url)
         assert server.stop() == 0

@@ -3,7 +3,6 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import count
@@ -22,6 +21,7 @@ from bq_server.store import environments, erasures, group_dues, participants, st
 from bq_server.store.database import Database
 from bq_server.store.queries import load
 from tests.support.played_world import SCOPE, START, World
+from tests.support.told_events import Sent, TellingWorld
 
 pytestmark = pytest.mark.anyio
 
@@ -59,28 +59,12 @@ LEFT = (
     "SELECT (SELECT count(*) FROM group_dues), (SELECT count(*) FROM group_steps), (SELECT count(*) FROM team_scores)"
 )
 
-Sent = tuple[str, str, int, dict[str, Any]]
-"""Kind, participant, time and properties."""
 
-
-@dataclass(frozen=True)
-class Told:
-    """An event, as it was sent."""
-
-    seq: int
-    kind: str
-    who: str
-    at: int
-    values: dict[str, Any]
-
-
-class Shared:
+class Shared(TellingWorld):
     """A world, and what its groups must have come to."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
-        self.told: list[Told] = []
-        self.ids: dict[int, str] = {}
+        super().__init__(world)
         self.given: set[tuple[str, str, str]] = set()
         """Participant, challenge and step."""
 
@@ -89,26 +73,6 @@ class Shared:
         """As a server that starts has one."""
         world = self.world
         return GroupRewarder(world.database, Games(), Clocks(world.clock), world.processor, world.ids)
-
-    async def send(self, *events: Sent) -> None:
-        made = []
-        for kind, who, at, values in events:
-            seq = len(self.told) + 1
-            self.told.append(Told(seq, kind, who, at, values))
-            system = None if kind == "run" else f"system.{kind}"
-            properties = values if kind != "fact_voided" else {"fact_id": self.ids[values["seq"]]}
-            event = self.world.event(kind, who, at, **properties)
-            event = event._replace(
-                system_type=system, event_id=self.world.ids.new("evt"), voids=properties.get("fact_id")
-            )
-            self.ids[seq] = "fact" + event.event_id.removeprefix("evt")
-            made.append(event)
-        await self.world.send(*made)
-
-    def story(self, who: str) -> list[Told]:
-        own = [each for each in self.told if each.who == who]
-        void = {each.values["seq"] for each in own if each.kind == "fact_voided"}
-        return sorted((each for each in own if each.seq not in void), key=lambda each: (each.at, each.seq))
 
     def shares(self, definition: dict[str, Any]) -> dict[str, dict[str, Fraction]]:
         """What members have added, by group and participant."""

@@ -36,8 +36,9 @@ def test_keys_are_made_listed_and_revoked(server: ServerProcess, store_url: str)
     at = ("--store-url", store_url)
     made = done("keys", "create", "--env", "test", "--scope", "read", "--name", "shop", *at).strip()
     until("the key is known", lambda: server.request("GET", "/facts", made).status_code == 200)
-    (row,) = [line for line in done("keys", "list", *at).splitlines() if "shop" in line]
-    done("keys", "revoke", row.split()[0], *at)
+    rows = [line for line in done("keys", "list", *at).splitlines() if "shop" in line]
+    assert len(rows) == 1
+    done("keys", "revoke", rows[0].split()[0], *at)
     until("the key is known no more", lambda: server.request("GET", "/facts", made).status_code == 401)
 
 

@@ -3,7 +3,6 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bq_server.store.database import Database
 from bq_server.store.queries import load
 from bq_server.store.rankings import Ranked, Rankings, RankingView, Score
 from tests.support.played_world import SCOPE, START, World
+from tests.support.told_events import TellingWorld, Told
 
 pytestmark = pytest.mark.anyio
 
@@ -48,48 +48,11 @@ def _short_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rankings, "LONG", 2)
 
 
-@dataclass(frozen=True)
-class Told:
-    """An event, as it was sent."""
-
-    seq: int
-    kind: str
-    who: str
-    at: int
-    values: dict[str, Any]
-
-
-class Teams:
+class Teams(TellingWorld):
     """A world, and what its rankings must be."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.told: list[Told] = []
-        self.ids: dict[int, str] = {}
-
-    async def send(self, *events: tuple[str, str, int, dict[str, Any]]) -> None:
-        """Kind, participant, time and properties of each."""
-        made = []
-        for kind, who, at, values in events:
-            seq = len(self.told) + 1
-            self.told.append(Told(seq, kind, who, at, values))
-            system = None if kind == "run" else f"system.{kind}"
-            properties = values if kind != "fact_voided" else {"fact_id": self.ids[values["seq"]]}
-            event = self.world.event(kind, who, at, **properties)
-            event = event._replace(
-                system_type=system, event_id=self.world.ids.new("evt"), voids=properties.get("fact_id")
-            )
-            self.ids[seq] = "fact" + event.event_id.removeprefix("evt")
-            made.append(event)
-        await self.world.send(*made)
 
     def forget(self, who: str) -> None:
         self.told = [each for each in self.told if each.who != who]
-
-    def story(self, who: str) -> list[Told]:
-        own = [each for each in self.told if each.who == who]
-        void = {each.values["seq"] for each in own if each.kind == "fact_voided"}
-        return sorted((each for each in own if each.seq not in void), key=lambda each: (each.at, each.seq))
 
     def scores(self, board: dict[str, Any]) -> dict[tuple[str, str], dict[str, dict[str, list[Told]]]]:
         """The events that count, by window and period, team and participant; of those in sight."""
