@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -62,11 +63,12 @@ def create_key(server: ServerProcess, env: str, *scopes: str) -> str:
 
 
 def send(client: httpx.Client, event: Mapping[str, Any]) -> None:
-    """Have an event processed; the stream of a busy machine may refuse it at first."""
+    """Have an event processed, once: the stream of a busy machine may refuse it at first, or be late to take it."""
     answers: list[httpx.Response] = []
+    keyed = {"idempotency_key": uuid4().hex, **event}
 
     def is_answered() -> bool:
-        answers.append(client.post("/ingest/events/sync", json=event))
+        answers.append(client.post("/ingest/events/sync", json=keyed))
         return answers[-1].status_code != 503
 
     until("the stream takes an event", is_answered)

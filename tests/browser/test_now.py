@@ -37,7 +37,10 @@ def test_a_hostile_event_is_only_a_text_there_too(played: ServerProcess, opened:
     visit(page, "#/now", "Now")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     send(played, HOSTILE, HOSTILE)
-    expect(page.get_by_role("link", name=HOSTILE, exact=True)).to_have_count(2)  # and the one of before
+    played.request("POST", "/sandbox/drain", json={})
+    facts = played.request("GET", "/facts", params={"participant_id": HOSTILE}).json()["facts"]
+    assert facts[0]["event_name"] == HOSTILE
+    expect(page.get_by_role("link", name=HOSTILE, exact=True)).to_have_count(len(facts))
     assert page.locator("img, main script").count() == 0
     assert "taken" not in page.title()
 
