@@ -5,6 +5,7 @@ That a chaos run passes without is held by `test_chaos`.
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ SEEN: list[tuple[str, Mode, Sequence[str]]] = [
 """Mutant, mode, and the shipped scenarios that must each fail."""
 
 SEED = 7
+STORMS = 6
 STORM = Options(seconds=2, rate=100, clients=4, faults=("kill-server",), seed=SEED)
 
 
@@ -96,9 +98,13 @@ def test_every_mutant_is_seen(mutant: str) -> None:
     ("mutant", "mistake"), [("acknowledges_before_commit", "lost"), ("doubles_what_is_delivered_twice", "doubled")]
 )
 def test_a_mutant_that_only_a_kill_shows_is_seen_by_chaos(mutant: str, mistake: str) -> None:
-    ledger = chaos_run.run(STORM, command=command(mutant))
-    assert not ledger.passed
-    assert getattr(ledger, mistake) > 0
+    # Whether a kill falls in between is a matter of luck where the machine is busy: one storm of several sees it.
+    for seed in range(STORM.seed, STORM.seed + STORMS):
+        ledger = chaos_run.run(replace(STORM, seed=seed), command=command(mutant))
+        if getattr(ledger, mistake) > 0:
+            assert not ledger.passed
+            return
+    pytest.fail(f"{STORMS} storms saw nothing {mistake}")
 
 
 def test_no_mutant_is_forgotten() -> None:
