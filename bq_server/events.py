@@ -14,6 +14,14 @@ class Scope(NamedTuple):
     """`live` or `test`."""
 
 
+class ScopedKey(NamedTuple):
+    """An idempotency key with all that it is unique in. The index of the facts has the same fields, and so has the
+    name of a claim, `bq_server.stream.keys`."""
+
+    scope: Scope
+    idempotency_key: str
+
+
 class Event(NamedTuple):
     """A validated event with its id. Times are microseconds since the epoch, UTC.
 
@@ -73,6 +81,11 @@ class Event(NamedTuple):
             system_type=fact_type,
             voids=voids,
         )
+
+    @property
+    def scoped_key(self) -> ScopedKey | None:
+        """Its idempotency key, if it has one, and what that is unique in."""
+        return None if self.idempotency_key is None else ScopedKey(self.scope, self.idempotency_key)
 
     @property
     def fact_type(self) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from bq_server.concurrency.group_commit import GroupCommit
-from bq_server.events import Event, Scope
+from bq_server.events import Event, ScopedKey
 from bq_server.store import facts
 from bq_server.store.database import Database, StoreUnavailable
 from bq_server.store.facts import StoredFact
@@ -18,17 +18,18 @@ class KnownFacts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lookups: GroupCommit[tuple[Scope, str], StoredFact | None] = GroupCommit(
+        self._lookups: GroupCommit[ScopedKey, StoredFact | None] = GroupCommit(
             self._look_up, group_weight=1_000, waiting_weight=100_000
         )
 
     async def of(self, events: Sequence[Event]) -> list[StoredFact | None]:
         """For each event the fact that has its idempotency key."""
-        keyed = [(event.scope, event.idempotency_key) for event in events if event.idempotency_key is not None]
+        keys = [event.scoped_key for event in events]
+        keyed = [key for key in keys if key is not None]
         if not keyed:
             return [None] * len(events)
         found = dict(zip(keyed, await asyncio.gather(*[self._lookups.submit(key) for key in keyed]), strict=True))
-        return [found.get((event.scope, event.idempotency_key or "")) for event in events]
+        return [None if key is None else found[key] for key in keys]
 
     async def soon(self, events: Sequence[Event]) -> list[StoredFact | None]:
         """As `of`, but raises `StoreUnavailable` if it takes longer than an incoming event may wait."""
@@ -43,7 +44,7 @@ class KnownFacts:
         """Take no more lookups and finish those under way."""
         await self._lookups.close()
 
-    async def _look_up(self, keys: Sequence[tuple[Scope, str]]) -> list[StoredFact | None]:
+    async def _look_up(self, keys: Sequence[ScopedKey]) -> list[StoredFact | None]:
         async with self._database.read_for_intake() as connection:
             found = await facts.by_keys(connection, set(keys))
         return [found.get(key) for key in keys]

@@ -314,8 +314,9 @@ class Processor:
         seq = before.last_seq
         for event, packed in zip(events, before.event_ids, strict=True):
             fact = made.get(event.event_id)
-            if fact is None and event.idempotency_key is not None:
-                fact = keyed.get((event.scope, event.idempotency_key))
+            key = event.scoped_key
+            if fact is None and key is not None:
+                fact = keyed.get(key)
             if fact is not None:
                 batch.outcomes.append(_outcome_of_repeat(event, fact))
                 continue
@@ -328,8 +329,8 @@ class Processor:
             fact, game_fact = _new_fact(event, seq, new.now, row.fact_id)
             new.facts.append(game_fact)
             made[fact.event_id] = fact
-            if fact.idempotency_key is not None:
-                keyed[event.scope, fact.idempotency_key] = fact
+            if key is not None:
+                keyed[key] = fact
             if event.system_type is None:
                 new.seen.add(event.event_name, event.received_at, game_fact.properties)
             elif event.system_type in MAY_CHANGE_ALIASES:

@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bq_server.events import Event, Scope
+from bq_server.events import Event, Scope, ScopedKey
 from bq_server.exact_json import dumps, loads
 from bq_server.ids import pack
 from bq_server.store import aliases, rank_sections, received_facts, team_scores
 from bq_server.store.bulk import Insert
 from bq_server.store.checksums import checksum
-from bq_server.store.facts import EARLIEST, LATEST, StoredFact, fact_of, packed_fingerprint
+from bq_server.store.facts import EARLIEST, LATEST, StoredFact, by_their_keys, fact_of, packed_fingerprint
 from bq_server.store.queries import load
 from bq_server.store.rank_sections import PlacesMoved
 from bq_server.store.references import Ranking, References
@@ -46,7 +46,7 @@ class Before:
     """Of the events, as stored."""
     by_event: dict[str, StoredFact]
     """The facts that events of the batch had already become, by event id."""
-    by_key: dict[tuple[Scope, str], StoredFact]
+    by_key: dict[ScopedKey, StoredFact]
     """The facts that have idempotency keys of the batch."""
     versions: dict[Scope, int]
     """Of the game in force; 0 for none."""
@@ -178,14 +178,10 @@ def before(connection: Any, references: References, events: Sequence[Event]) -> 
             versions[event.scope], told = _queries.environment(connection, **event.scope._asdict())
             if told:
                 heard.add(event.scope)
-    keyed = {
-        (scope, fact.idempotency_key or ""): fact
-        for scope, own in keys.items()
-        for fact in map(
-            fact_of,
-            _queries.facts_by_keys(connection, scope=references.scope(connection, scope), keys=dumps(own)),
-        )
-    }
+    keyed: dict[ScopedKey, StoredFact] = {}
+    for scope, own in keys.items():
+        number = references.scope(connection, scope)
+        keyed |= by_their_keys(map(fact_of, _queries.facts_by_keys(connection, scope=number, keys=dumps(own))))
     return Before(_queries.seq_given_last(connection), packed, made, keyed, versions, heard)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bq_server.events import Event, Scope
+from bq_server.events import Event, Scope, ScopedKey
 from bq_server.ids import pack, unpack
 from bq_server.store.database import Connection
 from bq_server.store.queries import load
@@ -43,6 +43,13 @@ class StoredFact(NamedTuple):
     """The id of the fact that voids it."""
     sent_as: str | None = None
     """The name under which it was sent, if that is an alias of `participant_id`."""
+
+    @property
+    def scoped_key(self) -> ScopedKey | None:
+        """Its idempotency key, if it has one, and what that is unique in."""
+        if self.idempotency_key is None:
+            return None
+        return ScopedKey(Scope(self.project, self.environment), self.idempotency_key)
 
     @property
     def sender(self) -> str:
@@ -113,11 +120,15 @@ async def of_event(connection: Connection, event: Event) -> StoredFact | None:
     return _fact(row)
 
 
-async def by_keys(connection: Connection, keys: Iterable[tuple[Scope, str]]) -> dict[tuple[Scope, str], StoredFact]:
-    """The facts that have these idempotency keys, by scope and key; a key without a fact is left out."""
+async def by_keys(connection: Connection, keys: Iterable[ScopedKey]) -> dict[ScopedKey, StoredFact]:
+    """The facts that have these idempotency keys; a key without a fact is left out."""
     triples = json.dumps([[*scope, key] for scope, key in keys])
-    found = [fact_of(row) async for row in _queries.facts_by_keys(connection, triples=triples)]
-    return {(Scope(fact.project, fact.environment), fact.idempotency_key or ""): fact for fact in found}
+    return by_their_keys([fact_of(row) async for row in _queries.facts_by_keys(connection, triples=triples)])
+
+
+def by_their_keys(found: Iterable[StoredFact]) -> dict[ScopedKey, StoredFact]:
+    """Those of the facts that have an idempotency key, by it."""
+    return {key: fact for fact in found if (key := fact.scoped_key) is not None}
 
 
 async def taken(connection: Connection, event_ids: Sequence[str]) -> set[str]:

@@ -30,7 +30,7 @@ from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.routing import routes
 from bq_server.audit.verification import Verifier
 from bq_server.clock import Clocks, system_clock
-from bq_server.events import Scope
+from bq_server.events import Scope, ScopedKey
 from bq_server.ids import IdSource
 from bq_server.metrics.counts import RequestCounts
 from bq_server.processing.catalog_index_job import CatalogIndexJob
@@ -221,7 +221,7 @@ async def _store(database: Database, scope: Scope, asked: Mapping[str, Any]) -> 
             fact = await stored_facts.by_message(connection, scope, message_id)
             repeated = await stored_facts.repeated_by(connection, scope, message_id)
             by_message[message_id] = [each and each.fact_id for each in (fact, repeated)]
-        held = await stored_facts.by_keys(connection, [(scope, key) for key in asked["idempotency_keys"]])
+        held = await stored_facts.by_keys(connection, [ScopedKey(scope, key) for key in asked["idempotency_keys"]])
         applied = await stored_games.applied(connection, scope)
         return {
             "counts": list(await environments.count(connection, scope)),
