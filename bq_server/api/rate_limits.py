@@ -126,7 +126,7 @@ class RateLimits:
         name = "/".join((*scope, participant_id))
         return self._allowance("participant", name, self._per_participant, "This participant")
 
-    def limits(self, key: ApiKey) -> bool:
+    def must_count(self, key: ApiKey) -> bool:
         """Whether requests with this key have to be counted at all."""
         return self._per_key is not None or key.rate_limit is not None or self.per_address is not None
 

@@ -163,7 +163,7 @@ class LaneConnection(asyncio.Protocol):
                 self._head = known
                 break
             self._head = None
-            limited = self._lane.admission.limits.limits(key)
+            limited = self._lane.admission.limits.must_count(key)
             allowance = self._lane.allowance(key, self._peer, bytes(data[start : start + size])) if limited else None
             exchange = Exchange(self._lane, head, key, self._answered, allowance)
             self._exchanges.append(exchange)

@@ -17,6 +17,7 @@ from bq_server import __version__
 from bq_server.api.problems import PROBLEM_TYPES
 from bq_server.cli import app
 from bq_server.cli.options import KNOWN_VARIABLES, flag, variable
+from bq_server.processing.event_types import EVENT_TYPES
 from bq_server.refusals import Code
 from bq_server.settings import Settings
 from bq_server.store.audit_log import Action
@@ -126,6 +127,12 @@ def test_the_table_of_actions_is_the_actions() -> None:
 def test_the_table_of_codes_is_the_codes() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
     assert [(code, int(status)) for code, status in rows] == [(code.value, PROBLEM_TYPES[code].status) for code in Code]
+
+
+def test_the_table_of_webhook_events_is_the_events() -> None:
+    table = (ROOT / "docs" / "webhooks.md").read_text().split("\n## Events\n")[1]
+    rows = re.findall(r"^\| ((?:`[a-z_.]+`(?:, )?)+) \|", table, re.MULTILINE)
+    assert sorted(event for row in rows for event in re.findall(r"[a-z_.]+", row)) == sorted(EVENT_TYPES)
 
 
 def test_the_openapi_document_is_valid_and_tells_every_refusal(server: ServerProcess) -> None:

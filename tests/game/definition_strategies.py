@@ -1,8 +1,9 @@
 """Definitions for the property tests: small alphabets, so that definitions and facts meet often."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
+from bq_server.game.document.streaks import StreakPeriod
 from tests.game import kept_strategies as st
 
 EVENTS = ["a", "b", "c"]
@@ -132,7 +133,7 @@ def challenges(draw: st.DrawFn, code: str) -> dict[str, Any]:
 
 @st.composite
 def streaks(draw: st.DrawFn, code: str) -> dict[str, Any]:
-    period = draw(st.sampled_from(["daily", "daily", "daily", "weekly", "monthly", "hourly"]))
+    period = draw(st.sampled_from(["daily", "daily", *get_args(StreakPeriod)]))
     more: dict[str, Any] = {"required": draw(st.sampled_from([1, 1, 1, 2, 3]))}
     if period != "hourly":
         more["day_starts_at"] = draw(st.sampled_from(["00:00", "00:00", "04:00", "13:30"]))

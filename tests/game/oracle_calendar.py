@@ -56,7 +56,9 @@ def period(local: date, kind: str) -> int:
         return (local - date(2000, 1, 3)).days
     if kind == "weekly":
         return (local - date(2000, 1, 3)).days // 7
-    return local.year * 12 + local.month - 1
+    if kind == "monthly":
+        return local.year * 12 + local.month - 1
+    raise ValueError(f"the oracle knows no period {kind}")
 
 
 def start_of(number: int, kind: str) -> datetime:

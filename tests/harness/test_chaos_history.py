@@ -1,6 +1,7 @@
 """What is sent, and when what strikes, follows from the seed alone, and holds what was asked for."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -14,9 +15,10 @@ from bq_server.moments import SECOND
 from harness.chaos import game, schedule
 from harness.chaos.clients import PostOutcome, read_answer
 from harness.chaos.history import IngestRoute
-from harness.chaos.options import FAULTS, STRIKES, Options, named
+from harness.chaos.options import EVERY_FAULT, FAULTS, STRIKES, Options, named
 from tests.harness.chaos_support import CALM, OPTIONS, START, requests, small_history
 
+ROOT = Path(__file__).parents[2]
 LONG = Options(seconds=60, rate=50, clients=16, seed=1)
 
 
@@ -118,10 +120,17 @@ def test_only_the_faults_asked_for_strike(fault: str) -> None:
 def test_faults_are_named_with_commas_between() -> None:
     assert named(",".join(FAULTS)) == FAULTS
     assert ",".join(FAULTS) == chaos.FAULTS, "the command's default is all of them"
+    told = {*named(chaos.FAULTS), *re.findall(r"[a-z]+-[a-z]+", chaos.MORE_FAULTS)}
+    assert told == set(EVERY_FAULT), "--help names all of them"
     assert named(" late, kill-server ,late,") == ("kill-server", "late")
     assert named("") == ()
     with pytest.raises(ValueError, match="there is no fault earthquake: there are kill-server"):
         named("late,earthquake")
+
+
+def test_the_page_tells_what_each_fault_does_that_is_not_struck_by_default() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "harness.md").read_text("utf-8"), re.MULTILINE)
+    assert {each for each in rows if each in EVERY_FAULT} == set(EVERY_FAULT) - set(FAULTS)
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bq_server.game import check
+from bq_server.game.document.definitions import Game
 from bq_server.game.document.parser import read_document
 from harness.client import Client
 from harness.stories.documents import load
@@ -70,3 +72,18 @@ def test_the_page_shows_every_mechanic() -> None:
     shown = {name for game in games if game is not None for name in game.model_fields_set}
     assert len(EXAMPLES) >= 14
     assert shown >= {"points", "badges", "challenges", "streaks", "tiers", "leaderboards", "rewards", "overdraft"}
+
+
+def test_the_page_names_every_word_that_a_definition_may_choose() -> None:
+    code = " ".join(re.findall(r"^```.*?^```$|`[^`\n]+`", DOCUMENT, re.MULTILINE | re.DOTALL))
+    assert choices(Game.model_json_schema()) - set(re.findall(r"\w+", code)) == set()
+
+
+def choices(schema: Any) -> set[str]:
+    """The words of every field that takes one of a few."""
+    if isinstance(schema, list):
+        return {each for part in schema for each in choices(part)}
+    if not isinstance(schema, dict):
+        return set()
+    own = [*schema.get("enum", []), schema.get("const")]
+    return {each for each in own if isinstance(each, str)} | choices(list(schema.values()))

@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ import pytest
 from bq_server.game.document.criteria import Aggregate
 from bq_server.game.document.definitions import Game
 from bq_server.game.document.leaderboards import Window
+from bq_server.game.document.rewards import Reward, RewardKind
 from bq_server.game.document.streaks import StreakPeriod
 from harness.client import Client
 from harness.private_server import PrivateServer
@@ -94,6 +96,7 @@ def test_they_use_every_mechanic() -> None:
     assert {each.aggregate for each in objectives} == growing
     assert {"points" if isinstance(each, str) else each.aggregate for each in metrics} == aggregates | {"points"}
     assert {each.period for game in games for each in game.streaks} == set(get_args(StreakPeriod))
+    assert {type(each.kind) for each in _rewards(games)} == set(get_args(RewardKind))
     windows = {
         window if isinstance(window, str) else window.type
         for game in games
@@ -105,6 +108,17 @@ def test_they_use_every_mechanic() -> None:
 
 def _games(scenario: Scenario) -> list[Any]:
     return [*([scenario.game] if scenario.game else []), *scenario.games.values()]
+
+
+def _rewards(games: list[Game]) -> Iterator[Reward]:
+    for game in games:
+        for challenge in game.challenges:
+            yield from challenge.rewards
+            for milestone in challenge.milestones:
+                yield from milestone.rewards
+        for streak in game.streaks:
+            for length in streak.milestones:
+                yield from length.rewards
 
 
 def _round(client: Client) -> float:

@@ -200,7 +200,7 @@ def test_the_address_of_a_network_and_no_limit_for_this_machine() -> None:
 
 def test_without_limits_nothing_is_counted() -> None:
     limits = RateLimits(lambda: 0)
-    assert not limits.limits(KEY)
+    assert not limits.must_count(KEY)
     assert limits.of_both("203.0.113.9", KEY) is None
     unlimited = ApiKey("key_2", Scope("default", "test"), "", frozenset(), "", 0, rate_limit=NO_RATE_LIMIT)
     assert RateLimits(lambda: 0, per_key=RateLimit(1, 1)).of_key(unlimited) is None

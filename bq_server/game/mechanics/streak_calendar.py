@@ -8,6 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, date, tzinfo
 from functools import lru_cache
+from typing import assert_never
 
 from bq_server.game.document.fields import WEEKDAYS, Period
 from bq_server.game.document.streaks import Streak
@@ -119,7 +120,16 @@ class StreakCalendar:
         """No month has more periods than this."""
         if self.weekdays:
             return min(5 * len(self.weekdays), 31)
-        return 24 * 31 if self.period is None else {"daily": 31, "weekly": 5, "monthly": 1}[self.period]
+        match self.period:
+            case None:
+                return 24 * 31
+            case "daily":
+                return 31
+            case "weekly":
+                return 5
+            case "monthly":
+                return 1
+        assert_never(self.period)
 
     @property
     def last_period(self) -> int:
