@@ -85,6 +85,12 @@ def server(shared_servers: SharedServers, store: str) -> ServerProcess:
 
 
 @pytest.fixture
+def server_url(shared_servers: SharedServers, store: str) -> str:
+    """Where it answers; of several processes, any."""
+    return shared_servers(store).url
+
+
+@pytest.fixture
 def bq(shared_servers: SharedServers, store: str) -> Project:
     """A project nobody used before, on the shared server."""
     shared = shared_servers(store)

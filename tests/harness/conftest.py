@@ -9,12 +9,20 @@ from harness.client import Client
 from harness.private_postgres import PrivatePostgres
 from harness.private_server import PrivateServer
 from tests.harness.told_stories import Teller
-from tests.support.store import POSTGRESQL
+from tests.support.shared_servers import SharedServers
+from tests.support.store import POSTGRESQL, PROCESSES
 
 
 @pytest.fixture(scope="module")
-def client(store: str, start_postgres: Callable[[], PrivatePostgres]) -> Iterator[Client]:
-    """A client of a server with that kind of store."""
+def client(
+    store: str, start_postgres: Callable[[], PrivatePostgres], shared_servers: SharedServers
+) -> Iterator[Client]:
+    """A client of a server with that kind of store, or of any of several processes."""
+    if store == PROCESSES:
+        shared = shared_servers(store)
+        with Client(shared.url, shared.keys()["test"]) as client:
+            yield client
+        return
     environment = {"BQ_STORE_URL": start_postgres().database()} if store == POSTGRESQL else {}
     with PrivateServer(environment=environment) as server, Client(server.url, server.key) as client:
         yield client

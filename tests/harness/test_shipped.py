@@ -25,10 +25,14 @@ from harness.stories.outcomes import Mode
 from harness.stories.scenario import PlayedStory, Scenario
 from harness.stories.steps import STEPS
 from harness.stories.story_run import play
+from tests.support.store import PROCESSES
+from tests.support.store_choice import USUAL
 
 SHIPPED = Path(__file__).parents[2] / "harness" / "scenarios"
 SCENARIOS, MISTAKES = find([SHIPPED])
 SEED = 20260402
+EACH = 12
+"""Which of them several processes play by default."""
 HUNDRED = 100
 ROUNDS = 5
 
@@ -40,8 +44,10 @@ def test_none_has_a_mistake() -> None:
 
 # `both` plays each by the stream and by sync, with all its expectations.
 @pytest.mark.parametrize("mode", ["both", "shuffled"])
-def test_they_pass(client: Client, mode: Mode) -> None:
-    outcomes = [play(scenario, client, mode, SEED) for scenario in SCENARIOS]
+def test_they_pass(client: Client, store: str, pytestconfig: pytest.Config, mode: Mode) -> None:
+    # Where several processes must agree on each reset and clock, all of them take ten minutes.
+    few = store == PROCESSES and pytestconfig.getoption("--stores") == USUAL
+    outcomes = [play(scenario, client, mode, SEED) for scenario in SCENARIOS[:: EACH if few else 1]]
     failures = [failure.text for outcome in outcomes for failure in outcome.failures]
     assert not failures, "\n\n".join(failures)
 

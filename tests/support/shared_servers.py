@@ -19,6 +19,7 @@ from bq_server.store.backend import StoreAddress
 from bq_server.store.database import Database
 from bq_server.store.keys import EVERY_SCOPE, Environment, KeyScope
 from harness.private_postgres import PrivatePostgres
+from tests.support.balancer import balancing
 from tests.support.fleet import Fleet, fleet
 from tests.support.process import ServerProcess, run
 from tests.support.store import POSTGRESQL, PROCESSES
@@ -41,6 +42,8 @@ class SharedServer:
     process: ServerProcess
     client: httpx.Client
     address: StoreAddress
+    url: str
+    """Where any of its processes answers."""
     _unused: list[dict[str, str]] = field(default_factory=list)
     _made: int = 0
 
@@ -85,7 +88,7 @@ class SharedServers:
             env = {"BQ_STORE_URL": str(address) if store == POSTGRESQL else ""}
             server = self._stack.enter_context(_verified(ServerProcess(data_dir, env=env), env))
             client = self._stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
-            self._started[store] = SharedServer(server, client, address)
+            self._started[store] = SharedServer(server, client, address, server.url)
         return self._started[store]
 
     def _several(self) -> SharedServer:
@@ -93,7 +96,10 @@ class SharedServers:
         directory, address = self._tmp_path_factory.mktemp("several"), self._postgres().database()
         processes = self._stack.enter_context(_verified_fleet(directory, address))
         client = self._stack.enter_context(processes.client(random.Random(25), key=""))
-        return SharedServer(processes.apis[0], client, address)
+        urls = [each.url for each in processes.apis]
+        return SharedServer(
+            processes.apis[0], client, address, self._stack.enter_context(balancing(urls, random.Random(26)))
+        )
 
     def close(self) -> None:
         self._stack.close()

@@ -88,6 +88,8 @@ WITH_PROCESSES = {
     "acceptance/test_sandbox_export",
     "acceptance/test_sandbox_reset",
     "acceptance/test_webhook_sandbox",
+    "harness/test_conform",
+    "harness/test_shipped",
 }
 """Modules whose tests run once more, each request going to any of two processes."""
 

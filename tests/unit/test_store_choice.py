@@ -33,6 +33,7 @@ def test_modules_that_are_named_are_there(named: set[str]) -> None:
         ("acceptance/test_refusals", [], ["bq"], [SQLITE], [SQLITE, POSTGRESQL]),
         ("acceptance/test_tls", [], ["data_dir"], [SQLITE], [SQLITE]),
         ("harness/test_conform", [], ["server"], [SQLITE], [SQLITE, POSTGRESQL]),
+        ("harness/test_conform", [], ["server_url"], [SQLITE, PROCESSES], [SQLITE, POSTGRESQL, PROCESSES]),
         ("contract/test_openapi", [], ["bq"], [SQLITE], [SQLITE]),
     ],
 )
