@@ -53,6 +53,11 @@ class IdSource:
         with self._lock:
             return [self._next().to_bytes(ID_BYTES) for _ in range(count)]
 
+    def new_code(self, length: int) -> str:
+        """That many characters that nobody can foresee, each of the 32 that are told apart when read aloud."""
+        value = int.from_bytes(self._random_bytes(length))
+        return "".join([_CROCKFORD[value >> 5 * place & 31] for place in range(length)])
+
     def _next(self) -> int:
         millisecond = self._clock() // 1000
         if millisecond > self._last >> 80:

@@ -19,6 +19,7 @@ TAGS = {
     "Challenges": "The challenges of the game, and who takes part.",
     "Leaderboards": "Who leads.",
     "Contests": "Who scores most between two moments, and wins a prize.",
+    "Referrals": "Codes by which participants bring others, and who came by them.",
     "Awards": "Points and badges that are given by hand.",
     "Rewards": "What points can be spent on, and who claimed it.",
     "Game": "The rules in force.",

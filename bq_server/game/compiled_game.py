@@ -21,7 +21,6 @@ from bq_server.game.facts import (
     CHALLENGE_ENROLLED,
     CONTEST_ENTERED,
     CONTEST_PLACED,
-    CUSTOM_PREFIX,
     FREEZE_BOUGHT,
     POINTS_AWARDED,
     POINTS_DEDUCTED,
@@ -31,6 +30,7 @@ from bq_server.game.facts import (
     SHARED_CHALLENGE_REACHED,
     Fact,
     FactInContext,
+    can_be_named,
 )
 from bq_server.game.mechanics.badges import badge_rule
 from bq_server.game.mechanics.board_teams import BoardTeams
@@ -191,7 +191,7 @@ def compile_game(
     receiving: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.fact_types:
-            others = rule.award_to is not None and fact_type.startswith(CUSTOM_PREFIX)
+            others = rule.award_to is not None and can_be_named(fact_type)
             (receiving if others else listening).setdefault(fact_type, []).append(rule)
     reads = _reads(game)
     read = {key: names for key, (names, _) in reads.items() if names}

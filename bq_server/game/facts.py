@@ -33,6 +33,8 @@ PARTICIPANT_ALIASED = "system.participant_aliased"
 CONTEST_ENTERED = "system.contest_entered"
 CONTEST_PLACED = "system.contest_placed"
 SHARED_CHALLENGE_REACHED = "system.shared_challenge_reached"
+REFERRAL_CODE_MADE = "system.referral_code_made"
+PARTICIPANT_REFERRED = "system.participant_referred"
 
 MAX_MANUAL_POINTS = 1_000_000
 """Most points that one manual award may give (vendor notes, 1.4)."""
@@ -264,6 +266,21 @@ class SharedChallengeReached(_Properties):
     """The fraction of the challenge: that of a milestone, or 1 for all of it."""
 
 
+class ReferralCodeMade(_Properties):
+    """Properties of `system.referral_code_made`: a code by which its participant refers others."""
+
+    code: str = Field(min_length=1, max_length=50)
+    campaign_id: str | None = Field(default=None, max_length=255)
+
+
+class ParticipantReferred(_Properties):
+    """Properties of `system.participant_referred`: who referred its participant, by which code."""
+
+    referrer_id: str = Field(min_length=1, max_length=255)
+    code: str = Field(min_length=1, max_length=50)
+    campaign_id: str | None = Field(default=None, max_length=255)
+
+
 SystemProperties = (
     ChallengeEnrolled
     | TimezoneChanged
@@ -283,6 +300,8 @@ SystemProperties = (
     | ContestEntered
     | ContestPlaced
     | SharedChallengeReached
+    | ReferralCodeMade
+    | ParticipantReferred
 )
 
 SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
@@ -304,8 +323,20 @@ SYSTEM_PROPERTIES: dict[str, type[SystemProperties]] = {
     CONTEST_ENTERED: ContestEntered,
     CONTEST_PLACED: ContestPlaced,
     SHARED_CHALLENGE_REACHED: SharedChallengeReached,
+    REFERRAL_CODE_MADE: ReferralCodeMade,
+    PARTICIPANT_REFERRED: ParticipantReferred,
 }
 """The model of each system fact's properties: what the API validates against and the game reads."""
+
+
+def type_named(name: str) -> str:
+    """The type of the facts that a definition means by a name in `on`: those of clients' events, or referrals."""
+    return name if name == PARTICIPANT_REFERRED else CUSTOM_PREFIX + name
+
+
+def can_be_named(fact_type: str) -> bool:
+    """Whether a definition can name facts of a type in `on`."""
+    return fact_type == PARTICIPANT_REFERRED or fact_type.startswith(CUSTOM_PREFIX)
 
 
 def system_properties(fact: Fact) -> SystemProperties | None:

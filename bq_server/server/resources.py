@@ -26,6 +26,7 @@ from bq_server.api.resources.participant_state import ParticipantStateResource
 from bq_server.api.resources.participant_tokens import ParticipantTokensResource
 from bq_server.api.resources.participants import ParticipantsResource
 from bq_server.api.resources.personal_data import PersonalDataResource
+from bq_server.api.resources.referrals import ReferralsResource
 from bq_server.api.resources.rewards import RewardsResource
 from bq_server.api.resources.sandbox import SandboxResource
 from bq_server.api.resources.streaks import StreaksResource
@@ -97,6 +98,7 @@ def resources(
         ChallengesResource(intake.sync_intake, database, games, parser, clocks),
         LeaderboardsResource(database, games, clocks),
         ContestsResource(intake.sync_intake, database, games, parser, clocks),
+        ReferralsResource(intake.sync_intake, database, parser, site.ids),
         VisibilityResource(intake.sync_intake, database, parser),
         AwardsResource(intake.sync_intake, database, games, processing.expirer, parser),
         TransfersResource(intake.sync_intake, database, games, processing.expirer, parser),

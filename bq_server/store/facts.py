@@ -131,6 +131,16 @@ def by_their_keys(found: Iterable[StoredFact]) -> dict[ScopedKey, StoredFact]:
     return {key: fact for fact in found if (key := fact.scoped_key) is not None}
 
 
+async def count_who_came(connection: Connection, scope: Scope, participant_id: str, maker: str, follower: str) -> int:
+    """How many others have a fact of the type `follower`, not void, that follows one of the participant's own.
+
+    That one is of the type `maker`, and its idempotency key and a colon begin the other's.
+    """
+    about = {"participant_id": participant_id, "maker": maker, "follower": follower}
+    found: int = await _queries.count_who_came(connection, **scope._asdict(), **about)
+    return found
+
+
 async def taken(connection: Connection, event_ids: Sequence[str]) -> set[str]:
     """Those event ids that have a fact, in any environment."""
     rows = _queries.facts_by_events(connection, event_ids=_hexadecimal(event_ids))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bq_server.game import CompiledGame, Explanation, Fact, InMemoryGame
+from bq_server.game.facts import can_be_named
 from bq_server.moments import format_timestamp
 from harness.stories.exported import Exported
 
@@ -52,7 +53,7 @@ def explain(exported: Exported, participant_id: str) -> list[str]:
     for fact, explanations in told[-MOST_FACTS:]:
         lines.append(f"  {_headline(fact)}")
         verdicts = list(_verdicts(game, explanations))
-        if not verdicts and fact.fact_type.startswith("custom."):
+        if not verdicts and can_be_named(fact.fact_type):
             verdicts = ["no rule listens to it"]
         lines += [f"      {line}" for line in verdicts]
     return lines

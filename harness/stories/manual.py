@@ -17,6 +17,7 @@ from harness.stories.steps import (
     PointsTransfer,
     PutGame,
     PutProfile,
+    Refer,
     Take,
     Transfer,
     Void,
@@ -25,7 +26,9 @@ from harness.stories.steps import (
 
 Json = dict[str, Any]
 
-ByHand = Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | EnterContest | Void | Alias
+ByHand = (
+    Enroll | PutProfile | Give | Take | Transfer | Hide | Freeze | ClaimReward | EnterContest | Void | Alias | Refer
+)
 Manual = ByHand | PutGame
 
 
@@ -36,7 +39,7 @@ def participant_of(step: Manual) -> str | None:
             return about.participant
         case Hide(hide=about) | ClaimReward(claim=about) | EnterContest(enter=about) | Void(void=about):
             return about.participant
-        case Freeze(freeze=about) | Transfer(transfer=about) | Alias(alias=about):
+        case Freeze(freeze=about) | Transfer(transfer=about) | Alias(alias=about) | Refer(refer=about):
             return about.participant
     return None
 
@@ -77,6 +80,10 @@ def act(client: Client, step: ByHand) -> None:
         case Alias(alias=name):
             path = f"/gamify/participants/{segment(name.participant)}/alias"
             client.call("POST", path, {"from": name.source})
+        case Refer(refer=referral):
+            made = client.call("POST", "/referrals/generate", {"participant_id": referral.by})
+            body = {"code": made["code"], "referred_session_id": referral.participant}
+            client.call("POST", "/referrals/convert", body)
         case Void(void=about):
             client.drain()  # the event may still be on its way
             body = {} if about.reason is None else {"reason": about.reason}

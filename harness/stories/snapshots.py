@@ -23,6 +23,9 @@ OF_ONE_PLAY = frozenset({"clock", "participant_id", "claim_id"})
 OF_AWARDS = frozenset({"system.shared_challenge_reached"})
 """Facts that the server makes of awards, step by step or of several at once, as the events arrive."""
 
+CODE_MADE = "system.referral_code_made"
+"""The fact that has a code drawn at random, which those of who came by it repeat."""
+
 _TOLD = ("fact_type", "participant_id", "properties", "occurred_at")
 _NAMES = ("code", "leaderboard_code", "at")
 _MOST_ENTRIES = 100
@@ -84,11 +87,14 @@ def compare_snapshots(one: Snapshot, other: Snapshot, *, any_order: bool) -> Ite
 def _facts(exported: Exported, *, any_order: bool) -> Iterator[str]:
     known = {fact["fact_id"]: [fact["fact_type"], fact["occurred_at"]] for fact in exported.facts}
     for fact in exported.facts:
+        if fact["fact_type"] == CODE_MADE:
+            known[fact["properties"]["code"]] = [fact["fact_type"], fact["participant_id"], fact["occurred_at"]]
+    for fact in exported.facts:
         if any_order and fact["fact_type"] in OF_AWARDS:
             continue
         told = {name: fact[name] for name in _TOLD}
         if fact["fact_type"].startswith("system."):
-            # Of a fact that names another, ids aside, which one that is.
+            # Of a fact that names another, ids and codes aside, which one that is.
             told["properties"] = {name: _known(value, known) for name, value in fact["properties"].items()}
         # Whether a timestamp is ahead depends on when it was sent.
         told["warnings"] = [each for each in fact["warnings"] if not any_order or each["code"] != "timestamp_ahead"]

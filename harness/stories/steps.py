@@ -298,6 +298,19 @@ class Alias(_Refusable):
     alias: AliasName
 
 
+class ReferredBy(ExpectedPart):
+    """Who came by the code of whom."""
+
+    participant: str
+    by: str
+
+
+class Refer(_Refusable):
+    """Record who referred a participant, by a code of that one's."""
+
+    refer: ReferredBy
+
+
 class PutGame(_Refusable):
     """Apply another game."""
 
@@ -321,6 +334,7 @@ Step = (
     | EnterContest
     | Void
     | Alias
+    | Refer
     | PutGame
     | Expect
 )
@@ -341,6 +355,7 @@ STEPS: Mapping[str, type[Step]] = {
     "enter": EnterContest,
     "void": Void,
     "alias": Alias,
+    "refer": Refer,
     "game": PutGame,
     "expect": Expect,
 }
@@ -369,6 +384,7 @@ TaggedStep = Annotated[
     | Annotated[EnterContest, Tag("enter step")]
     | Annotated[Void, Tag("void step")]
     | Annotated[Alias, Tag("alias step")]
+    | Annotated[Refer, Tag("refer step")]
     | Annotated[PutGame, Tag("game step")]
     | Annotated[Expect, Tag("expect step")],
     Discriminator(_kind),

@@ -63,6 +63,8 @@ READABLE = {
     "/contests/{contest_id}/prizes",
     "/contests/{contest_id}/leaderboard/public",
     "/contests/{contest_id}/me",
+    "/referrals/validate/{code}",
+    "/referrals/stats/{participant_id}",
 }
 """Everything that a token may read."""
 

@@ -1,9 +1,11 @@
 """Games in which facts award others than their senders, and facts that name them."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+from bq_server.game.facts import PARTICIPANT_REFERRED, Fact
 from tests.game.definition_strategies import badges, limits, on, when
 from tests.game.fact_strategies import positive, properties
 from tests.game.strategies import Rules, games, revocable_games
@@ -40,6 +42,28 @@ def games_with_recipients(draw: st.DrawFn, *, revocable: bool = False) -> Rules:
         "badges": [*rules.document["badges"], badge],
     }
     return Rules(document, rules.applied_seq)
+
+
+def as_referral(fact: Fact) -> Fact:
+    """The fact itself, or for the event `c` a referral with the same properties and those that each referral has."""
+    if fact.event_name != "c":
+        return fact
+    given = {**fact.properties, "referrer_id": "p9", "code": "k"}
+    return replace(fact, fact_type=PARTICIPANT_REFERRED, event_name=PARTICIPANT_REFERRED, properties=given)
+
+
+def with_referrals(part: Any) -> Any:
+    """A document, or a part of one, that names referrals where it named the event `c`."""
+    if isinstance(part, list):
+        return [with_referrals(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: [PARTICIPANT_REFERRED if each == "c" else each for each in value]
+        if name == "on"
+        else with_referrals(value)
+        for name, value in part.items()
+    }
 
 
 def _once(criteria: dict[str, Any]) -> dict[str, Any]:

@@ -309,6 +309,11 @@ def test_whom_conditions_ask_for_where_somebody_else_is_awarded() -> None:
     assert meant in explain(read(game % "participant.attributes.a > 1.0")).splitlines()
 
 
+def test_a_referral_is_no_event_of_a_clients() -> None:
+    game = "points: [{code: p, on: system.participant_referred, award: 1, award_to: properties.referrer_id}]"
+    assert "    Each referral gives 1 point." in explain(read(game)).splitlines()
+
+
 def test_an_empty_game_is_said_too() -> None:
     assert explain(Game()).startswith("The whole game\n  Points never expire.")
 

@@ -1,5 +1,6 @@
 """Facts that award others than their senders: once each, as one fold of each participant's story."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,13 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bq_server.game.document.check import check
-from bq_server.game.facts import Fact
+from bq_server.game.facts import PARTICIPANT_REFERRED, Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.verification import verify
 from tests.game import oracle_recipients
 from tests.game.fact_strategies import histories, histories_with_voids
 from tests.game.oracle_facts import without_void
-from tests.game.recipient_strategies import games_with_recipients, naming, naming_positive
+from tests.game.recipient_strategies import (
+    as_referral,
+    games_with_recipients,
+    naming,
+    naming_positive,
+    with_referrals,
+)
 from tests.game.strategies import Rules
 from tests.game.support import Story
 from tests.game.test_oracle import seen, something
@@ -160,6 +167,21 @@ def test_who_received_a_fact_can_not_void_it() -> None:
     check_all(story.memory)
 
 
+def test_a_referral_awards_who_came_and_who_brought_them_and_a_clients_event_of_that_name_is_none() -> None:
+    story = Story(GAME.replace("signed_up", PARTICIPANT_REFERRED))
+    about = {"referrer_id": "bob", "code": "c"}
+    result = story.send(PARTICIPANT_REFERRED, "2026-04-01", about, who="cid")
+    assert [(each.participant_id, each.type) for each in result.effects] == [("cid", "points"), ("bob", "points")]
+    sent = replace(story.fact("x", "2026-04-02", about, who="cid"), event_name=PARTICIPANT_REFERRED)
+    story.memory.process([replace(sent, fact_type=f"custom.{PARTICIPANT_REFERRED}")])
+    assert (story.points("cid"), story.points("bob")) == (5, 10)
+    story.send(PARTICIPANT_REFERRED, "2026-03-01", about, who="eve")
+    assert (story.points("bob"), story.badges("bob")) == (20, ["host"])
+    story.send("system.fact_voided", "2026-04-03", {"fact_id": result.effects[0].fact_id}, who="cid")
+    assert (story.points("cid"), story.points("bob"), story.badges("bob")) == (0, 10, [])
+    check_all(story.memory)
+
+
 @pytest.mark.parametrize("part", range(2))
 @settings(thorough, max_examples=200)
 @given(game=games_with_recipients(), facts=histories(participants=3, values=naming), wait=st.integers(0, 10))
@@ -197,6 +219,33 @@ def test_any_order_duplicates_and_batches_equal_one_fold_of_each_story(
     part: int, game: Rules, facts: list[Fact], seed: int
 ) -> None:
     assert_equals_fold(play(game, facts, seed + part))
+
+
+@settings(thorough, max_examples=200)
+@given(game=games_with_recipients(), facts=histories(participants=3, values=naming), wait=st.integers(0, 10))
+def test_a_referral_in_order_counts_as_a_clients_event_would(game: Rules, facts: list[Fact], wait: int) -> None:
+    memory = InMemoryGame(Rules(with_referrals(game.document), game.applied_seq).compile())
+    in_order = sorted(map(as_referral, facts), key=lambda fact: fact.moment)
+    for fact in in_order[:wait]:
+        memory.process([fact])
+    memory.process(in_order[wait:])
+    for who in memory.participants:
+        assert seen(memory, who) == oracle_recipients.play(game.document, game.applied_seq, who, facts)
+
+
+@settings(thorough, max_examples=200)
+@given(
+    game=games_with_recipients(revocable=True),
+    facts=histories_with_voids(participants=3, values=naming_positive),
+    seed=seeds,
+)
+def test_all_that_void_referrals_gave_is_taken_back_in_any_order(game: Rules, facts: list[Fact], seed: int) -> None:
+    facts = [replace(each, voids=None) for each in facts]  # no event of a client's voids a referral
+    memory = play(Rules(with_referrals(game.document), game.applied_seq), list(map(as_referral, facts)), seed)
+    for who in memory.participants:
+        expected = oracle_recipients.play(game.document, game.applied_seq, who, facts)
+        assert something(seen(memory, who)) == something(expected)
+    assert_equals_fold(memory)
 
 
 @settings(thorough, max_examples=100)

@@ -9,7 +9,9 @@ from harness.client import Client, Clock, Unreachable
 from harness.plain_http import PlainHttp
 from harness.stories import story_run
 from harness.stories.documents import load
+from harness.stories.exported import Exported
 from harness.stories.outcomes import MODES, Mode, StoryOutcome
+from harness.stories.snapshots import Snapshot, compare_snapshots
 from harness.stories.story_run import play
 from tests.harness.told_stories import EXPECTATIONS, GAME, STORY, Teller
 
@@ -55,6 +57,39 @@ def test_both_sees_paths_that_mean_different_things(told: Teller, monkeypatch: p
     rows = [" ".join(line.split()) for line in text.splitlines()]
     assert "ada.points.balance 0 7" in rows
     assert any(row.startswith("leaderboard points, all_time") for row in rows), rows
+
+
+def referral(code: str, *, by: str = "ada", made: str = "09:00", used: str | None = None) -> Snapshot:
+    """The facts of two codes, and that Bob came by the first, or by another one."""
+    told = [
+        ("system.referral_code_made", by, {"code": code, "campaign_id": None}, made),
+        ("system.referral_code_made", "cyd", {"code": f"{code}-other", "campaign_id": None}, made),
+        ("system.participant_referred", "bob", {"referrer_id": by, "code": used or code}, "10:00"),
+    ]
+    facts = [
+        {
+            "fact_id": f"fact_{number}",
+            "fact_type": kind,
+            "participant_id": who,
+            "properties": properties,
+            "occurred_at": f"2026-04-02T{at}:00Z",
+            "warnings": [],
+        }
+        for number, (kind, who, properties, at) in enumerate(told)
+    ]
+    return Snapshot(Exported(facts=facts))
+
+
+@pytest.mark.parametrize("any_order", [False, True])
+def test_codes_drawn_at_random_may_differ_but_not_whose_they_are(any_order: bool) -> None:
+    def differences(other: Snapshot) -> int:
+        return len(list(compare_snapshots(referral("k1"), other, any_order=any_order)))
+
+    assert differences(referral("k2")) == 0
+    assert differences(referral("k2", used="k2-other")) == 2, "one is missing and one too many"
+    assert differences(referral("k2", used="k1")) == 2, "a code that nobody made there"
+    assert differences(referral("k2", by="eve")) == 4
+    assert differences(referral("k2", made="09:30")) == 6
 
 
 @pytest.fixture

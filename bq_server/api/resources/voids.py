@@ -10,8 +10,9 @@ from bq_server.api.operations import INTAKE_CODES, DocumentedAnswer, json_respon
 from bq_server.api.request_parser import RequestParser
 from bq_server.api.resources.aliases import require_free
 from bq_server.api.resources.facts import known_fact
+from bq_server.api.resources.referrals import require_may_count
 from bq_server.api.schemas.facts import VOID_BODY, VoidAnswer, VoidIn, VoidQuery
-from bq_server.game.facts import FACT_VOIDED, PARTICIPANT_ALIASED
+from bq_server.game.facts import FACT_VOIDED, PARTICIPANT_ALIASED, PARTICIPANT_REFERRED
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.guards import AlreadySo, no_guard
 from bq_server.processing.processor import Processor
@@ -83,16 +84,29 @@ class VoidsResource:
         if fact.participant_id == NOBODY:
             detail = f"{fact.fact_id} belongs to a person who was erased; nothing depends on it any more."
             raise Refusal(Code.NOT_VOIDABLE, detail)
-        await self._require_free_alias(connection, call, fact)
+        await self._require_may_hold(connection, call, fact)
         return fact
 
-    async def _require_free_alias(self, connection: Connection, call: Call[Any], fact: StoredFact) -> None:
-        """Raises `Refusal` where the fact is why a name is an alias no more, and it can't be one again."""
-        if fact.fact_type != FACT_VOIDED or fact.voids is None or fact.voided_by is not None:
+    async def _require_may_hold(self, connection: Connection, call: Call[Any], fact: StoredFact) -> None:
+        """Raises `Refusal` where the fact is why an alias or a referral is void, and that can't count again."""
+        void = None if fact.voided_by is not None else await _held_back(connection, call, fact)
+        if void is None:
             return
-        void = await facts.by_id(connection, call.scope, fact.voids)
-        if void is not None and void.fact_type == PARTICIPANT_ALIASED and void.voided_by == fact.fact_id:
+        if void.fact_type == PARTICIPANT_ALIASED:
             await require_free(connection, call, from_json(void.properties)["alias"], void.sender)
+        if void.fact_type == PARTICIPANT_REFERRED:
+            await require_may_count(connection, call, void)
+
+
+async def _held_back(connection: Connection, call: Call[Any], fact: StoredFact) -> StoredFact | None:
+    """What would count again if the fact were void, at the end of the chain of those that each void the next."""
+    would_count = False
+    while fact.fact_type == FACT_VOIDED and fact.voids is not None:
+        target = await facts.by_id(connection, call.scope, fact.voids)
+        if target is None or target.voided_by != (None if would_count else fact.fact_id):
+            return None
+        fact, would_count = target, not would_count
+    return fact if would_count else None
 
 
 def _answer(fact: StoredFact, by: str | None, effects: list[dict[str, Any]], *, already: bool = False) -> Response:

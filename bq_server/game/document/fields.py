@@ -85,7 +85,11 @@ EventName = Annotated[str, Field(min_length=1, max_length=100)]
 On = Annotated[
     list[EventName],
     BeforeValidator(one_or_many, json_schema_input_type=EventName | list[EventName]),
-    Field(min_length=1, max_length=100, description="An event name, or a list of them"),
+    Field(
+        min_length=1,
+        max_length=100,
+        description="An event name, or a list of them; system.participant_referred means referrals",
+    ),
 ]
 Expression = Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(_written)]
 When = Annotated[

@@ -6,7 +6,7 @@ from typing import assert_never
 from bq_server.game.document.criteria import Aggregate, Metric
 from bq_server.game.effects import Verdict
 from bq_server.game.expressions.conditions import ExpressionFailure, Formula, Variables
-from bq_server.game.facts import CUSTOM_PREFIX, Fact
+from bq_server.game.facts import Fact, type_named
 from bq_server.game.mechanics.amounts import from_millionths, to_millionths
 from bq_server.game.mechanics.distinct import digest_of
 from bq_server.game.mechanics.periods import utc_day
@@ -36,8 +36,8 @@ class Hit:
 
 
 def fact_types(names: list[str]) -> frozenset[str]:
-    """The types of the facts that events with these names become."""
-    return frozenset(CUSTOM_PREFIX + name for name in names)
+    """The types of the facts that these names in `on` mean."""
+    return frozenset(map(type_named, names))
 
 
 class Condition:

@@ -13,7 +13,7 @@ from bq_server.game.document.fields import Definition
 from bq_server.game.document.rewards import BadgeReward, PointsReward, Reward
 from bq_server.game.effects import Effect, Explanation, Verdict
 from bq_server.game.expressions.conditions import Variables
-from bq_server.game.facts import CUSTOM_PREFIX, Fact, Moment
+from bq_server.game.facts import Fact, Moment, can_be_named
 from bq_server.game.mechanics.measures import Hit, PartReading
 from bq_server.game.mechanics.periods import to_micros
 from bq_server.game.recipients import AwardTo
@@ -161,7 +161,7 @@ class Rule:
         if fact.fact_type not in self.fact_types:
             return False
         if fact.sender is None:
-            return self.award_to is None or not fact.fact_type.startswith(CUSTOM_PREFIX)
+            return self.award_to is None or not can_be_named(fact.fact_type)
         return self.award_to is not None and self.award_to.names(fact)
 
     @property

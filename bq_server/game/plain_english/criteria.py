@@ -4,18 +4,23 @@ from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from bq_server.game.document.criteria import Limit, Limited, Metric
+from bq_server.game.facts import PARTICIPANT_REFERRED
 from bq_server.game.plain_english.expressions import condition, value
 from bq_server.game.plain_english.phrases import amount, counted, length, listed, zone
 
 
 def event(on: Sequence[str], when: str | None) -> str:
     """One of the events: `purchase_completed where amount is at least 20`."""
-    return listed(on, "or") + _where(when)
+    return listed(map(_name, on), "or") + _where(when)
 
 
 def events(on: Sequence[str], when: str | None) -> str:
     """All of them: `purchase_completed events where amount is at least 20`."""
-    return f"{listed(on, 'and')} events{_where(when)}"
+    return f"{listed(map(_name, on), 'and')} events{_where(when)}"
+
+
+def _name(on: str) -> str:
+    return "referral" if on == PARTICIPANT_REFERRED else on
 
 
 def _where(when: str | None) -> str:

@@ -19,6 +19,21 @@ SELECT * FROM fact_rows
 WHERE scope = (SELECT scopes.scope FROM scopes WHERE scopes.project = :project AND scopes.environment = :environment)
     AND idempotency_key = :idempotency_key;
 
+-- name: count_who_came(project, environment, participant_id, maker, follower)$
+-- How many others have a fact of the type `follower`, not void, whose idempotency key goes on after that of a fact of the
+-- participant's of the type `maker`, and a colon. The semicolon comes after it.
+SELECT count(DISTINCT came.participant) FROM scopes
+CROSS JOIN participants CROSS JOIN fact_types AS made_type CROSS JOIN fact_types AS came_type
+CROSS JOIN facts AS made CROSS JOIN facts AS came
+WHERE scopes.project = :project AND scopes.environment = :environment
+    AND participants.scope = scopes.scope AND participants.participant_id = :participant_id
+    AND made_type.scope = scopes.scope AND made_type.fact_type = :maker
+    AND came_type.scope = scopes.scope AND came_type.fact_type = :follower
+    AND made.participant = participants.participant AND made.type = made_type.type
+    AND came.scope = scopes.scope AND came.type = came_type.type
+    AND came.idempotency_key >= made.idempotency_key || ':' AND came.idempotency_key < made.idempotency_key || ';'
+    AND came.voided_by IS NULL AND came.participant <> made.participant;
+
 -- name: facts_by_keys(triples)
 -- The facts that hold any of these (project, environment, idempotency key) triples, given as JSON arrays in JSON.
 SELECT fact_rows.* FROM json_each(:triples) AS triple
