@@ -175,7 +175,8 @@ def _losses(address: "StoreAddress", *, acknowledge: bool) -> "Iterator[Finding]
         found = open_losses(address)
         if acknowledge and found:
             act = Act("losses_acknowledged", None, Actor(command="doctor --acknowledge"), system_clock)
-            acknowledge_losses(address, system_clock(), act)
+            # What is told is what was acknowledged: the server may have noticed more since.
+            found = acknowledge_losses(address, system_clock(), act)
     except StoreUnavailable as error:
         yield Finding("problem", "losses", str(error))
         return

@@ -16,7 +16,7 @@ from bq_server.ids import IdSource
 from bq_server.moments import HOUR
 from bq_server.store import losses
 from bq_server.store.database import Database, StoreUnavailable
-from bq_server.store.losses import Known, Loss
+from bq_server.store.losses import Known, Loss, order
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.counts import Counts, StreamCounts, Totals
 
@@ -58,12 +58,17 @@ class StreamAccount:
         self._suspected = False
         """Whether messages were missing at the last check: they may have been in progress, and settled by the next."""
         self._foreign: str | None = None
+        self._alone = True
+        self._replacing: tuple[str, bool] | None = None
+        """The epoch of the count that may have begun in a stream that replaced another, and whether it says all."""
 
-    async def start(self, *, owned: bool) -> None:
-        """Start counting. `owned`: whether the stream bore the mark of this installation.
+    async def start(self, *, owned: bool, alone: bool = True) -> None:
+        """Start counting.
 
-        Raises `StreamUnavailable` and `StoreUnavailable`.
+        `owned`: whether the stream bore the mark of this installation; `alone`: whether no other process accepts
+        events. Raises `StreamUnavailable` and `StoreUnavailable`.
         """
+        self._alone = alone
         async with self._database.read() as connection:
             self._known = await losses.known(connection, self._place)
             self._losses = await losses.every(connection)
@@ -71,12 +76,11 @@ class StreamAccount:
         if self._known is None:
             await self._begin()
         else:
-            self._totals.appended = self._known.appended
-            self._totals.settled = self._known.settled
+            self._totals.begin(self._known.epoch, self._known.appended, self._known.settled)
             # Ids are times of the stream server's clock: what came since the last check is not above this one.
             self._totals.newest = max(self._known.newest, f"{self._clock() // 1000}-0", key=order)
             if not await self._replaced_when_empty(self._known):
-                await self._look(owned=owned, patient=False)
+                await self._look(owned=owned, patient=False, certain=self._known.final)
             self._known = replace(self._known, final=False)
             self._totals.newest = self._known.newest
         await self._save()
@@ -86,10 +90,14 @@ class StreamAccount:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self._look(owned=True, patient=True)
-                await self._save()
+                await self.check()
             except (StreamUnavailable, StoreUnavailable) as error:
                 log.debug("accounting.stalled", reason=str(error))
+
+    async def check(self) -> None:
+        """Check once, and store what was found. Raises `StreamUnavailable` and `StoreUnavailable`."""
+        await self._look(owned=True, patient=True, certain=self._alone)
+        await self._save()
 
     async def follow(self) -> None:
         """Know the losses that another process finds, until cancelled."""
@@ -101,15 +109,12 @@ class StreamAccount:
                 log.debug("accounting.stalled", reason=str(error))
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def finish(self, *, final: bool = True) -> None:
-        """Check once more, after the consumer and the writer have stopped.
-
-        `final`: whether they were the only ones, so that nothing is accepted from now on.
-        """
+    async def finish(self) -> None:
+        """Check once more, after the consumer and the writer have stopped."""
         with suppress(StreamUnavailable, StoreUnavailable):
-            await self._look(owned=True, patient=False)
+            await self._look(owned=True, patient=False, certain=self._alone)
             if self._known is not None:
-                self._known = replace(self._known, final=final)
+                self._known = replace(self._known, final=self._alone)
             await self._save()
 
     async def problem(self) -> str | None:
@@ -129,16 +134,23 @@ class StreamAccount:
     def loss_of(self, message_id: str) -> Loss | None:
         """The loss that a message found nowhere may belong to."""
         place = order(message_id)
-        return next((each for each in self._losses if each.messages and _between(each, place)), None)
+        return next((each for each in self._losses if each.is_of_events and _between(each, place)), None)
 
-    async def _look(self, *, owned: bool, patient: bool) -> None:
-        counts = await self._counts.now()
+    async def _look(self, *, owned: bool, patient: bool, certain: bool) -> None:
+        """Compare the stream with what is known about it.
+
+        `certain`: whether everything accepted is known. A process that was killed had no time to note the last of it,
+        and what another process accepts is noted a moment later.
+        """
         known = self._known
         assert known is not None  # noqa: S101 - since the start
+        # Seen before the question: the stream that is asked must have had as many.
+        appended = max(known.appended, self._totals.appended.get(known.epoch, 0))
+        counts = await self._counts.now()
         wrong = []
         if counts.epoch != known.epoch:
             self._foreign = None
-            await self._miss_all(known, counts)
+            await self._replace(known, counts, ["the stream was emptied or replaced"], certain=certain)
             return
         if not (counts.owner and owned):
             wrong.append("the stream lost the mark of its owner")
@@ -147,15 +159,12 @@ class StreamAccount:
         if (not counts.grouped and await self._counts.make_group()) or self._totals.groups_made:
             wrong.append("the stream lost its consumer group")
         self._totals.groups_made = 0
-        if counts.appended < known.appended:
-            gone = known.appended - counts.appended
-            self._note(["the stream is an older copy than was known", *wrong], gone, known, counts)
-            self._totals.appended, self._totals.settled = counts.appended, counts.settled
-            self._known = self._seen(replace(known, lost=max(0, counts.missing)), counts)
+        if counts.appended < appended:
+            await self._replace(known, counts, ["the stream is an older copy than was known", *wrong], certain=False)
             return
-        await self._hold(known, counts, wrong, patient=patient)
+        await self._hold(known, counts, wrong, patient=patient, certain=certain)
 
-    async def _hold(self, known: Known, counts: Counts, wrong: list[str], *, patient: bool) -> None:
+    async def _hold(self, known: Known, counts: Counts, wrong: list[str], *, patient: bool, certain: bool) -> None:
         """Compare what is missing with what is known to be."""
         missing = max(0, counts.missing)
         gone = missing - known.lost
@@ -168,11 +177,16 @@ class StreamAccount:
             log.warning("stream.foreign_messages", messages=-counts.missing)
         if gone < 0:
             log.info("stream.found", messages=-gone)
-            self._correct(gone)
+            self._correct(-gone)
         if gone > 0:
             wrong.append("messages disappeared from the stream")
         if wrong:
-            self._note(wrong, max(gone, 0), known, counts)
+            over = 0
+            if gone > 0 and not (certain or patient):
+                # What a killed process had made a fact of, and not yet taken out, was settled by nobody.
+                since = counts.settled - known.settled
+                over = min(gone, await self._processed(known.oldest, counts.newest, since + gone) - since)
+            self._note(wrong, max(gone, 0) - max(over, 0), known, counts, at_least=over > 0)
         self._known = self._seen(replace(known, lost=missing), counts)
 
     async def _replaced_when_empty(self, known: Known) -> bool:
@@ -186,25 +200,55 @@ class StreamAccount:
         await self._counts.mark_owner(self._installation_id)
         return True
 
-    async def _miss_all(self, known: Known, counts: Counts) -> None:
-        """The stream that was counted has vanished, and this is another one."""
-        open_ones = max(known.appended, self._totals.appended) - max(known.settled, self._totals.settled) - known.lost
-        # What was in progress at that moment was settled in the new one, which it had never entered.
-        gone = open_ones - max(0, -counts.missing)
-        self._note(["the stream was emptied or replaced"], max(0, gone), known, counts)
-        await self._begin()
+    async def _replace(self, known: Known, counts: Counts, wrong: list[str], *, certain: bool) -> None:
+        """The stream that was counted has vanished, and this is another one, or an older copy."""
+        if self._replacing is None or counts.epoch != self._replacing[0]:
+            gone, exact = await self._gone(known, counts, certain=certain)
+            self._replacing = self._ids.new("epoch"), exact
+            lost = await self._counts.begin(self._replacing[0], gone, counts.missing)
+        else:  # it has begun, and the answer got lost
+            lost = max(0, counts.missing)
+        epoch, exact = self._replacing
         await self._counts.mark_owner(self._installation_id)
+        await self._follow(epoch, lost)
+        self._replacing = None
+        self._note(wrong, lost, known, counts, at_least=not exact)
+
+    async def _gone(self, known: Known, counts: Counts, *, certain: bool) -> tuple[int, bool]:
+        """How many messages a stream that vanished took with it, and whether these are all."""
+        totals = self._totals
+        if certain and not counts.epoch and totals.appended.get("", 0) <= counts.appended:
+            appended = max(known.appended, totals.appended.get(known.epoch, 0))
+            settled = max(known.settled, totals.settled.get(known.epoch, 0))
+            # What was in progress was settled in the new one, which it had never entered: fewer than none are missing.
+            return appended - settled - known.lost + counts.missing, True
+        # At least those that waited at the last check, are no facts and are not in this one.
+        waited = known.appended - known.settled - known.lost
+        gone = waited - await self._processed(known.oldest, known.newest, waited)
+        if counts.epoch:
+            return max(0, gone - counts.waiting), False
+        return max(0, gone) + max(0, counts.missing), False
+
+    async def _processed(self, first: str, last: str, most: int) -> int:
+        """How many of the messages between these ids are facts, or repeat one; counted up to `most`."""
+        async with self._database.read() as connection:
+            return await losses.processed(connection, first, last, most)
 
     async def _begin(self) -> None:
+        """Count what there is in a stream that nobody has counted, or in which nothing waited that is missing now."""
         epoch = self._ids.new("epoch")
-        appended = await self._counts.begin(epoch)
+        lost = await self._counts.begin(epoch, 0, (await self._counts.now()).missing)
+        await self._follow(epoch, lost)
+
+    async def _follow(self, epoch: str, lost: int) -> None:
+        """Go on with a count that has begun."""
         await self._counts.make_group()
         self._totals.groups_made = 0
         counts = await self._counts.now()
-        self._totals.appended, self._totals.settled = appended, 0
+        self._totals.begin(epoch, counts.appended, counts.settled)
         # Ids are times of the stream server's clock, which may differ from this machine's.
         earliest = f"{max(0, self._clock() - HOUR) // 1000}-0"
-        self._known = self._seen(Known(epoch, appended, 0, 0, earliest, earliest), counts)
+        self._known = self._seen(Known(epoch, 0, 0, lost, earliest, earliest), counts)
 
     def _seen(self, known: Known, counts: Counts) -> Known:
         """What is known after a check that found everything in order."""
@@ -212,17 +256,23 @@ class StreamAccount:
         oldest = counts.oldest or newest
         return replace(known, appended=counts.appended, settled=counts.settled, oldest=oldest, newest=newest)
 
-    def _note(self, wrong: Sequence[str], messages: int, known: Known, counts: Counts) -> None:
+    def _note(
+        self, wrong: Sequence[str], messages: int, known: Known, counts: Counts, *, at_least: bool = False
+    ) -> None:
         last = max(known.newest, counts.newest, self._totals.newest, key=order)
-        loss = Loss(self._clock(), " and ".join(wrong), messages, known.oldest, last)
+        loss = Loss(self._clock(), " and ".join(wrong), messages, known.oldest, last, at_least=at_least)
         self._losses.append(loss)
-        log.critical("stream.lost", what=loss.what, messages=messages, first=loss.first, last=loss.last)
+        log.critical(
+            "stream.lost", what=loss.what, messages=messages, at_least=at_least, first=loss.first, last=loss.last
+        )
 
-    def _correct(self, gone: int) -> None:
-        """Some of what was missing has been settled after all."""
-        if self._losses:
-            newest = self._losses[-1]
-            self._losses[-1] = replace(newest, messages=max(0, newest.messages + gone))
+    def _correct(self, found: int) -> None:
+        """So much of what was missing has been settled after all: of the newest losses first."""
+        for place in reversed(range(len(self._losses))):
+            loss = self._losses[place]
+            share = min(found, loss.messages)
+            self._losses[place] = replace(loss, messages=loss.messages - share)
+            found -= share
 
     async def _save(self) -> None:
         """Store what has changed since the last time."""
@@ -233,16 +283,12 @@ class StreamAccount:
         async with self._database.transaction() as connection:
             if self._known is not None:
                 await losses.put_known(connection, self._place, self._known)
-            if before and self._losses[len(before) - 1].messages != before[-1].messages:
-                await losses.correct_newest(connection, self._losses[len(before) - 1].messages)
+            for place, (loss, was) in enumerate(zip(self._losses, before, strict=False)):
+                if loss.messages != was.messages:
+                    await losses.correct(connection, place, loss.messages)
             for loss in self._losses[len(before) :]:
                 await losses.add(connection, loss)
         self._saved = now
-
-
-def order(message_id: str) -> tuple[int, ...]:
-    """The position of a message in the stream."""
-    return tuple(int(part) for part in message_id.split("-"))
 
 
 def _between(loss: Loss, place: tuple[int, ...]) -> bool:

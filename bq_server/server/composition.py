@@ -313,7 +313,7 @@ async def start_intake(
     """Start accepting events, and accounting for accepted ones."""
     stack, settings, totals = site.stack, site.settings, stream.totals
     await site.sole.start(partial(background, stream.account.run))
-    damage = DamageWatch(store.database.file, lambda: (totals.appended, totals.settled))
+    damage = DamageWatch(store.database.file, lambda: totals.moved)
     await stack.enter_async_context(background(damage.run))
     window = settings.idempotency_window_hours
     pipe = GuardedPipe(stream.writing)

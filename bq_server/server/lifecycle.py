@@ -42,11 +42,11 @@ class SoleWork:
 @asynccontextmanager
 async def accounting(account: StreamAccount, *, owned: bool, alone: bool) -> AsyncIterator[None]:
     """Account for what was accepted: before it is consumed, and once more after that."""
-    await account.start(owned=owned)
+    await account.start(owned=owned, alone=alone)
     try:
         yield
     finally:
-        await account.finish(final=alone)
+        await account.finish()
 
 
 @asynccontextmanager

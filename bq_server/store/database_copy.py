@@ -81,10 +81,16 @@ def open_losses(address: StoreAddress) -> list[Loss]:
         return [loss for loss in found if loss.acknowledged_at is None]
 
 
-def acknowledge_losses(address: StoreAddress, now: int, act: Act) -> None:
-    """Acknowledge everything lost so far, whether or not a server runs. Raises `StoreUnavailable`."""
+def acknowledge_losses(address: StoreAddress, now: int, act: Act) -> list[Loss]:
+    """Acknowledge everything lost so far, whether or not a server runs; returns exactly what was acknowledged.
+
+    Raises `StoreUnavailable`.
+    """
     with kept(address, act) as (connection, about):
-        about["losses"] = _losses.acknowledge(connection, now=now)
+        rows = sorted(_losses.acknowledge(connection, now=now))
+        if rows:
+            about["losses"] = len(rows)
+    return [Loss(*row[1:]) for row in rows]
 
 
 @contextmanager

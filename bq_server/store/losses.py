@@ -7,6 +7,9 @@ from bq_server.store.queries import load
 
 _queries = load("losses")
 
+MOST_AT_ONCE = 10_000
+"""More messages than can enter a stream within a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -37,14 +40,23 @@ class Loss:
     last: str
     """They were between these ids."""
     acknowledged_at: int | None = None
+    at_least: bool = False
+    """Whether more may be lost than is known."""
 
     @property
     def summary(self) -> str:
         """What happened, and how much was lost by it."""
-        if not self.messages:
+        if not self.is_of_events:
             return f"{self.what}; no accepted event is missing"
         lost = "1 accepted event is lost" if self.messages == 1 else f"{self.messages} accepted events are lost"
+        if self.at_least:
+            lost = f"at least {lost}" if self.messages else "accepted events may be lost, nobody can know how many"
         return f"{self.what}: {lost}, between the messages {self.first} and {self.last}"
+
+    @property
+    def is_of_events(self) -> bool:
+        """Whether accepted events are lost, or may be."""
+        return bool(self.messages) or self.at_least
 
 
 async def known(connection: Connection, place: str) -> Known | None:
@@ -78,9 +90,27 @@ async def add(connection: Connection, loss: Loss) -> None:
         messages=loss.messages,
         first=loss.first,
         last=loss.last,
+        at_least=int(loss.at_least),
     )
 
 
-async def correct_newest(connection: Connection, messages: int) -> None:
-    """Correct how many messages the newest loss took: some were in progress at that moment, and are settled now."""
-    await _queries.correct_newest_loss(connection, messages=messages)
+async def correct(connection: Connection, place: int, messages: int) -> None:
+    """Correct how many messages a loss took, which is the `place`-th of all, from 0.
+
+    Some were in progress at that moment, and are settled now.
+    """
+    await _queries.correct_loss(connection, place=place, messages=messages)
+
+
+async def processed(connection: Connection, first: str, last: str, most: int) -> int:
+    """How many of the messages with ids from `first` to `last` are facts, or repeat one; at most `most`."""
+    # The store compares ids as texts, which is right for their milliseconds and not for the numbers after them.
+    bounds = {"lowest": f"{order(first)[0]}-", "highest": f"{order(last)[0]}.", "limit": most + MOST_AT_ONCE}
+    found = {row[0] async for row in _queries.facts_of_messages(connection, **bounds)}
+    found |= {row[0] async for row in _queries.repeats_of_messages(connection, **bounds)}
+    return min(most, sum(order(first) <= order(message_id) <= order(last) for message_id in found))
+
+
+def order(message_id: str) -> tuple[int, ...]:
+    """The position of a message in the stream."""
+    return tuple(int(part) for part in message_id.split("-"))

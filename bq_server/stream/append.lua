@@ -8,7 +8,7 @@
 -- Returns {} when the group doesn't fit, else for each message its id, after '=' when the key's claim was held by an
 -- equal event; or '!' when another event holds it; or '?' and the id of the equal event's message when that is a dead
 -- letter; or '~' and that id when the message is neither there nor in the stream. Then nothing was appended.
--- After these stands how many messages have come in all.
+-- After these stand how many messages have come in all, and the epoch of the count.
 local stream, limit, window, messages = KEYS[1], tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 if redis.call('XLEN', stream) + messages > limit then
     return {}
@@ -52,4 +52,5 @@ for i = 1, messages do
     end
 end
 answers[messages + 1] = redis.call('HINCRBY', KEYS[3], 'appended', appended)
+answers[messages + 2] = redis.call('HGET', KEYS[3], 'epoch') or ''
 return answers

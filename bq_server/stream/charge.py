@@ -9,6 +9,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
+from bq_server.stream.counts import Count
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import Script, load
 
@@ -37,7 +38,7 @@ class Charge:
         if not await self._run(self._take, [self._keys.charge], [term, self._consumer]):
             raise NotInCharge
 
-    async def settle(self, message_ids: Sequence[str], letter_ids: Sequence[str]) -> int:
+    async def settle(self, message_ids: Sequence[str], letter_ids: Sequence[str]) -> Count:
         """Remove messages, and the dead letters that they were; returns how many were settled in total.
 
         Raises `NotInCharge`.
@@ -45,7 +46,7 @@ class Charge:
         args = [GROUP, self._consumer, len(message_ids), *message_ids, *letter_ids]
         return self._settled(await self._run(self._settle, self._charged_keys, args))
 
-    async def dead_letter(self, message_id: str, letter: bytes, entry_id: str) -> int:
+    async def dead_letter(self, message_id: str, letter: bytes, entry_id: str) -> Count:
         """Move a message to the dead letters; returns how many were settled in total. Raises `NotInCharge`."""
         args = [GROUP, self._consumer, message_id, letter, entry_id]
         return self._settled(await self._run(self._dead_letter, self._charged_keys, args))
@@ -58,10 +59,11 @@ class Charge:
     def _charged_keys(self) -> list[str]:
         return [self._keys.events, self._keys.dead, self._keys.counts, self._keys.charge]
 
-    def _settled(self, found: int) -> int:
-        if found < 0:
+    def _settled(self, found: list[Any]) -> Count:
+        if not found:
             raise NotInCharge
-        return found
+        total, epoch = found
+        return Count(epoch.decode(), total)
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return await self._client.eval(script.text, len(keys), *keys, *args)

@@ -322,11 +322,8 @@ class Consumer:
         """Remove settled messages from the stream, so many per step."""
         for start in range(0, len(settled), BATCH):
             some = settled[start : start + BATCH]
-            self._count(await self._group.remove(some))
+            self._totals.saw_settled(await self._group.remove(some))
             self.counts.settled([entry.message_id for entry in some], self._clock())
-
-    def _count(self, settled: int) -> None:
-        self._totals.settled = max(self._totals.settled, settled)
 
     async def _defer(self, put_off: Sequence[tuple[StreamEntry, NotNow]]) -> None:
         """Keep messages for a retry."""
@@ -351,7 +348,7 @@ class Consumer:
         async with self._announced([letter for _, letter in rejected]):
             for entry, letter in rejected:
                 try:
-                    self._count(await self._dead_letters.add(letter, entry.message_id))
+                    self._totals.saw_settled(await self._dead_letters.add(letter, entry.message_id))
                 except ResponseError as error:
                     log.error("message.not_dead_lettered", message_id=entry.known_as, reason=str(error))
                     return

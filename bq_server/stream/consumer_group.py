@@ -7,7 +7,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from bq_server.stream.charge import Charge
-from bq_server.stream.counts import SETTLED, make_group
+from bq_server.stream.counts import Count, make_group, settled
 from bq_server.stream.entries import StreamEntry
 from bq_server.stream.keys import FIELD, GROUP, LETTER_FIELD, StreamKeys
 from bq_server.stream.scripts import load
@@ -92,7 +92,7 @@ class ConsumerGroup:
         ids: list[Any] = [entry.message_id for entry in entries]
         await self._client.xclaim(self._keys.events, GROUP, self.name, 0, ids, retrycount=0, justid=True)
 
-    async def remove(self, entries: Sequence[StreamEntry]) -> int:
+    async def remove(self, entries: Sequence[StreamEntry]) -> Count:
         """Remove settled messages from the stream in one step; returns how many were settled in total."""
         ids = [entry.message_id for entry in entries]
         letters = [entry.letter_id for entry in entries if entry.letter_id is not None]
@@ -103,9 +103,7 @@ class ConsumerGroup:
             pipe.xdel(self._keys.events, *ids)
             if letters:
                 pipe.hdel(self._keys.dead, *letters)
-            pipe.hincrby(self._keys.counts, SETTLED, len(ids))
-            settled: int = (await pipe.execute())[-1]
-            return settled
+            return await settled(pipe, self._keys, len(ids))
 
     async def others_have_some(self) -> bool:
         """Whether something was delivered to another consumer, and is neither acknowledged nor taken over.

@@ -4,30 +4,64 @@ It is kept in the stream server, in the same steps that append and remove messag
 `appended - settled` is the length of the stream.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import redis.asyncio as redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
 from bq_server.stream.connection import asking
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import load
 
+EPOCH = "epoch"
 APPENDED = "appended"
 SETTLED = "settled"
 
 
+class Count(NamedTuple):
+    """How many messages a stream has had in all, as it answers to a step that changes the count."""
+
+    epoch: str
+    """Of which stream; empty where nobody has begun to count."""
+    total: int
+
+
 @dataclass(slots=True)
 class Totals:
-    """The counts as this process last saw them: what is known if the stream itself has vanished."""
+    """The counts as this process last saw them: what is known if the stream itself has vanished.
 
-    appended: int = 0
-    settled: int = 0
+    They are kept by epoch: a stream that replaced another counts from 0 before anybody has noticed it.
+    """
+
+    appended: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
     newest: str = "0-0"
     """The last message appended."""
     groups_made: int = 0
     """How often the consumer did not find its group, and recreated it."""
+
+    def saw_appended(self, count: Count) -> None:
+        """Remember how many messages have entered a stream. Answers may come in another order than they were made."""
+        _rise(self.appended, count)
+
+    def saw_settled(self, count: Count) -> None:
+        """Remember how many messages of a stream were settled."""
+        _rise(self.settled, count)
+
+    def begin(self, epoch: str, appended: int, settled: int) -> None:
+        """Start with these counts, and forget all other streams."""
+        self.appended, self.settled = {epoch: appended}, {epoch: settled}
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Changes with every message."""
+        return sum(self.appended.values()), sum(self.settled.values())
+
+
+def _rise(totals: dict[str, int], count: Count) -> None:
+    totals[count.epoch] = max(totals.get(count.epoch, 0), count.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +99,14 @@ async def make_group(client: redis.Redis, keys: StreamKeys) -> bool:
     return True
 
 
+async def settled(pipe: Pipeline, keys: StreamKeys, messages: int) -> Count:
+    """Count so many more as settled, as the last step of a transaction, and execute it. Raises `RedisError`."""
+    pipe.hincrby(keys.counts, SETTLED, messages)
+    pipe.hget(keys.counts, EPOCH)
+    *_, total, epoch = await pipe.execute()
+    return Count((epoch or b"").decode(), total)
+
+
 class StreamCounts:
     """Queries the stream server's counts. Every method raises `StreamUnavailable`."""
 
@@ -83,10 +125,15 @@ class StreamCounts:
         texts = [each.decode() for each in (epoch, owner, oldest, newest)]
         return Counts(texts[0], appended, settled, waiting, texts[1], bool(grouped), *texts[2:])
 
-    async def begin(self, epoch: str) -> int:
-        """Restart the counts from what is there; returns how many messages that is."""
+    async def begin(self, epoch: str, lost: int, missing: int) -> int:
+        """Restart the counts: what waits and what is lost has entered, and nothing was settled.
+
+        `lost`: how many are, determined when so many were `missing` by the counts; the difference since then is added.
+        Returns how many are lost.
+        """
         with asking():
-            found: int = await self._client.eval(self._recount.text, 2, self._keys.events, self._keys.counts, epoch)
+            keys = (self._keys.events, self._keys.counts)
+            found: int = await self._client.eval(self._recount.text, 2, *keys, epoch, lost, missing)
         return found
 
     async def adopt(self, messages: int) -> None:

@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from bq_server.stream.charge import Charge
 from bq_server.stream.connection import asking
-from bq_server.stream.counts import SETTLED
+from bq_server.stream.counts import Count, settled
 from bq_server.stream.keys import GROUP, StreamKeys
 from bq_server.stream.scripts import load
 
@@ -58,7 +58,7 @@ class DeadLetters:
         self._charge = charge
         self._retry = load("retry")
 
-    async def add(self, letter: DeadLetter, entry_id: str) -> int:
+    async def add(self, letter: DeadLetter, entry_id: str) -> Count:
         """Move the message, an entry of the stream, to the dead letters, in one step.
 
         Returns how many messages were settled in total.
@@ -69,9 +69,7 @@ class DeadLetters:
             pipe.hset(self._keys.dead, letter.message_id, write_letter(letter))
             pipe.xack(self._keys.events, GROUP, entry_id)
             pipe.xdel(self._keys.events, entry_id)
-            pipe.hincrby(self._keys.counts, SETTLED, 1)
-            settled: int = (await pipe.execute())[-1]
-            return settled
+            return await settled(pipe, self._keys, 1)
 
     async def count(self) -> int:
         """How many there are, including those being retried."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bq_server.concurrency.group_commit import GroupCommit
 from bq_server.metrics.counts import WriterCounts
 from bq_server.stream.claims import NO_MESSAGE_ID, Claim
-from bq_server.stream.counts import Totals
+from bq_server.stream.counts import Count, Totals
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.scripts import load
@@ -127,7 +127,8 @@ class Writer:
         if not answers:
             # The group as a whole exceeds the limit; the next, smaller one may fit.
             return [StreamFull() for _ in group]
-        self._totals.appended = max(self._totals.appended, answers.pop())
+        epoch = answers.pop().decode()
+        self._totals.saw_appended(Count(epoch, answers.pop()))
         found = [_result(answer.decode()) for answer in answers]
         if isinstance(found[-1], Appended) and not found[-1].repeated:
             self._totals.newest = found[-1].message_id

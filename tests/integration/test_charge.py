@@ -15,6 +15,7 @@ from bq_server.stream.charge import Charge, NotInCharge
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
+from bq_server.stream.counts import Count
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import EntryResult, StreamEntry
@@ -105,7 +106,7 @@ async def test_an_older_term_comes_too_late(client: Any) -> None:
     with pytest.raises(NotInCharge):
         await old.settle(["1-1"], [])
     await new.take(3)
-    assert await new.settle(["1-1"], []) == 1
+    assert await new.settle(["1-1"], []) == Count("", 1)
 
 
 async def test_a_lease_that_moves_is_no_delivery_that_failed(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,27 @@ ON CONFLICT (place) DO UPDATE SET
 DELETE FROM stream_account;
 
 -- name: losses()
-SELECT loss, noticed_at, what, messages, first, last, acknowledged_at FROM losses ORDER BY loss;
+-- All columns: a command reads databases of older versions, too, which have no `at_least`.
+SELECT * FROM losses ORDER BY loss;
 
--- name: add_loss(noticed_at, what, messages, first, last)!
-INSERT INTO losses (noticed_at, what, messages, first, last)
-VALUES (:noticed_at, :what, :messages, :first, :last);
+-- name: add_loss(noticed_at, what, messages, first, last, at_least)!
+INSERT INTO losses (noticed_at, what, messages, first, last, at_least)
+VALUES (:noticed_at, :what, :messages, :first, :last, :at_least);
 
--- name: correct_newest_loss(messages)!
-UPDATE losses SET messages = :messages WHERE loss = (SELECT max(newest.loss) FROM losses AS newest);
+-- name: correct_loss(place, messages)!
+UPDATE losses SET messages = :messages
+WHERE loss = (SELECT ordered.loss FROM losses AS ordered ORDER BY ordered.loss LIMIT 1 OFFSET :place);
 
--- name: acknowledge(now)!
-UPDATE losses SET acknowledged_at = :now WHERE acknowledged_at IS NULL;
+-- name: acknowledge(now)
+-- In one statement, so that none is acknowledged but those it returns.
+UPDATE losses SET acknowledged_at = :now WHERE acknowledged_at IS NULL RETURNING *;
+
+-- name: facts_of_messages(lowest, highest, limit)
+SELECT message_id FROM facts
+WHERE message_id IS NOT NULL AND message_id >= :lowest AND message_id < :highest
+ORDER BY message_id LIMIT :limit;
+
+-- name: repeats_of_messages(lowest, highest, limit)
+SELECT duplicates.message_id FROM scopes CROSS JOIN duplicates
+WHERE duplicates.scope = scopes.scope AND duplicates.message_id >= :lowest AND duplicates.message_id < :highest
+LIMIT :limit;

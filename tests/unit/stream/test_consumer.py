@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from bq_server.stream import consumer as consumer_module
 from bq_server.stream.consumer import MOST_DELIVERIES, STALE_SECONDS, SUSPECT_DELIVERIES, Consumer, ConsumerStatus
 from bq_server.stream.consumer_group import BATCH, ConsumerGroup, PendingEntry
-from bq_server.stream.counts import Totals
+from bq_server.stream.counts import Count, Totals
 from bq_server.stream.dead_letters import DeadLetter, DeadLetters
 from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
 from tests.support.stepped_clock import SteppedClock
@@ -30,6 +30,9 @@ def _quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
 class Delivery:
     consumer: str
     deliveries: int
+
+
+EPOCH = "epoch_1"
 
 
 class StreamInMemory:
@@ -96,11 +99,11 @@ class StreamInMemory:
         for entry in entries:
             self.pending_now[entry.message_id] = Delivery("me", 0)
 
-    async def remove(self, entries: Sequence[StreamEntry]) -> int:
+    async def remove(self, entries: Sequence[StreamEntry]) -> Count:
         self._fail("remove")
         for entry in entries:
             self._drop(entry.message_id)
-        return self.settled
+        return Count(EPOCH, self.settled)
 
     async def remove_idle_consumers(self) -> None:
         return None
@@ -108,11 +111,11 @@ class StreamInMemory:
     async def others_have_some(self) -> bool:
         return False
 
-    async def add_letter(self, letter: DeadLetter, entry_id: str) -> int:
+    async def add_letter(self, letter: DeadLetter, entry_id: str) -> Count:
         self._fail("add_letter")
         self.letters[letter.message_id] = letter
         self._drop(entry_id)
-        return self.settled
+        return Count(EPOCH, self.settled)
 
     def _entry(self, name: str) -> StreamEntry:
         return StreamEntry(name, self.entries[name].encode())
@@ -188,7 +191,7 @@ async def test_what_is_processed_leaves_the_stream_and_is_counted() -> None:
     async with running(consumer):
         await until(consumer, lambda: not stream.entries)
     assert handler.batches == [["1", "2"]]
-    assert (totals.settled, totals.groups_made) == (2, 1)
+    assert (totals.settled[EPOCH], totals.groups_made) == (2, 1)
     assert (consumer.status.problem(asyncio.get_running_loop().time()), consumer.counts.failures) == (None, 0)
 
 
@@ -220,7 +223,7 @@ async def test_a_rejected_message_is_a_dead_letter_and_the_others_of_its_batch_a
     async with running(consumer):
         await until(consumer, lambda: not stream.entries)
     assert stream.letters == {"2-0": DeadLetter("2-0", b"bad", "it can't be read", clock())}
-    assert totals.settled == 3
+    assert totals.settled[EPOCH] == 3
 
 
 async def test_a_dead_letter_that_the_stream_server_refuses_is_kept_and_stops_no_other() -> None:
@@ -257,7 +260,7 @@ async def test_what_was_rejected_and_could_be_processed_after_a_lost_connection_
     async with running(consumer):
         await until(consumer, lambda: not stream.entries)
     assert handler.processed == ["odd", "odd"]
-    assert (stream.letters, consumer.counts.dead, totals.settled) == ({}, 0, 1)
+    assert (stream.letters, consumer.counts.dead, totals.settled[EPOCH]) == ({}, 0, 1)
 
 
 async def test_what_can_not_be_processed_now_is_tried_when_it_is_due_and_outlives_its_deliveries() -> None:
@@ -371,7 +374,7 @@ async def test_an_acknowledgement_that_fails_beside_the_next_batch_loses_and_reo
     async with running(consumer):
         await until(consumer, lambda: not stream.entries)
     assert list(dict.fromkeys(handler.processed)) == names
-    assert (totals.settled, consumer.counts.failures) == (len(names), 1)
+    assert (totals.settled[EPOCH], consumer.counts.failures) == (len(names), 1)
 
 
 async def test_without_memory_to_start_over_it_goes_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

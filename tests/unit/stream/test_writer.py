@@ -57,8 +57,8 @@ async def test_what_comes_during_a_round_trip_shares_the_next_and_each_gets_its_
     second, third = writer.append(messages(b"b", b"c")), writer.append(messages(b"d"))
     await turns()
     assert [call.args[2:] for call in pipe.calls] == [[4, b"a", b"a", b"a", b"a"]]
-    pipe.answer([b"1-0", b"1-1", b"1-2", b"1-3", 4])
-    pipe.answer([b"2-0", b"2-1", b"2-2", 7])
+    pipe.answer([b"1-0", b"1-1", b"1-2", b"1-3", 4, b"epoch_1"])
+    pipe.answer([b"2-0", b"2-1", b"2-2", 7, b"epoch_1"])
     assert await first == [Appended(f"1-{number}", repeated=False) for number in range(4)]
     assert await second == [Appended("2-0", repeated=False), Appended("2-1", repeated=False)]
     assert await third == [Appended("2-2", repeated=False)]
@@ -75,7 +75,7 @@ async def test_as_much_as_is_under_way_goes_beside_it() -> None:
         appended.append(writer.append(messages(payload)))
         await turns()
     assert [call.args[3:] for call in pipe.calls] == [[b"a", b"b"], [b"c", b"d"]], "two round trips, and no third"
-    for answers in ([b"1-0", b"1-1", 2], [b"2-0", b"2-1", 4], [b"3-0", 5]):
+    for answers in ([b"1-0", b"1-1", 2, b"epoch_1"], [b"2-0", b"2-1", 4, b"epoch_1"], [b"3-0", 5, b"epoch_1"]):
         pipe.answer(list(answers))
     assert [one.message_id for each in appended for one in await each if isinstance(one, Appended)] == [
         "1-0", "1-1", "2-0", "2-1", "3-0",
@@ -86,7 +86,7 @@ async def test_a_claim_goes_with_the_number_of_its_message() -> None:
     pipe = ScriptedPipe()
     claim = Claim("bq:k", "f" * 32, "evt_1", 7)
     appended = writer_on(pipe).append([Message(b"a"), Message(b"b", claim), Message(b"c", claim, replaces="0-1")])
-    pipe.answer([b"1-0", b"1-1", b"1-2", 3])
+    pipe.answer([b"1-0", b"1-1", b"1-2", 3, b"epoch_1"])
     await appended
     (call,) = pipe.calls
     assert call.keys[3:] == ["bq:k", "bq:k"]
@@ -97,23 +97,23 @@ async def test_every_answer_of_the_script_has_its_result() -> None:
     pipe, totals = ScriptedPipe(), Totals()
     writer = writer_on(pipe, totals)
     appended = writer.append(messages(b"a", b"b", b"c", b"d", b"e"))
-    pipe.answer([b"5-0", b"=1-0", b"!", b"?2-0", b"~3-0", 9])
+    pipe.answer([b"5-0", b"=1-0", b"!", b"?2-0", b"~3-0", 9, b"epoch_1"])
     fresh, repeated, taken, dead, gone = await appended
     assert (fresh, repeated) == (Appended("5-0", repeated=False), Appended("1-0", repeated=True))
     assert isinstance(taken, KeyTaken)
     assert (dead, gone) == (Dead("2-0"), Gone("3-0"))
     assert (writer.counts.appended, writer.counts.repeated) == (2, 1)
-    assert totals.appended == 9
+    assert totals.appended == {"epoch_1": 9}
 
 
 async def test_the_newest_message_is_a_fresh_one_and_the_count_never_falls() -> None:
     pipe, totals = ScriptedPipe(), Totals()
     writer = writer_on(pipe, totals)
-    for answers in ([b"5-0", 20], [b"=4-0", 20], [b"6-0", 3]):
+    for answers in ([b"5-0", 20, b"epoch_1"], [b"=4-0", 20, b"epoch_1"], [b"6-0", 3, b""]):
         pipe.answer(list(answers))
         await writer.append(messages(b"a"))
         assert totals.newest == ("6-0" if answers[0] == b"6-0" else "5-0")
-    assert totals.appended == 20, "another stream's count must not take its place"
+    assert totals.appended == {"epoch_1": 20, "": 3}, "another stream's count must not take its place"
 
 
 async def test_a_group_that_does_not_fit_is_refused_whole_and_the_next_is_tried() -> None:
@@ -122,8 +122,8 @@ async def test_a_group_that_does_not_fit_is_refused_whole_and_the_next_is_tried(
     first, second = writer.append(messages(b"a", b"b")), writer.append(messages(b"c"))
     pipe.answer([])
     assert [type(await outcome(each)) for each in (first, second)] == [StreamFull, StreamFull]
-    assert (writer.counts.appended, totals.appended) == (0, 0)
-    pipe.answer([b"1-0", 1])
+    assert (writer.counts.appended, totals.appended) == (0, {})
+    pipe.answer([b"1-0", 1, b"epoch_1"])
     assert await writer.append(messages(b"d")) == [Appended("1-0", repeated=False)]
 
 
@@ -134,7 +134,7 @@ async def test_a_round_trip_that_fails_fails_those_in_it_and_no_others() -> None
     await turns()
     later = writer.append(messages(b"b"))
     pipe.answer(StreamUnavailable("no answer within 0.25 s"))
-    pipe.answer([b"1-0", 1])
+    pipe.answer([b"1-0", 1, b"epoch_1"])
     assert isinstance(await outcome(lost), StreamUnavailable)
     assert await later == [Appended("1-0", repeated=False)]
 
@@ -156,7 +156,7 @@ async def test_a_round_trip_is_bounded() -> None:
     await turns()
     many = [writer.append(messages(*[b"x"] * 200)) for _ in range(4)]
     for size in (1, 400, 400):
-        pipe.answer([*[b"1-0"] * size, size])
+        pipe.answer([*[b"1-0"] * size, size, b""])
     await asyncio.gather(first, *many)
     assert [call.args[2] for call in pipe.calls] == [1, 400, 400]
     assert all(int(call.args[2]) <= GROUP_MESSAGES for call in pipe.calls)
@@ -171,6 +171,6 @@ async def test_closing_writes_what_was_taken_and_takes_no_more() -> None:
     with pytest.raises(GroupClosed):
         writer.append(messages(b"b"))
     assert not closing.done()
-    pipe.answer([b"1-0", 1])
+    pipe.answer([b"1-0", 1, b"epoch_1"])
     await closing
     assert taken.result() == [Appended("1-0", repeated=False)]

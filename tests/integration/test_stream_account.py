@@ -1,0 +1,300 @@
+"""How many accepted events a stream took with it: counted exactly, or said to be at least so many."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio as redis
+
+from bq_server.clock import system_clock
+from bq_server.ids import IdSource
+from bq_server.ingest.stream_account import StreamAccount
+from bq_server.runtime.data_directory import DataDirectory
+from bq_server.store import losses
+from bq_server.store.database import Database
+from bq_server.store.losses import Loss
+from bq_server.stream.connection import StreamUnavailable, connect
+from bq_server.stream.consumer_group import ConsumerGroup
+from bq_server.stream.counts import StreamCounts, Totals
+from bq_server.stream.embedded import EmbeddedValkey
+from bq_server.stream.entries import StreamEntry
+from bq_server.stream.guarded_pipe import GuardedPipe
+from bq_server.stream.keys import StreamKeys
+from bq_server.stream.writer import Message, Writer
+
+pytestmark = pytest.mark.anyio
+KEYS = StreamKeys("bq")
+OURS = "inst_1"
+
+
+class UnreliableCounts(StreamCounts):
+    """Loses the answer of a count that begins, when it is told to."""
+
+    loses_an_answer = False
+
+    async def begin(self, epoch: str, lost: int, missing: int) -> int:
+        found = await super().begin(epoch, lost, missing)
+        if self.loses_an_answer:
+            self.loses_an_answer = False
+            raise StreamUnavailable("the answer got lost")
+        return found
+
+
+class OneServer:
+    """What a server that accounts for its stream does, step by step."""
+
+    def __init__(self, client: Any, database: Database) -> None:
+        self.client, self.database = client, database
+        self.totals = Totals()
+        self.counts = UnreliableCounts(client, KEYS)
+        self.group = ConsumerGroup(client, KEYS, "me")
+        self.account = StreamAccount(
+            database, self.counts, self.totals, OURS, place="here", ids=IdSource(), clock=system_clock
+        )
+        self.pipe = GuardedPipe(client)
+
+    async def start(self, *, alone: bool = True) -> None:
+        await self.client.set(KEYS.owner, OURS)
+        await self.account.start(owned=True, alone=alone)
+
+    async def accept(self, messages: int) -> None:
+        writer = Writer(self.pipe, KEYS, queue_limit=10_000, window_hours=24, totals=self.totals)
+        await writer.append([Message(b"{}") for _ in range(messages)])
+        await writer.close()
+
+    async def take(self) -> list[StreamEntry]:
+        """Have all that is new in hand."""
+        return await self.group.read(block=False)
+
+    async def settle(self, entries: list[StreamEntry]) -> None:
+        self.totals.saw_settled(await self.group.remove(entries))
+
+    async def noticed(self) -> list[tuple[int, bool]]:
+        """What is noticed within two checks: of each loss how many messages, and whether there may be more."""
+        await self.account.check()
+        await self.account.check()
+        async with self.database.read() as connection:
+            return [(loss.messages, loss.at_least) for loss in await losses.every(connection)]
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[redis.Redis]:
+    valkey = EmbeddedValkey(tmp_path / "stream")
+    await valkey.start()
+    async with connect(valkey.url) as connected:
+        yield connected
+    await valkey.stop()
+
+
+@pytest.fixture
+async def database(data_dir: Path, store_address: Path | str) -> AsyncIterator[Database]:
+    DataDirectory(data_dir).create()
+    async with Database.open(store_address) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def server(client: redis.Redis, database: Database) -> AsyncIterator[OneServer]:
+    made = OneServer(client, database)
+    await made.start()
+    yield made
+    await made.pipe.close()
+
+
+async def killed(server: OneServer) -> OneServer:
+    """The next server, of one that was killed."""
+    return OneServer(server.client, server.database)
+
+
+async def repeated(database: Database, *message_ids: str) -> None:
+    """Note of messages that they repeat a fact, as a consumer does that takes them out later."""
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO scopes (scope, project, environment) VALUES (7, 'p', 'test')")
+        for message_id in message_ids:
+            await connection.execute("INSERT INTO duplicates (scope, message_id, fact) VALUES (7, ?, 1)", (message_id,))
+
+
+async def test_what_a_killed_server_accepted_last_is_in_no_count_and_that_is_said(server: OneServer) -> None:
+    await server.accept(3)
+    await server.account.check()
+    await server.accept(4)
+    await server.client.flushall()
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(3, True)]
+    assert "at least 3 accepted events are lost" in str(await following.account.problem())
+    last = server.totals.newest
+    assert following.account.loss_of(last) is not None, "those that nobody counted are lost as well"
+    await following.pipe.close()
+
+
+async def test_a_killed_server_that_had_noted_nothing_of_them_says_that_some_may_be_lost(server: OneServer) -> None:
+    await server.account.check()
+    await server.accept(4)
+    await server.client.flushall()
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(0, True)]
+    assert "accepted events may be lost" in str(await following.account.problem())
+    assert following.account.loss_of(server.totals.newest) is not None
+    await following.pipe.close()
+
+
+async def test_what_became_of_the_others_before_the_kill_is_not_lost(server: OneServer) -> None:
+    await server.accept(5)
+    await server.account.check()
+    entries = await server.take()
+    await repeated(server.database, *[entry.message_id for entry in entries[:2]])
+    await server.client.flushall()
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(3, True)]
+    await following.pipe.close()
+
+
+async def test_what_a_killed_server_had_not_taken_out_of_a_trimmed_stream_is_not_lost(server: OneServer) -> None:
+    await server.accept(5)
+    await server.account.check()
+    entries = await server.take()
+    await repeated(server.database, *[entry.message_id for entry in entries[:2]])
+    await server.client.xtrim(KEYS.events, maxlen=0)
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(3, True)]
+    await following.pipe.close()
+
+
+async def test_a_trimmed_stream_keeps_its_counts_over_a_kill(server: OneServer) -> None:
+    await server.accept(3)
+    await server.account.check()
+    await server.accept(4)
+    await server.client.xtrim(KEYS.events, maxlen=0)
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(7, False)]
+    await following.pipe.close()
+
+
+async def test_a_server_that_stopped_knew_all_that_it_had_accepted(server: OneServer) -> None:
+    await server.accept(3)
+    await server.account.check()
+    await server.accept(4)
+    await server.account.finish()
+    await server.client.flushall()
+    following = await killed(server)
+    await following.start()
+    assert await following.noticed() == [(7, False)]
+    await following.pipe.close()
+
+
+async def test_more_in_the_new_stream_than_the_old_ever_had_hides_nothing(server: OneServer) -> None:
+    await server.accept(5)
+    await server.client.flushall()
+    await server.accept(20)
+    await server.account.check()
+    entries = await server.take()
+    await server.settle(entries)
+    assert len(entries) == 20
+    assert await server.noticed() == [(5, False)]
+
+
+async def test_what_the_new_stream_lost_before_anybody_looked_is_counted_as_well(server: OneServer) -> None:
+    await server.accept(5)
+    await server.client.flushall()
+    await server.accept(3)
+    await server.client.xtrim(KEYS.events, maxlen=0)
+    await server.accept(2)
+    assert await server.noticed() == [(8, False)]
+
+
+async def test_a_stream_that_went_twice_before_anybody_looked_took_at_least_what_is_known(server: OneServer) -> None:
+    await server.accept(5)
+    await server.account.check()
+    await server.client.flushall()
+    await server.accept(3)
+    await server.client.flushall()
+    assert await server.noticed() == [(5, True)]
+
+
+async def test_what_was_in_progress_is_found_again(server: OneServer, capfd: pytest.CaptureFixture[str]) -> None:
+    await server.accept(5)
+    await server.account.check()
+    entries = await server.take()
+    await server.client.flushall()
+    assert await server.noticed() == [(5, False)]
+    await server.settle(entries[:2])
+    assert await server.noticed() == [(3, False)], "two of them were facts all the time"
+    counts = await server.counts.now()
+    assert counts.missing == 3
+    # Also before anybody looked.
+    await server.accept(4)
+    await server.client.flushall()
+    await server.settle(entries[2:])
+    assert await server.noticed() == [(3, False), (1, False)]
+
+
+async def test_an_older_copy_is_noticed_although_more_came_than_at_the_last_check(server: OneServer) -> None:
+    await server.accept(5)
+    await server.account.check()
+    entries = await server.take()
+    await server.accept(10)
+    # A copy as of the seventh: the eight after it are gone.
+    newest = await server.client.xrevrange(KEYS.events, count=8)
+    await server.client.xdel(KEYS.events, *[message_id for message_id, _ in newest])
+    await server.client.hset(KEYS.counts, "appended", 7)
+    ((messages, at_least),) = await server.noticed()
+    assert at_least
+    assert messages <= 8
+    assert "older copy" in str(await server.account.problem())
+    await server.settle(entries)
+    assert len(await server.noticed()) == 1, "and only once"
+
+
+async def test_other_processes_accept_what_this_one_knows_of_a_moment_later(
+    client: redis.Redis, database: Database
+) -> None:
+    leader = OneServer(client, database)
+    await leader.start(alone=False)
+    await leader.accept(5)
+    await leader.account.check()
+    await leader.client.flushall()
+    assert await leader.noticed() == [(5, True)]
+    await leader.pipe.close()
+
+
+async def test_an_answer_that_got_lost_makes_no_second_loss(server: OneServer) -> None:
+    await server.accept(5)
+    await server.client.flushall()
+    server.counts.loses_an_answer = True
+    with pytest.raises(StreamUnavailable):
+        await server.account.check()
+    assert await server.noticed() == [(5, False)]
+
+
+async def test_ids_of_one_millisecond_are_told_apart(database: Database) -> None:
+    await repeated(database, "1000-2", "1000-10", "1001-0", "1002-9", "1002-11")
+    async with database.read() as connection:
+        for first, last, most, found in (
+            ("1000-0", "1002-99", 10, 5),
+            ("1000-3", "1002-10", 10, 3),
+            ("1000-11", "1002-8", 10, 1),
+            ("1000-0", "1002-99", 2, 2),
+            ("1003-0", "1005-0", 10, 0),
+        ):
+            assert await losses.processed(connection, first, last, most) == found, (first, last)
+
+
+@pytest.mark.parametrize(
+    ("messages", "at_least", "said"),
+    [
+        (0, False, "no accepted event is missing"),
+        (1, False, ": 1 accepted event is lost"),
+        (2, False, ": 2 accepted events are lost"),
+        (0, True, ": accepted events may be lost, nobody can know how many"),
+        (1, True, ": at least 1 accepted event is lost"),
+        (2, True, ": at least 2 accepted events are lost"),
+    ],
+)
+async def test_how_much_is_lost_is_said_in_words(messages: int, at_least: bool, said: str) -> None:
+    assert said in Loss(0, "it went", messages, "1-0", "2-0", at_least=at_least).summary
