@@ -34,6 +34,9 @@ class GroupCommit(Generic[T, R]):
     Up to `at_once` groups are under way; a further one starts once as much waits as is under way already, so that none
     is small under load. The order of their commits is left to `commit`, such as a connection that takes one command
     after the other.
+
+    An error that `concerns_all` is raised, too, to every item that was waiting when the group began: each waits for
+    one failing group at most, before its own.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class GroupCommit(Generic[T, R]):
         waiting_seconds: float = math.inf,
         at_once: int = 1,
         weigh: Callable[[T], int] = lambda _: 1,
+        concerns_all: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
         self._commit = commit
         self._group_weight = group_weight
@@ -52,7 +56,11 @@ class GroupCommit(Generic[T, R]):
         self._waiting_seconds = waiting_seconds
         self._at_once = at_once
         self._weigh = weigh
-        self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
+        self._concerns_all = concerns_all
+        self._begun = 0
+        """How many groups have begun."""
+        self._waiting: deque[tuple[T, int, asyncio.Future[R], int]] = deque()
+        """Items with their weight, their future, and how many groups had begun when they came."""
         self._weight = 0
         self._group_seconds = 0.0
         """How long a group takes that has no other beside it."""
@@ -77,7 +85,7 @@ class GroupCommit(Generic[T, R]):
         if self._weight and (self._weight + weight > self._waiting_weight or self._is_late(self._weight + weight)):
             raise GroupFull
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, weight, future))
+        self._waiting.append((item, weight, future, self._begun))
         self._weight += weight
         self._begin()
         return future
@@ -106,11 +114,13 @@ class GroupCommit(Generic[T, R]):
 
     async def _work(self) -> None:
         task, self._next = self._next, None
+        number = self._begun
         assert task is not None  # noqa: S101 - it is this one
         group: list[tuple[T, asyncio.Future[R]]] = []
         try:
             waiting, began = self._weight, time.monotonic()
             self._fill(group)
+            self._begun = number = self._begun + 1
             self._under_way[task] = (waiting - self._weight, began)
             beside = len(self._under_way)
             self._begin()
@@ -119,9 +129,10 @@ class GroupCommit(Generic[T, R]):
                 raise RuntimeError(f"{len(group)} items were committed, and {len(results)} results returned")
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             if not group:  # there was no memory to take even one
-                item, weight, future = self._waiting.popleft()
-                self._weight -= weight
-                group = [(item, future)]
+                group = [self._take()]
+            elif self._concerns_all(error):
+                while self._waiting and self._waiting[0][3] < number:
+                    group.append(self._take())
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)
@@ -139,10 +150,15 @@ class GroupCommit(Generic[T, R]):
             self._under_way.pop(task, None)  # whatever happened, or no other would be begun
         self._begin()
 
+    def _take(self) -> tuple[T, asyncio.Future[R]]:
+        item, weight, future, _ = self._waiting.popleft()
+        self._weight -= weight
+        return item, future
+
     def _fill(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         room = self._group_weight
         while self._waiting and (not group or self._waiting[0][1] <= room):
-            item, weight, future = self._waiting[0]
+            item, weight, future, _ = self._waiting[0]
             group.append((item, future))  # before it is taken: without memory it must not be lost between
             del self._waiting[0]
             room -= weight

@@ -15,12 +15,15 @@ from bq_server.ingest.outcomes import KeyConflict, NotAccepted, RecordedFact, de
 from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
 from bq_server.processing.processor import Conflict, Guard, Look, Note, Outcome, Processed, Processor
+from bq_server.store.database import SERVING_SECONDS, TURN_SECONDS, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.stream.claims import EventClaims, SyncClaims
 from bq_server.stream.lookup import MessageLookup
 
 GROUP_EVENTS = 200
 WAITING_EVENTS = 5_000
+WAITING_SECONDS = 2 * (TURN_SECONDS + SERVING_SECONDS)
+"""The longest wait for an answer: behind a group that waits for the store for as long as it may, and then the same."""
 
 
 if TYPE_CHECKING:
@@ -49,7 +52,13 @@ class SyncIntake:
         self._lookup = lookup
         self._counts = counts
         self._processing: GroupCommit[Sequence[Event], list[Outcome | Exception]] = GroupCommit(
-            self._process_groups, group_weight=GROUP_EVENTS, waiting_weight=WAITING_EVENTS, weigh=len
+            self._process_groups,
+            group_weight=GROUP_EVENTS,
+            waiting_weight=WAITING_EVENTS,
+            waiting_seconds=WAITING_SECONDS,
+            weigh=len,
+            # However many wait, none does so for a locked store twice.
+            concerns_all=lambda error: isinstance(error, StoreUnavailable),
         )
 
     async def record(self, events: Sequence[Event]) -> list[RecordedFact | NotAccepted]:

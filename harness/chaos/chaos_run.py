@@ -16,6 +16,7 @@ from bq_server.moments import SECOND, format_timestamp, parse_timestamp
 from bq_server.runtime.frozen import own_command, own_environment
 from harness.chaos import clients, deeds, game, history, made, oracle, schedule, webhooks
 from harness.chaos.clients import Traffic
+from harness.chaos.destruction import ToldLoss
 from harness.chaos.evidence import Evidence, Judged, count, judge
 from harness.chaos.faults import FaultWindow, Injector, NotRecovered, sqlite
 from harness.chaos.game import DAY, EXPLICIT
@@ -80,8 +81,7 @@ class _Storm:
     attempts: list[clients.Attempt]
     tries: list[deeds.DeedTry]
     windows: list[FaultWindow]
-    lost: int
-    """How many events the server has said were lost."""
+    lost: ToldLoss
     broken_off: str = ""
 
 

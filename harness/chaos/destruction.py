@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bq_server.runtime.frozen import own_command, own_environment
@@ -19,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 SECONDS = 10.0
 
 _LOST = re.compile(r"(\d+) accepted events? (?:is|are) lost")
+_MAYBE = re.compile(r"at least \d+ accepted events? (?:is|are) lost|accepted events may be lost")
 
 
 async def command(data_dir: Path, kind: str) -> bool:
@@ -38,9 +40,21 @@ async def command(data_dir: Path, kind: str) -> bool:
     return answer[:1] in (b":", b"+")
 
 
-def lost(told: str) -> int:
-    """How many events a text of the server says are lost."""
-    return sum(int(number) for number in _LOST.findall(told))
+@dataclass(slots=True)
+class ToldLoss:
+    """How many events the server has said are lost."""
+
+    events: int = 0
+    at_least: bool = False
+    """Whether it said that there may be more."""
+
+    def add(self, told: str) -> None:
+        """Add what a text of the server says."""
+        self.events += sum(int(number) for number in _LOST.findall(told))
+        self.at_least = self.at_least or _MAYBE.search(told) is not None
+
+    def __str__(self) -> str:
+        return f"at least {self.events}" if self.at_least else str(self.events)
 
 
 def acknowledge(data_dir: Path) -> str:

@@ -95,8 +95,7 @@ class Injector:
     store: PrivatePostgres | None = None
     """What keeps the server's store, where it isn't a file."""
     windows: list[FaultWindow] = field(default_factory=list)
-    lost: int = 0
-    """How many events the server has said were lost."""
+    lost: destruction.ToldLoss = field(default_factory=destruction.ToldLoss)
     _destroyed: bool = False
     """Whether anything may have been removed from the stream."""
     _accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -271,7 +270,7 @@ class Injector:
         if self._destroyed:
             async with self._accepting:
                 said = await asyncio.to_thread(destruction.acknowledge, self.server.data_dir)
-                self.lost += destruction.lost(said)
+                self.lost.add(said)
 
     async def _tells_losses(self) -> bool:
         async with _http() as http:

@@ -26,7 +26,11 @@ def lines(ledger: ChaosLedger) -> Iterator[str]:
             ", ".join(f"{count} {kind}" for kind, count in sorted(ledger.made.items())) or "nothing",
         ),
         ("duplicates", f"{ledger.duplicates_sent} sent on purpose, {ledger.duplicates_refused} refused in all"),
-        *([("destroyed", f"{ledger.destroyed}, each told to be lost")] if _destroys(ledger) else []),
+        *(
+            [("destroyed", f"{ledger.destroyed}, each told to be lost; counted: {ledger.told_lost}")]
+            if _destroys(ledger)
+            else []
+        ),
         ("lost", f"{ledger.lost}"),
         ("doubled", f"{ledger.doubled}"),
         ("altered", f"{ledger.altered}"),

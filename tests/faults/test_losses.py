@@ -6,12 +6,17 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from bq_server.cli import app
 from bq_server.refusals import Code
+from bq_server.store import database_copy
+from bq_server.store.database_copy import open_losses
+from bq_server.store.losses import Loss
 from tests.support.client import Json, event
 from tests.support.problems import check
 from tests.support.process import ServerProcess, run, until
-from tests.support.store import no_new_facts, opened, unreadable_game
+from tests.support.store import address_of, changed, no_new_facts, opened, unreadable_game
 from tests.support.valkey import Valkey, valkey
 
 EVENTS = 250
@@ -144,9 +149,39 @@ def test_a_stream_that_went_while_no_server_ran(server: ServerProcess, outside: 
         stream.flushall()
     server.start(ready=False)
     until("it answers", lambda: readiness(server))
-    assert "emptied or replaced" in readiness(server)["losses"]
+    said = readiness(server)["losses"]
+    assert "emptied or replaced" in said
+    assert f"at least {EVENTS} accepted events are lost" in said, "the last of a killed server may be in no count"
+    assert '"at_least": true' in server.log
     assert set(statuses(server, ids)) == {"lost"}
+    told = server.request("GET", f"/ingest/messages/{ids[0]}").json()
+    assert f"at least {EVENTS}" in told["reason"]
+    assert f"at least {EVENTS}" in doctor(server, outside, "--acknowledge")
+    until("it is ready", lambda: not readiness(server))
     assert server.stop() == 0
+
+
+def test_what_is_noticed_while_others_are_acknowledged_is_not_acknowledged_unread(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.stop() == 0
+    address = address_of(server.data_dir)
+    add = "INSERT INTO losses (noticed_at, what, messages, first, last) VALUES (0, ?, ?, '1-0', '2-0')"
+    changed(address, add, "the first", 11)
+
+    def look(*args: Any) -> list[Loss]:
+        found = open_losses(*args)
+        changed(address, add, "the second", 22)
+        return found
+
+    monkeypatch.setattr(database_copy, "open_losses", look)
+    told = (
+        CliRunner().invoke(app, ["doctor", "--acknowledge", "--data-dir", str(server.data_dir), "--port", "0"]).output
+    )
+    acknowledged = [line for line in told.splitlines() if line.endswith("; acknowledged")]
+    assert ["11" in line for line in acknowledged] == [True, False]
+    assert ["22" in line for line in acknowledged] == [False, True]
+    assert [messages for messages, moment in losses(server) if moment is not None] == [11, 22]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from bq_server.store.losses import Loss
 from harness.chaos import report
 from harness.chaos.clients import PostOutcome
+from harness.chaos.destruction import ToldLoss
 from harness.chaos.faults import FaultWindow
 from harness.chaos.history import History, IngestRoute, SentEvent
 from harness.chaos.ledger import ChaosLatency, ChaosLedger, Kind
@@ -46,14 +48,36 @@ def test_an_acknowledged_event_without_a_fact_is_lost() -> None:
     assert any(event.participant_id in line for line in finding.details)
 
 
-@pytest.mark.parametrize(("told", "counted", "problems"), [(True, 1, 0), (True, 0, 1), (False, 1, 1)])
-def test_what_was_taken_out_of_the_stream_must_be_told_and_counted(told: bool, counted: int, problems: int) -> None:
+@pytest.mark.parametrize(
+    ("told", "counted", "problems"),
+    [
+        (True, "1 accepted event is lost", 0),
+        (True, "no accepted event is missing", 1),
+        (True, "accepted events may be lost, nobody can know how many", 0),
+        (False, "1 accepted event is lost", 1),
+        (False, "accepted events may be lost, nobody can know how many", 1),
+    ],
+)
+def test_what_was_taken_out_of_the_stream_must_be_told_and_counted(told: bool, counted: str, problems: int) -> None:
     route = {event.number: each.route for each in requests(HISTORY) for event in each.events}
     event = first(lambda event: route[event.number] is not IngestRoute.SYNC)
     ledger = judged(HISTORY, ATTEMPTS, with_fact(event), is_told_lost=lambda _: told)
-    ledger.told_lost = counted
+    ledger.told_lost.add(counted)
     assert (ledger.destroyed, ledger.lost) == ((1, 0) if told else (0, 1))
     assert len(ledger.problems) == problems, ledger.problems
+
+
+def test_what_the_server_tells_of_losses_adds_up() -> None:
+    told = ToldLoss()
+    told.add(f"a: {Loss(0, 'it went', 3, '1-0', '2-0').summary}; b: {Loss(0, 'it went', 1, '1-0', '2-0').summary}")
+    assert str(told) == "4"
+    told.add(Loss(0, "it went", 0, "1-0", "2-0").summary)
+    assert str(told) == "4"
+    told.add(Loss(0, "it went", 5, "1-0", "2-0", at_least=True).summary)
+    assert str(told) == "at least 9"
+    unknown = ToldLoss()
+    unknown.add(Loss(0, "it went", 0, "1-0", "2-0", at_least=True).summary)
+    assert str(unknown) == "at least 0"
 
 
 def test_an_event_with_two_facts_is_doubled() -> None:

@@ -14,6 +14,7 @@ from bq_server.stream import consumer as consumer_module
 from bq_server.stream.connection import READ_TIMEOUT, connect
 from bq_server.stream.consumer import Consumer
 from bq_server.stream.consumer_group import ConsumerGroup
+from bq_server.stream.counts import Count
 from bq_server.stream.dead_letters import DeadLetters
 from bq_server.stream.embedded import EmbeddedValkey
 from bq_server.stream.entries import EntryResult, NotNow, StreamEntry
@@ -312,7 +313,7 @@ async def test_a_batch_whose_acknowledgement_fails_beside_the_next_is_taken_over
     await client.xgroup_create(KEYS.events, GROUP, id="0")
     remove, failures = ConsumerGroup.remove, [ConnectionError("gone")]
 
-    async def failing(self: ConsumerGroup, entries: Sequence[StreamEntry]) -> int:
+    async def failing(self: ConsumerGroup, entries: Sequence[StreamEntry]) -> Count:
         if failures:
             raise failures.pop()
         return await remove(self, entries)
