@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from pydantic_core import from_json
 
-from bq_server.events import Scope
+from bq_server.events import Scope, ScopedKey
 from bq_server.game.facts import PARTICIPANT_REFERRED, REFERRAL_CODE_MADE
 from bq_server.store import facts, participants
 from bq_server.store.aliases import story_of
@@ -31,8 +31,8 @@ def key_of_referral(code: str, unique: str) -> str:
 
 async def fact_of_code(connection: Connection, scope: Scope, code: str) -> StoredFact | None:
     """The fact that made a code, in any case of its letters; None if it refers nobody."""
-    key = key_of_code(code.lower())
-    fact = (await facts.by_keys(connection, [(scope, key)])).get((scope, key))
+    key = ScopedKey(scope, key_of_code(code.lower()))
+    fact = (await facts.by_keys(connection, [key])).get(key)
     return fact if fact is not None and fact.fact_type == REFERRAL_CODE_MADE and fact.voided_by is None else None
 
 
