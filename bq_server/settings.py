@@ -37,10 +37,16 @@ class Settings(BaseModel):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) instead of the embedded one.",
+        description="Redis or Valkey 7 or newer (redis://, rediss:// or unix://) instead of the embedded one, or their "
+        "sentinels (redis+sentinel://host:port,host:port/name).",
     )
     redis_prefix: str = Field(
         "bq", min_length=1, max_length=100, description="Prefix of every key in the stream server."
+    )
+    durability: Literal["server", "replica"] = Field(
+        "server",
+        description="When an event is accepted: once the stream server has it, as durable as its own settings make it, "
+        "or once a replica of it has it on disk, too (needs --redis-url, version 7.2).",
     )
     role: Role = Field(
         "all",
@@ -164,6 +170,12 @@ class Settings(BaseModel):
     def _has_both_parts_of_tls(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key must be given together")
+        return self
+
+    @model_validator(mode="after")
+    def _has_replicas(self) -> Self:
+        if self.durability == "replica" and self.redis_url is None:
+            raise ValueError("--durability replica needs --redis-url: the embedded stream server has no replica")
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bq_server.stream.connection import Durability
 
 
-@with_settings(["host", "port", "data_dir", "store_url", "redis_url", "redis_prefix"])
+@with_settings(["host", "port", "data_dir", "store_url", "redis_url", "redis_prefix", "durability"])
 def doctor(
     settings: Settings,
     acknowledge: Annotated[
@@ -193,7 +193,9 @@ def _stream(settings: Settings, running: Path | None) -> "Iterator[Finding]":
     from bq_server.stream.connection import StreamUnavailable, StreamUnusable
 
     try:
-        durability = complete(_durability(reveal(settings.redis_url), running))
+        durability = complete(
+            _durability(reveal(settings.redis_url), running, replicated=settings.durability == "replica")
+        )
     except (StreamUnavailable, StreamUnusable, OSError) as error:
         yield Finding("problem", "stream", str(error))
         return
@@ -219,7 +221,7 @@ def _elsewhere(settings: Settings, directory: "DataDirectory") -> "Iterator[Find
         yield Finding("warning", "elsewhere", directory.waiting_elsewhere(other))
 
 
-async def _durability(url: str | None, running: Path | None) -> "Durability":
+async def _durability(url: str | None, running: Path | None, *, replicated: bool) -> "Durability":
     """Ask the named server, or the one that runs in that directory, or one started for this purpose."""
     from bq_server.stream.connection import READ_TIMEOUT, connect, inspect
     from bq_server.stream.embedded import EmbeddedValkey
@@ -234,4 +236,5 @@ async def _durability(url: str | None, running: Path | None) -> "Durability":
             stack.push_async_callback(valkey.stop)
             await valkey.start()
             url = valkey.url
-        return await inspect(await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT)), chosen)
+        client = await stack.enter_async_context(connect(url, timeout=READ_TIMEOUT))
+        return await inspect(client, chosen, replicated=replicated)

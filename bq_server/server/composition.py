@@ -74,6 +74,7 @@ from bq_server.stream.erasure import StreamErasure
 from bq_server.stream.guarded_pipe import GuardedPipe
 from bq_server.stream.keys import StreamKeys
 from bq_server.stream.lookup import MessageLookup
+from bq_server.stream.replicas import Replicas, require_use
 from bq_server.stream.writer import Writer
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class StreamRoom:
     letters: DeadLetters
     lookup: MessageLookup
     account: StreamAccount
+    replicas: Replicas | None
+    """If what is accepted must be on the disk of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,10 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     asking = await stack.enter_async_context(connect(url))
     keys = StreamKeys(settings.redis_prefix)
     backlog = Backlog(asking, keys)
-    site.running.durability = await inspect(writing, chosen)
+    replicas = Replicas(asking, keys) if settings.durability == "replica" else None
+    site.running.durability = await inspect(writing, chosen, replicated=replicas is not None)
+    if replicas is not None:
+        await require_use(replicas)
     lost = directory.lost_facts(store.database.name) if chosen is None else None
     owned = await take_ownership(writing, keys, store.installation_id, lost)
     place = place_of(chosen, settings.redis_prefix)
@@ -248,7 +254,7 @@ async def open_stream(site: Site, store: StoreRoom) -> StreamRoom:
     if not alone:
         await stack.enter_async_context(background(account.follow))
     letters, lookup = DeadLetters(asking, keys), MessageLookup(asking, keys)
-    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account)
+    return StreamRoom(valkey, writing, reading, asking, keys, totals, backlog, letters, lookup, account, replicas)
 
 
 async def start_tracing(site: Site) -> "Tracer | None":
@@ -316,7 +322,7 @@ async def start_intake(
     damage = DamageWatch(store.database.file, lambda: totals.moved)
     await stack.enter_async_context(background(damage.run))
     window = settings.idempotency_window_hours
-    pipe = GuardedPipe(stream.writing)
+    pipe = GuardedPipe(stream.writing, stream.replicas)
     stack.push_async_callback(pipe.close)
     writer = Writer(pipe, stream.keys, queue_limit=settings.queue_limit, window_hours=window, totals=totals)
     stack.push_async_callback(writer.close)

@@ -66,12 +66,13 @@ class HealthChecks:
         return f"the disk of the data directory is full, {free} bytes are free" if free < FULL_BYTES else None
 
     async def stream(self) -> str | None:
-        """Whether the stream server responds."""
+        """Whether the stream server responds and, where a replica must keep up, one does."""
         embedded = self._stream.embedded
         if embedded is not None and embedded.trouble is not None:
             return embedded.trouble
         try:
-            await self._stream.asking.ping()
+            replicas = self._stream.replicas
+            await (self._stream.asking.ping() if replicas is None else replicas.check())
         except RedisError as error:
             return str(error)
         return None

@@ -11,7 +11,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
+from bq_server.stream import sentinel
 from bq_server.stream.keys import StreamKeys
+from bq_server.stream.sentinel import SentinelPool, SentinelUrl
 
 CONNECT_TIMEOUT = 0.25
 """Seconds; an unreachable server must become a 503 in under 300 ms."""
@@ -30,6 +32,9 @@ CONNECTIONS = 16
 """Most connections of one client; further commands wait for a free one."""
 
 OLDEST_VERSION = 7
+
+OLDEST_WITH_REPLICAS = (7, 2)
+"""The first version that can wait until a replica has something on disk."""
 
 
 class StreamUnavailable(Exception):
@@ -56,17 +61,21 @@ def asking() -> Iterator[None]:
 async def connect(url: str, *, timeout: float = WRITE_TIMEOUT) -> AsyncIterator[redis.Redis]:  # noqa: ASYNC109
     """A client for one role. It never retries by itself: an append sent twice may be made twice.
 
-    A connection is opened when first needed. Leaving the context closes them. Raises `StreamUnusable` for an invalid
-    URL.
+    A connection is opened when first needed; where the URL names sentinels, to what they call the primary then. Leaving
+    the context closes them. Raises `StreamUnusable` for an invalid URL.
     """
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": timeout,
+    }
     try:
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_timeout=timeout,
+        pool = (
+            SentinelPool(SentinelUrl.parse(url), **options)
+            if sentinel.is_of_sentinels(url)
+            else redis.BlockingConnectionPool.from_url(url, **options)
         )
         client = redis.Redis.from_pool(pool)
     except (ValueError, TypeError) as error:
@@ -86,10 +95,14 @@ class Durability:
     appendonly: str = "unknown"
     appendfsync: str = "unknown"
     maxmemory_policy: str = "unknown"
+    replicated: bool = False
+    """Whether an event is accepted only once a replica has it on disk, too."""
 
     @property
     def promise(self) -> str:
         """In words, what a 202 means with this server."""
+        if self.replicated:
+            return "replica: an accepted event is on the disk of a replica, too, and survives a failover to it"
         if "unknown" in (self.appendonly, self.appendfsync):
             return "unknown: the stream server does not report its settings"
         if self.appendonly != "yes":
@@ -105,10 +118,11 @@ class Durability:
         return self.maxmemory_policy not in ("noeviction", "unknown")
 
 
-async def inspect(client: redis.Redis, url: str | None = None) -> Durability:
+async def inspect(client: redis.Redis, url: str | None = None, *, replicated: bool = False) -> Durability:
     """Ask the server for its version and durability settings. `url` names the one the user chose.
 
-    Raises `StreamUnusable` for a version that lacks what we need, `StreamUnavailable` if it doesn't respond.
+    `replicated`: whether what is accepted must be on a replica's disk. Raises `StreamUnusable` for a version or for
+    settings that lack what we need, `StreamUnavailable` if it doesn't respond.
     """
     try:
         info = await client.info("server")
@@ -124,12 +138,35 @@ async def inspect(client: redis.Redis, url: str | None = None) -> Durability:
     except (RedisError, OSError) as error:
         raise StreamUnavailable(str(error) if url is None else _unusable(url, error)) from error
     known = {name: found[name] for name in ("appendonly", "appendfsync") if name in found}
-    return Durability(f"{name} {version}", **known, maxmemory_policy=found.get("maxmemory-policy", "unknown"))
+    policy = found.get("maxmemory-policy", "unknown")
+    durability = Durability(f"{name} {version}", **known, maxmemory_policy=policy, replicated=replicated)
+    if replicated:
+        _require_disks(durability, version)
+    return durability
+
+
+def _require_disks(durability: Durability, version: str) -> None:
+    """Raises `StreamUnusable` where it can't be known soon what is on a replica's disk."""
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_WITH_REPLICAS:
+        wanted = ".".join(map(str, OLDEST_WITH_REPLICAS))
+        raise StreamUnusable(f"--durability replica needs Redis or Valkey {wanted}, this is {durability.server}")
+    if durability.appendonly not in ("yes", "unknown") or durability.appendfsync not in ("always", "unknown"):
+        raise StreamUnusable(
+            "--durability replica needs `appendonly yes` and `appendfsync always`, on the stream server and on its "
+            f"replicas; here it is {durability.appendonly} and {durability.appendfsync}"
+        )
 
 
 def _unusable(url: str, error: Exception) -> str:
     """Why the server at this URL can't be used, and what to do, without showing its password."""
     parts = urlsplit(url)
+    if sentinel.is_of_sentinels(url):
+        at = parts.netloc.rpartition("@")[2]
+        return (
+            f"the stream server that the sentinels at {at} call {parts.path.strip('/')} (--redis-url, BQ_REDIS_URL) "
+            f"can't be used: {str(error).rstrip('.')}; do they know one of that name that is up, and does it take the "
+            "user and password of the URL?"
+        )
     where = parts.path if parts.scheme == "unix" else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
     advice = "is it running there?"
     if isinstance(error, AuthenticationError) or "HELLO" in str(error):

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from bq_server.concurrency.supervision import pause
 from bq_server.stream.connection import StreamUnavailable
+from bq_server.stream.replicas import Replicas
 from bq_server.stream.script_connection import Pipe
 from bq_server.stream.scripts import Script
 
@@ -17,10 +18,14 @@ PROBE_SECONDS = 0.1
 
 
 class Breaker:
-    """Closed while the stream server works. One failure opens it; an answered PING closes it."""
+    """Closed while the stream server works. One failure opens it; an answered PING closes it.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Where a replica must keep up, one that does closes it instead.
+    """
+
+    def __init__(self, client: redis.Redis, replicas: Replicas | None = None) -> None:
         self._client = client
+        self._replicas = replicas
         self._reason: str | None = None
         self._probe: asyncio.Task[None] | None = None
 
@@ -51,7 +56,7 @@ class Breaker:
         while self._reason is not None:
             await pause(PROBE_SECONDS)
             try:
-                await self._client.ping()
+                await (self._client.ping() if self._replicas is None else self._replicas.check())
             except Exception:  # noqa: BLE001, S112 - whatever it is, it is asked again
                 continue
             self._reason = None
@@ -60,22 +65,26 @@ class Breaker:
 class GuardedPipe:
     """A `Pipe` behind a `Breaker`, for everything incoming."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, replicas: Replicas | None = None) -> None:
+        """`replicas`: if what is accepted must be on the disk of one."""
         self._pipe = Pipe(client)
-        self._breaker = Breaker(client)
+        self._breaker = Breaker(client, replicas)
+        self._replicated = replicas is not None
 
     def check(self) -> None:
         """Raises `StreamUnavailable` while the stream server is unavailable."""
         self._breaker.check()
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
-        """What the script returns; texts are bytes.
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int], *, accepts: bool = False
+    ) -> Any:
+        """What the script returns; texts are bytes. `accepts`: whether it makes what must not be lost.
 
         Raises `StreamUnavailable`; the script may have run nevertheless.
         """
         self._breaker.check()
         try:
-            return await self._pipe.run(script, keys, args)
+            return await self._pipe.run(script, keys, args, replicated=accepts and self._replicated)
         except RedisError as error:
             raise self._breaker.trip(error) from error
 

@@ -31,6 +31,11 @@ class StreamKeys:
             object.__setattr__(self, name, f"{self.prefix}:{name}")
 
     @property
+    def probe(self) -> str:
+        """What is written to learn whether a replica keeps up."""
+        return f"{self.prefix}:probe"
+
+    @property
     def charge(self) -> str:
         """Which of several consumers is in charge, after the term of its lease."""
         return f"{self.prefix}:charge"

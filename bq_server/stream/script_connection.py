@@ -16,9 +16,15 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from bq_server.stream.connection import APPEND_TIMEOUT
+from bq_server.stream.replicas import TRIES, WAIT, NotReplicated, is_replicated
 from bq_server.stream.scripts import Script
 
+Command = tuple[bytes | str | int, ...]
+
 _INCOMPLETE = object()
+
+_DEMOTED = ("READONLY", "UNBLOCKED")
+"""How errors of a server begin that has become a replica."""
 
 
 class Pipe(asyncio.Protocol):
@@ -33,22 +39,41 @@ class Pipe(asyncio.Protocol):
         self._reader: hiredis.Reader
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
-        """What the script answers; texts are bytes. Raises `redis.RedisError`."""
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int], *, replicated: bool = False
+    ) -> Any:
+        """What the script answers; texts are bytes.
+
+        With `replicated`, once a replica has on its disk what the script wrote. Raises `redis.RedisError`.
+        """
+        call = self._replicated if replicated else self._call
         try:
-            return await self._call(("EVALSHA", script.sha, len(keys), *keys, *args))
+            return await call(("EVALSHA", script.sha, len(keys), *keys, *args))
         except ResponseError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-        return await self._call(("EVAL", script.text, len(keys), *keys, *args))  # which the server remembers
+        return await call(("EVAL", script.text, len(keys), *keys, *args))  # which the server remembers
 
     def close(self) -> None:
         """Close the connection."""
         if self._transport is not None:
             self._transport.close()
 
-    async def _call(self, command: tuple[bytes | str | int, ...]) -> Any:
+    async def _replicated(self, command: Command) -> Any:
         transport = self._transport or await self._open()
+        found = await self._answer(transport, command)
+        for _ in range(TRIES):
+            # The server waits for what was written on the same connection: on another it would wait for nothing.
+            if self._transport is not transport:
+                raise Disconnected("the connection was closed")
+            if is_replicated(await self._answer(transport, WAIT)):
+                return found
+        raise NotReplicated
+
+    async def _call(self, command: Command) -> Any:
+        return await self._answer(self._transport or await self._open(), command)
+
+    async def _answer(self, transport: asyncio.Transport, command: Command) -> Any:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         packed = hiredis.pack_command(cast("Any", command))
@@ -99,6 +124,8 @@ class Pipe(asyncio.Protocol):
                 continue
             if isinstance(reply, Exception):
                 answer.set_exception(reply)
+                if str(reply).startswith(_DEMOTED) and self._transport is not None:
+                    self._transport.abort()  # the next call finds the new primary
             else:
                 answer.set_result(reply)
 

@@ -101,7 +101,8 @@ class Writer:
     def append(self, messages: Sequence[Message]) -> asyncio.Future[Sequence[AppendResult]]:
         """Append the messages in one step; returns the future of what became of each.
 
-        It is done after the stream server has answered, which with `appendfsync always` is after they are on disk. It
+        It is done after the stream server has answered, which with `appendfsync always` is after they are on disk, and
+        where a replica must have them, after they are on its disk. It
         or the future raises `StreamUnavailable` (some may be in the stream nevertheless), `StreamFull` (none is),
         `GroupFull` (too much is waiting, none is) and `GroupClosed`.
         """
@@ -122,7 +123,7 @@ class Writer:
                 keys.append(claim.key)
                 args += (number, claim.fingerprint, claim.event_id, claim.received_at, replaces or NO_MESSAGE_ID)
         began = time.perf_counter()
-        answers: list[Any] = await self._pipe.run(self._append, keys, args)
+        answers: list[Any] = await self._pipe.run(self._append, keys, args, accepts=True)
         self.counts.seconds.observe(time.perf_counter() - began)
         if not answers:
             # The group as a whole exceeds the limit; the next, smaller one may fit.

@@ -12,6 +12,8 @@ import redis
 from bq_server.stream.valkey_binary import server_binary
 from tests.support.process import until
 
+PASSWORD = "s3cret"
+
 
 @dataclass
 class Valkey:
@@ -39,7 +41,7 @@ def free_port() -> int:
 def valkey(directory: Path, *options: str) -> Iterator[Valkey]:
     """Start one; extra `options` come last."""
     directory.mkdir(exist_ok=True)
-    port, password = free_port(), "s3cret"
+    port, password = free_port(), PASSWORD
     command = [
         str(server_binary()),
         "--port",

@@ -32,7 +32,9 @@ class ScriptedPipe:
         if self.away:
             raise StreamUnavailable("the stream server is away")
 
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[bytes | str | int], *, accepts: bool = False
+    ) -> Any:
         self.calls.append(ScriptCall(script, list(keys), list(args)))
         answer = await self._answers.get()
         if isinstance(answer, Exception):

@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from bq_server.stream import guarded_pipe
 from bq_server.stream.connection import StreamUnavailable
 from bq_server.stream.guarded_pipe import Breaker
+from bq_server.stream.replicas import NotReplicated, Replicas
 
 pytestmark = pytest.mark.anyio
 
@@ -129,4 +130,30 @@ async def test_whoever_asks_is_begun_anew_when_there_was_no_memory_to_ask_with()
     breaker.trip(Disconnected("gone"))
     await until(lambda: server.ping == ping)
     await until(lambda: not is_open(breaker))
+    await breaker.close()
+
+
+class SlowReplicas:
+    """Keep up when they are told to; the stream server answers all the time."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self.keep_up = False
+
+    async def check(self) -> None:
+        self.checks += 1
+        if not self.keep_up:
+            raise NotReplicated
+
+
+async def test_where_a_replica_must_keep_up_an_answer_is_not_enough() -> None:
+    server, replicas = StreamServer(), SlowReplicas()
+    server.up = True
+    breaker = Breaker(cast("redis.Redis", server), cast("Replicas", replicas))
+    breaker.trip(NotReplicated())
+    await until(lambda: replicas.checks >= 3)
+    assert is_open(breaker)
+    replicas.keep_up = True
+    await until(lambda: not is_open(breaker))
+    assert not server.pings
     await breaker.close()
