@@ -4,9 +4,9 @@ from functools import partial
 
 from bq_server.api.participant_view import team_now
 from bq_server.events import Scope
+from bq_server.game.challenge_states import GroupState
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.mechanics.shared_challenges import SharedChallengeRule
-from bq_server.game.read_models import GroupState
 from bq_server.game.state import keys
 from bq_server.store import group_dues, state
 from bq_server.store.database import Connection

@@ -9,13 +9,13 @@ from pydantic_core import from_json
 from bq_server.api.call import Call
 from bq_server.api.schemas.participant_state import RankState
 from bq_server.game.attributes import current
+from bq_server.game.challenge_states import rounds_now
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.document.leaderboards import Leaderboard
 from bq_server.game.facts import Moment
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.board_teams import BoardTeams
 from bq_server.game.mechanics.leaderboards import board_order
-from bq_server.game.read_models import rounds_now
 from bq_server.game.state import keys
 from bq_server.processing.compiled_games import Games
 from bq_server.store import participants, state

@@ -5,6 +5,7 @@ A caller compiles a game once, and for every batch of facts does its I/O between
 phases over dictionaries.
 """
 
+from bq_server.game.challenge_states import read_challenge, read_challenges
 from bq_server.game.compiled_game import CompiledGame, compile_game, prefixes
 from bq_server.game.document.check import CheckedDocument, Mistake, check
 from bq_server.game.document.definitions import Game, game_schema
@@ -25,7 +26,7 @@ from bq_server.game.match import Matches, cells_needed, match, touch
 from bq_server.game.mechanics.leaderboards import BoardScore
 from bq_server.game.mechanics.rule import LedgerEntry
 from bq_server.game.read_calendar import read_calendar
-from bq_server.game.read_models import read_badges, read_challenge, read_challenges, read_points, read_tier, state_keys
+from bq_server.game.read_models import read_badges, read_points, read_tier, state_keys
 from bq_server.game.step import HistoryRequest, Past, StepPlan, StepResult, prepare, step
 from bq_server.game.streak_states import read_streaks
 from bq_server.game.verification import Difference, KeptAward, Verification, verify

@@ -14,7 +14,8 @@ from bq_server.ingest.known_facts import KnownFacts
 from bq_server.ingest.outcomes import KeyConflict, NotAccepted, RecordedFact, dead_lettered, key_conflict
 from bq_server.ingest.unavailable import unavailable
 from bq_server.metrics.counts import IntakeCounts
-from bq_server.processing.processor import Conflict, Guard, Look, Note, Outcome, Processed, Processor
+from bq_server.processing.hooks import Guard, Look, Note
+from bq_server.processing.processor import Conflict, Outcome, Processed, Processor
 from bq_server.store.database import SERVING_SECONDS, TURN_SECONDS, StoreUnavailable
 from bq_server.store.facts import StoredFact
 from bq_server.stream.claims import EventClaims, SyncClaims

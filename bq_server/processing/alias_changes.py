@@ -24,7 +24,7 @@ from bq_server.game.state.packed import cells_of, change, new_state
 from bq_server.game.step import standing
 from bq_server.ids import IdSource, pack
 from bq_server.processing.alias_index import AliasIndex
-from bq_server.processing.game_runner import first_expiries
+from bq_server.processing.first_expiries import first_expiries
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.received_stories import stored_fact, story_of

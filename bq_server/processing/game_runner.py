@@ -5,39 +5,36 @@ Folding and writing take turns: two threads competing for the interpreter are sl
 does the writing, both go on at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from bq_server.causes import currency_of, pack_cause
 from bq_server.events import Scope
 from bq_server.exact_json import dumps
 from bq_server.game.attributes import Attributes
 from bq_server.game.award_story import AwardStory
 from bq_server.game.compiled_game import CompiledGame
-from bq_server.game.document.points import PointsExpiry
-from bq_server.game.effects import Explanation, PackedEffect, PointsChanged, RuleWarning, packed
+from bq_server.game.effects import PackedEffect, RuleWarning, packed
 from bq_server.game.facts import CUSTOM_PREFIX
 from bq_server.game.facts import Fact as GameFact
 from bq_server.game.known_before import story_that_goes_on
-from bq_server.game.mechanics.expiry import expires_at
 from bq_server.game.mechanics.tiers import catch_up
 from bq_server.game.on_time import FactReading, NotOnTime, ParticipantTurn, dump_state, load_state
-from bq_server.game.state.keys import AWARDS, HIDDEN, POINTS, PURSES, TIERS, VOIDS, Cells, attribute, is_hidden
-from bq_server.game.state.packed import cells_of, change, new_state
+from bq_server.game.state.keys import AWARDS, POINTS, PURSES, TIERS, VOIDS, Cells, attribute, is_hidden
+from bq_server.game.state.packed import new_state
 from bq_server.game.step import StepResult
-from bq_server.game.step import standing as place_given
-from bq_server.game.verification import owner
 from bq_server.ids import IdSource
 from bq_server.processing.announcements import Announcer
+from bq_server.processing.first_expiries import first_expiries
 from bq_server.processing.game_thread import GameThread
 from bq_server.processing.meant_names import naming_types, with_meant_names
 from bq_server.processing.participant_cells import stored_ledger
 from bq_server.processing.received_facts import Received, receive
+from bq_server.processing.step_changes import Played, place_again, take_step
 from bq_server.processing.step_run import StepRun
-from bq_server.processing.team_changes import is_shared, note_team_scores
+from bq_server.processing.team_changes import is_shared
 from bq_server.processing.void_changes import Mark, awaits_voids, by_participant
 from bq_server.store import batch, expiring_points, games, group_dues, voids
 from bq_server.store.batch import Caused, Changes, Held, NewEntry
@@ -54,16 +51,6 @@ Effects = Mapping[str, list[PackedEffect]]
 
 Record = Callable[[Changes, Sequence[GameFact], Effects], None]
 """Adds new facts, with what they caused, to the changes that they led to. Called on the game's thread."""
-
-
-@dataclass(slots=True)
-class Played:
-    """What facts caused, by fact id, and why definitions did or didn't apply to them."""
-
-    effects: dict[str, list[PackedEffect]] = field(default_factory=dict)
-    received: dict[tuple[str, str], list[PackedEffect]] = field(default_factory=dict)
-    """What they caused for others than their own participants, by recipient and fact id."""
-    explanations: list[Explanation] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -146,7 +133,7 @@ class GameRunner:
         run = self._run()
         result = await run.refold(affected, changed, warn_until)
         await self._stepped(run, result, Played())
-        self._place_again(run, result, frozenset(changed))
+        place_again(self._game, self._changes, run, result, frozenset(changed))
         if any(key.startswith("tier/") for key in changed):
             await self._climb(affected, run.states)
         caused = self._changes.caused
@@ -360,71 +347,8 @@ class GameRunner:
         """Collect what a step has changed and caused."""
         self._warnings += result.warnings
         played.explanations += result.explanations
-        await self._game_thread.run(partial(self._take_step, run, result, played))
-
-    def _take_step(self, run: StepRun, result: StepResult, played: Played) -> None:
-        changes, moments = self._changes, run.moments
-        paid: dict[str, list[PointsChanged]] = {}
-        for effect in result.effects:
-            if effect.fact_id in moments:
-                own = packed(effect, moments[effect.fact_id].at)
-                if (key := (effect.participant_id, effect.fact_id)) in run.received:
-                    played.received.setdefault(key, []).append(own)
-                else:
-                    played.effects.setdefault(effect.fact_id, []).append(own)
-                changes.caused.append((effect.participant_id, effect.fact_id, moments[effect.fact_id].at, [own]))
-            if isinstance(effect, PointsChanged):
-                paid.setdefault(effect.participant_id, []).append(effect)
-        for participant_id in {**result.cells, **paid}:
-            state = run.states[participant_id]
-            changed = result.cells.get(participant_id, {})
-            apart = change(state, changed, run.known[participant_id].items())
-            if apart:
-                changes.cells[participant_id] = apart
-            own_paid = paid.get(participant_id, ())
-            for transaction_id, effect in zip(self._ids.new_packed(len(own_paid)), own_paid, strict=True):
-                state["entries"] = state.get("entries", 0) + 1
-                changes.entries.append(
-                    NewEntry(
-                        participant_id,
-                        state["entries"],
-                        transaction_id,
-                        pack_cause(effect.cause, effect.fact_id),
-                        effect.amount,
-                        effect.balance,
-                        run.moments[effect.fact_id].seq,
-                        effect.occurred_at,
-                    )
-                )
-            changes.states[participant_id] = dumps(state)
-            if is_hidden(state["cells"]):
-                changes.hidden.add(participant_id)
-            note_team_scores(changes, self._game, participant_id, changed, run.known[participant_id])
-            if HIDDEN in changed:
-                changes.moved.add(participant_id)
-                self._place_all(participant_id, cells_of(state))
-        for each in result.standings:
-            standing = (each.score, each.reached_at, each.exact)
-            changes.place((each.board, each.window, each.period), each.participant_id, standing)
-
-    def _place_all(self, participant_id: str, cells: Cells) -> None:
-        """Note the newest places: whoever is told of ranks looks where any has changed."""
-        for key, cell in cells.items():
-            found = place_given(self._game, participant_id, key, cell)
-            if found is not None and found.score is not None and found.board in self._game.rules:
-                place = (found.score, found.reached_at, found.exact)
-                self._changes.place((found.board, found.window, found.period), participant_id, place)
-
-    def _place_again(self, run: StepRun, result: StepResult, definitions: Set[str]) -> None:
-        """Note places that are what they were: rankings of a definition that was gone meanwhile have none."""
-        for participant_id, known in run.known.items():
-            moved = result.cells.get(participant_id, {})
-            same = {key: cell for key, cell in known.items() if key not in moved and owner(key) in definitions}
-            if same:
-                self._changes.counts.setdefault(participant_id, 0)
-                if is_hidden(run.states[participant_id]["cells"]):
-                    self._changes.hidden.add(participant_id)
-                self._place_all(participant_id, same)
+        took = partial(take_step, self._game, self._ids, self._changes, run, result, played)
+        await self._game_thread.run(took)
 
     async def _climb(self, participant_ids: Iterable[str], states: Mapping[str, dict[str, Any]]) -> None:
         """Give participants the tiers of a changed game that their points have reached."""
@@ -452,17 +376,6 @@ _NO_CELLS: Cells = {}
 def _tell(apart: dict[str, Any], story: AwardStory, fact: GameFact, effects: Effects) -> None:
     """Note how the story of a participant's awards goes on."""
     apart[AWARDS] = story.after_on_time(fact, effects.get(fact.fact_id, ())).dump()
-
-
-def first_expiries(expiring: Mapping[str | None, PointsExpiry], entries: Iterable[NewEntry]) -> dict[str, int]:
-    """When the first of new points expire, by participant."""
-    found: dict[str, int] = {}
-    for entry in entries:
-        expiry = expiring.get(currency_of(entry.cause)) if entry.amount > 0 else None
-        if expiry is not None:
-            moment = expires_at(expiry, entry.occurred_at)
-            found[entry.participant_id] = min(found.get(entry.participant_id, moment), moment)
-    return found
 
 
 def _portions(quick: Iterable[_Quick]) -> Iterator[list[_Quick]]:

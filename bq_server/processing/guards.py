@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from bq_server.game.challenge_states import read_challenge
 from bq_server.game.freeze_offers import FreezeUnavailable, period_to_freeze, price_of_freeze
 from bq_server.game.mechanics.account import purse
 from bq_server.game.mechanics.contests import ContestRule
-from bq_server.game.read_models import read_challenge
 from bq_server.game.state import keys
-from bq_server.processing.processor import Guard, View
+from bq_server.processing.hooks import Guard, View
 
 
 class InsufficientPoints(Exception):

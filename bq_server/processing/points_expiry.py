@@ -7,8 +7,8 @@ from bq_server.game.facts import POINTS_EXPIRED
 from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, expired, left
 from bq_server.processing.faults import GameUnreadable
+from bq_server.processing.hooks import Look
 from bq_server.processing.participant_cells import stored_ledger
-from bq_server.processing.processor import Look
 from bq_server.processing.time_watch import LOOK_SECONDS, FactMaker, seconds_until, watch
 from bq_server.store import expiring_points, participants
 from bq_server.store.aliases import story_of

@@ -1,7 +1,7 @@
 """Events become facts: drop what already is a fact, insert the rest, compute what they mean, commit."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,18 +13,18 @@ from bq_server.clock import Clocks
 from bq_server.events import Event, Scope
 from bq_server.exact_json import dumps
 from bq_server.game.award_story import in_rounds
-from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.effects import Effect, Explanation, unpacked
 from bq_server.game.facts import REWARD_CLAIMED
 from bq_server.game.facts import Fact as GameFact
-from bq_server.game.state.keys import Cells
 from bq_server.ids import ID_BYTES, IdSource
 from bq_server.metrics.counts import ProcessingCounts
 from bq_server.processing.alias_changes import MAY_CHANGE_ALIASES, AliasChanges
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.faults import GameUnreadable
-from bq_server.processing.game_runner import Effects, GameRunner, Played
+from bq_server.processing.game_runner import Effects, GameRunner
 from bq_server.processing.game_thread import GameThread
+from bq_server.processing.hooks import Guard, Look, Note, View
+from bq_server.processing.step_changes import Played
 from bq_server.store import aliases, catalog, facts, reward_claims, state
 from bq_server.store import batch as store
 from bq_server.store.batch import Before, Changes, NewFact
@@ -68,29 +68,6 @@ GROUP_OUTSIDE = 250
 takes several portions in a group."""
 
 Outcome = Processed | Duplicate | Conflict
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a guard sees: the game in force, the cells of the event's participant, and the present moment."""
-
-    game: CompiledGame
-    cells: Cells
-    """All except scores and members of sets."""
-    now: int
-    """Microseconds since the epoch, UTC."""
-
-
-Guard = Callable[[View], None]
-"""Checks inside the transaction whether an event may become a fact; what it raises reaches the caller."""
-
-Look = Callable[[Connection], Awaitable[Event | None]]
-"""As a guard, and before it, for what only the store can say, or what is to be brought about first.
-
-It may answer the event as it is to become a fact, with what could not be known before."""
-
-Note = Callable[[Connection, StoredFact], Awaitable[None]]
-"""Records something about a new fact in the transaction that makes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,12 @@ from bq_server.game import (
     read_streaks,
     read_tier,
 )
+from bq_server.game.challenge_states import ChallengeState
 from bq_server.game.document.leaderboards import WindowName
 from bq_server.game.mechanics.board_periods import BoardPeriods
 from bq_server.game.mechanics.contests import LIVE
 from bq_server.game.mechanics.recurring_challenges import round_now
-from bq_server.game.read_models import BadgeState, ChallengeState, PointsState, TierState
+from bq_server.game.read_models import BadgeState, PointsState, TierState
 from bq_server.game.streak_states import StreakState
 from bq_server.moments import parse_timestamp
 from harness.chaos.history import SentEvent

@@ -15,7 +15,7 @@ from bq_server.game import (
     read_streaks,
     verify,
 )
-from bq_server.game.read_models import ChallengeState
+from bq_server.game.challenge_states import ChallengeState
 from bq_server.game.streak_states import StreakState
 
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bq_server.game.challenge_states import read_challenges
 from bq_server.game.facts import Fact
 from bq_server.game.in_memory import InMemoryGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
 from bq_server.game.mechanics.quest_rule import QuestRule
 from bq_server.game.mechanics.streaks import StreakRule
-from bq_server.game.read_models import read_badges, read_challenges, read_points
+from bq_server.game.read_models import read_badges, read_points
 from bq_server.game.state.keys import is_hidden
 from bq_server.game.step import standing
 from bq_server.game.streak_states import read_streaks

@@ -8,8 +8,8 @@ from bq_server.clock import Clocks
 from bq_server.game.facts import FREEZE_BOUGHT, POINTS_DEDUCTED
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import InsufficientPoints, enough_points, freeze_for_sale
+from bq_server.processing.hooks import Guard
 from bq_server.processing.points_expiry import PointsExpirer
-from bq_server.processing.processor import Guard
 from tests.support.played_world import GAME, SCOPE, START, World
 
 SELLING: dict[str, Any] = {

@@ -36,8 +36,8 @@ from bq_server.ingest.validation import idempotency_key
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, badge_not_held, enough_points, no_guard
+from bq_server.processing.hooks import Guard
 from bq_server.processing.points_expiry import PointsExpirer
-from bq_server.processing.processor import Guard
 from bq_server.processing.recorded_effects import effects_of
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import ledger

@@ -16,10 +16,10 @@ from bq_server.api.schemas.challenges import (
     LimitQuery,
 )
 from bq_server.clock import Clocks
+from bq_server.game.challenge_states import read_challenge, rounds_now
 from bq_server.game.document.challenges import Challenge
 from bq_server.game.facts import CHALLENGE_ENROLLED
 from bq_server.game.mechanics.recurring_challenges import round_now
-from bq_server.game.read_models import read_challenge, rounds_now
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, NoSuchChallenge, not_enrolled

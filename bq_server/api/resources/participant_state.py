@@ -29,9 +29,10 @@ from bq_server.api.schemas.participant_state import (
 from bq_server.api.schemas.values import PageQuery, Query
 from bq_server.causes import currency_of, is_of_expiry, is_taken_back
 from bq_server.clock import Clocks
+from bq_server.game.challenge_states import read_challenges
 from bq_server.game.mechanics.account import by_currency
 from bq_server.game.mechanics.expiry import NEVER, left
-from bq_server.game.read_models import read_badges, read_challenges, read_points, read_tier
+from bq_server.game.read_models import read_badges, read_points, read_tier
 from bq_server.game.streak_states import read_streaks
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games

@@ -34,7 +34,7 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, another_zone, no_guard
-from bq_server.processing.processor import Look
+from bq_server.processing.hooks import Look
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import participants, reward_claims, state
 from bq_server.store.aliases import names_of

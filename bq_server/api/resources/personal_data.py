@@ -35,9 +35,10 @@ from bq_server.api.spooled import spooled
 from bq_server.clock import Clocks
 from bq_server.concurrency.time_slices import TimeSlices
 from bq_server.events import Event
+from bq_server.game.challenge_states import read_challenges, rounds_now
 from bq_server.game.compiled_game import CompiledGame
 from bq_server.game.mechanics.leaderboards import NEVER_REACHED
-from bq_server.game.read_models import read_badges, read_challenges, read_points, read_tier, rounds_now
+from bq_server.game.read_models import read_badges, read_points, read_tier
 from bq_server.game.streak_states import read_streaks
 from bq_server.ingest.dead_letters import ScopedDeadLetters
 from bq_server.moments import format_timestamp

@@ -39,8 +39,8 @@ from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.moments import format_timestamp
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import AlreadySo, InsufficientPoints, enough_points, no_guard
+from bq_server.processing.hooks import Look
 from bq_server.processing.points_expiry import PointsExpirer
-from bq_server.processing.processor import Look
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import facts, ledger, reward_claims, state
 from bq_server.store.aliases import story_of

@@ -28,8 +28,8 @@ from bq_server.ingest.outcomes import RecordedFact
 from bq_server.ingest.sync_intake import SyncIntake
 from bq_server.processing.compiled_games import Games
 from bq_server.processing.guards import InsufficientPoints, freeze_at_hand, freeze_for_sale
+from bq_server.processing.hooks import Guard, Look, Note
 from bq_server.processing.points_expiry import PointsExpirer
-from bq_server.processing.processor import Guard, Look, Note
 from bq_server.refusals import Code, FieldError, Refusal
 from bq_server.store import state
 from bq_server.store.database import Database

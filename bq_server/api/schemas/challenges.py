@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from bq_server.api.schemas.values import Query
-from bq_server.game.read_models import ChallengeState
+from bq_server.game.challenge_states import ChallengeState
 
 
 class EnrolmentIn(BaseModel):

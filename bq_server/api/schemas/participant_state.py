@@ -8,17 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from bq_server.api.schemas.rewards import ParticipantReward
 from bq_server.api.schemas.values import Moment, Query
+from bq_server.game.challenge_states import ChallengeState
 from bq_server.game.effects import Sometimes
 from bq_server.game.read_calendar import StreakPeriodState
-from bq_server.game.read_models import (
-    BadgeState,
-    ChallengeState,
-    CurrencyState,
-    NextTier,
-    PointsState,
-    TierHeld,
-    TierState,
-)
+from bq_server.game.read_models import BadgeState, CurrencyState, NextTier, PointsState, TierHeld, TierState
 from bq_server.game.streak_states import FreezesState, StreakState
 
 Section = Literal["points", "tier", "badges", "streaks", "challenges", "leaderboards", "rewards"]

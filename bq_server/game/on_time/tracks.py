@@ -22,8 +22,9 @@ from bq_server.game.on_time.counted_badges import CountedBadgeTrack
 from bq_server.game.on_time.currencies import purse_of
 from bq_server.game.on_time.fact_reading import FactReading, Reader, Warnings
 from bq_server.game.on_time.limited_points import LimitedPointsTrack
+from bq_server.game.on_time.ordered_quests import OrderedTrack
 from bq_server.game.on_time.points import PointsTrack, Purse
-from bq_server.game.on_time.quests import quest_track
+from bq_server.game.on_time.quests import FreeTrack
 from bq_server.game.on_time.recurring_challenges import RecurringChallengeTrack
 from bq_server.game.on_time.shared_challenges import SharedChallengeTrack
 from bq_server.game.on_time.streaks import StreakTrack
@@ -77,7 +78,7 @@ def _track(rule: Rule) -> Track:
         case SharedChallengeRule():
             return SharedChallengeTrack(rule)
         case BadgeRule() | ChallengeRule():
-            return quest_track(rule)
+            return OrderedTrack(rule) if rule.ordered else FreeTrack(rule)
         case CountedBadgeRule():
             return CountedBadgeTrack(rule)
         case RecurringChallengeRule():
